@@ -1,0 +1,78 @@
+"""The one way from the workers to stdout: ordered, bounded, never silent."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from airbyte_cdk.models import AirbyteMessage
+
+from source_kit.waiting import Stopped
+
+#: Encoded records that may wait for the writer. Bytes; a batch is let in whole as long as less than this waits.
+IN_FLIGHT_BYTES = 8 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """`count` RECORD messages of one stream, encoded, one a line."""
+
+    stream: str
+    lines: bytes
+    count: int
+
+
+#: `str` is a line that is encoded already, such as a log line of the CDK's formatter.
+ChannelItem: TypeAlias = Batch | AirbyteMessage | str
+
+
+class Channel:
+    """A queue in which records wait for room and every other message does not.
+
+    Since all travel in one order, a STATE that is put behind its records is written behind them.
+    """
+
+    def __init__(self, in_flight_bytes: int = IN_FLIGHT_BYTES) -> None:
+        self._items: deque[ChannelItem] = deque()
+        self._limit = in_flight_bytes
+        self._held = 0
+        self._closed = False
+        self._changed = threading.Condition()
+
+    def put(self, item: ChannelItem) -> None:
+        """Adds an item; a batch waits until there is room. Raises Stopped when nobody reads any more."""
+        with self._changed:
+            if isinstance(item, Batch):
+                while self._held >= self._limit and not self._closed:
+                    self._changed.wait()
+                self._held += len(item.lines)
+            if self._closed:
+                raise Stopped
+            self._items.append(item)
+            self._changed.notify_all()
+
+    def get(self, timeout: float) -> ChannelItem | None:
+        """The next item, or None after `timeout` seconds without one."""
+        with self._changed:
+            if not self._items:
+                self._changed.wait(timeout)
+            if not self._items:
+                return None
+            item = self._items.popleft()
+            if isinstance(item, Batch):
+                self._held -= len(item.lines)
+                self._changed.notify_all()
+            return item
+
+    @property
+    def empty(self) -> bool:
+        """Whether the next `get` would wait."""
+        return not self._items
+
+    def close(self) -> None:
+        """Wakes all who wait for room; what they wanted to add is dropped."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()

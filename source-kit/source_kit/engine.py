@@ -1,0 +1,347 @@
+"""Reads the configured streams with a few workers and puts what they read into the channel."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from airbyte_cdk.models import (
+    AirbyteStreamStatus,
+    ConfiguredAirbyteStream,
+    FailureType,
+    StreamDescriptor,
+    SyncMode,
+)
+from airbyte_cdk.utils.stream_status_utils import as_airbyte_message as status_message
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+
+from source_kit import waiting
+from source_kit.channel import Batch, Channel, ChannelItem
+from source_kit.items import Checkpoint, Estimate, SliceItem
+from source_kit.messages import RecordEncoder, estimate_message, state_message
+from source_kit.stream import BatchStream
+from source_kit.waiting import Stopped
+
+#: While nothing is written, a log line says at least this often what is being waited for. Seconds.
+HEARTBEAT_SECONDS = 30.0
+#: Marks the state of a full refresh that has not ended; only such a state resumes a full refresh.
+UNFINISHED = "__ab_full_refresh_unfinished"
+_LOG_EVERY_SECONDS = 2.0
+
+
+@dataclass
+class StreamRun:
+    """One stream of one sync: where its slices stand and which state is reached. Guarded by the engine's lock."""
+
+    stream: BatchStream
+    configured: ConfiguredAirbyteStream
+    state: dict[str, Any]
+    encoder: RecordEncoder
+    full_refresh: bool
+    started: bool = False
+    running_told: bool = False
+    slicing: bool = False
+    exhausted: bool = False
+    error: Exception | None = None
+    done: bool = False
+    active: int = 0
+    records: int = 0
+    slices: Iterator[Any] = field(default_factory=lambda: iter(()))
+    next_index: int = 0
+    head: int = 0
+    ended: set[int] = field(default_factory=set)
+    pending: dict[int, list[Mapping[str, Any]]] = field(default_factory=dict)
+    state_changed: bool = False
+    state_told_at: float = 0.0
+    began_at: float = 0.0
+    logged_at: float = 0.0
+
+    @property
+    def name(self) -> str:
+        """The stream's name."""
+        return self.stream.name
+
+    @property
+    def ready(self) -> bool:
+        """Whether a worker may ask for the next slice."""
+        if self.done or self.exhausted or self.slicing or self.error:
+            return False
+        return self.active == 0 or self.stream.parallel_slices or self.stream.independent_slices
+
+
+class Engine:
+    """Runs streams to their end, a few at a time, each failing alone."""
+
+    def __init__(
+        self,
+        runs: Iterable[StreamRun],
+        workers: int,
+        sync_start: datetime,
+        logger: logging.Logger,
+        channel: Channel,
+    ) -> None:
+        self.channel = channel
+        self.failed: list[str] = []
+        self._runs = list(runs)
+        self._workers = workers
+        self._sync_start = sync_start
+        self._logger = logger
+        self._changed = threading.Condition()
+        self._activities = waiting.renew()
+        self._threads: list[threading.Thread] = []
+
+    def items(self) -> Iterator[ChannelItem | None]:
+        """What is to be written, in order; None says that nothing is ready now, so a writer should flush.
+
+        Ends when every stream has ended. Closing the iterator stops the workers.
+        """
+        self._threads = [
+            threading.Thread(target=self._work, name=f"reader-{n}", daemon=True) for n in range(self._workers)
+        ]
+        for thread in self._threads:
+            thread.start()
+        quiet_since = time.monotonic()
+        try:
+            while True:
+                if self.channel.empty:
+                    yield None
+                item = self.channel.get(timeout=1.0)
+                if item is not None:
+                    quiet_since = time.monotonic()
+                    yield item
+                elif not any(thread.is_alive() for thread in self._threads) and self.channel.empty:
+                    return
+                elif time.monotonic() - quiet_since >= HEARTBEAT_SECONDS:
+                    quiet_since = time.monotonic()
+                    self._logger.info(f"Still reading: {self._activities.report() or 'working'}")
+        finally:
+            self._activities.stop.set()
+            self.channel.close()
+
+    # ------------------------------------------------------------------------------------------------ workers
+
+    def _work(self) -> None:
+        try:
+            while (run := self._pick()) is not None:
+                self._advance(run)
+        except Stopped:
+            return
+        finally:
+            self._wake()
+
+    def _wake(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
+
+    def _pick(self) -> StreamRun | None:
+        """The run to serve next: of the few open streams the one with the fewest workers; None when all are done."""
+        with self._changed:
+            while True:
+                if self._activities.stop.is_set():
+                    return None
+                open_runs = [run for run in self._runs if not run.done]
+                if not open_runs:
+                    return None
+                ready = [run for run in open_runs[: self._workers] if run.ready]
+                if ready:
+                    run = min(ready, key=lambda candidate: candidate.active)
+                    run.slicing = True
+                    run.active += 1
+                    return run
+                self._changed.wait(1.0)
+
+    def _advance(self, run: StreamRun) -> None:
+        """Takes the run's next slice and reads it; ends the run after its last."""
+        index = None
+        try:
+            with self._activities.doing(f"{run.name}: looking for the next slice"):
+                if not run.started:
+                    self._start(run)
+                slice_ = next(run.slices, self)
+            with self._changed:
+                run.slicing = False
+                run.exhausted = slice_ is self
+                if not run.exhausted:
+                    index, run.next_index = run.next_index, run.next_index + 1
+                self._changed.notify_all()
+            if index is not None:
+                with self._activities.doing(f"{run.name}: reading {describe(slice_)}"):
+                    self._read(run, index, slice_)
+        except Stopped:
+            raise
+        except Exception as error:
+            with self._changed:
+                run.error = run.error or error
+        finally:
+            self._leave(run)
+
+    def _leave(self, run: StreamRun) -> None:
+        """The worker lets go of the run; the last one to do so ends a run that is over."""
+        with self._changed:
+            run.slicing = False
+            run.active -= 1
+            over = run.active == 0 and (run.exhausted or run.error is not None) and not run.done
+        if over and not self._activities.stop.is_set():
+            self._end(run)
+        self._wake()
+
+    def _start(self, run: StreamRun) -> None:
+        run.started = True
+        run.began_at = run.logged_at = time.monotonic()
+        self._logger.info(f"Stream {run.name}: starting {_from(run)}")
+        self.channel.put(status_message(run.configured.stream, AirbyteStreamStatus.STARTED))
+        run.stream.start(run.state, run.full_refresh, self._sync_start)
+        run.slices = iter(run.stream.slices())
+
+    def _read(self, run: StreamRun, index: int, slice_: Any) -> None:
+        began, records = time.monotonic(), 0
+        for item in run.stream.read_slice(slice_):
+            if run.error is not None:
+                return  # another slice failed: what this one still holds will be read again
+            records += self._take(run, index, item)
+        with self._changed:
+            run.ended.add(index)
+            self._commit(run)
+            tell = time.monotonic() - run.logged_at >= _LOG_EVERY_SECONDS
+            if tell:
+                run.logged_at = time.monotonic()
+        if tell:
+            seconds = time.monotonic() - began
+            self._logger.info(
+                f"Stream {run.name}: {describe(slice_)}: {records} records in {seconds:.1f} s, {run.records} so far"
+            )
+
+    def _take(self, run: StreamRun, index: int, item: SliceItem) -> int:
+        """Puts one item into the channel; returns the records in it."""
+        if isinstance(item, Checkpoint):
+            with self._changed:
+                run.pending.setdefault(index, []).append(item.update)
+                self._commit(run)
+            return 0
+        if isinstance(item, Estimate):
+            self.channel.put(estimate_message(run.name, item))
+            return 0
+        if isinstance(item, list) and not item:
+            return 0
+        batch: Batch = run.encoder(item)
+        with self._changed:
+            first, run.running_told = not run.running_told, True
+            run.records += batch.count
+        if first:
+            self.channel.put(status_message(run.configured.stream, AirbyteStreamStatus.RUNNING))
+        self.channel.put(batch)
+        return batch.count
+
+    # ------------------------------------------------------------------------------------------------ state
+
+    def _commit(self, run: StreamRun) -> None:
+        """Folds into the state what may be: of independent slices all, else of the slices up to the first open one."""
+        indexes = list(run.pending) if run.stream.independent_slices else self._reached(run)
+        for index in indexes:
+            for update in run.pending.pop(index, ()):
+                run.state = run.stream.merge_state(run.state, update)
+                run.state_changed = True
+        if run.state_changed and time.monotonic() - run.state_told_at >= run.stream.state_interval:
+            self._tell_state(run)
+
+    def _reached(self, run: StreamRun) -> list[int]:
+        reached = [run.head]
+        while run.head in run.ended:
+            run.ended.discard(run.head)
+            run.head += 1
+            reached.append(run.head)
+        return reached
+
+    def _tell_state(self, run: StreamRun, final: bool = False) -> None:
+        state = {key: value for key, value in run.state.items() if key != UNFINISHED}
+        if run.full_refresh and not final:
+            state[UNFINISHED] = True
+        run.state_changed = False
+        run.state_told_at = time.monotonic()
+        self.channel.put(state_message(run.name, state))
+
+    # ------------------------------------------------------------------------------------------------ ends
+
+    def _end(self, run: StreamRun) -> None:
+        try:
+            if run.error is None:
+                run.stream.finish()
+        except Stopped:
+            raise
+        except Exception as error:
+            run.error = error
+        if run.error is None:
+            self._complete(run)
+        else:
+            self._fail(run, run.error)
+        with self._changed:
+            run.done = True
+
+    def _complete(self, run: StreamRun) -> None:
+        with self._changed:
+            final = run.stream.final_state()
+            if final is not None:
+                run.state = run.stream.merge_state(run.state, final)
+            if not run.state:
+                run.state = {"__ab_no_cursor_state_message": True}
+            self._tell_state(run, final=True)
+        self._logger.info(
+            f"Stream {run.name}: complete, {run.records} records, {run.next_index} slices, "
+            f"{time.monotonic() - run.began_at:.1f} s"
+        )
+        self.channel.put(status_message(run.configured.stream, AirbyteStreamStatus.COMPLETE))
+
+    def _fail(self, run: StreamRun, error: Exception) -> None:
+        with self._changed:
+            if run.state_changed:
+                self._tell_state(run)
+        self.failed.append(run.name)
+        traced = traced_error(error, self._logger.name.rpartition(".")[2], run.name)
+        self._logger.error(f"Stream {run.name}: failed after {run.records} records: {traced.message}")
+        self.channel.put(traced.as_sanitized_airbyte_message(StreamDescriptor(name=run.name)))
+        self.channel.put(status_message(run.configured.stream, AirbyteStreamStatus.INCOMPLETE))
+
+
+def traced_error(error: Exception, source: str, stream: str) -> AirbyteTracedException:
+    """The error as Airbyte shows it: ours as it is, any other with a sentence and its own text as the internal one."""
+    if isinstance(error, AirbyteTracedException):
+        return error
+    return AirbyteTracedException(
+        message=(
+            f"{source} hit an unexpected error while it read {stream}. What was read before is kept: run the sync "
+            "again, and report the error with its stack trace if it comes back."
+        ),
+        internal_message=f"{type(error).__name__}: {error}",
+        failure_type=FailureType.system_error,
+        exception=error,
+    )
+
+
+def describe(slice_: Any) -> str:
+    """A slice for a log line; slices with a `__str__` of their own speak for themselves."""
+    text = str(slice_)
+    return text if len(text) <= 100 else f"{text[:97]}..."
+
+
+def usable_state(state: Mapping[str, Any], sync_mode: SyncMode) -> dict[str, Any]:
+    """What of an incoming state a sync begins with.
+
+    A full refresh begins anew unless the state says that it was interrupted; otherwise the state of an incremental
+    sync would turn a full refresh into a partial one.
+    """
+    marked = bool(state.get(UNFINISHED))
+    usable = {key: value for key, value in state.items() if not key.startswith("__ab_")}
+    return {} if sync_mode is SyncMode.full_refresh and not marked else usable
+
+
+def _from(run: StreamRun) -> str:
+    mode = "full refresh" if run.full_refresh else "incremental sync"
+    if not run.state:
+        return f"{mode} from the beginning"
+    text = str(run.state)
+    return f"{mode} from state {text if len(text) <= 300 else text[:297] + '...'}"

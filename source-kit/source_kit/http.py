@@ -1,0 +1,278 @@
+"""Streams over HTTP: one call with timeouts, retries and an error table; an answer that is read row by row."""
+
+from __future__ import annotations
+
+import email.utils
+import logging
+import random
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Any, NoReturn
+from urllib.parse import urlsplit
+
+import requests
+from airbyte_cdk.models import FailureType
+from airbyte_cdk.sources.streams.http import HttpStream
+from airbyte_cdk.sources.streams.http.error_handlers import ErrorHandler
+from airbyte_cdk.sources.streams.http.error_handlers.response_models import ErrorResolution, ResponseAction
+from airbyte_cdk.sources.streams.http.http_client import HttpClient
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+
+from source_kit import waiting
+from source_kit.errors import Action, ErrorRule, ErrorTable, RetryPolicy, shorten
+from source_kit.rows import BadDocument, RowReader, loads
+from source_kit.stream import BatchStream
+from source_kit.timestamps import utc_now
+from source_kit.transport import CONNECT_TIMEOUT_SECONDS, SpooledResponse
+
+_ERROR_BODY_BYTES = 64 * 1024
+
+
+class Answer:
+    """An answer that arrived whole. Its body is read once, by `rows` or by `json`."""
+
+    def __init__(self, response: SpooledResponse, what: str, table: ErrorTable) -> None:
+        self.status = response.status_code
+        self.headers = response.headers
+        self.envelope: dict[str, Any] = {}
+        self._spool = response.spool
+        self._what = what
+        self._table = table
+
+    def rows(self, key: str | None) -> Iterator[list[dict[str, Any]]]:
+        """The rows of the array `key` of the document (None: the document is the array), in lists of bounded size.
+
+        Afterwards `envelope` holds the document's other members.
+        """
+        reader = RowReader(self._spool, key)
+        try:
+            yield from reader
+        except BadDocument as error:
+            self._bad(error)
+        finally:
+            self._spool.close()
+        self.envelope = reader.envelope
+
+    def json(self) -> Any:
+        """The whole document."""
+        try:
+            with self._spool:
+                return loads(self._spool.read())
+        except BadDocument as error:
+            self._bad(error)
+
+    def close(self) -> None:
+        """Frees the body unread."""
+        self._spool.close()
+
+    def _bad(self, error: BadDocument) -> NoReturn:
+        raise AirbyteTracedException(
+            message=self._table.not_json,
+            internal_message=f"{self._what}: status {self.status}: {shorten(str(error))}",
+            failure_type=FailureType.transient_error,
+        ) from error
+
+
+class _TransportError(Exception):
+    """Carries a RequestException past the CDK's own retries, which know neither our limits nor our sentences."""
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
+
+class _NoInterpretation(ErrorHandler):
+    """Lets every answer pass: `BatchHttpStream.call` interprets it by the connector's table."""
+
+    @property
+    def max_retries(self) -> int | None:
+        return 0
+
+    @property
+    def max_time(self) -> int | None:
+        return 0
+
+    def interpret_response(self, response: requests.Response | Exception | None) -> ErrorResolution:
+        if isinstance(response, Exception):
+            raise _TransportError(response)
+        return ErrorResolution(ResponseAction.SUCCESS)
+
+
+class BatchHttpStream(BatchStream, HttpStream):
+    """A `BatchStream` whose slices are read over HTTP.
+
+    A connector's base class says where (`url_base`), with which headers (`auth_headers`), by which `error_table`.
+    """
+
+    error_table: ErrorTable
+    #: How patient requests are; `check` sets a stream's own to IMPATIENT
+    retry_policy: RetryPolicy = RetryPolicy()
+    #: Seconds until an answer begins, and again until it has ended
+    read_timeout: float = 60.0
+
+    def __init__(self, session: requests.Session) -> None:
+        super().__init__()
+        self._http_client = HttpClient(
+            name=self.name,
+            logger=self.logger,
+            error_handler=_NoInterpretation(),
+            session=session,
+            disable_retries=True,
+        )
+
+    @property
+    def auth_headers(self) -> Mapping[str, str]:
+        """Headers of every request."""
+        return {}
+
+    def before_request(self) -> None:
+        """Called before every attempt: the place to wait for a request budget."""
+
+    def call(
+        self,
+        path: str,
+        *,
+        method: str = "GET",
+        params: Mapping[str, Any] | None = None,
+        json: Mapping[str, Any] | None = None,
+        accept: Collection[int] = (),
+    ) -> Answer:
+        """One request, repeated by the error table, its answer complete.
+
+        `path` is joined to `url_base` and must be percent-encoded. A status in `accept` is handed back like a 200.
+        Raises AirbyteTracedException with the table's sentence.
+        """
+        what = f"{method} {urlsplit(path).path}"
+        attempt = _Attempts(self.retry_policy, what, self.logger)
+        while True:
+            self.before_request()
+            with waiting.current().doing(f"{self.name}: {what}"):
+                response = self._send(method, path, params, json)
+            if isinstance(response, Exception):
+                rule = self._transport_rule(response)
+                attempt.again_or_raise(rule, None, repr(response))
+                continue
+            status = response.status_code
+            if (200 <= status < 300 or status in accept) and not (status < 300 and _cut_or_no_json(response)):
+                return Answer(response, what, self.error_table)
+            with response.spool as spool:
+                body = spool.read(_ERROR_BODY_BYTES).decode("utf-8", "replace")
+            if status < 300:
+                rule = ErrorRule(status, self.error_table.not_json, Action.RETRY, FailureType.transient_error)
+            else:
+                rule = self.error_table.rule_for(status, body)
+            attempt.again_or_raise(rule, response, body)
+
+    def _send(
+        self, method: str, path: str, params: Mapping[str, Any] | None, json: Mapping[str, Any] | None
+    ) -> SpooledResponse | Exception:
+        try:
+            _, response = self._http_client.send_request(
+                method,
+                self.url_base + path,
+                request_kwargs={
+                    "timeout": (CONNECT_TIMEOUT_SECONDS, self.read_timeout),
+                    "stream": True,
+                    "allow_redirects": False,
+                },
+                headers=dict(self.auth_headers),
+                params=dict(params or {}),
+                json=dict(json) if json else None,
+            )
+        except _TransportError as error:
+            return error.cause
+        assert isinstance(response, SpooledResponse)  # noqa: S101 - the session's adapter makes them
+        return response
+
+    def _transport_rule(self, error: Exception) -> ErrorRule:
+        timed_out = isinstance(error, requests.exceptions.Timeout)
+        message = self.error_table.timeout if timed_out else self.error_table.unreachable
+        return ErrorRule(None, message, Action.RETRY, FailureType.transient_error)
+
+    # What HttpStream asks for and this way of reading does not use.
+
+    def path(self, **kwargs: Any) -> str:
+        """Paths are arguments of `call`."""
+        return ""
+
+    def next_page_token(self, response: requests.Response) -> Mapping[str, Any] | None:
+        """Pages are followed in `read_slice`."""
+        return None
+
+    def parse_response(self, response: requests.Response, **kwargs: Any) -> Iterable[Mapping[str, Any]]:
+        """Rows are read from an `Answer`."""
+        return ()
+
+
+def _cut_or_no_json(response: SpooledResponse) -> bool:
+    """Whether a body cannot be complete JSON: it does not begin and end like an object, an array or null."""
+    spool = response.spool
+    first = spool.read(256).lstrip()[:1]
+    end = spool.seek(0, 2)
+    spool.seek(max(0, end - 256))
+    last = spool.read().rstrip()[-1:]
+    spool.seek(0)
+    return first + last not in (b"{}", b"[]", b"nl")
+
+
+class _Attempts:
+    """Counts the attempts at one request and waits between them."""
+
+    def __init__(self, policy: RetryPolicy, what: str, logger: logging.Logger) -> None:
+        self._policy = policy
+        self._what = what
+        self._logger = logger
+        self._failed = 0
+        self._throttled = 0
+        self._waited = 0.0
+
+    def again_or_raise(self, rule: ErrorRule, response: requests.Response | None, detail: str) -> None:
+        """Waits for the next attempt, or raises the rule's error when there is none."""
+        if rule.action is Action.THROTTLED:
+            seconds = self._throttled_wait(response)
+        elif rule.action is Action.RETRY:
+            seconds = self._retry_wait()
+        else:
+            seconds = None
+        status = "no answer" if response is None else f"status {response.status_code}"
+        if seconds is None:
+            raise rule.raises(
+                message=rule.message,
+                internal_message=f"{self._what}: {status}: {shorten(detail)}",
+                failure_type=rule.failure_type,
+            )
+        self._logger.info(f"{self._what}: {status}; trying again in {seconds:.1f} s ({shorten(detail, 120)})")
+        waiting.current().wait(seconds, f"{self._what}: {status}")
+
+    def _retry_wait(self) -> float | None:
+        self._failed += 1
+        if self._failed >= self._policy.tries:
+            return None
+        return _backoff(self._policy, self._failed)
+
+    def _throttled_wait(self, response: requests.Response | None) -> float | None:
+        self._throttled += 1
+        seconds = retry_after(response) if response is not None else None
+        if seconds is None:
+            seconds = _backoff(self._policy, self._throttled + 1)
+        self._waited += seconds
+        return None if self._waited > self._policy.throttled_seconds else seconds
+
+
+def _backoff(policy: RetryPolicy, failed: int) -> float:
+    """Doubling waits with up to a fifth of jitter, so that workers do not return in step."""
+    seconds = min(policy.cap_seconds, policy.base_seconds * 2.0 ** (failed - 1))
+    return seconds * (1.0 + 0.2 * random.random())  # noqa: S311 - jitter, no secret
+
+
+def retry_after(response: requests.Response) -> float | None:
+    """Seconds that `Retry-After` asks for, as a number or as an HTTP date; None where it is absent or unreadable."""
+    text = response.headers.get("Retry-After", "").strip()
+    if not text:
+        return None
+    if text.replace(".", "", 1).isdigit():
+        return float(text)
+    try:
+        at = email.utils.parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return max(0.0, (at - utc_now()).total_seconds()) if at.tzinfo else None

@@ -1,0 +1,90 @@
+"""Airbyte's messages: records in batches, the others one by one."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import orjson
+from airbyte_cdk.models import (
+    AirbyteEstimateTraceMessage,
+    AirbyteMessage,
+    AirbyteStateBlob,
+    AirbyteStateMessage,
+    AirbyteStateStats,
+    AirbyteStateType,
+    AirbyteStreamState,
+    AirbyteTraceMessage,
+    EstimateType,
+    StreamDescriptor,
+    TraceType,
+    Type,
+)
+
+from source_kit.channel import Batch
+from source_kit.items import Estimate, Ndjson, Record, RecordMeta
+
+
+class RecordEncoder:
+    """Turns the records of one stream into lines; what all lines share is built once a batch."""
+
+    def __init__(self, stream: str) -> None:
+        self._stream = stream
+        self._head = b'{"type":"RECORD","record":{"stream":%b,"emitted_at":' % orjson.dumps(stream)
+
+    def __call__(self, item: list[Record] | Ndjson | RecordMeta) -> Batch:
+        """The item as RECORD lines."""
+        head = b'%b%d,"data":' % (self._head, time.time_ns() // 1_000_000)
+        if isinstance(item, Ndjson):
+            lines = head + item.data[:-1].replace(b"\n", b"}}\n" + head) + b"}}\n"
+            return Batch(self._stream, lines, item.count)
+        if isinstance(item, RecordMeta):
+            meta = orjson.dumps({"changes": item.changes})
+            return Batch(self._stream, b'%b%b,"meta":%b}}\n' % (head, encode(item.data), meta), 1)
+        try:
+            rows = list(map(orjson.dumps, item))
+        except TypeError:
+            rows = list(map(encode, item))
+        return Batch(self._stream, head + (b"}}\n" + head).join(rows) + b"}}\n", len(rows))
+
+
+def encode(record: Record, default: Callable[[Any], Any] = str) -> bytes:
+    """A record as JSON, also one that orjson refuses (an integer beyond 64 bits, a lone surrogate)."""
+    try:
+        return orjson.dumps(record, default=default)
+    except TypeError:
+        text = json.dumps(record, default=default, ensure_ascii=False, separators=(",", ":"))
+        return text.encode("utf-8", "replace")
+
+
+def state_message(stream: str, state: Mapping[str, Any]) -> AirbyteMessage:
+    """A per-stream STATE; the writer fills in how many records it covers."""
+    return AirbyteMessage(
+        type=Type.STATE,
+        state=AirbyteStateMessage(
+            type=AirbyteStateType.STREAM,
+            stream=AirbyteStreamState(
+                stream_descriptor=StreamDescriptor(name=stream), stream_state=AirbyteStateBlob(dict(state))
+            ),
+            sourceStats=AirbyteStateStats(recordCount=0.0),
+        ),
+    )
+
+
+def estimate_message(stream: str, estimate: Estimate) -> AirbyteMessage:
+    """An ESTIMATE trace for a stream."""
+    return AirbyteMessage(
+        type=Type.TRACE,
+        trace=AirbyteTraceMessage(
+            type=TraceType.ESTIMATE,
+            emitted_at=time.time_ns() // 1_000_000,
+            estimate=AirbyteEstimateTraceMessage(
+                name=stream,
+                type=EstimateType.STREAM,
+                row_estimate=estimate.rows,
+                byte_estimate=estimate.size_bytes,
+            ),
+        ),
+    )

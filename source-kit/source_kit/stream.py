@@ -1,0 +1,127 @@
+"""What a stream is here: facts, slices, and items read from a slice."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from datetime import datetime
+from typing import Any, ClassVar
+
+import orjson
+from airbyte_cdk.models import SyncMode
+from airbyte_cdk.sources.streams import Stream
+
+from source_kit.items import Checkpoint, Estimate, Ndjson, RecordMeta, SliceItem
+from source_kit.timestamps import utc_now
+
+
+class BatchStream(Stream, ABC):
+    """A stream that is read slice by slice, in batches.
+
+    The engine calls `start` once, then `slices`, then `read_slice` for every slice, in worker threads. A state moves
+    when a slice yields a `Checkpoint`: it is written behind all that was yielded before it, and only when every
+    earlier slice was read to its end.
+
+    The facts below are shown in the documentation; a stream that has nothing to say leaves a fact empty.
+    """
+
+    #: How fine the cursor is: "day", "1 ms", "1 s"
+    cursor_resolution: ClassVar[str] = ""
+    #: Whether the server filters by the cursor; if not, everything is read and filtered here
+    server_filters: ClassVar[bool] = False
+    #: Whether rows arrive in cursor order
+    rows_sorted: ClassVar[bool] = False
+    #: How late rows may appear
+    settle: ClassVar[str] = ""
+    #: What is read again at every sync
+    reread: ClassVar[str] = ""
+    #: What happens to deleted objects
+    deletes: ClassVar[str] = ""
+    #: Which right the key needs
+    permission: ClassVar[str] = ""
+    #: What a sync costs in requests
+    cost: ClassVar[str] = ""
+
+    #: Slices may be read at the same time; the state still moves in their order
+    parallel_slices: ClassVar[bool] = False
+    #: Each slice carries its own part of the state, which moves as soon as that slice ends
+    independent_slices: ClassVar[bool] = False
+    #: Least seconds between two STATE messages, for streams with very many slices
+    state_interval: ClassVar[float] = 0.0
+
+    def start(self, state: Mapping[str, Any], full_refresh: bool, sync_start: datetime) -> None:
+        """Take the state of the last sync. Raises a config_error that says what to do where it cannot be read.
+
+        In a full refresh `state` is empty, unless an interrupted full refresh goes on.
+        """
+
+    @abstractmethod
+    def slices(self) -> Iterable[Any]:
+        """The parts of the stream, in order. Advanced in a worker, so it may ask the server."""
+
+    @abstractmethod
+    def read_slice(self, slice_: Any) -> Iterator[SliceItem]:
+        """Everything of one slice: lists of finished records, and a `Checkpoint` where the state may move."""
+
+    def merge_state(self, state: Mapping[str, Any], update: Mapping[str, Any]) -> dict[str, Any]:
+        """The state after a checkpoint. Called in slice order, never by two threads at once."""
+        return {**state, **update}
+
+    def final_state(self) -> Mapping[str, Any] | None:
+        """The state to end with when no checkpoint came; None keeps the state that the sync began with."""
+        return None
+
+    def finish(self) -> None:
+        """Called once when every slice was read, before the stream counts as complete.
+
+        The place to raise about what only the whole shows, and to log what was skipped.
+        """
+
+    # The rest serves the CDK's own sequential reading, which check_availability and other tools use.
+
+    source_defined_cursor = True
+
+    @property
+    def state(self) -> MutableMapping[str, Any]:
+        """The engine keeps the state; the CDK only looks whether a stream has one."""
+        return {}
+
+    @state.setter
+    def state(self, value: MutableMapping[str, Any]) -> None:
+        """States reach a stream through `start`."""
+
+    @property
+    def is_resumable(self) -> bool:
+        """A stream with a cursor goes on where an interrupted full refresh stopped."""
+        return bool(self.cursor_field)
+
+    @property
+    def supports_incremental(self) -> bool:
+        """A stream with a cursor is incremental."""
+        return bool(self.cursor_field)
+
+    def read_records(
+        self,
+        sync_mode: SyncMode,
+        cursor_field: list[str] | None = None,
+        stream_slice: Mapping[str, Any] | None = None,
+        stream_state: Mapping[str, Any] | None = None,
+    ) -> Iterable[Mapping[str, Any]]:
+        """The stream's records one by one, for callers that want no speed."""
+        self.start(stream_state or {}, sync_mode == SyncMode.full_refresh, utc_now())
+        for part in self.slices():
+            for item in self.read_slice(part):
+                yield from records_of(item)
+
+
+def records_of(item: SliceItem) -> Iterator[dict[str, Any]]:
+    """The records of an item as dicts; nothing for an item without records."""
+    match item:
+        case Checkpoint() | Estimate():
+            return
+        case Ndjson(data=data):
+            yield from map(orjson.loads, data.splitlines())
+        case RecordMeta(data=record):
+            yield record
+        case _:
+            yield from item

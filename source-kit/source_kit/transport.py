@@ -1,0 +1,97 @@
+"""Requests whose bodies arrive whole or not at all: spooled inside `send`, so that a retry can cover them."""
+
+from __future__ import annotations
+
+import errno
+import tempfile
+import time
+from collections.abc import Mapping
+from typing import IO
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+
+from source_kit.errors import config_error
+
+#: A body up to this size stays in memory, a larger one goes to a temporary file. Bytes.
+SPOOL_MEMORY_BYTES = 8 * 1024 * 1024
+CONNECT_TIMEOUT_SECONDS = 10.0
+_PIECE_BYTES = 256 * 1024
+
+
+class SpooledResponse(requests.Response):
+    """A response whose body was received to its end and lies in `spool`, decoded."""
+
+    spool: IO[bytes]
+
+
+class SpoolingAdapter(HTTPAdapter):
+    """Receives the body before `send` returns, within a deadline.
+
+    The read timeout of `requests` bounds the wait for each piece only: a server that drips never trips it, so the body
+    as a whole gets the read timeout once more.
+    """
+
+    def send(
+        self,
+        request: requests.PreparedRequest,
+        stream: bool = False,
+        timeout: float | tuple[float, float] | tuple[float, None] | None = None,
+        verify: bool | str = True,
+        cert: bytes | str | tuple[bytes | str, bytes | str] | None = None,
+        proxies: Mapping[str, str] | None = None,
+    ) -> requests.Response:
+        """As `HTTPAdapter.send`, with the body complete. Raises a RequestException for one that is not."""
+        response = super().send(request, stream=True, timeout=timeout, verify=verify, cert=cert, proxies=proxies)
+        seconds = timeout[1] if isinstance(timeout, tuple) else timeout
+        response.__class__ = SpooledResponse
+        assert isinstance(response, SpooledResponse)  # noqa: S101 - for the type checker
+        response.spool = _receive(response, request, seconds)
+        return response
+
+
+def _receive(response: requests.Response, request: requests.PreparedRequest, seconds: float | None) -> IO[bytes]:
+    deadline = None if seconds is None else time.monotonic() + seconds
+    spool = tempfile.SpooledTemporaryFile(max_size=SPOOL_MEMORY_BYTES)  # noqa: SIM115 - closed with the answer
+    try:
+        for piece in response.raw.stream(_PIECE_BYTES, decode_content=True):
+            spool.write(piece)
+            if deadline is not None and time.monotonic() > deadline:
+                msg = f"the body did not end within {seconds:.0f} s"
+                raise requests.exceptions.ReadTimeout(msg, request=request)
+    except BaseException as error:
+        spool.close()
+        response.raw.close()  # what is left of the body must not reach the next request on this connection
+        raise _as_request_error(error, request) from error
+    spool.seek(0)
+    return spool
+
+
+def _as_request_error(error: BaseException, request: requests.PreparedRequest) -> BaseException:
+    """What `requests` would have raised, had it read the body itself."""
+    if isinstance(error, urllib3.exceptions.ReadTimeoutError):
+        return requests.exceptions.ReadTimeout(error, request=request)
+    if isinstance(error, urllib3.exceptions.HTTPError):
+        return requests.exceptions.ChunkedEncodingError(error, request=request)
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return _no_space(tempfile.gettempdir())
+    if isinstance(error, OSError) and not isinstance(error, requests.RequestException):
+        return requests.exceptions.ConnectionError(error, request=request)
+    return error
+
+
+def _no_space(where: str) -> BaseException:
+    return config_error(
+        f"No space is left in the temporary directory {where}, where answers are kept until they are complete. "
+        "Give the connector a larger one (for a container, a larger /tmp) and run the sync again."
+    )
+
+
+def session(connections: int) -> requests.Session:
+    """A session for `connections` simultaneous requests that stores no cookies and spools every body."""
+    made = requests.Session()
+    adapter = SpoolingAdapter(pool_connections=connections, pool_maxsize=connections)
+    made.mount("https://", adapter)
+    made.mount("http://", adapter)
+    return made

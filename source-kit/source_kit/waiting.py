@@ -1,0 +1,61 @@
+"""Waits that are seen and can be broken off."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class Stopped(Exception):
+    """The sync is over; whoever still works or waits gives up quietly."""
+
+
+class Activities:
+    """What every worker is doing now, for the line that is logged while nothing else happens."""
+
+    def __init__(self) -> None:
+        self._doing: dict[int, tuple[str, float]] = {}
+        self.stop = threading.Event()
+
+    @contextmanager
+    def doing(self, what: str) -> Iterator[None]:
+        """Names the present activity of this thread until the block ends."""
+        me = threading.get_ident()
+        before = self._doing.get(me)
+        self._doing[me] = (what, time.monotonic())
+        try:
+            yield
+        finally:
+            if before is None:
+                self._doing.pop(me, None)
+            else:
+                self._doing[me] = before
+
+    def wait(self, seconds: float, why: str) -> None:
+        """Sleeps, visibly. Raises Stopped when the sync ends meanwhile."""
+        with self.doing(f"waiting {seconds:.0f} s: {why}"):
+            if self.stop.wait(seconds):
+                raise Stopped
+
+    def report(self) -> str:
+        """One clause for each busy worker, with the seconds that it has been at it."""
+        now = time.monotonic()
+        return "; ".join(f"{what} (for {now - since:.0f} s)" for what, since in list(self._doing.values()))
+
+
+#: One sync runs in a process at a time; `engine.py` renews this for every sync.
+ACTIVITIES = Activities()
+
+
+def current() -> Activities:
+    """The activities of the running sync."""
+    return ACTIVITIES
+
+
+def renew() -> Activities:
+    """Fresh activities for a new sync in the same process."""
+    global ACTIVITIES
+    ACTIVITIES = Activities()
+    return ACTIVITIES
