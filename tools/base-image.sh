@@ -1,0 +1,64 @@
+#!/bin/sh
+# Builds the connectors' base image from Debian's own packages, for machines that reach a Debian mirror but no image
+# registry. It stands in for the public python:*-slim image: the same Debian release, Debian's own build of Python.
+#
+#   tools/base-image.sh [tag]        default: local/python-slim:<release>
+#
+# The mirrors are those of the machine's own apt configuration. Needs root, debootstrap and a Docker engine; takes
+# about a minute.
+set -eu
+
+RELEASE=${BASE_RELEASE:-trixie}
+tag=${1:-local/python-slim:$RELEASE}
+
+fail() {
+    echo "base-image: $*" >&2
+    exit 1
+}
+
+# The address from which this machine gets a kind of Debian package ("Debian", "Debian-Security").
+mirror() {
+    apt-get indextargets --format '$(REPO_URI)' "Label: $1" 'Component: main' 'Created-By: Packages' | head -n 1
+}
+
+command -v debootstrap >/dev/null || fail "debootstrap is not installed (apt-get install debootstrap)."
+[ "$(id -u)" = 0 ] || fail "debootstrap needs root: sudo make base-image"
+docker info >/dev/null 2>&1 || fail "no Docker engine answers."
+main=$(mirror Debian)
+security=$(mirror Debian-Security)
+[ -n "$main" ] || fail "this machine's apt knows no Debian mirror; run apt-get update, or build on a Debian machine."
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT INT TERM
+root=$work/root
+
+echo "base-image: installing Debian $RELEASE with Python"
+debootstrap --variant=minbase --include=ca-certificates,netbase,python3,python3-venv,tzdata "$RELEASE" "$root" "$main" \
+    >"$work/log" 2>&1 || {
+    tail -n 20 "$work/log" >&2
+    fail "debootstrap failed."
+}
+
+if [ -n "$security" ]; then
+    echo "base-image: applying security updates"
+    echo "deb $security $RELEASE-security main" >"$root/etc/apt/sources.list.d/security.list"
+    # how this machine reaches its mirrors (proxy, certificates), for the length of the upgrade only
+    apt-config dump | grep -E '^Acquire::(http|https)::' >"$root/etc/apt/apt.conf.d/99machine" || true
+    chroot "$root" sh -ec 'export DEBIAN_FRONTEND=noninteractive
+        apt-get update -q && apt-get dist-upgrade -q -y' </dev/null >"$work/log" 2>&1 || {
+        tail -n 20 "$work/log" >&2
+        fail "the security updates could not be installed."
+    }
+fi
+
+# Nothing of this machine stays in the image: neither its mirrors nor its resolver. What only a reader of manuals or
+# the package manager's cache would miss goes too; copyright notices stay.
+rm -rf "$root"/etc/apt/sources.list "$root"/etc/apt/sources.list.d/* "$root"/etc/apt/apt.conf.d/99machine \
+    "$root"/etc/resolv.conf "$root"/etc/hostname "$root"/var/cache/* "$root"/var/lib/apt/lists/* "$root"/var/log/* \
+    "$root"/tmp/* "$root"/usr/share/man "$root"/usr/share/locale "$root"/usr/share/info
+find "$root/usr/share/doc" -type f ! -name copyright -delete
+find "$root/usr/share/doc" \( -type l -o -type d -empty \) -delete
+
+tar -C "$root" --numeric-owner -c . | docker import --change 'ENV LANG=C.UTF-8' --change 'CMD ["python3"]' \
+    --change 'ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' - "$tag" >/dev/null
+echo "base-image: $tag is ready, $(docker image inspect --format '{{.Size}}' "$tag" | awk '{printf "%.0f MB", $1 / 1e6}')"

@@ -1,0 +1,79 @@
+#!/bin/bash
+# Builds the connectors' images: tools/build-images.sh source-pendo ...   ->   source-pendo:dev and source-pendo:latest
+#
+# The base is BASE_IMAGE where given, else the public image that the Dockerfile names, else, where no registry can be
+# reached, one made from Debian's packages (tools/base-image.sh). Says which one it took.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+fail() {
+    echo "images: $*" >&2
+    exit 1
+}
+
+# The first docker client that can build with BuildKit: one with the buildx plugin, or one of the 18.09 to 22 releases
+# that had it built in. A machine may have a newer client without the plugin before an older one on its PATH.
+buildkit_client() {
+    local client major
+    for client in $(type -ap docker | awk '!seen[$0]++'); do
+        major=$("$client" version --format '{{.Client.Version}}' 2>/dev/null | cut -d. -f1)
+        if "$client" buildx version >/dev/null 2>&1 || [ "${major:-99}" -lt 23 ]; then
+            echo "$client"
+            return
+        fi
+    done
+    fail "no docker client with BuildKit (install docker-buildx, or Debian's docker.io)."
+}
+
+base_image() {
+    local public local_tag
+    public=$(sed -n 's/^ARG BASE_IMAGE=//p' Dockerfile)
+    local_tag="local/python-slim:${BASE_RELEASE:-trixie}"
+    if [ -n "${BASE_IMAGE:-}" ]; then
+        echo "$BASE_IMAGE"
+    elif docker image inspect "$public" >/dev/null 2>&1 || timeout 300 docker pull --quiet "$public" >/dev/null 2>&1; then
+        echo "$public"
+    else
+        echo "images: $public cannot be pulled here, using a base made from Debian's packages" >&2
+        docker image inspect "$local_tag" >/dev/null 2>&1 || tools/base-image.sh "$local_tag" >&2
+        echo "$local_tag"
+    fi
+}
+
+metadata() { # metadata <connector> <field>
+    sed -n "s/^ *$2: *[\"']\{0,1\}\([^\"' ]*\).*/\1/p" "$1/metadata.yaml" | head -n 1
+}
+
+[ $# -gt 0 ] || fail "no connector to build: none has a metadata.yaml yet."
+docker info >/dev/null 2>&1 || fail "no Docker engine answers (on a machine without an init system: tools/docker-engine.sh start)."
+client=$(buildkit_client)
+base=$(base_image)
+echo "images: base $base"
+
+options=(--build-arg "BASE_IMAGE=$base" --build-arg "UV_VERSION=$(sed -n 's/^ARG UV_VERSION=//p' Dockerfile)")
+for bundle in "${SSL_CERT_FILE:-}" "${PIP_CERT:-}" "${REQUESTS_CA_BUNDLE:-}"; do
+    if [ -r "$bundle" ]; then
+        options+=(--secret "id=ca,src=$bundle")
+        break
+    fi
+done
+for name in http_proxy https_proxy no_proxy HTTP_PROXY HTTPS_PROXY NO_PROXY; do
+    if [ -n "${!name:-}" ]; then options+=(--build-arg "$name"); fi
+done
+
+mkdir -p .cache
+for connector in "$@"; do
+    version=$(metadata "$connector" dockerImageTag)
+    log=.cache/image-$connector.log
+    seconds=$SECONDS
+    DOCKER_BUILDKIT=1 "$client" build "${options[@]}" --progress plain \
+        --build-arg "CONNECTOR=$connector" --build-arg "VERSION=${version:-dev}" \
+        --build-arg "REPOSITORY=$(metadata "$connector" dockerRepository)" \
+        --tag "$connector:dev" --tag "$connector:latest" . >"$log" 2>&1 </dev/null || {
+        tail -n 40 "$log" >&2
+        fail "$connector could not be built; the whole log is in $log."
+    }
+    docker image inspect --format '{{.Size}}' "$connector:dev" |
+        awk -v name="$connector" -v version="$version" -v seconds=$((SECONDS - seconds)) \
+            '{printf "images: %s:dev (%s) %.0f MB, built in %d s\n", name, version, $1 / 1e6, seconds}'
+done

@@ -1,0 +1,120 @@
+"""Runs the whole suite with what this machine has: `make test`.
+
+Some integration tests need a server or an environment that a laptop may lack (a Docker engine, Ceph, PostgreSQL,
+PyAirbyte). Each is named by a pytest marker; where it is missing its tests are deselected and the last lines say so.
+On CI (`CI=true`) nothing may be missing: the run fails before its first test, and it fails when a test skips itself.
+
+Arguments are handed to pytest: `make test ARGS="-k pendo -x"`.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+ON_CI = os.environ.get("CI", "").lower() in {"1", "true"}
+
+
+@dataclass(frozen=True)
+class Tool:
+    """Something that the tests with one marker need: how to see that it is here, and what to make with it first."""
+
+    marker: str
+    needs: str
+    is_here: Callable[[], bool]
+    prepare: tuple[str, ...] = ()
+
+
+def _answers(*command: str) -> bool:
+    """Whether a command exists and ends well within a minute."""
+    if shutil.which(command[0]) is None:
+        return False
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=60, check=False, cwd=ROOT)  # noqa: S603
+    except subprocess.TimeoutExpired:
+        return False
+    return done.returncode == 0
+
+
+def _has_docker() -> bool:
+    return _answers("docker", "info")
+
+
+def _has_ceph() -> bool:
+    return all(shutil.which(name) for name in ("ceph", "ceph-mon", "ceph-osd", "radosgw"))
+
+
+def _has_postgres() -> bool:
+    """Debian keeps the server's programs off the PATH, one directory a version."""
+    return shutil.which("initdb") is not None or any(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+
+
+def _has_pyairbyte() -> bool:
+    """PyAirbyte does not install on Python 3.13; its environment is made where an older one is found."""
+    return _answers("env", "PYTHON_MAX=3.12", str(ROOT / "tools" / "bootstrap.sh"), "python")
+
+
+TOOLS = (
+    Tool("docker", "a Docker engine", _has_docker, ("make", "--no-print-directory", "images")),
+    Tool("ceph", "Ceph (packages ceph-mon, ceph-osd, radosgw, ceph-common)", _has_ceph),
+    Tool("postgres", "a PostgreSQL server (package postgresql)", _has_postgres),
+    Tool("pyairbyte", "Python 3.11 or 3.12", _has_pyairbyte, ("make", "--no-print-directory", "pyairbyte-env")),
+)
+
+
+class SkipsFail:
+    """On CI a skipped test is a failed run: a tool that went missing must not turn into silence."""
+
+    def __init__(self) -> None:
+        self.skipped: list[str] = []
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.skipped and not hasattr(report, "wasxfail"):
+            self.skipped.append(report.nodeid)
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if self.skipped and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if self.skipped:
+            terminalreporter.section("skipped, which CI does not allow")
+            for nodeid in self.skipped:
+                terminalreporter.line(nodeid)
+
+
+def say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def main(arguments: list[str]) -> int:
+    os.chdir(ROOT)
+    missing = [tool for tool in TOOLS if not tool.is_here()]
+    left_out = [f"tests marked `{tool.marker}` are left out: they need {tool.needs}" for tool in missing]
+    if ON_CI and missing:
+        say("\n".join([*left_out, "nothing may be left out on CI"]))
+        return 1
+    for tool in TOOLS:
+        if tool.prepare and tool not in missing:
+            code = subprocess.run(tool.prepare, check=False).returncode  # noqa: S603
+            if code:
+                return code
+    options = ["-m", " and ".join(f"not {tool.marker}" for tool in missing)] if missing else []
+    plugins = [SkipsFail()] if ON_CI else []
+    code = int(pytest.main([*options, "--durations=15", *arguments], plugins=plugins))
+    for line in left_out:
+        say(line)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

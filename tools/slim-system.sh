@@ -1,0 +1,20 @@
+#!/bin/sh
+# Takes out of a Debian image with Python what a connector never runs: the package manager, Perl, pip. Run as root
+# inside the image's build (see Dockerfile); /bin/sh and the core utilities stay, the platform uses them.
+set -eu
+
+stdlib=$(python3 -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')
+
+# Only what is installed can be purged. Perl goes last: other packages' removal scripts may use it.
+for package in python3-venv python3.13-venv python3-pip-whl python3-setuptools-whl \
+    apt libapt-pkg7.0 sqv debian-archive-keyring mount bsdutils ncurses-bin perl-base; do
+    if dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q ' installed$'; then
+        dpkg --purge --force-depends --force-remove-essential "$package" >/dev/null 2>&1
+    fi
+done
+rm -rf /usr/local/lib/python3*/site-packages/pip /usr/local/lib/python3*/site-packages/pip-* /usr/local/bin/pip* \
+    "$stdlib/ensurepip" "$stdlib/idlelib" "$stdlib/turtledemo" "$stdlib/tkinter" "$stdlib/pydoc_data" "$stdlib/test" \
+    /etc/apt /var/lib/apt /var/cache/* /var/log/* /usr/share/doc-base /usr/share/man
+
+# Some images carry the standard library without its byte code; user airbyte could never write it.
+python3 -m compileall -q "$stdlib" || true
