@@ -20,7 +20,7 @@ def many_files_in_a_dump(bucket: str, seed: int) -> list[Step]:
 
 
 def more_than_ten_thousand_files(bucket: str, seed: int) -> list[Step]:
-    """22: 10,200 files of one row each; the part numbers get a sixth digit's worth of company: 09999, 10000. No news."""
+    """22: 10,200 files of one row each in one dump, then a sync with nothing new."""
     account = Account(seed=seed, bucket=bucket, style=FileStyle(codec=Codec.NULL))
     story = Story(account)
     story.step("10,200 files", account.dump(100, {"video_play": full(10_200, files=10_200)}))

@@ -121,7 +121,7 @@ def no_full_dump_ever(bucket: str, seed: int) -> list[Step]:
 
 
 def manifest_without_its_folder(bucket: str, seed: int) -> list[Step]:
-    """16: a lifecycle rule took a dump's files, not its manifest. Then a later full export heals sessions and events."""
+    """16: a lifecycle rule took a dump's files, not its manifest. Then a later full export heals every table."""
     account, story = _begin(bucket, seed)
     dump = _increment(account, 101)
     story.published[101] = dump
@@ -192,7 +192,7 @@ def migrations_in_every_dump(bucket: str, seed: int) -> list[Step]:
 
 
 def missing_incremental_flag(bucket: str, seed: int) -> list[Step]:
-    """7 of the knobs: a manifest that does not say whether sessions are full. Then it is written again, with the flag."""
+    """A manifest that does not say whether sessions are full (never seen). Then it is written again, with the flag."""
     account, story = _begin(bucket, seed)
     dump = _increment(account, 101)
     tables = tuple(

@@ -18,7 +18,6 @@ class Trouble(StrEnum):
     BAD_CHECKSUM = "a block's checksum is wrong; a reader that does not check it sees the right rows"
     ARCHIVED_FILE = "a file was archived and cannot be fetched"
     NO_FLAG = "the manifest does not say whether the table is incremental"
-    NO_BUCKET_ACCESS = "the addresses of the files name another bucket"
 
 
 @dataclass(frozen=True)
