@@ -45,11 +45,11 @@ RUN --mount=type=secret,id=ca --mount=type=cache,target=/root/.cache/uv \
 
 # What the connector runs on: the base without what would install or build more software, with the platform's user.
 FROM ${BASE_IMAGE} AS system
-COPY tools/slim-system.sh /tmp/
-RUN /tmp/slim-system.sh && rm /tmp/slim-system.sh
 RUN groupadd --gid 1000 airbyte \
     && useradd --uid 1000 --gid airbyte --home-dir /airbyte --shell /usr/sbin/nologin airbyte \
     && install -d -o airbyte -g airbyte /airbyte /config /secrets
+COPY tools/slim-system.sh /tmp/
+RUN /tmp/slim-system.sh && rm /tmp/slim-system.sh
 
 
 # Copied into an empty image, so that what was removed above is gone and the system's layer is shared by all three.

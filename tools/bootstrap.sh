@@ -29,19 +29,19 @@ sys.exit(not (3, 11) <= sys.version_info[:2] <= ceiling)' "$PYTHON_MAX" >/dev/nu
 # The real interpreter behind a shim or an environment, so that no environment is built upon another one.
 interpreter() {
     "$1" -c 'import os, sys
-print(os.path.realpath(os.path.join(sys.base_prefix, "bin", "python%d.%d" % sys.version_info[:2])))'
+path = os.path.join(sys.base_prefix, "bin", "python%d.%d" % sys.version_info[:2])
+print(os.path.realpath(path) if os.path.exists(path) else sys.executable)'
 }
 
 find_python() {
-    if [ -n "${PYTHON:-}" ]; then
-        fits "$PYTHON" || fail "PYTHON=$PYTHON is not a Python 3.11 to $PYTHON_MAX."
-        interpreter "$PYTHON"
-        return
-    fi
-    for name in .venv/bin/python python3.13 python3.12 python3.11 python3 python; do
+    for name in ${PYTHON:+"$PYTHON"} .venv/bin/python python3.13 python3.12 python3.11 python3 python; do
         if fits "$name"; then
             interpreter "$name"
             return
+        fi
+        # a chosen Python is used or refused; only what needs an older one may look further
+        if [ "$name" = "${PYTHON:-}" ] && [ "$PYTHON_MAX" = 3.13 ]; then
+            fail "PYTHON=$PYTHON is not a Python 3.11 to $PYTHON_MAX."
         fi
     done
     # pyenv keeps versions that are not the chosen one off the PATH

@@ -13,6 +13,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,10 +64,10 @@ def _has_pyairbyte() -> bool:
 
 
 TOOLS = (
-    Tool("docker", "a Docker engine", _has_docker, ("make", "--no-print-directory", "images")),
+    Tool("docker", "a Docker engine", _has_docker, ("make", "images")),
     Tool("ceph", "Ceph (packages ceph-mon, ceph-osd, radosgw, ceph-common)", _has_ceph),
     Tool("postgres", "a PostgreSQL server (package postgresql)", _has_postgres),
-    Tool("pyairbyte", "Python 3.11 or 3.12", _has_pyairbyte, ("make", "--no-print-directory", "pyairbyte-env")),
+    Tool("pyairbyte", "Python 3.11 or 3.12", _has_pyairbyte, ("make", "pyairbyte-env")),
 )
 
 
@@ -105,9 +106,11 @@ def main(arguments: list[str]) -> int:
         return 1
     for tool in TOOLS:
         if tool.prepare and tool not in missing:
+            began = time.monotonic()
             code = subprocess.run(tool.prepare, check=False).returncode  # noqa: S603
             if code:
                 return code
+            say(f"{' '.join(tool.prepare)}: {time.monotonic() - began:.0f} s")
     options = ["-m", " and ".join(f"not {tool.marker}" for tool in missing)] if missing else []
     plugins = [SkipsFail()] if ON_CI else []
     code = int(pytest.main([*options, "--durations=15", *arguments], plugins=plugins))

@@ -1,13 +1,14 @@
 #!/bin/sh
-# Takes out of a Debian image with Python what a connector never runs: the package manager, Perl, pip. Run as root
-# inside the image's build (see Dockerfile); /bin/sh and the core utilities stay, the platform uses them.
+# Takes out of a Debian image with Python what a connector never runs: the package manager, Perl, pip, and every
+# program that changes users or mounts. Run as root inside the image's build (see Dockerfile), after the users are made;
+# /bin/sh and the core utilities stay, the platform uses them.
 set -eu
 
 stdlib=$(python3 -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')
 
 # Only what is installed can be purged. Perl goes last: other packages' removal scripts may use it.
 for package in python3-venv python3.13-venv python3-pip-whl python3-setuptools-whl \
-    apt libapt-pkg7.0 sqv debian-archive-keyring mount bsdutils ncurses-bin perl-base; do
+    apt libapt-pkg7.0 sqv debian-archive-keyring mount bsdutils util-linux login passwd ncurses-bin bash perl-base; do
     if dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q ' installed$'; then
         dpkg --purge --force-depends --force-remove-essential "$package" >/dev/null 2>&1
     fi

@@ -1,0 +1,163 @@
+"""A small destination for the demo and the tests: a DuckDB file that upserts by primary key.
+
+It does what the platform and a typed warehouse do together: rows become visible no later than the state that covers
+them, both in one transaction, so that a sync which dies anywhere resumes from what the file holds.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import orjson
+
+#: Rows of all streams that are kept before they are written, whether or not a state came
+FLUSH_ROWS = 50_000
+_TYPES = {"integer": "BIGINT", "number": "DOUBLE", "string": "VARCHAR", "boolean": "BOOLEAN"}
+
+
+def column_type(schema: Mapping[str, Any]) -> str:
+    """The DuckDB type of a field of a JSON schema; whatever is not one scalar type is JSON."""
+    types = schema.get("type", [])
+    scalar = [name for name in ([types] if isinstance(types, str) else types) if name != "null"]
+    if len(scalar) != 1 or scalar[0] not in _TYPES:
+        return "JSON"
+    if scalar[0] == "string" and schema.get("format") == "date-time":
+        return "TIMESTAMPTZ"
+    return _TYPES[scalar[0]]
+
+
+class Table:
+    """One stream's table and the rows that wait for it."""
+
+    def __init__(self, stream: Mapping[str, Any], overwrite: bool) -> None:
+        self.name: str = stream["name"]
+        self.key = [part[0] for part in stream.get("source_defined_primary_key") or []]
+        properties = stream["json_schema"].get("properties", {})
+        self.columns = {name: column_type(field) for name, field in properties.items()}
+        self.overwrite = overwrite
+        self.waiting: list[bytes] = []
+        self.rows_read = 0
+
+
+class Warehouse:
+    """A DuckDB file with one table a stream, and the states of the last sync."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.connection = duckdb.connect(str(path))
+        self.connection.execute("SET TimeZone = 'UTC'")
+        self.connection.execute("CREATE TABLE IF NOT EXISTS _state (stream VARCHAR PRIMARY KEY, message VARCHAR)")
+        self._tables: dict[str, Table] = {}
+        self._states: dict[str, str] = {}
+
+    def close(self) -> None:
+        """Closes the file."""
+        self.connection.close()
+
+    def states(self) -> list[dict[str, Any]]:
+        """The state messages to start the next sync with, in the form that `--state` takes."""
+        return [json.loads(text) for (text,) in self.connection.execute("SELECT message FROM _state").fetchall()]
+
+    def begin(self, catalog: Mapping[str, Any]) -> None:
+        """Makes the tables for a configured catalog; those in overwrite mode are emptied."""
+        self._tables = {}
+        for configured in catalog["streams"]:
+            table = Table(configured["stream"], configured["destination_sync_mode"] == "overwrite")
+            self._tables[table.name] = table
+            columns = ", ".join(f"{_quoted(name)} {kind}" for name, kind in table.columns.items())
+            self.connection.execute(f"CREATE TABLE IF NOT EXISTS {_quoted(table.name)} ({columns})")
+            if table.overwrite:
+                self.connection.execute(f"DELETE FROM {_quoted(table.name)}")
+
+    def load(self, lines: Iterable[bytes]) -> Iterable[dict[str, Any]]:
+        """Takes a connector's output; yields every message that is neither a record nor a state.
+
+        What came before a broken end is kept up to the last flush, as a destination would keep it.
+        """
+        waiting = 0
+        for line in lines:
+            message = orjson.loads(line)
+            match message["type"]:
+                case "RECORD":
+                    table = self._tables[message["record"]["stream"]]
+                    table.waiting.append(orjson.dumps(message["record"]["data"]))
+                    table.rows_read += 1
+                    waiting += 1
+                    if waiting >= FLUSH_ROWS:
+                        self.flush()
+                        waiting = 0
+                case "STATE":
+                    name = message["state"]["stream"]["stream_descriptor"]["name"]
+                    self._states[name] = orjson.dumps(message["state"]).decode()
+                case _:
+                    yield message
+        self.flush()
+
+    def flush(self) -> None:
+        """Writes the waiting rows and then the states that came with them, in one transaction."""
+        self.connection.begin()
+        for table in self._tables.values():
+            if table.waiting:
+                self._write(table)
+        for stream, text in self._states.items():
+            self.connection.execute("INSERT OR REPLACE INTO _state VALUES (?, ?)", [stream, text])
+        self.connection.commit()
+        self._states.clear()
+
+    def rows_read(self) -> dict[str, int]:
+        """Records of each stream in this sync, repetitions included."""
+        return {table.name: table.rows_read for table in self._tables.values()}
+
+    def count(self, stream: str) -> int:
+        """Rows in a table."""
+        found = self.connection.execute(f"SELECT count(*) FROM {_quoted(stream)}").fetchone()
+        assert found is not None
+        return int(found[0])
+
+    def rows(self, stream: str) -> list[dict[str, Any]]:
+        """A whole table as dicts, JSON columns decoded."""
+        table = self._tables[stream]
+        cursor = self.connection.execute(f"SELECT * FROM {_quoted(stream)}")
+        names = [column[0] for column in cursor.description]
+        return [
+            {
+                name: json.loads(value) if table.columns[name] == "JSON" and value is not None else value
+                for name, value in zip(names, row, strict=True)
+            }
+            for row in cursor.fetchall()
+        ]
+
+    def _write(self, table: Table) -> None:
+        """Upserts the waiting rows: of equal keys the last one wins."""
+        columns = {name: kind for name, kind in table.columns.items()}
+        with tempfile.NamedTemporaryFile(suffix=".ndjson") as file:
+            file.write(b"\n".join(table.waiting))
+            file.flush()
+            table.waiting.clear()
+            wanted = ", ".join(f"{_text(name)}: {_text(kind)}" for name, kind in columns.items())
+            self.connection.execute(
+                "CREATE OR REPLACE TEMP TABLE incoming AS SELECT *, row_number() OVER () AS _position FROM "
+                f"read_json({_text(file.name)}, columns={{{wanted}}}, format='newline_delimited', "
+                "maximum_object_size=67108864)"
+            )
+        name = _quoted(table.name)
+        if table.key:
+            key = ", ".join(map(_quoted, table.key))
+            equal = " AND ".join(f"old.{_quoted(part)} IS NOT DISTINCT FROM new.{_quoted(part)}" for part in table.key)
+            self.connection.execute(f"DELETE FROM {name} old USING incoming new WHERE {equal}")
+            latest = f"QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY _position DESC) = 1"
+        else:
+            latest = ""
+        self.connection.execute(f"INSERT INTO {name} SELECT * EXCLUDE (_position) FROM incoming {latest}")
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
