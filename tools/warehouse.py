@@ -133,12 +133,11 @@ class Warehouse:
 
     def _write(self, table: Table) -> None:
         """Upserts the waiting rows: of equal keys the last one wins."""
-        columns = {name: kind for name, kind in table.columns.items()}
         with tempfile.NamedTemporaryFile(suffix=".ndjson") as file:
             file.write(b"\n".join(table.waiting))
             file.flush()
             table.waiting.clear()
-            wanted = ", ".join(f"{_text(name)}: {_text(kind)}" for name, kind in columns.items())
+            wanted = ", ".join(f"{_text(name)}: {_text(kind)}" for name, kind in table.columns.items())
             self.connection.execute(
                 "CREATE OR REPLACE TEMP TABLE incoming AS SELECT *, row_number() OVER () AS _position FROM "
                 f"read_json({_text(file.name)}, columns={{{wanted}}}, format='newline_delimited', "

@@ -9,7 +9,7 @@ from typing import IO, Any
 import orjson
 
 #: Read ahead in pieces of this size; a piece of rows is decoded, handed on and freed before the next.
-CHUNK_BYTES = 512 * 1024
+CHUNK_BYTES = 128 * 1024
 _SEPARATORS = (b"},{", b"}, {", b"},\n{", b"},\r\n{")
 
 

@@ -1,0 +1,27 @@
+"""The peers, each in an environment of its own, installed from the package index at a pinned version."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+CACHE = ROOT / ".cache" / "peers"
+
+
+def python_with(package: str, *more: str) -> Path | None:
+    """The interpreter of an environment that holds `package` (`name==version`); None where it cannot be installed."""
+    folder = CACHE / package.replace("==", "-")
+    python = folder / "bin" / "python"
+    if python.exists():
+        return python
+    uv = shutil.which("uv") or str(ROOT / ".uv" / "bin" / "uv")
+    try:
+        subprocess.run([uv, "venv", "-q", "--python", sys.executable, str(folder)], check=True)
+        subprocess.run([uv, "pip", "install", "-q", "--python", str(python), package, *more], check=True)
+    except (OSError, subprocess.CalledProcessError):
+        shutil.rmtree(folder, ignore_errors=True)
+        return None
+    return python

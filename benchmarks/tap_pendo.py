@@ -1,0 +1,53 @@
+"""Runs tap-pendo against a simulator: its host is fixed and it waits two seconds between requests, both undone here.
+
+    python benchmarks/tap_pendo.py URL START_DATE          (with the interpreter of tap-pendo's own environment)
+
+CPU seconds are compared, so the waits would not count; without them the benchmark ends sooner.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+
+def main() -> None:
+    """Discovers, selects `page_events` with its parent, and syncs."""
+    url, start_date = sys.argv[1:3]
+    time.sleep = lambda seconds: None
+    import tap_pendo
+    import tap_pendo.streams
+
+    tap_pendo.streams.US_BASE_URL = url
+    config = {
+        "x_pendo_integration_key": "demo-key.us",
+        "start_date": start_date,
+        "period": "dayRange",
+        "lookback_window": "0",
+        "include_anonymous_visitors": "true",
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        config_file, catalog_file = Path(folder) / "config.json", Path(folder) / "catalog.json"
+        config_file.write_text(json.dumps(config))
+        catalog_file.write_text(json.dumps(selected(config)))
+        sys.argv = ["tap-pendo", "--config", str(config_file), "--catalog", str(catalog_file)]
+        tap_pendo.main()
+
+
+def selected(config: dict[str, str]) -> dict[str, object]:
+    """The tap's catalog with `pages` and `page_events` selected."""
+    from tap_pendo.discover import discover_streams
+
+    streams = discover_streams(config)
+    for stream in streams:
+        if stream["tap_stream_id"] in ("pages", "page_events"):
+            for entry in stream["metadata"]:
+                entry["metadata"]["selected"] = True
+    return {"streams": streams}
+
+
+if __name__ == "__main__":
+    main()
