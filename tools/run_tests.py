@@ -39,7 +39,7 @@ def _answers(*command: str) -> bool:
     if shutil.which(command[0]) is None:
         return False
     try:
-        done = subprocess.run(command, capture_output=True, timeout=60, check=False, cwd=ROOT)  # noqa: S603
+        done = subprocess.run(command, capture_output=True, timeout=60, check=False, cwd=ROOT)
     except subprocess.TimeoutExpired:
         return False
     return done.returncode == 0
@@ -107,7 +107,7 @@ def main(arguments: list[str]) -> int:
     for tool in TOOLS:
         if tool.prepare and tool not in missing:
             began = time.monotonic()
-            code = subprocess.run(tool.prepare, check=False).returncode  # noqa: S603
+            code = subprocess.run(tool.prepare, check=False).returncode
             if code:
                 return code
             say(f"{' '.join(tool.prepare)}: {time.monotonic() - began:.0f} s")

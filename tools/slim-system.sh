@@ -10,12 +10,18 @@ stdlib=$(python3 -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')
 for package in python3-venv python3.13-venv python3-pip-whl python3-setuptools-whl \
     apt libapt-pkg7.0 sqv debian-archive-keyring mount bsdutils util-linux login passwd ncurses-bin bash perl-base; do
     if dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q ' installed$'; then
-        dpkg --purge --force-depends --force-remove-essential "$package" >/dev/null 2>&1
+        dpkg --purge --force-depends --force-remove-essential --force-remove-protected "$package" >/tmp/dpkg.log 2>&1 || {
+            cat /tmp/dpkg.log
+            exit 1
+        }
     fi
 done
 rm -rf /usr/local/lib/python3*/site-packages/pip /usr/local/lib/python3*/site-packages/pip-* /usr/local/bin/pip* \
     "$stdlib/ensurepip" "$stdlib/idlelib" "$stdlib/turtledemo" "$stdlib/tkinter" "$stdlib/pydoc_data" "$stdlib/test" \
     /etc/apt /var/lib/apt /var/cache/* /var/log/* /usr/share/doc-base /usr/share/man
+# nobody becomes another user in here
+find / -xdev -type f -perm /6000 -exec chmod a-s {} +
+rm -f /tmp/dpkg.log
 
 # Some images carry the standard library without its byte code; user airbyte could never write it.
 python3 -m compileall -q "$stdlib" || true
