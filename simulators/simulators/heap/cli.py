@@ -1,0 +1,108 @@
+"""`python -m simulators heap`: write a bucket of dumps to a folder or to S3."""
+
+import argparse
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from simulators.heap.bench_table import BenchTable
+from simulators.heap.demo import Size, demo_dumps
+from simulators.heap.layout import DEFAULT_BUCKET, noise
+from simulators.heap.replay import LiveTable, replay
+from simulators.heap.scenarios import SCENARIOS, scenario
+from simulators.heap.stores import FolderStore, S3Store, Store
+
+_REGION = "us-east-1"  # where Heap's own side runs
+_FILES = 16
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of the subcommand."""
+    parser.add_argument("--out", required=True, help="s3://BUCKET (made if it is missing) or a folder")
+    parser.add_argument("--endpoint-url", help="an S3-compatible server in place of AWS")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--size", choices=[size.value for size in Size], default=Size.DEMO.value)
+    parser.add_argument("--dumps", type=int, help="write only the first so many dumps; a later call adds the rest")
+    parser.add_argument("--rows", type=int, help="in place of the demo: the benchmark's table with so many rows")
+    parser.add_argument("--files", type=int, default=_FILES, help="files of the benchmark's table")
+    parser.add_argument("--cache", type=Path, default=Path(".cache"), help="where the benchmark's files are kept")
+    parser.add_argument("--scenario", choices=sorted(SCENARIOS), help="in place of the demo: a scenario's last state")
+    parser.add_argument("--truth", type=Path, help="a folder for TABLE.json: what a perfect warehouse holds")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write it, say how much, return the exit code."""
+    store, bucket = _target(args.out, args.endpoint_url)
+    if args.rows:
+        count = store.put(BenchTable(args.rows, args.files, args.seed).cached_objects(args.cache, bucket))
+        print(f"{count} objects, {args.rows} rows in {args.files} files: {args.out}", flush=True)
+        return 0
+    if args.scenario:
+        steps = scenario(args.scenario, bucket=bucket, seed=args.seed)
+        for step in steps:
+            step.apply(store)
+        live, count = dict(steps[-1].live), sum(len(step.put) for step in steps)
+    else:
+        dumps = demo_dumps(Size(args.size), seed=args.seed, bucket=bucket)[: args.dumps]
+        live = replay(dumps)
+        count = store.put([*noise(), *(item for dump in dumps for item in dump.objects())])
+    if args.truth:
+        _write_truth(args.truth, live)
+    rows = sum(len(table.rows) for table in live.values())
+    print(f"{count} objects, {len(live)} tables, {rows} live rows: {args.out}", flush=True)
+    return 0
+
+
+def truth(table: LiveTable) -> list[dict[str, Any]]:
+    """The live rows as a warehouse holds them: times normalized, and the dump and generation that they came from."""
+    return [
+        {**row, "_heap_dump_id": source.dump_id, "_heap_generation": table.generation}
+        for row, source in zip(table.emitted(), table.rows, strict=True)
+    ]
+
+
+def _write_truth(folder: Path, live: Mapping[str, LiveTable]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, table in live.items():
+        (folder / f"{name}.json").write_text(json.dumps(truth(table), default=str, ensure_ascii=False))
+
+
+def _target(out: str, endpoint_url: str | None) -> tuple[Store, str]:
+    if not out.startswith("s3://"):
+        return FolderStore(_own_folder(Path(out))), DEFAULT_BUCKET
+    address = urlsplit(out)
+    if address.path.strip("/"):
+        message = f"--out {out}: Heap writes to the root of a bucket, give s3://{address.netloc}"
+        raise SystemExit(message)
+    return _s3(address.netloc, endpoint_url), address.netloc
+
+
+def _own_folder(folder: Path) -> Path:
+    """The folder, unless it holds something else than a bucket already."""
+    if folder.exists() and any(folder.iterdir()) and not (folder / "manifests").is_dir():
+        message = f"--out {folder}: the folder holds other files, give an empty one or a new name"
+        raise SystemExit(message)
+    return folder
+
+
+def _s3(bucket: str, endpoint_url: str | None) -> S3Store:
+    import boto3
+    from botocore.config import Config
+
+    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or _REGION
+    # signed checksum trailers are unknown to some S3-compatible servers
+    config = Config(
+        request_checksum_calculation="when_required", s3={"addressing_style": "path" if endpoint_url else "auto"}
+    )
+    client = boto3.client("s3", endpoint_url=endpoint_url, region_name=region, config=config)
+    if bucket not in _names(client.list_buckets()["Buckets"]):
+        where = {} if region == _REGION else {"CreateBucketConfiguration": {"LocationConstraint": region}}
+        client.create_bucket(Bucket=bucket, **where)  # type: ignore[arg-type]
+    return S3Store(client, bucket)
+
+
+def _names(buckets: Iterable[Mapping[str, Any]]) -> set[str]:
+    return {bucket["Name"] for bucket in buckets}

@@ -1,0 +1,79 @@
+"""A bucket to look at: a few nightly dumps with everything that makes Heap's buckets special.
+
+The ids go from 998 over 1000 to ten digits, users are written in microseconds at first and as text later, a property
+appears, one event is exported again in full, another is archived, merges of users grow in every dump.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from simulators.heap.account import Account, Part, full, more
+from simulators.heap.avro_files import Column
+from simulators.heap.catalog import EVENT_METADATA, EVENT_TABLES, MIGRATIONS, PAGEVIEWS, SESSIONS, USERS
+from simulators.heap.layout import DEFAULT_BUCKET, Dump
+from simulators.heap.times import TimeEncoding
+
+_IDS = (998, 999, 1000, 1_008_461_850, 1_008_462_912)
+
+
+class Size(StrEnum):
+    """How much to make."""
+
+    TINY = "tiny"
+    """2 event tables, 3 dumps, tens of rows."""
+    DEMO = "demo"
+    """12 event tables, 5 dumps, about 20,000 rows."""
+
+
+@dataclass(frozen=True)
+class _Extent:
+    dumps: int
+    events: int
+    rows: int
+    files: int
+
+
+_EXTENTS = {Size.TINY: _Extent(3, 2, 10, 1), Size.DEMO: _Extent(5, 12, 300, 3)}
+
+
+def demo_dumps(size: Size = Size.DEMO, *, seed: int = 1, bucket: str = DEFAULT_BUCKET) -> list[Dump]:
+    """The dumps, in order."""
+    extent = _EXTENTS[size]
+    account = Account(seed=seed, bucket=bucket, with_properties=True, with_reports=True)
+    dumps = [account.dump(_IDS[0], _first(extent))]
+    for number in range(1, extent.dumps):
+        dumps.append(account.dump(_IDS[number], _next(extent, number)))
+    return dumps
+
+
+def _first(extent: _Extent) -> dict[str, Part]:
+    rows, files = extent.rows, extent.files
+    events = {table: full(rows, files=files) for table in EVENT_TABLES[: extent.events]}
+    return {
+        USERS: full(rows, times=(TimeEncoding.EPOCH_US,)),
+        MIGRATIONS: full(rows),
+        SESSIONS: full(3 * rows, files=files),
+        PAGEVIEWS: full(5 * rows, files=2 * files),
+        **events,
+        EVENT_METADATA: full(0, files=0),
+    }
+
+
+def _next(extent: _Extent, number: int) -> dict[str, Part]:
+    rows = max(4, extent.rows // 6)
+    tables = EVENT_TABLES[: extent.events]
+    events = {table: more(rows) for table in tables}
+    if number == 1:
+        events[tables[0]] = more(rows, add=(Column("shopifypdp_id"),))
+    elif number == 2:
+        events[tables[1]] = full(rows, files=extent.files)
+    else:
+        del events[tables[-1]]
+    return {
+        USERS: more(rows, repeated=0.5),
+        MIGRATIONS: full(rows),
+        SESSIONS: more(3 * rows),
+        PAGEVIEWS: more(5 * rows, files=extent.files),
+        **events,
+        EVENT_METADATA: full(0, files=0) if number < 2 else full(len(tables)),
+    }
