@@ -30,9 +30,11 @@ unit: $(INSTALLED) ## the fast tests only, under a minute
 	@$(PYTHON_BIN) -m pytest -q -n $(UNIT_JOBS) --dist loadfile -m "not slow" $(UNIT_TESTS) $(ARGS)
 
 check: $(INSTALLED) ## formatting, lint and types
-	@.venv/bin/ruff format --check .
-	@.venv/bin/ruff check .
-	@.venv/bin/mypy
+	@failed=0; \
+	.venv/bin/ruff format --check --quiet . || { echo "not formatted, make fix mends it:"; .venv/bin/ruff format --check .; failed=1; }; \
+	.venv/bin/ruff check . || failed=1; \
+	.venv/bin/mypy || failed=1; \
+	exit $$failed
 
 fix: $(INSTALLED) ## format, and mend what the linter can mend
 	@.venv/bin/ruff format .
