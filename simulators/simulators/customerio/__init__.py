@@ -1,0 +1,7 @@
+"""Customer.io's App API on loopback. The package's README is the cheat sheet."""
+
+from simulators.customerio.options import Options
+from simulators.customerio.simulator import API_KEYS, TRACK_KEY, CustomerioSimulator
+from simulators.customerio.workspace import SIZES, Size
+
+__all__ = ["API_KEYS", "SIZES", "TRACK_KEY", "CustomerioSimulator", "Options", "Size"]

@@ -1,0 +1,175 @@
+"""Deliveries and activities.
+
+Deliveries lie between `Workspace.start` and now, with one month of the ten left empty and two rows on every other
+30-day border: one on the first second of a window, one on the last second of the window before. Activities hold the
+future, the past and a whole year ahead.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from random import Random
+
+from simulators.customerio.workspace import DAY, HISTORY, Deliveries, Workspace
+from simulators.server import Row
+
+WINDOW = 30 * DAY
+EMPTY_WINDOW = 4
+"""The fifth 30-day window from `Workspace.start` has no delivery."""
+
+DRAFTS = 6
+UNKNOWN_TYPE = "hologram"
+
+_TYPES = ("email", "email", "email", "twilio", "push", "webhook", "in_app", "inbox", "whatsapp", "live_notification")
+_ULID = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_ACTIVITY_TYPES = (
+    "sent_email",
+    "opened_email",
+    "event",
+    "page",
+    "attribute_change",
+    "profile_create",
+    "_o:1:attribute_change",
+)
+
+
+def build(workspace: Workspace, draw: Random) -> None:
+    """Fill deliveries, drafts and activities."""
+    people = list(workspace.people.values())
+    moments = list(_moments(workspace, draw))
+    workspace.deliveries = Deliveries(
+        delivery(workspace, draw, index, created, people[index % len(people)]) for index, created in enumerate(moments)
+    )
+    workspace.drafts = Deliveries(
+        _draft(delivery(workspace, draw, 5 * index, workspace.now - index * 2 * DAY - DAY, people[index]))
+        for index in range(DRAFTS)
+    )
+    workspace.activities = list(_activities(workspace, draw, people))
+    workspace.sort_activities()
+
+
+def _moments(workspace: Workspace, draw: Random) -> Iterator[int]:
+    """Creation times: the borders first, then as many more as the size asks for."""
+    borders = 0
+    for window in range(HISTORY // WINDOW + 1):
+        first = workspace.start + window * WINDOW
+        for moment, inside in ((first, window), (first - 1, window - 1)):
+            if inside != EMPTY_WINDOW and moment <= workspace.now:
+                borders += 1
+                yield moment
+    empty_from, empty_to = workspace.start + EMPTY_WINDOW * WINDOW, workspace.start + (EMPTY_WINDOW + 1) * WINDOW
+    span = workspace.now - workspace.start
+    count = max(workspace.size.deliveries - borders, 0)
+    for index in range(count):
+        moment = workspace.start + (index * span + draw.randrange(span)) // max(count, 1)
+        yield moment if not empty_from <= moment < empty_to else moment - WINDOW
+
+
+def delivery(workspace: Workspace, draw: Random, index: int, created: int, person: Row) -> Row:
+    """One delivery of one of the four kinds of parent; only the id of the real parent is set."""
+    identifiers: Row | None = person["identifiers"]
+    customer, recipient = person["id"], person["identifiers"]["email"]
+    forgotten = index % 19 == 18
+    if index % 17 == 16:  # a person who was deleted since
+        identifiers, customer = {"cio_id": person["identifiers"]["cio_id"]}, None
+    if forgotten:
+        identifiers, customer, recipient = None, None, None
+    kind = _TYPES[index % len(_TYPES)] if index != 1 else UNKNOWN_TYPE
+    metrics = {"created": created, "sent": created + 27}
+    failure = None
+    if index % 13 == 12:
+        metrics["failed"] = created + 30
+        failure = "550 mailbox unavailable"
+    elif workspace.now > created + 40:
+        metrics |= {"delivered": created + 40, "secondary:delivered": created + 40}
+        if index % 3 == 0 and workspace.now > created + 900:
+            metrics |= {"opened": created + 900, "human_opened": created + 900}
+    row_id = base64.b64encode(draw.randbytes(26)).decode()
+    return {
+        "id": row_id,
+        "deduplicate_id": f"{row_id}:{max(metrics.values())}",
+        "type": kind,
+        "customer_id": customer,
+        "customer_identifiers": identifiers,
+        "recipient": recipient,
+        "subject": None if forgotten else f"Greeting {index}",
+        "metrics": metrics,
+        "created": created,
+        "failure_message": failure,
+        **_parents(workspace, index),
+        "msg_template_id": 178,
+        "forgotten": forgotten,
+    }
+
+
+def _parents(workspace: Workspace, index: int) -> Row:
+    size = workspace.size
+    parents: Row = dict.fromkeys(
+        (
+            "campaign_id",
+            "action_id",
+            "parent_action_id",
+            "newsletter_id",
+            "content_id",
+            "broadcast_id",
+            "transactional_message_id",
+        )
+    )
+    match index % 5:
+        case 0 | 1 | 2:
+            campaign = (index % size.campaigns) * 3 + 4
+            parents |= {
+                "campaign_id": campaign,
+                "action_id": campaign * 100,
+                "trigger_event_id": f"01E4C3CT6YDC7Y4N7F{index:08}",
+            }
+        case 3:
+            newsletter = index % size.newsletters + 1
+            parents |= {"newsletter_id": newsletter, "content_id": newsletter * 2}
+        case _ if index % 2:
+            parents |= {"broadcast_id": 200 + index % size.broadcasts}
+        case _:
+            parents |= {"transactional_message_id": index % size.transactional + 1}
+    return parents
+
+
+def _draft(row: Row) -> Row:
+    return row | {"metrics": {"created": row["created"], "drafted": row["created"]}, "failure_message": None}
+
+
+def activity(draw: Random, kind: str, timestamp: int, person: Row | None) -> Row:
+    """One activity. Its id is a ULID that does not follow the timestamp, because activities may be dated by the
+    customer.
+    """
+    row: Row = {
+        "id": "01" + "".join(draw.choices(_ULID, k=24)),
+        "type": kind,
+        "timestamp": timestamp,
+        "customer_id": person["id"] if person else None,
+        "customer_identifiers": person["identifiers"] if person else None,
+    }
+    if kind.endswith("_email"):
+        delivery_id = base64.b64encode(draw.randbytes(26)).decode()
+        return row | {"delivery_id": delivery_id, "delivery_type": "email", "data": {"delivered": timestamp}}
+    if kind == "event":
+        return row | {"name": "purchase", "data": {"price": 12.5, "items": [{"sku": "a"}], "note": None}}
+    if kind == "page":
+        return row | {"name": "pricing", "url": "https://example.com/pricing?a=b", "data": {}}
+    return row | {"data": {"plan": {"from": "free", "to": "pro"}} if kind == "attribute_change" else None}
+
+
+def _activities(workspace: Workspace, draw: Random, people: list[Row]) -> Iterator[Row]:
+    now, count = workspace.now, workspace.size.activities
+    deleted = {"id": None, "identifiers": {"cio_id": "a3ffffff"}}
+    workspace.deleted_people.add("a3ffffff")
+    for moment in (now + 3600, now + 365 * DAY, now + 366 * DAY):
+        yield activity(draw, "event", moment, people[0])
+    for index in range(count):
+        person: Row | None = people[index % len(people)]
+        if index % 40 == 39:
+            person = deleted
+        if index % 50 == 49:
+            person = None
+        # a tenth is older than the retention and never shown
+        yield activity(draw, _ACTIVITY_TYPES[index % len(_ACTIVITY_TYPES)], now - index * 33 * DAY // count, person)

@@ -1,0 +1,255 @@
+"""Campaigns, broadcasts, newsletters and transactional messages with everything below them, and the awkward rows among
+them.
+
+Awkward on purpose: an action that is newer than its campaign, a campaign without inline actions that has some, a
+duplicated campaign whose actions kept their old times, null and absent fields, types nobody declared, ids that are
+strings here and integers there.
+"""
+
+from __future__ import annotations
+
+from random import Random
+
+from simulators.customerio.workspace import DAY, Workspace
+from simulators.server import Row
+
+DUPLICATED_CAMPAIGN = 1
+"""Position of the campaign of which the last one is a duplicate."""
+
+LONG_CAMPAIGN_ACTIONS = 23
+UNKNOWN_CAMPAIGN_TYPE = "moon_phase"
+UNKNOWN_ACTION_TYPE = "hologram"
+
+_ACTION_TYPES = ("email", "twilio", "webhook", "push", "in_app", "attribute_update", "whatsapp")
+_CAMPAIGN_TYPES = ("event", "segment", "seg_attr", "date", "webhook", UNKNOWN_CAMPAIGN_TYPE)
+
+
+def build(workspace: Workspace, draw: Random) -> None:
+    """Fill lists and children of all four families."""
+    _campaigns(workspace, draw)
+    _broadcasts(workspace, draw)
+    _newsletters(workspace, draw)
+    _transactional(workspace, draw)
+
+
+def content(number: int, kind: str, updated: int) -> Row:
+    """The fields that actions, newsletter variants and transactional variants share."""
+    row: Row = {"id": number, "name": f"{kind} {number}", "type": kind, "layout": "", "body": f"<p>Hello {number}</p>"}
+    if kind == "email":
+        row |= {
+            "subject": f"Greeting {number} \N{WAVING HAND SIGN}",
+            "from": "Example <hello@example.com>",
+            "from_id": 1,
+            "reply_to": "",
+            "reply_to_id": None,
+            "preprocessor": "premailer",
+            "recipient": "{{customer.email}}",
+            "headers": '[{"name":"X-Kind","value":"greeting"}]',
+            "bcc": "",
+            "fake_bcc": True,
+            "preheader_text": "",
+        }
+    if kind == "webhook":
+        row |= {
+            "url": "https://hooks.example.com/in",
+            "method": "POST",
+            "headers": [{"name": "X-Kind", "value": "hook"}],
+        }
+    return row | {"language": "", "updated": updated}
+
+
+def action(parent: str, parent_id: int, number: int, kind: str, created: int, updated: int) -> Row:
+    """An action as the lists give it: a campaign's has its id as a string and names its campaign, a broadcast's an
+    integer.
+    """
+    row = content(number, kind, updated)
+    row |= {
+        "id": str(number) if parent == "campaign_id" else number,
+        parent: parent_id,
+        "deduplicate_id": f"{number + 7}:{updated}",  # the first half is a template's id, not the action's
+        "created": created,
+        "editor": "",
+        "recipient_environment_id": 144601,
+    }
+    if kind in {"email", "twilio", "push"}:
+        row |= {"sending_state": "automatic", "parent_action_id": None}
+    return row
+
+
+def _campaigns(workspace: Workspace, draw: Random) -> None:
+    rows: list[Row] = []
+    children: dict[int, list[Row]] = {}
+    for position in range(workspace.size.campaigns):
+        number = position * 3 + 4
+        created = workspace.start + position * 9 * DAY
+        updated = created + draw.randrange(20 * DAY)
+        count = LONG_CAMPAIGN_ACTIONS if position == 0 else 1 + draw.randrange(8)
+        kinds = [_ACTION_TYPES[(position + index) % len(_ACTION_TYPES)] for index in range(count)]
+        if position == 0:
+            kinds[-1] = UNKNOWN_ACTION_TYPE
+        # editing an action does not touch its campaign: seen live a day later
+        children[number] = [
+            action("campaign_id", number, number * 100 + index, kind, created, updated + (DAY if index % 2 else -60))
+            for index, kind in enumerate(kinds)
+        ]
+        rows.append(_campaign(number, position, created, updated, children[number]))
+    _duplicate(workspace, rows, children)
+    draw.shuffle(rows)
+    workspace.lists["campaigns"] = rows
+    workspace.children["campaign_actions"] = children
+
+
+def _campaign(number: int, position: int, created: int, updated: int, actions: list[Row]) -> Row:
+    inline = [{"id": int(row["id"]), "type": row["type"]} for row in actions]
+    row: Row = {
+        "id": number,
+        "deduplicate_id": f"{number}:{updated}",
+        "name": f"Campaign {number}",
+        "type": _CAMPAIGN_TYPES[position % len(_CAMPAIGN_TYPES)],
+        "created": created,
+        "updated": updated,
+        "active": position % 3 != 2,
+        "state": ("running", "stopped", "draft")[position % 3],
+        "actions": [] if position == 2 else inline,
+        "first_started": 0 if position % 3 == 2 else created + 3600,
+        "tags": None if position % 2 else ["Sample"],
+    }
+    if row["type"] == "event":
+        row["event_name"] = "purchase"
+    if row["type"] in {"segment", "seg_attr"}:
+        row |= {"trigger_segment_ids": [1, 2], "filter_segment_ids": [3]}
+    if row["type"] == "date":
+        row |= {"date_attribute": "birthday", "frequency": "yearly", "use_customer_timezone": True, "start_hour": 9}
+    if row["type"] == "webhook":
+        row |= {"object_type_id": 1, "object_attribute_triggers": '{"plan":"pro"}', "audience": {"type": 1}}
+    return row
+
+
+def _duplicate(workspace: Workspace, rows: list[Row], children: dict[int, list[Row]]) -> None:
+    """Make the last campaign a duplicate made yesterday whose actions are as old as the originals."""
+    original, copy = rows[DUPLICATED_CAMPAIGN], rows[-1]
+    made = workspace.now - DAY
+    number = copy["id"]
+    copy |= {"name": f"{original['name']} copy", "created": made, "updated": made, "deduplicate_id": f"{number}:{made}"}
+    children[number] = [
+        {**row, "id": str(number * 100 + index), "campaign_id": number}
+        for index, row in enumerate(children[original["id"]])
+    ]
+    copy["actions"] = [{"id": int(row["id"]), "type": row["type"]} for row in children[number]]
+
+
+def _broadcasts(workspace: Workspace, draw: Random) -> None:
+    rows: list[Row] = []
+    actions: dict[int, list[Row]] = {}
+    triggers: dict[int, list[Row]] = {}
+    for position in range(workspace.size.broadcasts):
+        number = 200 + position
+        created = workspace.start + position * 30 * DAY
+        updated = created + draw.randrange(10 * DAY)
+        languages = ("", "de", "fr")[: 1 + position % 3]
+        actions[number] = [
+            action("broadcast_id", number, number * 10 + index, "email", created, updated + index)
+            | {"language": language, "multi_language_branch_action_id": number * 10 if len(languages) > 1 else None}
+            for index, language in enumerate(languages)
+        ]
+        triggers[number] = [
+            {
+                "broadcast_id": number,
+                "id": index + 1,
+                "created_at": created + index * DAY,
+                "processed_at": created + index * DAY + 5,
+            }
+            for index in range(3 * position)
+        ]
+        rows.append(
+            {
+                "id": number,
+                "deduplicate_id": f"{number}:{updated}",
+                "name": f"Broadcast {number}",
+                "type": "triggered_broadcast",
+                "created": created,
+                "updated": updated,
+                "active": True,
+                "state": "running",
+                "actions": [{"id": row["id"], "type": row["type"]} for row in actions[number]],
+                "first_started": created + 60 if position else 0,
+                "created_by": "ada@example.com",
+                "tags": None,
+                "msg_template_ids": [number],
+                "scheduled_start_should_backfill": False,
+            }
+        )
+    workspace.lists["broadcasts"] = rows
+    workspace.children["broadcast_actions"] = actions
+    workspace.children["broadcast_triggers"] = triggers
+
+
+def _newsletters(workspace: Workspace, draw: Random) -> None:
+    rows: list[Row] = []
+    variants: dict[int, list[Row]] = {}
+    groups: dict[int, list[Row]] = {}
+    for position in range(workspace.size.newsletters):
+        number = position + 1
+        created = workspace.start + position * 5 * DAY
+        updated = created + draw.randrange(5 * DAY)
+        ids = [number * 2, number * 2 + 1] if position % 3 == 0 else [number * 2]
+        variants[number] = [
+            content(variant, "email", updated) | {"newsletter_id": number, "deduplicate_id": f"{variant}:{updated}"}
+            for variant in ids
+        ]
+        groups[number] = []
+        if (
+            len(ids) > 1
+        ):  # ids start at 0 for every newsletter; the specification calls content ids strings, its example does not
+            groups[number] = [
+                {
+                    "id": index,
+                    "name": "AB"[index],
+                    "label": f"test {index + 1}",
+                    "winner": not index,
+                    "content_ids": [variant],
+                }
+                for index, variant in enumerate(ids)
+            ]
+        row: Row = {
+            "id": number,
+            "deduplicate_id": f"{number}:{updated}",
+            "content_ids": ids,
+            "name": f"Weekly {number}",
+            "sent_at": None if position % 4 == 3 else updated + 60,
+            "created": created,
+            "updated": updated,
+            "type": ("email", "push", "in_app", "inbox")[position % 4],
+            "tags": [] if position % 2 else ["weekly"],
+        }
+        rows.append(row | ({"recipient_segment_ids": [1], "subscription_topic_id": 1} if position % 2 else {}))
+    workspace.lists["newsletters"] = rows
+    workspace.children["newsletter_variants"] = variants
+    workspace.children["newsletter_test_groups"] = groups
+
+
+def _transactional(workspace: Workspace, draw: Random) -> None:
+    rows: list[Row] = []
+    variants: dict[int, list[Row]] = {}
+    for position in range(workspace.size.transactional):
+        number = position + 1
+        created = workspace.start + position * 20 * DAY
+        updated = created + draw.randrange(20 * DAY)
+        variants[number] = [content(number * 5, "email", updated) | {"created": created}]
+        rows.append(
+            {
+                "id": number,
+                "name": f"Receipt {number}",
+                "description": "" if position else "Sent after each order",
+                "trigger_name": f"receipt_{number}",
+                "send_to_unsubscribed": True,
+                "link_tracking": position % 2 == 0,
+                "open_tracking": True,
+                "hide_message_body": False,
+                "queue_drafts": False,
+                "created_at": created,
+                "updated_at": updated,
+            }
+        )
+    workspace.lists["transactional_messages"] = rows
+    workspace.children["transactional_variants"] = variants

@@ -1,0 +1,159 @@
+"""Deliveries (the API calls them messages) and activities."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import orjson
+
+from simulators.customerio.options import Options
+from simulators.customerio.wire import (
+    activity_token,
+    flag,
+    integer,
+    list_or_null,
+    not_found,
+    offset_page,
+    opaque_token,
+    page_size,
+    read_activity_token,
+    read_opaque_token,
+    reject,
+)
+from simulators.customerio.workspace import HALF_YEAR, Workspace
+from simulators.server import Request, Row
+
+MESSAGES_DEFAULT, MESSAGES_MAXIMUM = 50, 1_000
+ACTIVITIES_DEFAULT, ACTIVITIES_MAXIMUM = 10, 100
+METRICS = frozenset(
+    [
+        "attempted",
+        "sent",
+        "delivered",
+        "opened",
+        "clicked",
+        "converted",
+        "bounced",
+        "spammed",
+        "unsubscribed",
+        "dropped",
+        "failed",
+        "undeliverable",
+    ]
+)
+_FILTERS = ("type", "campaign_id", "newsletter_id", "action_id")
+
+
+def messages(
+    workspace: Workspace, options: Options, request: Request, fixed: Row | None = None, longest: int = HALF_YEAR
+) -> bytes:
+    """Deliveries by time of creation, newest first, both bounds included.
+
+    Without bounds the latest six months; a longer range is cut silently to the six months before its end. `fixed`
+    restricts to a parent, whose ranges may be a year (`longest`) but default to six months too.
+    """
+    low, high = _range(workspace, request, longest)
+    filters = _filters(request, fixed or {})
+    size = page_size(request, options, "messages", MESSAGES_DEFAULT, MESSAGES_MAXIMUM)
+    drafts = flag(request, "drafts")
+    store = workspace.deliveries
+    first_row, last_row = store.bounds(low, high)
+    if not filters and not drafts:
+        first, last, following = _page(request, options, size, last_row - first_row)
+        return _encoded(store.page(first_row, last_row, first, last), following, options)
+    rows = [] if drafts and options.drafts == "only" else store.newest_first(first_row, last_row)
+    if drafts:
+        rows += workspace.drafts.newest_first(*workspace.drafts.bounds(low, high))
+        rows.sort(key=lambda encoded: -int(orjson.loads(encoded)["created"]))
+    rows = [encoded for encoded in rows if _fits(orjson.loads(encoded), filters)]
+    first, last, following = _page(request, options, size, len(rows))
+    return _encoded(b",".join(rows[first:last]), following, options)
+
+
+def _range(workspace: Workspace, request: Request, longest: int) -> tuple[int, int]:
+    end = integer(request, "end_ts")
+    start = integer(request, "start_ts")
+    high = workspace.now if end is None else end
+    low = high - HALF_YEAR if start is None else start
+    return max(low, high - longest), high
+
+
+def _filters(request: Request, fixed: Row) -> Row:
+    metric = request.param("metric")
+    if metric and metric not in METRICS:
+        reject("invalid metric")
+    filters = {name: request.param(name) for name in _FILTERS if request.param(name)}
+    for name in _FILTERS[1:]:
+        integer(request, name)
+    return {
+        **filters,
+        **({"metric": metric} if metric else {}),
+        **{name: str(number) for name, number in fixed.items()},
+    }
+
+
+def _fits(row: Row, filters: Row) -> bool:
+    return all(
+        wanted in row["metrics"] if name == "metric" else str(row[name]) == wanted for name, wanted in filters.items()
+    )
+
+
+def _page(request: Request, options: Options, size: int, total: int) -> tuple[int, int, str]:
+    def write(text: str) -> str:
+        return opaque_token("messages", text)
+
+    return offset_page(
+        request, options, "messages", size, total, write=write, read=lambda token: read_opaque_token("messages", token)
+    )
+
+
+def _encoded(rows: bytes, following: str, options: Options) -> bytes:
+    array = b"null" if not rows and options.null_when_empty else b"[" + rows + b"]"
+    return b'{"messages":' + array + b',"next":' + orjson.dumps(following) + b"}"
+
+
+def message(workspace: Workspace, message_id: str) -> Row:
+    """One delivery by its id."""
+    needle = orjson.dumps(message_id)
+    for store in (workspace.deliveries, workspace.drafts):
+        for encoded in store.newest_first(0, len(store)):
+            if encoded.startswith(b'{"id":' + needle):
+                return {"message": orjson.loads(encoded)}
+    raise not_found()
+
+
+def archived_message(workspace: Workspace, message_id: str) -> Row:
+    """The body of one delivery; the caller counts the quota."""
+    row = message(workspace, message_id)["message"]
+    return {"archived_message": {"id": row["id"], "subject": row["subject"], "body": "<p>Hello</p>"}}
+
+
+def activities(workspace: Workspace, options: Options, request: Request) -> Row:
+    """Activities of the last 30 days, newest first by their own time, so that future-dated ones come first. No filter
+    by time.
+    """
+    keep: list[Callable[[Row], bool]] = []
+    if wanted := request.param("type"):
+        keep.append(lambda row: bool(row["type"] == wanted))
+    if name := request.param("name"):
+        keep.append(lambda row: bool(row.get("name") == name))
+    if customer := request.param("customer_id"):
+        keep.append(_belongs(customer, request.param("id_type") or "id"))
+    if not flag(request, "deleted"):
+        keep.append(lambda row: (row["customer_identifiers"] or {}).get("cio_id") not in workspace.deleted_people)
+    rows = [row for row in workspace.visible_activities() if all(check(row) for check in keep)]
+    size = page_size(request, options, "activities", ACTIVITIES_DEFAULT, ACTIVITIES_MAXIMUM)
+    token = request.param("start")
+    offset = read_activity_token(token) if token else 0
+    if offset is None:
+        return {"activities": list_or_null([], options), "next": ""}
+    if token and options.repeat_token == "activities":
+        return {"activities": rows[offset : offset + size], "next": token}
+    page = rows[offset : offset + size]
+    following = activity_token(offset + size) if offset + size < len(rows) else ""
+    return {"activities": list_or_null(page, options), "next": following}
+
+
+def _belongs(customer: str, id_type: str) -> Callable[[Row], bool]:
+    value = customer.removeprefix("cio_") if id_type == "cio_id" else customer
+    return lambda row: (row["customer_identifiers"] or {}).get(id_type) == value

@@ -1,0 +1,207 @@
+"""People (search, then hydrate), addresses that the mail service suppresses, and exports."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from simulators.customerio.options import Options
+from simulators.customerio.wire import (
+    VendorError,
+    integer,
+    list_or_null,
+    not_found,
+    offset_page,
+    opaque_token,
+    page_size,
+    read_opaque_token,
+    reject,
+)
+from simulators.customerio.workspace import Workspace
+from simulators.server import Request, Row
+
+SEARCH_DEFAULT, SEARCH_MAXIMUM = 50, 1_000
+HYDRATE_MAXIMUM = 100
+SUPPRESSIONS_DEFAULT, SUPPRESSIONS_MAXIMUM = 100, 1_000
+
+
+def search(workspace: Workspace, options: Options, request: Request) -> Row:
+    """`POST /customers`: identifiers of the people who fit a filter."""
+    condition = _body(request).get("filter")
+    people = [person for person in workspace.people.values() if fits(workspace, person, condition)]
+    size = page_size(request, options, "customers", SEARCH_DEFAULT, SEARCH_MAXIMUM)
+    first, last, following = offset_page(
+        request,
+        options,
+        "customers",
+        size,
+        len(people),
+        write=lambda text: opaque_token("customers", text),
+        read=lambda token: read_opaque_token("customers", token),
+    )
+    identifiers = [person["identifiers"] for person in people[first:last]]
+    return {
+        "identifiers": list_or_null(identifiers, options),
+        "ids": list_or_null([item["id"] or "" for item in identifiers], options),
+        "next": following,
+    }
+
+
+def fits(workspace: Workspace, person: Row, condition: Any) -> bool:
+    """Evaluate the search language: `and`, `or`, `not`, `segment` by id, `attribute` with `eq` or `exists`. Anything
+    else is a 400.
+    """
+    match condition:
+        case {"and": [_, *_] as parts, **rest} if not rest:
+            results = [fits(workspace, person, part) for part in parts]  # each part is checked, whatever the others say
+            return all(results)
+        case {"or": [_, *_] as parts, **rest} if not rest:
+            results = [fits(workspace, person, part) for part in parts]
+            return any(results)
+        case {"not": part, **rest} if not rest:
+            return not fits(workspace, person, part)
+        case {"segment": {"id": int(number)}}:
+            return person["identifiers"]["cio_id"] in workspace.members.get(number, [])
+        case {"attribute": {"field": str(name), "operator": "exists"}}:
+            return person["attributes"].get(name) not in {None, ""}
+        case {"attribute": {"field": str(name), "operator": "eq", "value": wanted}}:
+            return bool(person["attributes"].get(name) == str(wanted))
+    raise VendorError(400, "invalid filter")
+
+
+def hydrate(workspace: Workspace, options: Options, request: Request) -> Row:
+    """`POST /customers/attributes`: up to 100 people by id; ids that nobody has are left out without a word."""
+    ids = _body(request).get("ids")
+    if not isinstance(ids, list) or not all(isinstance(item, str) for item in ids):
+        reject("ids must be an array of strings")
+    if len(ids) > HYDRATE_MAXIMUM:
+        reject(f"at most {HYDRATE_MAXIMUM} ids")
+    kind = request.param("id_type") or "id"
+    by_id = {person["identifiers"].get(kind): person for person in workspace.people.values()}
+    found = [by_id[item] for item in ids if item and item in by_id]
+    return {
+        "customers": list_or_null([{"customer": item} if options.wrap_customers else item for item in found], options)
+    }
+
+
+def by_email(workspace: Workspace, request: Request) -> Row:
+    """`GET /customers?email=`: an exact look-up."""
+    email = request.param("email")
+    matches = [p["identifiers"] for p in workspace.people.values() if email and p["identifiers"]["email"] == email]
+    return {"results": matches}
+
+
+def suppressions(workspace: Workspace, options: Options, request: Request, kind: str) -> Row:
+    """Suppressed addresses in order of e-mail, by offset and without `next`; `null` past the end and for a domain
+    nobody has.
+    """
+    rows = _suppressed(workspace, kind, request.param("domain") or "")
+    size = page_size(request, options, "suppressions", SUPPRESSIONS_DEFAULT, SUPPRESSIONS_MAXIMUM)
+    offset = integer(request, "offset") or 0
+    return {"category": kind, "suppressions": rows[offset : offset + size] or None}
+
+
+def domain_suppressions(workspace: Workspace, options: Options, request: Request, domain: str, kind: str) -> Row:
+    """The same list of one domain with tokens in place of offsets."""
+    rows = _suppressed(workspace, kind, domain)
+    if email := request.param("email"):
+        rows = [row for row in rows if row["email"] == email]
+    scope = f"suppressions/{domain}/{kind}"
+    first, last, following = offset_page(
+        request,
+        options,
+        "suppressions",
+        page_size(request, options, "suppressions", SUPPRESSIONS_DEFAULT, SUPPRESSIONS_MAXIMUM),
+        len(rows),
+        write=lambda text: opaque_token(scope, text),
+        read=lambda token: read_opaque_token(scope, token),
+    )
+    return {"category": kind, "suppressions": rows[first:last] or None, "next": following}
+
+
+def search_suppression(workspace: Workspace, email: str) -> Row:
+    """Look one address up in the default lists."""
+    for (kind, domain), rows in workspace.suppressions.items():
+        matches = [row for row in rows if row["email"] == email]
+        if not domain and matches:
+            return {"category": kind, "suppressions": matches}
+    return {"category": "", "suppressions": None}
+
+
+def _suppressed(workspace: Workspace, kind: str, domain: str) -> list[Row]:
+    if (kind, "") not in workspace.suppressions:
+        raise not_found()
+    return workspace.suppressions.get((kind, domain), [])
+
+
+def exports(workspace: Workspace, options: Options) -> Row:
+    """Every export; reading their status is what lets those that were started here go on."""
+    for row in workspace.lists["exports"]:
+        _poll(workspace, row)
+    return {"exports": workspace.lists["exports"] or None}
+
+
+def export(workspace: Workspace, text: str) -> Row:
+    """One export; see `exports`."""
+    row = workspace.find("exports", int(text)) if text.isdigit() else None
+    if row is None:
+        raise not_found()
+    _poll(workspace, row)
+    return row
+
+
+def _poll(workspace: Workspace, row: Row) -> None:
+    if row["status"] != "pending" or row["id"] not in workspace.export_polls:
+        return
+    if workspace.export_polls[row["id"]] > 0:
+        workspace.export_polls[row["id"]] -= 1
+        return
+    row |= {"status": "done", "total": len(workspace.people), "updated_at": workspace.now}
+    row["deduplicate_id"] = f"{row['id']}:{workspace.now}"
+
+
+def download(workspace: Workspace, text: str) -> Row:
+    """The signed link of an export that is done. Counting the download is inferred; so is the status while there is
+    none.
+    """
+    row = workspace.find("exports", int(text)) if text.isdigit() else None
+    if row is None or row["status"] != "done":
+        raise not_found()
+    row["downloads"] += 1
+    return {"url": f"https://storage.example.com/export-{row['id']}.csv?expires={workspace.now + 900}&signature=0"}
+
+
+def start_export(workspace: Workspace, options: Options, request: Request, kind: str) -> Row:
+    """Create an export, as `POST /exports/customers` and `/exports/deliveries` do."""
+    body = _body(request)
+    if kind == "customers" and "filters" not in body:
+        raise VendorError(422, "filters can't be blank", pointer="/data/attributes/filters")
+    if kind == "deliveries" and len({"newsletter_id", "campaign_id", "action_id"} & set(body)) != 1:
+        reject("exactly one parent is required")
+    number = max((row["id"] for row in workspace.lists["exports"]), default=0) + 1
+    row: Row = {
+        "id": number,
+        "deduplicate_id": f"{number}:{workspace.now}",
+        "type": kind,
+        "status": "pending",
+        "failed": False,
+        "description": f"Export {number}",
+        "total": 0,
+        "downloads": 0,
+        "user_id": 7,
+        "user_email": "ada@example.com",
+        "created_at": workspace.now,
+        "updated_at": workspace.now,
+    }
+    workspace.lists["exports"].append(row)
+    workspace.export_polls[number] = options.export_polls
+    return {"export": row}
+
+
+def _body(request: Request) -> Row:
+    try:
+        document = request.json()
+    except ValueError:
+        reject("the body is no JSON")
+    if not isinstance(document, dict):
+        reject("the body is no object")
+    return document

@@ -1,0 +1,208 @@
+"""Metrics: numbers that are a pure function of seed, parent, series and time, so that any window of any resolution
+agrees with any other.
+
+Version 1 answers bare arrays whose last bucket holds the present, on Eastern time; version 2 and journeys answer for
+dates in the question. Simplifications: Eastern is UTC-5 all year, weeks start on Monday (undocumented), `tz` of
+version 2 is accepted and not used.
+"""
+
+from __future__ import annotations
+
+import zlib
+from datetime import UTC, date, datetime
+from typing import Any
+
+from simulators.customerio.wire import flag, integer, reject
+from simulators.customerio.workspace import DAY, Workspace
+from simulators.server import Request, Row
+
+MAXIMUM_STEPS = {"hours": 24, "days": 45, "weeks": 12, "months": 121}
+DEFAULT_MONTHS = 12
+RESOLUTIONS = {name: name for name in MAXIMUM_STEPS} | {
+    "hourly": "hours",
+    "daily": "days",
+    "weekly": "weeks",
+    "monthly": "months",
+}
+JOURNEY_RESOLUTIONS = ("hourly", "daily", "weekly", "monthly")
+JOURNEY_SERIES = ("started", "activated", "messaged", "finished", "converted", "exited_early", "never_activated")
+LINK_SERIES = ("clicked", "human_clicked", "machine_clicked")
+SERIES = (
+    "created",
+    "attempted",
+    "sent",
+    "delivered",
+    "opened",
+    "human_opened",
+    "clicked",
+    "converted",
+    "bounced",
+    "unsubscribed",
+)
+WEBHOOK_SERIES = ("2xx", "3xx", "4xx", "5xx")
+NULL_SERIES = "suppressed"
+"""This one is `null` in place of an array, as seen in real data."""
+
+LINKS_PER_PARENT = 3
+_HOUR = 3600
+_EASTERN = -5 * _HOUR
+_TEN_YEARS = 3653 * DAY
+_LATE_DAYS = 3
+
+
+def bucket_start(resolution: str, moment: int) -> int:
+    """Start of the bucket in which a moment lies, in UTC."""
+    if resolution == "hours":
+        return moment - moment % _HOUR
+    if resolution == "days":
+        return moment - moment % DAY
+    if resolution == "weeks":
+        return moment - (moment - 4 * DAY) % (7 * DAY)  # 1970-01-05 was a Monday
+    return _epoch(datetime.fromtimestamp(moment, UTC).date().replace(day=1))
+
+
+def next_bucket(resolution: str, start: int) -> int:
+    """Start of the bucket after the one that begins at `start`."""
+    if resolution == "months":
+        return bucket_start("months", start + 31 * DAY)
+    return start + {"hours": _HOUR, "days": DAY, "weeks": 7 * DAY}[resolution]
+
+
+def buckets(resolution: str, start: int, end: int) -> list[int]:
+    """Starts of the buckets from the one that holds `start` to the one that holds the second before `end`; at least
+    one.
+    """
+    starts = [bucket_start(resolution, start)]
+    while (following := next_bucket(resolution, starts[-1])) < end:
+        starts.append(following)
+    return starts
+
+
+def last_buckets(resolution: str, now: int, steps: int) -> list[int]:
+    """Starts of the last buckets on the Eastern calendar, as if that were UTC; the last one holds `now`."""
+    starts = [bucket_start(resolution, now + _EASTERN)]
+    while len(starts) < steps:
+        starts.append(bucket_start(resolution, starts[-1] - 1))
+    return starts[::-1]
+
+
+def value(workspace: Workspace, key: str, life: tuple[int, int], resolution: str, start: int) -> int:
+    """Events of one series in one bucket. Days are drawn; hours share out their day; weeks and months add days up."""
+    if resolution == "hours":
+        day, hour = start // DAY, start % DAY // _HOUR
+        whole = _day_value(workspace, key, life, day)
+        return whole // 24 + ((hour + day) % 24 < whole % 24)
+    last = (next_bucket(resolution, start) - 1) // DAY
+    first_day = max(start // DAY, life[0] // DAY)
+    return sum(_day_value(workspace, key, life, day) for day in range(first_day, min(last, life[1] // DAY) + 1))
+
+
+def _day_value(workspace: Workspace, key: str, life: tuple[int, int], day: int) -> int:
+    if not life[0] // DAY <= day <= life[1] // DAY:
+        return 0
+    late = workspace.late_opens if key.endswith("opened") and day > life[1] // DAY - _LATE_DAYS else 0
+    return zlib.crc32(f"{workspace.seed}/{key}/{day}".encode()) % 40 + late
+
+
+def series(
+    workspace: Workspace, kind: str, parent: Row, names: tuple[str, ...], resolution: str, starts: list[int]
+) -> dict[str, list[int]]:
+    """The arrays of a parent: zero before it was created, after now, and always when it was never started."""
+    created: int = parent.get("created") or parent.get("created_at") or workspace.start
+    life = (created, workspace.now) if parent.get("first_started", 1) and parent.get("sent_at", 1) else (1, 0)
+    prefix = f"{kind}/{parent['id']}"
+    return {name: [value(workspace, f"{prefix}/{name}", life, resolution, start) for start in starts] for name in names}
+
+
+def names_of(parent: Row) -> tuple[str, ...]:
+    """The series that a parent has: actions that call webhooks add the four classes of HTTP status."""
+    calls_webhooks = parent.get("type") == "webhook" or any(a["type"] == "webhook" for a in parent.get("actions") or [])
+    return SERIES + WEBHOOK_SERIES if calls_webhooks else SERIES
+
+
+def metrics_v1(workspace: Workspace, kind: str, parent: Row, request: Request, *, strict: bool) -> Row:
+    """`{"metric": {"series": ...}}` for `period` and `steps`; only paths that document 400 check the period
+    (`strict`).
+    """
+    resolution, starts = _last(workspace, request, strict)
+    arrays: dict[str, Any] = dict(series(workspace, kind, parent, names_of(parent), resolution, starts))
+    return {"metric": {"series": arrays | {NULL_SERIES: None}}}
+
+
+def metrics_v2(workspace: Workspace, kind: str, parent: Row, request: Request) -> Row:
+    """The same with the dates of the question; `res`, `start` and `end` are required."""
+    resolution = RESOLUTIONS.get(request.param("res") or "")
+    start, end = integer(request, "start"), integer(request, "end")
+    if resolution is None or start is None or end is None:
+        reject("version 2 requires res, start and end")
+    starts = _between(resolution, start, end)
+    arrays: dict[str, Any] = dict(series(workspace, kind, parent, names_of(parent), resolution, starts))
+    return {
+        "metric": {"series": arrays | {NULL_SERIES: None}},
+        "start": go_time(starts[0]),
+        "end": go_time(end),
+        "res": request.param("res"),
+    }
+
+
+def links(workspace: Workspace, kind: str, parent: Row, request: Request) -> Row:
+    """`{"links": [...]}`, version 1 only. `unique=true` counts people, which are fewer than clicks."""
+    resolution, starts = _last(workspace, request, strict=False)
+    return {"links": list(link_rows(workspace, kind, parent, resolution, starts, unique=flag(request, "unique")))}
+
+
+def link_rows(
+    workspace: Workspace, kind: str, parent: Row, resolution: str, starts: list[int], *, unique: bool
+) -> list[Row]:
+    """The links of a parent with their arrays; a parent without contents to click has none."""
+    if parent["id"] % 7 == 6:
+        return []
+    rows = []
+    for index in range(LINKS_PER_PARENT):
+        number = parent["id"] * 10 + index
+        arrays = series(workspace, f"{kind}/link{index}", parent, LINK_SERIES, resolution, starts)
+        if unique:
+            arrays = {name: [count // 2 for count in counts] for name, counts in arrays.items()}
+        rows.append({"link": {"id": number, "href": f"https://example.com/{number}?a=b"}, "metric": {"series": arrays}})
+    return rows
+
+
+def journeys(workspace: Workspace, parent: Row, request: Request) -> Row:
+    """`{"journey_metric": {...}}`, by the time at which a journey started; all three parameters are required."""
+    text = request.param("resolution") or ""
+    start, end = integer(request, "start"), integer(request, "end")
+    if text not in JOURNEY_RESOLUTIONS or start is None or end is None:
+        reject("start, end and resolution are required")
+    starts = _between(RESOLUTIONS[text], start, end)
+    return {"journey_metric": series(workspace, "journey", parent, JOURNEY_SERIES, RESOLUTIONS[text], starts)}
+
+
+def go_time(moment: int) -> str:
+    """Text as Go prints a time: `2025-01-01 00:00:00 +0000 UTC`. Not ISO 8601."""
+    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%d %H:%M:%S +0000 UTC")
+
+
+def default_steps(resolution: str) -> int:
+    """Steps of a question that names none: the maximum, except for months."""
+    return DEFAULT_MONTHS if resolution == "months" else MAXIMUM_STEPS[resolution]
+
+
+def _last(workspace: Workspace, request: Request, strict: bool) -> tuple[str, list[int]]:
+    period = request.param("period") or "days"
+    if period not in MAXIMUM_STEPS:
+        if strict:
+            reject("invalid period")
+        period = "days"
+    steps = request.param("steps") or ""
+    count = min(int(steps), MAXIMUM_STEPS[period]) if steps.isdigit() and int(steps) else default_steps(period)
+    return period, last_buckets(period, workspace.now, count)
+
+
+def _between(resolution: str, start: int, end: int) -> list[int]:
+    if end < start or end - start > _TEN_YEARS:
+        reject("end must lie after start, by ten years at most")
+    return buckets(resolution, start, end)
+
+
+def _epoch(day: date) -> int:
+    return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp())

@@ -1,0 +1,207 @@
+"""What happens in the vendor's workspace while nobody, or somebody, is reading. Each mutation is a name, some
+arguments and what it returns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+from typing import Any
+
+from simulators.customerio import build_deliveries, build_parents
+from simulators.customerio.workspace import DAY, Deliveries, Workspace
+from simulators.server import Row
+
+_CURSORS = {
+    "campaigns": "updated",
+    "broadcasts": "updated",
+    "newsletters": "updated",
+    "transactional_messages": "updated_at",
+    "segments": "updated_at",
+    "snippets": "updated_at",
+    "collections": "updated_at",
+    "exports": "updated_at",
+}
+_KEYS = {"snippets": "name", "optouts": "cio_id"}
+
+
+def advance(workspace: Workspace, draw: Random, seconds: int) -> int:
+    """Move the clock, which otherwise stands still; returns the new time."""
+    workspace.now += seconds
+    return workspace.now
+
+
+def edit(workspace: Workspace, draw: Random, stream: str, id: int | str, **values: Any) -> Row:
+    """Change a row of a flat list and, unless the values say otherwise, its time of change."""
+    row: Row = next(row for row in workspace.lists[stream] if row[_KEYS.get(stream, "id")] == id)
+    cursor = _CURSORS.get(stream)
+    row |= ({cursor: workspace.now} if cursor else {}) | values
+    if cursor and "deduplicate_id" in row:
+        row["deduplicate_id"] = f"{row['id']}:{row[cursor]}"
+    return row
+
+
+def edit_action(
+    workspace: Workspace, draw: Random, campaign_id: int | None = None, position: int = 0, **values: Any
+) -> Row:
+    """Change an action of a campaign (the first that has some) without touching the campaign's own `updated`, as the
+    vendor does.
+    """
+    actions = workspace.children["campaign_actions"]
+    number = campaign_id if campaign_id is not None else min(key for key, rows in actions.items() if rows)
+    row = actions[number][position]
+    row |= {"updated": workspace.now, "name": f"edited {row['id']}"} | values
+    row["deduplicate_id"] = f"{int(row['id']) + 7}:{row['updated']}"
+    return row
+
+
+def duplicate_campaign(workspace: Workspace, draw: Random, campaign_id: int | None = None) -> Row:
+    """Duplicate a campaign: a new parent whose children are as old as the originals'."""
+    campaigns, actions = workspace.lists["campaigns"], workspace.children["campaign_actions"]
+    source = min(actions) if campaign_id is None else campaign_id
+    original = next(row for row in campaigns if row["id"] == source)
+    number = max(row["id"] for row in campaigns) + 3
+    row = original | {
+        "id": number,
+        "name": f"{original['name']} copy",
+        "created": workspace.now,
+        "updated": workspace.now,
+    }
+    row["deduplicate_id"] = f"{number}:{workspace.now}"
+    actions[number] = [
+        item | {"id": str(number * 100 + index), "campaign_id": number} for index, item in enumerate(actions[source])
+    ]
+    row["actions"] = [{"id": int(item["id"]), "type": item["type"]} for item in actions[number]]
+    campaigns.append(row)
+    return row
+
+
+def vanish(workspace: Workspace, draw: Random, stream: str, id: int | None = None) -> int:
+    """A parent that is still listed answers 404 from now on, like one deleted a moment after the list was read."""
+    number = workspace.lists[stream][0]["id"] if id is None else id
+    workspace.vanished.add((stream, number))
+    return int(number)
+
+
+def delete(workspace: Workspace, draw: Random, stream: str, id: int | str | None = None) -> int | str:
+    """Delete a row of a flat list (the first) and everything below it."""
+    key = _KEYS.get(stream, "id")
+    number: int | str = workspace.lists[stream][0][key] if id is None else id
+    workspace.lists[stream] = [row for row in workspace.lists[stream] if row[key] != number]
+    return number
+
+
+def clear(workspace: Workspace, draw: Random, stream: str) -> None:
+    """Empty a list; `exports`, `collections` and `reporting_webhooks` then answer `null`."""
+    if stream == "messages":
+        workspace.deliveries = Deliveries([])
+    elif stream == "activities":
+        workspace.activities = []
+    elif stream == "customers":
+        workspace.people = {}
+    else:
+        workspace.lists[stream] = []
+
+
+def fill_metrics(workspace: Workspace, draw: Random, newest: int = 20, id: str | None = None) -> list[str]:
+    """Opens and clicks arrive now for deliveries that exist already: the newest ones, or one by id. Returns the ids."""
+    total = len(workspace.deliveries)
+    ids: set[str] = {id} if id else set()
+    if not id:
+        ids = {row["id"] for index, row in enumerate(workspace.deliveries.rows()) if index >= total - newest}
+
+    def change(row: Row) -> bool:
+        if row["id"] not in ids:
+            return False
+        row["metrics"] |= {"opened": workspace.now, "human_opened": workspace.now, "clicked": workspace.now}
+        row["deduplicate_id"] = f"{row['id']}:{workspace.now}"
+        return True
+
+    workspace.deliveries.update(change)
+    return sorted(ids)
+
+
+def grow_metrics(workspace: Workspace, draw: Random, opens: int = 1) -> None:
+    """The opens of the last three days rise, a day and parent, as late opens do."""
+    workspace.late_opens += opens
+
+
+def add_message(workspace: Workspace, draw: Random, created: int | None = None, count: int = 1) -> list[str]:
+    """New deliveries, now or at a given second; returns their ids."""
+    people = list(workspace.people.values())
+    ids = []
+    for _ in range(count):
+        moment = workspace.now if created is None else created
+        index = len(workspace.deliveries)
+        row = build_deliveries.delivery(workspace, draw, index, moment, people[index % len(people)])
+        workspace.deliveries.add(row)
+        ids.append(row["id"])
+    return ids
+
+
+def add_activity(workspace: Workspace, draw: Random, ago: int = 0, type: str = "event", count: int = 1) -> list[str]:
+    """Activities dated `ago` seconds before now: backdated when positive, in the future when negative. Returns their
+    ids.
+    """
+    person = next(iter(workspace.people.values()))
+    rows = [build_deliveries.activity(draw, type, workspace.now - ago, person) for _ in range(count)]
+    workspace.activities += rows
+    workspace.sort_activities()
+    return [row["id"] for row in rows]
+
+
+def add_newsletter(workspace: Workspace, draw: Random) -> Row:
+    """A newsletter with the next id, not sent yet."""
+    number = max((row["id"] for row in workspace.lists["newsletters"]), default=0) + 1
+    row: Row = {
+        "id": number,
+        "deduplicate_id": f"{number}:{workspace.now}",
+        "name": f"Weekly {number}",
+        "sent_at": None,
+    }
+    row |= {
+        "created": workspace.now,
+        "updated": workspace.now,
+        "type": "email",
+        "tags": [],
+        "content_ids": [number * 2],
+    }
+    workspace.lists["newsletters"].append(row)
+    variant = build_parents.content(number * 2, "email", workspace.now)
+    workspace.children["newsletter_variants"][number] = [variant | {"newsletter_id": number}]
+    workspace.children["newsletter_test_groups"][number] = []
+    return row
+
+
+def delete_person(workspace: Workspace, draw: Random, cio_id: str | None = None) -> str:
+    """A person is deleted: gone from search, hydrate and segments; deliveries and activities stay."""
+    key = next(iter(workspace.people)) if cio_id is None else cio_id
+    del workspace.people[key]
+    workspace.deleted_people.add(key)
+    return key
+
+
+def age(workspace: Workspace, draw: Random, days: int) -> int:
+    """Move the clock by whole days."""
+    return advance(workspace, draw, days * DAY)
+
+
+MUTATIONS: dict[str, Callable[..., Any]] = {
+    function.__name__: function
+    for function in (
+        add_activity,
+        add_message,
+        add_newsletter,
+        advance,
+        age,
+        clear,
+        delete,
+        delete_person,
+        duplicate_campaign,
+        edit,
+        edit_action,
+        fill_metrics,
+        grow_metrics,
+        vanish,
+    )
+}

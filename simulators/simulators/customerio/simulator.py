@@ -1,0 +1,179 @@
+"""The simulated vendor: who may ask, how often, and what is answered."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from random import Random
+from typing import Any
+
+from simulators.customerio import (
+    build_deliveries,
+    build_parents,
+    build_people,
+    build_settings,
+    mutations,
+    routes,
+    truth,
+    wire,
+)
+from simulators.customerio.options import Options
+from simulators.customerio.wire import VendorError
+from simulators.customerio.workspace import DAY, HISTORY, SIZES, Size, Workspace
+from simulators.server import Request, Response, Row, Simulator
+
+API_KEYS = {"US": "cio-app-key-us-4c1f9b7e20", "EU": "cio-app-key-eu-97a3d05b61"}
+"""The App API key that each region takes; the other region's is refused there, as an unknown one is."""
+
+TRACK_KEY = "5f3c2b1a:9e8d7c6b5a"
+"""A Track API key (`site_id:api_key`). It works nowhere here."""
+
+_PREFIX = "/v1"
+_HOUR = 3600
+
+
+@dataclass
+class _Later:
+    """A mutation that waits for a number of answers on a path."""
+
+    path: re.Pattern[str]
+    left: int
+    name: str
+    arguments: Mapping[str, Any]
+
+
+class CustomerioSimulator(Simulator):
+    """One region of Customer.io's App API with one workspace.
+
+        with CustomerioSimulator(seed=1) as sim:
+            requests.get(sim.url + "/v1/campaigns", headers={"Authorization": f"Bearer {sim.api_key}"})
+
+    Two simulators, one for each `region`, hold the same data for the same seed and each takes the key of its own
+    region only. The clock (`sim.now`) stands at `now`, by default the last full hour of the real time, and moves by
+    the mutation `advance` alone.
+    """
+
+    def __init__(
+        self,
+        *,
+        region: str = "US",
+        seed: int = 1,
+        size: str | Size = "tiny",
+        rows: int | None = None,
+        now: int | None = None,
+        options: Options | None = None,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        compress: bool = False,
+    ) -> None:
+        """`rows` overrides the number of deliveries; the same seed, size, rows and now give the same data."""
+        super().__init__(host=host, port=port, compress=compress)
+        self.region = region
+        self.api_key = API_KEYS[region]
+        self.options = options or Options()
+        chosen = SIZES[size] if isinstance(size, str) else size
+        self.workspace = build(seed, replace(chosen, deliveries=chosen.deliveries if rows is None else rows), now)
+        self._draw = Random(seed)
+        self._lock = threading.RLock()
+        self._recent: deque[float] = deque()
+        self._archived = 0
+        self._later: list[_Later] = []
+
+    @property
+    def now(self) -> int:
+        """The simulated time, epoch seconds."""
+        return self.workspace.now
+
+    @property
+    def start_date(self) -> str:
+        """A `start_date` whose 30-day windows have deliveries on their borders; one delivery is a second older."""
+        return datetime.fromtimestamp(self.workspace.start, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    def answer(self, request: Request) -> Response:
+        """Answer as the vendor does: key, rate, scope, path, parameters, in this order."""
+        with self._lock:
+            try:
+                response = wire.ok(self._answer(request))
+            except VendorError as error:
+                response = error.response(self._draw)
+            self._run_later(request)
+            return response
+
+    def _answer(self, request: Request) -> object:
+        path = request.path.removeprefix(_PREFIX) if request.path.startswith(_PREFIX + "/") else ""
+        found = routes.match(request.method, path)
+        authorized = request.headers.get("authorization", "") == f"Bearer {self.api_key}"
+        if not authorized and path not in routes.OPEN_PATHS:
+            raise VendorError(401, "unauthorized request", code="invalid_credentials")
+        if authorized:
+            self._count(time.monotonic())
+        if any(re.search(pattern, path) for pattern in self.options.forbidden):
+            raise VendorError(403, "this key is not allowed to do that")
+        if found is None:
+            raise wire.not_found()
+        route, ids = found
+        if route.template == routes.QUOTA_PATH:
+            self._archived += 1
+            if self._archived > self.options.archived_per_day:
+                raise VendorError(429, "daily limit reached")
+        return routes.call(route, self.workspace, self.options, request, ids)
+
+    def _count(self, moment: float) -> None:
+        """Spend one request of the quota and of the last second; those that are refused do not count."""
+        if self.options.daily_quota is not None:
+            if self.options.daily_quota <= 0:
+                raise VendorError(429, "daily limit reached")
+            self.options.daily_quota -= 1
+        if not self.options.rate_limit:
+            return
+        while self._recent and moment - self._recent[0] >= 1:
+            self._recent.popleft()
+        if len(self._recent) >= self.options.rate_limit:
+            raise VendorError(429, f"rate limited to {self.options.rate_limit} requests per 1s", retry_after=1)
+        self._recent.append(moment)
+
+    def truth(self, stream: str, **options: str) -> list[Row]:
+        """Rows that a perfect warehouse holds now; `truth.py` describes the options of metrics, messages and
+        suppressions.
+        """
+        with self._lock:
+            return truth.rows_of(self.workspace, stream, **options)
+
+    def mutate(self, name: str, **arguments: Any) -> Any:
+        """Change data (`mutations.py`), switches (`options`), or plan a change (`after`)."""
+        with self._lock:
+            if name == "options":
+                return self.options.change(**arguments)
+            if name == "after":
+                return self._plan(**arguments)
+            return mutations.MUTATIONS[name](self.workspace, self._draw, **arguments)
+
+    def _plan(self, path: str, mutation: str, count: int = 1, arguments: Mapping[str, Any] | None = None) -> None:
+        """Run `mutation` once `count` requests whose target holds the regular expression `path` were answered."""
+        if mutation not in mutations.MUTATIONS and mutation != "options":
+            raise KeyError(mutation)
+        self._later.append(_Later(re.compile(path), count, mutation, arguments or {}))
+
+    def _run_later(self, request: Request) -> None:
+        for later in list(self._later):
+            if later.path.search(request.target):
+                later.left -= 1
+                if later.left <= 0:
+                    self._later.remove(later)
+                    self.mutate(later.name, **later.arguments)
+
+
+def build(seed: int, size: Size, now: int | None) -> Workspace:
+    """A workspace full of data."""
+    moment = int(time.time()) // _HOUR * _HOUR if now is None else now
+    workspace = Workspace(seed, size, moment, (moment - HISTORY) // DAY * DAY)
+    build_people.build(workspace, Random(f"{seed}/people"))
+    build_parents.build(workspace, Random(f"{seed}/parents"))
+    build_settings.build(workspace)
+    build_deliveries.build(workspace, Random(f"{seed}/deliveries"))
+    return workspace

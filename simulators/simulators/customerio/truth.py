@@ -1,0 +1,192 @@
+"""What a perfect warehouse holds now, stream by stream: the vendor's rows and field names, plus the key columns that
+the vendor leaves to whoever reads a list under a parent. Written from the data, not from the endpoints, so that a
+mistake there cannot hide here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+from simulators.customerio import metrics
+from simulators.customerio.build_people import SUPPRESSION_TYPES
+from simulators.customerio.workspace import DAY, Workspace
+from simulators.server import Row
+
+FLAT = (
+    "broadcasts",
+    "campaigns",
+    "collections",
+    "exports",
+    "newsletters",
+    "optouts",
+    "segments",
+    "sender_identities",
+    "snippets",
+    "subscription_channels",
+    "topics",
+    "transactional_messages",
+    "types",
+    "workspaces",
+)
+CHILDREN = {
+    "campaign_actions": ("campaigns", "campaign_id"),
+    "broadcast_actions": ("broadcasts", "broadcast_id"),
+    "broadcast_triggers": ("broadcasts", "broadcast_id"),
+    "newsletter_variants": ("newsletters", "newsletter_id"),
+    "newsletter_test_groups": ("newsletters", "newsletter_id"),
+}
+METRICS = {
+    "campaign_metrics": ("campaigns", "campaign_id"),
+    "broadcast_metrics": ("broadcasts", "broadcast_id"),
+    "newsletter_metrics": ("newsletters", "newsletter_id"),
+    "transactional_metrics": ("transactional_messages", "transactional_id"),
+}
+LINK_METRICS = {
+    "campaign_link_metrics": ("campaigns", "campaign_id"),
+    "newsletter_link_metrics": ("newsletters", "newsletter_id"),
+}
+
+
+def rows_of(workspace: Workspace, stream: str, **options: str) -> list[Row]:
+    """The rows of a stream; KeyError for an unknown one. Options: see the functions below."""
+    if stream in FLAT:
+        return list(workspace.lists[stream])
+    if stream in CHILDREN:
+        parents, key = CHILDREN[stream]
+        return [
+            row | {key: p["id"]}
+            for p in _parents(workspace, parents)
+            for row in workspace.children[stream].get(p["id"], [])
+        ]
+    if stream in METRICS:
+        return list(_metrics(workspace, stream, **options))
+    if stream in LINK_METRICS:
+        return list(_link_metrics(workspace, stream, **options))
+    return list(_SPECIAL[stream](workspace, **options))
+
+
+def _parents(workspace: Workspace, name: str) -> list[Row]:
+    return [row for row in workspace.lists[name] if (name, row["id"]) not in workspace.vanished]
+
+
+def _messages(workspace: Workspace, drafts: str = "false") -> Iterator[Row]:
+    yield from workspace.deliveries.rows()
+    if drafts == "true":
+        yield from workspace.drafts.rows()
+
+
+def _activities(workspace: Workspace) -> list[Row]:
+    return workspace.visible_activities()
+
+
+def _customers(workspace: Workspace) -> Iterator[Row]:
+    for cio_id, person in workspace.people.items():
+        yield {"cio_id": cio_id, **person}
+
+
+def _memberships(workspace: Workspace) -> Iterator[Row]:
+    for segment in _parents(workspace, "segments"):
+        for cio_id in workspace.members[segment["id"]]:
+            if cio_id in workspace.people:
+                yield {"segment_id": segment["id"], **workspace.people[cio_id]["identifiers"]}
+
+
+def _usage(workspace: Workspace) -> Iterator[Row]:
+    for segment in _parents(workspace, "segments"):
+        if segment["id"] in workspace.usage:
+            yield workspace.usage[segment["id"]]
+
+
+def _counts(workspace: Workspace) -> Iterator[Row]:
+    for segment in _parents(workspace, "segments"):
+        members = [cio_id for cio_id in workspace.members[segment["id"]] if cio_id in workspace.people]
+        yield {"segment_id": segment["id"], "count": len(members)}
+
+
+def _webhooks(workspace: Workspace) -> Iterator[Row]:
+    """Without the user and password that an endpoint may carry: a warehouse must not hold them."""
+    for row in workspace.lists["reporting_webhooks"]:
+        authority = urlsplit(row["endpoint"]).netloc
+        bare = authority.rpartition("@")[2]
+        yield row | {"endpoint": row["endpoint"].replace(authority, bare, 1)}
+
+
+def _ip_addresses(workspace: Workspace) -> Iterator[Row]:
+    for address in workspace.ip_addresses:
+        yield {"ip_address": address}
+
+
+def _suppressions(workspace: Workspace, domains: str = "") -> Iterator[Row]:
+    """`domains` separated by commas; none is the default list, whose domain is an empty string."""
+    for domain in domains.split(","):
+        for kind in SUPPRESSION_TYPES:
+            for row in workspace.suppressions.get((kind, domain), []):
+                yield {"suppression_type": kind, "domain": domain, **row}
+
+
+def _metrics(
+    workspace: Workspace, stream: str, resolution: str = "days", start: str = "", end: str = "", steps: str = ""
+) -> Iterator[Row]:
+    """With `start` and `end` (epoch seconds) one row a bucket by `period_start`, which only campaigns have (version 2).
+
+    Without them version 1's last `steps` buckets, by `steps_back` (0 is the running one), because the vendor gives no
+    dates there. A series that is `null` is left out of `metrics`.
+    """
+    parents, key = METRICS[stream]
+    if stream == "campaign_metrics" and not steps:
+        starts = metrics.buckets(resolution, *_dates(workspace, start, end))
+        column, labels = "period_start", starts
+    else:
+        count = int(steps) if steps else metrics.default_steps(resolution)
+        starts = metrics.last_buckets(resolution, workspace.now, count)
+        column, labels = "steps_back", list(range(count))[::-1]
+    for parent in _parents(workspace, parents):
+        arrays = metrics.series(workspace, parents, parent, metrics.names_of(parent), resolution, starts)
+        for index, label in enumerate(labels):
+            row: Row = {key: parent["id"], "resolution": resolution, column: label}
+            yield row | {"metrics": {name: counts[index] for name, counts in arrays.items()}}
+
+
+def _link_metrics(
+    workspace: Workspace, stream: str, resolution: str = "days", steps: str = "", unique: str = ""
+) -> Iterator[Row]:
+    parents, key = LINK_METRICS[stream]
+    count = int(steps) if steps else metrics.default_steps(resolution)
+    starts = metrics.last_buckets(resolution, workspace.now, count)
+    for parent in _parents(workspace, parents):
+        for item in metrics.link_rows(workspace, parents, parent, resolution, starts, unique=unique == "true"):
+            for index in range(count):
+                counts = {name: values[index] for name, values in item["metric"]["series"].items()}
+                row: Row = {key: parent["id"], "link_id": item["link"]["id"], "href": item["link"]["href"]}
+                yield row | {"resolution": resolution, "steps_back": count - 1 - index, "metrics": counts}
+
+
+def _journeys(workspace: Workspace, resolution: str = "days", start: str = "", end: str = "") -> Iterator[Row]:
+    starts = metrics.buckets(resolution, *_dates(workspace, start, end))
+    for parent in _parents(workspace, "campaigns"):
+        arrays = metrics.series(workspace, "journey", parent, metrics.JOURNEY_SERIES, resolution, starts)
+        for index, moment in enumerate(starts):
+            row: Row = {"campaign_id": parent["id"], "resolution": resolution, "period_start": moment}
+            yield row | {"metrics": {name: counts[index] for name, counts in arrays.items()}}
+
+
+def _dates(workspace: Workspace, start: str, end: str) -> tuple[int, int]:
+    last = int(end) if end else workspace.now
+    return (int(start) if start else last - 45 * DAY), last
+
+
+_SPECIAL: dict[str, Callable[..., Any]] = {
+    "activities": _activities,
+    "campaign_journey_metrics": _journeys,
+    "customers": _customers,
+    "esp_suppressions": _suppressions,
+    "ip_addresses": _ip_addresses,
+    "messages": _messages,
+    "reporting_webhooks": _webhooks,
+    "segment_customer_counts": _counts,
+    "segment_memberships": _memberships,
+    "segment_usage": _usage,
+}
+STREAMS = tuple(sorted((*FLAT, *CHILDREN, *METRICS, *LINK_METRICS, *_SPECIAL)))

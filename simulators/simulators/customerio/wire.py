@@ -1,0 +1,182 @@
+"""What every answer of the App API has in common: headers, error bodies, numbers in the query, and the three kinds of
+page token.
+
+A token that is not exactly what the server gave out (case, padding, an unencoded `+`) is answered with 200 and an
+empty page, as the vendor does, so that a client which re-encodes tokens loses rows here too.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import random
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+import orjson
+
+from simulators.customerio.options import Options
+from simulators.server import Request, Response
+
+CONTENT_TYPE = "application/json; charset=utf-8"
+HEADERS = {
+    "Cache-Control": "must-revalidate,no-cache,no-store",
+    "Via": "1.1 google",
+    "Strict-Transport-Security": "max-age=31536000; includeSubDomains",
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Allow-Headers": "Authorization, Content-Type",
+}
+"""As recorded from live answers: no ETag, no Link, no rate limit figures."""
+
+_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_TOKEN_SALTS = 200
+_ACTIVITY_TOKEN_BASE = 9 * 10**17
+
+
+class VendorError(Exception):
+    """An error answer. `status` goes into the body as a string, as the vendor has it."""
+
+    def __init__(
+        self, status: int, detail: str, *, code: str = "", pointer: str = "", retry_after: int | None = None
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.code = code
+        self.pointer = pointer
+        self.retry_after = retry_after
+
+    def response(self, draw: random.Random) -> Response:
+        """The answer, with a support reference that looks random and comes from `draw`."""
+        reference = "".join(draw.choices(_ALPHABET, k=26))
+        item: dict[str, Any] = {"detail": f"{self.detail} (reference {reference})", "status": str(self.status)}
+        if self.code:
+            item["code"] = self.code
+        if self.pointer:
+            item["source"] = {"pointer": self.pointer}
+        headers = HEADERS if self.retry_after is None else {**HEADERS, "Retry-After": str(self.retry_after)}
+        return Response(self.status, orjson.dumps({"errors": [item]}), CONTENT_TYPE, headers)
+
+
+def not_found() -> VendorError:
+    """The id, or the path, does not exist."""
+    return VendorError(404, "not found")
+
+
+def reject(detail: str) -> NoReturn:
+    """Answer 400: the request is malformed."""
+    raise VendorError(400, detail) from None
+
+
+def ok(document: object) -> Response:
+    """A 200 with the live headers; bytes are sent as they are."""
+    body = document if isinstance(document, bytes) else orjson.dumps(document)
+    return Response(200, body, CONTENT_TYPE, HEADERS)
+
+
+def integer(request: Request, name: str) -> int | None:
+    """A number of the query; None when absent, 400 when it is no number."""
+    text = request.param(name)
+    if not text:
+        return None
+    try:
+        return int(text)
+    except ValueError:
+        reject(f"invalid {name}")
+
+
+def flag(request: Request, name: str) -> bool:
+    """A boolean of the query, false when absent."""
+    return (request.param(name) or "").lower() in {"true", "1"}
+
+
+def page_size(request: Request, options: Options, envelope: str, default: int, maximum: int) -> int:
+    """Rows for this page: the `limit` within the documented maximum and the silent cap of the envelope."""
+    text = request.param("limit") or ""
+    limit = int(text) if text.isdigit() and int(text) > 0 else default
+    if limit > maximum and options.over_limit == "error":
+        reject(f"limit must not be over {maximum}")
+    return min(limit, maximum, options.page_caps.get(envelope, maximum))
+
+
+def list_or_null(rows: list[Any], options: Options, *, seen_null: bool = False) -> list[Any] | None:
+    """An empty list is `null` where that was seen live, and everywhere with the switch `null_when_empty`."""
+    return None if not rows and (seen_null or options.null_when_empty) else rows
+
+
+def opaque_token(scope: str, text: str) -> str:
+    """A token as `messages` and others give it: base64 that holds `+`, `/` and `=`, so that sloppy encoding shows."""
+    token = ""
+    for salt in range(_TOKEN_SALTS):
+        check = hashlib.blake2b(f"{scope}|{salt}|{text}".encode(), digest_size=18).digest()
+        body = bytes([salt]) + check + text.encode()
+        body += b"" if len(body) % 3 else b" "
+        token = base64.b64encode(body).decode()
+        if "+" in token and "/" in token:
+            break
+    return token
+
+
+def read_opaque_token(scope: str, token: str) -> str | None:
+    """The text inside, or None for a token that this server never gave for this list."""
+    try:
+        text = base64.b64decode(token, validate=True)[19:].rstrip(b" ").decode()
+    except (binascii.Error, UnicodeDecodeError):
+        return None
+    return text if opaque_token(scope, text) == token else None
+
+
+def plain_token(text: str) -> str:
+    """Bare base64, as live `newsletters`, `sender_identities` (`MQ==`) and segment memberships (`MDo2MQ==`) have it."""
+    return base64.b64encode(text.encode()).decode()
+
+
+def read_plain_token(token: str) -> str | None:
+    """The text inside, or None when the token is not exactly what `plain_token` gives."""
+    try:
+        text = base64.b64decode(token, validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError):
+        return None
+    return text if plain_token(text) == token else None
+
+
+def activity_token(offset: int) -> str:
+    """Eighteen digits, as recorded; the last two check the others."""
+    return str(_ACTIVITY_TOKEN_BASE + offset * 100 + (offset * 31 + 7) % 97)
+
+
+def read_activity_token(token: str) -> int | None:
+    """The offset inside, or None."""
+    if not token.isdigit():
+        return None
+    offset = (int(token) - _ACTIVITY_TOKEN_BASE) // 100
+    return offset if offset >= 0 and activity_token(offset) == token else None
+
+
+def offset_page(
+    request: Request,
+    options: Options,
+    envelope: str,
+    size: int,
+    total: int,
+    *,
+    write: Callable[[str], str],
+    read: Callable[[str], str | None],
+) -> tuple[int, int, str]:
+    """First row, row behind the last and `next` of a page, for lists whose token is a position (`0:<offset>`).
+
+    A position moves with the list: rows added in front while a client pages come twice, rows that go away are skipped.
+    """
+    token = request.param("start") or ""
+    text = read(token) if token else "0:0"
+    family, _, digits = (text or "").partition(":")
+    if not digits.isdigit() or family not in {"0", "1"}:
+        return 0, 0, ""
+    offset = int(digits)
+    if options.repeat_token == envelope and token:
+        return offset, min(offset + size, total), token
+    if envelope in options.empty_pages and family == "0" and offset > 0 and offset < total:
+        return offset, offset, write(f"1:{offset}")
+    end = min(offset + size, total)
+    return offset, end, write(f"0:{end}") if end < total else ""
