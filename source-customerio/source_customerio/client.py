@@ -1,0 +1,104 @@
+"""How Customer.io is talked to: the key, patience, the error table, and what all streams of a sync share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import requests
+from airbyte_cdk.models import FailureType
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+from source_kit.errors import Action, ErrorRule, ErrorTable, RetryPolicy
+from source_kit.transport import session
+
+from source_customerio.budget import RequestBudget
+from source_customerio.config import Config
+
+#: Seconds. Answers come in half a second (observed by third parties); a page of 30,000 members takes longer.
+READ_TIMEOUT = 60.0
+#: A key that others use too is throttled for a second at a time; ten minutes of that in one request mean that the
+#: limit does not clear during this sync, as a daily quota does not.
+PATIENCE = RetryPolicy(throttled_seconds=600.0)
+#: For `check`: an answer now is worth more than one that waited, but a busy workspace is no failure.
+IMPATIENCE = RetryPolicy(tries=2, throttled_seconds=5.0)
+
+
+class Unauthorized(AirbyteTracedException):
+    """401: the key opens nothing here."""
+
+
+class Forbidden(AirbyteTracedException):
+    """403: the key does not open this."""
+
+
+class NotFound(AirbyteTracedException):
+    """404: below a parent that was listed a moment ago, it was deleted since."""
+
+
+def error_table(scope: str) -> ErrorTable:
+    """The table of a stream that needs the right to read `scope`. First match first.
+
+    401, 404, 408, 429 and the shape of errors are certain (vendor documentation, recorded answers). That a key outside
+    its scope or an address outside its allowlist gets 403 is inferred. Server errors are the shared last resort.
+    """
+    return ErrorTable(
+        vendor="Customer.io",
+        rules=(
+            ErrorRule(
+                401,
+                "Customer.io did not accept the key. It is mistyped or revoked, it is a Track API key, or the account "
+                "is in the other region: enter an App API key and choose the account's region (US or EU).",
+                failure_type=FailureType.config_error,
+                raises=Unauthorized,
+            ),
+            ErrorRule(
+                403,
+                f"Customer.io denied the key access to {scope}. Use an App API key whose scope includes {scope}, and "
+                "if the key has an IP allowlist, add the address that this connector runs from.",
+                failure_type=FailureType.config_error,
+                raises=Forbidden,
+            ),
+            ErrorRule(
+                404,
+                f"Customer.io does not know the address of {scope} (status 404). If api_url is set, check it; "
+                "otherwise report it, because the API has changed.",
+                raises=NotFound,
+            ),
+            ErrorRule(
+                400,
+                f"Customer.io found a request for {scope} malformed (status 400), which is a mistake of this "
+                "connector. Report it with the internal message.",
+            ),
+            ErrorRule(
+                422,
+                f"Customer.io did not accept the values of a request for {scope} (status 422), which is a mistake of "
+                "this connector. Report it with the internal message.",
+            ),
+            ErrorRule(
+                429,
+                "Customer.io kept limiting the rate of requests. Either other programs use up the 10 requests a second "
+                "that the workspace has, or a daily quota is spent. What was read is kept: run the sync again later.",
+                Action.THROTTLED,
+                FailureType.transient_error,
+            ),
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """What the streams of one sync share: the configuration, the connections and the workspace's request budget."""
+
+    config: Config
+    session: requests.Session
+    budget: RequestBudget = field(default_factory=RequestBudget)
+
+    @classmethod
+    def of(cls, config: Config) -> Client:
+        """A client of its own connections and budget."""
+        return cls(config, session(config.num_workers))
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Headers of every request."""
+        return {"Authorization": f"Bearer {self.config.app_api_key}", "Accept": "application/json"}

@@ -1,0 +1,94 @@
+"""Metric series to rows: arrays without dates become one row a period.
+
+Version 2 of the vendor's metrics says where its series begins. Version 1 says nothing: its periods end with the present
+one, in Eastern time (certain: vendor documentation), so their starts are computed and hold only approximately.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta, tzinfo
+from enum import Enum
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+#: The clock of version 1's periods
+EASTERN = ZoneInfo("America/New_York")
+
+#: `2025-01-01 00:00:00 +0000 UTC`, as Go prints an instant; the name of the zone adds nothing to its offset
+_GO_INSTANT = re.compile(r"(\d{4}-\d{2}-\d{2}) (\d{2}:\d{2}:\d{2}(?:\.\d+)?) ([+-]\d{2})(\d{2})\b")
+
+
+class Resolution(Enum):
+    """How long a period is."""
+
+    DAYS = "days"
+    MONTHS = "months"
+
+    def floor(self, at: datetime) -> datetime:
+        """Start of the period that `at` lies in, on the clock of `at`'s zone."""
+        day = at.replace(hour=0, minute=0, second=0, microsecond=0)
+        return day.replace(day=1) if self is Resolution.MONTHS else day
+
+    def shift(self, start: datetime, periods: int) -> datetime:
+        """Start of the period that lies `periods` after (negative: before) the one that begins at `start`."""
+        if self is Resolution.DAYS:
+            return start + timedelta(days=periods)
+        months = start.year * 12 + start.month - 1 + periods
+        return start.replace(year=months // 12, month=months % 12 + 1)
+
+    def periods(self, start: datetime, end: datetime) -> int:
+        """How many periods touch the time from `start` to `end`, both included; at least one."""
+        zone = end.tzinfo
+        first = self.floor(start.astimezone(zone))
+        last = self.floor(end)
+        if self is Resolution.DAYS:
+            return max(1, (last.date() - first.date()).days + 1)
+        return max(1, (last.year - first.year) * 12 + last.month - first.month + 1)
+
+
+class Period(NamedTuple):
+    """One period's start in epoch seconds, and its values by metric name."""
+
+    start: int
+    metrics: dict[str, Any]
+
+
+def parse_instant(text: str) -> datetime:
+    """An instant as version 2 writes it, or as ISO 8601. Raises ValueError."""
+    match = _GO_INSTANT.match(text)
+    at = datetime.fromisoformat("{}T{}{}:{}".format(*match.groups()) if match else text)
+    return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def from_start(series: Mapping[str, Any], start: datetime, resolution: Resolution) -> Iterator[Period]:
+    """Rows of a series whose first period begins at `start`."""
+    arrays = _arrays(series)
+    for index in range(max(map(len, arrays.values()), default=0)):
+        values = {name: array[index] for name, array in arrays.items() if index < len(array)}
+        yield Period(_epoch(resolution.shift(start, index)), _known(values))
+
+
+def until_now(
+    series: Mapping[str, Any], now: datetime, resolution: Resolution, zone: tzinfo = EASTERN
+) -> Iterator[Period]:
+    """Rows of a series whose last period is the one that `now` lies in, on `zone`'s clock. Oldest first."""
+    arrays = _arrays(series)
+    present = resolution.floor(now.astimezone(zone))
+    for back in range(max(map(len, arrays.values()), default=0), 0, -1):
+        values = {name: array[-back] for name, array in arrays.items() if back <= len(array)}
+        yield Period(_epoch(resolution.shift(present, 1 - back)), _known(values))
+
+
+def _arrays(series: Mapping[str, Any]) -> dict[str, Sequence[Any]]:
+    """The series that have values: the vendor answers null for one that it did not record."""
+    return {name: array for name, array in series.items() if isinstance(array, list)}
+
+
+def _known(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _epoch(at: datetime) -> int:
+    return int(at.timestamp())

@@ -1,0 +1,37 @@
+"""Windows of time for deliveries, the only list that the vendor filters by time.
+
+Certain (vendor documentation, recorded answers): both bounds are inclusive, in whole seconds, and a range of more than
+six months is cut down to its latest six months without an error. Windows of at most 30 days stay far from that.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+DAY = 86_400
+WIDEST = 30 * DAY
+#: Windows a worker, so that a worker with a dense window does not read alone for long
+_WINDOWS_A_WORKER = 2
+
+
+class Window(NamedTuple):
+    """Seconds from `start` to `end`, both included."""
+
+    start: int
+    end: int
+
+
+def windows(start: int, end: int, workers: int) -> list[Window]:
+    """Cover every second from `start` to `end`, both included, once, oldest first.
+
+    A window is at most 30 days wide and, where the range has more days than that needs, narrow enough to keep all
+    workers busy; but no narrower than a day. Empty when `start` lies after `end`.
+    """
+    span = end - start + 1
+    if span <= 0:
+        return []
+    fewest = -(-span // WIDEST)
+    days = -(-span // DAY)
+    count = max(fewest, min(days, _WINDOWS_A_WORKER * workers))
+    width = -(-span // count)
+    return [Window(at, min(at + width - 1, end)) for at in range(start, end + 1, width)]
