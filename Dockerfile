@@ -26,20 +26,27 @@ COPY simulators/pyproject.toml simulators/
 COPY source-customerio/pyproject.toml source-customerio/
 COPY source-heap/pyproject.toml source-heap/
 COPY source-pendo/pyproject.toml source-pendo/
+# Required by airbyte-cdk, imported by nothing in it but its command line and its low-code parts: 25 MB, and the usual
+# suspects of vulnerability reports. (What it requires and is larger still, the workspace's lock leaves out for good.)
+ARG NEVER_IMPORTED="dateparser markdown-it-py mdurl pygments regex rich rich-click setuptools"
 ARG CONNECTOR
 RUN --mount=type=secret,id=ca --mount=type=cache,target=/root/.cache/uv \
     if [ -s /run/secrets/ca ]; then export SSL_CERT_FILE=/run/secrets/ca; fi; \
-    /opt/uv/bin/uv sync --frozen --no-dev --no-install-workspace --package "${CONNECTOR}"
+    /opt/uv/bin/uv sync --frozen --no-dev --no-install-workspace --package "${CONNECTOR}" \
+       $(printf -- '--no-install-package %s ' ${NEVER_IMPORTED})
 COPY source-kit source-kit
 COPY ${CONNECTOR} ${CONNECTOR}
-# The fixed name `connector` is what the entry point can name: it takes no build argument. The bill of materials is read
-# from the same lock.
+# Of the programs only the connector's own and Python stay. The entry point takes no build argument, hence the fixed name
+# `connector`. The bill of materials is read from the same lock.
 RUN --mount=type=secret,id=ca --mount=type=cache,target=/root/.cache/uv \
     if [ -s /run/secrets/ca ]; then export SSL_CERT_FILE=/run/secrets/ca; fi; \
     /opt/uv/bin/uv sync --frozen --no-dev --no-editable --package "${CONNECTOR}" \
+       $(printf -- '--no-install-package %s ' ${NEVER_IMPORTED}) \
+    && find /opt/connector/bin -type f ! -name "${CONNECTOR}" -delete \
     && ln -s "${CONNECTOR}" /opt/connector/bin/connector \
     && mkdir -p /opt/connector/share/sbom \
     && /opt/uv/bin/uv export --frozen --no-dev --package "${CONNECTOR}" --format cyclonedx1.5 --quiet \
+       $(printf -- '--no-emit-package %s ' ${NEVER_IMPORTED}) \
        --output-file "/opt/connector/share/sbom/${CONNECTOR}.cdx.json"
 
 
