@@ -18,6 +18,7 @@ fail() {
 
 # The address from which this machine gets a kind of Debian package ("Debian", "Debian-Security").
 mirror() {
+    # shellcheck disable=SC2016 # for apt-get to fill in
     apt-get indextargets --format '$(REPO_URI)' "Label: $1" 'Component: main' 'Created-By: Packages' | head -n 1
 }
 
