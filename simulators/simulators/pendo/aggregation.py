@@ -1,0 +1,59 @@
+"""`POST /api/v1/aggregation`: from the envelope to the encoded answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from simulators.pendo.errors import memory_limit, timed_out, unparsable_filter, unprocessable
+from simulators.pendo.expressions import ExpressionError
+from simulators.pendo.sources import open_source, source_name
+from simulators.pendo.stages import apply_stage
+from simulators.pendo.switches import Switches
+from simulators.pendo.tables import View
+from simulators.pendo.world import World
+
+
+def aggregate(body: bytes, world: World, switches: Switches) -> bytes:
+    """Run a pipeline and encode what comes out of it; raises PendoError for everything that Pendo refuses."""
+    source, *stages = _pipeline(body)
+    stage = source.get("source")
+    if not isinstance(stage, dict) or len(source) != 1:
+        message = "pipeline must start with a source"
+        raise unprocessable(message)
+    switches.check_allowed(source_name(stage))
+    opened = open_source(stage, world)
+    if switches.timeout_rows is not None and opened.scanned > switches.timeout_rows:
+        raise timed_out()
+    if switches.memory_rows is not None and opened.scanned > switches.memory_rows:
+        raise memory_limit()
+    view = View(opened.table)
+    try:
+        for item in stages:
+            if not isinstance(item, dict) or len(item) != 1:
+                message = "a stage is an object with one key"
+                raise unprocessable(message)
+            ((name, argument),) = item.items()
+            view = apply_stage(name, argument, view, world)
+        table = view.table()
+    except ExpressionError:
+        # wrong arguments of a function show only when rows are looked at
+        raise unparsable_filter() from None
+    head = b"{" if opened.start_time is None else b'{"startTime":%d,' % opened.start_time
+    if len(table) == 0 and switches.null_when_empty:
+        return head + b'"results":null}'
+    return b"".join((head, b'"results":[', table.join(), b"]}"))
+
+
+def _pipeline(body: bytes) -> list[dict[str, Any]]:
+    try:
+        document = orjson.loads(body)
+        pipeline = document["request"]["pipeline"]
+    except (ValueError, KeyError, TypeError):
+        message = "missing pipeline"
+        raise unprocessable(message) from None
+    if not isinstance(pipeline, list) or not pipeline or not all(isinstance(item, dict) for item in pipeline):
+        message = "missing pipeline"
+        raise unprocessable(message)
+    return pipeline

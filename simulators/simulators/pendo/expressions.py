@@ -1,0 +1,269 @@
+"""The expression language of aggregation pipelines: filters, computed columns and the ends of a time series.
+
+C-like: `||`, `&&`, `!`, comparisons, `+ - * / %`, parentheses, dotted field paths, numbers, `null true false`,
+functions, strings in double quotes or backticks. In double quotes only `\\\\` and `\\"` are taken as escapes, because
+nothing is known of others; a backtick string has none. `in [...]` is refused, as Pendo is said to do.
+
+Null (inferred, unverified): a missing field is null; null is equal to null only; `< <= > >=` with null, or between a
+text and a number, are false; arithmetic with null is null.
+"""
+
+from __future__ import annotations
+
+import operator
+import re
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, TypeAlias
+
+from simulators.pendo.periods import Calendar
+
+Evaluate: TypeAlias = Callable[[Mapping[str, Any]], Any]
+
+
+class ExpressionError(ValueError):
+    """The text is no expression."""
+
+
+@dataclass(frozen=True)
+class Bound:
+    """What `path >= "value"` or `path > "value"` says about an order by `path`."""
+
+    path: str
+    value: str
+    inclusive: bool
+
+
+@dataclass(frozen=True)
+class Expression:
+    """A compiled expression. `bound` is set when it is nothing but a lower bound for one text column."""
+
+    evaluate: Evaluate
+    bound: Bound | None = None
+
+
+@dataclass(frozen=True)
+class _Node:
+    evaluate: Evaluate
+    path: str | None = None
+    literal: Any = None
+    bound: Bound | None = None
+
+
+_TOKEN = re.compile(
+    r"""\s*(?:
+    (?P<number>\d+\.\d+|\d+) | (?P<string>"(?:[^"\\]|\\.)*") | (?P<raw>`[^`]*`) |
+    (?P<name>[A-Za-z_$][\w$]*(?:\.[A-Za-z_$\d][\w$]*)*) |
+    (?P<op>\|\||&&|==|!=|<=|>=|[<>!()+\-*/%,])
+    )""",
+    re.VERBOSE | re.DOTALL,
+)
+_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+_LEVELS = (("||",), ("&&",), ("==", "!="), ("<", "<=", ">", ">="), ("+", "-"), ("*", "/", "%"))
+_ORDER = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
+_ARITHMETIC = {"+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv, "%": operator.mod}
+_CONSTANTS = {"null": None, "true": True, "false": False}
+
+
+def lookup(row: Mapping[str, Any], path: str) -> Any:
+    """Value at a dotted path; null where any part of the way is missing."""
+    value: Any = row
+    for part in path.split("."):
+        if not isinstance(value, Mapping):
+            return None
+        value = value.get(part)
+    return value
+
+
+def compile_expression(text: str, calendar: Calendar, now: int) -> Expression:
+    """Compile a text; raises ExpressionError. `now` is the instant that `now()` stands for."""
+    if not isinstance(text, str):
+        message = "an expression is a text"
+        raise ExpressionError(message)
+    node = _Parser(_tokens(text), calendar, now).parse()
+    return Expression(node.evaluate, node.bound)
+
+
+def _tokens(text: str) -> list[tuple[str, str]]:
+    tokens, position = [], 0
+    end = len(text.rstrip())
+    while position < end:
+        match = _TOKEN.match(text, position)
+        if match is None or match.lastgroup is None:
+            message = f"unexpected character at {position}"
+            raise ExpressionError(message)
+        tokens.append((match.lastgroup, match[match.lastgroup]))
+        position = match.end()
+    return tokens
+
+
+class _Parser:
+    def __init__(self, tokens: list[tuple[str, str]], calendar: Calendar, now: int) -> None:
+        self._tokens = [*tokens, ("end", "")]
+        self._at = 0
+        self._functions = _functions(calendar, now)
+
+    def parse(self) -> _Node:
+        node = self._level(0)
+        if self._tokens[self._at][0] != "end":
+            message = f"unexpected {self._tokens[self._at][1]}"
+            raise ExpressionError(message)
+        return node
+
+    def _next(self) -> tuple[str, str]:
+        token = self._tokens[self._at]
+        self._at += 1
+        return token
+
+    def _accept(self, *symbols: str) -> str | None:
+        kind, text = self._tokens[self._at]
+        if kind == "op" and text in symbols:
+            self._at += 1
+            return text
+        return None
+
+    def _expect(self, symbol: str) -> None:
+        if self._accept(symbol) is None:
+            message = f"expected {symbol}"
+            raise ExpressionError(message)
+
+    def _level(self, level: int) -> _Node:
+        if level == len(_LEVELS):
+            return self._unary()
+        node = self._level(level + 1)
+        while symbol := self._accept(*_LEVELS[level]):
+            node = _binary(symbol, node, self._level(level + 1))
+        return node
+
+    def _unary(self) -> _Node:
+        if self._accept("!"):
+            negated = self._unary().evaluate
+            return _Node(lambda row: not negated(row))
+        if self._accept("-"):
+            value = self._unary().evaluate
+            return _Node(lambda row: _arithmetic("-", 0, value(row)))
+        return self._primary()
+
+    def _primary(self) -> _Node:
+        kind, text = self._next()
+        if kind == "number":
+            return _literal(float(text) if "." in text else int(text))
+        if kind == "string":
+            return _literal(_unescape(text[1:-1]))
+        if kind == "raw":
+            return _literal(text[1:-1])
+        if kind == "name":
+            if self._accept("("):
+                return self._call(text)
+            if text in _CONSTANTS:
+                return _literal(_CONSTANTS[text])
+            return _Node(lambda row: lookup(row, text), path=text)
+        if (kind, text) == ("op", "("):
+            node = self._level(0)
+            self._expect(")")
+            return node
+        message = f"unexpected {text or 'end'}"
+        raise ExpressionError(message)
+
+    def _call(self, name: str) -> _Node:
+        function = self._functions.get(name)
+        if function is None:
+            message = f"unknown function {name}"
+            raise ExpressionError(message)
+        arguments: list[Evaluate] = []
+        if not self._accept(")"):
+            arguments.append(self._level(0).evaluate)
+            while self._accept(","):
+                arguments.append(self._level(0).evaluate)
+            self._expect(")")
+
+        def evaluate(row: Mapping[str, Any]) -> Any:
+            try:
+                return function(*(argument(row) for argument in arguments))
+            except (TypeError, KeyError, ValueError) as error:
+                message = f"bad arguments for {name}"
+                raise ExpressionError(message) from error
+
+        return _Node(evaluate)
+
+
+def _literal(value: Any) -> _Node:
+    return _Node(lambda _row: value, literal=value)
+
+
+def _unescape(text: str) -> str:
+    def one(match: re.Match[str]) -> str:
+        if match[1] not in '\\"':
+            message = f"unknown escape \\{match[1]}"
+            raise ExpressionError(message)
+        return match[1]
+
+    return _ESCAPE.sub(one, text)
+
+
+def _binary(symbol: str, left: _Node, right: _Node) -> _Node:
+    a, b = left.evaluate, right.evaluate
+    if symbol == "||":
+        return _Node(lambda row: bool(a(row)) or bool(b(row)))
+    if symbol == "&&":
+        return _Node(lambda row: bool(a(row)) and bool(b(row)))
+    if symbol == "==":
+        return _Node(lambda row: _equal(a(row), b(row)))
+    if symbol == "!=":
+        return _Node(lambda row: not _equal(a(row), b(row)))
+    if symbol in _ORDER:
+        bound = None
+        if symbol in (">", ">=") and left.path is not None and isinstance(right.literal, str):
+            bound = Bound(left.path, right.literal, symbol == ">=")
+        return _Node(lambda row: _ordered(symbol, a(row), b(row)), bound=bound)
+    return _Node(lambda row: _arithmetic(symbol, a(row), b(row)))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _equal(a: Any, b: Any) -> bool:
+    return bool(a == b) and isinstance(a, bool) == isinstance(b, bool)
+
+
+def _ordered(symbol: str, a: Any, b: Any) -> bool:
+    # code point order is the order of the UTF-8 bytes; the collation of the real server is not known
+    if (_is_number(a) and _is_number(b)) or (isinstance(a, str) and isinstance(b, str)):
+        return bool(_ORDER[symbol](a, b))
+    return False
+
+
+def _arithmetic(symbol: str, a: Any, b: Any) -> Any:
+    if symbol == "+" and isinstance(a, str) and isinstance(b, str):
+        return a + b
+    if not (_is_number(a) and _is_number(b)) or (symbol in "/%" and b == 0):
+        return None
+    return _ARITHMETIC[symbol](a, b)
+
+
+def _date(calendar: Calendar, *arguments: Any) -> int:
+    """`date(2026,3,1)` or `date("2026-03-01")`: local midnight."""
+    if len(arguments) == 1 and isinstance(arguments[0], str):
+        return calendar.midnight(date.fromisoformat(arguments[0]))
+    return calendar.midnight(date(*arguments))
+
+
+def _functions(calendar: Calendar, now: int) -> dict[str, Callable[..., Any]]:
+    return {
+        "now": lambda: now,
+        "date": lambda *arguments: _date(calendar, *arguments),
+        "dateAdd": lambda ms, count, unit: calendar.date_add(int(ms), int(count), unit),
+        "startOfPeriod": lambda adverb, ms: calendar.start_of_period(adverb, int(ms)),
+        "if": lambda condition, yes, no: yes if condition else no,
+        "isNull": lambda value: value is None,
+        "isNil": lambda value: value is None,
+        "isEmpty": lambda value: value is None or value in ("", [], {}),
+        "contains": lambda text, part: text is not None and part in text,
+        "startsWith": lambda text, part: isinstance(text, str) and text.startswith(part),
+        "len": lambda value: None if value is None else len(value),
+        "list": lambda *values: list(values),
+        "hash": lambda value: zlib.crc32(str(value).encode()),
+    }

@@ -1,0 +1,257 @@
+"""A Pendo subscription on loopback: keys, regions, routes, switches and the truth about its data.
+
+    with PendoSimulator(seed=1) as sim:
+        httpx.post(sim.url + "/api/v1/aggregation", headers={"x-pendo-integration-key": sim.api_key}, json=...)
+        sim.mutate("advance", days=1)
+        rows = sim.truth("page_events", period="day")
+
+Written from what Pendo documents and from what its clients report, not from any client. Where the real answer is not
+known the docstrings say so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime
+from typing import Any
+
+from simulators.pendo.aggregation import aggregate
+from simulators.pendo.bulk import Bulk
+from simulators.pendo.directory import DEFAULT_APP
+from simulators.pendo.errors import PendoError, missing_jzb, not_found, unprocessable
+from simulators.pendo.mutations import Mutations, app_ids
+from simulators.pendo.periods import DAY_MS, HOUR_MS, Calendar
+from simulators.pendo.sizes import DEFAULT_NOW, SIZES, Size
+from simulators.pendo.switches import RateLimiter, Switches
+from simulators.pendo.world import World
+from simulators.server import Request, Response, Row, Simulator
+
+KEY_HEADER = "x-pendo-integration-key"
+BASE_PATH = "/api/v1/"
+LISTS = {
+    "page": "pages",
+    "feature": "features",
+    "guide": "guides",
+    "tracktype": "trackTypes",
+    "report": "reports",
+    "segment": "segments",
+}
+"""List endpoints and the kind of object that they answer."""
+
+_EVENT_STREAMS = {
+    "events": "events",
+    "page_events": "pageEvents",
+    "feature_events": "featureEvents",
+    "track_events": "trackEvents",
+    "guide_events": "guideEvents",
+    "poll_events": "pollEvents",
+}
+_DEFINITION_STREAMS = {"track_types": "trackTypes"} | {
+    kind: kind for kind in ("pages", "features", "guides", "reports", "segments")
+}
+
+
+class PendoSimulator(Simulator):
+    """One subscription in one region.
+
+    `api_key` is valid here; `foreign_keys` are valid in another region; every other key is unknown. `rows` replaces the
+    page events by this many rows over the last `rows_days` full days, for benchmarks. `now` is the simulated present,
+    fixed until it is advanced.
+    """
+
+    def __init__(
+        self,
+        *,
+        seed: int = 1,
+        size: str | Size = "tiny",
+        rows: int = 0,
+        rows_days: int = 6,
+        now: datetime = DEFAULT_NOW,
+        time_zone: str = "America/New_York",
+        api_key: str = "simulated-integration-key.us",
+        foreign_keys: tuple[str, ...] = ("simulated-integration-key.eu",),
+        bucket_on_events: bool = False,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        compress: bool = False,
+    ) -> None:
+        super().__init__(host=host, port=port, compress=compress)
+        self.api_key = api_key
+        self.switches = Switches()
+        self._foreign_keys = foreign_keys
+        now_ms = int(now.timestamp() * 1000)
+        calendar = Calendar(time_zone)
+        counts = SIZES[size] if isinstance(size, str) else size
+        self.world = World(seed, counts, now_ms, calendar, bucket_on_events=bucket_on_events)
+        if rows:
+            self.world.bulk = Bulk(seed, rows, rows_days, now_ms, calendar, self.world.definitions["pages"])
+        self._mutations = Mutations(self.world)
+
+    @property
+    def now(self) -> datetime:
+        """The simulated present."""
+        return datetime.fromtimestamp(self.world.now / 1000, UTC)
+
+    def prepare(self) -> None:
+        """Make all data now. Otherwise it is made when it is first asked for, which keeps short tests short."""
+        with self.world.lock:
+            if self.world.bulk is not None:
+                self.world.bulk.make_days()
+            _ = self.world.cells, self.world.events
+
+    def answer(self, request: Request) -> Response:
+        """Answer a request of the vendor's API."""
+        try:
+            return self._answer(request)
+        except PendoError as error:
+            response = Response.text(error.text, error.status)
+            return Response(response.status, response.body, response.content_type, reason=error.reason)
+
+    def _answer(self, request: Request) -> Response:
+        self._check_key(request.headers.get(KEY_HEADER))
+        refusal = self.switches.limiter and self.switches.limiter.refusal()
+        if refusal:
+            return refusal
+        if not request.path.startswith(BASE_PATH):
+            raise not_found()
+        match (request.method, *request.segments[2:]):
+            case ("POST", "aggregation"):
+                return Response(body=aggregate(request.body, self.world, self.switches))
+            case ("GET", ("page" | "feature" | "guide" | "tracktype" | "report" | "segment") as name):
+                return self._list(LISTS[name], request)
+            case ("GET", "metadata", "schema", kind):
+                self.switches.check_allowed("metadata")
+                return Response.json(self.world.metadata(kind))
+            case ("GET", "visitor", visitor_id):
+                return self._visitor(visitor_id)
+            case ("GET", "account", account_id):
+                return self._account(account_id)
+            case ("GET", "visitor", visitor_id, "history"):
+                return self._history(visitor_id, request)
+        raise not_found()
+
+    def _check_key(self, key: str | None) -> None:
+        if key in self._foreign_keys:
+            raise missing_jzb()
+        if key != self.api_key:
+            # 403 for a wrong key is certain; for no key at all it may be 401 as well
+            text = "Forbidden: invalid integration key"
+            raise PendoError(403, text)
+
+    def _list(self, kind: str, request: Request) -> Response:
+        """A whole list.
+
+        `expand=*` asks for all apps, otherwise the default one answers alone; `id` picks some (second-hand).
+        """
+        self.switches.check_allowed(kind)
+        apps = None if request.param("expand") == "*" else frozenset({DEFAULT_APP})
+        rows = self.world.definition_rows(kind, apps)
+        ids = request.param("id")
+        if ids is not None:
+            rows = [row for row in rows if row["id"] in ids.split(",")]
+        return Response.json(rows)
+
+    def _visitor(self, visitor_id: str) -> Response:
+        self.switches.check_allowed("visitors")
+        row = self.world.visitor(visitor_id)
+        if row is None or visitor_id in self.world.gone:
+            raise not_found()
+        auto = row["metadata"].get("auto", {})
+        accounts = auto.get("accountids", [])
+        record = {
+            "id": visitor_id,
+            "accountIds": accounts,
+            "lastStartTime": auto.get("lastvisit", 0),
+            "metadata": {**row["metadata"], "auto": {**auto, "firstidentifiedvisit": auto.get("firstvisit", 0)}},
+            "account": self.world.account(accounts[0]) if accounts else None,
+        }
+        return Response.json(record)
+
+    def _account(self, account_id: str) -> Response:
+        self.switches.check_allowed("accounts")
+        row = self.world.account(account_id)
+        if row is None:
+            raise not_found()
+        return Response.json({"id": account_id, "metadata": row["metadata"]})
+
+    def _history(self, visitor_id: str, request: Request) -> Response:
+        """24 hours from `starttime`, of the last 180 days; rows of the hour before come again, as clients have seen."""
+        self.switches.check_allowed("visitorHistory")
+        if self.switches.history_status is not None:
+            raise PendoError(self.switches.history_status, "history is not available")
+        if self.world.visitor(visitor_id) is None or visitor_id in self.world.gone:
+            raise not_found()
+        try:
+            start = int(request.param("starttime") or "")
+        except ValueError:
+            message = "starttime is not a number of milliseconds"
+            raise unprocessable(message) from None
+        rows = self.world.history(visitor_id)
+        return Response.json([row for row in rows if start - HOUR_MS <= row["ts"] < start + DAY_MS])
+
+    def truth(self, stream: str, **options: str) -> list[Row]:
+        """Rows that a perfect warehouse holds at the simulated present, in the vendor's field names.
+
+        Options: `period` (`day`, `hour`) of the grouped event streams, `since` (a local date) for event streams, `apps`
+        (ids with commas) for all that know apps, `anonymous` (`true`) for `visitors` and `visitor_history`.
+        """
+        known = {"period", "since", "apps", "anonymous"}
+        if set(options) - known:
+            message = f"unknown options: {sorted(set(options) - known)}"
+            raise ValueError(message)
+        apps = app_ids(options.get("apps"))
+        anonymous = options.get("anonymous") == "true"
+        if stream in _EVENT_STREAMS:
+            since = self.world.calendar.midnight(date.fromisoformat(options.get("since", "2000-01-01")))
+            return self.world.everything(_EVENT_STREAMS[stream], options.get("period", "day"), apps, since)
+        if stream in _DEFINITION_STREAMS:
+            return self.world.definition_rows(_DEFINITION_STREAMS[stream], apps)
+        if stream == "visitor_history":
+            return self._all_history(anonymous)
+        simple: Mapping[str, Callable[[], list[Row]]] = {
+            "accounts": lambda: list(self.world.accounts),
+            "visitors": lambda: self.world.people(anonymous=anonymous),
+            "metadata_accounts": lambda: self._metadata_rows("account"),
+            "metadata_visitors": lambda: self._metadata_rows("visitor"),
+        }
+        return simple[stream]()
+
+    def _metadata_rows(self, kind: str) -> list[Row]:
+        schema = self.world.metadata(kind)
+        return [
+            {"group": group, "field": name, **descriptor}
+            for group, fields in schema.items()
+            for name, descriptor in fields.items()
+        ]
+
+    def _all_history(self, anonymous: bool) -> list[Row]:
+        return [
+            {"visitorId": visitor["visitorId"], **row}
+            for visitor in self.world.people(anonymous=anonymous)
+            if visitor["visitorId"] not in self.world.gone
+            for row in self.world.history(visitor["visitorId"])
+        ]
+
+    def mutate(self, name: str, **arguments: Any) -> Any:
+        """Change the data (see `Mutations`) or the behavior: `switch`, `forbid`, `allow`, `limit_rate`."""
+        match name:
+            case "switch":
+                return self._switch(arguments)
+            case "forbid":
+                self.switches.forbid(arguments["kinds"])
+                return sorted(self.switches.forbidden)
+            case "allow":
+                self.switches.forbidden.difference_update(arguments["kinds"])
+                return sorted(self.switches.forbidden)
+            case "limit_rate":
+                self.switches.limiter = RateLimiter(**arguments) if arguments.get("calls") else None
+                return None
+        return self._mutations.run(name, arguments)
+
+    def _switch(self, values: Mapping[str, Any]) -> None:
+        allowed = {"timeout_rows", "memory_rows", "null_when_empty", "history_status"}
+        if set(values) - allowed:
+            message = f"unknown switches: {sorted(set(values) - allowed)}"
+            raise ValueError(message)
+        for name, value in values.items():
+            setattr(self.switches, name, value)
