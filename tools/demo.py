@@ -44,8 +44,8 @@ def jobs() -> list[Job]:
     return [
         Job(
             connector="source-pendo",
-            simulator=["pendo", "--seed", "1", "--size", "demo"],
-            config={"api_key": "demo-key.us", "start_date": "2026-02-25T00:00:00Z"},
+            simulator=["pendo", "--seed", "1", "--size", "demo", "--now", "real"],
+            config={"api_key": "simulated-integration-key.us"},
             url_option="api_url",
         ),
     ]

@@ -1,0 +1,133 @@
+"""Writes the stream tables of README.md and docs/ from what the connectors discover and declare.
+
+`python tools/docs.py` rewrites them, `--check` fails when one is not up to date.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Documented:
+    """A connector whose tables are generated, and the simulator that it discovers."""
+
+    connector: str
+    title: str
+    page: str
+    simulator: tuple[str, ...]
+    config: dict[str, Any]
+
+
+CONNECTORS = (
+    Documented(
+        "source-pendo", "Pendo", "pendo.md", ("pendo", "--size", "tiny"), {"api_key": "simulated-integration-key.us"}
+    ),
+    Documented(
+        "source-customerio",
+        "Customer.io",
+        "customerio.md",
+        ("customerio", "--size", "tiny", "--rate-limit", "0"),
+        {"app_api_key": "cio-app-key-us-4c1f9b7e20", "esp_suppression_domains": []},
+    ),
+)
+
+
+def main() -> int:
+    """Rewrites or checks; the exit code says whether the pages are up to date."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="change nothing, fail when a table is out of date")
+    options = parser.parse_args()
+    tables = {documented: streams(documented) for documented in CONNECTORS}
+    readme = "\n\n".join(f"**{documented.title}**\n\n{short_table(found)}" for documented, found in tables.items())
+    heap = (
+        "**Heap**\n\nOne stream per table that the bucket's manifests name (`users`, `user_migrations`, `sessions`, "
+        "`pageviews` and one per\nevent), and `_heap_dumps`. See [docs/heap.md](docs/heap.md)."
+    )
+    pages = {ROOT / "README.md": f"{readme}\n\n{heap}"}
+    pages |= {ROOT / "docs" / documented.page: long_table(found) for documented, found in tables.items()}
+    stale = [path for path, content in pages.items() if refresh(path, content, write=not options.check)]
+    for path in stale:
+        print(f"{path.relative_to(ROOT)}: {'out of date, run `make docs`' if options.check else 'rewritten'}")
+    return 1 if stale and options.check else 0
+
+
+def streams(documented: Documented) -> list[Any]:
+    """The connector's streams, as its source makes them."""
+    module = importlib.import_module(documented.connector.replace("-", "_"))
+    source = next(value for name, value in vars(module).items() if name.startswith("Source"))()
+    with simulator(documented.simulator) as url:
+        found = list(source.streams({**documented.config, "api_url": url}))
+        return [(stream, stream.as_airbyte_stream()) for stream in found]
+
+
+def short_table(found: Sequence[Any]) -> str:
+    """Name, key, cursor and modes."""
+    lines = ["| stream | primary key | cursor | modes |", "|---|---|---|---|"]
+    for _, stream in found:
+        modes = ", ".join(mode.value.split("_")[0] for mode in stream.supported_sync_modes)
+        lines.append(f"| `{stream.name}` | {key(stream)} | {cursor(stream)} | {modes} |")
+    return "\n".join(lines)
+
+
+def long_table(found: Sequence[Any]) -> str:
+    """What a user must know of every stream."""
+    head = ("stream", "primary key", "cursor", "late rows", "read again", "deletes", "right", "requests a sync")
+    lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
+    for stream, described in found:
+        resolution = f" ({stream.cursor_resolution})" if stream.cursor_resolution else ""
+        cells = [f"`{described.name}`", key(described), cursor(described) + resolution]
+        cells += [getattr(stream, fact) or "-" for fact in ("settle", "reread", "deletes", "permission", "cost")]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def key(stream: Any) -> str:
+    """A stream's primary key."""
+    return ", ".join(f"`{'.'.join(part)}`" for part in stream.source_defined_primary_key or []) or "-"
+
+
+def cursor(stream: Any) -> str:
+    """A stream's cursor."""
+    return ", ".join(f"`{part}`" for part in stream.default_cursor_field or []) or "-"
+
+
+def refresh(path: Path, content: str, write: bool) -> bool:
+    """Puts `content` between a page's markers; True when it was not there yet."""
+    begin, end = "<!-- streams:begin -->", "<!-- streams:end -->"
+    page = path.read_text(encoding="utf-8")
+    if begin not in page or end not in page:
+        sys.exit(f"{path} has no place for its streams: it needs {begin} and {end}")
+    head, rest = page.split(begin, 1)
+    tail = rest.split(end, 1)[1]
+    fresh = f"{head}{begin}\n{content}\n{end}{tail}"
+    if fresh != page and write:
+        path.write_text(fresh, encoding="utf-8")
+    return fresh != page
+
+
+@contextmanager
+def simulator(arguments: Sequence[str]) -> Iterator[str]:
+    """A simulator in a process of its own; gives its address."""
+    command = [sys.executable, "-m", "simulators", *arguments, "--port", "0"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    try:
+        yield process.stdout.readline().split("listening on ")[1].strip()
+    finally:
+        process.terminate()
+        process.wait()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
