@@ -31,18 +31,22 @@ def advance(workspace: Workspace, draw: Random, seconds: int) -> int:
     return workspace.now
 
 
-def edit(workspace: Workspace, draw: Random, stream: str, id: int | str, **values: Any) -> Row:
-    """Change a row of a flat list and, unless the values say otherwise, its time of change."""
+def edit(workspace: Workspace, draw: Random, stream: str, id: int | str, fields: Row | None = None) -> Row:
+    """Change a row of a flat list and, unless the fields say otherwise, its time of change."""
     row: Row = next(row for row in workspace.lists[stream] if row[_KEYS.get(stream, "id")] == id)
     cursor = _CURSORS.get(stream)
-    row |= ({cursor: workspace.now} if cursor else {}) | values
+    row |= ({cursor: workspace.now} if cursor else {}) | (fields or {})
     if cursor and "deduplicate_id" in row:
         row["deduplicate_id"] = f"{row['id']}:{row[cursor]}"
     return row
 
 
 def edit_action(
-    workspace: Workspace, draw: Random, campaign_id: int | None = None, position: int = 0, **values: Any
+    workspace: Workspace,
+    draw: Random,
+    campaign_id: int | None = None,
+    position: int = 0,
+    fields: Row | None = None,
 ) -> Row:
     """Change an action of a campaign (the first that has some) without touching the campaign's own `updated`, as the
     vendor does.
@@ -50,7 +54,7 @@ def edit_action(
     actions = workspace.children["campaign_actions"]
     number = campaign_id if campaign_id is not None else min(key for key, rows in actions.items() if rows)
     row = actions[number][position]
-    row |= {"updated": workspace.now, "name": f"edited {row['id']}"} | values
+    row |= {"updated": workspace.now, "name": f"edited {row['id']}"} | (fields or {})
     row["deduplicate_id"] = f"{int(row['id']) + 7}:{row['updated']}"
     return row
 

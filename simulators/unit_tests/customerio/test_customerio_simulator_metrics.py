@@ -1,0 +1,155 @@
+"""Metrics of both versions, links and journeys."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from simulators.customerio import CustomerioSimulator
+from simulators.customerio.metrics import JOURNEY_SERIES, NULL_SERIES
+from simulators.customerio.workspace import DAY
+
+MONDAY = 1_767_571_200
+"""2026-01-05, midnight UTC."""
+
+NOW = MONDAY + 20 * DAY
+
+
+@pytest.fixture
+def sim() -> Any:
+    with CustomerioSimulator(now=NOW) as simulator:
+        simulator.options.rate_limit = None
+        yield simulator
+
+
+def total(document: Any, name: str = "sent") -> int:
+    return sum(document["metric"]["series"][name])
+
+
+@pytest.mark.parametrize(("period", "maximum"), [("hours", 24), ("days", 45), ("weeks", 12), ("months", 121)])
+def test_version_1_gives_as_many_steps_as_asked_for_up_to_a_maximum(api: Any, period: str, maximum: int) -> None:
+    def steps(**params: Any) -> int:
+        return len(api.get("/campaigns/4/metrics", period=period, **params)["metric"]["series"]["sent"])
+
+    assert steps(steps=3) == 3
+    assert steps(steps=999) == maximum
+    assert steps() == (12 if period == "months" else maximum)
+
+
+def test_version_1_tells_no_dates_and_one_series_is_null(api: Any) -> None:
+    document = api.get("/newsletters/1/metrics", period="days")
+    assert set(document) == {"metric"}
+    assert document["metric"]["series"][NULL_SERIES] is None
+
+
+def test_version_1_is_oldest_first_and_ends_now(sim: CustomerioSimulator, api: Any) -> None:
+    before = api.get("/broadcasts/201/metrics", period="days", steps=5)["metric"]["series"]["sent"]
+    sim.mutate("age", days=1)
+    after = api.get("/broadcasts/201/metrics", period="days", steps=5)["metric"]["series"]["sent"]
+    assert after[:4] == before[1:]
+
+
+def test_an_unknown_period_is_400_where_the_vendor_documents_one(api: Any) -> None:
+    assert api.status("/campaigns/4/metrics", period="fortnights") == 400
+    assert api.status("/newsletters/1/metrics", period="fortnights") == 200
+
+
+@pytest.mark.parametrize("left_out", ["res", "start", "end"])
+def test_version_2_requires_resolution_start_and_end(api: Any, left_out: str) -> None:
+    params = {"res": "days", "start": MONDAY, "end": NOW}
+    assert api.status("/campaigns/4/metrics", version=2, **params) == 200
+    del params[left_out]
+    assert api.status("/campaigns/4/metrics", version=2, **params) == 400
+
+
+def test_version_2_takes_ten_years_at_most_and_no_end_before_the_start(api: Any) -> None:
+    assert api.status("/campaigns/4/metrics", version=2, res="months", start=NOW - 3600 * DAY, end=NOW) == 200
+    assert api.status("/campaigns/4/metrics", version=2, res="months", start=NOW - 3700 * DAY, end=NOW) == 400
+    assert api.status("/campaigns/4/metrics", version=2, res="days", start=NOW, end=NOW - DAY) == 400
+
+
+def test_version_2_repeats_the_dates_as_go_prints_them(api: Any) -> None:
+    document = api.get("/campaigns/4/metrics", version=2, res="daily", start=MONDAY, end=MONDAY + 2 * DAY)
+    assert document["start"] == "2026-01-05 00:00:00 +0000 UTC"
+    assert document["end"] == "2026-01-07 00:00:00 +0000 UTC"
+    assert document["res"] == "daily"
+    assert len(document["metric"]["series"]["sent"]) == 2
+
+
+def test_any_resolution_adds_up_to_the_same_number(api: Any) -> None:
+    week = {"version": 2, "start": MONDAY, "end": MONDAY + 7 * DAY}
+    sums = {total(api.get("/campaigns/4/metrics", res=res, **week)) for res in ("hours", "days", "weeks")}
+    assert len(sums) == 1
+    assert sums.pop() > 0
+
+
+def test_a_campaign_that_calls_webhooks_has_series_by_class_of_status(sim: CustomerioSimulator, api: Any) -> None:
+    by_campaign = {}
+    for row in sim.truth("campaigns"):
+        by_campaign[row["id"]] = set(api.get(f"/campaigns/{row['id']}/metrics", steps=1)["metric"]["series"])
+    assert {"2xx", "3xx", "4xx", "5xx"} <= by_campaign[4]
+    assert any("2xx" not in names for names in by_campaign.values())
+
+
+def test_a_parent_that_never_ran_has_only_zeros(sim: CustomerioSimulator, api: Any) -> None:
+    never = next(row["id"] for row in sim.truth("campaigns") if row["first_started"] == 0)
+    assert total(api.get(f"/campaigns/{never}/metrics")) == 0
+
+
+def test_an_action_has_metrics_of_both_versions(sim: CustomerioSimulator, api: Any) -> None:
+    assert total(api.get("/campaigns/4/actions/400/metrics", version=2, res="days", start=MONDAY, end=NOW)) > 0
+    assert total(api.get("/campaigns/4/actions/400/metrics", period="days")) > 0
+    assert api.status("/campaigns/4/actions/999/metrics") == 404
+
+
+@pytest.mark.parametrize("left_out", ["resolution", "start", "end"])
+def test_journeys_require_three_parameters(api: Any, left_out: str) -> None:
+    params: dict[str, Any] = {"resolution": "daily", "start": MONDAY, "end": NOW}
+    document = api.get("/campaigns/4/journey_metrics", **params)
+    assert set(document["journey_metric"]) == set(JOURNEY_SERIES)
+    assert {len(counts) for counts in document["journey_metric"].values()} == {20}
+    del params[left_out]
+    assert api.status("/campaigns/4/journey_metrics", **params) == 400
+    assert api.status("/campaigns/4/journey_metrics", **{"resolution": "days", "start": 1, "end": 2}) == 400
+
+
+@pytest.mark.parametrize("path", ["/campaigns/4", "/broadcasts/201", "/newsletters/1", "/transactional/1"])
+def test_links_have_counts_of_clicks_and_fewer_of_people(api: Any, path: str) -> None:
+    clicks = api.get(f"{path}/metrics/links", period="days", steps=45)["links"]
+    people = api.get(f"{path}/metrics/links", period="days", steps=45, unique="true")["links"]
+    assert len(clicks) == len(people) == 3
+    assert set(clicks[0]["metric"]["series"]) == {"clicked", "human_clicked", "machine_clicked"}
+    assert sum(clicks[0]["metric"]["series"]["clicked"]) > sum(people[0]["metric"]["series"]["clicked"])
+
+
+def test_the_truth_of_campaign_metrics_names_the_start_of_each_period(sim: CustomerioSimulator, api: Any) -> None:
+    document = api.get("/campaigns/4/metrics", version=2, res="days", start=MONDAY, end=NOW)
+    truth = sim.truth("campaign_metrics", resolution="days", start=str(MONDAY), end=str(NOW))
+    mine = [row for row in truth if row["campaign_id"] == 4]
+    assert [row["period_start"] for row in mine] == list(range(MONDAY, NOW, DAY))
+    assert [row["metrics"]["sent"] for row in mine] == document["metric"]["series"]["sent"]
+    assert NULL_SERIES not in mine[0]["metrics"]
+
+
+def test_the_truth_of_version_1_counts_steps_back(sim: CustomerioSimulator, api: Any) -> None:
+    for stream, key, path in (
+        ("broadcast_metrics", "broadcast_id", "/broadcasts/201/metrics"),
+        ("newsletter_metrics", "newsletter_id", "/newsletters/1/metrics"),
+        ("transactional_metrics", "transactional_id", "/transactional/1/metrics"),
+    ):
+        number = int(path.split("/")[2])
+        mine = [row for row in sim.truth(stream, resolution="weeks", steps="4") if row[key] == number]
+        served = api.get(path, period="weeks", steps=4)["metric"]["series"]["opened"]
+        assert [(row["steps_back"], row["metrics"]["opened"]) for row in mine] == list(
+            zip((3, 2, 1, 0), served, strict=True)
+        )
+
+
+def test_the_truth_of_links_and_journeys_is_what_is_served(sim: CustomerioSimulator, api: Any) -> None:
+    links = api.get("/newsletters/1/metrics/links", period="days", steps=2)["links"]
+    truth = [row for row in sim.truth("newsletter_link_metrics", steps="2") if row["newsletter_id"] == 1]
+    assert [row["link_id"] for row in truth[::2]] == [item["link"]["id"] for item in links]
+    assert [row["metrics"]["clicked"] for row in truth[:2]] == links[0]["metric"]["series"]["clicked"]
+    served = api.get("/campaigns/4/journey_metrics", resolution="daily", start=MONDAY, end=NOW)["journey_metric"]
+    journeys = sim.truth("campaign_journey_metrics", resolution="days", start=str(MONDAY), end=str(NOW))
+    assert [row["metrics"]["started"] for row in journeys if row["campaign_id"] == 4] == served["started"]
