@@ -13,6 +13,8 @@ from random import Random
 from time import monotonic
 from typing import Any
 
+import orjson
+
 from simulators.customerio import (
     build_deliveries,
     build_parents,
@@ -143,7 +145,8 @@ class CustomerioSimulator(Simulator):
         suppressions.
         """
         with self._lock:
-            return truth.rows_of(self.workspace, stream, **options)
+            rows: list[Row] = _copy(truth.rows_of(self.workspace, stream, **options))
+            return rows
 
     def mutate(self, name: str, **arguments: Any) -> Any:
         """Change data (`mutations.py`), switches (`options`), or plan a change (`after`)."""
@@ -152,7 +155,7 @@ class CustomerioSimulator(Simulator):
                 return self.options.change(**arguments)
             if name == "after":
                 return self._plan(**arguments)
-            return mutations.MUTATIONS[name](self.workspace, self._draw, **arguments)
+            return _copy(mutations.MUTATIONS[name](self.workspace, self._draw, **arguments))
 
     def _plan(self, path: str, mutation: str, count: int = 1, arguments: Mapping[str, Any] | None = None) -> None:
         """Run `mutation` once `count` requests whose target holds the regular expression `path` were answered."""
@@ -167,6 +170,11 @@ class CustomerioSimulator(Simulator):
                 if later.left <= 0:
                     self._later.remove(later)
                     self.mutate(later.name, **later.arguments)
+
+
+def _copy(document: Any) -> Any:
+    """A snapshot: what a test keeps must not change with the workspace."""
+    return orjson.loads(orjson.dumps(document))
 
 
 def build(seed: int, size: Size, now: int | None) -> Workspace:

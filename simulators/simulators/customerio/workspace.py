@@ -44,7 +44,7 @@ SIZES = {
 
 
 def _encode(row: Row) -> bytes:
-    """A copy, because the bytes that orjson returns keep its buffer of 8 KB for as long as they live (measured, 3.13)."""
+    """A copy, because bytes from orjson keep its buffer of 8 KB for as long as they live (measured with 3.13)."""
     return memoryview(orjson.dumps(row)).tobytes()
 
 

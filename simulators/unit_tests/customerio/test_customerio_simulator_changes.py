@@ -123,6 +123,14 @@ def test_activities_can_be_dated_back_and_ahead(sim: CustomerioSimulator, api: A
     assert late in {row["id"] for row in sim.truth("activities")}
 
 
+def test_a_truth_that_was_taken_earlier_does_not_change(sim: CustomerioSimulator) -> None:
+    before = {row["id"]: row["updated"] for row in sim.truth("campaigns")}
+    kept = sim.truth("campaigns")
+    sim.mutate("edit", stream="campaigns", id=4)
+    assert {row["id"]: row["updated"] for row in kept} == before
+    assert sim.truth("campaigns") != kept
+
+
 def test_an_edit_moves_the_cursor_of_its_row(sim: CustomerioSimulator, api: Any) -> None:
     for stream, number in (("campaigns", 4), ("segments", 2), ("snippets", "snippet 1"), ("exports", 1)):
         row = sim.mutate("edit", stream=stream, id=number, fields={"description": "changed"})
