@@ -12,8 +12,8 @@ from source_kit import waiting
 #: Certain: vendor documentation. Reads and writes of everybody who uses the workspace count together.
 REQUESTS_A_SECOND = 10
 #: A request may reach the server a little later than it left, and the eleventh after it a little sooner. The window is
-#: kept this much longer than a second, which costs 6 % of the speed and spares most of the answers 429.
-WINDOW_SECONDS = 1.06
+#: kept this much longer than a second, which costs 3 % of the speed and spares most of the answers 429.
+WINDOW_SECONDS = 1.03
 
 
 class RequestBudget:

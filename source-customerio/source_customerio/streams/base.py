@@ -55,7 +55,7 @@ class CustomerIoStream(BatchHttpStream, ABC):
     @property
     def url_base(self) -> str:
         """The region's host and the version."""
-        return self.config.base_url
+        return f"{self.config.base_url}/"
 
     @property
     def auth_headers(self) -> Mapping[str, str]:

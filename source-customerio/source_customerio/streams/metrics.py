@@ -105,8 +105,7 @@ class CampaignJourneyMetrics(DatedMetrics):
 class ApproximateMetrics(Metrics, ABC):
     """Metrics of version 1: the last 45 days and the last 120 months, without a date in the answer.
 
-    The starts of the periods are computed from the time of the answer and hold approximately. No more periods are asked
-    for than the parent has lived.
+    The starts of the periods are computed from the time of the answer and hold approximately.
     """
 
     cost = "2 for each parent, and those of the parents' list"
@@ -125,9 +124,9 @@ class ApproximateMetrics(Metrics, ABC):
         return self.records(parent, resolution, until_now(series_of(document), now, resolution))
 
     def steps(self, parent: Parent, resolution: Resolution) -> int:
-        """How many periods to ask for: those since the parent was created and one more, within the maximum."""
+        """How many periods to ask for: all 45 days; months since the parent was created, and one more."""
         most = MOST_STEPS[resolution]
-        if parent.created is None:
+        if resolution is Resolution.DAYS or parent.created is None:
             return most
         created = datetime.fromtimestamp(parent.created, UTC)
         return min(most, 1 + resolution.periods(created, self._sync_start.astimezone(EASTERN)))
