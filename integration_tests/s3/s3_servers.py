@@ -10,7 +10,7 @@ Ceph checks signatures, user, role and bucket policies for real. It differs from
 moto gives AWS's shapes for those. It checks nothing until `MotoServer.enforce()`; then it accepts a role that does not
 exist, and a missing external id where only a wrong one is refused.
 
-    python integration_tests/s3/s3_servers.py [ceph|moto]     serves until SIGTERM, prints one JSON line when it is ready
+    python integration_tests/s3/s3_servers.py [ceph|moto]     serves until SIGTERM, prints one JSON line when ready
 """
 
 import contextlib

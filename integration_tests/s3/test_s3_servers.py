@@ -3,12 +3,16 @@
 import io
 import subprocess
 import sys
+from dataclasses import replace
 from typing import Any
 
 import fastavro
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ResponseStreamingError
 from s3_servers import CephServer, Keys, MotoServer, S3Server, read_policy
+from simulators.faults import Fault
+from simulators.heap.avro_files import blocks
+from simulators.heap.s3_server import S3Proxy
 from simulators.heap.scenarios import scenario
 from simulators.heap.stores import S3Store
 
@@ -98,6 +102,20 @@ def _check_wrong_keys(server: S3Server, bucket: str, keys: Keys) -> None:
     unknown = server.client(keys=Keys("AKIAUNKNOWN000000000", "wrong"))
     assert _error(wrong_secret.get_object, **request) == (403, "SignatureDoesNotMatch")
     assert _error(unknown.get_object, **request) == (403, "InvalidAccessKeyId")
+
+
+def test_a_proxy_keeps_signatures_valid_and_cuts_a_transfer(s3: S3Server) -> None:
+    bucket = s3.new_bucket()
+    step = scenario("file_for_a_cut_transfer", bucket=bucket)[0]
+    step.apply(S3Store(s3.client(), bucket))
+    file = next(step.dumps[0].files())
+    with S3Proxy(s3.endpoint) as proxy:
+        reader = replace(s3, endpoint=proxy.url).client()
+        assert reader.get_object(Bucket=bucket, Key=file.key)["Body"].read() == file.data
+        proxy.faults.add(Fault("cut", path="sessions", at=blocks(file.data)[3].end))
+        with pytest.raises(ResponseStreamingError):
+            reader.get_object(Bucket=bucket, Key=file.key)["Body"].read()
+        assert reader.get_object(Bucket=bucket, Key=file.key)["Body"].read() == file.data
 
 
 @pytest.mark.ceph
