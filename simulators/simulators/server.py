@@ -23,119 +23,20 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import Any, Self, TypeAlias
+from typing import Any, Self
 from urllib.parse import parse_qs, unquote, urlsplit
 
-import orjson
-
+from simulators.exchange import JSON_TYPE, LoggedRequest, Request, RequestLog, Response, Row
 from simulators.faults import HTML_PAGE, Fault, Faults, faults_from_json
 
 CONTROL_PREFIX = "/_sim/"
-SECRET_HEADERS = frozenset({"authorization", "cookie", "x-pendo-integration-key"})
-JSON_TYPE = "application/json"
 
-Row: TypeAlias = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Request:
-    """A request as the vendor sees it. `path` is undecoded and without the query; header names are in lower case."""
-
-    method: str
-    path: str
-    query: Mapping[str, list[str]]
-    headers: Mapping[str, str]
-    body: bytes
-    target: str
-
-    @property
-    def segments(self) -> list[str]:
-        """The parts of the path, percent-decoded one by one: `/visitor/a%2Fb` has two of them."""
-        return [unquote(part) for part in self.path.strip("/").split("/")]
-
-    def param(self, name: str, default: str | None = None) -> str | None:
-        """First value of a query parameter."""
-        values = self.query.get(name)
-        return values[0] if values else default
-
-    def json(self) -> Any:
-        """Body as JSON; raises orjson.JSONDecodeError (a ValueError)."""
-        return orjson.loads(self.body)
-
-
-@dataclass
-class LoggedRequest:
-    """A line of the request log, without secrets.
-
-    `status` is None until the answer starts; `started` is a monotonic clock in seconds.
-    """
-
-    method: str
-    path: str
-    query: Mapping[str, list[str]]
-    headers: Mapping[str, str]
-    body: str
-    started: float
-    status: int | None = None
-    fault: str | None = None
-
-    def json(self) -> Any:
-        """Body as JSON."""
-        return orjson.loads(self.body)
-
-
-@dataclass(frozen=True)
-class Response:
-    """An answer: status, body, headers (Content-Length is added) and, unless the standard one will do, a reason."""
-
-    status: int = 200
-    body: bytes = b""
-    content_type: str = JSON_TYPE
-    headers: Mapping[str, str] = field(default_factory=dict)
-    reason: str | None = None
-
-    @classmethod
-    def json(cls, document: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-        """Encode a document as the body."""
-        return cls(status, orjson.dumps(document), headers=headers or {})
-
-    @classmethod
-    def text(cls, text: str, status: int, headers: Mapping[str, str] | None = None) -> Response:
-        """Answer in plain text, as vendors do for many errors."""
-        return cls(status, text.encode(), "text/plain; charset=utf-8", headers or {})
-
-
-class RequestLog(Sequence[LoggedRequest]):
-    """What was asked so far, oldest first. Safe to read while requests run."""
-
-    def __init__(self) -> None:
-        self._lines: list[LoggedRequest] = []
-
-    def __getitem__(self, index: Any) -> Any:
-        return self._lines[index]
-
-    def __len__(self) -> int:
-        return len(self._lines)
-
-    def __iter__(self) -> Iterator[LoggedRequest]:
-        return iter(list(self._lines))
-
-    def add(self, request: Request) -> LoggedRequest:
-        """Write a request down; secrets are starred out."""
-        headers = {name: "***" if name in SECRET_HEADERS else value for name, value in request.headers.items()}
-        body = request.body.decode("utf-8", "replace")
-        line = LoggedRequest(request.method, request.path, request.query, headers, body, time.monotonic())
-        self._lines.append(line)
-        return line
-
-    def clear(self) -> None:
-        """Forget everything."""
-        self._lines = []
+__all__ = ["Fault", "LoggedRequest", "Request", "RequestLog", "Response", "Row", "Simulator", "run_until_signal"]
 
 
 class Simulator:
@@ -305,6 +206,12 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(simulator.control(request))
             return
         line = simulator.requests.add(request)
+        try:
+            self._answer(simulator, request, line)
+        finally:
+            line.ended = time.monotonic()
+
+    def _answer(self, simulator: Simulator, request: Request, line: LoggedRequest) -> None:
         fault = simulator.faults.take(request.method, request.target, request.body)
         if fault is None:
             response = simulator.safe_answer(request)
