@@ -197,27 +197,22 @@ class ActivityMaker:
             "recordingSessionId": "",
             "signatureAgent": "",
         }
-        if source == "pageEvents":
-            identity["parameters"] = (
-                {"parameter": rng.choice(("invoices", 'it\'s "new"', ""))} if rng.random() < 0.5 else {}
-            )
-        else:
-            identity["properties"] = {
-                "__sg__": {"visitormetadata.agent__plan": "gold"},
-                "__utm__": {"channel": "Referral"},
-            }
-        if source == "trackEvents":
-            identity["properties"] |= {
-                "widgetname": "Save",
-                "size": rng.randrange(5),
-                "Size": "L",
-                "nested": {"a": [1]},
-            }
+        identity |= self._free_form(source)
         if rng.random() < 0.15:
             # empty comes in three forms: "", null and not at all (certain); here the last two
             identity["accountId"] = None
             del identity["server"]
         return identity
+
+    def _free_form(self, source: str) -> Row:
+        """Page parameters exist in page events only, the properties of a `pendo.track` call in track events only."""
+        rng = self._rng
+        if source == "pageEvents":
+            return {"parameters": rng.choice(({}, {"parameter": "invoices"}, {"parameter": 'it\'s "new"'}))}
+        properties: Row = {"__sg__": {"visitormetadata.agent__plan": "gold"}, "__utm__": {"channel": "Referral"}}
+        if source == "trackEvents":
+            properties |= {"widgetname": "Save", "size": rng.randrange(5), "Size": "L", "nested": {"a": [1]}}
+        return {"properties": properties}
 
     def _account(self, visitor: str) -> str:
         return self._accounts.get(visitor, "") if self._rng.random() < 0.9 else ""

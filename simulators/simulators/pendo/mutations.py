@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from simulators.pendo.activity import GROUPED, Cell
-from simulators.pendo.definitions import KINDS
+from simulators.pendo.definitions import KINDS, Definition
 from simulators.pendo.directory import APPS, iso
 from simulators.pendo.periods import DAY_MS, HOUR_MS
 from simulators.pendo.world import World
@@ -76,11 +76,12 @@ class Mutations:
         """
         if kind not in KINDS:
             raise KeyError(kind)
-        for item in self._world.definitions[kind]:
+        items = self._world.definitions[kind]
+        for position, item in enumerate(items):
             if object_id in (None, item.row["id"]):
-                item.row["name"] += " (renamed)"
-                item.row["lastUpdatedAt"] = self._world.now
-                return item.row
+                changed = {"name": f"{item.row['name']} (renamed)", "lastUpdatedAt": self._world.now}
+                items[position] = Definition(item.row | changed, item.app)
+                return items[position].row
         raise KeyError(object_id)
 
     def remove_visitor(self, visitor_id: str, history_only: bool = False) -> str:

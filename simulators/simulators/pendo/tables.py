@@ -61,7 +61,7 @@ class Table:
         return line
 
     def take(self, indices: Iterable[int]) -> Table:
-        """A table of some of the rows, in the order given; nothing is decoded or encoded for it."""
+        """A table of some of the rows, in the order given, which share their encoded form with this one."""
         chosen = list(indices)
         if self._rows is None:
             return Table(encoded=[self.encoded(index) for index in chosen])
