@@ -39,6 +39,7 @@ class Channel:
         self._limit = in_flight_bytes
         self._held = 0
         self._closed = False
+        self._ended = False
         self._changed = threading.Condition()
 
     def put(self, item: ChannelItem) -> None:
@@ -54,9 +55,9 @@ class Channel:
             self._changed.notify_all()
 
     def get(self, timeout: float) -> ChannelItem | None:
-        """The next item, or None after `timeout` seconds without one."""
+        """The next item, or None after `timeout` seconds without one, at once when no more will come."""
         with self._changed:
-            if not self._items:
+            if not self._items and not self._ended:
                 self._changed.wait(timeout)
             if not self._items:
                 return None
@@ -70,6 +71,17 @@ class Channel:
     def empty(self) -> bool:
         """Whether the next `get` would wait."""
         return not self._items
+
+    @property
+    def drained(self) -> bool:
+        """Whether the last item was taken and no more will come."""
+        return self._ended and not self._items
+
+    def end(self) -> None:
+        """Says that no more items will come, which spares the reader its last wait."""
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
 
     def close(self) -> None:
         """Wakes all who wait for room; what they wanted to add is dropped."""

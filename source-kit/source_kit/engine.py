@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -22,7 +24,7 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_kit import waiting
 from source_kit.channel import Batch, Channel, ChannelItem
-from source_kit.items import Checkpoint, Estimate, SliceItem
+from source_kit.items import Checkpoint, Estimate, Ndjson, SliceItem
 from source_kit.messages import RecordEncoder, estimate_message, state_message
 from source_kit.stream import BatchStream
 from source_kit.waiting import Stopped
@@ -47,7 +49,7 @@ class StreamRun:
     running_told: bool = False
     slicing: bool = False
     exhausted: bool = False
-    error: Exception | None = None
+    error: BaseException | None = None
     done: bool = False
     active: int = 0
     records: int = 0
@@ -57,7 +59,7 @@ class StreamRun:
     ended: set[int] = field(default_factory=set)
     pending: dict[int, list[Mapping[str, Any]]] = field(default_factory=dict)
     state_changed: bool = False
-    state_told_at: float = 0.0
+    state_told_at: float = -math.inf
     began_at: float = 0.0
     logged_at: float = 0.0
 
@@ -88,51 +90,61 @@ class Engine:
         self.channel = channel
         self.failed: list[str] = []
         self._runs = list(runs)
-        self._workers = workers
+        self._workers = max(1, workers)
         self._sync_start = sync_start
         self._logger = logger
         self._changed = threading.Condition()
-        self._activities = waiting.renew()
-        self._threads: list[threading.Thread] = []
+        self._activities = waiting.Activities()
+        self._working = 0
 
-    def items(self) -> Iterator[ChannelItem | None]:
+    def items(self) -> Generator[ChannelItem | None, None, None]:
         """What is to be written, in order; None says that nothing is ready now, so a writer should flush.
 
-        Ends when every stream has ended. Closing the iterator stops the workers.
+        Ends when every stream has ended. Closing the generator stops the workers.
         """
-        self._threads = [
-            threading.Thread(target=self._work, name=f"reader-{n}", daemon=True) for n in range(self._workers)
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._working = self._workers
+        for number in range(self._workers):
+            threading.Thread(target=self._work, name=f"reader-{number}", daemon=True).start()
         quiet_since = time.monotonic()
         try:
-            while True:
+            while not self.channel.drained:
                 if self.channel.empty:
                     yield None
-                item = self.channel.get(timeout=1.0)
+                item = self.channel.get(timeout=min(1.0, HEARTBEAT_SECONDS))
                 if item is not None:
                     quiet_since = time.monotonic()
                     yield item
-                elif not any(thread.is_alive() for thread in self._threads) and self.channel.empty:
-                    return
                 elif time.monotonic() - quiet_since >= HEARTBEAT_SECONDS:
                     quiet_since = time.monotonic()
                     self._logger.info(f"Still reading: {self._activities.report() or 'working'}")
         finally:
             self._activities.stop.set()
             self.channel.close()
+            self._wake()
+        self._require_all_done()
+
+    def _require_all_done(self) -> None:
+        """A stream that no worker brought to an end must not look like one that had nothing to say."""
+        left = [run.name for run in self._runs if not run.done]
+        if left:
+            msg = f"The sync ended before these streams did: {', '.join(left)}. Run it again, and report this error."
+            raise AirbyteTracedException(message=msg, internal_message=msg, failure_type=FailureType.system_error)
 
     # ------------------------------------------------------------------------------------------------ workers
 
     def _work(self) -> None:
+        waiting.bind(self._activities)
         try:
             while (run := self._pick()) is not None:
                 self._advance(run)
         except Stopped:
             return
         finally:
-            self._wake()
+            with self._changed:
+                self._working -= 1
+                last = self._working == 0
+            if last:
+                self.channel.end()
 
     def _wake(self) -> None:
         with self._changed:
@@ -174,7 +186,7 @@ class Engine:
                     self._read(run, index, slice_)
         except Stopped:
             raise
-        except Exception as error:
+        except BaseException as error:  # also a SystemExit of a library: it must not pass for the end of a slice
             with self._changed:
                 run.error = run.error or error
         finally:
@@ -205,7 +217,8 @@ class Engine:
                 return  # another slice failed: what this one still holds will be read again
             records += self._take(run, index, item)
         with self._changed:
-            run.ended.add(index)
+            if not run.stream.independent_slices:
+                run.ended.add(index)
             self._commit(run)
             tell = time.monotonic() - run.logged_at >= _LOG_EVERY_SECONDS
             if tell:
@@ -226,14 +239,14 @@ class Engine:
         if isinstance(item, Estimate):
             self.channel.put(estimate_message(run.name, item))
             return 0
-        if isinstance(item, list) and not item:
+        if (isinstance(item, list) and not item) or (isinstance(item, Ndjson) and not item.count):
             return 0
         batch: Batch = run.encoder(item)
         with self._changed:
-            first, run.running_told = not run.running_told, True
             run.records += batch.count
-        if first:
-            self.channel.put(status_message(run.configured.stream, AirbyteStreamStatus.RUNNING))
+            if not run.running_told:  # told inside the lock, or another worker's records could come first
+                run.running_told = True
+                self.channel.put(status_message(run.configured.stream, AirbyteStreamStatus.RUNNING))
         self.channel.put(batch)
         return batch.count
 
@@ -258,10 +271,10 @@ class Engine:
         return reached
 
     def _tell_state(self, run: StreamRun, final: bool = False) -> None:
+        run.state_changed = False  # first of all: a state that cannot be written is not tried again
         state = {key: value for key, value in run.state.items() if key != UNFINISHED}
         if run.full_refresh and not final:
             state[UNFINISHED] = True
-        run.state_changed = False
         run.state_told_at = time.monotonic()
         self.channel.put(state_message(run.name, state))
 
@@ -271,13 +284,12 @@ class Engine:
         try:
             if run.error is None:
                 run.stream.finish()
+                self._complete(run)
         except Stopped:
             raise
-        except Exception as error:
+        except BaseException as error:
             run.error = error
-        if run.error is None:
-            self._complete(run)
-        else:
+        if run.error is not None:
             self._fail(run, run.error)
         with self._changed:
             run.done = True
@@ -296,20 +308,21 @@ class Engine:
         )
         self.channel.put(status_message(run.configured.stream, AirbyteStreamStatus.COMPLETE))
 
-    def _fail(self, run: StreamRun, error: Exception) -> None:
+    def _fail(self, run: StreamRun, error: BaseException) -> None:
         with self._changed:
+            self.failed.append(run.name)
             if run.state_changed:
-                self._tell_state(run)
-        self.failed.append(run.name)
+                with suppress(TypeError, ValueError):  # a state that cannot be written must not hide the error
+                    self._tell_state(run)
         traced = traced_error(error, self._logger.name.rpartition(".")[2], run.name)
         self._logger.error(f"Stream {run.name}: failed after {run.records} records: {traced.message}")
         self.channel.put(traced.as_sanitized_airbyte_message(StreamDescriptor(name=run.name)))
         self.channel.put(status_message(run.configured.stream, AirbyteStreamStatus.INCOMPLETE))
 
 
-def traced_error(error: Exception, source: str, stream: str) -> AirbyteTracedException:
+def traced_error(error: BaseException, source: str, stream: str) -> AirbyteTracedException:
     """The error as Airbyte shows it: ours as it is, any other with a sentence and its own text as the internal one."""
-    if isinstance(error, AirbyteTracedException):
+    if isinstance(error, AirbyteTracedException) and error.message:
         return error
     return AirbyteTracedException(
         message=(

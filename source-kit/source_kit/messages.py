@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -25,6 +26,7 @@ from airbyte_cdk.models import (
 
 from source_kit.channel import Batch
 from source_kit.items import Estimate, Ndjson, Record, RecordMeta
+from source_kit.rows import to_utf8
 
 
 class RecordEncoder:
@@ -35,10 +37,10 @@ class RecordEncoder:
         self._head = b'{"type":"RECORD","record":{"stream":%b,"emitted_at":' % orjson.dumps(stream)
 
     def __call__(self, item: list[Record] | Ndjson | RecordMeta) -> Batch:
-        """The item as RECORD lines."""
+        """The item, which holds at least one record, as RECORD lines."""
         head = b'%b%d,"data":' % (self._head, time.time_ns() // 1_000_000)
         if isinstance(item, Ndjson):
-            lines = head + item.data[:-1].replace(b"\n", b"}}\n" + head) + b"}}\n"
+            lines = head + item.data.removesuffix(b"\n").replace(b"\n", b"}}\n" + head) + b"}}\n"
             return Batch(self._stream, lines, item.count)
         if isinstance(item, RecordMeta):
             meta = orjson.dumps({"changes": item.changes})
@@ -55,18 +57,37 @@ def encode(record: Record, default: Callable[[Any], Any] = str) -> bytes:
     try:
         return orjson.dumps(record, default=default)
     except TypeError:
-        text = json.dumps(record, default=default, ensure_ascii=False, separators=(",", ":"))
-        return text.encode("utf-8", "replace")
+        text = json.dumps(_writable(record), default=default, ensure_ascii=False, separators=(",", ":"))
+        return to_utf8(text)
+
+
+def _writable(value: Any) -> Any:
+    """The value without NaN and infinities, which the standard library writes and no reader of JSON accepts."""
+    match value:
+        case float():
+            return value if math.isfinite(value) else None
+        case dict():
+            return {key: _writable(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_writable(item) for item in value]
+        case _:
+            return value
 
 
 def state_message(stream: str, state: Mapping[str, Any]) -> AirbyteMessage:
-    """A per-stream STATE; the writer fills in how many records it covers."""
+    """A per-stream STATE of this moment; the writer fills in how many records it covers.
+
+    The state is copied whole: a message waits in the channel while the stream goes on changing what it gave. Raises
+    TypeError for a state that is not JSON.
+    """
+    copied = json.loads(json.dumps(state))
     return AirbyteMessage(
         type=Type.STATE,
         state=AirbyteStateMessage(
             type=AirbyteStateType.STREAM,
             stream=AirbyteStreamState(
-                stream_descriptor=StreamDescriptor(name=stream), stream_state=AirbyteStateBlob(dict(state))
+                stream_descriptor=StreamDescriptor(name=stream),
+                stream_state=AirbyteStateBlob(copied),
             ),
             sourceStats=AirbyteStateStats(recordCount=0.0),
         ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import IO, Any
 
@@ -13,32 +14,57 @@ CHUNK_BYTES = 128 * 1024
 _SEPARATORS = (b"},{", b"}, {", b"},\n{", b"},\r\n{")
 
 
+#: Row boundaries tried in a piece, from its end, before more is read.
+_BOUNDARIES_TRIED = 5_000
+
+
 class BadDocument(Exception):
-    """The body is not the JSON that was asked for."""
+    """The body is not JSON."""
+
+
+class UnexpectedShape(BadDocument):
+    """The body is JSON, but not of the shape that was asked for."""
 
 
 def loads(text: bytes) -> Any:
     """Decode JSON as fast as can be, and what only the standard library decodes (lone surrogates, NaN, bad UTF-8) too.
 
-    Text that UTF-8 cannot carry is replaced by U+FFFD, because a record that cannot be written is a record lost.
-    Raises BadDocument.
+    Text that UTF-8 cannot carry is replaced by U+FFFD and a number that JSON cannot by null, because a record that
+    cannot be written is a record lost. Integers beyond 64 bits become floats. Raises BadDocument.
     """
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
         try:
-            document = json.loads(text.decode("utf-8", "replace"), parse_constant=lambda _: None)
-            return orjson.loads(json.dumps(document, ensure_ascii=False).encode("utf-8", "replace"))
+            document = json.loads(
+                text.decode("utf-8", "replace"), parse_constant=lambda _: None, parse_float=_finite_or_none
+            )
+            return orjson.loads(to_utf8(json.dumps(document, ensure_ascii=False)))
         except (ValueError, RecursionError) as error:
             raise BadDocument(str(error)) from error
+
+
+def _finite_or_none(text: str) -> float | None:
+    number = float(text)
+    return number if math.isfinite(number) else None
+
+
+def to_utf8(text: str) -> bytes:
+    """UTF-8 of any text; a lone surrogate, which UTF-8 cannot carry, becomes U+FFFD."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").encode()
 
 
 class RowReader:
     """The rows of one array of a JSON document, as lists of dicts, in memory bounded by a piece and not by the page.
 
     `key` names the array among the members of the top-level object; None means that the document is the array.
-    A row boundary (`},{`) is found by guess and proved by decoding: a piece that starts at a row and decodes as a list
-    ends at a row, since JSON is read left to right. A wrong guess only makes the piece longer.
+    A row boundary is guessed and proved by decoding: a piece that starts at a row and decodes as a list ends at a row,
+    since JSON is read left to right. The guess is the last `},{` of a piece before which as many braces were closed as
+    opened, so that objects inside of rows do not mislead it; braces inside of strings may. A wrong guess only makes
+    the piece longer.
     After the last row `envelope` holds the other members of the object. A null array is an empty one.
     """
 
@@ -56,24 +82,18 @@ class RowReader:
             return
         rest = buffer[len(head) :]
         want = self._chunk
-        separator = next((s for s in _SEPARATORS if s in rest), None)
-        while separator is not None:
-            more = self._body.read(want)
-            if not more:
-                break
+        while more := self._body.read(want):
             rest += more
-            cut = rest.rfind(separator)
-            try:
-                rows = orjson.loads(b"[%b]" % rest[: cut + 1]) if cut >= 0 else None
-            except orjson.JSONDecodeError:
-                rows = None
-            if rows is None:
-                want *= 2
-                continue
-            want = self._chunk
-            rest = rest[cut + len(separator) - 1 :]
-            yield rows
-        yield from self._last(rest + self._body.read(), head)
+            want *= 2
+            for end, start in _boundaries(rest):
+                try:
+                    rows = loads(b"[%b]" % rest[:end])
+                except BadDocument:
+                    continue
+                rest, want = rest[start:], self._chunk
+                yield rows
+                break
+        yield from self._last(rest, head)
 
     def _head(self, buffer: bytes) -> bytes | None:
         """The bytes up to and with the `[` of the array, or None where it does not begin in the first piece."""
@@ -99,7 +119,7 @@ class RowReader:
         if self._key is not None:
             if not isinstance(document, dict) or self._key not in document:
                 msg = f"the answer has no {self._key!r}"
-                raise BadDocument(msg)
+                raise UnexpectedShape(msg)
             rows = document.pop(self._key)
             self.envelope = document
         else:
@@ -108,16 +128,36 @@ class RowReader:
             return
         if not isinstance(rows, list):
             msg = f"a list was expected, not {type(rows).__name__}"
-            raise BadDocument(msg)
+            raise UnexpectedShape(msg)
         if rows:
             yield rows
+
+
+def _boundaries(piece: bytes) -> Iterator[tuple[int, int]]:
+    """Where rows may end and the next ones begin in a piece that starts at a row, best guess first."""
+    for separator in _SEPARATORS:
+        last = cut = piece.rfind(separator)
+        if cut < 0:
+            continue
+        depth = piece.count(b"{", 0, cut) - piece.count(b"}", 0, cut + 1)
+        tried = 0
+        while depth != 0 and cut > 0 and tried < _BOUNDARIES_TRIED:
+            before = piece.rfind(separator, 0, cut)
+            if before < 0:
+                break
+            depth -= piece.count(b"{", before, cut) - piece.count(b"}", before + 1, cut + 1)
+            cut, tried = before, tried + 1
+        if depth == 0:
+            yield cut + 1, cut + len(separator) - 1
+        if cut != last:
+            yield last + 1, last + len(separator) - 1
 
 
 class Shaper:
     """Renames the top-level keys of rows and converts some values; the work of a key order is done once.
 
     `rename` maps a vendor's name to ours; `convert` maps *our* names to functions that never see None. Two names that
-    fall together keep the vendor's spelling for the later one, so that no value is lost.
+    fall together lose no value: the one that is spelled our way already has the name, the other keeps the vendor's.
     """
 
     def __init__(self, rename: Callable[[str], str], convert: Mapping[str, Callable[[Any], Any]] | None = None) -> None:
@@ -140,10 +180,16 @@ class Shaper:
         return shaped
 
     def _plan(self, shape: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[tuple[str, Callable[[Any], Any]], ...]]:
+        ours = {name: self._rename(name) for name in shape}
+        unchanged = {name for name, our in ours.items() if our == name}
         names: list[str] = []
-        for vendor_name in shape:
-            name = self._rename(vendor_name)
-            names.append(vendor_name if name in names else name)
+        for vendor_name, our in ours.items():
+            name = our
+            if our != vendor_name and (our in unchanged or our in names):
+                name = vendor_name
+            while name in names:
+                name += "_"
+            names.append(name)
         plan = (tuple(names), tuple((name, self._convert[name]) for name in names if name in self._convert))
         if len(self._plans) > 10_000:  # free-form rows: do not keep a plan for each
             self._plans.clear()

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import argparse
 import base64
+import html
 import json
 import logging
 import os
+import re
+import sys
 import urllib.parse
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, redirect_stdout, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -33,6 +37,10 @@ from source_kit.source import BatchSource
 from source_kit.waiting import Stopped
 
 _WRITE_BYTES = 1024 * 1024
+#: The CDK looks at the memory every 5,000 messages; a message here is a batch of up to a few thousand records.
+_MEMORY_CHECK_EVERY = 50
+#: Shorter pieces of base64 are no secret but chance
+_BASE64_MASKED_FROM = 6
 
 
 class Writer:
@@ -94,8 +102,12 @@ class _ChannelLog(logging.Handler):
         self.setFormatter(AirbyteLogFormatter("%(message)s"))
 
     def emit(self, record: logging.LogRecord) -> None:
-        with suppress(Stopped):
+        try:
             self._channel.put(self.format(record))
+        except Stopped:
+            pass
+        except Exception:  # as every handler of logging: a line that cannot be formatted must not end a stream
+            self.handleError(record)
 
 
 class BatchEntrypoint(AirbyteEntrypoint):
@@ -104,13 +116,15 @@ class BatchEntrypoint(AirbyteEntrypoint):
     def __init__(self, source: BatchSource) -> None:
         super().__init__(source)
         self.batch_source = source
-        self.failed: list[str] = []
+        self.failed: Sequence[str] = ()
+        self._memory_monitor._check_interval = _MEMORY_CHECK_EVERY
 
     @staticmethod
     def set_up_secret_filter(config: Mapping[str, Any], connection_specification: Mapping[str, Any]) -> None:
         """As the CDK's, and for the shapes in which a secret may come back: quoted, URL-encoded, base64."""
-        secrets = get_secrets(connection_specification, config)
-        update_secrets([shape for secret in secrets for shape in secret_shapes(secret)])
+        secrets = [secret for secret in get_secrets(connection_specification, config) if secret is not None]
+        shapes = {shape for secret in secrets for shape in secret_shapes(secret)}
+        update_secrets(sorted(shapes, key=len, reverse=True))
 
     def read(
         self,
@@ -122,13 +136,18 @@ class BatchEntrypoint(AirbyteEntrypoint):
         """Reads and writes the sync; the caller looks at `failed` afterwards."""
         self.set_up_secret_filter(config, source_spec.connectionSpecification)
         self.validate_connection(source_spec, config)
+        engine = self.batch_source.engine(self.logger, config, catalog, state)
+        self.failed = engine.failed
         PRINT_BUFFER.flush()
         writer = Writer(_stdout())
-        channel = Channel()
-        with logs_in(channel):
-            for item in self.batch_source.read_items(self.logger, config, catalog, state, self.failed, channel):
-                writer.write(item)
-                self._memory_monitor.check_memory_usage()
+        with logs_in(engine.channel), closing(engine.items()) as items:
+            try:
+                for item in items:
+                    writer.write(item)
+                    self._memory_monitor.check_memory_usage()
+            except AirbyteTracedException:  # memory is short: what was read so far is still good
+                writer.flush()
+                raise
         writer.flush()
         return ()
 
@@ -146,49 +165,63 @@ def logs_in(channel: Channel) -> Iterator[None]:
 
 
 def secret_shapes(secret: Any) -> list[str]:
-    """A secret as it is, JSON-escaped, URL-encoded and in base64, longest first and without repetition."""
+    """A secret as it is, quoted for JSON, Python, HTML and URLs, and in base64; longest first, without repetition."""
     text = str(secret)
-    raw = text.encode()
-    shapes = {
-        text,
-        text.strip(),
-        json.dumps(text)[1:-1],
-        urllib.parse.quote(text, safe=""),
-        urllib.parse.quote_plus(text),
-        base64.b64encode(raw).decode(),
-        base64.urlsafe_b64encode(raw).decode(),
-    }
+    quoted = {text, text.strip(), repr(text)[1:-1], html.escape(text)}
+    quoted |= {json.dumps(shape)[1:-1] for shape in quoted}
+    for encoded in (urllib.parse.quote(text, safe=""), urllib.parse.quote_plus(text), urllib.parse.quote(text)):
+        quoted |= {encoded, re.sub("%..", lambda found: found[0].lower(), encoded)}
+    shapes = quoted | _base64_shapes(text.encode("utf-8", "surrogatepass"))
     return sorted((shape for shape in shapes if shape), key=len, reverse=True)
+
+
+def _base64_shapes(raw: bytes) -> set[str]:
+    """Base64 of a secret, alone and amid other text (`user:secret`), where it may begin at any of three offsets."""
+    shapes = {base64.b64encode(raw), base64.urlsafe_b64encode(raw)}
+    for before in range(3):
+        first, end = (0, 2, 3)[before], (before + len(raw)) * 8 // 6  # characters that the secret alone decides
+        for encode in (base64.b64encode, base64.urlsafe_b64encode):
+            shape = encode(b"\0" * before + raw)[first:end]
+            if len(shape) >= _BASE64_MASKED_FROM:
+                shapes.add(shape)
+    return {shape.decode() for shape in shapes}
 
 
 def launch(make_source: Callable[[], BatchSource], args: Sequence[str]) -> int:
     """Runs one of Airbyte's verbs; returns the exit code.
 
-    Files that cannot be read end with a sentence in a TRACE, as every other failure does.
+    Files that cannot be read end with a sentence in a TRACE, as every other failure does. What a library prints goes
+    to stderr, since stdout belongs to the protocol.
     """
     logger = init_logger("airbyte")
     init_uncaught_exception_handler(logger)
-    source = make_source()
-    entrypoint = BatchEntrypoint(source)
+    entrypoint = BatchEntrypoint(make_source())
     parsed = AirbyteEntrypoint.parse_args(list(args))
     if not parsed.command:
-        AirbyteEntrypoint.parse_args(["--help"])
+        with redirect_stdout(sys.stderr), suppress(SystemExit):
+            AirbyteEntrypoint.parse_args(["--help"])
+        return 2  # as argparse answers any other wrong command line
     try:
-        for name in ("config", "catalog", "state"):
-            require_json(name, getattr(parsed, name, None))
-        with PRINT_BUFFER:
-            for message in entrypoint.run(parsed):
-                PRINT_BUFFER.write(f"{message}\n")
-    except AirbyteTracedException as error:
-        PRINT_BUFFER.flush()
-        logger.error(error.message)
-        PRINT_BUFFER.write(AirbyteEntrypoint.airbyte_message_to_string(error.as_sanitized_airbyte_message()) + "\n")
-        PRINT_BUFFER.flush()
-        return 1
+        with redirect_stdout(sys.stderr):
+            return _run(entrypoint, parsed, logger)
     except BrokenPipeError:
         # whoever read stdout is gone; what it did not read, it does not have a state for
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 1
+
+
+def _run(entrypoint: BatchEntrypoint, parsed: argparse.Namespace, logger: logging.Logger) -> int:
+    try:
+        for name in ("config", "catalog", "state"):
+            require_json(name, getattr(parsed, name, None))
+        for message in entrypoint.run(parsed):
+            PRINT_BUFFER.write(f"{message}\n")
+    except AirbyteTracedException as error:
+        logger.error(error.message)
+        PRINT_BUFFER.write(AirbyteEntrypoint.airbyte_message_to_string(error.as_sanitized_airbyte_message()) + "\n")
+        return 1
+    finally:
+        PRINT_BUFFER.flush()
     return 1 if entrypoint.failed else 0
 
 
@@ -208,7 +241,8 @@ def require_json(name: str, path: str | None) -> None:
         _SHAPES[name](content)
     except Exception as error:  # the models raise many kinds
         msg = f"The {name} file {path} {_EXPECTED[name]}."
-        raise config_error(msg, f"{type(error).__name__}: {error}" if name != "config" else msg) from None
+        detail = f"{type(error).__name__}: {error}"
+        raise config_error(msg, msg if name == "config" else detail) from None  # a config holds secrets
 
 
 def _object(content: Any) -> None:
@@ -217,6 +251,8 @@ def _object(content: Any) -> None:
 
 
 def _states(content: Any) -> None:
+    if not content:
+        return  # the CDK takes `{}` and `null` for no state, too
     if not isinstance(content, list):
         raise TypeError
     for state in content:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from abc import ABC
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from typing import Any
 
 import orjson
@@ -27,7 +28,7 @@ from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
 from airbyte_cdk.utils.stream_status_utils import as_airbyte_message as status_message
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_kit.channel import Batch, Channel, ChannelItem
+from source_kit.channel import Batch, Channel
 from source_kit.engine import Engine, StreamRun, usable_state
 from source_kit.errors import config_error
 from source_kit.messages import RecordEncoder
@@ -53,6 +54,9 @@ class BatchSource(AbstractSource, ABC):
         except AirbyteTracedException as traced:
             logger.info(f"Check failed: {traced.internal_message}")
             succeeded, error = False, traced.message
+        except Exception as unexpected:
+            logger.error("Check hit an unexpected error", exc_info=unexpected)
+            succeeded, error = False, f"{self.name} hit an unexpected error ({unexpected!r}). See the log."
         if succeeded:
             return AirbyteConnectionStatus(status=Status.SUCCEEDED)
         return AirbyteConnectionStatus(status=Status.FAILED, message=filter_secrets(str(error)))
@@ -68,30 +72,31 @@ class BatchSource(AbstractSource, ABC):
 
         Raises after the last message when a stream failed, as the CDK does.
         """
-        failed: list[str] = []
-        for item in self.read_items(logger, config, catalog, state, failed):
-            match item:
-                case Batch(lines=lines):
-                    for line in lines.splitlines():
-                        yield AirbyteMessageSerializer.load(orjson.loads(line))
-                case AirbyteMessage():
-                    yield item
-        if failed:
+        engine = self.engine(logger, config, catalog, state)
+        with closing(engine.items()) as items:
+            for item in items:
+                match item:
+                    case Batch(lines=lines):
+                        for line in lines.removesuffix(b"\n").split(b"\n"):
+                            yield AirbyteMessageSerializer.load(orjson.loads(line))
+                    case AirbyteMessage():
+                        yield item
+        if engine.failed:
             raise AirbyteTracedException(
-                message=f"These streams did not sync successfully: {', '.join(failed)}.",
+                message=f"These streams did not sync successfully: {', '.join(engine.failed)}.",
                 failure_type=FailureType.config_error,
             )
 
-    def read_items(
+    def engine(
         self,
         logger: logging.Logger,
         config: Mapping[str, Any],
         catalog: ConfiguredAirbyteCatalog,
         state: list[AirbyteStateMessage] | None,
-        failed: list[str],
-        channel: Channel | None = None,
-    ) -> Iterator[ChannelItem | None]:
-        """The read as the engine puts it into the channel; the names of failed streams are added to `failed`."""
+    ) -> Engine:
+        """The read, ready to run. May ask the server which streams there are; one that is not there has failed."""
+        channel = Channel()
+        unknown = []
         streams = {stream.name: stream for stream in self.catalog_streams(config, catalog)}
         states = ConnectorStateManager(state=state)
         runs = []
@@ -99,9 +104,10 @@ class BatchSource(AbstractSource, ABC):
             name = configured.stream.name
             stream = streams.get(name)
             if stream is None:
-                failed.append(name)
-                yield unknown_stream(name, sorted(streams)).as_sanitized_airbyte_message(StreamDescriptor(name=name))
-                yield status_message(configured.stream, AirbyteStreamStatus.INCOMPLETE)
+                unknown.append(name)
+                error = unknown_stream(name, sorted(streams))
+                channel.put(error.as_sanitized_airbyte_message(StreamDescriptor(name=name)))
+                channel.put(status_message(configured.stream, AirbyteStreamStatus.INCOMPLETE))
                 continue
             assert isinstance(stream, BatchStream)  # noqa: S101 - a BatchSource has no others
             runs.append(
@@ -113,9 +119,9 @@ class BatchSource(AbstractSource, ABC):
                     full_refresh=configured.sync_mode is SyncMode.full_refresh,
                 )
             )
-        engine = Engine(runs, self.workers(config), utc_now(), logger, channel or Channel())
-        yield from engine.items()
-        failed.extend(engine.failed)
+        engine = Engine(runs, self.workers(config), utc_now(), logger, channel)
+        engine.failed += unknown
+        return engine
 
 
 def unknown_stream(name: str, known: list[str]) -> AirbyteTracedException:

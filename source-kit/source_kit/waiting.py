@@ -45,17 +45,16 @@ class Activities:
         return "; ".join(f"{what} (for {now - since:.0f} s)" for what, since in list(self._doing.values()))
 
 
-#: One sync runs in a process at a time; `engine.py` renews this for every sync.
-ACTIVITIES = Activities()
+_bound = threading.local()
+_no_sync = Activities()
 
 
 def current() -> Activities:
-    """The activities of the running sync."""
-    return ACTIVITIES
+    """The activities of the sync that this thread works for; outside of a sync ones that nobody ever stops."""
+    activities: Activities = getattr(_bound, "activities", _no_sync)
+    return activities
 
 
-def renew() -> Activities:
-    """Fresh activities for a new sync in the same process."""
-    global ACTIVITIES
-    ACTIVITIES = Activities()
-    return ACTIVITIES
+def bind(activities: Activities) -> None:
+    """Makes this thread one of a sync's: what it waits for is seen there and ends when the sync ends."""
+    _bound.activities = activities
