@@ -98,6 +98,29 @@ class ErrorTable:
         )
 
     @property
+    def misshapen(self) -> str:
+        """The sentence for JSON that does not hold what was asked for."""
+        return (
+            f"{self.vendor} answered with JSON of another shape than expected; the internal message says what is "
+            "missing. Check the region and api_url; if they are right, report it with the stack trace."
+        )
+
+    @property
+    def bad_address(self) -> str:
+        """The sentence for a URL that is none."""
+        return (
+            f"The address of {self.vendor} is not a URL that can be asked. Correct api_url, e.g. https://host.example."
+        )
+
+    @property
+    def throttled(self) -> str:
+        """The sentence for a rate limit that did not end."""
+        return (
+            f"{self.vendor} limits the rate of requests and did not let this one pass in time. The next sync continues "
+            "from the last state; lower num_workers, or run other users of the key at another time."
+        )
+
+    @property
     def redirected(self) -> str:
         """The sentence for a redirect, which is never followed: the key would travel with it."""
         return (
@@ -106,12 +129,14 @@ class ErrorTable:
         )
 
     def rule_for(self, status: int, body: str) -> ErrorRule:
-        """The row for an answer; the last resort is a row that retries server errors and fails the rest."""
+        """The row for an answer; else one that waits out a 429, retries server errors and fails the rest."""
         for rule in self.rules:
             if rule.matches(status, body):
                 return rule
         if 300 <= status < 400:
             return ErrorRule(status, self.redirected, Action.FAIL, FailureType.config_error)
+        if status == 429:
+            return ErrorRule(status, self.throttled, Action.THROTTLED, FailureType.transient_error)
         if status >= 500 or status == 408:
             message = f"{self.vendor} failed with status {status}, after several attempts. Run the sync again later."
             return ErrorRule(status, message, Action.RETRY, FailureType.transient_error)

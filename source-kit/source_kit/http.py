@@ -5,6 +5,7 @@ from __future__ import annotations
 import email.utils
 import logging
 import random
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
@@ -19,7 +20,7 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_kit import waiting
 from source_kit.errors import Action, ErrorRule, ErrorTable, RetryPolicy, shorten
-from source_kit.rows import BadDocument, RowReader, loads
+from source_kit.rows import BadDocument, RowReader, UnexpectedShape, loads
 from source_kit.stream import BatchStream
 from source_kit.timestamps import utc_now
 from source_kit.transport import CONNECT_TIMEOUT_SECONDS, SpooledResponse
@@ -66,7 +67,7 @@ class Answer:
 
     def _bad(self, error: BadDocument) -> NoReturn:
         raise AirbyteTracedException(
-            message=self._table.not_json,
+            message=self._table.misshapen if isinstance(error, UnexpectedShape) else self._table.not_json,
             internal_message=f"{self._what}: status {self.status}: {shorten(str(error))}",
             failure_type=FailureType.transient_error,
         ) from error
@@ -149,7 +150,7 @@ class BatchHttpStream(BatchStream, HttpStream):
                 response = self._send(method, path, params, json)
             if isinstance(response, Exception):
                 rule = self._transport_rule(response)
-                attempt.again_or_raise(rule, None, repr(response))
+                attempt.again_or_raise(rule, None, _without_queries(repr(response)))
                 continue
             status = response.status_code
             if (200 <= status < 300 or status in accept) and not (status < 300 and _cut_or_no_json(response)):
@@ -184,6 +185,8 @@ class BatchHttpStream(BatchStream, HttpStream):
         return response
 
     def _transport_rule(self, error: Exception) -> ErrorRule:
+        if isinstance(error, ValueError):  # InvalidURL, MissingSchema, InvalidSchema: it will not heal
+            return ErrorRule(None, self.error_table.bad_address, Action.FAIL, FailureType.config_error)
         timed_out = isinstance(error, requests.exceptions.Timeout)
         message = self.error_table.timeout if timed_out else self.error_table.unreachable
         return ErrorRule(None, message, Action.RETRY, FailureType.transient_error)
@@ -201,6 +204,11 @@ class BatchHttpStream(BatchStream, HttpStream):
     def parse_response(self, response: requests.Response, **kwargs: Any) -> Iterable[Mapping[str, Any]]:
         """Rows are read from an `Answer`."""
         return ()
+
+
+def _without_queries(text: str) -> str:
+    """An error's text without what was asked for: queries carry names and addresses of people."""
+    return re.sub(r"\?[^\s'\")]+", "?...", text)
 
 
 def _cut_or_no_json(response: SpooledResponse) -> bool:
@@ -230,7 +238,7 @@ class _Attempts:
         if rule.action is Action.THROTTLED:
             seconds = self._throttled_wait(response)
         elif rule.action is Action.RETRY:
-            seconds = self._retry_wait()
+            seconds = self._retry_wait(response)
         else:
             seconds = None
         status = "no answer" if response is None else f"status {response.status_code}"
@@ -243,16 +251,21 @@ class _Attempts:
         self._logger.info(f"{self._what}: {status}; trying again in {seconds:.1f} s ({shorten(detail, 120)})")
         waiting.current().wait(seconds, f"{self._what}: {status}")
 
-    def _retry_wait(self) -> float | None:
+    def _retry_wait(self, response: requests.Response | None) -> float | None:
         self._failed += 1
         if self._failed >= self._policy.tries:
             return None
-        return _backoff(self._policy, self._failed)
+        seconds = _backoff(self._policy, self._failed)
+        asked = retry_after(response) if response is not None else None
+        if asked is not None and asked > seconds and self._waited + asked <= self._policy.throttled_seconds:
+            self._waited += asked
+            return asked
+        return seconds
 
     def _throttled_wait(self, response: requests.Response | None) -> float | None:
         self._throttled += 1
         seconds = retry_after(response) if response is not None else None
-        if seconds is None:
+        if not seconds:  # a server that asks for no wait at all must not be asked in a tight loop
             seconds = _backoff(self._policy, self._throttled + 1)
         self._waited += seconds
         return None if self._waited > self._policy.throttled_seconds else seconds
@@ -269,7 +282,7 @@ def retry_after(response: requests.Response) -> float | None:
     text = response.headers.get("Retry-After", "").strip()
     if not text:
         return None
-    if text.replace(".", "", 1).isdigit():
+    if re.fullmatch(r"[0-9]+(\.[0-9]+)?", text):
         return float(text)
     try:
         at = email.utils.parsedate_to_datetime(text)

@@ -35,7 +35,10 @@ def epoch_millis(at: datetime) -> int:
 def parse_instant(text: str) -> datetime:
     """An RFC 3339 or ISO 8601 date or date-time as an aware datetime; without a zone it is UTC. Raises ValueError."""
     at = datetime.fromisoformat(text.strip())
-    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    try:
+        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError(str(error)) from error
 
 
 def utc_now() -> datetime:

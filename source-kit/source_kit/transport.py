@@ -6,6 +6,7 @@ import errno
 import tempfile
 import time
 from collections.abc import Mapping
+from http.cookiejar import DefaultCookiePolicy
 from typing import IO
 
 import requests
@@ -29,8 +30,8 @@ class SpooledResponse(requests.Response):
 class SpoolingAdapter(HTTPAdapter):
     """Receives the body before `send` returns, within a deadline.
 
-    The read timeout of `requests` bounds the wait for each piece only: a server that drips never trips it, so the body
-    as a whole gets the read timeout once more.
+    The read timeout of `requests` bounds the wait for the next bytes only: a server that drips never trips it, so the
+    body as a whole gets the read timeout once more.
     """
 
     def send(
@@ -55,17 +56,32 @@ def _receive(response: requests.Response, request: requests.PreparedRequest, sec
     deadline = None if seconds is None else time.monotonic() + seconds
     spool = tempfile.SpooledTemporaryFile(max_size=SPOOL_MEMORY_BYTES)  # noqa: SIM115 - closed with the answer
     try:
-        for piece in response.raw.stream(_PIECE_BYTES, decode_content=True):
-            spool.write(piece)
+        # read1 hands on what is there; stream() would wait for a full piece, past any deadline
+        while piece := response.raw.read1(_PIECE_BYTES, decode_content=True):
+            _store(spool, piece)
             if deadline is not None and time.monotonic() > deadline:
                 msg = f"the body did not end within {seconds:.0f} s"
                 raise requests.exceptions.ReadTimeout(msg, request=request)
+        _store(spool, b"")
     except BaseException as error:
         spool.close()
         response.raw.close()  # what is left of the body must not reach the next request on this connection
-        raise _as_request_error(error, request) from error
-    spool.seek(0)
+        translated = _as_request_error(error, request)
+        if translated is error:
+            raise
+        raise translated from error
     return spool
+
+
+def _store(spool: IO[bytes], piece: bytes) -> None:
+    """Adds a piece; the empty one ends the body and goes back to its beginning, which writes what was buffered."""
+    try:
+        if piece:
+            spool.write(piece)
+        else:
+            spool.seek(0)
+    except OSError as error:
+        raise _no_room(tempfile.gettempdir(), error) from error
 
 
 def _as_request_error(error: BaseException, request: requests.PreparedRequest) -> BaseException:
@@ -74,23 +90,25 @@ def _as_request_error(error: BaseException, request: requests.PreparedRequest) -
         return requests.exceptions.ReadTimeout(error, request=request)
     if isinstance(error, urllib3.exceptions.HTTPError):
         return requests.exceptions.ChunkedEncodingError(error, request=request)
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return _no_space(tempfile.gettempdir())
     if isinstance(error, OSError) and not isinstance(error, requests.RequestException):
         return requests.exceptions.ConnectionError(error, request=request)
     return error
 
 
-def _no_space(where: str) -> BaseException:
+def _no_room(where: str, error: OSError) -> Exception:
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    what = "No space is left in" if full else "Nothing can be written to"
     return config_error(
-        f"No space is left in the temporary directory {where}, where answers are kept until they are complete. "
-        "Give the connector a larger one (for a container, a larger /tmp) and run the sync again."
+        f"{what} the temporary directory {where}, where answers are kept until they are complete. "
+        "Give the connector a larger one (for a container, a larger /tmp) and run the sync again.",
+        f"{type(error).__name__}: {error.strerror}",
     )
 
 
 def session(connections: int) -> requests.Session:
     """A session for `connections` simultaneous requests that stores no cookies and spools every body."""
     made = requests.Session()
+    made.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     adapter = SpoolingAdapter(pool_connections=connections, pool_maxsize=connections)
     made.mount("https://", adapter)
     made.mount("http://", adapter)
