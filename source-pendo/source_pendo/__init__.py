@@ -1,0 +1,5 @@
+"""Airbyte source connector for Pendo."""
+
+from source_pendo.source import SourcePendo
+
+__all__ = ["SourcePendo"]

@@ -1,0 +1,183 @@
+"""How Pendo is talked to: headers, errors and their sentences, and the base of every stream."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Final
+
+import requests
+from airbyte_cdk.models import FailureType
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+from source_kit.errors import Action, ErrorRule, ErrorTable, config_error
+from source_kit.http import Answer, BatchHttpStream
+from source_kit.timestamps import epoch_millis, parse_instant
+
+from source_pendo.aggregation import Stage, envelope
+from source_pendo.config import Config
+
+KEY_HEADER: Final = "x-pendo-integration-key"
+AGGREGATION: Final = "/aggregation"
+#: Format of the states that this release writes; a state without a version is of this one.
+STATE_VERSION: Final = 1
+
+
+class QueryTooBig(AirbyteTracedException):
+    """Pendo gave up on a query or ran out of memory: it has to be asked in smaller pieces."""
+
+
+class Forbidden(AirbyteTracedException):
+    """The key is wrong or has no right to this kind of object: Pendo answers 403 in both cases."""
+
+
+WRONG_REGION: Final = (
+    "Pendo does not know this integration key in this region: choose the region in which your subscription lives "
+    "(US, US1, EU, JPN or AU; it is in the address of Pendo's pages), or correct api_url."
+)
+WRONG_KEY: Final = (
+    "Pendo refuses the integration key: copy it again from Settings > Integrations > Integration Keys (not the shared "
+    "secret of track events); if there is no such tab, the subscription has no API access and Pendo has to enable it."
+)
+FORBIDDEN: Final = (
+    "Pendo refuses this stream's objects to the integration key (status 403): the key was revoked or lacks the right "
+    "to them. Renew it or give it that right in Settings > Integrations > Integration Keys, or deselect the stream."
+)
+TOO_BIG: Final = (
+    "Pendo could not answer a query within its limits of time and memory. Run the sync again later; for an event "
+    "stream, restrict app_ids."
+)
+BAD_QUERY: Final = (
+    "Pendo did not understand a query of this connector (status 400). It is a defect of the connector or a change of "
+    "Pendo's interface: report it together with the internal message."
+)
+BAD_REQUEST: Final = (
+    "Pendo refused the request (status 400). If every stream fails like this, the region or api_url does not belong to "
+    "the integration key: correct it; otherwise report it together with the internal message."
+)
+NOT_FOUND: Final = (
+    "Pendo has nothing at this address (status 404): check api_url, which must be the host only; without api_url, "
+    "the subscription does not offer this stream, so deselect it."
+)
+UNPROCESSABLE: Final = (
+    "Pendo refused the content of a request (status 422): deselect the stream if it stays so, and report it together "
+    "with the internal message."
+)
+THROTTLED: Final = (
+    "Pendo throttles this integration key and did not stop within the time that was waited for it: lower num_workers, "
+    "or let other users of the key finish, and run the sync again."
+)
+BROKEN: Final = (
+    "Pendo failed to answer, after several attempts: run the sync again later; it goes on from its last state."
+)
+BLOCKED: Final = (
+    "A proxy or firewall refuses the request (status {status}): allow the connection to Pendo's host, or correct "
+    "api_url."
+)
+
+_CONFIG, _SYSTEM, _TRANSIENT = FailureType.config_error, FailureType.system_error, FailureType.transient_error
+
+#: One row for each kind of answer that Pendo, or what stands before it, was seen to give. First match first.
+ERRORS: Final = ErrorTable(
+    "Pendo",
+    (
+        # Certain: an open pull request of another connector; 400 on some accounts, 408 on others.
+        ErrorRule(400, TOO_BIG, Action.FAIL, _TRANSIENT, body="Query exceeded memory limit", raises=QueryTooBig),
+        ErrorRule(408, TOO_BIG, Action.FAIL, _TRANSIENT, raises=QueryTooBig),
+        # A valid key on another region's host; the text is from one write-up, unverified.
+        ErrorRule(400, WRONG_REGION, Action.FAIL, _CONFIG, body="missing jzb"),
+        ErrorRule(
+            400,
+            BAD_QUERY,
+            Action.FAIL,
+            _SYSTEM,
+            body="Cannot parse filter expression|bad pipeline|bad source|unexpected parameters|no period specified",
+        ),
+        ErrorRule(400, BAD_REQUEST, Action.FAIL, _SYSTEM),
+        ErrorRule(401, WRONG_KEY, Action.FAIL, _CONFIG, raises=Forbidden),
+        ErrorRule(403, THROTTLED, Action.THROTTLED, _TRANSIENT, body="rateLimitExceeded"),
+        ErrorRule(403, FORBIDDEN, Action.FAIL, _CONFIG, raises=Forbidden),
+        ErrorRule(404, NOT_FOUND, Action.FAIL, _CONFIG),
+        ErrorRule(407, BLOCKED.format(status=407), Action.FAIL, _CONFIG),
+        ErrorRule(422, UNPROCESSABLE, Action.FAIL, _SYSTEM),
+        ErrorRule(429, THROTTLED, Action.THROTTLED, _TRANSIENT),
+        ErrorRule(451, BLOCKED.format(status=451), Action.FAIL, _CONFIG),
+        ErrorRule(range(500, 600), BROKEN, Action.RETRY, _TRANSIENT),
+    ),
+)
+
+
+class PendoStream(BatchHttpStream):
+    """Base of the streams: where Pendo is, how the key is shown, where the schema lies.
+
+    A stream says `key`, its primary key, and `cursor_column`, its cursor field, as class attributes, so that no
+    instance can change another's.
+    """
+
+    error_table = ERRORS
+    key: ClassVar[tuple[str, ...]] = ()
+    cursor_column: ClassVar[str] = ""
+    permission: ClassVar[str] = "read access (any integration key)"
+
+    def __init__(self, config: Config, session: requests.Session) -> None:
+        self.config = config
+        super().__init__(session)
+        self.read_timeout = float(config.request_timeout)
+
+    @property
+    def url_base(self) -> str:
+        """Region's host, or the one of `api_url`, with the path of the API."""
+        return self.config.base_url
+
+    @property
+    def auth_headers(self) -> Mapping[str, str]:
+        """The integration key."""
+        return {KEY_HEADER: self.config.api_key, "Accept": "application/json"}
+
+    @property
+    def primary_key(self) -> str | list[str] | None:
+        """The class's key, a fresh list for every caller."""
+        return self.key[0] if len(self.key) == 1 else list(self.key) or None
+
+    @property
+    def cursor_name(self) -> str:
+        """The cursor field of this instance; empty for a stream without one."""
+        return self.cursor_column
+
+    @property
+    def cursor_field(self) -> str | list[str]:
+        """The cursor as Airbyte asks for it."""
+        return self.cursor_name or []
+
+    def aggregate(self, label: str, pipeline: Sequence[Stage]) -> Answer:
+        """Run an aggregation. `label` names the request, after the stream's name, in logs on either side.
+
+        Raises QueryTooBig where Pendo cannot answer within its limits, otherwise the table's errors.
+        """
+        return self.call(AGGREGATION, method="POST", json=envelope(f"{self.name}/{label}", pipeline))
+
+    def probe(self) -> None:
+        """Ask for the least that shows that the key may read this stream. Raises what `call` raises."""
+        raise NotImplementedError
+
+    def cursor_millis(self, state: Mapping[str, Any]) -> int | None:
+        """The cursor of a state as epoch milliseconds; None where the state has none.
+
+        Raises a config_error for a state that no release of this connector wrote.
+        """
+        version = state.get("version", STATE_VERSION)
+        value = state.get(self.cursor_name)
+        if version == STATE_VERSION and value is None:
+            return None
+        if version == STATE_VERSION and isinstance(value, str):
+            try:
+                return epoch_millis(parse_instant(value))
+            except (ValueError, OverflowError):
+                pass
+        raise self.unreadable_state()
+
+    def unreadable_state(self) -> AirbyteTracedException:
+        """The error for a state that cannot be read."""
+        return config_error(
+            f"The state of stream {self.name} cannot be read: it must be like "
+            f'{{"{self.cursor_name}": "2026-03-01T00:00:00.000Z", "version": {STATE_VERSION}}}. Correct it, update the '
+            "connector if a newer release wrote it, or reset the stream to read it anew."
+        )

@@ -1,0 +1,237 @@
+"""Reads one calendar day of an event source, however large, and splits what Pendo cannot answer at once."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Final
+
+from airbyte_cdk.models import FailureType
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+from source_kit.http import Answer
+
+from source_pendo.aggregation import (
+    Bound,
+    HourSpan,
+    KeyPager,
+    KeyTooLarge,
+    Row,
+    Stage,
+    app_parameter,
+    source_stage,
+    time_series,
+)
+from source_pendo.client import QueryTooBig
+from source_pendo.config import LARGEST_RECORD_LIMIT, Period
+from source_pendo.hour_merge import HourMerger
+
+#: The one column that every event row has
+PAGE_KEY: Final = "visitorId"
+#: How often a page whose body breaks in the middle is asked for again
+_BROKEN_PAGES: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What one chain of requests reads: a day, some of its applications (none named = all), some of its hours."""
+
+    day: date
+    apps: tuple[str, ...] = ()
+    hours: HourSpan | None = None
+    bound: Bound | None = None
+
+    def __str__(self) -> str:
+        parts = [self.day.isoformat()]
+        if self.hours:
+            parts.append(str(self.hours))
+        if self.apps:
+            parts.append(f"app {self.apps[0]}" if len(self.apps) == 1 else f"{len(self.apps)} apps")
+        return ", ".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class EventSource:
+    """A source of events: its name in the aggregation language, the grain to ask for, the order within a visitor.
+
+    `merge_hours` says that rows are sums over the period, so hours must be put together again to make a day.
+    """
+
+    name: str
+    period: Period
+    order: tuple[str, ...]
+    merge_hours: bool
+
+    def stages(self, scope: Scope) -> list[Stage]:
+        """Source and filter of a scope."""
+        series = time_series(scope.day, self.period, scope.hours)
+        stages = [source_stage(self.name, {"appId": app_parameter(scope.apps)}, series)]
+        if scope.bound:
+            stages.append({"filter": scope.bound.filter_on(PAGE_KEY)})
+        return stages
+
+    def page(self, scope: Scope, limit: int) -> list[Stage]:
+        """One page of a scope, sorted so that a visitor's rows are together."""
+        return [*self.stages(scope), {"sort": [PAGE_KEY, *self.order]}, {"limit": limit}]
+
+    def apps_of(self, scope: Scope) -> list[Stage]:
+        """The applications that have rows in a scope, one row each."""
+        return [*self.stages(scope), {"group": {"group": ["appId"], "fields": [{"rows": {"count": None}}]}}]
+
+
+class DayReader:
+    """Reads days of one source for one sync, by several threads at a time.
+
+    A day is first asked for whole. What is too much for Pendo (status 408, "Query exceeded memory limit", no answer
+    within the time-out) is split, first by application, then by hour, and what was learned is kept for the next days.
+    An hour of one application that is still too much fails the stream.
+    """
+
+    def __init__(
+        self, source: EventSource, ask: Callable[[str, Sequence[Stage]], Answer], limit: int, logger: logging.Logger
+    ) -> None:
+        self._source = source
+        self._ask = ask
+        self._limit = limit
+        self._logger = logger
+        self._lock = threading.Lock()
+        self._apps_at_once: int | None = None
+        self._hours_at_once: dict[tuple[str, ...], int] = {}
+
+    def read(self, day: date, apps: tuple[str, ...]) -> Iterator[list[Row]]:
+        """The day's rows as Pendo sends them, all rows of a visitor and application in one list."""
+        scope = Scope(day, apps)
+        if self._apps_at_once is None:
+            yield from self._with_learned_hours(scope)
+            return
+        known = apps or self._apps_with_rows(scope)
+        for start in range(0, len(known), self._apps_at_once) if known else (0,):
+            yield from self._with_learned_hours(replace(scope, apps=known[start : start + self._apps_at_once]))
+
+    def _with_learned_hours(self, scope: Scope) -> Iterator[list[Row]]:
+        hours = self._hours_at_once.get(scope.apps)
+        if hours is None:
+            yield from self._read(scope)
+        else:
+            yield from self._by_hours(scope, HourSpan().pieces(hours))
+
+    def _read(self, scope: Scope) -> Iterator[list[Row]]:
+        """Page through a scope, splitting what of it is too big."""
+        pager = KeyPager(PAGE_KEY, self._limit, LARGEST_RECORD_LIMIT, scope.bound)
+        while not pager.done:
+            try:
+                yield from self._page(scope, pager)
+            except QueryTooBig as error:
+                yield from self._parts(replace(scope, bound=pager.bound), error)
+                return
+            except KeyTooLarge as error:
+                yield from self._parts(replace(scope, bound=Bound("==", error.key)), error)
+                if scope.bound and scope.bound.operator == "==":
+                    return
+                pager.skip(error.key)
+
+    def _page(self, scope: Scope, pager: KeyPager) -> Iterator[list[Row]]:
+        """Ask for a page; a body that turns out broken costs only what comes after its last whole visitor."""
+        for attempt in range(1, _BROKEN_PAGES + 1):
+            pipeline = self._source.page(replace(scope, bound=pager.bound), pager.limit)
+            answer = self._ask(str(scope), pipeline)
+            try:
+                for rows in answer.rows("results"):
+                    if ready := pager.add(rows):
+                        yield ready
+                break
+            except AirbyteTracedException:
+                pager.broken_off()
+                if attempt == _BROKEN_PAGES:
+                    raise
+                self._logger.info(f"{scope}: a page broke in the middle and is asked for again")
+        if ready := pager.end_page():
+            yield ready
+
+    def _parts(self, scope: Scope, cause: Exception) -> Iterator[list[Row]]:
+        """The scope in smaller pieces: by application while there are several, then by hour."""
+        learn = isinstance(cause, QueryTooBig)
+        apps = scope.apps or self._apps_with_rows(scope)
+        if len(apps) > 1:
+            middle = len(apps) // 2
+            if learn:
+                self._learn_apps(len(apps) - middle)
+            self._logger.info(f"{scope}: too much at once ({cause}), split into groups of applications")
+            for half in (apps[:middle], apps[middle:]):
+                yield from self._read(replace(scope, apps=half))
+            return
+        halves = (scope.hours or HourSpan()).halves()
+        if halves is None:
+            raise _cannot_split(self._source.name, scope, cause)
+        if learn:
+            self._learn_hours(scope.apps, (halves[0].end or 1) - halves[0].first)
+        self._logger.info(f"{scope}: too much at once ({cause}), split into hours")
+        scope = replace(scope, apps=apps)
+        if scope.hours is None:
+            yield from self._by_hours(scope, halves)
+        else:
+            for span in halves:
+                yield from self._read(replace(scope, hours=span))
+
+    def _by_hours(self, scope: Scope, spans: Sequence[HourSpan]) -> Iterator[list[Row]]:
+        """The whole day of a scope by spans of hours, put together to days again where rows are sums."""
+        pieces = (rows for span in spans for rows in self._read(replace(scope, hours=span)))
+        if self._source.period == "hour" or not self._source.merge_hours:
+            yield from pieces
+            return
+        with HourMerger(PAGE_KEY) as merger:
+            for rows in pieces:
+                merger.add(rows)
+            if not merger.empty:
+                yield from merger.merged(self._midnight(scope))
+
+    def _midnight(self, scope: Scope) -> int:
+        """The instant at which the day began in the subscription's time zone, in epoch milliseconds."""
+        first_hour = replace(scope, hours=HourSpan(0, 1), bound=None)
+        answer = self._ask(f"{scope.day}, first hour", self._source.page(first_hour, 1))
+        rows = [row for part in answer.rows("results") for row in part]
+        start = rows[0].get("hour") if rows else answer.envelope.get("startTime")
+        if not isinstance(start, int | float):
+            message = (
+                "Pendo's answer does not say when a day began, so a day that had to be read by hours cannot be put "
+                "together. Set period to hour, or restrict app_ids, and report it."
+            )
+            raise AirbyteTracedException(message=message, failure_type=FailureType.system_error)
+        return int(start)
+
+    def _apps_with_rows(self, scope: Scope) -> tuple[str, ...]:
+        """The applications that have rows in a scope; none where Pendo cannot say for all of its rows."""
+        try:
+            answer = self._ask(f"{scope}, apps", self._source.apps_of(scope))
+        except QueryTooBig:
+            return ()
+        found = [row.get("appId") for part in answer.rows("results") for row in part]
+        if any(app is None or app == "" for app in found):
+            self._logger.info(f"{scope}: some rows belong to no application, so it cannot be split by application")
+            return ()
+        return tuple(sorted({str(app) for app in found}))
+
+    def _learn_apps(self, at_once: int) -> None:
+        with self._lock:
+            self._apps_at_once = min(at_once, self._apps_at_once or at_once)
+
+    def _learn_hours(self, apps: tuple[str, ...], hours: int) -> None:
+        with self._lock:
+            self._hours_at_once[apps] = min(hours, self._hours_at_once.get(apps, hours))
+
+
+def _cannot_split(source: str, scope: Scope, cause: Exception) -> AirbyteTracedException:
+    what = "has more rows of one visitor than a page can hold" if isinstance(cause, KeyTooLarge) else "is too much"
+    apps = " of one application" if scope.apps else ""
+    detail = f"visitor {cause.key!r}" if isinstance(cause, KeyTooLarge) else str(getattr(cause, "internal_message", ""))
+    return AirbyteTracedException(
+        message=(
+            f"Even one hour{apps} {what} for Pendo ({source}, {scope}). Leave that application out with app_ids or "
+            "move start_date behind that day; for such volumes Pendo offers Data Sync. Nothing was skipped: the state "
+            "stays before that day."
+        ),
+        internal_message=f"{source}, {scope}: {detail}",
+        failure_type=FailureType.config_error,
+    )

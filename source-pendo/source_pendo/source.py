@@ -1,0 +1,134 @@
+"""The source: which streams there are, whether the key may read them, what they look like."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final
+
+from airbyte_cdk.models import AirbyteCatalog, AirbyteConnectionStatus, ConfiguredAirbyteCatalog, Status
+from airbyte_cdk.sources.streams import Stream
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+from source_kit.errors import IMPATIENT, config_error
+from source_kit.source import BatchSource
+from source_kit.transport import session
+
+from source_pendo.client import WRONG_KEY, Forbidden, PendoStream, QueryTooBig
+from source_pendo.config import Config
+from source_pendo.streams import STREAMS
+
+#: A check that waits longer than this for one answer is of no use to the person who waits for it. Seconds.
+_PROBE_TIMEOUT: Final = 20.0
+_PROBES_AT_A_TIME: Final = 6
+
+Findings = dict[str, AirbyteTracedException | None]
+
+
+class SourcePendo(BatchSource):
+    """Pendo as an Airbyte source."""
+
+    def workers(self, config: Mapping[str, Any]) -> int:
+        """Requests at a time."""
+        return Config.parse(config).num_workers
+
+    def streams(self, config: Mapping[str, Any]) -> list[Stream]:
+        """All streams; asks Pendo nothing."""
+        return list(self._pendo_streams(Config.parse(config)))
+
+    def catalog_streams(self, config: Mapping[str, Any], catalog: ConfiguredAirbyteCatalog) -> list[Stream]:
+        """All streams: a name that the catalog has and the source has not must be told from one that it has."""
+        return self.streams(config)
+
+    def check(self, logger: logging.Logger, config: Mapping[str, Any]) -> AirbyteConnectionStatus:
+        """As of any source; a check that succeeded still names the streams that the key may not read."""
+        self._refused: list[str] = []
+        status = super().check(logger, config)
+        if status.status is Status.SUCCEEDED and self._refused:
+            return AirbyteConnectionStatus(status=Status.SUCCEEDED, message=_refused_sentence(self._refused))
+        return status
+
+    def check_connection(self, logger: logging.Logger, config: Mapping[str, Any]) -> tuple[bool, str | None]:
+        """Ask every endpoint and every event source for the least it can give, at the same time.
+
+        Fails where the key, the region or the way to Pendo is wrong. A key that may not read some kinds of objects
+        passes: those streams are left out of the catalog.
+        """
+        parsed = Config.parse(config)
+        _warn_about_region(logger, parsed)
+        findings = _probe_all(self._pendo_streams(parsed))
+        self._refused = _judge(logger, findings)
+        return True, None
+
+    def discover(self, logger: logging.Logger, config: Mapping[str, Any]) -> AirbyteCatalog:
+        """The streams that the key may read, with the subscription's own metadata in their schemas.
+
+        A stream is left out only where Pendo refuses it (403): an endpoint that fails today may work tomorrow.
+        """
+        streams = self._pendo_streams(Config.parse(config))
+        findings = _probe_all(streams)
+        refused = _refused(findings)
+        if len(refused) == len(findings):
+            raise config_error(WRONG_KEY, _detail(findings))
+        if refused:
+            logger.warning(_refused_sentence(refused))
+        return AirbyteCatalog(streams=[stream.as_airbyte_stream() for stream in streams if stream.name not in refused])
+
+    def _pendo_streams(self, config: Config) -> list[PendoStream]:
+        shared = session(max(config.num_workers, _PROBES_AT_A_TIME))
+        return [stream(config, shared) for stream in STREAMS]
+
+
+def _probe_all(streams: list[PendoStream]) -> Findings:
+    with ThreadPoolExecutor(_PROBES_AT_A_TIME) as pool:
+        return dict(zip((stream.name for stream in streams), pool.map(_probe, streams), strict=True))
+
+
+def _probe(stream: PendoStream) -> AirbyteTracedException | None:
+    """What is wrong with a stream, or None. A question that is too big today is split when it is read."""
+    stream.retry_policy = IMPATIENT
+    timeout, stream.read_timeout = stream.read_timeout, min(stream.read_timeout, _PROBE_TIMEOUT)
+    try:
+        stream.probe()
+    except QueryTooBig:
+        return None
+    except AirbyteTracedException as error:
+        return error
+    finally:
+        stream.read_timeout = timeout
+    return None
+
+
+def _judge(logger: logging.Logger, findings: Findings) -> list[str]:
+    """Raises about what makes the connection useless; returns the names of streams that the key may not read."""
+    refused = _refused(findings)
+    if len(refused) == len(findings):
+        raise config_error(WRONG_KEY, _detail(findings))
+    for error in findings.values():
+        if error is not None and not isinstance(error, Forbidden):
+            raise error
+    if refused:
+        logger.warning(_refused_sentence(refused))
+    return refused
+
+
+def _refused(findings: Findings) -> list[str]:
+    return [name for name, error in findings.items() if isinstance(error, Forbidden)]
+
+
+def _refused_sentence(names: list[str]) -> str:
+    return (
+        f"The integration key may not read {', '.join(names)}, so they are left out: give it the right in Pendo's "
+        "Settings > Integrations > Integration Keys if you need them."
+    )
+
+
+def _detail(findings: Findings) -> str:
+    return next((str(error.internal_message) for error in findings.values() if error is not None), "")
+
+
+def _warn_about_region(logger: logging.Logger, config: Config) -> None:
+    """Keys of two regions are known to end in the region's name; for the others nothing is known, so only warn."""
+    suffix = config.api_key.rpartition(".")[2].lower()
+    if suffix in ("us", "eu") and not config.region.lower().startswith(suffix):
+        logger.warning(f"The integration key ends in .{suffix}, the region is {config.region}: check the region")

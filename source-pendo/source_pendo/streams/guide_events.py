@@ -1,0 +1,73 @@
+"""Guide and poll events: one row for each thing that a visitor did."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import requests
+from source_kit.names import snake_case
+from source_kit.rows import Shaper
+
+from source_pendo.aggregation import Row
+from source_pendo.config import Config
+from source_pendo.record_ids import ContentIds
+from source_pendo.streams.event_days import EventStream
+from source_pendo.values import instant, number, text
+
+_TIMES: Final = ("browser_time", "guide_timestamp", "received_time", "day", "hour", "week", "month", "quarter")
+#: Columns that come with a day's or an hour's question and say nothing about the event
+_ASKED_FOR: Final = ("day", "hour", "week", "month", "quarter")
+
+
+class SingleEvents(EventStream):
+    """Events that never change once they are there.
+
+    Their `record_id` is a hash of all that Pendo sent about the event; events alike in everything are numbered.
+    Days are the days in which Pendo counts an event. `browser_time` comes from the visitor's clock and may lie years
+    before or after, so it is never used to ask for rows.
+    """
+
+    grouped = False
+    cursor_column = "browser_time"
+    settle = "45 minutes to 6 hours; events of devices that were offline come up to a week late"
+
+    def __init__(self, config: Config, session: requests.Session) -> None:
+        super().__init__(config, session)
+        self._shape = Shaper(snake_case, dict.fromkeys(_TIMES, instant))
+        self._ids = ContentIds(_ASKED_FOR)
+
+    def records(self, rows: list[Row]) -> list[dict[str, Any]]:
+        """Pendo's columns in snake_case, instants as text, and the key."""
+        ids = self._ids(rows)
+        records = self._shape(rows)
+        for record, record_id in zip(records, ids, strict=True):
+            record["record_id"] = record_id
+        return records
+
+
+class GuideEvents(SingleEvents):
+    """What visitors did with guides: seen, advanced, dismissed, and more."""
+
+    source = "guideEvents"
+    order = ("browserTime", "guideId", "guideStepId", "type")
+
+
+class PollEvents(SingleEvents):
+    """Answers to polls. An NPS guide has two polls, the score and the reason, so look at `poll_id`.
+
+    The answer is a score, free text, or the id of a choice whose label is in `guides.polls`: always a text here, and a
+    number in `poll_response_number` where it is one.
+    """
+
+    source = "pollEvents"
+    order = ("browserTime", "pollId")
+
+    def records(self, rows: list[Row]) -> list[dict[str, Any]]:
+        """As for all events, with the answer as text and as number."""
+        records = super().records(rows)
+        for record in records:
+            response = record.get("poll_response")
+            if response is not None:
+                record["poll_response"] = text(response)
+                record["poll_response_number"] = number(response)
+        return records

@@ -1,0 +1,125 @@
+"""Objects that Pendo answers as a whole list: pages, features, guides, track types, reports, segments."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import Any, ClassVar, Final
+
+import requests
+from source_kit.items import Checkpoint, SliceItem
+from source_kit.timestamps import epoch_millis, iso_millis
+
+from source_pendo.client import STATE_VERSION, PendoStream
+from source_pendo.config import Config
+from source_pendo.values import document_converter
+
+#: Changes that were made while the last sync read may carry a time before its newest one
+_OVERLAP_MS: Final = int(timedelta(hours=1) / timedelta(milliseconds=1))
+_UPDATED: Final = "lastUpdatedAt"
+
+
+class ObjectList(PendoStream):
+    """One GET that answers every object of a kind, in no order, without paging and without a filter.
+
+    `expand=*` asks for the objects of all applications; without it Pendo answers for the default one only. The
+    aggregation sources of the same names are no alternative: sorted and limited without a key to page by they cut the
+    list silently at the limit.
+
+    An incremental sync reads the whole list, too, and emits what changed since the state, less an hour. The state is
+    `{"last_updated_at": "...", "version": 1}`, the newest change seen, never later than the start of the sync.
+    """
+
+    path_name: ClassVar[str]
+    key = ("id",)
+    cursor_column = "last_updated_at"
+    cursor_resolution = "1 ms"
+    settle = "at once"
+    reread = "the whole list; changes of the hour before the state are emitted again"
+    deletes = "a deleted object is missing from the list; its row stays in the destination until a full refresh"
+    cost = "one request"
+
+    def __init__(self, config: Config, session: requests.Session) -> None:
+        super().__init__(config, session)
+        self._since: int | None = None
+        self._sync_start = 0
+
+    def start(self, state: Mapping[str, Any], full_refresh: bool, sync_start: datetime) -> None:
+        """Take the newest change that an earlier sync has seen."""
+        self._since = self.cursor_millis(state)
+        self._sync_start = epoch_millis(sync_start)
+
+    def slices(self) -> Iterable[str]:
+        """One slice: the list."""
+        return (self.path_name,)
+
+    def read_slice(self, slice_: str) -> Iterator[SliceItem]:
+        """The list's objects, those of other applications and those that did not change left out."""
+        convert = document_converter(self.get_json_schema())
+        newest = self._since
+        for objects in self._answer_rows():
+            for item in objects:
+                updated = item.get(_UPDATED)
+                if isinstance(updated, int) and (newest is None or updated > newest):
+                    newest = updated
+            yield [convert(item) for item in objects if self._changed(item) and self._wanted(item)]
+        if newest is not None:
+            newest = newest if newest == self._since else min(newest, self._sync_start)
+            yield Checkpoint({self.cursor_column: iso_millis(newest), "version": STATE_VERSION})
+
+    def probe(self) -> None:
+        """Ask for the list: there is no smaller question."""
+        self.call(f"/{self.path_name}", params={"expand": "*"}).close()
+
+    def _answer_rows(self) -> Iterator[list[dict[str, Any]]]:
+        yield from self.call(f"/{self.path_name}", params={"expand": "*"}).rows(None)
+
+    def _changed(self, item: Mapping[str, Any]) -> bool:
+        """Whether an object changed since the state. One without a time of change may always have."""
+        updated = item.get(_UPDATED)
+        return self._since is None or not isinstance(updated, int) or updated >= self._since - _OVERLAP_MS
+
+    def _wanted(self, item: Mapping[str, Any]) -> bool:
+        """Whether an object belongs to one of the applications asked for; what belongs to none is wanted."""
+        wanted = self.config.app_ids
+        several = item.get("appIds")
+        apps = list(several) if isinstance(several, list) else []
+        if item.get("appId") is not None:
+            apps.append(item["appId"])
+        return not wanted or not apps or any(str(app) in wanted for app in apps)
+
+
+class Pages(ObjectList):
+    """Tagged pages. Their rules decide which page events exist; a changed rule rewrites the past."""
+
+    path_name = "page"
+
+
+class Features(ObjectList):
+    """Tagged features."""
+
+    path_name = "feature"
+
+
+class Guides(ObjectList):
+    """In-app guides, with their steps and polls."""
+
+    path_name = "guide"
+
+
+class TrackTypes(ObjectList):
+    """Types of track events."""
+
+    path_name = "tracktype"
+
+
+class Reports(ObjectList):
+    """Definitions of saved reports; Pendo's API does not give the results of most kinds."""
+
+    path_name = "report"
+
+
+class Segments(ObjectList):
+    """Definitions of segments; members are not in the list."""
+
+    path_name = "segment"

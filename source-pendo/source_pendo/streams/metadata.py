@@ -1,0 +1,61 @@
+"""The metadata fields of accounts and visitors, as rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, ClassVar
+
+from source_kit.items import SliceItem
+
+from source_pendo.client import PendoStream
+from source_pendo.metadata_schema import usable_groups
+from source_pendo.values import document_converter
+
+
+class MetadataFields(PendoStream):
+    """One row for each field: its group, its name, its type and flags.
+
+    Field names are values here, so `userID` and `userId` stay two rows. Pendo answers one object of objects; as a
+    single record, which is how other connectors emit it, it would have no key and a schema of its own in every
+    subscription.
+    """
+
+    kind: ClassVar[str]
+    key = ("group", "field")
+    reread = "everything"
+    settle = "at once"
+    deletes = "a deleted field stays with `is_deleted`, or is missing after the next full refresh"
+    cost = "one request"
+
+    def slices(self) -> Iterable[str]:
+        """One slice: the answer."""
+        return (self.kind,)
+
+    def read_slice(self, slice_: str) -> Iterator[SliceItem]:
+        """Every field of every group."""
+        convert = document_converter(self.get_json_schema())
+        groups: dict[str, dict[str, dict[str, Any]]] = usable_groups(self._answer())
+        yield [
+            {**convert(field), "group": group, "field": name}
+            for group, fields in groups.items()
+            for name, field in fields.items()
+        ]
+
+    def probe(self) -> None:
+        """Ask for all of it: it is small."""
+        self._answer()
+
+    def _answer(self) -> Any:
+        return self.call(f"/metadata/schema/{self.kind}").json()
+
+
+class MetadataAccounts(MetadataFields):
+    """Metadata fields of accounts."""
+
+    kind = "account"
+
+
+class MetadataVisitors(MetadataFields):
+    """Metadata fields of visitors."""
+
+    kind = "visitor"

@@ -1,0 +1,236 @@
+"""What single visitors did: one request for a visitor and a day, so only for those who ask for it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, time
+from typing import Any, Final
+from urllib.parse import quote as percent_encode
+
+import orjson
+import requests
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+from source_kit.errors import config_error
+from source_kit.items import Checkpoint, SliceItem
+from source_kit.timestamps import epoch_millis, iso_millis
+
+from source_pendo.aggregation import Bound, KeyPager, Row, Stage, source_stage
+from source_pendo.client import STATE_VERSION, PendoStream
+from source_pendo.config import DEFAULT_HISTORY_DAYS, LARGEST_RECORD_LIMIT, Config
+from source_pendo.record_ids import digest
+from source_pendo.values import document_converter, instant
+
+_DAY_MS: Final = 86_400_000
+#: Pendo answers for the last 180 days (certain: two other connectors); a day less, because the clock goes on meanwhile
+_KEPT_DAYS: Final = 179
+_VISITORS_A_SLICE: Final = 20
+#: So many refusals without a single answer mean that the endpoint is closed, not that these visitors are gone
+_REFUSALS_THAT_CLOSE: Final = 50
+_LONGEST_RESUME_KEY: Final = 600
+_ANONYMOUS: Final = "_PENDO_T_"
+#: What makes an activity; `lastTs` and `duration` may still grow.
+_IDENTITY: Final = ("ts", "type", "pageId", "featureId", "guideId", "guideStepId", "appId")
+
+
+@dataclass(frozen=True, slots=True)
+class VisitorWindow:
+    """A visitor and the days to ask for: starts of 24 hours each, in epoch milliseconds."""
+
+    visitor_id: str
+    starts: range
+
+
+class VisitorBatch(tuple[VisitorWindow, ...]):
+    """A few visitors in order of their ids, read in one slice. For a log line it is a number: ids name people."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return f"{len(self)} visitors"
+
+
+class VisitorHistory(PendoStream):
+    """The activities of each visitor, from an endpoint that answers 24 hours of one visitor at a time.
+
+    That is visitors times days requests, so it is bounded: 180 days at most, only visitors that were active since the
+    last sync, none that must not be processed, anonymous ones only where the option asks for them. Visitors are read in
+    order of their ids; the state moves at the end, to the start of the sync, and until then holds the id to go on
+    from. A visitor whom the endpoint does not know (404) or refuses (422) is skipped and counted; if it refuses
+    everybody, which was observed in 2026, the stream fails.
+
+    State: `{"modified_ts": "2026-03-01T00:00:00.000Z", "version": 1}`.
+    """
+
+    key = ("record_id",)
+    cursor_column = "modified_ts"
+    cursor_resolution = "1 ms"
+    parallel_slices = True
+    state_interval = 5.0
+    settle = "45 minutes to 6 hours"
+    reread = "`lookback_window` days of the visitors that were active since"
+    deletes = "nothing is reported"
+    permission = "read access; Pendo may refuse this endpoint to a subscription"
+    cost = "one request a visitor and day: 1,000 visitors and 30 days are 30,000 requests"
+
+    def __init__(self, config: Config, session: requests.Session) -> None:
+        super().__init__(config, session)
+        self._since: int | None = None
+        self._began = self._first = self._until = 0
+        self._after: str | None = None
+        self._lock = threading.Lock()
+        self._answered = self._refused = 0
+        self._refusal = 0
+        self._shape = document_converter(self.get_json_schema())
+
+    def start(self, state: Mapping[str, Any], full_refresh: bool, sync_start: datetime) -> None:
+        """Fix the days of this sync, or take up an interrupted one."""
+        self._since = self.cursor_millis(state)
+        self._began = self._until = epoch_millis(sync_start)
+        self._answered = self._refused = 0
+        self._after = None
+        resume = state.get("resume")
+        if isinstance(resume, dict):
+            self._take_resume(resume)
+        self._first = max(self._began - _KEPT_DAYS * _DAY_MS, self._first_wanted())
+
+    def slices(self) -> Iterable[VisitorBatch]:
+        """Visitors with something to read, a few a slice, in order of their ids."""
+        some: list[VisitorWindow] = []
+        for row in self._listed():
+            starts = self._starts(row)
+            if starts:
+                some.append(VisitorWindow(row["visitorId"], starts))
+            if len(some) == _VISITORS_A_SLICE:
+                yield VisitorBatch(some)
+                some = []
+        if some:
+            yield VisitorBatch(some)
+
+    def read_slice(self, slice_: VisitorBatch) -> Iterator[SliceItem]:
+        """The activities of a few visitors."""
+        for window in slice_:
+            yield from self._activities(window)
+        last = slice_[-1].visitor_id
+        if self._answered and len(last) <= _LONGEST_RESUME_KEY:
+            yield Checkpoint({"resume": {"visitor_id": last, "until": self._until}})
+
+    def merge_state(self, state: Mapping[str, Any], update: Mapping[str, Any]) -> dict[str, Any]:
+        """The key to go on from beside the last time; a new time ends the resuming."""
+        if self.cursor_column in update:
+            return dict(update)
+        return {**state, **update, "version": STATE_VERSION}
+
+    def finish(self) -> None:
+        """Say how many were skipped; fail where nobody was answered."""
+        if self._refused and not self._answered:
+            raise self._closed()
+        if self._refused:
+            self.logger.warning(
+                f"Stream {self.name}: {self._refused} visitors were skipped because Pendo has no history for them "
+                f"(last status {self._refusal})"
+            )
+
+    def final_state(self) -> Mapping[str, Any] | None:
+        """All visitors were read: the time at which that began. A state in the future stays."""
+        reached = max(self._until, self._since or 0)
+        return {self.cursor_column: iso_millis(reached), "version": STATE_VERSION}
+
+    def probe(self) -> None:
+        """Ask for a visitor: the endpoint itself cannot be asked without one, and who is gone proves nothing."""
+        self.aggregate("probe", [self._source_stage(), {"limit": 1}]).close()
+
+    def _listed(self) -> Iterator[Row]:
+        """Visitors page by page, in order of their ids, with what tells when they were active."""
+        bound = None if self._after is None else Bound(">", self._after)
+        pager = KeyPager("visitorId", self.config.record_limit, LARGEST_RECORD_LIMIT, bound)
+        columns = {
+            "visitorId": "visitorId",
+            "lastupdated": "metadata.auto.lastupdated",
+            "lastvisit": "metadata.auto.lastvisit",
+            "donotprocess": "metadata.pendo.donotprocess",
+        }
+        while not pager.done:
+            filters = [{"filter": pager.bound.filter_on("visitorId")}] if pager.bound else []
+            stages = [self._source_stage(), *filters, {"sort": ["visitorId"]}, {"limit": pager.limit}]
+            answer = self.aggregate("visitors", [*stages, {"select": columns}])
+            for rows in answer.rows("results"):
+                yield from pager.add(rows)
+            yield from pager.end_page()
+
+    def _starts(self, row: Row) -> range:
+        """The days to ask for: from the first of this sync to the day after the visitor was last active."""
+        if row.get("donotprocess") is True:
+            return range(0)
+        if not self.config.include_anonymous_visitors and str(row["visitorId"]).startswith(_ANONYMOUS):
+            return range(0)
+        known = [at for at in (row.get("lastupdated"), row.get("lastvisit")) if isinstance(at, int | float)]
+        if not known:
+            return range(self._first, self._until, _DAY_MS)
+        active = int(max(known)) + _DAY_MS
+        if self._since is not None and active < self._since:
+            return range(0)
+        return range(self._first, min(self._until, active), _DAY_MS)
+
+    def _activities(self, window: VisitorWindow) -> Iterator[SliceItem]:
+        seen: set[str] = set()
+        path = f"/visitor/{percent_encode(window.visitor_id, safe='')}/history"
+        for start in window.starts:
+            answer = self.call(path, params={"starttime": start}, accept=(404, 422))
+            if answer.status != 200:
+                answer.close()
+                self._count_refusal(answer.status)
+                return
+            self._answered += 1
+            for rows in answer.rows(None):
+                records = [self._record(window.visitor_id, row) for row in rows]
+                yield [record for record in records if not _remember(seen, record["record_id"])]
+
+    def _record(self, visitor_id: str, row: Row) -> dict[str, Any]:
+        """Neighboring days answer some activities twice, and later ones again with a later end: one id for all."""
+        times = [at for at in (row.get("ts"), row.get("lastTs")) if isinstance(at, int)]
+        identity = [visitor_id, *(row.get(column) or None for column in _IDENTITY)]
+        record: dict[str, Any] = self._shape(row)
+        record["visitor_id"] = visitor_id
+        record["modified_ts"] = instant(max(times)) if times else None
+        record["record_id"] = digest(orjson.dumps(identity))
+        return record
+
+    def _count_refusal(self, status: int) -> None:
+        with self._lock:
+            self._refused += 1
+            self._refusal = status
+            closed = not self._answered and self._refused >= _REFUSALS_THAT_CLOSE
+        if closed:
+            raise self._closed()
+
+    def _closed(self) -> AirbyteTracedException:
+        return config_error(
+            f"Pendo refuses the history of every visitor (status {self._refusal}): the endpoint is not open to this "
+            "subscription. Deselect visitor_history and use the event streams, or ask Pendo to open it.",
+            f"GET /visitor/<id>/history: status {self._refusal} for {self._refused} visitors",
+        )
+
+    def _source_stage(self) -> Stage:
+        return source_stage("visitors", {"identified": not self.config.include_anonymous_visitors})
+
+    def _first_wanted(self) -> int:
+        if self._since is not None:
+            return self._since - self.config.lookback_days * _DAY_MS
+        if self.config.start_date is None:
+            return self._until - DEFAULT_HISTORY_DAYS * _DAY_MS
+        return epoch_millis(datetime.combine(self.config.start_date, time(), UTC))
+
+    def _take_resume(self, resume: Mapping[str, Any]) -> None:
+        visitor_id, until = resume.get("visitor_id"), resume.get("until")
+        if not isinstance(visitor_id, str) or not isinstance(until, int):
+            raise self.unreadable_state()
+        self._after, self._until = visitor_id, min(until, self._until)
+
+
+def _remember(seen: set[str], record_id: str) -> bool:
+    """Whether an id was seen before; from now on it was."""
+    before = record_id in seen
+    seen.add(record_id)
+    return before
