@@ -193,6 +193,7 @@ def launch(make_source: Callable[[], BatchSource], args: Sequence[str]) -> int:
     Files that cannot be read end with a sentence in a TRACE, as every other failure does. What a library prints goes
     to stderr, since stdout belongs to the protocol.
     """
+    logging.raiseExceptions = False  # a log line that nobody reads any more is no reason for a stack trace
     logger = init_logger("airbyte")
     init_uncaught_exception_handler(logger)
     entrypoint = BatchEntrypoint(make_source())
