@@ -236,6 +236,7 @@ class Child:
         os.close(write_end)
         self.stdout = io.FileIO(read_end)
         self._watch = os.pidfd_open(self.pid)
+        self._ended = False
 
     def _become(self, work: Callable[[], int], write_end: int) -> None:
         code = 1
@@ -266,6 +267,7 @@ class Child:
         if not ended:
             self.kill()
         _, status = os.waitpid(self.pid, 0)
+        self._ended = True
         os.close(self._watch)
         self.stdout.close()
         assert ended, f"the child did not end within {seconds} s; stderr: {self.stderr}"
@@ -284,6 +286,9 @@ class Child:
         return os.pread(self._errors.fileno(), size, 0).decode()
 
     def close(self) -> None:
+        if not self._ended:  # its test has failed
+            self.kill()
+            self.wait()
         self._errors.close()
 
 
@@ -330,3 +335,7 @@ class CommandLine:
 def sleep_visibly(seconds: float) -> None:
     """What a stream does while a vendor makes it wait."""
     waiting.current().wait(seconds, "the vendor is slow")
+
+
+if __name__ == "__main__":
+    sys.exit(launch(lambda: ToySource(ToyStream("toy")), sys.argv[1:]))

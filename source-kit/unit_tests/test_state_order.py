@@ -33,7 +33,7 @@ def assert_states_cover_only_what_was_written(messages: list[Message], streams: 
     assert all(count == 0 for count in since_state.values()), "records behind the last state"
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     kinds=st.lists(st.sampled_from(KINDS), min_size=1, max_size=4),
     slices=st.integers(0, 8),
