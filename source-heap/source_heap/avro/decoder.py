@@ -1,0 +1,75 @@
+"""Blocks of a file to pieces of output, by whichever decoder fits the schema."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from source_heap.avro.codegen import Mark
+from source_heap.avro.container import BrokenFile
+from source_heap.avro.fast import PADDING, FastDecoder, mend
+from source_heap.avro.flat import flat_columns
+from source_heap.avro.reference import ReferenceDecoder
+from source_heap.avro.values import RowRules
+
+#: So much output is handed on at a time: it stays in a processor's cache, and a wait for the reader is short. Bytes.
+PIECE_BYTES = 256 * 1024
+#: Rows that are decoded before the size of the output is looked at; blocks may be of any size.
+_ROWS_AT_A_TIME = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """`count` rows as JSON objects, one a line. `changes` has an entry for each row, if any of them was changed."""
+
+    lines: bytes
+    count: int
+    changes: list[list[dict[str, str]]] | None = None
+
+
+class Decoder:
+    """Decodes the blocks of files that share a schema."""
+
+    def __init__(self, schema: Any, rules: RowRules) -> None:
+        """Raises BrokenFile where the schema is none."""
+        columns = flat_columns(schema)
+        self._decode = FastDecoder(columns, rules) if columns else ReferenceDecoder(schema, rules)
+        self.is_fast = self._decode.is_fast
+
+    def pieces(self, blocks: Iterable[tuple[int, bytes]]) -> Iterator[Piece]:
+        """The rows of (count, rows) blocks, in order, in pieces of about `PIECE_BYTES`."""
+        lines: list[bytes] = []
+        marks: list[Mark] = []
+        size = 0
+        for count, data in blocks:
+            block, latin, at = data + PADDING, data.decode("latin-1") if self.is_fast else "", 0
+            for done in range(0, count, _ROWS_AT_A_TIME):
+                before = len(lines)
+                at = self._decode(block, latin, at, min(_ROWS_AT_A_TIME, count - done), lines, marks)
+                size += sum(map(len, lines[before:]))
+                if size >= PIECE_BYTES:
+                    yield from self._cut(lines, marks)
+                    lines, marks, size = [], [], 0
+            if at != len(data):
+                msg = "a block holds more or less than its rows"
+                raise BrokenFile(msg)
+        yield from self._cut(lines, marks)
+
+    def _cut(self, lines: list[bytes], marks: list[Mark]) -> Iterator[Piece]:
+        """The lines as pieces: runs of rows with changes apart from runs without."""
+        at = 0
+        while marks and at < len(lines):
+            first = marks[0][0]
+            if first > at:
+                yield self._piece(lines[at:first])
+            run = [changes for offset, (index, changes) in enumerate(marks) if index == first + offset]
+            yield self._piece(lines[first : first + len(run)], run)
+            del marks[: len(run)]
+            at = first + len(run)
+        if at < len(lines):
+            yield self._piece(lines[at:])
+
+    def _piece(self, lines: list[bytes], changes: list[list[dict[str, str]]] | None = None) -> Piece:
+        joined = b"\n".join([*lines, b""])
+        return Piece(mend(joined) if self.is_fast else joined, len(lines), changes)

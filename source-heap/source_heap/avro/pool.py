@@ -1,0 +1,213 @@
+"""Decodes files in processes of their own, and gives the rows back in the order of the file.
+
+A file is cut into groups of blocks, dealt out to the processes in turn, and the answers are collected in the same
+turn. A process that is ahead waits in its pipe, so memory is bounded by the pipes however large the file is, and one
+file is enough to keep all cores busy. Processes are started when they are first needed and serve every stream.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import orjson
+
+from source_heap.avro import frames
+from source_heap.avro.container import Block, BrokenFile, Header, read_blocks, read_header, scan
+from source_heap.avro.decoder import Decoder, Piece
+from source_heap.avro.values import RowRules
+
+#: Rows of a group, at least; a group is whole blocks. Its output should fit into a pipe, so that a process that is
+#: ahead by one group need not wait. Heap's blocks are 64,000 bytes before compression, about 200 rows.
+_GROUP_ROWS = 400
+#: What a pipe holds, at most, without further rights (Linux's default for fs.pipe-max-size). Bytes.
+_PIPE_BYTES = 1024 * 1024
+#: A file with fewer rows is decoded on the spot: dealing it out would take longer.
+_WORTH_A_PROCESS_ROWS = 5_000
+
+#: Lets glibc keep freed memory instead of returning and fetching some hundred kilobytes for every piece: a seventh of a
+#: decoding process's time went into that.
+_KEEP_MEMORY = {
+    "MALLOC_TRIM_THRESHOLD_": "67108864",
+    "MALLOC_MMAP_THRESHOLD_": "67108864",
+    "MALLOC_TOP_PAD_": "4194304",
+}
+
+
+class ProcessLost(Exception):
+    """A decoding process ended by itself. The text says how."""
+
+
+@dataclass(frozen=True)
+class AvroFile:
+    """A whole Avro file on disk whose structure was checked."""
+
+    path: Path
+    header: Header
+    blocks: list[Block]
+
+    @classmethod
+    def open(cls, path: Path) -> AvroFile:
+        """Reads the header and finds the blocks. Raises BrokenFile where the file is cut or none."""
+        with path.open("rb") as file:
+            header = read_header(file)
+            return cls(path, header, scan(file, header, path.stat().st_size))
+
+    @property
+    def rows(self) -> int:
+        """How many rows the blocks say they hold."""
+        return sum(block.rows for block in self.blocks)
+
+
+class DecoderPool:
+    """A number of decoding processes; with one or none, everything is decoded on the spot."""
+
+    def __init__(self, processes: int) -> None:
+        self._size = processes if processes > 1 else 0
+        self._idle: list[_Process] = []
+        self._started = 0
+        self._changed = threading.Condition()
+
+    def decode(self, file: AvroFile, rules: RowRules) -> Iterator[Piece]:
+        """The rows of a file, in order. Raises BrokenFile, or ProcessLost."""
+        if not self._size or file.rows < _WORTH_A_PROCESS_ROWS:
+            yield from _decode_here(file, rules)
+            return
+        processes = self._take()
+        clean = False
+        try:
+            yield from _collect(processes, file, rules)
+            clean = True
+        except BrokenFile:
+            clean = len(processes) == 1  # alone, it has said all it had to say
+            raise
+        finally:
+            self._give_back(processes, clean)
+
+    def close(self) -> None:
+        """Ends the processes that are idle."""
+        with self._changed:
+            for process in self._idle:
+                process.kill()
+            self._started -= len(self._idle)
+            self._idle.clear()
+
+    def _take(self) -> list[_Process]:
+        """Every process that is idle or was not yet started; waits for at least one."""
+        with self._changed:
+            while not self._idle and self._started == self._size:
+                self._changed.wait()
+            while self._started < self._size:
+                self._idle.append(_Process())
+                self._started += 1
+            taken, self._idle = self._idle, []
+            return taken
+
+    def _give_back(self, processes: list[_Process], clean: bool) -> None:
+        """Processes that still hold something of a file that nobody wants any more are ended."""
+        with self._changed:
+            if clean:
+                self._idle.extend(processes)
+            else:
+                for process in processes:
+                    process.kill()
+                self._started -= len(processes)
+            self._changed.notify_all()
+
+
+def _decode_here(file: AvroFile, rules: RowRules) -> Iterator[Piece]:
+    decoder = Decoder(file.header.schema, rules)
+    with file.path.open("rb") as data:
+        yield from decoder.pieces(read_blocks(data, file.header.codec, file.blocks))
+
+
+def _collect(processes: Sequence[_Process], file: AvroFile, rules: RowRules) -> Iterator[Piece]:
+    groups = list(_groups(file.blocks))
+    for turn, process in enumerate(processes):
+        process.begin(file, rules, groups[turn :: len(processes)])
+    for number in range(len(groups)):
+        yield from processes[number % len(processes)].group()
+
+
+def _groups(blocks: Sequence[Block]) -> Iterator[list[Block]]:
+    group: list[Block] = []
+    for block in blocks:
+        group.append(block)
+        if sum(one.rows for one in group) >= _GROUP_ROWS:
+            yield group
+            group = []
+    if group:
+        yield group
+
+
+class _Process:
+    """One process of `worker`."""
+
+    def __init__(self) -> None:
+        # -P: a file in the working directory must not be taken for a module
+        command = [sys.executable, "-P", "-m", "source_heap.avro.worker"]
+        self._process = subprocess.Popen(  # noqa: S603 - no part of the command comes from outside
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**_KEEP_MEMORY, **os.environ}
+        )
+        self._jobs = cast(BinaryIO, self._process.stdin)
+        self._answers = cast(BinaryIO, self._process.stdout)
+        _widen(self._answers)
+
+    def begin(self, file: AvroFile, rules: RowRules, groups: Sequence[Sequence[Block]]) -> None:
+        """Gives the process its share of a file."""
+        job = {
+            "path": str(file.path),
+            "schema": file.header.schema,
+            "codec": file.header.codec,
+            "groups": [[(block.start, block.size, block.rows) for block in group] for group in groups],
+            "rules": asdict(rules),
+        }
+        try:
+            self._jobs.write(orjson.dumps(job) + b"\n")
+            self._jobs.flush()
+        except BrokenPipeError:
+            raise self._lost() from None
+
+    def group(self) -> Iterator[Piece]:
+        """The rows of the next group."""
+        while True:
+            try:
+                kind, piece = frames.read(self._answers)
+            except EOFError:
+                raise self._lost() from None
+            if kind == frames.GROUP_END:
+                return
+            if kind == frames.BROKEN:
+                raise BrokenFile(piece.lines.decode())
+            if kind == frames.FAILED:
+                raise RuntimeError(piece.lines.decode())
+            yield piece
+
+    def _lost(self) -> ProcessLost:
+        code = self._process.wait()
+        return ProcessLost(f"signal {-code}" if code < 0 else f"exit code {code}")
+
+    def kill(self) -> None:
+        """Ends the process at once."""
+        self._process.kill()
+        self._process.wait()
+        for pipe in (self._jobs, self._answers):
+            with contextlib.suppress(OSError):
+                pipe.close()
+
+
+def _widen(pipe: BinaryIO) -> None:
+    """Lets the pipe hold more than the usual 64 KiB, where the system has a way to ask for that."""
+    command = getattr(fcntl, "F_SETPIPE_SZ", None)
+    if command is not None:
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(pipe.fileno(), command, _PIPE_BYTES)
+    os.set_inheritable(pipe.fileno(), False)

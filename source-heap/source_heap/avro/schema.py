@@ -1,0 +1,127 @@
+"""Avro schemas to JSON schemas, and the union of what several files say about a table.
+
+The types are those that `reference` and `fast` make of the values. Every column may be null and every object may hold
+more, as the contract of all streams says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from source_heap.avro.times import TIME_COLUMNS
+from source_heap.avro.values import ANY, TIME
+
+JsonSchema = dict[str, Any]
+
+INSTANT: JsonSchema = {
+    "type": ["null", "string"],
+    "format": "date-time",
+    "airbyte_type": "timestamp_with_timezone",
+}
+TEXT: JsonSchema = {"type": ["null", "string"]}
+_INTEGER: JsonSchema = {"type": ["null", "integer"]}
+_NUMBER: JsonSchema = {"type": ["null", "number"]}
+
+_PRIMITIVES: Mapping[str, JsonSchema] = {
+    "null": {"type": ["null"]},
+    "boolean": {"type": ["null", "boolean"]},
+    **dict.fromkeys(("int", "long"), _INTEGER),
+    **dict.fromkeys(("float", "double"), _NUMBER),
+    **dict.fromkeys(("string", "bytes", "enum", "fixed"), TEXT),
+}
+#: (underlying type, logical type): only the pairs that fastavro converts; it ignores the others, as Avro demands.
+_LOGICAL: Mapping[tuple[str, str], JsonSchema] = {
+    **dict.fromkeys((("long", "timestamp-millis"), ("long", "timestamp-micros")), INSTANT),
+    **dict.fromkeys(
+        (("long", "local-timestamp-millis"), ("long", "local-timestamp-micros")),
+        {"type": ["null", "string"], "format": "date-time", "airbyte_type": "timestamp_without_timezone"},
+    ),
+    ("int", "date"): {"type": ["null", "string"], "format": "date"},
+    **dict.fromkeys((("int", "time-millis"), ("long", "time-micros")), TEXT),
+    **dict.fromkeys((("bytes", "decimal"), ("fixed", "decimal"), ("string", "uuid")), TEXT),
+}
+
+
+def columns_of(schema: Any, normalize_times: bool) -> dict[str, JsonSchema]:
+    """The JSON schema of each column of a file. Raises ValueError where the schema is none of a table."""
+    if not isinstance(schema, dict) or schema.get("type") != "record":
+        msg = "the schema is not that of a record"
+        raise ValueError(msg)
+    named: dict[str, Any] = {}
+    columns = {}
+    for field in schema["fields"]:
+        name = str(field["name"])
+        columns[name] = INSTANT if normalize_times and name in TIME_COLUMNS else _convert(field["type"], named, ())
+    return columns
+
+
+def _convert(avro: Any, named: dict[str, Any], within: tuple[str, ...]) -> JsonSchema:
+    """The JSON schema of an Avro type. `named` are the types defined so far, `within` the records being converted."""
+    if isinstance(avro, list):
+        branches = [_convert(branch, named, within) for branch in avro if branch != "null"]
+        return union(branches) if branches else _PRIMITIVES["null"]
+    if isinstance(avro, str):
+        if avro in _PRIMITIVES:
+            return _PRIMITIVES[avro]
+        name = avro.rpartition(".")[2]
+        if name in within or name not in named:
+            return {"type": ["null", "object"], "additionalProperties": True}
+        return _convert(named[name], named, within)
+    kind = avro["type"]
+    if isinstance(kind, list | dict):
+        return _convert(kind, named, within)
+    name = str(avro.get("name", "")).rpartition(".")[2]
+    if name:
+        named[name] = avro
+    logical = _LOGICAL.get((kind, str(avro.get("logicalType"))))
+    if logical is not None:
+        return logical
+    if kind == "record":
+        fields = {str(field["name"]): _convert(field["type"], named, (*within, name)) for field in avro["fields"]}
+        return {"type": ["null", "object"], "properties": fields, "additionalProperties": True}
+    if kind == "map":
+        return {"type": ["null", "object"], "additionalProperties": _convert(avro["values"], named, within)}
+    if kind == "array":
+        return {"type": ["null", "array"], "items": _convert(avro["items"], named, within)}
+    return _convert(kind, named, within)
+
+
+def union(schemas: Iterable[JsonSchema]) -> JsonSchema:
+    """One schema for values of several: the same, a number for integers and numbers, else text."""
+    different: list[JsonSchema] = []
+    for schema in schemas:
+        if schema not in different and schema != _PRIMITIVES["null"]:
+            different.append(schema)
+    if not different:
+        return TEXT  # nothing but nulls was ever seen
+    if len(different) == 1:
+        return different[0]
+    if all(schema in (_INTEGER, _NUMBER) for schema in different):
+        return _NUMBER
+    if all("properties" in schema for schema in different):
+        return _merged_objects(different)
+    return TEXT
+
+
+def _merged_objects(schemas: list[JsonSchema]) -> JsonSchema:
+    names = dict.fromkeys(name for schema in schemas for name in schema["properties"])
+    properties = {
+        name: union(schema["properties"][name] for schema in schemas if name in schema["properties"]) for name in names
+    }
+    return {"type": ["null", "object"], "properties": properties, "additionalProperties": True}
+
+
+def promised_type(schema: Any) -> str:
+    """What a catalog's property promises, for `values.cast`. A property that allows several types promises nothing."""
+    declared = schema.get("type") if isinstance(schema, Mapping) else None
+    kinds = [kind for kind in (declared if isinstance(declared, list) else [declared]) if kind not in ("null", None)]
+    if len(kinds) != 1:
+        return ANY
+    if kinds == ["string"] and schema.get("format") == "date-time" and _with_zone(schema):
+        return TIME
+    return str(kinds[0])
+
+
+def _with_zone(schema: Mapping[str, Any]) -> bool:
+    return schema.get("airbyte_type", "timestamp_with_timezone") == "timestamp_with_timezone"

@@ -1,0 +1,242 @@
+"""The bucket: lists manifests, reads small objects and headers, and brings data files to disk whole.
+
+What is asked of S3 is kept to what a reader needs: LIST with the prefix `manifests/` (a policy may allow just that),
+and GET. Nothing else is listed, and the bucket itself is never asked about.
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, TypeVar
+
+from airbyte_cdk.models import FailureType
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+from botocore.exceptions import ClientError
+from source_kit import waiting
+
+from source_heap.config import HeapConfig, RoleCredentials
+from source_heap.manifest import PREFIX, ManifestObject, dump_id_of
+from source_heap.s3_errors import REQUEST_ERRORS, Operation, code_of, failure, heals, rule_for
+from source_heap.session import s3_client
+
+logger = logging.getLogger("airbyte")
+
+#: Attempts at one request; a file that goes on arriving may break as often as it likes.
+ATTEMPTS = 5
+_FIRST_WAIT_SECONDS = 0.5
+_LONGEST_WAIT_SECONDS = 30.0
+_CHUNK_BYTES = 1024 * 1024
+_T = TypeVar("_T")
+
+
+class CutShort(OSError):
+    """A body that ended before its announced length, without an error of the connection."""
+
+
+class Bucket:
+    """One bucket, through one client that threads share. Every error leaves by the error table."""
+
+    def __init__(self, config: HeapConfig, attempts: int = ATTEMPTS) -> None:
+        self.name = config.bucket
+        self._config = config
+        self._attempts = attempts
+        self._client: Any = None
+        self._making = threading.Lock()
+
+    @property
+    def client(self) -> Any:
+        """The client, made when it is first needed."""
+        with self._making:
+            if self._client is None:
+                try:
+                    self._client = s3_client(self._config)
+                except ValueError as error:
+                    raise _unusable_endpoint(error) from None
+                except REQUEST_ERRORS as error:
+                    raise failure(Operation.LIST, error, bucket=self.name) from error
+            return self._client
+
+    def manifests(self) -> list[ManifestObject]:
+        """Every manifest, in the order of the dump ids. Other objects below the prefix are passed over."""
+        found: dict[int, ManifestObject] = {}
+        token: dict[str, str] = {}
+        while True:
+            page = self._try(Operation.LIST, PREFIX, self._page(token))
+            for item in page.get("Contents", ()):
+                dump_id = dump_id_of(item["Key"])
+                if dump_id is not None:
+                    found[dump_id] = ManifestObject(dump_id, item["Key"], item["ETag"], item["LastModified"])
+            if not page.get("IsTruncated"):
+                return [found[dump_id] for dump_id in sorted(found)]
+            token = {"ContinuationToken": page["NextContinuationToken"]}
+
+    def _page(self, token: dict[str, str]) -> Callable[[], Any]:
+        return lambda: self.client.list_objects_v2(Bucket=self.name, Prefix=PREFIX, **token)
+
+    def read(self, key: str) -> bytes:
+        """A small object, whole."""
+
+        def get() -> bytes:
+            body: bytes = self.client.get_object(Bucket=self.name, Key=key)["Body"].read()
+            return body
+
+        return self._try(Operation.GET, key, get)
+
+    def first_bytes(self, key: str, size: int) -> bytes:
+        """The first bytes of an object, fewer where it is shorter."""
+
+        def get() -> bytes:
+            try:
+                answer = self.client.get_object(Bucket=self.name, Key=key, Range=f"bytes=0-{size - 1}")
+            except ClientError as error:
+                if code_of(error) in ("InvalidRange", "416"):  # the object is empty
+                    return b""
+                raise
+            body: bytes = answer["Body"].read()
+            return body
+
+        return self._try(Operation.GET, key, get)
+
+    def fetch(self, key: str, folder: Path) -> Path:
+        """Brings an object to disk, whole: its length is that which the server announced, and it is one version of it.
+
+        A transfer that breaks goes on where it broke. The caller deletes the file.
+        """
+        try:
+            handle, name = tempfile.mkstemp(".avro", dir=folder)
+        except OSError as error:
+            raise _no_room(error) from error
+        path = Path(name)
+        try:
+            with open(handle, "wb") as file:  # noqa: PTH123 - a descriptor, not a path
+                download = Download(self, key, file)
+                while not download.complete:
+                    download.resume()
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+        return path
+
+    def _try(self, operation: Operation, key: str, request: Callable[[], _T]) -> _T:
+        """A request, again while its errors may heal; once with fresh credentials where those went stale."""
+        renewed = False
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                return request()
+            except REQUEST_ERRORS as error:
+                if not renewed and self._renew(operation, error):
+                    renewed = True
+                    continue
+                if attempt >= self._attempts or not heals(operation, error):
+                    raise failure(operation, error, bucket=self.name, key=key) from error
+                wait(attempt, f"S3 failed while {operation.value} {key} ({_brief(error)})")
+
+    def _renew(self, operation: Operation, error: Exception) -> bool:
+        """Drops the client where a role's credentials are refused, so that the role is assumed again."""
+        if not isinstance(self._config.credentials, RoleCredentials) or not isinstance(error, ClientError):
+            return False
+        if not rule_for(operation, error).renews:
+            return False
+        with self._making:
+            self._client = None
+        return True
+
+
+class Download:
+    """The transfer of one object, over as many answers as it takes."""
+
+    def __init__(self, bucket: Bucket, key: str, file: BinaryIO) -> None:
+        self._bucket = bucket
+        self._key = key
+        self._file = file
+        self._etag: str | None = None
+        self._size: int | None = None
+        self._have = 0
+
+    @property
+    def complete(self) -> bool:
+        """Whether every byte is there."""
+        return self._size is not None and self._have >= self._size
+
+    def resume(self) -> None:
+        """Reads on to the end. Returns early where the connection broke after it brought something."""
+        before = self._have
+
+        def get() -> None:
+            try:
+                for chunk in self._answer():
+                    self._store(chunk)
+            except REQUEST_ERRORS:
+                if self._have > before:
+                    return  # progress: the next answer starts where this one broke
+                raise
+            if not self.complete and self._have == before:
+                msg = "the body ended early"
+                raise CutShort(msg)
+
+        self._bucket._try(Operation.GET, self._key, get)
+        if not self.complete:
+            logger.info(f"{self._key} broke after {self._have} of {self._size} bytes; going on from there")
+
+    def _store(self, chunk: bytes) -> None:
+        try:
+            self._file.write(chunk)
+            self._file.flush()
+        except OSError as error:
+            raise _no_room(error) from error
+        self._have += len(chunk)
+
+    def _answer(self) -> Iterator[bytes]:
+        client = self._bucket.client
+        try:
+            more = {"Range": f"bytes={self._have}-", "IfMatch": self._etag} if self._have and self._etag else {}
+            answer = client.get_object(Bucket=self._bucket.name, Key=self._key, **more)
+        except ClientError as error:
+            if code_of(error) in ("PreconditionFailed", "412"):
+                self._restart()  # another delivery of the file has taken its place
+            raise
+        if not more:
+            self._restart()
+            self._etag, self._size = answer["ETag"], answer["ContentLength"]
+        return iter(lambda: answer["Body"].read(_CHUNK_BYTES), b"")
+
+    def _restart(self) -> None:
+        self._file.seek(0)
+        self._file.truncate()
+        self._have, self._size, self._etag = 0, None, None
+
+
+def wait(attempt: int, why: str) -> None:
+    """The pause behind a failed attempt: half a second, then twice as long each time."""
+    seconds = min(_FIRST_WAIT_SECONDS * 2 ** (attempt - 1), _LONGEST_WAIT_SECONDS)
+    logger.info(f"{why}; attempt {attempt + 1} follows in {seconds:.1f} s")
+    waiting.current().wait(seconds, why)
+
+
+def _brief(error: Exception) -> str:
+    return code_of(error) if isinstance(error, ClientError) else type(error).__name__
+
+
+def _no_room(error: OSError) -> AirbyteTracedException:
+    return AirbyteTracedException(
+        message=(
+            f"A file of the dump could not be stored in {tempfile.gettempdir()}. Give the connector more space for "
+            "temporary files: room for two of the dump's largest files."
+        ),
+        internal_message=f"{type(error).__name__}: {error.strerror}",
+        failure_type=FailureType.system_error,
+    )
+
+
+def _unusable_endpoint(error: ValueError) -> AirbyteTracedException:
+    return AirbyteTracedException(
+        message="Option endpoint_url or region cannot be used as written. Check them for typing mistakes.",
+        internal_message=f"{type(error).__name__}: {error}",
+        failure_type=FailureType.config_error,
+    )
