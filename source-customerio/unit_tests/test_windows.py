@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from hypothesis import given
 from hypothesis import strategies as st
 from source_customerio.windows import DAY, WIDEST, Window, windows
@@ -19,7 +21,7 @@ def test_windows_meet_without_gap_or_overlap_and_are_at_most_30_days_wide(
     assert found[0].start == start
     assert found[-1].end == end
     assert all(0 < window.end - window.start + 1 <= WIDEST for window in found)
-    assert all(later.start == earlier.end + 1 for earlier, later in zip(found, found[1:], strict=False))
+    assert all(later.start == earlier.end + 1 for earlier, later in itertools.pairwise(found))
 
 
 @given(start=SECONDS, days=st.integers(min_value=1, max_value=60), workers=st.integers(1, 10))

@@ -109,6 +109,20 @@ class CustomerIoStream(BatchHttpStream, ABC):
                 return
             query["start"] = token
 
+    def document(self, path: str, key: str | None, params: Mapping[str, str] | None = None) -> dict[str, Any]:
+        """An answer that is no list of rows, as a whole. Raises a transient_error for one without the member `key`.
+
+        With None for `key` any object will do.
+        """
+        document = self.call(path, params=params).json()
+        if not isinstance(document, dict) or (key and key not in document):
+            raise AirbyteTracedException(
+                message=self.error_table.misshapen,
+                internal_message=f"GET {path}: the answer has no {key!r}" if key else f"GET {path}: no object",
+                failure_type=FailureType.transient_error,
+            )
+        return document
+
     def bug_of_theirs(self, message: str, detail: str) -> AirbyteTracedException:
         """An error for an answer that contradicts the API's own documentation."""
         return AirbyteTracedException(

@@ -302,7 +302,7 @@ class SegmentUsage(Children):
 
     def rows_of(self, parent: Parent) -> Iterator[list[Record]]:
         """One row, or none where the vendor says nothing of the segment."""
-        used_by = self.call(self.path_of(parent)).json().get("used_by")
+        used_by = self.document(self.path_of(parent), None).get("used_by")
         if used_by:
             yield self.adopt([used_by], parent)
 
@@ -319,7 +319,8 @@ class SegmentCustomerCounts(Children):
 
     def rows_of(self, parent: Parent) -> Iterator[list[Record]]:
         """One row."""
-        yield self.adopt([{"count": self.call(self.path_of(parent)).json().get("count")}], parent)
+        count = self.document(self.path_of(parent), "count")["count"]
+        yield self.adopt([{"count": count}], parent)
 
 
 def with_headers_as_text(rows: list[Record]) -> list[Record]:

@@ -229,7 +229,7 @@ class IpAddresses(FullList):
 
     def read_slice(self, slice_: str) -> Iterator[SliceItem]:
         """The addresses, which are bare texts."""
-        addresses = self.call(slice_).json().get("ip_addresses") or []
+        addresses = self.document(slice_, "ip_addresses")["ip_addresses"] or []
         yield [{"ip_address": address} for address in addresses]
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 from source_kit.items import Record
 from source_kit.timestamps import utc_now
@@ -80,7 +80,7 @@ class CampaignMetrics(DatedMetrics):
     def rows_of(self, parent: Parent) -> Iterator[list[Record]]:
         """The answer says where its series begins; where it does not, it begins where it was asked to."""
         params = {"version": "2", "res": Resolution.DAYS.value, "tz": "UTC", **self.bounds(parent)}
-        document = self.call(self.path_of(parent), params=params).json()
+        document = self.document(self.path_of(parent), "metric", params)
         first = document.get("start")
         start = Resolution.DAYS.floor(parse_instant(first)) if first else self.first_day(parent)
         yield self.records(parent, Resolution.DAYS, from_start(series_of(document), start, Resolution.DAYS))
@@ -98,7 +98,7 @@ class CampaignJourneyMetrics(DatedMetrics):
     def rows_of(self, parent: Parent) -> Iterator[list[Record]]:
         """All three parameters are required. The answer has no dates: it begins where it was asked to."""
         params = {"resolution": "daily", **self.bounds(parent)}
-        journeys = self.call(self.path_of(parent), params=params).json().get("journey_metric") or {}
+        journeys = self.document(self.path_of(parent), "journey_metric", params)["journey_metric"] or {}
         yield self.records(parent, Resolution.DAYS, from_start(journeys, self.first_day(parent), Resolution.DAYS))
 
 
@@ -109,12 +109,14 @@ class ApproximateMetrics(Metrics, ABC):
     """
 
     cost = "2 for each parent, and those of the parents' list"
+    #: What the answer must have
+    member: ClassVar[str] = "metric"
 
     def rows_of(self, parent: Parent) -> Iterator[list[Record]]:
         """Days, then months."""
         for resolution in Resolution:
             params = {"period": resolution.value, "steps": str(self.steps(parent, resolution))}
-            document = self.call(self.path_of(parent), params=params).json()
+            document = self.document(self.path_of(parent), self.member, params)
             yield self.rows_until_now(parent, resolution, document, utc_now())
 
     def rows_until_now(
@@ -165,12 +167,14 @@ class TransactionalMetrics(ApproximateMetrics):
 class LinkMetrics(ApproximateMetrics, ABC):
     """Clicks on each link of each parent. All clicks, not only the first of each person."""
 
+    member = "links"
+
     def rows_until_now(
         self, parent: Parent, resolution: Resolution, document: Mapping[str, Any], now: datetime
     ) -> list[Record]:
         """The series of every link."""
         rows: list[Record] = []
-        for item in document.get("links") or []:
+        for item in document["links"] or []:
             link = item.get("link") or {}
             periods = until_now(series_of(item), now, resolution)
             rows += self.records(parent, resolution, periods, link_id=link.get("id"), href=link.get("href"))
