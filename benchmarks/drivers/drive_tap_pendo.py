@@ -1,6 +1,6 @@
 """Runs tap-pendo against a simulator: its host is fixed and it waits two seconds between requests, both undone here.
 
-    python benchmarks/drivers/drive_tap_pendo.py URL START_DATE KEY        (with the interpreter of tap-pendo's own environment)
+    PYTHON benchmarks/drivers/drive_tap_pendo.py URL START_DATE KEY     (PYTHON: of the tap's own environment)
 
 CPU seconds are compared, so the waits would not count; without them the benchmark ends sooner.
 """

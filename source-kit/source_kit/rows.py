@@ -62,9 +62,9 @@ class RowReader:
 
     `key` names the array among the members of the top-level object; None means that the document is the array.
     A row boundary is guessed and proved by decoding: a piece that starts at a row and decodes as a list ends at a row,
-    since JSON is read left to right. The guess is the last `},{` of a piece before which as many braces were closed as
-    opened, so that objects inside of rows do not mislead it; braces inside of strings may. A wrong guess only makes
-    the piece longer.
+    since JSON is read left to right. The guess is the last `},{` of a piece, or else the last before which as many
+    braces were closed as opened, so that objects inside of rows do not mislead it; braces inside of strings may. A
+    wrong guess only makes the piece longer.
     After the last row `envelope` holds the other members of the object. A null array is an empty one.
     """
 
@@ -85,10 +85,10 @@ class RowReader:
         while more := self._body.read(want):
             rest += more
             want *= 2
-            for end, start in _boundaries(rest):
+            for end, start, decode in _boundaries(rest):
                 try:
-                    rows = loads(b"[%b]" % rest[:end])
-                except BadDocument:
+                    rows = decode(b"[%b]" % rest[:end])
+                except (orjson.JSONDecodeError, BadDocument):
                     continue
                 rest, want = rest[start:], self._chunk
                 yield rows
@@ -133,12 +133,17 @@ class RowReader:
             yield rows
 
 
-def _boundaries(piece: bytes) -> Iterator[tuple[int, int]]:
-    """Where rows may end and the next ones begin in a piece that starts at a row, best guess first."""
+def _boundaries(piece: bytes) -> Iterator[tuple[int, int, Callable[[bytes], Any]]]:
+    """Where rows may end and the next ones begin in a piece that starts at a row, and the decoder that proves it.
+
+    The last `},{` is right where rows hold no lists of objects, and costs nothing to find. Where it is wrong, braces
+    are counted.
+    """
     for separator in _SEPARATORS:
-        last = cut = piece.rfind(separator)
+        cut = piece.rfind(separator)
         if cut < 0:
             continue
+        yield cut + 1, cut + len(separator) - 1, orjson.loads
         depth = piece.count(b"{", 0, cut) - piece.count(b"}", 0, cut + 1)
         tried = 0
         while depth != 0 and cut > 0 and tried < _BOUNDARIES_TRIED:
@@ -148,9 +153,7 @@ def _boundaries(piece: bytes) -> Iterator[tuple[int, int]]:
             depth -= piece.count(b"{", before, cut) - piece.count(b"}", before + 1, cut + 1)
             cut, tried = before, tried + 1
         if depth == 0:
-            yield cut + 1, cut + len(separator) - 1
-        if cut != last:
-            yield last + 1, last + len(separator) - 1
+            yield cut + 1, cut + len(separator) - 1, loads
 
 
 class Shaper:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import errno
+import os
 import tempfile
 import time
 from collections.abc import Mapping
 from http.cookiejar import DefaultCookiePolicy
-from typing import IO
+from typing import IO, Any
+from urllib.parse import urlsplit
 
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
+from requests.utils import get_environ_proxies
 
 from source_kit.errors import config_error
 
@@ -105,9 +108,39 @@ def _no_room(where: str, error: OSError) -> Exception:
     )
 
 
+class _Session(requests.Session):
+    """A session that looks into the environment once a host, not twice a request.
+
+    What it takes from there are proxies and the bundle of certificate authorities. A .netrc is not read: its password
+    would replace the key.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trust_env = False
+        self._environment: dict[tuple[str, str], dict[str, Any]] = {}
+
+    def merge_environment_settings(
+        self, url: Any, proxies: Any, stream: bool | None, verify: Any, cert: Any
+    ) -> Any:
+        """As in requests, from what was found for the host the first time."""
+        host = urlsplit(str(url))[:2]
+        found = self._environment.get(host)
+        if found is None:
+            bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
+            found = {"proxies": get_environ_proxies(str(url), no_proxy=None), "verify": bundle or True}
+            self._environment[host] = found
+        return {
+            "proxies": {**found["proxies"], **(proxies or {})},
+            "stream": self.stream if stream is None else stream,
+            "verify": found["verify"] if verify is None else verify,
+            "cert": self.cert if cert is None else cert,
+        }
+
+
 def session(connections: int) -> requests.Session:
     """A session for `connections` simultaneous requests that stores no cookies and spools every body."""
-    made = requests.Session()
+    made = _Session()
     made.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     adapter = SpoolingAdapter(pool_connections=connections, pool_maxsize=connections)
     made.mount("https://", adapter)
