@@ -82,15 +82,17 @@ class RowReader:
             return
         rest = buffer[len(head) :]
         want = self._chunk
+        separators = list(_SEPARATORS)
         while more := self._body.read(want):
             rest += more
             want *= 2
-            for end, start, decode in _boundaries(rest):
+            for cut, separator, decode in _boundaries(rest, separators):
                 try:
-                    rows = decode(b"[%b]" % rest[:end])
+                    rows = decode(b"[%b]" % rest[: cut + 1])
                 except (orjson.JSONDecodeError, BadDocument):
                     continue
-                rest, want = rest[start:], self._chunk
+                rest, want = rest[cut + len(separator) - 1 :], self._chunk
+                separators.sort(key=separator.__ne__)  # what separated these rows is tried first for the next
                 yield rows
                 break
         yield from self._last(rest, head)
@@ -133,27 +135,33 @@ class RowReader:
             yield rows
 
 
-def _boundaries(piece: bytes) -> Iterator[tuple[int, int, Callable[[bytes], Any]]]:
-    """Where rows may end and the next ones begin in a piece that starts at a row, and the decoder that proves it.
+def _boundaries(piece: bytes, separators: list[bytes]) -> Iterator[tuple[int, bytes, Callable[[bytes], Any]]]:
+    """Where the last whole row of a piece that starts at a row may end, and the decoder that proves it.
 
     The last `},{` is right where rows hold no lists of objects, and costs nothing to find. Where it is wrong, braces
     are counted.
     """
-    for separator in _SEPARATORS:
-        cut = piece.rfind(separator)
-        if cut < 0:
-            continue
-        yield cut + 1, cut + len(separator) - 1, orjson.loads
-        depth = piece.count(b"{", 0, cut) - piece.count(b"}", 0, cut + 1)
-        tried = 0
-        while depth != 0 and cut > 0 and tried < _BOUNDARIES_TRIED:
-            before = piece.rfind(separator, 0, cut)
-            if before < 0:
-                break
-            depth -= piece.count(b"{", before, cut) - piece.count(b"}", before + 1, cut + 1)
-            cut, tried = before, tried + 1
+    for separator in separators:
+        last = piece.rfind(separator)
+        if last >= 0:
+            yield last, separator, orjson.loads
+            balanced = _balanced(piece, separator, last)
+            if balanced is not None:
+                yield balanced, separator, loads
+
+
+def _balanced(piece: bytes, separator: bytes, cut: int) -> int | None:
+    """The last separator, at `cut` or before it, up to which as many braces were closed as opened."""
+    depth = piece.count(b"{", 0, cut) - piece.count(b"}", 0, cut + 1)
+    for _ in range(_BOUNDARIES_TRIED):
         if depth == 0:
-            yield cut + 1, cut + len(separator) - 1, loads
+            return cut
+        before = piece.rfind(separator, 0, cut)
+        if before < 0:
+            return None
+        depth -= piece.count(b"{", before, cut) - piece.count(b"}", before + 1, cut + 1)
+        cut = before
+    return None
 
 
 class Shaper:
