@@ -181,6 +181,8 @@ class BatchHttpStream(BatchStream, HttpStream):
             )
         except _TransportError as error:
             return error.cause
+        except requests.RequestException as error:  # a URL that is none is found before anything is sent
+            return error
         assert isinstance(response, SpooledResponse)  # noqa: S101 - the session's adapter makes them
         return response
 

@@ -120,9 +120,7 @@ class _Session(requests.Session):
         self.trust_env = False
         self._environment: dict[tuple[str, str], dict[str, Any]] = {}
 
-    def merge_environment_settings(
-        self, url: Any, proxies: Any, stream: bool | None, verify: Any, cert: Any
-    ) -> Any:
+    def merge_environment_settings(self, url: Any, proxies: Any, stream: bool | None, verify: Any, cert: Any) -> Any:
         """As in requests, from what was found for the host the first time."""
         host = urlsplit(str(url))[:2]
         found = self._environment.get(host)
