@@ -57,7 +57,7 @@ def read(body: bytes, key: str | None = "results", chunk: int = 64) -> tuple[lis
     return rows, reader.envelope
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(before=MEMBERS, rows=ROWS, after=MEMBERS, style=STYLES, ascii_only=st.booleans(), chunk=CHUNKS)
 def test_rows_and_envelope_are_what_json_finds(
     before: dict[str, Any], rows: list[Any], after: dict[str, Any], style: tuple[str, str], ascii_only: bool, chunk: int
@@ -69,7 +69,7 @@ def test_rows_and_envelope_are_what_json_finds(
     assert envelope == {key: value for key, value in document.items() if key != "results"}
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(rows=ROWS, style=STYLES, chunk=CHUNKS, indent=st.none() | st.integers(0, 3))
 def test_a_document_that_is_an_array_is_read_the_same_way(
     rows: list[Any], style: tuple[str, str], chunk: int, indent: int | None

@@ -1,0 +1,467 @@
+"""One call: what is retried, how long, what is raised, and that no body is taken for whole that is not."""
+
+from __future__ import annotations
+
+import email.utils
+import errno
+import gzip
+import tempfile
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import orjson
+import pytest
+from airbyte_cdk.models import FailureType
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+from simulators.faults import Fault
+from simulators.server import Request, Response, Simulator
+from source_kit import transport, waiting
+from source_kit.errors import IMPATIENT, Action, ErrorRule, ErrorTable, RetryPolicy
+from source_kit.http import Answer, BatchHttpStream
+from source_kit.items import SliceItem
+from source_kit.transport import session
+
+ROWS = [{"id": n, "text": "x" * 50} for n in range(2000)]
+QUICK = RetryPolicy(tries=3, base_seconds=0.001, cap_seconds=0.002, throttled_seconds=100)
+
+
+class Forbidden(AirbyteTracedException):
+    """A row of the table that a stream may catch."""
+
+
+TABLE = ErrorTable(
+    "Acme",
+    [
+        ErrorRule(403, "First row.", failure_type=FailureType.config_error, body="plan", raises=Forbidden),
+        ErrorRule(403, "Second row.", failure_type=FailureType.config_error),
+        ErrorRule(range(510, 520), "A range.", Action.FAIL),
+        ErrorRule(None, "Busy.", Action.THROTTLED, FailureType.transient_error, body="slow down"),
+    ],
+)
+
+
+class Vendor(Simulator):
+    """Answers rows; `script` comes first, answer by answer."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.script: list[Response] = []
+
+    def answer(self, request: Request) -> Response:
+        if self.script:
+            return self.script.pop(0)
+        return Response.json({"results": ROWS, "asked": request.json() if request.body else None})
+
+
+class AcmeStream(BatchHttpStream):
+    """The calls under test."""
+
+    name = "acme"
+    primary_key = "id"
+    error_table = TABLE
+    retry_policy = QUICK
+    read_timeout = 5.0
+
+    def __init__(self, url_base: str) -> None:
+        self._url = url_base
+        super().__init__(session(4))
+
+    @property
+    def url_base(self) -> str:
+        return self._url
+
+    @property
+    def auth_headers(self) -> dict[str, str]:
+        return {"x-key": "key-1"}
+
+    def slices(self) -> list[int]:
+        return [1]
+
+    def read_slice(self, slice_: int) -> Iterator[SliceItem]:
+        yield from self.call("/rows").rows("results")
+
+
+@pytest.fixture
+def vendor() -> Iterator[Vendor]:
+    with Vendor() as running:
+        yield running
+    assert running.errors == []
+
+
+@pytest.fixture
+def stream(vendor: Vendor) -> AcmeStream:
+    return AcmeStream(vendor.url)
+
+
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The waits that a call asked for; none of them is waited."""
+    asked: list[float] = []
+    monkeypatch.setattr(waiting.Activities, "wait", lambda _self, seconds, _why: asked.append(seconds))
+    return asked
+
+
+def whole(answer: Answer) -> list[dict[str, Any]]:
+    return [row for rows in answer.rows("results") for row in rows]
+
+
+def error_of(stream: AcmeStream, path: str = "/rows", **options: Any) -> AirbyteTracedException:
+    with pytest.raises(AirbyteTracedException) as caught:
+        whole(stream.call(path, **options))
+    return caught.value
+
+
+def test_an_answer_is_read_row_by_row_or_whole(stream: AcmeStream) -> None:
+    answer = stream.call("/rows", params={"page": 1})
+    assert whole(answer) == ROWS
+    assert (answer.status, answer.envelope) == (200, {"asked": None})
+    assert stream.call("/rows").json()["results"] == ROWS
+
+
+def test_the_key_travels_as_a_header_and_a_body_as_json(vendor: Vendor, stream: AcmeStream) -> None:
+    stream.call("/rows", method="POST", json={"a": 1}, params={"q": "x y"}).close()
+    request = vendor.requests[0]
+    assert (request.method, request.json(), request.query) == ("POST", {"a": 1}, {"q": ["x y"]})
+    assert request.headers["x-key"] == "key-1"
+    assert "gzip" in request.headers["accept-encoding"]
+
+
+def test_connections_are_used_again(vendor: Vendor, stream: AcmeStream) -> None:
+    opened = []
+    count = vendor._server.process_request  # type: ignore[union-attr]
+    vendor._server.process_request = lambda *args: (opened.append(1), count(*args))  # type: ignore[union-attr]
+    vendor.script = [Response.json({}), Response.text("busy", 500), Response(body=b"[]")]
+    for _ in range(5):
+        stream.call("/rows").close()
+    assert len(vendor.requests) == 6
+    assert len(opened) == 1
+
+
+BROKEN_BODIES = [
+    Fault("cut"),
+    Fault("cut", at=0),
+    Fault("cut_chunked"),
+    Fault("cut_chunked", at=0),
+    Fault("cut_silent"),
+    Fault("reset"),
+    Fault("reset", at=100),
+    Fault("html"),
+    Fault("html", status=502),
+    Fault("empty"),
+    Fault("empty", status=204),
+    Fault("status", status=500, answer="oops"),
+    Fault("status", status=408),
+]
+
+
+@pytest.mark.parametrize("fault", BROKEN_BODIES, ids=lambda fault: f"{fault.kind}-{fault.at}-{fault.status}")
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_what_breaks_once_is_asked_again(vendor: Vendor, stream: AcmeStream, fault: Fault, method: str) -> None:
+    vendor.faults.add(fault)
+    assert whole(stream.call("/rows", method=method, json={"a": 1} if method == "POST" else None)) == ROWS
+    assert len(vendor.requests) == 2
+    assert {request.body for request in vendor.requests} == {'{"a": 1}' if method == "POST" else ""}
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        (Fault("cut", times=-1), TABLE.unreachable),
+        (Fault("cut_chunked", times=-1), TABLE.unreachable),
+        (Fault("reset", times=-1), TABLE.unreachable),
+        (Fault("cut_silent", times=-1), TABLE.not_json),
+        (Fault("html", times=-1), TABLE.not_json),
+        (Fault("empty", times=-1), TABLE.not_json),
+        (Fault("status", status=503, times=-1), "Acme failed with status 503, after several attempts. Run the sync"),
+    ],
+    ids=lambda value: value.kind if isinstance(value, Fault) else "",
+)
+def test_what_stays_broken_is_given_up_with_a_sentence(
+    vendor: Vendor, stream: AcmeStream, fault: Fault, message: str
+) -> None:
+    vendor.faults.add(fault)
+    error = error_of(stream, "/rows?person=jane@example.com")
+    assert error.message is not None
+    assert error.message.startswith(message)
+    assert error.failure_type is FailureType.transient_error
+    assert (error.internal_message or "").startswith("GET /rows: ")
+    assert "jane" not in (error.internal_message or "") + error.message
+    assert len(vendor.requests) == 3
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_bodies_may_be_compressed(compressed: bool) -> None:
+    with Vendor(compress=compressed) as vendor:
+        assert whole(AcmeStream(vendor.url).call("/rows")) == ROWS
+
+
+def test_a_compressed_body_that_is_cut_or_broken_is_asked_again(vendor: Vendor, stream: AcmeStream) -> None:
+    body = gzip.compress(orjson.dumps({"results": ROWS}))
+    encoded = {"Content-Encoding": "gzip"}
+    vendor.script = [Response(body=body[:-300], headers=encoded), Response(body=b"no gzip at all", headers=encoded)]
+    assert whole(stream.call("/rows")) == ROWS
+    assert len(vendor.requests) == 3
+
+
+@pytest.mark.parametrize("compress", [False, True])
+def test_a_body_that_drips_meets_its_deadline(compress: bool) -> None:
+    with Vendor(compress=compress) as vendor:
+        stream = AcmeStream(vendor.url)
+        stream.read_timeout, stream.retry_policy = 0.3, RetryPolicy(tries=1)
+        vendor.faults.add(Fault("drip", seconds=0.01))
+        began = time.monotonic()
+        assert error_of(stream).message == TABLE.timeout
+        assert time.monotonic() - began < 2
+
+
+def test_a_server_that_does_not_answer_meets_its_deadline(vendor: Vendor, stream: AcmeStream) -> None:
+    stream.read_timeout = 0.1
+    vendor.faults.add(Fault("delay", seconds=30), Fault("drip", seconds=30, at=10))
+    assert whole(stream.call("/rows")) == ROWS
+    assert len(vendor.requests) == 3
+
+
+def test_a_server_that_is_not_there_is_unreachable(waits: list[float]) -> None:
+    error = error_of(AcmeStream("http://127.0.0.1:9"), "/rows?person=jane")
+    assert error.message == TABLE.unreachable
+    assert "jane" not in str(error.internal_message)
+    assert len(waits) == 2
+
+
+@pytest.mark.parametrize("address", ["no-address", "ftp://example.com", "http://", "http://[::1"])
+def test_an_address_that_is_none_fails_at_once(address: str, waits: list[float]) -> None:
+    error = error_of(AcmeStream(address))
+    assert error.message == TABLE.bad_address
+    assert error.failure_type is FailureType.config_error
+    assert waits == []
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_a_redirect_is_not_followed_since_the_key_would_go_along(
+    vendor: Vendor, stream: AcmeStream, status: int
+) -> None:
+    with Vendor() as elsewhere:
+        vendor.script = [Response(status, headers={"Location": f"{elsewhere.url}/rows"})]
+        error = error_of(stream)
+        assert list(elsewhere.requests) == []
+    assert error.message == TABLE.redirected
+    assert error.failure_type is FailureType.config_error
+    assert len(vendor.requests) == 1
+
+
+def test_cookies_are_not_kept(vendor: Vendor, stream: AcmeStream) -> None:
+    vendor.script = [Response(body=b"{}", headers={"Set-Cookie": "session=1; Path=/"})]
+    stream.call("/rows").close()
+    stream.call("/rows").close()
+    assert "cookie" not in vendor.requests[1].headers
+
+
+def test_the_first_row_that_matches_decides(vendor: Vendor, stream: AcmeStream) -> None:
+    vendor.script = [Response.text("not in your PLAN", 403), Response.text("no", 403), Response.text("no", 515)]
+    with pytest.raises(Forbidden) as caught:
+        stream.call("/rows")
+    assert caught.value.message == "First row."
+    assert caught.value.internal_message == "GET /rows: status 403: not in your PLAN"
+    assert error_of(stream).message == "Second row."
+    assert error_of(stream).message == "A range."
+    assert len(vendor.requests) == 3
+
+
+def test_a_long_answer_is_quoted_in_part_and_on_one_line(vendor: Vendor, stream: AcmeStream) -> None:
+    vendor.script = [Response.text("line\n" * 100_000, 400)]
+    error = error_of(stream)
+    assert error.message == "Acme refused the request with status 400. See the internal message for its answer."
+    assert error.failure_type is FailureType.system_error
+    assert len(error.internal_message or "") < 600
+    assert "\n" not in (error.internal_message or "")
+
+
+def test_a_status_that_is_accepted_is_an_answer(vendor: Vendor, stream: AcmeStream) -> None:
+    vendor.script = [Response.text("gone", 404)]
+    answer = stream.call("/rows", accept=(404,))
+    assert answer.status == 404
+    answer.close()
+
+
+def too_many(retry_after: str | None) -> Response:
+    return Response.text("slow", 429, {} if retry_after is None else {"Retry-After": retry_after})
+
+
+def in_seconds(seconds: float) -> str:
+    return email.utils.format_datetime(datetime.now(UTC) + timedelta(seconds=seconds), usegmt=True)
+
+
+@pytest.mark.parametrize(
+    ("asked", "least", "most"),
+    [
+        ("7", 7, 7),
+        ("0.5", 0.5, 0.5),
+        (in_seconds(60), 40, 60),
+        (in_seconds(-60), 0.001, 0.01),
+        ("0", 0.001, 0.01),
+        ("soon", 0.001, 0.01),
+        ("\u00b2", 0.001, 0.01),
+        (None, 0.001, 0.01),
+    ],
+)
+def test_a_rate_limit_is_waited_out(
+    vendor: Vendor, stream: AcmeStream, waits: list[float], asked: str | None, least: float, most: float
+) -> None:
+    vendor.script = [too_many(asked)]
+    assert whole(stream.call("/rows")) == ROWS
+    (waited,) = waits
+    assert least <= waited <= most
+
+
+def test_rate_limits_are_waited_out_more_often_than_errors_are_retried(
+    vendor: Vendor, stream: AcmeStream, waits: list[float]
+) -> None:
+    vendor.script = [too_many("5")] * 15 + [Response.text("please slow down", 400)]
+    assert whole(stream.call("/rows")) == ROWS
+    assert waits[:15] == [5.0] * 15
+
+
+def test_a_rate_limit_that_does_not_end_is_given_up(vendor: Vendor, stream: AcmeStream, waits: list[float]) -> None:
+    vendor.script = [too_many("30")] * 10
+    error = error_of(stream)
+    assert error.message == TABLE.throttled
+    assert error.failure_type is FailureType.transient_error
+    assert waits == [30.0] * 3
+
+
+@pytest.mark.parametrize("asked", ["0", None])
+def test_a_rate_limit_without_a_time_is_no_tight_loop(
+    vendor: Vendor, stream: AcmeStream, waits: list[float], asked: str | None
+) -> None:
+    stream.retry_policy = RetryPolicy(base_seconds=1.0, cap_seconds=30.0, throttled_seconds=100)
+    vendor.script = [too_many(asked)] * 50
+    assert error_of(stream).message == TABLE.throttled
+    assert len(waits) <= 6
+    assert all(wait >= 1 for wait in waits)
+
+
+def test_a_server_error_that_names_a_time_is_asked_again_then(
+    vendor: Vendor, stream: AcmeStream, waits: list[float]
+) -> None:
+    unavailable = Response.text("maintenance", 503, {"Retry-After": "60"})
+    vendor.script = [unavailable, unavailable]
+    assert whole(stream.call("/rows")) == ROWS
+    assert waits[0] == 60
+    assert waits[1] < 1, "the second wait would exceed what is waited in all"
+
+
+@pytest.mark.parametrize("answer", [too_many("5"), too_many(None)])
+def test_a_check_does_not_wait_for_a_rate_limit(
+    vendor: Vendor, stream: AcmeStream, waits: list[float], answer: Response
+) -> None:
+    stream.retry_policy = IMPATIENT
+    vendor.script = [answer] * 3
+    assert error_of(stream).message == TABLE.throttled
+    assert waits == []
+
+
+def test_a_check_retries_once(vendor: Vendor, stream: AcmeStream, waits: list[float]) -> None:
+    stream.retry_policy = IMPATIENT
+    vendor.script = [Response.text("no", 500, {"Retry-After": "600"})] * 3
+    error_of(stream)
+    assert len(vendor.requests) == 2
+    assert all(wait < 1 for wait in waits)
+
+
+def test_waits_double_up_to_a_cap(vendor: Vendor, stream: AcmeStream, waits: list[float]) -> None:
+    stream.retry_policy = RetryPolicy(tries=8, base_seconds=1, cap_seconds=10)
+    vendor.script = [Response.text("no", 500)] * 8
+    error_of(stream)
+    assert [least <= wait <= least * 1.2 for wait, least in zip(waits, (1, 2, 4, 8, 10, 10, 10), strict=True)]
+
+
+def test_every_attempt_takes_its_place_in_the_budget(vendor: Vendor, stream: AcmeStream) -> None:
+    class Counted(AcmeStream):
+        places = 0
+
+        def before_request(self) -> None:
+            self.places += 1
+
+    counted = Counted(vendor.url)
+    vendor.script = [Response.text("no", 500), Response.text("no", 502)]
+    counted.call("/rows").close()
+    assert counted.places == 3
+
+
+def test_json_of_another_shape_says_what_is_missing(vendor: Vendor, stream: AcmeStream) -> None:
+    vendor.script = [Response.json({"errors": ["no"]})]
+    error = error_of(stream)
+    assert error.message == TABLE.misshapen
+    assert error.internal_message == "GET /rows: status 200: the answer has no 'results'"
+
+
+def test_a_body_that_only_looks_like_json_is_an_error(vendor: Vendor, stream: AcmeStream) -> None:
+    vendor.script = [Response(body=b'{"results":[{"id":1},}'), Response(body=b"{not json}")]
+    assert error_of(stream).message == TABLE.not_json
+    with pytest.raises(AirbyteTracedException, match="not JSON"):
+        stream.call("/rows").json()
+
+
+class FullDisk(tempfile.SpooledTemporaryFile):  # type: ignore[type-arg]
+    """Has no room for anything."""
+
+    code = errno.ENOSPC
+
+    def write(self, *args: Any) -> int:
+        raise OSError(self.code, "no room")
+
+
+class NoRoomForTheLastBytes(tempfile.SpooledTemporaryFile):  # type: ignore[type-arg]
+    """Fails where the last bytes leave the buffer."""
+
+    def seek(self, *args: Any) -> int:
+        raise OSError(errno.ENOSPC, "no room")
+
+
+class ReadOnlyDisk(FullDisk):
+    code = errno.EROFS
+
+
+@pytest.mark.parametrize(
+    ("disk", "what"),
+    [(FullDisk, "No space is left in"), (NoRoomForTheLastBytes, "No space is left in"), (ReadOnlyDisk, "Nothing can")],
+)
+def test_a_full_disk_is_named_and_not_retried(
+    vendor: Vendor, stream: AcmeStream, monkeypatch: pytest.MonkeyPatch, disk: Any, what: str
+) -> None:
+    monkeypatch.setattr(transport.tempfile, "SpooledTemporaryFile", disk)
+    error = error_of(stream)
+    assert (error.message or "").startswith(f"{what}")
+    assert "temporary directory" in (error.message or "")
+    assert error.failure_type is FailureType.config_error
+    assert len(vendor.requests) == 1
+
+
+def test_a_large_body_lies_on_disk(vendor: Vendor, stream: AcmeStream, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transport, "SPOOL_MEMORY_BYTES", 1000)
+    answer = stream.call("/rows")
+    assert answer._spool._rolled  # type: ignore[attr-defined]
+    assert whole(answer) == ROWS
+    assert answer._spool.closed
+
+
+def test_rows_that_are_not_read_to_their_end_free_their_file(stream: AcmeStream) -> None:
+    answer = stream.call("/rows")
+    rows = answer.rows("results")
+    next(rows)
+    rows.close()  # type: ignore[attr-defined]
+    assert answer._spool.closed
+
+
+def test_a_sync_that_ends_breaks_off_the_wait(vendor: Vendor, stream: AcmeStream) -> None:
+    activities = waiting.Activities()
+    activities.stop.set()
+    waiting.bind(activities)
+    try:
+        vendor.script = [too_many("50")]
+        with pytest.raises(waiting.Stopped):
+            stream.call("/rows")
+    finally:
+        waiting.bind(waiting.Activities())
