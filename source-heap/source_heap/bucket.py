@@ -27,6 +27,8 @@ logger = logging.getLogger("airbyte")
 
 #: Attempts at one request; a file that goes on arriving may break as often as it likes.
 ATTEMPTS = 5
+#: For `check`: an answer now is worth more than one that waited.
+CHECK_ATTEMPTS = 2
 _FIRST_WAIT_SECONDS = 0.5
 _LONGEST_WAIT_SECONDS = 30.0
 _CHUNK_BYTES = 1024 * 1024

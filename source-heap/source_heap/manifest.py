@@ -3,7 +3,7 @@
 Certain by Heap's documentation: `manifests/sync_<dump_id>.json` appears when a dump is finished; `dump_id` grows from
 dump to dump; for each table the manifest gives `columns`, `files` (full `s3://` addresses) and `incremental`, which is
 false where the files replace everything that was sent of the table before. Nothing says that `incremental` may be
-missing, so a manifest without it is an error: either guess would lose rows or keep dead ones.
+missing, so a table without it cannot be read: either guess would lose rows or keep dead ones.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import re
 import zlib
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -47,16 +47,19 @@ def dump_id_of(key: str) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class TableDump:
-    """What one dump says about one table. The files' keys are kept compressed: a dump may name ten thousand."""
+    """What one dump says about one table. The files' keys are kept compressed: a dump may name ten thousand.
+
+    `incremental` is None where the manifest does not say.
+    """
 
     name: str
-    incremental: bool
+    incremental: bool | None
     columns: tuple[str, ...]
     file_count: int
     _packed: bytes
 
     @classmethod
-    def of(cls, name: str, incremental: bool, columns: tuple[str, ...], files: list[str]) -> TableDump:
+    def of(cls, name: str, incremental: bool | None, columns: tuple[str, ...], files: list[str]) -> TableDump:
         """From the keys of the files."""
         return cls(name, incremental, columns, len(files), zlib.compress("\n".join(files).encode(), 1))
 
@@ -79,19 +82,21 @@ class Manifest:
         return self.object.dump_id
 
 
-def parse_manifest(found: ManifestObject, data: bytes) -> Manifest:
-    """Raises a system_error that names the manifest and what is wrong with it."""
+def parse_manifest(found: ManifestObject, data: bytes, only: Container[str] | None = None) -> Manifest:
+    """The manifest, or as much of it as speaks of the tables `only`. Raises `broken_manifest`."""
     try:
         document = orjson.loads(data)
     except ValueError:
-        raise _broken(found, "is not JSON") from None
+        raise broken_manifest(found, "is not JSON") from None
     if not isinstance(document, dict) or not isinstance(document.get("tables"), list):
-        raise _broken(found, "has no list of tables")
+        raise broken_manifest(found, "has no list of tables")
     if str(document.get("dump_id", found.dump_id)) != str(found.dump_id):
-        raise _broken(found, f"speaks of dump {str(document['dump_id'])[:40]}")
+        raise broken_manifest(found, f"speaks of dump {str(document['dump_id'])[:40]}")
     tables: dict[str, TableDump] = {}
     for entry in document["tables"]:
         table = _table(found, entry)
+        if only is not None and table.name not in only:
+            continue
         tables[table.name] = _joined(found, tables[table.name], table) if table.name in tables else table
     return Manifest(found, tables)
 
@@ -99,20 +104,20 @@ def parse_manifest(found: ManifestObject, data: bytes) -> Manifest:
 def _table(found: ManifestObject, entry: Any) -> TableDump:
     name = entry.get("name") if isinstance(entry, dict) else None
     if not isinstance(name, str) or not name:
-        raise _broken(found, "has a table without a name")
+        raise broken_manifest(found, "has a table without a name")
     incremental = entry.get("incremental")
-    if not isinstance(incremental, bool):
-        raise _broken(found, f"does not say whether table {name} is incremental")
+    if incremental is not None and not isinstance(incremental, bool):
+        raise broken_manifest(found, f"says of table {name} neither that it is incremental nor that it is not")
     columns, files = entry.get("columns") or [], entry.get("files") or []
     if not _texts(columns) or not _texts(files):
-        raise _broken(found, f"has something other than texts among the columns or files of table {name}")
+        raise broken_manifest(found, f"has something other than texts among the columns or files of table {name}")
     return TableDump.of(name, incremental, tuple(columns), [_key_of(found, file) for file in files])
 
 
 def _joined(found: ManifestObject, first: TableDump, second: TableDump) -> TableDump:
     """A table that is named twice has the files of both entries."""
     if first.incremental != second.incremental:
-        raise _broken(found, f"names table {first.name} twice, incremental and not")
+        raise broken_manifest(found, f"names table {first.name} twice, incremental and not")
     columns = tuple(dict.fromkeys((*first.columns, *second.columns)))
     return TableDump.of(first.name, first.incremental, columns, [*first.files, *second.files])
 
@@ -126,11 +131,12 @@ def _key_of(found: ManifestObject, address: str) -> str:
     _, separator, rest = address.partition("://")
     key = rest.partition("/")[2] if separator else address.lstrip("/")
     if not key or "\n" in key:
-        raise _broken(found, "has a file address without a key")
+        raise broken_manifest(found, "has a file address without a key")
     return key
 
 
-def _broken(found: ManifestObject, what: str) -> AirbyteTracedException:
+def broken_manifest(found: ManifestObject, what: str) -> AirbyteTracedException:
+    """The error for a manifest that cannot be used; `what` goes on after its key."""
     return AirbyteTracedException(
         message=(
             f"The manifest {found.key} {what}, so its dump cannot be read. The state is kept; ask Heap to deliver the "

@@ -19,6 +19,8 @@ from typing import Any
 #: older counts as read. 24 bytes each keep a state below 2 KB.
 RECENT_DUMPS = 48
 STATE_VERSION = 1
+#: The column that tells which dump brought a row
+CURSOR = "_heap_dump_id"
 
 
 class UnreadableState(ValueError):
@@ -85,10 +87,14 @@ class TableState:
             reading=None if ended else self.reading,
         )
 
-    def to_json(self) -> dict[str, Any]:
+    def without_replaced(self) -> TableState:
+        """The state when the vanished rows of the replaced generation were told."""
+        return replace(self, replaces=None)
+
+    def to_json(self, cursor: str = CURSOR) -> dict[str, Any]:
         """The state as Airbyte keeps it; the cursor goes by the name of its field."""
         document: dict[str, Any] = {
-            "_heap_dump_id": self.dump_id,
+            cursor: self.dump_id,
             "v": STATE_VERSION,
             "bucket": self.bucket,
             "generation": self.generation,
@@ -106,13 +112,13 @@ class TableState:
         return document
 
     @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> TableState:
+    def from_json(cls, document: Mapping[str, Any], cursor: str = CURSOR) -> TableState:
         """Raises UnreadableState."""
         version = document.get("v", STATE_VERSION)
         if version != STATE_VERSION:
             msg = f"it is of version {str(version)[:20]}, which this release does not know"
             raise UnreadableState(msg)
-        dump_id = _integer(document, "_heap_dump_id")
+        dump_id = _integer(document, cursor)
         generation = _integer(document, "generation") if "generation" in document else None
         reading = document.get("reading")
         replaces = document.get("replaces")

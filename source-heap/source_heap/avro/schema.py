@@ -19,6 +19,11 @@ INSTANT: JsonSchema = {
     "format": "date-time",
     "airbyte_type": "timestamp_with_timezone",
 }
+_LOCAL_INSTANT: JsonSchema = {
+    "type": ["null", "string"],
+    "format": "date-time",
+    "airbyte_type": "timestamp_without_timezone",
+}
 TEXT: JsonSchema = {"type": ["null", "string"]}
 _INTEGER: JsonSchema = {"type": ["null", "integer"]}
 _NUMBER: JsonSchema = {"type": ["null", "number"]}
@@ -33,10 +38,7 @@ _PRIMITIVES: Mapping[str, JsonSchema] = {
 #: (underlying type, logical type): only the pairs that fastavro converts; it ignores the others, as Avro demands.
 _LOGICAL: Mapping[tuple[str, str], JsonSchema] = {
     **dict.fromkeys((("long", "timestamp-millis"), ("long", "timestamp-micros")), INSTANT),
-    **dict.fromkeys(
-        (("long", "local-timestamp-millis"), ("long", "local-timestamp-micros")),
-        {"type": ["null", "string"], "format": "date-time", "airbyte_type": "timestamp_without_timezone"},
-    ),
+    **dict.fromkeys((("long", "local-timestamp-millis"), ("long", "local-timestamp-micros")), _LOCAL_INSTANT),
     ("int", "date"): {"type": ["null", "string"], "format": "date"},
     **dict.fromkeys((("int", "time-millis"), ("long", "time-micros")), TEXT),
     **dict.fromkeys((("bytes", "decimal"), ("fixed", "decimal"), ("string", "uuid")), TEXT),
@@ -118,10 +120,7 @@ def promised_type(schema: Any) -> str:
     kinds = [kind for kind in (declared if isinstance(declared, list) else [declared]) if kind not in ("null", None)]
     if len(kinds) != 1:
         return ANY
-    if kinds == ["string"] and schema.get("format") == "date-time" and _with_zone(schema):
+    with_zone = schema.get("airbyte_type") != _LOCAL_INSTANT["airbyte_type"]
+    if kinds == ["string"] and schema.get("format") == "date-time" and with_zone:
         return TIME
     return str(kinds[0])
-
-
-def _with_zone(schema: Mapping[str, Any]) -> bool:
-    return schema.get("airbyte_type", "timestamp_with_timezone") == "timestamp_with_timezone"

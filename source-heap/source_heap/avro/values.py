@@ -34,18 +34,21 @@ _LONG_LIMIT = 2**63
 class RowRules:
     """What to make of a table's rows.
 
-    `columns` maps the wanted columns to the promised type (a JSON type name, ANY or TIME); None wants all columns, as
-    they are. `constants` are added to every row. Rows whose `time` lies before `since` (an instant as `times` writes
-    it) are left out; rows without a time are kept.
+    `columns` maps the wanted columns to the promised type (a JSON type name, ANY or TIME); None wants all columns as
+    they are, with `normalize_times` all but instants. `constants` are added to every row. Rows whose `time` lies before
+    `since` (an instant as `times` writes it) are left out; rows without a time are kept.
     """
 
     columns: Mapping[str, str] | None
     constants: Mapping[str, Any]
     since: str | None = None
+    normalize_times: bool = False
 
     def promised(self, column: str) -> str | None:
         """The promised type of a column; None if it is not wanted."""
-        return ANY if self.columns is None else self.columns.get(column)
+        if self.columns is not None:
+            return self.columns.get(column)
+        return TIME if self.normalize_times and column in times.TIME_COLUMNS else ANY
 
 
 #: Where rows have their instant; `since` looks at it.

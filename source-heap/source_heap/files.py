@@ -1,0 +1,77 @@
+"""The files of a table: fetched, checked, decoded; and what is said where that fails."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+from airbyte_cdk.models import FailureType
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+
+from source_heap.avro.container import BrokenFile
+from source_heap.avro.decoder import Piece
+from source_heap.avro.pool import AvroFile, DecoderPool, ProcessLost
+from source_heap.avro.values import RowRules
+from source_heap.bucket import Bucket
+from source_heap.s3_errors import Missing
+from source_heap.spool import Spool
+
+logger = logging.getLogger("airbyte")
+
+
+class TableFiles:
+    """Reads files of one table, one after the other, while the next is on its way."""
+
+    def __init__(self, table: str, bucket: Bucket, pool: DecoderPool, skip_missing: bool) -> None:
+        self._table = table
+        self._bucket = bucket
+        self._pool = pool
+        self._skip_missing = skip_missing
+        self._spool: Spool | None = None
+
+    def rows(self, key: str, rules: RowRules, next_key: str | None = None) -> Iterator[Piece]:
+        """The rows of a file, whole or an error; of a missing file none, where that is allowed."""
+        if self._spool is None:
+            self._spool = Spool(self._bucket)
+        self._spool.announce(key)
+        self._spool.announce(next_key)
+        try:
+            path = self._spool.take(key)
+        except Missing as error:
+            if not self._skip_missing:
+                raise
+            logger.warning(f"{self._table}: {key} does not exist and is skipped ({error.internal_message}).")
+            return
+        try:
+            yield from self._decoded(key, path, rules)
+        finally:
+            path.unlink(missing_ok=True)
+
+    def _decoded(self, key: str, path: Path, rules: RowRules) -> Iterator[Piece]:
+        try:
+            yield from self._pool.decode(AvroFile.open(path), rules)
+        except BrokenFile as error:
+            raise AirbyteTracedException(
+                message=(
+                    f"The file {key} of table {self._table} is not a whole Avro file: {error}. The state is kept "
+                    "before it; ask Heap to deliver the dump again, or to send the table anew (turn it off and on in Heap)."
+                ),
+                internal_message=f"{key}: {error}",
+                failure_type=FailureType.system_error,
+            ) from error
+        except ProcessLost as error:
+            raise AirbyteTracedException(
+                message=(
+                    f"A process that decoded {key} was ended by the system ({error}), most likely for lack of memory. "
+                    "Give the connector more memory, or set num_workers to 1. The next sync continues from the state."
+                ),
+                internal_message=f"{key}: {error}",
+                failure_type=FailureType.transient_error,
+            ) from error
+
+    def close(self) -> None:
+        """Removes what is still on disk."""
+        if self._spool is not None:
+            self._spool.close()
+            self._spool = None

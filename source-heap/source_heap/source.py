@@ -1,0 +1,100 @@
+"""Which streams exist for a configuration, and whether it works."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from airbyte_cdk.models import ConfiguredAirbyteCatalog, ConfiguredAirbyteStream
+from airbyte_cdk.sources.streams import Stream
+from source_kit.channel import ChannelItem
+from source_kit.errors import config_error
+from source_kit.source import BatchSource
+
+from source_heap.avro.container import BrokenFile
+from source_heap.avro.pool import DecoderPool
+from source_heap.avro.schema import JsonSchema
+from source_heap.bucket import CHECK_ATTEMPTS, Bucket
+from source_heap.config import HeapConfig
+from source_heap.discovery import find_tables, read_header_of, sample_file, table_schemas
+from source_heap.dumps import Dumps
+from source_heap.streams.dumps import NAME as DUMPS_NAME
+from source_heap.streams.dumps import HeapDumps
+from source_heap.streams.keys import key_of
+from source_heap.streams.table import TableStream, added_columns
+
+
+class SourceHeap(BatchSource):
+    """Heap's dumps in one S3 bucket: a stream for each table, and `_heap_dumps`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._pool = DecoderPool(1)
+
+    def check_connection(self, logger: logging.Logger, config: Mapping[str, Any]) -> tuple[bool, Any]:
+        """Lists the manifests, reads the newest, and the header of one data file: what a sync needs, once."""
+        bucket = Bucket(HeapConfig.parse(config), CHECK_ATTEMPTS)
+        dumps = Dumps(bucket)
+        key = sample_file(dumps.manifests(dumps.listed()[-1:]))
+        if key is not None:
+            try:
+                read_header_of(bucket, key)
+            except BrokenFile as error:
+                msg = (
+                    f"The file {key} of the newest dump is not an Avro file: {error}. Ask Heap to send the dump again."
+                )
+                raise config_error(msg) from error
+        return True, None
+
+    def workers(self, config: Mapping[str, Any]) -> int:
+        """How many tables are read, and how many processes decode, at the same time."""
+        return HeapConfig.parse(config).num_workers
+
+    def streams(self, config: Mapping[str, Any]) -> list[Stream]:
+        """Every table that a manifest names, with the types of its columns."""
+        parsed = HeapConfig.parse(config)
+        dumps = Dumps(Bucket(parsed))
+        tables = find_tables(dumps)
+        schemas = table_schemas(dumps.bucket, tables.values(), parsed.normalize_times)
+        pool = DecoderPool(parsed.num_workers)
+        found: list[Stream] = [HeapDumps(dumps)]
+        for name, columns in zip(tables, schemas, strict=True):
+            if name != DUMPS_NAME:
+                key = key_of(name, parsed.key_mode, columns)
+                found.append(TableStream(name, parsed, dumps, pool, table_schema(columns, parsed), key))
+        return found
+
+    def catalog_streams(self, config: Mapping[str, Any], catalog: ConfiguredAirbyteCatalog) -> list[Stream]:
+        """The streams that the catalog names, with its schemas: a read looks into no file for them."""
+        parsed = HeapConfig.parse(config)
+        names = frozenset(configured.stream.name for configured in catalog.streams)
+        dumps = Dumps(Bucket(parsed), None if DUMPS_NAME in names else names)
+        self._pool.close()
+        self._pool = DecoderPool(parsed.num_workers)
+        return [self._stream(configured, parsed, dumps, self._pool) for configured in catalog.streams]
+
+    def read_items(self, *args: Any, **kwargs: Any) -> Iterator[ChannelItem | None]:
+        """As the base, and ends the decoding processes behind it."""
+        try:
+            yield from super().read_items(*args, **kwargs)
+        finally:
+            self._pool.close()
+
+    def _stream(
+        self, configured: ConfiguredAirbyteStream, config: HeapConfig, dumps: Dumps, pool: DecoderPool
+    ) -> Stream:
+        stream = configured.stream
+        if stream.name == DUMPS_NAME:
+            return HeapDumps(dumps)
+        return TableStream(stream.name, config, dumps, pool, stream.json_schema, stream.source_defined_primary_key)
+
+
+def table_schema(columns: Mapping[str, JsonSchema], config: HeapConfig) -> dict[str, Any]:
+    """The JSON schema of a table's records: Heap's columns and ours."""
+    return {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "type": "object",
+        "additionalProperties": True,
+        "properties": {**columns, **added_columns(config)},
+    }

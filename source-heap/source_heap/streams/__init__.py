@@ -1,0 +1,1 @@
+"""The streams: one for each table, and the dumps themselves."""

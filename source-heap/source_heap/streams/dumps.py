@@ -1,0 +1,142 @@
+"""The stream `_heap_dumps`: a row for each dump and table, which tells a warehouse what rows are live."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+
+from source_kit.items import Checkpoint, SliceItem
+from source_kit.stream import BatchStream
+
+from source_heap.avro.schema import INSTANT
+from source_heap.dumps import Dumps
+from source_heap.manifest import Manifest, TableDump
+from source_heap.plan import DumpOfTable, TableState, next_plan
+from source_heap.streams.state import read_state
+
+NAME = "_heap_dumps"
+CURSOR = "dump_id"
+#: Dumps of a slice
+_SLICE_DUMPS = 100
+#: Older dumps that are looked at for the generation of a table that a new dump continues
+_LOOK_BACK = 200
+_SCHEMA: Mapping[str, Any] = {
+    "$schema": "http://json-schema.org/draft-07/schema#",
+    "type": "object",
+    "additionalProperties": True,
+    "properties": {
+        "dump_id": {"type": ["null", "integer"], "description": "The dump, a number that grows from dump to dump"},
+        "table_name": {"type": ["null", "string"], "description": "The table"},
+        "incremental": {
+            "type": ["null", "boolean"],
+            "description": "False where the dump replaces all that was sent of the table before",
+        },
+        "generation": {
+            "type": ["null", "integer"],
+            "description": "The dump that the table's live rows start from, as of this dump; null where it is further "
+            "back than the connector looked, and unchanged",
+        },
+        "files": {"type": ["null", "integer"], "description": "How many files the dump has of the table"},
+        "columns": {"type": ["null", "array"], "items": {"type": ["null", "string"]}, "description": "Their columns"},
+        "manifest_key": {"type": ["null", "string"], "description": "The manifest's key in the bucket"},
+        "manifest_last_modified": INSTANT | {"description": "When the manifest was delivered"},
+    },
+}
+
+
+class HeapDumps(BatchStream):
+    """One row for each dump and table, from the manifests alone.
+
+    The rows of a table whose `_heap_generation` is the table's highest `generation` here are live. The table's own rows
+    cannot tell that alone: a full dump without rows starts a generation that no row carries.
+    """
+
+    name = NAME
+    primary_key: ClassVar[list[list[str]]] = [[CURSOR], ["table_name"]]
+    cursor_field = CURSOR
+    cursor_resolution = "a dump"
+    rows_sorted = True
+    settle = "a manifest appears when its dump is finished; late ones are noticed"
+    reread = "dumps that were delivered again"
+    deletes = "none: a manifest that is removed changes nothing"
+    permission = "s3:ListBucket on manifests/, s3:GetObject"
+    cost = "1 LIST per 1,000 dumps, 1 GET per new dump and at most 200 more"
+
+    def __init__(self, dumps: Dumps) -> None:
+        self._dumps = dumps
+        self._state = TableState(dumps.bucket.name, 0, 0, -1)
+
+    def get_json_schema(self) -> Mapping[str, Any]:  # type: ignore[override]  # the CDK's is wrapped in a cache
+        """See `_SCHEMA`."""
+        return _SCHEMA
+
+    def start(self, state: Mapping[str, Any], full_refresh: bool, sync_start: datetime) -> None:
+        """See the base."""
+        known = read_state(self.name, state, self._dumps, CURSOR)
+        if known is not None:
+            self._state = known
+
+    def slices(self) -> Iterable[Sequence[Manifest]]:
+        """New manifests, a hundred at a time."""
+        listed = {found.dump_id: found for found in self._dumps.listed()}
+        every = (DumpOfTable(found.dump_id, found.mark, True) for found in listed.values())
+        wanted = [listed[step.dump.dump_id] for step in next_plan(self._state, every, False).steps]
+        for at in range(0, len(wanted), _SLICE_DUMPS):
+            yield list(self._dumps.manifests(wanted[at : at + _SLICE_DUMPS]))
+
+    def read_slice(self, slice_: Sequence[Manifest]) -> Iterator[SliceItem]:
+        """See the base."""
+        if not slice_:
+            return
+        generations, complete = self._generations_before(slice_)
+        for manifest in slice_:
+            for table in manifest.tables.values():
+                if table.incremental is False or (complete and table.name not in generations):
+                    generations[table.name] = manifest.dump_id
+            yield [self._row(manifest, table, generations.get(table.name)) for table in manifest.tables.values()]
+            dump = DumpOfTable(manifest.dump_id, manifest.object.mark, True)
+            self._state = self._state.after(dump)
+        yield Checkpoint(self._state.to_json(CURSOR))
+
+    def final_state(self) -> Mapping[str, Any]:
+        """See the base."""
+        return self._state.to_json(CURSOR)
+
+    def _generations_before(self, manifests: Sequence[Manifest]) -> tuple[dict[str, int], bool]:
+        """The generation that each table of these dumps had before them, and whether the whole history was seen.
+
+        Where it was, a table that was never exported in full starts at its oldest dump.
+        """
+        first = manifests[0].dump_id
+        unknown = {name for manifest in manifests for name in manifest.tables}
+        older = [found for found in self._dumps.listed() if found.dump_id < first]
+        generations: dict[str, int] = {}
+        oldest: dict[str, int] = {}
+        for at in range(len(older), max(0, len(older) - _LOOK_BACK), -_SLICE_DUMPS):
+            for manifest in reversed(list(self._dumps.manifests(older[max(0, at - _SLICE_DUMPS) : at]))):
+                for name in unknown & manifest.tables.keys():
+                    oldest[name] = manifest.dump_id
+                    if manifest.tables[name].incremental is False:
+                        generations[name] = manifest.dump_id
+                unknown -= generations.keys()
+            if not unknown:
+                break
+        complete = len(older) <= _LOOK_BACK
+        return ({**oldest, **generations} if complete else generations), complete
+
+    def _row(self, manifest: Manifest, table: TableDump, generation: int | None) -> dict[str, Any]:
+        return {
+            "dump_id": manifest.dump_id,
+            "table_name": table.name,
+            "incremental": table.incremental,
+            "generation": generation,
+            "files": table.file_count,
+            "columns": list(table.columns),
+            "manifest_key": manifest.object.key,
+            "manifest_last_modified": _instant(manifest.object.modified),
+        }
+
+
+def _instant(at: datetime) -> str:
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -1,0 +1,41 @@
+"""States from the platform: checked against the bucket before they are trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from source_kit.errors import config_error
+
+from source_heap.dumps import Dumps
+from source_heap.plan import CURSOR, TableState, UnreadableState
+
+
+def read_state(stream: str, document: Mapping[str, Any], dumps: Dumps, cursor: str = CURSOR) -> TableState | None:
+    """The state, or None where there is none yet.
+
+    Raises a config_error where it is unreadable, of another bucket, or of dumps that this bucket has not reached: going
+    on from it could skip rows, so the user is asked to start the stream afresh.
+    """
+    if not document:
+        return None
+    try:
+        state = TableState.from_json(document, cursor)
+    except UnreadableState as error:
+        msg = f"The state of stream {stream} cannot be read: {error}. Reset the stream, which reads it from the start."
+        raise config_error(msg) from None
+    if state.bucket and state.bucket != dumps.bucket.name:
+        msg = (
+            f"The state of stream {stream} belongs to the bucket {state.bucket}, not to {dumps.bucket.name}. Enter the "
+            "old bucket again, or reset the stream, which reads it from the start."
+        )
+        raise config_error(msg)
+    newest = dumps.listed()[-1].dump_id
+    if newest < state.dump_id:
+        msg = (
+            f"The state of stream {stream} is at dump {state.dump_id}, but the newest dump in the bucket "
+            f"{dumps.bucket.name} is {newest}: the bucket was emptied or set up anew. Reset the stream, which reads it "
+            "from the start."
+        )
+        raise config_error(msg)
+    return state

@@ -1,0 +1,269 @@
+"""The stream of one table: its live rows, file by file."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+from source_kit.errors import config_error
+from source_kit.items import Checkpoint, Estimate, Ndjson, RecordMeta, SliceItem
+from source_kit.source import unknown_stream
+from source_kit.stream import BatchStream
+
+from source_heap.avro.decoder import Piece
+from source_heap.avro.pool import DecoderPool
+from source_heap.avro.schema import INSTANT, promised_type
+from source_heap.avro.times import TIME_COLUMNS, write
+from source_heap.avro.values import ANY, TIME, RowRules
+from source_heap.config import HeapConfig, ResyncMode
+from source_heap.dumps import Dumps, dump_of
+from source_heap.files import TableFiles
+from source_heap.manifest import Manifest
+from source_heap.plan import CURSOR, Plan, Step, TableState, first_plan, next_plan, oldest_unread
+from source_heap.streams.keys import MIGRATIONS, NOT_EVENTS, key_columns
+from source_heap.streams.state import read_state
+from source_heap.streams.tombstones import DELETED_AT, Tombstones
+
+logger = logging.getLogger("airbyte")
+
+GENERATION, FILE = "_heap_generation", "_heap_file"
+
+
+@dataclass(frozen=True, slots=True)
+class TableSlice:
+    """A file of a dump, and the state when it was read; no file where the dump has none of the table.
+
+    `number` of `total` files of this sync. `next_key` may be fetched meanwhile. With `tombstones` the slice is not a
+    file: it tells what a replaced generation had and the present one has not.
+    """
+
+    dump_id: int
+    key: str | None
+    after: TableState
+    number: int = 0
+    total: int = 0
+    next_key: str | None = None
+    tombstones: bool = False
+
+    def __str__(self) -> str:
+        if self.tombstones:
+            return f"deleted rows of generation {self.after.generation}"
+        if self.key is None:
+            return f"dump {self.dump_id}, without files"
+        return f"dump {self.dump_id}, file {self.number} of {self.total}, {self.key}"
+
+
+class TableStream(BatchStream):
+    """A table of Heap's: the rows of its last full dump and of all later ones, in the order of dumps and files.
+
+    A full dump (`incremental: false`) starts a new generation: every row carries its own in `_heap_generation`, and
+    those of older generations are dead. The state moves behind each file.
+    """
+
+    cursor_field = CURSOR
+    cursor_resolution = "a dump"
+    server_filters = True
+    rows_sorted = True
+    settle = "a dump counts when its manifest appears; late and repeated ones are noticed"
+    reread = "the file that an interruption cut"
+    deletes = "with a full dump of the table: by `_heap_generation`, or as tombstones"
+    permission = "s3:ListBucket on manifests/, s3:GetObject"
+    cost = "1 GET per new manifest (shared by all tables) and per file"
+
+    def __init__(
+        self,
+        name: str,
+        config: HeapConfig,
+        dumps: Dumps,
+        pool: DecoderPool,
+        schema: Mapping[str, Any],
+        key: list[list[str]] | None,
+    ) -> None:
+        self._name = name
+        self._config = config
+        self._dumps = dumps
+        self._schema = schema
+        self._key = key
+        self._files = TableFiles(name, dumps.bucket, pool, config.skip_missing_files)
+        self._plan: Plan | None = None
+        self._manifests: dict[int, Manifest] = {}
+        self._reached: TableState | None = None
+        self._rows_of_files = 0
+        self._files_read = 0
+
+    @property
+    def name(self) -> str:
+        """The table's own name."""
+        return self._name
+
+    @property
+    def primary_key(self) -> list[list[str]] | None:
+        """See `keys`."""
+        return self._key
+
+    def get_json_schema(self) -> Mapping[str, Any]:  # type: ignore[override]  # the CDK's is wrapped in a cache
+        """The discovered schema; in a read, that of the catalog."""
+        return self._schema
+
+    # ------------------------------------------------------------------------------------------------ plan
+
+    def start(self, state: Mapping[str, Any], full_refresh: bool, sync_start: datetime) -> None:
+        """Plans the sync. Raises where the state or the manifests do not allow one."""
+        known = read_state(self.name, state, self._dumps)
+        if known is None:
+            live = self._dumps.live_of_table(self.name)
+            if not live:
+                raise unknown_stream(self.name, [])
+            self._plan = first_plan(self._config.bucket, [dump_of(found, self.name) for found in live])
+        else:
+            self._check_half_read(known)
+            live = self._dumps.of_table(self.name, oldest_unread(self._dumps.listed(), known))
+            keep = self._config.resync_mode is ResyncMode.TOMBSTONES
+            self._plan = next_plan(known, [dump_of(found, self.name) for found in live], keep)
+        self._manifests = {found.dump_id: found for found in live}
+        self._reached = self._plan.state
+        self._explain(self._plan, known)
+
+    def _check_half_read(self, state: TableState) -> None:
+        """A dump of which some files were read must still be there, or the rest of its rows would be lost silently."""
+        if state.reading is None or any(found.dump_id == state.reading.dump_id for found in self._dumps.listed()):
+            return
+        if state.reading.dump_id < state.generation:
+            return
+        if not self._config.skip_missing_files:
+            msg = (
+                f"The last sync of {self.name} was interrupted within dump {state.reading.dump_id}, whose manifest is "
+                "gone now. Restore it, reset the stream, or set on_missing_file to skip to go on without the rest."
+            )
+            raise config_error(msg)
+        logger.warning(f"{self.name}: the manifest of dump {state.reading.dump_id} is gone; the rest of it is skipped.")
+
+    def _explain(self, plan: Plan, before: TableState | None) -> None:
+        """Says in the log what will be read and why: a surprising full sync is the first thing that users ask about."""
+        files = sum(self._file_count(step) for step in plan.steps)
+        what = f"{self.name}: {len(plan.steps)} dumps with {files} files to read"
+        if plan.resync and before is not None:
+            logger.warning(
+                f"{what}. Dump {plan.state.generation} exports the table in full: it replaces generation "
+                f"{before.generation}, whose rows are dead from now on."
+            )
+            if self._config.resync_mode is ResyncMode.FAIL and self.name != MIGRATIONS:
+                msg = (
+                    f"Heap has exported the table {self.name} in full (dump {plan.state.generation}), which replaces "
+                    "all earlier rows. Refresh the stream and remove its records to start from it, or set resync_mode to "
+                    "generation."
+                )
+                raise config_error(msg)
+            return
+        logger.info(f"{what}, generation {plan.state.generation}.")
+        if plan.no_full_dump:
+            logger.warning(
+                f"{self.name}: no manifest in the bucket exports the table in full, so its history may be incomplete; "
+                f"reading from the oldest dump, {plan.state.generation}."
+            )
+        for dump_id in plan.redelivered:
+            logger.warning(f"{self.name}: dump {dump_id} was delivered again and is read again from its first file.")
+
+    def _file_count(self, step: Step) -> int:
+        table = self._manifests[step.dump.dump_id].tables[self.name]
+        return max(0, table.file_count - step.first_file)
+
+    # ------------------------------------------------------------------------------------------------ slices
+
+    def slices(self) -> Iterable[TableSlice]:
+        """A slice for each file, one for a dump without files, and one for what a full dump has deleted."""
+        assert self._plan is not None  # noqa: S101 - `start` comes first
+        total = sum(self._file_count(step) for step in self._plan.steps)
+        state, number = self._plan.state, 0
+        keys = self._keys(self._plan)
+        next(keys, None)
+        for step in self._plan.steps:
+            files = self._manifests[step.dump.dump_id].tables[self.name].files
+            for index in range(step.first_file, len(files)):
+                last = index + 1 == len(files)
+                state = state.after(step.dump) if last else state.after_files(step.dump, index + 1)
+                number += 1
+                yield TableSlice(step.dump.dump_id, files[index], state, number, total, next(keys, None))
+            if step.first_file >= len(files):
+                state = state.after(step.dump)
+                yield TableSlice(step.dump.dump_id, None, state)
+        if state.replaces is not None and self._config.resync_mode is ResyncMode.TOMBSTONES:
+            yield TableSlice(state.dump_id, None, state, tombstones=True)
+
+    def _keys(self, plan: Plan) -> Iterator[str]:
+        for step in plan.steps:
+            yield from self._manifests[step.dump.dump_id].tables[self.name].files[step.first_file :]
+
+    # ------------------------------------------------------------------------------------------------ reading
+
+    def read_slice(self, slice_: TableSlice) -> Iterator[SliceItem]:
+        """The rows of a file, then the state behind them."""
+        after = slice_.after
+        if slice_.tombstones:
+            deleted = Tombstones(self.name, self._config, self._dumps, self._files, self._rules({}, keys_only=True))
+            yield from deleted.items(after)
+            after = after.without_replaced()
+        elif slice_.key is not None:
+            rules = self._rules({CURSOR: slice_.dump_id, GENERATION: after.generation, FILE: slice_.key})
+            for piece in self._files.rows(slice_.key, rules, slice_.next_key):
+                self._rows_of_files += piece.count
+                yield from items_of(piece)
+            self._files_read += 1
+            if self._files_read.bit_count() == 1:  # after 1, 2, 4, 8, ... files
+                yield Estimate(rows=self._rows_of_files * slice_.total // self._files_read)
+        self._reached = after
+        yield Checkpoint(after.to_json())
+
+    def final_state(self) -> Mapping[str, Any] | None:
+        """What was reached, also when there was nothing to read."""
+        return self._reached.to_json() if self._reached else None
+
+    def finish(self) -> None:
+        """See the base."""
+        self._files.close()
+
+    def _rules(self, constants: Mapping[str, Any], keys_only: bool = False) -> RowRules:
+        """What to make of the rows: the selected columns as the catalog promises them, keys and cursor in any case."""
+        properties: Mapping[str, Any] = self._schema.get("properties") or {}
+        keys = key_columns(self.name, self._config.key_mode)
+        since = self._config.start_date if self.name not in NOT_EVENTS else None
+        wanted: dict[str, str] | None = None
+        if keys_only or properties:
+            names = keys if keys_only else dict.fromkeys((*properties, *keys))
+            wanted = {name: self._promised(name, properties.get(name)) for name in names}
+        if self._config.resync_mode is ResyncMode.TOMBSTONES and constants:
+            constants = {**constants, DELETED_AT: None}
+        always = {CURSOR} if properties else constants.keys()
+        kept = {name: value for name, value in constants.items() if name in always or name in properties}
+        return RowRules(wanted, kept, write(since.astimezone(UTC)) if since else None, self._config.normalize_times)
+
+    def _promised(self, name: str, schema: Any) -> str:
+        promised = promised_type(schema)
+        if name in TIME_COLUMNS:
+            return TIME if self._config.normalize_times else ANY if promised == TIME else promised
+        return promised
+
+
+def added_columns(config: HeapConfig) -> dict[str, Any]:
+    """The columns that this connector adds to every table."""
+    columns: dict[str, Any] = {
+        CURSOR: {"type": ["null", "integer"], "description": "The dump that brought the row"},
+        GENERATION: {"type": ["null", "integer"], "description": "The dump that the table's live rows start from"},
+        FILE: {"type": ["null", "string"], "description": "The file's key in the bucket"},
+    }
+    if config.resync_mode is ResyncMode.TOMBSTONES:
+        columns[DELETED_AT] = INSTANT | {"description": "When the row was found deleted"}
+    return columns
+
+
+def items_of(piece: Piece) -> Iterator[SliceItem]:
+    """Decoded rows as the engine takes them."""
+    if piece.changes is None:
+        yield Ndjson(piece.lines, piece.count)
+        return
+    for line, changes in zip(piece.lines.splitlines(), piece.changes, strict=True):
+        yield RecordMeta(orjson.loads(line), changes)
