@@ -1,0 +1,116 @@
+"""A connector that is imported once and forked for every run: a start then costs milliseconds instead of a second.
+
+`python preloaded.py source_pendo <fd of a Unix socket>`. An order is a JSON document (`argv`, `settings`) with two file
+descriptors, stdout and stderr of the run; the answers are the child's process id and, once it ended, its exit code. The
+child runs the connector's own `run()` with this command line, so it exits as the console script does.
+
+`settings` make patience short and clocks wrong, which no option of a connector can:
+
+    tries, base_seconds, cap_seconds    how often and how soon a request is repeated
+    read_timeout, connect_timeout       seconds
+    unlimited                           no budget of requests a second
+    spool_bytes                         what of an answer stays in memory
+    temporary                           the directory for temporary files
+    file_bytes                          no file grows beyond (RLIMIT_FSIZE)
+    clock                               seconds by which the connector's clock is ahead; a list: one a reading, then the last
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import resource
+import socket
+import sys
+import tempfile
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Any
+
+_ORDER_BYTES = 1 << 20
+
+
+def serve(package: str, orders: socket.socket) -> None:
+    """Fork a run for each order until the other side hangs up. Returns in the children after their order, too."""
+    run = importlib.import_module(f"{package}.run").run
+    _warm_up(package)
+    while True:
+        message, descriptors, _, _ = socket.recv_fds(orders, _ORDER_BYTES, 2)
+        if not message:
+            return
+        order = json.loads(message)
+        child = os.fork()
+        if child == 0:
+            orders.close()
+            for number, descriptor in enumerate(descriptors, start=1):
+                os.dup2(descriptor, number)
+                os.close(descriptor)
+            apply(package, order["settings"])
+            sys.argv = [package.replace("_", "-"), *order["argv"]]
+            run()
+            return
+        for descriptor in descriptors:
+            os.close(descriptor)
+        orders.sendall(b"%d\n" % child)
+        orders.sendall(b"%d\n" % os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+
+
+def _warm_up(package: str) -> None:
+    """Load what a connector loads late, without a thread: forked children have only the thread that forked."""
+    for name in ("source_kit.http", f"{package}.streams", f"{package}.bucket", f"{package}.session"):
+        try:
+            importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            if error.name != name:
+                raise
+
+
+def apply(package: str, settings: dict[str, Any]) -> None:
+    """Put the settings into force in this process."""
+    if "clock" in settings:
+        _move_clock(settings["clock"])
+    if "spool_bytes" in settings:
+        importlib.import_module("source_kit.transport").SPOOL_MEMORY_BYTES = settings["spool_bytes"]
+    if "temporary" in settings:
+        tempfile.tempdir = settings["temporary"]
+    if "file_bytes" in settings:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (settings["file_bytes"], settings["file_bytes"]))
+    _set_patience(settings)
+    if settings.get("unlimited") and package == "source_customerio":
+        importlib.import_module("source_customerio.budget").RequestBudget.acquire = lambda budget: None
+
+
+def _set_patience(settings: dict[str, Any]) -> None:
+    http = importlib.import_module("source_kit.http")
+    if "connect_timeout" in settings:
+        http.CONNECT_TIMEOUT_SECONDS = settings["connect_timeout"]
+    policy = {name: settings[name] for name in ("tries", "base_seconds", "cap_seconds") if name in settings}
+    for stream in _with_subclasses(http.BatchHttpStream):
+        if policy and "retry_policy" in vars(stream):
+            stream.retry_policy = http.RetryPolicy(**policy)
+        if "read_timeout" in settings and "read_timeout" in vars(stream):
+            stream.read_timeout = settings["read_timeout"]
+
+
+def _with_subclasses(of: type[Any]) -> Iterator[Any]:
+    yield of
+    for subclass in of.__subclasses__():
+        yield from _with_subclasses(subclass)
+
+
+def _move_clock(offsets: float | list[float]) -> None:
+    """Every `utc_now()` is off by the next of the offsets, and by the last one from then on."""
+    waiting = list(offsets) if isinstance(offsets, list) else [offsets]
+
+    class Moved(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+            offset = waiting.pop(0) if len(waiting) > 1 else waiting[0]
+            return datetime.now(tz or UTC) + timedelta(seconds=offset)
+
+    importlib.import_module("source_kit.timestamps").datetime = Moved
+
+
+if __name__ == "__main__":
+    serve(sys.argv[1], socket.socket(fileno=int(sys.argv[2])))

@@ -1,0 +1,290 @@
+"""The connectors under test, each with its simulator: how to configure it, what the truth is, what may happen meanwhile."""
+
+from __future__ import annotations
+
+import json
+import re
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import Any
+
+from simulators.customerio import CustomerioSimulator, Options
+from simulators.faults import Fault
+from simulators.pendo import PendoSimulator
+from simulators.pendo.sizes import Size
+from simulators.server import Simulator
+
+from faults.ledger import Row
+
+#: The rows that a destination holds of a stream
+Held = Callable[[str], Iterable[Row]]
+
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Subject(ABC):
+    """One connector and the vendor that it reads."""
+
+    connector: str
+    streams: tuple[str, ...]
+    """The streams that are read unless a test asks for others: their rows can be compared whole."""
+    short_streams: tuple[str, ...]
+    """Streams that are read in a second or two at the pace that the vendor allows."""
+    long_stream: str
+    """A stream of several requests."""
+    long_path: str
+    """A regular expression for those requests."""
+    refused: Fault
+    """What the vendor answers once the key is worth nothing any more."""
+    refused_sentence: str
+    """What the connector says then; a part of it."""
+    unreachable_sentence: str = "The connection to"
+    timeout_sentence: str = "did not answer in time"
+    simulator: Simulator
+
+    @abstractmethod
+    def config(self, url: str | None = None, **options: Any) -> Row:
+        """A configuration that reads the simulator, at `url` if the way leads over a proxy."""
+
+    @abstractmethod
+    def truth(self, stream: str) -> list[Row]:
+        """The rows that the destination must hold, as `row` shows a record."""
+
+    @abstractmethod
+    def row(self, stream: str, record: Row) -> Row:
+        """A record in the terms of the truth."""
+
+    @abstractmethod
+    def happen(self, draw: Random) -> None:
+        """Something happens at the vendor: rows are new, late or changed."""
+
+    def renew_key(self) -> None:
+        """The old key is worth nothing from now on; `config` has the new one."""
+
+    def current(self, stream: str, rows: Iterable[Row]) -> Iterable[Row]:
+        """Of a table's rows those that count."""
+        return rows
+
+    def differences(self, held: Held, streams: Sequence[str] | None = None) -> dict[str, str]:
+        """By stream, what the destination lacks and what it has too much, shortened; empty where it has the truth."""
+        found = {}
+        for stream in streams or self.streams:
+            expected = Counter(map(canonical, self.truth(stream)))
+            rows = self.current(stream, held(stream))
+            actual = Counter(canonical(self.row(stream, row)) for row in rows)
+            missing, surplus = expected - actual, actual - expected
+            if missing or surplus:
+                found[stream] = (
+                    f"{missing.total()} of {expected.total()} missing, e.g. {next(iter(missing), '')[:400]}; "
+                    f"{surplus.total()} too much, e.g. {next(iter(surplus), '')[:400]}"
+                )
+        return found
+
+
+def canonical(value: Any) -> str:
+    """A value without what two notations of it differ in: nulls, order, instants as text or as milliseconds."""
+    return json.dumps(_canonical(value), ensure_ascii=False)
+
+
+def _canonical(value: Any) -> Any:
+    match value:
+        case dict():
+            return sorted([key, _canonical(item)] for key, item in value.items() if item is not None)
+        case list():
+            return [_canonical(item) for item in value]
+        case str() if _INSTANT.fullmatch(value):
+            return (datetime.fromisoformat(value) - _EPOCH) // timedelta(milliseconds=1)
+        case datetime():
+            return (value - _EPOCH) // timedelta(milliseconds=1)
+        case float() if value.is_integer():
+            return int(value)
+        case _:
+            return value
+
+
+class Customerio(Subject):
+    """A tiny workspace, without its limit of requests."""
+
+    connector = "source-customerio"
+    streams = (
+        "campaigns",
+        "campaign_actions",
+        "broadcast_triggers",
+        "newsletters",
+        "messages",
+        "activities",
+        "customers",
+        "segment_memberships",
+        "esp_suppressions",
+        "snippets",
+    )
+    short_streams = ("campaign_actions", "messages", "snippets")
+    long_stream = "messages"
+    long_path = "/v1/messages"
+    refused = Fault(
+        "status", status=401, answer='{"errors":[{"detail":"unauthorized request","status":"401"}]}', times=-1
+    )
+    refused_sentence = "Customer.io did not accept the key"
+
+    def __init__(self, rows: int | None = None) -> None:
+        now = int(datetime.now(UTC).timestamp())
+        self.simulator = CustomerioSimulator(rows=rows, now=now, options=Options(rate_limit=None))
+        if rows is None:
+            self.simulator.options.page_caps = {"messages": 20, "activities": 25, "identifiers": 40}
+
+    def config(self, url: str | None = None, **options: Any) -> Row:
+        return {
+            "app_api_key": self.simulator.api_key,
+            "api_url": url or self.simulator.url,
+            "start_date": self.simulator.start_date,
+            **options,
+        }
+
+    def truth(self, stream: str) -> list[Row]:
+        rows = self.simulator.truth(stream)
+        if stream == "messages":
+            start = self.simulator.workspace.start
+            rows = [row for row in rows if row["created"] >= start]
+        return [self.row(stream, row) for row in rows]
+
+    def row(self, stream: str, record: Row) -> Row:
+        headers = record.get("headers")
+        if isinstance(headers, list):  # the connector keeps them as JSON text
+            return {**record, "headers": json.dumps(headers, ensure_ascii=False, separators=(",", ":"))}
+        return record
+
+    def happen(self, draw: Random) -> None:
+        match draw.randrange(6):
+            case 0:
+                self.simulator.mutate("add_message", count=draw.randint(1, 30))
+            case 1:
+                self.simulator.mutate("fill_metrics", newest=draw.randint(1, 10))
+            case 2:
+                self.simulator.mutate("edit_action", position=draw.randrange(3))
+            case 3:
+                self.simulator.mutate("add_activity", count=draw.randint(1, 40), ago=draw.choice([0, 5, 600]))
+            case 4:
+                self.simulator.mutate("duplicate_campaign")
+            case _:
+                self.simulator.mutate("add_newsletter")
+
+    def renew_key(self) -> None:
+        self.simulator.api_key = "cio-app-key-renewed-51d2"
+
+
+class Pendo(Subject):
+    """A small subscription whose present is the real one, since the connector's clock decides which days it reads."""
+
+    connector = "source-pendo"
+    streams = (
+        "accounts",
+        "visitors",
+        "pages",
+        "features",
+        "metadata_visitors",
+        "events",
+        "page_events",
+        "track_events",
+        "guide_events",
+        "poll_events",
+    )
+    short_streams = streams
+    long_stream = "page_events"
+    long_path = "aggregation"
+    refused = Fault("status", status=403, answer="Forbidden: invalid integration key", times=-1)
+    refused_sentence = "Pendo refuses this stream's objects to the integration key"
+    _DAYS = 8
+    _SIZE = Size(
+        accounts=40,
+        visitors=60,
+        anonymous=10,
+        objects=6,
+        sessions_per_day=6,
+        guide_events_per_day=8,
+        poll_events_per_day=4,
+        crowd=60,
+        days=_DAYS + 4,
+        future_days=1,
+    )
+
+    def __init__(self, rows: int = 0) -> None:
+        now = datetime.now(UTC)
+        self.simulator = PendoSimulator(size=self._SIZE, now=now, rows=rows)
+        self._since = (now - timedelta(days=self._DAYS)).date()
+        self._record_limit = 50_000 if rows else 40
+
+    def config(self, url: str | None = None, **options: Any) -> Row:
+        return {
+            "api_key": self.simulator.api_key,
+            "api_url": url or self.simulator.url,
+            "start_date": f"{self._since}T00:00:00Z",
+            "record_limit": self._record_limit,
+            **options,
+        }
+
+    def truth(self, stream: str) -> list[Row]:
+        options = {"since": str(self._since)} if stream.endswith("events") else {}
+        rows = [_squeezed(_spread(row)) for row in self.simulator.truth(stream, **options)]
+        if stream == "poll_events":  # numbers and texts: the connector makes texts of all
+            rows = [row | {"pollresponse": _text(row.get("pollresponse"))} for row in rows]
+        return rows
+
+    def row(self, stream: str, record: Row) -> Row:
+        """Without the columns that the connector adds."""
+        added = {"record_id", "lastupdated", "poll_response_number"}
+        return _squeezed({name: value for name, value in record.items() if name not in added})
+
+    def happen(self, draw: Random) -> None:
+        recent = str((self.simulator.now - timedelta(days=draw.randint(1, self._DAYS - 1))).date())
+        match draw.randrange(5):
+            case 0:
+                self.simulator.mutate("late", source="pageEvents", day=recent, rows=draw.randint(1, 5))
+            case 1:
+                self.simulator.mutate("late", source="guideEvents", day=recent, rows=draw.randint(1, 5))
+            case 2:
+                self.simulator.mutate("grow", source="trackEvents", day=recent, rows=draw.randint(1, 5))
+            case 3:
+                visitor = draw.choice(self.simulator.truth("visitors"))
+                self.simulator.mutate("touch_visitor", visitor_id=visitor["visitorId"])
+            case _:
+                self.simulator.mutate("touch_definition", kind=draw.choice(["pages", "features"]))
+
+    def renew_key(self) -> None:
+        self.simulator.api_key = "simulated-integration-key.renewed"
+
+
+def _text(value: Any) -> str | None:
+    return value if value is None or isinstance(value, str) else json.dumps(value)
+
+
+def _spread(row: Row) -> Row:
+    """Metadata as the connector spreads it: a column a group."""
+    groups = row.get("metadata")
+    if not isinstance(groups, dict):
+        return row
+    rest = {name: value for name, value in row.items() if name != "metadata"}
+    return rest | {f"metadata_{group}": values for group, values in groups.items()}
+
+
+def _squeezed(value: Any) -> Any:
+    """Names without underscores and capitals: the vendor's `pageId` and the connector's `page_id` are one."""
+    if isinstance(value, Mapping):
+        pairs = [(name.replace("_", "").lower(), _squeezed(item)) for name, item in value.items()]
+        return _merged(pairs)
+    return [_squeezed(item) for item in value] if isinstance(value, list) else value
+
+
+def _merged(pairs: list[tuple[str, Any]]) -> Row:
+    """Two names of a free-form map may become one (`ARR`, `arr`): both values count, in a fixed order."""
+    merged: dict[str, Any] = {}
+    for name, value in sorted(pairs, key=lambda pair: (pair[0], str(pair[1]))):
+        merged[f"{name}+" if name in merged else name] = value
+    return merged
+
+
+#: All connectors under test
+SUBJECTS: tuple[type[Subject], ...] = (Pendo, Customerio)
