@@ -40,11 +40,11 @@ def commit(messages: list[Message], warehouse: set[str], known: dict[str, Messag
 @pytest.mark.parametrize("seed", range(4))
 def test_a_sync_that_is_killed_again_and_again_delivers_every_record(toy: CommandLine, seed: int) -> None:
     chance = random.Random(seed)
-    streams = [kind(kind.__name__, slices=6, rows=12, batch=3, jitter=0.002) for kind in KINDS]
+    streams = [kind(kind.__name__, slices=10, rows=8, batch=2, jitter=0.003) for kind in KINDS]
     warehouse: set[str] = set()
     known: dict[str, Message] = {}
     for _ in range(8):
-        messages = read_until_killed(toy, ToySource(*streams, workers=3), known, chance.randrange(5, 120))
+        messages = read_until_killed(toy, ToySource(*streams, workers=8), known, chance.randrange(5, 70))
         commit(messages, warehouse, known)
     code, messages = toy.read(ToySource(*streams), states=[stream_state(name, state) for name, state in known.items()])
     commit(messages, warehouse, known)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 import mmap
 import os
@@ -23,6 +24,7 @@ from kit_toys import (
     catalog,
     errors,
     logs,
+    messages_of,
     read,
     records,
     sleep_visibly,
@@ -30,9 +32,10 @@ from kit_toys import (
     statuses,
 )
 from source_kit import engine
-from source_kit.channel import IN_FLIGHT_BYTES
+from source_kit.channel import IN_FLIGHT_BYTES, Batch
 from source_kit.items import Checkpoint, Estimate, Ndjson, RecordMeta, SliceItem
-from source_kit.run import secret_shapes
+from source_kit.messages import state_message
+from source_kit.run import Writer, secret_shapes
 
 SECRET = 'k"ey+y/ü=%&\\z 1'
 
@@ -149,6 +152,28 @@ def test_a_reader_has_every_record_and_state_while_the_connector_waits(toy: Comm
     assert child.finish()[0] == 0
     os.close(go_on)
     os.close(told)
+
+
+def test_a_state_is_flushed_even_while_more_is_ready() -> None:
+    out = io.BytesIO()
+    writer = Writer(io.BufferedWriter(Raw(out), 1 << 20))
+    writer.write(Batch("s", b'{"type":"RECORD"}\n', 1))
+    assert out.getvalue() == b""
+    writer.write(state_message("s", {"slice": 1}))
+    assert [message["type"] for message in messages_of(out.getvalue())] == ["RECORD", "STATE"]
+
+
+class Raw(io.RawIOBase):
+    """What was written through to the operating system."""
+
+    def __init__(self, out: io.BytesIO) -> None:
+        self.out = out
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        return self.out.write(data)
 
 
 def test_a_line_says_what_is_waited_for(toy: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
