@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from faults.processes import CommandLine, Preloaded
 from faults.scene import Scene, discovered
 from faults.subjects import SUBJECTS, Subject
@@ -71,6 +70,12 @@ def kind(request: pytest.FixtureRequest) -> type[Subject]:
 def scene(kind: type[Subject], make_scene: SceneMaker) -> Scene:
     """Each connector in turn on a small simulator, forked, with its own patience."""
     return make_scene(kind)
+
+
+@pytest.fixture
+def unpaged_scene(kind: type[Subject], make_scene: SceneMaker) -> Scene:
+    """The same with few requests, for runs at the pace that a vendor allows."""
+    return make_scene(kind, paged=False)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A destination in memory: upserts by primary key, and a state that it believes only once it has read the whole line."""
+"""A destination in memory: upserts by primary key, and states that count once read to the end of the line."""
 
 from __future__ import annotations
 

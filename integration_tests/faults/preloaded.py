@@ -12,7 +12,8 @@ child runs the connector's own `run()` with this command line, so it exits as th
     spool_bytes                         what of an answer stays in memory
     temporary                           the directory for temporary files
     file_bytes                          no file grows beyond (RLIMIT_FSIZE)
-    clock                               seconds by which the connector's clock is ahead; a list: one a reading, then the last
+    clock                               seconds by which the connector's clock is ahead; a list: for one reading after
+                                        the other, the last one for all that follow
 """
 
 from __future__ import annotations
@@ -76,21 +77,33 @@ def apply(package: str, settings: dict[str, Any]) -> None:
         tempfile.tempdir = settings["temporary"]
     if "file_bytes" in settings:
         resource.setrlimit(resource.RLIMIT_FSIZE, (settings["file_bytes"], settings["file_bytes"]))
-    _set_patience(settings)
+    _set_patience(package, settings)
     if settings.get("unlimited") and package == "source_customerio":
         importlib.import_module("source_customerio.budget").RequestBudget.acquire = lambda budget: None
 
 
-def _set_patience(settings: dict[str, Any]) -> None:
+def _set_patience(package: str, settings: dict[str, Any]) -> None:
     http = importlib.import_module("source_kit.http")
     if "connect_timeout" in settings:
         http.CONNECT_TIMEOUT_SECONDS = settings["connect_timeout"]
     policy = {name: settings[name] for name in ("tries", "base_seconds", "cap_seconds") if name in settings}
+    if package == "source_heap":
+        _set_s3_patience(settings)
     for stream in _with_subclasses(http.BatchHttpStream):
         if policy and "retry_policy" in vars(stream):
             stream.retry_policy = http.RetryPolicy(**policy)
         if "read_timeout" in settings and "read_timeout" in vars(stream):
             stream.read_timeout = settings["read_timeout"]
+
+
+def _set_s3_patience(settings: dict[str, Any]) -> None:
+    session = importlib.import_module("source_heap.session")
+    bucket = importlib.import_module("source_heap.bucket")
+    session._READ_SECONDS = settings.get("read_timeout", session._READ_SECONDS)
+    session._CONNECT_SECONDS = settings.get("connect_timeout", session._CONNECT_SECONDS)
+    bucket._FIRST_WAIT_SECONDS = settings.get("base_seconds", bucket._FIRST_WAIT_SECONDS)
+    bucket._LONGEST_WAIT_SECONDS = settings.get("cap_seconds", bucket._LONGEST_WAIT_SECONDS)
+    bucket.Bucket.__init__.__defaults__ = (settings.get("tries", bucket.ATTEMPTS),)
 
 
 def _with_subclasses(of: type[Any]) -> Iterator[Any]:

@@ -95,7 +95,7 @@ class CommandLine:
 
     def start(self, argv: Sequence[str], **settings: Any) -> Running:
         """Start it; there are no settings but the options that `subprocess.Popen` was to get."""
-        stderr = tempfile.TemporaryFile()
+        stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `watch`
         process = subprocess.Popen(
             [self._command, *argv], stdout=subprocess.PIPE, stderr=stderr, **{**self._popen, **settings}
         )
@@ -120,12 +120,12 @@ class Preloaded:
     def start(self, argv: Sequence[str], **settings: Any) -> Running:
         """Fork a run; the settings are those of `preloaded.py`."""
         reading, writing = os.pipe()
-        stderr = tempfile.TemporaryFile()
+        stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `watch`
         order = json.dumps({"argv": list(argv), "settings": settings}).encode()
         socket.send_fds(self._orders, [order], [writing, stderr.fileno()])
         os.close(writing)
         pid = int(self._answers.readline())
-        return Running(pid, open(reading, "rb"), stderr, lambda: int(self._answers.readline()))
+        return Running(pid, os.fdopen(reading, "rb"), stderr, lambda: int(self._answers.readline()))
 
     def close(self) -> None:
         """End the process."""

@@ -30,8 +30,8 @@ _RST = struct.pack("ii", 1, 0)
 class Trouble:
     """What happens to one connection, once `after` bytes of answers have gone through.
 
-    `delay` holds the answer back for `seconds`, once; `drip` passes one byte every `seconds` from there on; `cut` closes
-    it properly; `reset` resets it; `hang` never passes a byte in either direction, though the connection was accepted;
+    `delay` holds the answer back for `seconds`, once; `drip` passes one byte every `seconds`; `cut` closes it
+    properly; `reset` resets it; `hang` never passes a byte in either direction, though the connection was accepted;
     `stall` stops passing answers and keeps the connection open, as a firewall does that forgot it.
     """
 

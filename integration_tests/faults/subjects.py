@@ -1,4 +1,4 @@
-"""The connectors under test, each with its simulator: how to configure it, what the truth is, what may happen meanwhile."""
+"""The connectors under test, each with its simulator: its configuration, the truth, and what may happen meanwhile."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
+from faults.ledger import Row
 from simulators.customerio import CustomerioSimulator, Options
 from simulators.faults import Fault
+from simulators.heap.account import Account, Part, full, more
+from simulators.heap.layout import Dump
+from simulators.heap.replay import replay
+from simulators.heap.s3_server import BucketServer, error_fault
 from simulators.pendo import PendoSimulator
 from simulators.pendo.sizes import Size
 from simulators.server import Simulator
-
-from faults.ledger import Row
 
 #: The rows that a destination holds of a stream
 Held = Callable[[str], Iterable[Row]]
@@ -27,7 +30,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Subject(ABC):
-    """One connector and the vendor that it reads."""
+    """One connector and the vendor that it reads. Made with `paged` it has many small pages, otherwise few requests."""
 
     connector: str
     streams: tuple[str, ...]
@@ -62,6 +65,7 @@ class Subject(ABC):
     def happen(self, draw: Random) -> None:
         """Something happens at the vendor: rows are new, late or changed."""
 
+    @abstractmethod
     def renew_key(self) -> None:
         """The old key is worth nothing from now on; `config` has the new one."""
 
@@ -130,10 +134,10 @@ class Customerio(Subject):
     )
     refused_sentence = "Customer.io did not accept the key"
 
-    def __init__(self, rows: int | None = None) -> None:
+    def __init__(self, rows: int | None = None, *, paged: bool = True) -> None:
         now = int(datetime.now(UTC).timestamp())
         self.simulator = CustomerioSimulator(rows=rows, now=now, options=Options(rate_limit=None))
-        if rows is None:
+        if paged:
             self.simulator.options.page_caps = {"messages": 20, "activities": 25, "identifiers": 40}
 
     def config(self, url: str | None = None, **options: Any) -> Row:
@@ -211,11 +215,11 @@ class Pendo(Subject):
         future_days=1,
     )
 
-    def __init__(self, rows: int = 0) -> None:
+    def __init__(self, rows: int = 0, *, paged: bool = True) -> None:
         now = datetime.now(UTC)
         self.simulator = PendoSimulator(size=self._SIZE, now=now, rows=rows)
         self._since = (now - timedelta(days=self._DAYS)).date()
-        self._record_limit = 50_000 if rows else 40
+        self._record_limit = 40 if paged else 50_000
 
     def config(self, url: str | None = None, **options: Any) -> Row:
         return {
@@ -286,5 +290,75 @@ def _merged(pairs: list[tuple[str, Any]]) -> Row:
     return merged
 
 
+class Heap(Subject):
+    """A bucket to which dumps are added: increments, and now and then a table in full."""
+
+    connector = "source-heap"
+    streams = ("users", "user_migrations", "sessions", "search_submit")
+    short_streams = streams
+    long_stream = "sessions"
+    long_path = r"sessions.*\.avro"
+    refused = error_fault(400, "ExpiredToken", times=-1)
+    refused_sentence = "The session token has expired"
+    unreachable_sentence = "The connection to S3 could not be made or broke"
+    timeout_sentence = unreachable_sentence
+
+    def __init__(self, rows: int = 60, *, paged: bool = True) -> None:
+        self.simulator: BucketServer = BucketServer()
+        self._account = Account(seed=1, bucket=self.simulator.bucket)
+        self._dumps: list[Dump] = []
+        files = 4 if paged else 1
+        parts = {
+            "users": full(rows, files=files),
+            "user_migrations": full(3),
+            "sessions": full(rows, files=files),
+            "search_submit": full(rows),
+        }
+        self._deliver(parts)
+        for _ in range(3):
+            self._deliver(self._increment(rows // 6))
+
+    def config(self, url: str | None = None, **options: Any) -> Row:
+        keys = {"auth_type": "keys", "aws_access_key_id": "AKIASIMULATED", "aws_secret_access_key": "simulated-secret"}
+        url = url or self.simulator.url
+        return {"bucket": self.simulator.bucket, "endpoint_url": url, "credentials": keys, **options}
+
+    def truth(self, stream: str) -> list[Row]:
+        return replay(self._dumps)[stream].latest()
+
+    def row(self, stream: str, record: Row) -> Row:
+        """Without the columns that the connector adds."""
+        return {name: value for name, value in record.items() if not name.startswith("_heap_")}
+
+    def current(self, stream: str, rows: Iterable[Row]) -> Iterable[Row]:
+        """Those of the newest generation: a full dump is the whole table."""
+        kept = list(rows)
+        newest = max((row["_heap_generation"] for row in kept), default=0)
+        return [row for row in kept if row["_heap_generation"] == newest]
+
+    def happen(self, draw: Random) -> None:
+        parts = self._increment(draw.randint(1, 15))
+        if draw.random() < 0.3:
+            table = draw.choice(["sessions", "search_submit"])
+            parts[table] = full(draw.randint(5, 40), files=draw.randint(1, 3))
+        self._deliver(parts)
+
+    def renew_key(self) -> None:
+        """The bucket checks no keys; lifting the fault is all there is."""
+
+    def _increment(self, rows: int) -> dict[str, Part]:
+        return {
+            "users": more(rows, repeated=0.5),
+            "user_migrations": full(2),
+            "sessions": more(2 * rows, files=2),
+            "search_submit": more(rows),
+        }
+
+    def _deliver(self, parts: Mapping[str, Part]) -> None:
+        dump = self._account.dump(100 + len(self._dumps), parts)
+        self._dumps.append(dump)
+        self.simulator.put(dump.objects())
+
+
 #: All connectors under test
-SUBJECTS: tuple[type[Subject], ...] = (Pendo, Customerio)
+SUBJECTS: tuple[type[Subject], ...] = (Pendo, Customerio, Heap)
