@@ -55,7 +55,7 @@ class TableFiles:
             raise AirbyteTracedException(
                 message=(
                     f"The file {key} of table {self._table} is not a whole Avro file: {error}. The state is kept "
-                    "before it; ask Heap to deliver the dump again, or to send the table anew (turn it off and on in Heap)."
+                    "before it; ask Heap to deliver the dump again, or to send the table anew."
                 ),
                 internal_message=f"{key}: {error}",
                 failure_type=FailureType.system_error,

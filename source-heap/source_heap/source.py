@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from airbyte_cdk.models import ConfiguredAirbyteCatalog, ConfiguredAirbyteStream
 from airbyte_cdk.sources.streams import Stream
-from source_kit.channel import ChannelItem
 from source_kit.errors import config_error
 from source_kit.source import BatchSource
 
@@ -27,10 +26,6 @@ from source_heap.streams.table import TableStream, added_columns
 
 class SourceHeap(BatchSource):
     """Heap's dumps in one S3 bucket: a stream for each table, and `_heap_dumps`."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._pool = DecoderPool(1)
 
     def check_connection(self, logger: logging.Logger, config: Mapping[str, Any]) -> tuple[bool, Any]:
         """Lists the manifests, reads the newest, and the header of one data file: what a sync needs, once."""
@@ -70,16 +65,8 @@ class SourceHeap(BatchSource):
         parsed = HeapConfig.parse(config)
         names = frozenset(configured.stream.name for configured in catalog.streams)
         dumps = Dumps(Bucket(parsed), None if DUMPS_NAME in names else names)
-        self._pool.close()
-        self._pool = DecoderPool(parsed.num_workers)
-        return [self._stream(configured, parsed, dumps, self._pool) for configured in catalog.streams]
-
-    def read_items(self, *args: Any, **kwargs: Any) -> Iterator[ChannelItem | None]:
-        """As the base, and ends the decoding processes behind it."""
-        try:
-            yield from super().read_items(*args, **kwargs)
-        finally:
-            self._pool.close()
+        pool = DecoderPool(parsed.num_workers)
+        return [self._stream(configured, parsed, dumps, pool) for configured in catalog.streams]
 
     def _stream(
         self, configured: ConfiguredAirbyteStream, config: HeapConfig, dumps: Dumps, pool: DecoderPool

@@ -1,19 +1,19 @@
 """Decodes files in processes of their own, and gives the rows back in the order of the file.
 
 A file is cut into groups of blocks, dealt out to the processes in turn, and the answers are collected in the same
-turn. A process that is ahead waits in its pipe, so memory is bounded by the pipes however large the file is, and one
-file is enough to keep all cores busy. Processes are started when they are first needed and serve every stream.
+turn. A process that is ahead waits for room, so memory stays bounded however large the file is, and one file is enough
+to keep all cores busy. Processes are started when they are first needed and serve every stream.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+import weakref
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -25,11 +25,10 @@ from source_heap.avro.container import Block, BrokenFile, Header, read_blocks, r
 from source_heap.avro.decoder import Decoder, Piece
 from source_heap.avro.values import RowRules
 
-#: Rows of a group, at least; a group is whole blocks. Its output should fit into a pipe, so that a process that is
-#: ahead by one group need not wait. Heap's blocks are 64,000 bytes before compression, about 200 rows.
-_GROUP_ROWS = 400
-#: What a pipe holds, at most, without further rights (Linux's default for fs.pipe-max-size). Bytes.
-_PIPE_BYTES = 1024 * 1024
+#: Rows of a group, at least; a group is whole blocks. Its output should fit into the memory that is shared with a
+#: process, so that one that is ahead by a group need not wait. Heap's blocks are 64,000 bytes before compression, about
+#: 200 rows.
+_GROUP_ROWS = 500
 #: A file with fewer rows is decoded on the spot: dealing it out would take longer.
 _WORTH_A_PROCESS_ROWS = 5_000
 
@@ -68,13 +67,17 @@ class AvroFile:
 
 
 class DecoderPool:
-    """A number of decoding processes; with one or none, everything is decoded on the spot."""
+    """A number of decoding processes; with one or none, everything is decoded on the spot.
+
+    The processes end with the pool, or with the connector.
+    """
 
     def __init__(self, processes: int) -> None:
         self._size = processes if processes > 1 else 0
         self._idle: list[_Process] = []
-        self._started = 0
+        self._running: list[_Process] = []
         self._changed = threading.Condition()
+        self.close = weakref.finalize(self, _kill_all, self._running)
 
     def decode(self, file: AvroFile, rules: RowRules) -> Iterator[Piece]:
         """The rows of a file, in order. Raises BrokenFile, or ProcessLost."""
@@ -92,22 +95,15 @@ class DecoderPool:
         finally:
             self._give_back(processes, clean)
 
-    def close(self) -> None:
-        """Ends the processes that are idle."""
-        with self._changed:
-            for process in self._idle:
-                process.kill()
-            self._started -= len(self._idle)
-            self._idle.clear()
-
     def _take(self) -> list[_Process]:
         """Every process that is idle or was not yet started; waits for at least one."""
         with self._changed:
-            while not self._idle and self._started == self._size:
+            while not self._idle and len(self._running) == self._size:
                 self._changed.wait()
-            while self._started < self._size:
-                self._idle.append(_Process())
-                self._started += 1
+            while len(self._running) < self._size:
+                process = _Process()
+                self._running.append(process)
+                self._idle.append(process)
             taken, self._idle = self._idle, []
             return taken
 
@@ -119,8 +115,13 @@ class DecoderPool:
             else:
                 for process in processes:
                     process.kill()
-                self._started -= len(processes)
+                    self._running.remove(process)
             self._changed.notify_all()
+
+
+def _kill_all(processes: Iterable[_Process]) -> None:
+    for process in processes:
+        process.kill()
 
 
 def _decode_here(file: AvroFile, rules: RowRules) -> Iterator[Piece]:
@@ -152,14 +153,25 @@ class _Process:
     """One process of `worker`."""
 
     def __init__(self) -> None:
-        # -P: a file in the working directory must not be taken for a module
-        command = [sys.executable, "-P", "-m", "source_heap.avro.worker"]
-        self._process = subprocess.Popen(  # noqa: S603 - no part of the command comes from outside
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**_KEEP_MEMORY, **os.environ}
-        )
-        self._jobs = cast(BinaryIO, self._process.stdin)
-        self._answers = cast(BinaryIO, self._process.stdout)
-        _widen(self._answers)
+        memory = os.memfd_create("source-heap")
+        acknowledged, acknowledge = os.pipe()
+        try:
+            os.ftruncate(memory, frames.MEMORY_BYTES)
+            # -P: a file in the working directory must not be taken for a module
+            command = [sys.executable, "-P", "-m", "source_heap.avro.worker", str(memory), str(acknowledged)]
+            self._process = subprocess.Popen(  # noqa: S603 - no part of the command comes from outside
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                pass_fds=(memory, acknowledged),
+                env={**_KEEP_MEMORY, **os.environ},
+            )
+            self._jobs = cast(BinaryIO, self._process.stdin)
+            self._answers = cast(BinaryIO, self._process.stdout)
+            self._frames = frames.Receiver(self._answers, memory, acknowledge)
+        finally:
+            os.close(memory)
+            os.close(acknowledged)
 
     def begin(self, file: AvroFile, rules: RowRules, groups: Sequence[Sequence[Block]]) -> None:
         """Gives the process its share of a file."""
@@ -180,7 +192,7 @@ class _Process:
         """The rows of the next group."""
         while True:
             try:
-                kind, piece = frames.read(self._answers)
+                kind, piece = self._frames.next()
             except EOFError:
                 raise self._lost() from None
             if kind == frames.GROUP_END:
@@ -199,15 +211,6 @@ class _Process:
         """Ends the process at once."""
         self._process.kill()
         self._process.wait()
-        for pipe in (self._jobs, self._answers):
+        for pipe in (self._jobs, self._answers, self._frames):
             with contextlib.suppress(OSError):
                 pipe.close()
-
-
-def _widen(pipe: BinaryIO) -> None:
-    """Lets the pipe hold more than the usual 64 KiB, where the system has a way to ask for that."""
-    command = getattr(fcntl, "F_SETPIPE_SZ", None)
-    if command is not None:
-        with contextlib.suppress(OSError):
-            fcntl.fcntl(pipe.fileno(), command, _PIPE_BYTES)
-    os.set_inheritable(pipe.fileno(), False)

@@ -12,8 +12,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import orjson
-from fastavro import parse_schema, schemaless_reader
-from fastavro.schema import SchemaParseException, UnknownType
 
 from source_heap.avro.codegen import Mark
 from source_heap.avro.container import BrokenFile
@@ -29,7 +27,12 @@ class ReferenceDecoder:
     is_fast = False
 
     def __init__(self, schema: Any, rules: RowRules) -> None:
+        # seldom needed, and a tenth of a second to import
+        from fastavro import parse_schema, schemaless_reader
+        from fastavro.schema import SchemaParseException, UnknownType
+
         self._rules = rules
+        self._read: Any = schemaless_reader
         try:
             self._schema = parse_schema(schema)
         except (SchemaParseException, UnknownType, KeyError, TypeError) as error:
@@ -42,7 +45,7 @@ class ReferenceDecoder:
         file.seek(p)
         for _ in range(count):
             try:
-                row: Any = schemaless_reader(file, self._schema, None, handle_unicode_errors="backslashreplace")
+                row = self._read(file, self._schema, None, handle_unicode_errors="backslashreplace")
             except _BROKEN as error:
                 msg = "a row cannot be decoded"
                 raise BrokenFile(msg) from error

@@ -48,9 +48,9 @@ def normalize(value: Any) -> str | None:
 
 
 def normalize_text(text: str) -> str | None:
-    """As `normalize`, by looking up the parts of texts of the usual shapes. They repeat: a day has 1,440 minutes."""
+    """As `normalize`, by looking up the parts of a text of the usual shape: its minute, its milliseconds, the rest."""
     try:
-        return _DAY[text[:10]] + _MINUTE[text[10:16]] + _SECOND[text[16:19]] + _MILLI[text[19:23]] + _MICRO[text[23:]]
+        return _MINUTE[text[:16]] + _MILLI[text[16:23]] + _REST[text[23:]]
     except KeyError:
         return _parse(text)
 
@@ -70,7 +70,8 @@ def _parse(text: str) -> str | None:
             at = at - offset if match["sign"] == "+" else at + offset
     except (ValueError, OverflowError):
         raise Unfit from None
-    _remember(match["date"])
+    if match["sign"] is None:
+        _remember(text, f"{at:%H:%M}", match["fraction"] or "")
     return write(at + timedelta(microseconds=micros))
 
 
@@ -96,31 +97,23 @@ def write(at: datetime) -> str:
     )
 
 
-# The look-ups. Days are added as they are met, after the calendar was asked; the rest is complete from the start.
-_DAYS_KEPT = 50_000
-_DAY: dict[str, str] = {}
-_MINUTE = {
-    f"{separator}{hour:02d}:{minute:02d}": f"T{hour:02d}:{minute:02d}"
-    for separator in " T"
-    for hour in range(24)
-    for minute in range(60)
-}
-_SECOND = {f":{second:02d}": f":{second:02d}" for second in range(60)}
-#: The four characters behind the second, and the rest. Heap's writer cuts zeros at the end, so the four may be fewer,
-#: and the text ends with them. Only ".12Z" could be followed by something else, so it is left to the parser.
-_MILLI = {"": ".000", "Z": ".000"}
-_MICRO = {"": "000Z", "Z": "000Z"}
-for _digits in (1, 2, 3):
-    for _number in range(10**_digits):
-        _written = f"{_number:0{_digits}d}"
-        _padded = _written.ljust(3, "0")
-        _MILLI[f".{_written}"] = f".{_padded}"
-        _MICRO[_written] = _MICRO[f"{_written}Z"] = f"{_padded}Z"
-        if _digits == 1:
-            _MILLI[f".{_written}Z"] = f".{_padded}"
+# The look-ups, filled with what was parsed: `2024-05-01 12:34` -> `2024-05-01T12:34`, `:56.78` -> `:56.780`, and the
+# rest of the text. What ends before the third digit ends the text; only `:56.78Z` would not show that, and is not kept.
+_KEPT = 100_000
+_MINUTE: dict[str, str] = {}
+_MILLI: dict[str, str] = {}
+_REST = {"": "000Z", "Z": "000Z"}
 
 
-def _remember(day: str) -> None:
-    if len(_DAY) >= _DAYS_KEPT:
-        _DAY.clear()
-    _DAY[day] = day
+def _remember(text: str, minute: str, fraction: str) -> None:
+    """Adds the parts of a text without an offset that was found valid."""
+    for known in (_MINUTE, _MILLI, _REST):
+        if len(known) >= _KEPT:
+            known.clear()
+            _REST.update({"": "000Z", "Z": "000Z"})
+    _MINUTE[text[:16]] = f"{text[:10]}T{minute}"
+    if len(fraction) >= 3:
+        _MILLI[text[16:23]] = text[16:23]
+        _REST[text[23:]] = f"{fraction[3:6]:0<3}Z"
+    elif len(text) < 23:
+        _MILLI[text[16:23]] = f"{text[16:19]}.{fraction:0<3}"

@@ -1,7 +1,7 @@
-"""A decoding process: reads jobs from stdin, one JSON document a line, and writes frames of decoded rows to stdout.
+"""A decoding process: reads jobs from stdin, one JSON document a line, and sends decoded rows back.
 
-Started by `pool` as `python -m source_heap.avro.worker`. It imports neither the CDK nor boto3, and ends when stdin
-does, so it never outlives the connector. Frames are described in `frames`.
+Started by `pool` as `python -m source_heap.avro.worker <memory> <acknowledgements>`, two descriptors that `frames`
+explains. It imports neither the CDK nor boto3, and ends when stdin does, so it never outlives the connector.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import orjson
 
@@ -20,30 +21,31 @@ from source_heap.avro.decoder import Decoder
 from source_heap.avro.values import RowRules
 
 
-def serve(jobs: BinaryIO, out: BinaryIO) -> None:
-    """Answers jobs until there are no more."""
+def serve(jobs: Iterable[bytes], sender: frames.Sender) -> None:
+    """Answers jobs until there are no more, or nobody is there to listen."""
     for line in jobs:
         try:
-            _answer(orjson.loads(line), out)
+            _answer(orjson.loads(line), sender)
         except BrokenFile as error:
-            frames.write(out, frames.BROKEN, str(error).encode())
+            sender.tell(frames.BROKEN, str(error))
         except BrokenPipeError:
             return
-        except Exception as error:  # the connector names the file, raises it and lives on
-            frames.write(out, frames.FAILED, f"{type(error).__name__}: {error}".encode())
+        except Exception as error:  # the connector raises it where it is seen, and this process lives on
+            sender.tell(frames.FAILED, f"{type(error).__name__}: {error}")
 
 
-def _answer(job: dict[str, Any], out: BinaryIO) -> None:
+def _answer(job: dict[str, Any], sender: frames.Sender) -> None:
     """Decodes the groups of blocks that fell to this process, each followed by a frame that ends it."""
     decoder = Decoder(job["schema"], RowRules(**job["rules"]))
     with Path(job["path"]).open("rb") as file:
         for group in job["groups"]:
             blocks = [Block(*block) for block in group]
             for piece in decoder.pieces(read_blocks(file, job["codec"], blocks)):
-                frames.write_piece(out, piece)
-            frames.write(out, frames.GROUP_END)
+                sender.rows(piece)
+            sender.tell(frames.GROUP_END)
 
 
 if __name__ == "__main__":
-    gc.disable()  # nothing here makes cycles; the collector would walk over lines that live for a moment
-    serve(sys.stdin.buffer, os.fdopen(sys.stdout.fileno(), "wb", buffering=0, closefd=False))
+    gc.disable()  # nothing here makes cycles; the collector would walk over rows that live for a moment
+    out = os.fdopen(sys.stdout.fileno(), "wb", buffering=0, closefd=False)
+    serve(sys.stdin.buffer, frames.Sender(out, int(sys.argv[1]), int(sys.argv[2])))

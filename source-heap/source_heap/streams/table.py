@@ -154,8 +154,8 @@ class TableStream(BatchStream):
             if self._config.resync_mode is ResyncMode.FAIL and self.name != MIGRATIONS:
                 msg = (
                     f"Heap has exported the table {self.name} in full (dump {plan.state.generation}), which replaces "
-                    "all earlier rows. Refresh the stream and remove its records to start from it, or set resync_mode to "
-                    "generation."
+                    "all earlier rows. Refresh the stream and remove its records to start from it, or set resync_mode "
+                    "to generation."
                 )
                 raise config_error(msg)
             return
