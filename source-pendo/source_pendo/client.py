@@ -25,6 +25,10 @@ class QueryTooBig(AirbyteTracedException):
     """Pendo gave up on a query or ran out of memory: it has to be asked in smaller pieces."""
 
 
+class NoAnswerInTime(QueryTooBig):
+    """Nothing came within the request's time-out: a query that is too big, or a server or network that is gone."""
+
+
 class Forbidden(AirbyteTracedException):
     """The key is wrong or has no right to this kind of object: Pendo answers 403 in both cases."""
 

@@ -24,7 +24,7 @@ from source_pendo.aggregation import (
     source_stage,
     time_series,
 )
-from source_pendo.client import QueryTooBig
+from source_pendo.client import NoAnswerInTime, QueryTooBig
 from source_pendo.config import LARGEST_RECORD_LIMIT, Period
 from source_pendo.hour_merge import HourMerger
 
@@ -163,6 +163,8 @@ class DayReader:
                 yield from self._read(replace(scope, apps=half))
             return
         halves = (scope.hours or HourSpan()).halves()
+        if halves is None and isinstance(cause, NoAnswerInTime):
+            raise cause  # not even an hour came: more likely Pendo or the network is gone than that it is too much
         if halves is None:
             raise _cannot_split(self._source.name, scope, cause)
         if learn:

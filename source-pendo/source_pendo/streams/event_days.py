@@ -13,7 +13,7 @@ from source_kit.items import Checkpoint, SliceItem
 from source_kit.timestamps import parse_instant, utc_now
 
 from source_pendo.aggregation import HourSpan, Row
-from source_pendo.client import STATE_VERSION, PendoStream, QueryTooBig
+from source_pendo.client import STATE_VERSION, NoAnswerInTime, PendoStream
 from source_pendo.config import DEFAULT_HISTORY_DAYS, Config, Period
 from source_pendo.day_reader import DayReader, EventSource, Scope
 
@@ -127,7 +127,7 @@ class EventStream(PendoStream):
         rule = super()._transport_rule(error)
         if not isinstance(error, requests.exceptions.ReadTimeout):
             return rule
-        return replace(rule, action=Action.FAIL, raises=QueryTooBig)
+        return replace(rule, action=Action.FAIL, raises=NoAnswerInTime)
 
     def _event_source(self, period: Period) -> EventSource:
         return EventSource(self.source, period, self.order, self.grouped)
