@@ -9,7 +9,8 @@ from __future__ import annotations
 import logging
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
@@ -17,11 +18,12 @@ from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from botocore.exceptions import ClientError
 from source_kit import waiting
+from urllib3.exceptions import HTTPError
 
 from source_heap.config import HeapConfig, RoleCredentials
 from source_heap.manifest import PREFIX, ManifestObject, dump_id_of
 from source_heap.s3_errors import REQUEST_ERRORS, Operation, code_of, failure, heals, rule_for
-from source_heap.session import s3_client
+from source_heap.session import READ_SECONDS, s3_client
 
 logger = logging.getLogger("airbyte")
 
@@ -32,11 +34,21 @@ CHECK_ATTEMPTS = 2
 _FIRST_WAIT_SECONDS = 0.5
 _LONGEST_WAIT_SECONDS = 30.0
 _CHUNK_BYTES = 1024 * 1024
+#: A file of which less than this comes within the read timeout is not waited for: a megabyte would take an hour.
+_SLOWEST_BYTES = 16 * 1024
 _T = TypeVar("_T")
 
 
 class CutShort(OSError):
-    """A body that ended before its announced length, without an error of the connection."""
+    """An answer that ended early, without an error of the connection.
+
+    The standard library takes a head that breaks off for a whole one, and a body without a length for one that ends
+    with its connection, so botocore hands both on as good answers: an empty list, an object of no bytes.
+    """
+
+
+class TooSlow(CutShort):
+    """A transfer that brings next to nothing: no read of it times out, and it would not end within the day."""
 
 
 class Bucket:
@@ -77,14 +89,20 @@ class Bucket:
             token = {"ContinuationToken": page["NextContinuationToken"]}
 
     def _page(self, token: dict[str, str]) -> Callable[[], Any]:
-        return lambda: self.client.list_objects_v2(Bucket=self.name, Prefix=PREFIX, **token)
+        def page() -> Any:
+            answer = self.client.list_objects_v2(Bucket=self.name, Prefix=PREFIX, **token)
+            if "IsTruncated" not in answer:  # S3 says it in every list, also in an empty one
+                msg = "the list is not whole"
+                raise CutShort(msg)
+            return answer
+
+        return page
 
     def read(self, key: str) -> bytes:
         """A small object, whole."""
 
         def get() -> bytes:
-            body: bytes = self.client.get_object(Bucket=self.name, Key=key)["Body"].read()
-            return body
+            return _body(self.client.get_object(Bucket=self.name, Key=key))
 
         return self._try(Operation.GET, key, get)
 
@@ -98,8 +116,7 @@ class Bucket:
                 if code_of(error) in ("InvalidRange", "416"):  # the object is empty
                     return b""
                 raise
-            body: bytes = answer["Body"].read()
-            return body
+            return _body(answer)
 
         return self._try(Operation.GET, key, get)
 
@@ -174,8 +191,8 @@ class Download:
             try:
                 for chunk in self._answer():
                     self._store(chunk)
-            except REQUEST_ERRORS:
-                if self._have > before:
+            except REQUEST_ERRORS as error:
+                if self._have > before and not isinstance(error, TooSlow):
                     return  # progress: the next answer starts where this one broke
                 raise
             if not self.complete and self._have == before:
@@ -205,13 +222,50 @@ class Download:
             raise
         if not more:
             self._restart()
-            self._etag, self._size = answer["ETag"], answer["ContentLength"]
-        return iter(lambda: answer["Body"].read(_CHUNK_BYTES), b"")
+            self._etag, self._size = answer.get("ETag"), _length(answer)
+        return _pieces(answer["Body"]._raw_stream)
 
     def _restart(self) -> None:
         self._file.seek(0)
         self._file.truncate()
         self._have, self._size, self._etag = 0, None, None
+
+
+def _pieces(body: Any) -> Iterator[bytes]:
+    """A body as it arrives; a whole chunk would be waited for past any time limit. Raises CutShort or TooSlow."""
+    since, brought = time.monotonic(), 0
+    while piece := _read(body):
+        yield piece
+        brought += len(piece)
+        if time.monotonic() - since > READ_SECONDS:
+            if brought < _SLOWEST_BYTES:
+                msg = f"no more than {brought} bytes came within {READ_SECONDS} s"
+                raise TooSlow(msg)
+            since, brought = time.monotonic(), 0
+
+
+def _read(body: Any) -> bytes:
+    try:
+        piece: bytes = body.read1(_CHUNK_BYTES)
+    except HTTPError as error:  # botocore translates them where it reads itself
+        raise CutShort(str(error)) from error
+    return piece
+
+
+def _length(answer: Mapping[str, Any]) -> int:
+    """The announced length of an object. Raises CutShort where there is none to tell a whole object by."""
+    length = answer.get("ContentLength")
+    if not isinstance(length, int):
+        msg = "the answer does not say its length"
+        raise CutShort(msg)
+    return length
+
+
+def _body(answer: Mapping[str, Any]) -> bytes:
+    """The body of an answer, whole."""
+    _length(answer)
+    body: bytes = answer["Body"].read()
+    return body
 
 
 def wait(attempt: int, why: str) -> None:

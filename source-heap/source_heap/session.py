@@ -21,7 +21,8 @@ SESSION_NAME = "airbyte-source-heap"
 #: Where bucket and role are asked for when nobody named a region: every other region's bucket answers with its own.
 FIRST_REGION = "us-east-1"
 _CONNECT_SECONDS = 10
-_READ_SECONDS = 60
+#: Seconds until an answer begins, and between two pieces of it
+READ_SECONDS = 60
 _CONNECTIONS = 32
 
 
@@ -29,7 +30,7 @@ def client_config(**more: Any) -> Config:
     """Timeouts, and a single attempt: `bucket` retries itself, the body of an answer included."""
     return Config(
         connect_timeout=_CONNECT_SECONDS,
-        read_timeout=_READ_SECONDS,
+        read_timeout=READ_SECONDS,
         retries={"total_max_attempts": 1, "mode": "standard"},
         max_pool_connections=_CONNECTIONS,
         user_agent_extra="airbyte-source-heap",
