@@ -183,14 +183,14 @@ def watch(
     crash, pace, meanwhile = crash or Crash(), pace or Pace(), meanwhile or Meanwhile(0, lambda: None)
     if crash.after_bytes < _NEVER:
         fcntl.fcntl(running.stdout, fcntl.F_SETPIPE_SZ, SMALL_PIPE)
-    with killed_after(running, limit):
-        with running.stdout:
-            output, killed, peak = _read(running, crash, pace, meanwhile)
-        code = running.wait()
-    *lines, torn = bytes(output).split(b"\n")
     with running.stderr as stderr:
+        with killed_after(running, limit):
+            with running.stdout:
+                output, killed, peak = _read(running, crash, pace, meanwhile)
+            code = running.wait()
         stderr.seek(0)
         text = stderr.read().decode("utf-8", "replace")
+    *lines, torn = bytes(output).split(b"\n")
     return Outcome(code, lines, torn, time.monotonic() - running.began, text, killed, peak)
 
 

@@ -45,8 +45,12 @@ class Subject(ABC):
     """What the vendor answers once the key is worth nothing any more."""
     refused_sentence: str
     """What the connector says then; a part of it."""
-    unreachable_sentence: str = "The connection to"
-    timeout_sentence: str = "did not answer in time"
+    unreachable_sentences: tuple[str, ...]
+    """How the error begins when no connection can be made or every one breaks."""
+    timeout_sentences: tuple[str, ...]
+    """How it begins when no answer comes in time."""
+    levels: int = 1
+    """How often a request that got no answer is asked anew in a smaller form."""
     simulator: Simulator
 
     @abstractmethod
@@ -60,6 +64,10 @@ class Subject(ABC):
     @abstractmethod
     def row(self, stream: str, record: Row) -> Row:
         """A record in the terms of the truth."""
+
+    def timeout_options(self, seconds: int) -> Row:
+        """Options that set the read timeout, where there are some."""
+        return {}
 
     @abstractmethod
     def happen(self, draw: Random) -> None:
@@ -133,6 +141,11 @@ class Customerio(Subject):
         "status", status=401, answer='{"errors":[{"detail":"unauthorized request","status":"401"}]}', times=-1
     )
     refused_sentence = "Customer.io did not accept the key"
+    unreachable_sentences = (
+        "The connection to Customer.io could not be made or broke",
+        "Customer.io answered with some",
+    )
+    timeout_sentences = ("Customer.io did not answer in time",)
 
     def __init__(self, rows: int | None = None, *, paged: bool = True) -> None:
         now = int(datetime.now(UTC).timestamp())
@@ -201,6 +214,9 @@ class Pendo(Subject):
     long_path = "aggregation"
     refused = Fault("status", status=403, answer="Forbidden: invalid integration key", times=-1)
     refused_sentence = "Pendo refuses this stream's objects to the integration key"
+    unreachable_sentences = ("The connection to Pendo could not be made or broke", "Pendo answered with something that")
+    timeout_sentences = ("Pendo did not answer in time",)
+    levels = 8  # a day, its halves down to an hour, and the apps one by one
     _DAYS = 8
     _SIZE = Size(
         accounts=40,
@@ -229,6 +245,10 @@ class Pendo(Subject):
             "record_limit": self._record_limit,
             **options,
         }
+
+    def timeout_options(self, seconds: int) -> Row:
+        """The option is the read timeout."""
+        return {"request_timeout": seconds}
 
     def truth(self, stream: str) -> list[Row]:
         options = {"since": str(self._since)} if stream.endswith("events") else {}
@@ -300,8 +320,8 @@ class Heap(Subject):
     long_path = r"sessions.*\.avro"
     refused = error_fault(400, "ExpiredToken", times=-1)
     refused_sentence = "The session token has expired"
-    unreachable_sentence = "The connection to S3 could not be made or broke"
-    timeout_sentence = unreachable_sentence
+    unreachable_sentences = ("The connection to S3 could not be made or broke", "No server answers at the address")
+    timeout_sentences = unreachable_sentences
 
     def __init__(self, rows: int = 60, *, paged: bool = True) -> None:
         self.simulator: BucketServer = BucketServer()

@@ -1,0 +1,171 @@
+"""A network that delays, drips, cuts, resets, refuses and forgets: a sync heals, or fails with its sentence in time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from random import Random
+
+import pytest
+from faults.ledger import Ledger
+from faults.processes import CommandLine, Outcome
+from faults.proxy import FaultProxy, Trouble
+from faults.scene import Scene
+from simulators.faults import Fault
+
+READ_TIMEOUT = 1
+TRIES = 4
+PATIENCE = {
+    "unlimited": True,
+    "base_seconds": 0.02,
+    "cap_seconds": 0.1,
+    "tries": TRIES,
+    "read_timeout": READ_TIMEOUT,
+    "connect_timeout": 1.0,
+}
+#: One request fails for good after each attempt has waited for its answer and once more for the answer's end
+LONGEST_REQUEST = TRIES * (2 * READ_TIMEOUT + 0.2)
+#: Start, healthy requests and a busy machine. Seconds.
+MARGIN = 8.0
+
+
+@pytest.fixture
+def proxy(scene: Scene) -> Iterator[FaultProxy]:
+    """Between the connector and its vendor; nothing goes wrong yet."""
+    with FaultProxy(scene.subject.simulator.url) as running:
+        yield running
+
+
+def expect_complete(scene: Scene, outcome: Outcome) -> None:
+    """Every stream ended well."""
+    assert outcome.code == 0, outcome.errors()
+    assert set(outcome.statuses().values()) == {"COMPLETE"}
+
+
+def expect_failed(outcome: Outcome, sentences: tuple[str, ...]) -> None:
+    """Every stream failed, with one of these sentences, and quietly."""
+    assert outcome.code == 1
+    for error in outcome.errors():
+        assert error["message"].startswith(sentences), error
+        assert error["failure_type"] == "transient_error"
+    assert set(outcome.statuses().values()) <= {"INCOMPLETE"}
+    assert "Traceback" not in outcome.stderr
+
+
+def sync_in_time(scene: Scene, ledger: Ledger, url: str | None = None) -> Outcome:
+    """A sync that may meet one request that never succeeds. Raises TimeoutError if it takes longer than that allows."""
+    limit = scene.subject.levels * LONGEST_REQUEST + MARGIN
+    options = scene.subject.timeout_options(READ_TIMEOUT)
+    return scene.sync(ledger, url=url, limit=limit, options=options, **PATIENCE)
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        Trouble("delay", after=2_000, seconds=READ_TIMEOUT / 2),
+        Trouble("delay", after=2_000, seconds=READ_TIMEOUT * 1.5),
+        Trouble("cut", after=5_000),
+        Trouble("reset"),
+        Trouble("hang"),
+        Trouble("stall", after=6_000),
+    ],
+    ids=lambda trouble: f"{trouble.kind}-{trouble.after}-{trouble.seconds:g}",
+)
+def test_trouble_on_the_first_two_connections_heals_within_the_sync(
+    scene: Scene, proxy: FaultProxy, trouble: Trouble
+) -> None:
+    proxy.add(trouble, trouble)
+    ledger = scene.ledger()
+    expect_complete(scene, sync_in_time(scene, ledger, proxy.url))
+    assert proxy.met
+    assert scene.subject.differences(ledger.held) == {}
+
+
+@pytest.mark.parametrize("kind_of_cut", ["cut", "cut_chunked", "cut_silent"])
+def test_a_body_that_ends_early_is_asked_for_again_however_its_length_was_told(scene: Scene, kind_of_cut: str) -> None:
+    subject = scene.subject
+    subject.simulator.faults.add(Fault(kind_of_cut, path=subject.long_path, times=2, skip=1))
+    ledger = scene.ledger()
+    expect_complete(scene, scene.sync(ledger, **PATIENCE))
+    assert [line.fault for line in subject.simulator.requests if line.fault] == [kind_of_cut] * 2
+    assert subject.differences(ledger.held) == {}
+
+
+def test_a_vendor_that_is_gone_for_a_moment_is_asked_again(scene: Scene, proxy: FaultProxy) -> None:
+    ledger = scene.ledger()
+    proxy.refuse_for(0.6)
+    outcome = scene.sync(ledger, url=proxy.url, limit=MARGIN + 5, **{**PATIENCE, "base_seconds": 0.4, "cap_seconds": 1})
+    expect_complete(scene, outcome)
+    assert scene.subject.differences(ledger.held) == {}
+
+
+@pytest.mark.parametrize("lasting", ["cut", "reset", "refused", "hang"])
+def test_lasting_trouble_fails_every_stream_with_its_sentence_in_time_and_the_next_sync_is_whole(
+    scene: Scene, proxy: FaultProxy, lasting: str
+) -> None:
+    subject = scene.subject
+    ledger = scene.ledger(subject.long_stream)
+    if lasting == "refused":
+        proxy.refuse_for(3600)
+    else:
+        proxy.add(*[Trouble(lasting, after=150, seconds=0.1)] * 1000)
+    outcome = sync_in_time(scene, ledger, proxy.url)
+    sentences = subject.timeout_sentences if lasting == "hang" else subject.unreachable_sentences
+    expect_failed(outcome, sentences)
+    assert len(proxy.met) + (lasting == "refused") > 0
+    expect_complete(scene, scene.sync(ledger, **PATIENCE))
+    assert subject.differences(ledger.held, [subject.long_stream]) == {}
+
+
+def test_bodies_that_drip_are_given_up_in_time_and_asked_for_again(scene: Scene) -> None:
+    subject = scene.subject
+    subject.simulator.faults.add(Fault("drip", path=subject.long_path, at=500, seconds=0.1, times=2, skip=1))
+    ledger = scene.ledger(subject.long_stream)
+    expect_complete(scene, sync_in_time(scene, ledger))
+    assert subject.differences(ledger.held, [subject.long_stream]) == {}
+
+
+def test_bodies_that_drip_for_ever_fail_the_stream_in_time_and_the_next_sync_is_whole(scene: Scene) -> None:
+    subject = scene.subject
+    subject.simulator.faults.add(Fault("drip", path=subject.long_path, at=200, seconds=0.1, times=-1, skip=1))
+    ledger = scene.ledger(subject.long_stream)
+    expect_failed(sync_in_time(scene, ledger), subject.timeout_sentences)
+    subject.simulator.faults.clear()
+    expect_complete(scene, scene.sync(ledger, **PATIENCE))
+    assert subject.differences(ledger.held, [subject.long_stream]) == {}
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_syncs_through_a_storm_are_whole_once_it_is_over(scene: Scene, proxy: FaultProxy, seed: int) -> None:
+    draw = Random(seed)
+    ledger = scene.ledger()
+    kinds = ["cut", "reset", "cut", "reset", "stall", "hang", "delay"]
+    troubles = [Trouble(draw.choice(kinds), draw.randint(0, 15_000), draw.uniform(0, 1.2)) for _ in range(15)]
+    proxy.add(*troubles)
+    options = scene.subject.timeout_options(READ_TIMEOUT)
+    for _ in range(5):
+        outcome = scene.sync(
+            ledger, url=proxy.url, limit=60, options=options, uncovered=draw.random() < 0.5, **PATIENCE
+        )
+        assert outcome.code in (0, 1)
+        assert (outcome.code == 0) == (outcome.errors() == [])
+        scene.subject.happen(draw)
+        if len(proxy.met) >= len(troubles) - 3:
+            break
+    proxy.clear()
+    expect_complete(scene, scene.sync(ledger, url=proxy.url, options=options, **PATIENCE))
+    assert len(proxy.met) > 2
+    assert scene.subject.differences(ledger.held) == {}
+
+
+def test_the_console_script_heals_a_cut_a_reset_and_a_refusal_with_its_own_patience(
+    unpaged_scene: Scene, command_line: CommandLine
+) -> None:
+    scene = unpaged_scene
+    streams = scene.subject.short_streams
+    ledger = scene.ledger(*streams)
+    with FaultProxy(scene.subject.simulator.url) as proxy:
+        proxy.add(Trouble("cut", after=1_000), Trouble("reset", after=3_000), Trouble("cut"), Trouble("reset"))
+        outcome = scene.sync(ledger, launcher=command_line, url=proxy.url)
+    expect_complete(scene, outcome)
+    assert len(proxy.met) >= 2
+    assert scene.subject.differences(ledger.held, streams) == {}
