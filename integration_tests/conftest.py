@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-
 from proof.output import Output
 from proof.stage import ScriptStage, Stage
 from proof.suite import Connector, connectors

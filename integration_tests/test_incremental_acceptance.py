@@ -1,4 +1,4 @@
-"""Incremental reads as Airbyte's older acceptance test asked for them: in a row, from every state, from an absurd one."""
+"""Incremental reads as Airbyte's older acceptance test wanted them: in a row, from every state, from an absurd one."""
 
 from __future__ import annotations
 
@@ -86,9 +86,7 @@ def test_the_sample_state_is_taken_and_its_streams_are_those_that_have_a_cursor(
     names = [state["stream"]["stream_descriptor"]["name"] for state in states]
     assert set(names) <= set(incremental_streams(stage.catalog))
 
-    stage.run(
-        "read", config=stage.vendor.config, catalog=configured(stage.catalog, names), state=states
-    ).succeeded()
+    stage.run("read", config=stage.vendor.config, catalog=configured(stage.catalog, names), state=states).succeeded()
 
 
 def _counted(rows: Iterable[Row]) -> Counter[str]:

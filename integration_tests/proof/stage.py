@@ -16,11 +16,10 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from source_kit.run import launch
-
 from proof.output import Output, Row, configured
 from proof.suite import Connector
 from proof.vendors import Vendor
+from source_kit.run import launch
 
 
 class Stage:
@@ -66,7 +65,7 @@ class Stage:
 
 
 class ScriptStage(Stage):
-    """The same by the console script, in a process of its own: at the real time and at the pace that the vendor allows."""
+    """The same by the console script, in a process of its own: at the real time, at the pace that the vendor allows."""
 
     def run(self, verb: str, *flags: str, **files: Any) -> Output:
         argv = arguments(self.folder, verb, flags, files)

@@ -31,6 +31,8 @@ class Connector:
     scenarios: frozenset[str]
     empty_streams: frozenset[str]
     """Streams that have no rows on the simulator."""
+    undeclared_fields: tuple[str, ...]
+    """Patterns of `stream.field` for what records may hold beyond the discovered schema."""
     keys_come_again: bool
     """Whether a first read may hold a key more than once: later rows replace earlier ones."""
 
@@ -86,6 +88,7 @@ def connectors() -> tuple[Connector, ...]:
                 secret_options=tuple(entry["secret_options"]),
                 scenarios=frozenset(entry["scenarios"]),
                 empty_streams=frozenset(entry.get("empty_streams", ())),
+                undeclared_fields=tuple(entry.get("undeclared_fields", ())),
                 keys_come_again=entry.get("keys_come_again", False),
             )
         )

@@ -12,14 +12,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from proof.suite import Connector
 from simulators.customerio import CustomerioSimulator, Options
 from simulators.heap.demo import Size, demo_dumps
 from simulators.heap.layout import noise
 from simulators.heap.s3_server import BucketServer
 from simulators.pendo import PendoSimulator
 from simulators.server import Simulator
-
-from proof.suite import Connector
 
 #: The present of a test whose rows are compared with checked-in ones
 MOMENT = datetime(2026, 3, 20, 16, 0, tzinfo=UTC)

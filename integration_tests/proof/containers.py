@@ -1,0 +1,71 @@
+"""Docker from the outside: networks that reach nothing but a simulator, and images run as the platform runs them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from proof.output import Output
+from proof.stage import Stage, arguments, run_process
+from proof.suite import Connector
+from proof.vendors import Vendor
+
+#: The address of this machine on Docker's default network
+BRIDGE = "172.17.0.1"
+_MOUNTED = "/config"
+#: As strict as a platform can be: nothing can be written but /tmp, no right can be gained
+STRICT = ("--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL", "--security-opt", "no-new-privileges")
+
+
+def docker(*command: str) -> str:
+    """What a docker command prints; fails the test if it fails."""
+    done = subprocess.run(["docker", *command], capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def inspected(image: str) -> dict[str, Any]:
+    """What Docker knows about an image."""
+    found: dict[str, Any] = json.loads(docker("image", "inspect", image))[0]
+    return found
+
+
+@contextmanager
+def lonely_network() -> Iterator[tuple[str, str]]:
+    """A network from which nothing can be reached but this machine: its name, and this machine's address in it."""
+    name = f"lonely-{uuid.uuid4().hex[:8]}"
+    docker("network", "create", "--internal", name)
+    try:
+        yield name, docker("network", "inspect", "--format", "{{(index .IPAM.Config 0).Gateway}}", name)
+    finally:
+        docker("network", "rm", name)
+
+
+class ImageStage(Stage):
+    """A connector's image on its simulator, which must listen where the container's network reaches it."""
+
+    def __init__(self, connector: Connector, vendor: Vendor, folder: Path, network: str = "bridge") -> None:
+        super().__init__(connector, vendor, folder)
+        self.options: Sequence[str] = ("--network", network, *STRICT)
+        folder.chmod(0o755)  # the container's user is another
+
+    def run(self, verb: str, *flags: str, **files: Any) -> Output:
+        argv = arguments(self.folder, verb, flags, files, _MOUNTED)
+        return self.start(argv)
+
+    def start(self, argv: Sequence[str], *more: str) -> Output:
+        """The image with this command line and more of Docker's options."""
+        mount = f"{self.folder}:{_MOUNTED}:ro"
+        return run_process(
+            ["docker", "run", "--rm", "-i", *self.options, *more, "-v", mount, self.connector.image, *argv]
+        )
+
+    def shell(self, script: str, environment: Mapping[str, str] | None = None) -> Output:
+        """A script in the image's own POSIX shell, in another directory than the image's, as Kubernetes runs it."""
+        options = [part for name, value in (environment or {}).items() for part in ("-e", f"{name}={value}")]
+        return self.start(["-c", script], "--entrypoint", "/bin/sh", "--workdir", "/tmp", *options)

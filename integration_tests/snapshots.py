@@ -1,0 +1,72 @@
+"""Writes what the suite compares with: expected records of a connector, and the spec and catalog of a release.
+
+    python integration_tests/snapshots.py records source-pendo     after a wanted change of the records
+    python integration_tests/snapshots.py release source-pendo     at a release, after its version was raised
+
+`records` takes the first rows of every stream from the simulator into the connector's expected_records.jsonl.
+`release` writes integration_tests/releases/<connector>-<version>/; test_backward_compatibility.py holds every later
+version against it. A release that is there already is left alone: its users have what it says.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+from proof.stage import Stage
+from proof.suite import RELEASES, Connector, connectors
+from proof.vendors import MOMENT, running
+
+import simulators  # noqa: F401 - before integration_tests is searched for it
+
+ROWS = 2
+
+
+def release_folder(connector: Connector, version: str) -> Path:
+    """Where the snapshot of a release lies."""
+    return RELEASES / f"{connector.name}-{version}"
+
+
+def write_records(connector: Connector, stage: Stage) -> str:
+    """Write the first rows of every stream."""
+    lines = [
+        json.dumps({"stream": name, "data": row}, sort_keys=True, ensure_ascii=False)
+        for name, rows in sorted(stage.read().succeeded().records.items())
+        for row in rows[:ROWS]
+    ]
+    path = connector.sample("expected_records.jsonl")
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return f"{path}: {len(lines)} records"
+
+
+def write_release(connector: Connector, stage: Stage) -> str:
+    """Write the specification and the catalog of the version in metadata.yaml."""
+    folder = release_folder(connector, connector.metadata["dockerImageTag"])
+    if folder.exists():
+        return f"{folder} is there already; raise dockerImageTag in {connector.name}/metadata.yaml first"
+    folder.mkdir(parents=True)
+    for name, content in (("spec", stage.run("spec").spec), ("catalog", stage.catalog)):
+        text = json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False)
+        (folder / f"{name}.json").write_text(text + "\n", encoding="utf-8")
+    return f"{folder} written"
+
+
+def main() -> int:
+    """Write one of the two for one connector."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["records", "release"])
+    parser.add_argument("connector", choices=[connector.name for connector in connectors()])
+    options = parser.parse_args()
+    connector = next(connector for connector in connectors() if connector.name == options.connector)
+    with running(connector, moment=MOMENT) as vendor, tempfile.TemporaryDirectory() as folder:
+        stage = Stage(connector, vendor, Path(folder))
+        print(write_records(connector, stage) if options.what == "records" else write_release(connector, stage))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,186 @@
+"""The images, run as strictly as a platform may run them: what they are allowed, what they contain, what they say."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from proof.containers import STRICT, ImageStage, docker, inspected, lonely_network
+from proof.output import configured
+from proof.stage import run_process
+from proof.suite import Connector
+from proof.vendors import running
+
+pytestmark = pytest.mark.docker
+
+IMAGE_MEGABYTES = 350
+#: Of `spec` in a new container. The aim is 1.3 s on an idle machine; a busy one may not fail a test
+SPEC_SECONDS = 15.0
+#: Programs that could install, build or fetch more software, or change the user
+UNWANTED = (
+    *("pip", "pip3", "uv", "poetry", "apt", "apt-get", "gcc", "cc", "make", "perl", "curl", "wget", "git"),
+    *("su", "sudo", "mount", "passwd", "chsh", "newgrp", "nc", "ssh", "bash"),
+)
+
+
+@pytest.fixture
+def image_stage(connector: Connector, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ImageStage]:
+    """The image in a network that reaches its simulator and nothing else."""
+    with lonely_network() as (network, address), running(connector, host=address) as vendor:
+        yield ImageStage(connector, vendor, tmp_path_factory.mktemp("image"), network)
+
+
+def test_check_discover_and_read_work_read_only_unprivileged_and_with_no_network_but_the_simulators(
+    image_stage: ImageStage,
+) -> None:
+    config = image_stage.vendor.config
+    assert image_stage.run("check", config=config).succeeded().connection_status["status"] == "SUCCEEDED"
+    catalog = image_stage.catalog
+    read = image_stage.run("read", config=config, catalog=_small(image_stage, catalog)).succeeded()
+
+    assert read.records
+    assert {statuses[-1] for statuses in read.statuses.values()} == {"COMPLETE"}
+    assert read.stderr == ""
+
+
+def test_the_way_out_is_closed_so_that_the_test_above_means_something(image_stage: ImageStage) -> None:
+    script = "import socket; socket.create_connection(('192.0.2.1', 80), timeout=3)"
+    output = image_stage.start(["-c", script], "--entrypoint", "/opt/connector/bin/python")
+
+    assert output.code != 0
+    assert re.search("unreachable|timed out", output.stderr), output.stderr
+
+
+def test_a_wrong_key_fails_the_check_in_the_image_too(image_stage: ImageStage) -> None:
+    output = image_stage.run("check", config=image_stage.vendor.wrong_config)
+
+    assert output.code == 0
+    assert output.connection_status["status"] == "FAILED"
+
+
+def test_the_entry_point_runs_by_eval_in_a_posix_shell_with_output_to_pipes(image_stage: ImageStage) -> None:
+    """As the platform's orchestrator does it on Kubernetes."""
+    image_stage.run("check", config=image_stage.vendor.config)  # writes config.json
+    catalog = _small(image_stage, image_stage.catalog)
+    (image_stage.folder / "catalog.json").write_text(json.dumps(catalog), encoding="utf-8")
+    output = image_stage.shell(
+        "mkfifo out err && { cat out & cat err >&2 & } && "
+        '(eval "$AIRBYTE_ENTRYPOINT read --config /config/config.json --catalog /config/catalog.json" '
+        "2> err > out; echo $? > code); wait; exit $(cat code)"
+    )
+
+    assert output.succeeded().records
+
+
+def test_the_entry_point_is_the_one_that_the_environment_names(connector: Connector) -> None:
+    configuration = inspected(connector.image)["Config"]
+    environment = dict(line.split("=", 1) for line in configuration["Env"])
+
+    assert configuration["Entrypoint"] == [environment["AIRBYTE_ENTRYPOINT"]]
+    assert environment["AIRBYTE_ENTRYPOINT"].startswith("/")
+
+
+def test_the_labels_say_what_the_metadata_says(connector: Connector) -> None:
+    labels = inspected(connector.image)["Config"]["Labels"]
+
+    assert labels["io.airbyte.name"] == connector.metadata["dockerRepository"]
+    assert labels["io.airbyte.version"] == connector.metadata["dockerImageTag"]
+
+
+def test_it_runs_as_user_airbyte_who_owns_nothing_but_the_platforms_directories(connector: Connector) -> None:
+    uid, name = _in(connector, "id -u && id -un")
+    owned = _in(connector, "find / -xdev -user airbyte", user="root")
+
+    assert (uid, name) == ("1000", "airbyte")
+    assert set(owned) <= {"/airbyte", "/config", "/secrets"}
+
+
+def test_nothing_in_it_installs_builds_fetches_or_changes_the_user(connector: Connector) -> None:
+    script = f'for name in {" ".join(UNWANTED)}; do command -v "$name"; done; true'
+    assert _in(connector, script) == []
+    assert _in(connector, "find / -xdev -type f -perm /6000", user="root") == []
+    assert _in(connector, "/opt/connector/bin/python -c 'import pip' 2>&1 | tail -n 1") == [
+        "ModuleNotFoundError: No module named 'pip'"
+    ]
+
+
+def test_the_bill_of_materials_lists_what_is_installed(connector: Connector) -> None:
+    script = (
+        "import importlib.metadata as m, json; print(json.dumps(sorted(d.name.lower().replace('_', '-') "
+        "+ ' ' + d.version for d in m.distributions())))"
+    )
+    installed = set(json.loads("".join(_in(connector, f'/opt/connector/bin/python -I -c "{script}"'))))
+    bill = json.loads("".join(_in(connector, f"cat /opt/connector/share/sbom/{connector.name}.cdx.json")))
+    listed = {f"{part['name'].lower().replace('_', '-')} {part.get('version', '')}" for part in bill["components"]}
+    own = {text for text in installed if text.startswith(("source-kit ", f"{connector.name} "))}
+
+    assert bill["bomFormat"] == "CycloneDX"
+    assert len(own) == 2
+    assert installed - own <= listed
+    # for Linux only, so what the lock holds for other systems may be listed and not installed
+    assert len(installed) > 40
+
+
+def test_the_image_is_small(connector: Connector) -> None:
+    assert inspected(connector.image)["Size"] / 1e6 < IMAGE_MEGABYTES
+
+
+def test_the_specification_comes_quickly(connector: Connector) -> None:
+    began = time.monotonic()
+    output = run_process(["docker", "run", "--rm", "--network", "none", *STRICT, connector.image, "spec"])
+
+    assert output.succeeded().spec
+    assert time.monotonic() - began < SPEC_SECONDS
+
+
+def test_everything_is_read_within_512_megabytes(image_stage: ImageStage) -> None:
+    image_stage.options = (*image_stage.options, "--memory", "512m", "--memory-swap", "512m")
+    catalog = _small(image_stage, image_stage.catalog)
+
+    assert image_stage.run("read", config=image_stage.vendor.config, catalog=catalog).succeeded().records
+
+
+def test_byte_code_is_in_the_image_since_its_user_could_not_write_it(connector: Connector) -> None:
+    found = _in(connector, f"find /opt/connector -name '*.pyc' -path '*{connector.package}*' | head -n 1")
+
+    assert len(found) == 1
+
+
+def test_what_the_connector_does_not_need_is_not_in_its_image(connector: Connector) -> None:
+    script = "import importlib.metadata as m; [print(d.name.lower()) for d in m.distributions()]"
+    names = set(_in(connector, f"/opt/connector/bin/python -c '{script}'"))
+
+    assert names.isdisjoint({"pandas", "numpy", "nltk", "grpcio", "pytest", "mypy", "simulators", "duckdb"})
+    if connector.name != "source-heap":
+        assert names.isdisjoint({"boto3", "botocore"})
+
+
+def test_no_address_or_certificate_of_the_machine_that_built_it_is_in_the_image(connector: Connector) -> None:
+    history = docker("history", "--no-trunc", "--format", "{{.CreatedBy}}", connector.image)
+    assert not re.search(r"https?://(?!\S*(debian|python)\.org)\S+", history)
+    assert _in(connector, "ls /run/secrets /root/.config /etc/pip.conf 2>/dev/null; true") == []
+
+
+def _small(stage: ImageStage, catalog: dict[str, object]) -> dict[str, object]:
+    """The suggested streams where there are some, else all: Customer.io's pace makes a read of everything slow."""
+    suggested = stage.connector.metadata.get("suggestedStreams", {}).get("streams", [])
+    return configured(catalog, suggested)
+
+
+def _in(connector: Connector, script: str, user: str = "airbyte") -> list[str]:
+    """The lines that a shell script in the image prints; for root, who sees all of it, without the tightest limits."""
+    limits = STRICT if user == "airbyte" else ()
+    options = ["--rm", "--network", "none", *limits, "--user", user, "--entrypoint", "/bin/sh"]
+    output = run_process(["docker", "run", *options, connector.image, "-c", script])
+    assert output.code == 0, output.stderr
+    return output.stdout.decode().splitlines()
+
+
+def test_the_dockerfile_pins_its_base_image(connector: Connector) -> None:
+    text = Path(connector.folder.parent, "Dockerfile").read_text(encoding="utf-8")
+
+    assert re.search(r"^ARG BASE_IMAGE=python:\d+\.\d+\.\d+-slim-\w+$", text, re.MULTILINE)
