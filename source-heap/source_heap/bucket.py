@@ -135,6 +135,9 @@ class Bucket:
                 download = Download(self, key, file)
                 while not download.complete:
                     download.resume()
+        except OSError as error:  # on a full disk closing writes what was buffered, and fails once more
+            path.unlink(missing_ok=True)
+            raise _no_room(error) from error
         except BaseException:
             path.unlink(missing_ok=True)
             raise

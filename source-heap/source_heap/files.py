@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from airbyte_cdk.models import FailureType
@@ -21,7 +21,7 @@ logger = logging.getLogger("airbyte")
 
 
 class TableFiles:
-    """Reads files of one table, one after the other, while the next is on its way."""
+    """Reads files of one table, one after the other, while the next ones are on their way."""
 
     def __init__(self, table: str, bucket: Bucket, pool: DecoderPool, skip_missing: bool) -> None:
         self._table = table
@@ -30,12 +30,15 @@ class TableFiles:
         self._skip_missing = skip_missing
         self._spool: Spool | None = None
 
-    def rows(self, key: str, rules: RowRules, next_key: str | None = None) -> Iterator[Piece]:
+    def expect(self, keys: Iterable[str]) -> None:
+        """Names the files that `rows` will be asked for, in their order, so that they can be fetched ahead."""
+        self.close()
+        self._spool = Spool(self._bucket, keys)
+
+    def rows(self, key: str, rules: RowRules) -> Iterator[Piece]:
         """The rows of a file, whole or an error; of a missing file none, where that is allowed."""
         if self._spool is None:
             self._spool = Spool(self._bucket)
-        self._spool.announce(key)
-        self._spool.announce(next_key)
         try:
             path = self._spool.take(key)
         except Missing as error:

@@ -10,7 +10,9 @@ from airbyte_cdk.utils.airbyte_secrets_utils import add_to_secrets
 from botocore.config import Config
 from botocore.credentials import DeferredRefreshableCredentials
 from botocore.exceptions import BotoCoreError, ClientError
-from botocore.session import get_session
+from botocore.loaders import Loader
+from botocore.session import Session, get_session
+from source_kit.run import secret_shapes
 
 from source_heap.config import HeapConfig, KeyCredentials, RoleCredentials
 from source_heap.s3_errors import Operation, failure
@@ -44,6 +46,16 @@ def quiet_logs() -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
+#: botocore's description of S3 and STS is a megabyte of JSON, and each session would read it again.
+_DESCRIPTIONS = Loader()
+
+
+def _core_session() -> Session:
+    core = get_session()
+    core.register_component("data_loader", _DESCRIPTIONS)
+    return core
+
+
 class RoleSession:
     """The role's credentials, fetched anew by botocore before they expire. Raises by the error table."""
 
@@ -57,7 +69,7 @@ class RoleSession:
 
     def _assume(self) -> dict[str, Any]:
         try:
-            sts = boto3.Session().client(
+            sts = boto3.Session(botocore_session=_core_session()).client(
                 "sts",
                 region_name=self._config.region or FIRST_REGION,
                 endpoint_url=self._config.endpoint_url,
@@ -73,7 +85,8 @@ class RoleSession:
             raise failure(Operation.ROLE, error, bucket=self._config.bucket, role=self._role.arn) from error
         found = answer["Credentials"]
         for secret in (found["AccessKeyId"], found["SecretAccessKey"], found["SessionToken"]):
-            add_to_secrets(secret)
+            for shape in secret_shapes(secret):
+                add_to_secrets(shape)
         return {
             "access_key": found["AccessKeyId"],
             "secret_key": found["SecretAccessKey"],
@@ -88,7 +101,7 @@ def s3_client(config: HeapConfig) -> Any:
     Own endpoints get the bucket in the path: they seldom have a name in the DNS for each bucket.
     """
     quiet_logs()
-    core = get_session()
+    core = _core_session()
     arguments: dict[str, Any] = {}
     match config.credentials:
         case KeyCredentials() as keys:

@@ -66,6 +66,7 @@ class HeapDumps(BatchStream):
     def __init__(self, dumps: Dumps) -> None:
         self._dumps = dumps
         self._state = TableState(dumps.bucket.name, 0, 0, -1)
+        self._generations: dict[str, int] = {}
 
     def get_json_schema(self) -> Mapping[str, Any]:  # type: ignore[override]  # the CDK's is wrapped in a cache
         """See `_SCHEMA`."""
@@ -89,12 +90,12 @@ class HeapDumps(BatchStream):
         """See the base."""
         if not slice_:
             return
-        generations, complete = self._generations_before(slice_)
+        complete = self._learn_generations(slice_)
         for manifest in slice_:
             for table in manifest.tables.values():
-                if table.incremental is False or (complete and table.name not in generations):
-                    generations[table.name] = manifest.dump_id
-            yield [self._row(manifest, table, generations.get(table.name)) for table in manifest.tables.values()]
+                if table.incremental is False or (complete and table.name not in self._generations):
+                    self._generations[table.name] = manifest.dump_id
+            yield [self._row(manifest, table) for table in manifest.tables.values()]
             dump = DumpOfTable(manifest.dump_id, manifest.object.mark, True)
             self._state = self._state.after(dump)
         yield Checkpoint(self._state.to_json(CURSOR))
@@ -103,34 +104,35 @@ class HeapDumps(BatchStream):
         """See the base."""
         return self._state.to_json(CURSOR)
 
-    def _generations_before(self, manifests: Sequence[Manifest]) -> tuple[dict[str, int], bool]:
-        """The generation that each table of these dumps had before them, and whether the whole history was seen.
+    def _learn_generations(self, manifests: Sequence[Manifest]) -> bool:
+        """Looks up the generation that each table of these dumps had before them; says whether all history was seen.
 
         Where it was, a table that was never exported in full starts at its oldest dump.
         """
         first = manifests[0].dump_id
-        unknown = {name for manifest in manifests for name in manifest.tables}
+        unknown = {name for manifest in manifests for name in manifest.tables} - self._generations.keys()
         older = [found for found in self._dumps.listed() if found.dump_id < first]
-        generations: dict[str, int] = {}
         oldest: dict[str, int] = {}
         for at in range(len(older), max(0, len(older) - _LOOK_BACK), -_SLICE_DUMPS):
+            if not unknown:
+                break
             for manifest in reversed(list(self._dumps.manifests(older[max(0, at - _SLICE_DUMPS) : at]))):
                 for name in unknown & manifest.tables.keys():
                     oldest[name] = manifest.dump_id
                     if manifest.tables[name].incremental is False:
-                        generations[name] = manifest.dump_id
-                unknown -= generations.keys()
-            if not unknown:
-                break
+                        self._generations[name] = manifest.dump_id
+                unknown -= self._generations.keys()
         complete = len(older) <= _LOOK_BACK
-        return ({**oldest, **generations} if complete else generations), complete
+        if complete:
+            self._generations = {**oldest, **self._generations}
+        return complete
 
-    def _row(self, manifest: Manifest, table: TableDump, generation: int | None) -> dict[str, Any]:
+    def _row(self, manifest: Manifest, table: TableDump) -> dict[str, Any]:
         return {
             "dump_id": manifest.dump_id,
             "table_name": table.name,
             "incremental": table.incremental,
-            "generation": generation,
+            "generation": self._generations.get(table.name),
             "files": table.file_count,
             "columns": list(table.columns),
             "manifest_key": manifest.object.key,

@@ -37,8 +37,8 @@ GENERATION, FILE = "_heap_generation", "_heap_file"
 class TableSlice:
     """A file of a dump, and the state when it was read; no file where the dump has none of the table.
 
-    `number` of `total` files of this sync. `next_key` may be fetched meanwhile. With `tombstones` the slice is not a
-    file: it tells what a replaced generation had and the present one has not.
+    `number` of `total` files of this sync. With `tombstones` the slice is no file: it tells what a replaced generation
+    had and the present one has not.
     """
 
     dump_id: int
@@ -46,7 +46,6 @@ class TableSlice:
     after: TableState
     number: int = 0
     total: int = 0
-    next_key: str | None = None
     tombstones: bool = False
 
     def __str__(self) -> str:
@@ -179,15 +178,14 @@ class TableStream(BatchStream):
         assert self._plan is not None  # noqa: S101 - `start` comes first
         total = sum(self._file_count(step) for step in self._plan.steps)
         state, number = self._plan.state, 0
-        keys = self._keys(self._plan)
-        next(keys, None)
+        self._files.expect(self._keys(self._plan))
         for step in self._plan.steps:
             files = self._manifests[step.dump.dump_id].tables[self.name].files
             for index in range(step.first_file, len(files)):
                 last = index + 1 == len(files)
                 state = state.after(step.dump) if last else state.after_files(step.dump, index + 1)
                 number += 1
-                yield TableSlice(step.dump.dump_id, files[index], state, number, total, next(keys, None))
+                yield TableSlice(step.dump.dump_id, files[index], state, number, total)
             if step.first_file >= len(files):
                 state = state.after(step.dump)
                 yield TableSlice(step.dump.dump_id, None, state)
@@ -209,7 +207,7 @@ class TableStream(BatchStream):
             after = after.without_replaced()
         elif slice_.key is not None:
             rules = self._rules({CURSOR: slice_.dump_id, GENERATION: after.generation, FILE: slice_.key})
-            for piece in self._files.rows(slice_.key, rules, slice_.next_key):
+            for piece in self._files.rows(slice_.key, rules):
                 self._rows_of_files += piece.count
                 yield from items_of(piece)
             self._files_read += 1

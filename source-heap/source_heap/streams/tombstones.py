@@ -93,15 +93,16 @@ class Tombstones:
 
     def _collect(self, manifests: Iterable[Manifest], parts: _Parts, required: bool) -> None:
         """Reads keys. Missing old files make the result smaller, missing new ones would delete live rows."""
-        for manifest in manifests:
-            for key in manifest.tables[self._table].files:
-                try:
-                    for piece in self._files.rows(key, self._rules):
-                        parts.add(piece.lines)
-                except Missing:
-                    if required:
-                        raise
-                    logger.warning(f"{self._table}: {key} is gone; rows that only it held are not told as deleted.")
+        keys = [key for manifest in manifests for key in manifest.tables[self._table].files]
+        self._files.expect(keys)
+        for key in keys:
+            try:
+                for piece in self._files.rows(key, self._rules):
+                    parts.add(piece.lines)
+            except Missing:
+                if required:
+                    raise
+                logger.warning(f"{self._table}: {key} is gone; rows that only it held are not told as deleted.")
 
     def _compared(self, before: _Parts, now: _Parts, state: TableState) -> Iterator[SliceItem]:
         added: Mapping[str, Any] = {

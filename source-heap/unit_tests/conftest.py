@@ -1,0 +1,47 @@
+"""Fixtures of the unit tests; `heap_world` has what they are made of."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from simulators.heap.s3_server import BucketServer
+from simulators.heap.scenarios import Step
+from source_heap import bucket
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))  # tests import `heap_world` by its name
+
+from heap_world import Heap, Warehouse
+
+
+@pytest.fixture
+def heap() -> Iterator[Heap]:
+    """An empty bucket."""
+    with BucketServer() as server:
+        yield Heap(server)
+
+
+@pytest.fixture
+def warehouse(heap: Heap) -> Warehouse:
+    """An empty warehouse over the bucket."""
+    return Warehouse(heap)
+
+
+@pytest.fixture
+def steps(heap: Heap) -> Callable[[list[Step]], Iterator[Step]]:
+    """Applies the steps of a scenario one by one."""
+
+    def apply(story: list[Step]) -> Iterator[Step]:
+        for step in story:
+            heap.server.apply(step)
+            yield step
+
+    return apply
+
+
+@pytest.fixture(autouse=True)
+def _no_long_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bucket, "_FIRST_WAIT_SECONDS", 0.001)
+    monkeypatch.setattr(bucket, "_LONGEST_WAIT_SECONDS", 0.005)

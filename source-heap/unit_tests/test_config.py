@@ -1,0 +1,103 @@
+"""Options: defaults, and the sentence for each one that is wrong."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+from heap_world import KEYS, Heap, run
+from source_heap.config import DefaultCredentials, HeapConfig, KeyCredentials, KeyMode, ResyncMode, RoleCredentials
+
+ROLE = {"auth_type": "role", "account_id": "1234-5678-9012", "role_name": "heap-reader", "external_id": "x"}
+
+
+def test_a_bucket_is_enough() -> None:
+    config = HeapConfig.parse({"bucket": " heap-rs3-acme "})
+    assert config == HeapConfig(
+        bucket="heap-rs3-acme",
+        credentials=DefaultCredentials(),
+        region=None,
+        endpoint_url=None,
+        start_date=None,
+        key_mode=KeyMode.STITCH,
+        normalize_times=True,
+        resync_mode=ResyncMode.GENERATION,
+        skip_missing_files=False,
+        num_workers=2,
+    )
+
+
+def test_a_roles_arn_is_composed_without_the_consoles_hyphens() -> None:
+    assert HeapConfig.parse({"bucket": "heap", "credentials": ROLE}).credentials == RoleCredentials(
+        "arn:aws:iam::123456789012:role/heap-reader", "x"
+    )
+
+
+def test_a_roles_arn_is_taken_as_it_is() -> None:
+    arn = "arn:aws-us-gov:iam::123456789012:role/path/heap-reader"
+    credentials = {"auth_type": "role", "external_id": "x", "role_arn": arn}
+    assert HeapConfig.parse({"bucket": "heap", "credentials": credentials}).credentials == RoleCredentials(arn, "x")
+
+
+def test_keys_never_show_in_a_repr() -> None:
+    credentials = HeapConfig.parse({"bucket": "heap", "credentials": KEYS}).credentials
+    assert isinstance(credentials, KeyCredentials)
+    assert repr(credentials) == "KeyCredentials()"
+
+
+def test_a_start_date_without_a_zone_is_utc() -> None:
+    assert HeapConfig.parse({"bucket": "heap", "start_date": "2024-05-01"}).start_date == datetime(
+        2024, 5, 1, tzinfo=UTC
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"bucket": ""}, "Option bucket is missing"),
+        ({"bucket": "s3://heap/x"}, "Option bucket is not the name of a bucket"),
+        ({"bucket": 5}, "Option bucket must be text."),
+        ({"endpoint_url": "s3.example.com"}, "Option endpoint_url must begin with https:// or http://"),
+        ({"start_date": "yesterday"}, "Option start_date is not a date and time: 'yesterday'"),
+        ({"primary_key_mode": "x"}, "Option primary_key_mode must be one of stitch, heap, not 'x'."),
+        ({"timestamp_mode": "x"}, "Option timestamp_mode must be one of normalized, raw, not 'x'."),
+        ({"resync_mode": "x"}, "Option resync_mode must be one of generation, tombstones, fail, not 'x'."),
+        ({"on_missing_file": "x"}, "Option on_missing_file must be one of fail, skip, not 'x'."),
+        ({"num_workers": 0}, "Option num_workers must be a whole number from 1 to 16."),
+        ({"num_workers": True}, "Option num_workers must be a whole number from 1 to 16."),
+        ({"credentials": {}, "bucket": ""}, "Option bucket is missing"),
+        ({"credentials": {"auth_type": "x"}}, "Option credentials must have an auth_type: role, keys or default."),
+        ({"credentials": "x"}, "Option credentials must have an auth_type: role, keys or default."),
+        ({"credentials": {"auth_type": "keys", "aws_access_key_id": "A"}}, "The access key is incomplete"),
+        ({"credentials": {**ROLE, "external_id": ""}}, "Option external_id is missing"),
+        ({"credentials": {**ROLE, "account_id": "12345"}}, "Option account_id must be the 12 digits"),
+        ({"credentials": {**ROLE, "role_name": "a b"}}, "Option role_name must be the name of an IAM role"),
+        ({"credentials": {**ROLE, "role_arn": "arn:aws:s3:::x"}}, "Option role_arn is not the ARN of a role"),
+    ],
+)
+def test_a_wrong_option_is_named_in_one_sentence(options: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(AirbyteTracedException) as caught:
+        HeapConfig.parse({"bucket": "heap-rs3-acme", **options})
+    assert caught.value.message is not None
+    assert caught.value.message.startswith(sentence)
+
+
+def test_check_says_what_is_wrong_and_exits_with_zero() -> None:
+    output = run("check", config={"bucket": "heap", "credentials": {**ROLE, "account_id": "12345"}})
+    assert output.code == 0
+    assert output.check["status"] == "FAILED"
+    assert output.check["message"].startswith("Option account_id must be the 12 digits")
+
+
+def test_the_options_of_the_specification_are_those_that_are_read(heap: Heap) -> None:
+    spec = run("spec").messages[0]["spec"]["connectionSpecification"]
+    assert set(spec["properties"]) == {
+        *("bucket", "credentials", "region", "endpoint_url", "start_date", "primary_key_mode"),
+        *("timestamp_mode", "resync_mode", "on_missing_file", "num_workers"),
+    }
+    kinds = [choice["properties"]["auth_type"]["const"] for choice in spec["properties"]["credentials"]["oneOf"]]
+    assert sorted(kinds) == ["default", "keys", "role"]
+    for name, default in (("num_workers", 2), ("resync_mode", "generation"), ("on_missing_file", "fail")):
+        assert spec["properties"][name]["default"] == default
