@@ -7,6 +7,7 @@ import os
 import tempfile
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from http.cookiejar import DefaultCookiePolicy
 from typing import IO, Any
 from urllib.parse import urlsplit
@@ -67,7 +68,8 @@ def _receive(response: requests.Response, request: requests.PreparedRequest, sec
                 raise requests.exceptions.ReadTimeout(msg, request=request)
         _store(spool, b"")
     except BaseException as error:
-        spool.close()
+        with suppress(OSError):  # on a full disk closing writes what was buffered, and fails once more
+            spool.close()
         response.raw.close()  # what is left of the body must not reach the next request on this connection
         translated = _as_request_error(error, request)
         if translated is error:
