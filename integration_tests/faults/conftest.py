@@ -9,10 +9,8 @@ from typing import Any
 
 import pytest
 from faults.processes import CommandLine, Preloaded
-from faults.scene import Scene, discovered
+from faults.scene import Scene, SceneMaker, discovered
 from faults.subjects import SUBJECTS, Subject
-
-SceneMaker = Callable[..., Scene]
 
 
 @pytest.fixture(scope="session")

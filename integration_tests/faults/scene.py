@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +58,9 @@ class Scene:
             written(self.folder / "catalog.json", catalog),
         ]
         return [*argv, "--state", written(self.folder / "state.json", states)] if states else argv
+
+
+SceneMaker = Callable[..., Scene]
 
 
 def discovered(subject: Subject, launcher: Launcher, folder: Path) -> Mapping[str, Any]:

@@ -37,10 +37,14 @@ class Subject(ABC):
     """The streams that are read unless a test asks for others: their rows can be compared whole."""
     short_streams: tuple[str, ...]
     """Streams that are read in a second or two at the pace that the vendor allows."""
+    clock_streams: tuple[str, ...]
+    """Streams that a wrong clock takes no rows from."""
     long_stream: str
     """A stream of several requests."""
     long_path: str
     """A regular expression for those requests."""
+    other_path: str
+    """A regular expression for requests that the long stream does not need."""
     refused: Fault
     """What the vendor answers once the key is worth nothing any more."""
     refused_sentence: str
@@ -135,8 +139,11 @@ class Customerio(Subject):
         "snippets",
     )
     short_streams = ("campaign_actions", "messages", "snippets")
+    # senders date activities as they like, also ahead: what holds that cursor back is the connector's clock alone
+    clock_streams = (*streams[:5], *streams[6:])
     long_stream = "messages"
     long_path = "/v1/messages"
+    other_path = "/v1/(activities|segments|customers)"
     refused = Fault(
         "status", status=401, answer='{"errors":[{"detail":"unauthorized request","status":"401"}]}', times=-1
     )
@@ -209,9 +216,10 @@ class Pendo(Subject):
         "guide_events",
         "poll_events",
     )
-    short_streams = streams
+    short_streams = clock_streams = streams
     long_stream = "page_events"
     long_path = "aggregation"
+    other_path = "/(page|feature|metadata)"
     refused = Fault("status", status=403, answer="Forbidden: invalid integration key", times=-1)
     refused_sentence = "Pendo refuses this stream's objects to the integration key"
     unreachable_sentences = ("The connection to Pendo could not be made or broke", "Pendo answered with something that")
@@ -315,9 +323,10 @@ class Heap(Subject):
 
     connector = "source-heap"
     streams = ("users", "user_migrations", "sessions", "search_submit")
-    short_streams = streams
+    short_streams = clock_streams = streams
     long_stream = "sessions"
     long_path = r"sessions.*\.avro"
+    other_path = r"users.*\.avro"
     refused = error_fault(400, "ExpiredToken", times=-1)
     refused_sentence = "The session token has expired"
     unreachable_sentences = ("The connection to S3 could not be made or broke", "No server answers at the address")

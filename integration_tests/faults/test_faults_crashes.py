@@ -77,6 +77,7 @@ def test_a_full_refresh_that_is_killed_again_and_again_ends_with_the_truth(scene
     expect_the_truth(scene, ledger)
 
 
+@pytest.mark.slow
 def test_the_console_script_that_is_killed_goes_on_from_the_last_state_that_it_printed(
     unpaged_scene: Scene, command_line: CommandLine
 ) -> None:
