@@ -20,7 +20,7 @@ def run(repeat: int) -> bool:
     with harness.simulator("pendo", "--rows", str(ROWS), "--now", "real") as url, tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         config = harness.written(
-            folder / "config.json", {"api_key": KEY, "api_url": url, "start_date": start.isoformat()}
+            folder / "config.json", {"api_key": KEY, "api_url": url, "start_date": start.strftime("%Y-%m-%dT00:00:00Z")}
         )
         catalog = harness.catalog("source-pendo", config, ["page_events"], folder)
         harness.run_connector("source-pendo", config, catalog)  # the simulator makes its data when first asked

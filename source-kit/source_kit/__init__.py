@@ -4,3 +4,7 @@ The CDK keeps what it does once per sync (spec, check, discover, config validati
 What it does once per record is done here once per batch: workers read slices, encode batches of records and hand
 ready lines to one writer, through one channel in which a STATE can never overtake the records that it covers.
 """
+
+from source_kit import light_cdk
+
+light_cdk.enter()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import base64
+import gc
 import html
 import json
 import logging
@@ -37,6 +38,8 @@ from source_kit.source import BatchSource
 from source_kit.waiting import Stopped
 
 _WRITE_BYTES = 1024 * 1024
+#: Container objects made and not freed, before the collector looks for cycles
+_GARBAGE_OBJECTS = 50_000
 #: The CDK looks at the memory every 5,000 messages; a message here is a batch of up to a few thousand records.
 _MEMORY_CHECK_EVERY = 50
 #: Shorter pieces of base64 are no secret but chance
@@ -86,6 +89,12 @@ class Writer:
         self._pending.clear()
         self._size = 0
         self._out.flush()
+
+
+def _relax_garbage_collection() -> None:
+    """Records are trees without cycles: looking through them for cycles took a tenth of the CPU time of a read."""
+    gc.freeze()
+    gc.set_threshold(_GARBAGE_OBJECTS, 20, 100)
 
 
 def _stdout() -> IO[bytes]:
@@ -140,6 +149,7 @@ class BatchEntrypoint(AirbyteEntrypoint):
         self.failed = engine.failed
         PRINT_BUFFER.flush()
         writer = Writer(_stdout())
+        _relax_garbage_collection()
         with logs_in(engine.channel), closing(engine.items()) as items:
             try:
                 for item in items:
