@@ -49,6 +49,8 @@ class Output:
 
     def __post_init__(self) -> None:
         for message in self.messages:
+            if message["type"] in ("SPEC", "DEBUG"):
+                continue
             getattr(self, f"_{message['type'].lower()}")(message)
 
     def _record(self, message: Row) -> None:
@@ -80,9 +82,6 @@ class Output:
 
     def _connection_status(self, message: Row) -> None:
         self.check = message["connectionStatus"]
-
-    def _spec(self, message: Row) -> None:
-        """Read from `messages` where it matters."""
 
     @property
     def text(self) -> str:
