@@ -69,9 +69,19 @@ class Subject(ABC):
     def row(self, stream: str, record: Row) -> Row:
         """A record in the terms of the truth."""
 
+    no_lookback: Mapping[str, Any] = {}
+    """Options with which as little as possible is read again."""
+
     def timeout_options(self, seconds: int) -> Row:
         """Options that set the read timeout, where there are some."""
         return {}
+
+    def shuffle(self, draw: Random) -> None:
+        """Let some answers come later than those that were asked for after them."""
+        faults = self.simulator.faults
+        faults.clear()
+        for _ in range(3):
+            faults.add(Fault("delay", path=self.long_path, seconds=draw.uniform(0.05, 0.2), skip=draw.randint(0, 25)))
 
     @abstractmethod
     def happen(self, draw: Random) -> None:
@@ -138,6 +148,7 @@ class Customerio(Subject):
         "esp_suppressions",
         "snippets",
     )
+    no_lookback: Mapping[str, Any] = {"messages_lookback_days": 1}
     short_streams = ("campaign_actions", "messages", "snippets")
     # senders date activities as they like, also ahead: what holds that cursor back is the connector's clock alone
     clock_streams = (*streams[:5], *streams[6:])
@@ -224,6 +235,7 @@ class Pendo(Subject):
     refused_sentence = "Pendo refuses this stream's objects to the integration key"
     unreachable_sentences = ("The connection to Pendo could not be made or broke", "Pendo answered with something that")
     timeout_sentences = ("Pendo did not answer in time",)
+    no_lookback: Mapping[str, Any] = {"lookback_window": 0}
     levels = 8  # a day, its halves down to an hour, and the apps one by one
     _DAYS = 8
     _SIZE = Size(
