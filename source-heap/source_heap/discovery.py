@@ -2,7 +2,8 @@
 
 A table's columns are the union over its live dumps. Types stand only in the files, so of each table some headers are
 read (ranged GETs, never a whole file): the newest dump's, the oldest live one's, and those of dumps whose list of
-columns differs from the next one's, `SAMPLES` in all. A column that no header shows is text.
+columns differs from the next one's, `SAMPLES` in all. A column that no header shows is text, unless it is one of Heap's
+own ids.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_heap.avro.container import BrokenFile, Header, HeaderCut, parse_header
-from source_heap.avro.schema import INSTANT, TEXT, JsonSchema, columns_of, union
+from source_heap.avro.schema import INSTANT, INTEGER, TEXT, JsonSchema, columns_of, union
 from source_heap.avro.times import TIME_COLUMNS
 from source_heap.bucket import Bucket
 from source_heap.dumps import PARALLEL_GETS, Dumps
@@ -27,6 +28,8 @@ logger = logging.getLogger("airbyte")
 
 #: Headers read of a table
 SAMPLES = 8
+#: Heap's own ids, 64-bit integers wherever they were seen
+ID_COLUMNS = frozenset({"event_id", "user_id", "session_id", "from_user_id", "to_user_id"})
 #: First guess at a header's length, grown fourfold while it proves too short. Bytes.
 _HEADER_BYTES = 64 * 1024
 
@@ -94,7 +97,8 @@ def _columns(table: TableFound, headers: Iterable[Header | None], normalize_time
     columns = {}
     for name in dict.fromkeys([*table.columns, *seen]):
         instant = normalize_times and name in TIME_COLUMNS
-        columns[name] = INSTANT if instant else union(seen[name]) if name in seen else TEXT
+        unseen = INTEGER if name in ID_COLUMNS else TEXT
+        columns[name] = INSTANT if instant else union(seen[name]) if name in seen else unseen
     _warn_of_folding(table.name, columns)
     return columns
 

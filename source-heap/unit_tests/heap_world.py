@@ -201,10 +201,11 @@ class Warehouse:
         self.states: dict[str, Row] = {}
         self.schemas: dict[str, Row] = {}
 
-    def sync(self, *names: str, mode: str = "incremental") -> Output:
-        """One incremental sync of all streams, or of some."""
-        catalog = self.heap.discover(**self.options).catalog
-        self.schemas = {stream["name"]: stream for stream in catalog}
+    def sync(self, *names: str, mode: str = "incremental", discover: bool = True) -> Output:
+        """One incremental sync of all streams, or of some; without `discover` with the schemas that are known."""
+        if discover or not self.schemas:
+            self.schemas = {stream["name"]: stream for stream in self.heap.discover(**self.options).catalog}
+        catalog = list(self.schemas.values())
         output = self.heap.read(*names, state=self.states, mode=mode, catalog=catalog, **self.options)
         for name, records in output.records.items():
             self.rows[name] += records

@@ -24,6 +24,7 @@ from moto.server import ThreadedMotoServer
 from simulators.faults import Fault
 from simulators.heap.account import Account, full
 from simulators.heap.avro_files import blocks
+from simulators.heap.layout import DEFAULT_BUCKET, StoredObject
 from simulators.heap.s3_server import BucketServer, error_fault
 from simulators.heap.scenarios import scenario
 from source_heap.s3_errors import Operation, failure, heals
@@ -396,8 +397,6 @@ def test_a_file_that_was_replaced_while_it_was_read_is_read_from_its_start(heap:
         def matches(self, method: str, target: str, body: bytes) -> bool:
             hit = super().matches(method, target, body)
             if hit:
-                from simulators.heap.layout import StoredObject
-
                 heap.server.put([StoredObject(key, other)])
             return hit
 
@@ -422,7 +421,7 @@ def test_a_missing_file_can_be_skipped_and_the_state_moves_on(heap: Heap) -> Non
     [
         ({"_heap_dump_id": "x"}, "cannot be read: its _heap_dump_id is not a whole number. Reset the stream"),
         ({"_heap_dump_id": 100, "bucket": "other"}, "belongs to the bucket other, not to"),
-        ({"_heap_dump_id": 999}, "is at dump 999, but the newest dump in the bucket"),
+        ({"_heap_dump_id": 999, "bucket": DEFAULT_BUCKET}, "is at dump 999, but the newest dump in the bucket"),
         ({"cursor": 1}, "cannot be read: its _heap_dump_id is not a whole number."),
     ],
 )
@@ -430,6 +429,12 @@ def test_a_state_that_cannot_be_used_says_to_reset_the_stream(state: Any, senten
     output = filled.read("users", state={"users": state})
     assert sentence in output.failures["users"].message
     assert output.failures["users"].failure_type == CONFIG
+    assert not output.records
+
+
+def test_a_state_of_the_cursor_alone_is_taken_at_its_word(filled: Heap) -> None:
+    output = filled.read("users", state={"users": {"_heap_dump_id": 10**13}})
+    assert output.statuses == {"users": "COMPLETE"}
     assert not output.records
 
 

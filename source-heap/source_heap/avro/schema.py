@@ -25,13 +25,13 @@ _LOCAL_INSTANT: JsonSchema = {
     "airbyte_type": "timestamp_without_timezone",
 }
 TEXT: JsonSchema = {"type": ["null", "string"]}
-_INTEGER: JsonSchema = {"type": ["null", "integer"]}
+INTEGER: JsonSchema = {"type": ["null", "integer"]}
 _NUMBER: JsonSchema = {"type": ["null", "number"]}
 
 _PRIMITIVES: Mapping[str, JsonSchema] = {
     "null": {"type": ["null"]},
     "boolean": {"type": ["null", "boolean"]},
-    **dict.fromkeys(("int", "long"), _INTEGER),
+    **dict.fromkeys(("int", "long"), INTEGER),
     **dict.fromkeys(("float", "double"), _NUMBER),
     **dict.fromkeys(("string", "bytes", "enum", "fixed"), TEXT),
 }
@@ -99,7 +99,7 @@ def union(schemas: Iterable[JsonSchema]) -> JsonSchema:
         return TEXT  # nothing but nulls was ever seen
     if len(different) == 1:
         return different[0]
-    if all(schema in (_INTEGER, _NUMBER) for schema in different):
+    if all(schema in (INTEGER, _NUMBER) for schema in different):
         return _NUMBER
     if all("properties" in schema for schema in different):
         return _merged_objects(different)

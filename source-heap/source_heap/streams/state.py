@@ -15,7 +15,8 @@ def read_state(stream: str, document: Mapping[str, Any], dumps: Dumps, cursor: s
     """The state, or None where there is none yet.
 
     Raises a config_error where it is unreadable, of another bucket, or of dumps that this bucket has not reached: going
-    on from it could skip rows, so the user is asked to start the stream afresh.
+    on from it could skip rows, so the user is asked to start the stream afresh. A state of the cursor alone was written
+    by hand; it means what it says, that all dumps up to this one count as read.
     """
     if not document:
         return None
@@ -31,7 +32,7 @@ def read_state(stream: str, document: Mapping[str, Any], dumps: Dumps, cursor: s
         )
         raise config_error(msg)
     newest = dumps.listed()[-1].dump_id
-    if newest < state.dump_id:
+    if state.bucket and newest < state.dump_id:
         msg = (
             f"The state of stream {stream} is at dump {state.dump_id}, but the newest dump in the bucket "
             f"{dumps.bucket.name} is {newest}: the bucket was emptied or set up anew. Reset the stream, which reads it "
