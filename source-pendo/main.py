@@ -1,4 +1,6 @@
-"""Runs the connector from a checkout: `python main.py spec`."""
+"""Runs the connector from its directory: `python main.py read --config ...`."""
+
+from __future__ import annotations
 
 from source_pendo.run import run
 
