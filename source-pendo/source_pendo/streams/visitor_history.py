@@ -217,7 +217,8 @@ class VisitorHistory(PendoStream):
 
     def _first_wanted(self) -> int:
         if self._since is not None:
-            return self._since - self.config.lookback_days * _DAY_MS
+            # One day more: activities of the last hours before the state may not have been processed then.
+            return self._since - (self.config.lookback_days + 1) * _DAY_MS
         if self.config.start_date is None:
             return self._until - DEFAULT_HISTORY_DAYS * _DAY_MS
         return epoch_millis(datetime.combine(self.config.start_date, time(), UTC))
