@@ -24,14 +24,13 @@ class Window(NamedTuple):
 def windows(start: int, end: int, workers: int) -> list[Window]:
     """Cover every second from `start` to `end`, both included, once, oldest first.
 
-    A window is at most 30 days wide and, where the range has more days than that needs, narrow enough to keep all
-    workers busy; but no narrower than a day. Empty when `start` lies after `end`.
+    A window is 30 days wide or, where that would leave workers idle, narrow enough to keep all of them busy; but no
+    narrower than a day. Empty when `start` lies after `end`.
     """
     span = end - start + 1
     if span <= 0:
         return []
-    fewest = -(-span // WIDEST)
+    wanted = _WINDOWS_A_WORKER * workers
     days = -(-span // DAY)
-    count = max(fewest, min(days, _WINDOWS_A_WORKER * workers))
-    width = -(-span // count)
+    width = min(WIDEST, -(-span // min(days, wanted)))
     return [Window(at, min(at + width - 1, end)) for at in range(start, end + 1, width)]

@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
+import json
+import logging
+import os
+import sys
+import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from pathlib import Path
+from typing import IO, Any, NamedTuple
 
 import pytest
-from airbyte_cdk.models import AirbyteStateBlob, SyncMode, TraceType, Type
-from airbyte_cdk.test.catalog_builder import CatalogBuilder
-from airbyte_cdk.test.entrypoint_wrapper import read
-from airbyte_cdk.test.state_builder import StateBuilder
 from simulators.customerio import CustomerioSimulator, Options
 from source_customerio import SourceCustomerio
 from source_customerio.budget import RequestBudget
 from source_customerio.streams.base import CustomerIoStream
 from source_kit.errors import RetryPolicy
-
-DAY = 86_400
-HOUR = 3_600
+from source_kit.run import launch
 
 Row = dict[str, Any]
+
+
+class Failure(NamedTuple):
+    """The error trace of a stream."""
+
+    message: str
+    internal_message: str
+    failure_type: str
 
 
 @dataclass
@@ -32,7 +41,7 @@ class Synced:
     rows: dict[str, list[Row]] = field(default_factory=lambda: defaultdict(list))
     states: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: defaultdict(list))
     statuses: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
-    failures: dict[str, Any] = field(default_factory=dict)
+    failures: dict[str, Failure] = field(default_factory=dict)
     logs: list[str] = field(default_factory=list)
     order: list[tuple[str, str]] = field(default_factory=list)
     """(kind, stream) of every record, state and status, as they came."""
@@ -73,17 +82,20 @@ class Workspace:
         **options: Any,
     ) -> Synced:
         """Read streams; incremental where they can be, unless `full_refresh`. `options` belong to the configuration."""
-        source = SourceCustomerio()
         config = self.config(**options)
-        with_cursor = {stream.name for stream in source.streams(config) if stream.cursor_field}
-        catalog, states = CatalogBuilder(), StateBuilder()
-        for name in streams:
-            mode = SyncMode.full_refresh if full_refresh or name not in with_cursor else SyncMode.incremental
-            catalog = catalog.with_stream(name, mode)
-            if state and name in state:
-                states = states.with_stream_state(name, AirbyteStateBlob(dict(state[name])))
-        output = read(source, config, catalog.build(), states.build(), expecting_exception=True)
-        return collect(output.get_message_iterator())
+        with_cursor = {stream.name for stream in SourceCustomerio().streams(config) if stream.cursor_field}
+        catalog = [configured(name, name in with_cursor and not full_refresh) for name in streams]
+        states = [stream_state(name, (state or {})[name]) for name in streams if name in (state or {})]
+        return collect(run("read", config=config, catalog={"streams": catalog}, state=states))
+
+    def run(self, verb: str, config: Mapping[str, Any], **files: Any) -> list[dict[str, Any]]:
+        """The messages of a verb."""
+        return run(verb, config=config, **files)
+
+    def check(self, config: Mapping[str, Any]) -> tuple[str, str | None]:
+        """Status and message of a check."""
+        found = next(m for m in self.run("check", config) if m["type"] == "CONNECTION_STATUS")["connectionStatus"]
+        return found["status"], found.get("message")
 
     def truth(self, stream: str, **options: str) -> list[Row]:
         """The rows that a perfect warehouse holds."""
@@ -94,26 +106,71 @@ class Workspace:
         return [request for request in self.simulator.requests if request.path == f"/v1/{path}"]
 
 
-def collect(messages: Any) -> Synced:
+def configured(name: str, incremental: bool) -> dict[str, Any]:
+    """A stream of a configured catalog."""
+    return {
+        "stream": {"name": name, "json_schema": {}, "supported_sync_modes": ["full_refresh", "incremental"]},
+        "sync_mode": "incremental" if incremental else "full_refresh",
+        "destination_sync_mode": "append",
+    }
+
+
+def stream_state(name: str, state: Mapping[str, Any]) -> dict[str, Any]:
+    """A state as the platform hands it back."""
+    return {"type": "STREAM", "stream": {"stream_descriptor": {"name": name}, "stream_state": state}}
+
+
+def run(verb: str, **files: Any) -> list[dict[str, Any]]:
+    """The command line in this process: the messages that it writes to its stdout.
+
+    `files` become JSON files, one an option; one that is None is left out.
+    """
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as out:
+        args = [verb]
+        for option, content in files.items():
+            if content is not None:
+                path = Path(folder, f"{option}.json")
+                path.write_text(json.dumps(content), encoding="utf-8")
+                args += [f"--{option}", str(path)]
+        with _stdout_into(out):
+            launch(SourceCustomerio, args)
+        out.seek(0)
+        return [json.loads(line) for line in out]
+
+
+@contextmanager
+def _stdout_into(file: IO[bytes]) -> Iterator[None]:
+    """What is written to file descriptor 1 goes into a file; what the connector changes in the process is undone."""
+    hook, handlers, stdout = sys.excepthook, logging.getLogger().handlers[:], os.dup(1)
+    os.dup2(file.fileno(), 1)
+    try:
+        yield
+    finally:
+        assert sys.__stdout__ is not None
+        sys.__stdout__.flush()
+        os.dup2(stdout, 1)
+        os.close(stdout)
+        sys.excepthook, logging.getLogger().handlers[:] = hook, handlers
+
+
+def collect(messages: Iterable[dict[str, Any]]) -> Synced:
     """Sort the messages of a sync by stream."""
     out = Synced()
     for message in messages:
-        match message.type:
-            case Type.RECORD:
-                out.rows[message.record.stream].append(dict(message.record.data))
-                out.order.append(("record", message.record.stream))
-            case Type.STATE:
-                name = message.state.stream.stream_descriptor.name
-                out.states[name].append(dict(message.state.stream.stream_state.__dict__))
+        match message:
+            case {"type": "RECORD", "record": {"stream": name, "data": data}}:
+                out.rows[name].append(data)
+                out.order.append(("record", name))
+            case {"type": "STATE", "state": {"stream": {"stream_descriptor": {"name": name}, "stream_state": state}}}:
+                out.states[name].append(state)
                 out.order.append(("state", name))
-            case Type.LOG:
-                out.logs.append(message.log.message)
-            case Type.TRACE if message.trace.type == TraceType.STREAM_STATUS:
-                name = message.trace.stream_status.stream_descriptor.name
-                out.statuses[name].append(message.trace.stream_status.status.value)
-                out.order.append((message.trace.stream_status.status.value, name))
-            case Type.TRACE if message.trace.type == TraceType.ERROR and message.trace.error.stream_descriptor:
-                out.failures[message.trace.error.stream_descriptor.name] = message.trace.error
+            case {"type": "LOG", "log": {"message": text}}:
+                out.logs.append(text)
+            case {"trace": {"stream_status": {"stream_descriptor": {"name": name}, "status": status}}}:
+                out.statuses[name].append(status)
+                out.order.append((status, name))
+            case {"trace": {"error": {"stream_descriptor": {"name": name}} as error}}:
+                out.failures[name] = Failure(error["message"], error["internal_message"], error["failure_type"])
     return out
 
 

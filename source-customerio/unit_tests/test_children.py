@@ -151,7 +151,7 @@ def test_the_state_holds_at_most_64_bytes_a_parent(workspace: Workspace) -> None
 def test_an_unreadable_cursor_of_a_parent_fails_with_a_sentence(workspace: Workspace, parents: Any) -> None:
     synced = workspace.sync("campaign_actions", state={"campaign_actions": {"updated": 1, "parents": parents}})
     assert synced.failures["campaign_actions"].message.startswith("The saved state of campaign_actions cannot be read:")
-    assert synced.failures["campaign_actions"].failure_type.value == "config_error"
+    assert synced.failures["campaign_actions"].failure_type == "config_error"
 
 
 def test_action_ids_of_campaigns_stay_texts_and_those_of_broadcasts_numbers(workspace: Workspace) -> None:

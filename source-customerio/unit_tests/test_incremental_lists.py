@@ -153,7 +153,7 @@ def test_an_unreadable_state_fails_with_a_sentence_and_asks_nothing(
         "The saved state of campaigns cannot be read: 'updated' must be a number of seconds. Reset the stream, so that "
         "it is read from the beginning, or restore its last good state."
     )
-    assert synced.failures["campaigns"].failure_type.value == "config_error"
+    assert synced.failures["campaigns"].failure_type == "config_error"
     assert workspace.asked("campaigns") == []
 
 
@@ -162,7 +162,7 @@ def test_the_state_moves_only_when_the_list_was_read_to_its_end(workspace: Works
     synced = workspace.sync("newsletters")
     assert len(synced.rows["newsletters"]) == 5
     assert synced.states["newsletters"] == []
-    assert synced.failures["newsletters"].failure_type.value == "transient_error"
+    assert synced.failures["newsletters"].failure_type == "transient_error"
 
 
 def test_deleted_objects_leave_with_a_full_refresh_and_stay_with_an_incremental_sync(workspace: Workspace) -> None:

@@ -143,6 +143,8 @@ class Cursor:
     def saved(self, state: Mapping[str, Any], name: str | None = None) -> int | None:
         """A saved value of the cursor, None where there is none. Raises a config_error for one that is no time."""
         value = state.get(name or self.field)
+        if isinstance(value, str) and value.isascii() and value.isdigit():
+            value = int(value)  # as Airbyte's own connector writes it
         if isinstance(value, float) and value.is_integer():
             value = int(value)
         if value is not None and (not isinstance(value, int) or isinstance(value, bool)):

@@ -1,0 +1,71 @@
+"""One request budget for the workspace: never exceeded, never wasted, fair."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from typing import TYPE_CHECKING
+
+from simulators.server import Fault
+from source_customerio.budget import REQUESTS_A_SECOND, RequestBudget
+
+if TYPE_CHECKING:
+    from conftest import Workspace
+
+
+def test_no_rolling_second_has_more_requests_than_the_workspace_allows(workspace: Workspace, real_pace: None) -> None:
+    """Measured where it counts, at the server."""
+    workspace.sync("campaign_actions", "newsletter_variants", "segment_usage", num_workers=10)
+    started = sorted(request.started for request in workspace.simulator.requests)
+    assert len(started) > 2 * REQUESTS_A_SECOND
+    assert all(later - earlier >= 1.0 for earlier, later in zip(started, started[REQUESTS_A_SECOND:], strict=False))
+
+
+def test_a_sync_bound_by_the_budget_takes_no_more_than_a_tenth_longer_than_it_must(
+    workspace: Workspace, real_pace: None
+) -> None:
+    workspace.sync("campaign_actions", "newsletter_variants", "segment_usage", num_workers=10)
+    started = sorted(request.started for request in workspace.simulator.requests)
+    assert len(started) > 2 * REQUESTS_A_SECOND
+    assert started[-1] - started[0] <= 1.1 * len(started) / REQUESTS_A_SECOND
+
+
+def test_a_throttled_answer_is_waited_for_as_long_as_the_server_says(workspace: Workspace, real_pace: None) -> None:
+    workspace.simulator.faults.add(
+        Fault("status", path="/v1/segments", status=429, headers={"Retry-After": "1"}, times=1)
+    )
+    synced = workspace.sync("segments")
+    first, second = [request.started for request in workspace.asked("segments")]
+    assert second - first >= 1.0
+    assert synced.failures == {}
+
+
+def test_callers_are_served_in_the_order_in_which_they_came() -> None:
+    now = 0.0
+    budget = RequestBudget(limit=2, window=1.0, clock=lambda: now)
+    places = [budget.reserve() for _ in range(7)]
+    assert places == [0, 0, 1, 1, 2, 2, 3]
+
+
+def test_the_limit_holds_under_many_threads() -> None:
+    budget = RequestBudget(limit=5, window=1.0, clock=lambda: 0.0)
+    places: list[float] = []
+    threads = [threading.Thread(target=lambda: places.append(budget.reserve())) for _ in range(50)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [len(list(group)) for _, group in itertools.groupby(sorted(places))] == [5] * 10
+
+
+def test_two_streams_advance_together(workspace: Workspace, real_pace: None) -> None:
+    """Fair: neither stream's requests wait until the other's are through."""
+    workspace.sync("newsletter_variants", "segment_usage", num_workers=2)
+    kinds = [
+        "variants" if "/contents" in request.path else "usage"
+        for request in workspace.simulator.requests
+        if "/contents" in request.path or "/used_by" in request.path
+    ]
+    shorter = min(kinds.count("variants"), kinds.count("usage"))
+    head = kinds[: 2 * shorter]
+    assert abs(head.count("variants") - head.count("usage")) <= 4

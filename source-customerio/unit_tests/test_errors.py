@@ -1,0 +1,162 @@
+"""What the vendor may answer, and what the user then reads. A row of the error table per test case."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from simulators.server import Fault
+
+if TYPE_CHECKING:
+    from conftest import Workspace
+
+UNAUTHORIZED = (
+    "Customer.io did not accept the key. It is mistyped or revoked, it is a Track API key, or the account is in the "
+    "other region: enter an App API key and choose the account's region (US or EU)."
+)
+FORBIDDEN = (
+    "Customer.io denied the key access to campaigns. Use an App API key whose scope includes campaigns, and if the key "
+    "has an IP allowlist, add the address that this connector runs from."
+)
+UNKNOWN_PATH = (
+    "Customer.io does not know the address of campaigns (status 404). If api_url is set, check it; otherwise report "
+    "it, because the API has changed."
+)
+MALFORMED = (
+    "Customer.io found a request for campaigns malformed (status 400), which is a mistake of this connector. Report it "
+    "with the internal message."
+)
+UNACCEPTED = (
+    "Customer.io did not accept the values of a request for campaigns (status 422), which is a mistake of this "
+    "connector. Report it with the internal message."
+)
+THROTTLED = (
+    "Customer.io kept limiting the rate of requests. Either other programs use up the 10 requests a second that the "
+    "workspace has, or a daily quota is spent. What was read is kept: run the sync again later."
+)
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "failure_type", "attempts"),
+    [
+        (400, MALFORMED, "system_error", 1),
+        (401, UNAUTHORIZED, "config_error", 1),
+        (403, FORBIDDEN, "config_error", 1),
+        (404, UNKNOWN_PATH, "system_error", 1),
+        (422, UNACCEPTED, "system_error", 1),
+    ],
+)
+def test_a_refusal_is_not_repeated_and_says_what_to_do(
+    workspace: Workspace, status: int, message: str, failure_type: str, attempts: int
+) -> None:
+    """Hazards 11, 12 and 41."""
+    body = '{"errors":[{"detail":"refused (reference 01X)","status":"%d"}]}' % status
+    workspace.simulator.faults.add(Fault("status", path="/v1/campaigns", status=status, answer=body, times=-1))
+    synced = workspace.sync("campaigns")
+    assert synced.failures["campaigns"].message == message
+    assert synced.failures["campaigns"].failure_type == failure_type
+    assert f"status {status}" in synced.failures["campaigns"].internal_message
+    assert "refused (reference 01X)" in synced.failures["campaigns"].internal_message
+    assert len(workspace.asked("campaigns")) == attempts
+    assert synced.statuses["campaigns"][-1] == "INCOMPLETE"
+    assert synced.states["campaigns"] == []
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504, 522, 524])
+def test_an_error_that_may_heal_is_repeated_until_it_has(workspace: Workspace, status: int) -> None:
+    """Hazard 13."""
+    workspace.simulator.faults.add(Fault("status", path="/v1/campaigns", status=status, times=2))
+    synced = workspace.sync("campaigns")
+    assert synced.failures == {}
+    assert len(synced.rows["campaigns"]) == len(workspace.truth("campaigns"))
+
+
+@pytest.mark.parametrize("kind", ["html", "cut", "cut_chunked", "cut_silent", "reset", "empty"])
+def test_a_body_that_is_not_whole_is_asked_for_again(workspace: Workspace, kind: str) -> None:
+    workspace.simulator.faults.add(Fault(kind, path="/v1/campaigns"))
+    synced = workspace.sync("campaigns")
+    assert synced.failures == {}
+    assert sorted(synced.keys("campaigns", "id")) == sorted(row["id"] for row in workspace.truth("campaigns"))
+
+
+def test_a_post_is_repeated_like_a_get(workspace: Workspace) -> None:
+    """Hazard 44: search and hydrate are reads."""
+    workspace.simulator.faults.add(Fault("status", method="POST", path="/v1/customers", status=500, times=2))
+    synced = workspace.sync("customers")
+    assert synced.failures == {}
+    assert len(synced.rows["customers"]) == len(workspace.truth("customers"))
+
+
+@pytest.mark.parametrize(
+    ("status", "message"),
+    [
+        (503, "Customer.io failed with status 503, after several attempts. Run the sync again later."),
+        (429, THROTTLED),
+    ],
+)
+def test_an_error_that_does_not_heal_ends_the_stream_as_transient_with_its_state_kept(
+    workspace: Workspace, status: int, message: str
+) -> None:
+    workspace.simulator.faults.add(Fault("status", path="/v1/campaigns", status=status, times=-1))
+    synced = workspace.sync("campaigns", state={"campaigns": {"updated": 1_700_000_000}})
+    assert synced.failures["campaigns"].message == message
+    assert synced.failures["campaigns"].failure_type == "transient_error"
+    assert synced.states["campaigns"] == []
+
+
+def test_a_html_page_that_stays_is_told_as_one(workspace: Workspace) -> None:
+    workspace.simulator.faults.add(Fault("html", path="/v1/campaigns", times=-1))
+    failure = workspace.sync("campaigns").failures["campaigns"]
+    assert failure.message == (
+        "Customer.io answered with something that is not JSON (for instance an HTML page of a proxy or sign-on, or a "
+        "body that was cut), after several attempts. Check the region, api_url and any proxy in between."
+    )
+    assert failure.failure_type == "transient_error"
+
+
+def test_a_daily_quota_ends_the_stream_and_the_next_sync_goes_on(workspace: Workspace) -> None:
+    """Hazard 13: 429 without Retry-After does not clear within a sync."""
+    start = workspace.simulator.start_date
+    workspace.simulator.faults.add(Fault("status", path="/v1/messages", status=429, skip=3, times=-1))
+    first = workspace.sync("messages", start_date=start, num_workers=1)
+    assert first.failures["messages"].message == THROTTLED
+    assert first.statuses["messages"][-1] == "INCOMPLETE"
+    workspace.simulator.faults.clear()
+    second = workspace.sync("messages", state=first.all_states(), start_date=start)
+    wanted = {row["id"] for row in workspace.truth("messages") if row["created"] >= workspace.simulator.workspace.start}
+    assert {*first.keys("messages", "id"), *second.keys("messages", "id")} == wanted
+
+
+def test_a_stream_out_of_scope_fails_alone_and_names_its_scope(workspace: Workspace) -> None:
+    """Hazard 41: the stream stays in the catalog and says why it cannot be read."""
+    workspace.simulator.options.forbidden = ["/activities"]
+    synced = workspace.sync("activities", "segments")
+    assert "denied the key access to activities" in synced.failures["activities"].message
+    assert synced.statuses["activities"][-1] == "INCOMPLETE"
+    assert synced.statuses["segments"][-1] == "COMPLETE"
+    assert len(synced.rows["segments"]) == len(workspace.truth("segments"))
+
+
+@pytest.mark.parametrize("value", ["tomorrow", [1], {"a": 1}, True, 1.5])
+def test_a_state_that_is_no_time_fails_with_a_sentence(workspace: Workspace, value: object) -> None:
+    failure = workspace.sync("campaigns", state={"campaigns": {"updated": value}}).failures["campaigns"]
+    assert failure.message == (
+        "The saved state of campaigns cannot be read: 'updated' must be a number of seconds. Reset the stream, so that "
+        "it is read from the beginning, or restore its last good state."
+    )
+    assert failure.failure_type == "config_error"
+
+
+def test_a_state_of_airbytes_own_connector_with_its_time_as_text_is_taken(workspace: Workspace) -> None:
+    newest = max(row["updated"] for row in workspace.truth("campaigns"))
+    synced = workspace.sync("campaigns", state={"campaigns": {"updated": str(newest)}})
+    assert {row["id"] for row in synced.rows["campaigns"]} == {
+        row["id"] for row in workspace.truth("campaigns") if row["updated"] >= newest - 3600
+    }
+    assert synced.state("campaigns")["updated"] == newest
+
+
+def test_an_unknown_stream_fails_with_a_sentence_and_the_others_are_read(workspace: Workspace) -> None:
+    synced = workspace.sync("campaign_reports", "segments")
+    assert synced.failures["campaign_reports"].message.startswith("The source has no stream named 'campaign_reports'.")
+    assert synced.statuses["segments"][-1] == "COMPLETE"

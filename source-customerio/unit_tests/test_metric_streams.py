@@ -1,0 +1,134 @@
+"""Metrics as rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+import pytest
+
+if TYPE_CHECKING:
+    from conftest import Workspace
+
+DAY = 86_400
+APPROXIMATE = [
+    ("broadcast_metrics", "broadcasts", "broadcast_id"),
+    ("newsletter_metrics", "newsletters", "newsletter_id"),
+    ("transactional_metrics", "transactional_messages", "transactional_id"),
+    ("campaign_link_metrics", "campaigns", "campaign_id"),
+    ("newsletter_link_metrics", "newsletters", "newsletter_id"),
+]
+
+
+@pytest.mark.parametrize("stream", ["campaign_metrics", "campaign_journey_metrics"])
+def test_metrics_of_campaigns_have_a_row_a_day_since_the_campaign_was_created(
+    workspace: Workspace, clock: Callable[[], datetime], stream: str
+) -> None:
+    """Hazard 35: the dates are asked for and exact."""
+    synced = workspace.sync(stream)
+    wanted = []
+    for campaign in workspace.truth("campaigns"):
+        start = campaign["created"] - campaign["created"] % DAY
+        dated = workspace.truth(stream, resolution="days", start=str(start))
+        wanted += [row for row in dated if row["campaign_id"] == campaign["id"]]
+
+    def key(row: dict[str, int]) -> tuple[int, int]:
+        return row["campaign_id"], row["period_start"]
+
+    assert sorted(synced.rows[stream], key=key) == sorted(wanted, key=key)
+
+
+def test_version_2_is_asked_for_with_all_it_requires(workspace: Workspace, clock: Callable[[], datetime]) -> None:
+    """Hazard 35: without its parameters the server answers 400, or the dateless version 1."""
+    workspace.sync("campaign_metrics")
+    request = next(r for r in workspace.simulator.requests if r.path.endswith("/metrics"))
+    assert request.query["version"] == ["2"]
+    assert request.query["res"] == ["days"]
+    assert request.query["tz"] == ["UTC"]
+    assert int(request.query["start"][0]) % DAY == 0
+    assert request.query["end"] == [str(workspace.simulator.now)]
+
+
+def test_a_campaign_older_than_ten_years_is_read_ten_years_back(
+    workspace: Workspace, clock: Callable[[], datetime]
+) -> None:
+    """A longer range is refused by the server."""
+    for campaign in workspace.simulator.workspace.lists["campaigns"]:
+        campaign["created"] = 1_325_376_000
+    synced = workspace.sync("campaign_metrics", "campaign_journey_metrics")
+    earliest = datetime.fromtimestamp(min(synced.keys("campaign_metrics", "period_start")), UTC)
+    assert 3_649 <= (clock() - earliest).days <= 3_651
+    assert synced.statuses["campaign_journey_metrics"][-1] == "COMPLETE"
+
+
+@pytest.mark.parametrize(("stream", "parents", "key"), APPROXIMATE)
+def test_metrics_without_dates_end_with_the_present_day_and_month_on_eastern_time(
+    workspace: Workspace, clock: Callable[[], datetime], stream: str, parents: str, key: str
+) -> None:
+    """Hazard 35: version 1 says nothing of dates, so they are computed from the time of the answer."""
+    synced = workspace.sync(stream)
+    now = clock().astimezone(ZoneInfo("America/New_York"))
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    for resolution, last in (("days", midnight), ("months", midnight.replace(day=1))):
+        rows = [row for row in synced.rows[stream] if row["resolution"] == resolution]
+        assert max(row["period_start"] for row in rows) == int(last.timestamp())
+
+
+@pytest.mark.parametrize(("stream", "parents", "key"), APPROXIMATE)
+def test_the_values_of_45_days_are_those_of_the_vendor(
+    workspace: Workspace, clock: Callable[[], datetime], stream: str, parents: str, key: str
+) -> None:
+    """Hazard 34: `metric.series.<name>[]`, and a null series is left out."""
+    synced = workspace.sync(stream)
+    rows = [row for row in synced.rows[stream] if row["resolution"] == "days"]
+    rows.sort(key=lambda row: (row[key], row.get("link_id", 0), row["period_start"]))
+    truth = workspace.truth(stream, resolution="days", steps="45")
+    truth.sort(key=lambda row: (row[key], row.get("link_id", 0), -row["steps_back"]))
+    assert [row["metrics"] for row in rows] == [row["metrics"] for row in truth]
+    assert [row.get("href") for row in rows] == [row.get("href") for row in truth]
+
+
+def test_webhook_metrics_with_digits_in_their_names_arrive(workspace: Workspace) -> None:
+    """Hazard 34: actions that call webhooks add `2xx` and its like."""
+    synced = workspace.sync("campaign_metrics")
+    assert any("2xx" in row["metrics"] for row in synced.rows["campaign_metrics"])
+    assert not any("suppressed" in row["metrics"] for row in synced.rows["campaign_metrics"])
+
+
+def test_months_are_asked_for_since_the_parent_was_created(workspace: Workspace, clock: Callable[[], datetime]) -> None:
+    workspace.sync("newsletter_metrics")
+    steps = {
+        (request.query["period"][0], int(request.query["steps"][0]))
+        for request in workspace.simulator.requests
+        if request.path.endswith("/metrics")
+    }
+    assert {count for period, count in steps if period == "days"} == {45}
+    assert all(2 <= count <= 12 for period, count in steps if period == "months")
+
+
+def test_past_periods_that_changed_arrive_with_the_next_sync(
+    workspace: Workspace, clock: Callable[[], datetime]
+) -> None:
+    """Late opens change past periods, and nothing tells which."""
+    first = workspace.sync("campaign_metrics", "newsletter_metrics")
+    workspace.simulator.mutate("grow_metrics", opens=5)
+    second = workspace.sync("campaign_metrics", "newsletter_metrics", state=first.all_states())
+    for name in ("campaign_metrics", "newsletter_metrics"):
+        assert len(second.rows[name]) == len(first.rows[name])
+        assert sum(row["metrics"]["opened"] for row in second.rows[name]) > sum(
+            row["metrics"]["opened"] for row in first.rows[name]
+        )
+
+
+def test_only_paths_of_the_present_specification_are_used(workspace: Workspace) -> None:
+    """Hazard 42: no `/v1/api/` and no singular `/v1/broadcast/`."""
+    workspace.sync("broadcast_metrics", "campaign_metrics", "broadcast_actions")
+    paths = {request.path for request in workspace.simulator.requests}
+    assert not any(path.startswith(("/v1/api/", "/v1/broadcast/")) for path in paths)
+
+
+def test_a_newsletter_without_links_has_no_rows(workspace: Workspace) -> None:
+    synced = workspace.sync("newsletter_link_metrics")
+    assert 6 not in synced.keys("newsletter_link_metrics", "newsletter_id")

@@ -1,0 +1,110 @@
+"""People: search and hydrate."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from simulators.server import Fault
+
+if TYPE_CHECKING:
+    from conftest import Workspace
+
+
+def test_everybody_arrives_also_who_has_no_id_no_email_or_no_segment(workspace: Workspace) -> None:
+    """Hazard 22: a search by `id` and a union of segments both leave people out."""
+    synced = workspace.sync("customers")
+    people = {row["cio_id"]: row for row in synced.rows["customers"]}
+    assert set(people) == {row["cio_id"] for row in workspace.truth("customers")}
+    assert any(row["id"] is None and row["identifiers"]["email"] for row in people.values())
+    assert any(row["id"] is None and row["identifiers"]["email"] is None for row in people.values())
+
+
+def test_people_are_searched_by_cio_id_and_fetched_by_it_without_a_prefix(workspace: Workspace) -> None:
+    """Hazard 22: prefixed ids return nobody, with 200."""
+    workspace.sync("customers")
+    search, *_ = workspace.asked("customers")
+    assert search.json() == {"filter": {"and": [{"attribute": {"field": "cio_id", "operator": "exists"}}]}}
+    fetches = workspace.asked("customers/attributes")
+    assert all(request.query["id_type"] == ["cio_id"] for request in fetches)
+    ids = [number for request in fetches for number in request.json()["ids"]]
+    assert not any(number.startswith("cio_") for number in ids)
+    assert sorted(len(request.json()["ids"]) for request in fetches) == [21, 100]
+
+
+def test_a_cio_id_that_looks_like_a_number_stays_a_text(workspace: Workspace) -> None:
+    """Hazard 21."""
+    synced = workspace.sync("customers", "segment_memberships")
+    assert "30e00001" in synced.keys("customers", "cio_id")
+    assert "30e00001" in synced.keys("segment_memberships", "cio_id")
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_profiles_are_read_wrapped_and_unwrapped(workspace: Workspace, wrapped: bool) -> None:
+    """Hazard 24: the specification wraps them in `customer`, recorded answers do not."""
+    workspace.simulator.options.wrap_customers = wrapped
+    synced = workspace.sync("customers")
+    assert sorted(synced.rows["customers"], key=lambda row: row["cio_id"]) == sorted(
+        workspace.truth("customers"), key=lambda row: row["cio_id"]
+    )
+
+
+def test_people_who_were_deleted_since_the_search_are_left_out_and_counted(workspace: Workspace) -> None:
+    """Hazard 23: unknown ids are left out of the answer, with 200."""
+    gone = {"cio_id": next(iter(workspace.simulator.workspace.people))}
+    workspace.simulator.mutate("after", path="customers\\?", mutation="delete_person", arguments=gone)
+    synced = workspace.sync("customers")
+    assert gone["cio_id"] not in synced.keys("customers", "cio_id")
+    assert len(synced.rows["customers"]) == 120
+    assert synced.logged("Stream customers: 1 people were deleted during the sync and skipped")
+
+
+def test_a_search_that_finds_people_of_whom_none_can_be_fetched_fails(workspace: Workspace) -> None:
+    """Hazard 23: a wrong kind of id looks like an empty success."""
+    nobody = Fault("status", path="customers/attributes", status=200, answer=json.dumps({"customers": []}), times=-1)
+    workspace.simulator.faults.add(nobody)
+    synced = workspace.sync("customers")
+    assert synced.failures["customers"].message == (
+        "Customer.io found 121 people and returned the profile of none. Run the sync again; if it happens again, report "
+        "it to Customer.io's support."
+    )
+
+
+@pytest.mark.parametrize("status", [400, 404])
+def test_a_refused_fetch_fails_the_stream_and_skips_nobody(workspace: Workspace, status: int) -> None:
+    """Hazard 11: skipping it would lose a hundred people."""
+    workspace.simulator.faults.add(Fault("status", path="customers/attributes", status=status, times=-1))
+    synced = workspace.sync("customers")
+    assert synced.statuses["customers"][-1] == "INCOMPLETE"
+    assert f"status {status}" in synced.failures["customers"].message
+
+
+@pytest.mark.parametrize("path", ["customers\\?", "customers/attributes"])
+def test_a_failing_post_is_repeated_like_a_read(workspace: Workspace, path: str) -> None:
+    """Hazard 44: both POSTs change nothing."""
+    workspace.simulator.faults.add(Fault("status", path=path, method="POST", status=500, times=2))
+    synced = workspace.sync("customers")
+    assert len(synced.rows["customers"]) == 121
+
+
+def test_attributes_keep_their_own_names_and_text_values(workspace: Workspace) -> None:
+    """Hazard 37: no declared keys in free-form maps."""
+    synced = workspace.sync("customers")
+    row = next(row for row in synced.rows["customers"] if "Favorite Color" in row["attributes"])
+    assert row["attributes"]["Favorite Color"] == "türkis"
+    assert isinstance(row["attributes"]["logins"], str)
+
+
+def test_nobody_at_all_is_an_empty_stream(workspace: Workspace) -> None:
+    workspace.simulator.mutate("clear", stream="customers")
+    synced = workspace.sync("customers")
+    assert synced.statuses["customers"] == ["STARTED", "COMPLETE"]
+    assert workspace.asked("customers/attributes") == []
+
+
+def test_optouts_are_one_row_a_person_with_all_channels(workspace: Workspace) -> None:
+    workspace.simulator.options.page_caps = {"optouts": 7}
+    synced = workspace.sync("optouts")
+    assert synced.rows["optouts"] == workspace.truth("optouts")
+    assert len(workspace.asked("optouts")) == 6
