@@ -25,7 +25,7 @@ Operator: TypeAlias = Literal[">=", ">", "=="]
 #: Without this Pendo answers for the default application only, with status 200 and no warning (certain: Pendo's
 #: community documentation; for years two connectors read one application without noticing).
 ALL_APPS: Final = 'expandAppIds("*")'
-_HOUR_MS: Final = 3_600_000
+HOUR_MS: Final = 3_600_000
 
 
 def quote(text: str) -> str:
@@ -103,7 +103,7 @@ def time_series(day: date, period: Period, hours: HourSpan | None = None) -> dic
     if hours is None and period == "day":
         return {"period": "dayRange", "first": day_expression(day), "count": 1}
     span = hours or HourSpan()
-    first = day_expression(day) + (f" + {span.first * _HOUR_MS}" if span.first else "")
+    first = day_expression(day) + (f" + {span.first * HOUR_MS}" if span.first else "")
     if span.end is None:
         # `last` names the hour that contains it and is inclusive: one millisecond before the next midnight.
         return {"period": "hourRange", "first": first, "last": f"{day_expression(day + timedelta(days=1))} - 1"}

@@ -6,7 +6,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, timedelta
 from typing import Final
 
 from airbyte_cdk.models import FailureType
@@ -14,6 +14,7 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_kit.http import Answer
 
 from source_pendo.aggregation import (
+    HOUR_MS,
     Bound,
     HourSpan,
     KeyPager,
@@ -32,6 +33,9 @@ from source_pendo.hour_merge import HourMerger
 PAGE_KEY: Final = "visitorId"
 #: How often a page whose body breaks in the middle is asked for again
 _BROKEN_PAGES: Final = 3
+_DAY: Final = timedelta(days=1)
+#: Every day has this many hours; which of the next two exist only Pendo's time zone tells
+_SURE_HOURS: Final = 23
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +103,7 @@ class DayReader:
         self._lock = threading.Lock()
         self._apps_at_once: int | None = None
         self._hours_at_once: dict[tuple[str, ...], int] = {}
+        self._midnights: dict[date, int] = {}
 
     def read(self, day: date, apps: tuple[str, ...]) -> Iterator[list[Row]]:
         """The day's rows as Pendo sends them, all rows of a visitor and application in one list."""
@@ -119,6 +124,8 @@ class DayReader:
 
     def _read(self, scope: Scope) -> Iterator[list[Row]]:
         """Page through a scope, splitting what of it is too big."""
+        if not self._exists(scope):
+            return
         pager = KeyPager(PAGE_KEY, self._limit, LARGEST_RECORD_LIMIT, scope.bound)
         while not pager.done:
             try:
@@ -186,22 +193,39 @@ class DayReader:
         with HourMerger(PAGE_KEY) as merger:
             for rows in pieces:
                 merger.add(rows)
-            if not merger.empty:
-                yield from merger.merged(self._midnight(scope))
+            if merger.empty:
+                return
+            midnight = self._midnight(scope)
+            if midnight is None:
+                raise _no_midnight(scope)
+            yield from merger.merged(midnight)
 
-    def _midnight(self, scope: Scope) -> int:
+    def _exists(self, scope: Scope) -> bool:
+        """Whether a scope's hours are on the clock that day.
+
+        On the day on which clocks go forward the question for the hours from 23 on would end before it begins; what
+        Pendo makes of that is not known. Where Pendo does not say how long the day is, it is asked nevertheless.
+        """
+        span = scope.hours
+        if span is None or span.end is not None or span.first < _SURE_HOURS:
+            return True
+        begin, end = self._midnight(scope), self._midnight(replace(scope, day=scope.day + _DAY))
+        return begin is None or end is None or begin + span.first * HOUR_MS < end
+
+    def _midnight(self, scope: Scope) -> int | None:
         """The instant at which the day began in the subscription's time zone, in epoch milliseconds."""
-        first_hour = replace(scope, hours=HourSpan(0, 1), bound=None)
-        answer = self._ask(f"{scope.day}, first hour", self._source.page(first_hour, 1))
-        rows = [row for part in answer.rows("results") for row in part]
-        start = rows[0].get("hour") if rows else answer.envelope.get("startTime")
-        if not isinstance(start, int | float):
-            message = (
-                "Pendo's answer does not say when a day began, so a day that had to be read by hours cannot be put "
-                "together. Set period to hour, or restrict app_ids, and report it."
-            )
-            raise AirbyteTracedException(message=message, failure_type=FailureType.system_error)
-        return int(start)
+        if scope.day not in self._midnights:
+            first_hour = replace(scope, hours=HourSpan(0, 1), bound=None)
+            try:
+                answer = self._ask(f"{scope.day}, first hour", self._source.page(first_hour, 1))
+            except QueryTooBig:
+                return None
+            rows = [row for part in answer.rows("results") for row in part]
+            start = rows[0].get("hour") if rows else answer.envelope.get("startTime")
+            if not isinstance(start, int | float):
+                return None
+            self._midnights[scope.day] = int(start)
+        return self._midnights[scope.day]
 
     def _apps_with_rows(self, scope: Scope) -> tuple[str, ...]:
         """The applications that have rows in a scope; none where Pendo cannot say for all of its rows."""
@@ -213,7 +237,8 @@ class DayReader:
         if any(app is None or app == "" for app in found):
             self._logger.info(f"{scope}: some rows belong to no application, so it cannot be split by application")
             return ()
-        return tuple(sorted({str(app) for app in found}))
+        # Pendo's engine computes in floats (second-hand): 5.0 would name no application.
+        return tuple(sorted({str(int(app) if isinstance(app, float) else app) for app in found}))
 
     def _learn_apps(self, at_once: int) -> None:
         with self._lock:
@@ -222,6 +247,17 @@ class DayReader:
     def _learn_hours(self, apps: tuple[str, ...], hours: int) -> None:
         with self._lock:
             self._hours_at_once[apps] = min(hours, self._hours_at_once.get(apps, hours))
+
+
+def _no_midnight(scope: Scope) -> AirbyteTracedException:
+    return AirbyteTracedException(
+        message=(
+            "Pendo's answers do not say when a day began, so a day that was read by hours cannot be put together. "
+            "Set period to hour, or restrict app_ids, and report it."
+        ),
+        internal_message=f"neither a row nor startTime in the first hour of {scope.day}",
+        failure_type=FailureType.system_error,
+    )
 
 
 def _cannot_split(source: str, scope: Scope, cause: Exception) -> AirbyteTracedException:

@@ -33,7 +33,8 @@ class HourMerger:
 
     Rows of one hour that differ in nothing but measures, which real subscriptions have, are different rows of the day,
     too: the first of each hour are put together, then the second of each, in order of their first and last times. Pendo
-    may pair them otherwise, because it knows what they differ in; the sums stay right.
+    may pair them otherwise, because it knows what they differ in; the sums stay right. The columns `week`, `month` and
+    `quarter`, which only Pendo's answers by day have, are missing.
     """
 
     def __init__(self, key: str) -> None:

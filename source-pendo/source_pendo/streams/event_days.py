@@ -77,6 +77,8 @@ class EventStream(PendoStream):
         self._state = dict(state) if self._of_this_period(state) else {}
         earliest = self.config.start_date
         if self.cursor_millis(self._state) is None:
+            if self._state and self.cursor_name not in self._state:
+                raise self.unreadable_state()
             self._state = {}
             self._first = earliest or self._today - timedelta(days=DEFAULT_HISTORY_DAYS)
             return
@@ -101,12 +103,17 @@ class EventStream(PendoStream):
             yield Checkpoint(self._state_at(slice_))
 
     def merge_state(self, state: Mapping[str, Any], update: Mapping[str, Any]) -> dict[str, Any]:
-        """The later of two days: days that are read again do not move the state back."""
+        """The update, unless it is of a day before the state's, which is read again.
+
+        `synced` must wait for the cursor: it says that the days before the cursor were read then, and a sync that dies
+        before it came so far has not done that.
+        """
         cursor = self.cursor_name
-        if cursor not in self._state and not self._moved:
-            self._moved = True
+        anew = cursor not in self._state and not self._moved
+        self._moved = True
+        if anew or parse_instant(update[cursor]) >= parse_instant(state[cursor]):
             return dict(update)
-        return {**update, cursor: max(state[cursor], update[cursor], key=parse_instant)}
+        return dict(state)
 
     def final_state(self) -> Mapping[str, Any] | None:
         """A state even where no day has ended yet: the day before the first."""
@@ -148,15 +155,13 @@ class EventStream(PendoStream):
 
     def _first_day_again(self, reached: date) -> date:
         """Where to begin after `reached`: at the first day that was not final when it was read."""
-        lookback = timedelta(days=self.config.lookback_days)
         synced = self._state.get("synced")
-        if synced is None:
-            return reached - lookback
         try:
-            when = date.fromisoformat(synced)
-        except (TypeError, ValueError):
+            # A clock that was ahead at the last sync must not make days final.
+            when = reached if synced is None else min(date.fromisoformat(synced), self._today) - _ZONE_SLACK
+            return min(reached + _DAY, max(reached, when) - timedelta(days=self.config.lookback_days))
+        except (TypeError, ValueError, OverflowError):
             raise self.unreadable_state() from None
-        return min(reached + _DAY, max(reached, when - _ZONE_SLACK) - lookback)
 
     def _state_at(self, day: date) -> dict[str, Any]:
         return {

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any, ClassVar, Final
 
 import requests
+from airbyte_cdk.models import FailureType
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_kit.names import snake_case
 from source_kit.rows import Shaper
 
@@ -65,9 +67,23 @@ class GroupedEvents(EventStream):
         """Pendo's columns in snake_case, instants as text, and the key."""
         ids = self._ids(rows)
         records = self._shape(rows)
+        cursor = self.cursor_name
         for record, record_id in zip(records, ids, strict=True):
+            if record.get(cursor) is None:  # rows of different days would share one key
+                raise self._no_cursor(record_id)
             record["record_id"] = record_id
         return records
+
+    def _no_cursor(self, record_id: str) -> AirbyteTracedException:
+        return AirbyteTracedException(
+            message=(
+                f"Pendo sent a row of {self.name} that does not say its {self.cursor_name}, so the stream was stopped "
+                "before rows of different times could replace one another. Run the sync again; if it happens again, "
+                "report it."
+            ),
+            internal_message=f"row {record_id} has no {self.cursor_name}",
+            failure_type=FailureType.system_error,
+        )
 
 
 class Events(GroupedEvents):
