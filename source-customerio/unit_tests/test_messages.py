@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -32,7 +33,7 @@ def test_no_window_is_wider_than_30_days_and_none_overlaps(workspace: Workspace)
     asked = sorted({bounds(request) for request in workspace.asked("messages")})
     assert asked[0][0] == workspace.simulator.workspace.start
     assert all(end - start + 1 <= 30 * DAY for start, end in asked)
-    assert all(later[0] == earlier[1] + 1 for earlier, later in zip(asked, asked[1:], strict=False))
+    assert all(later[0] == earlier[1] + 1 for earlier, later in itertools.pairwise(asked))
 
 
 def test_deliveries_on_the_first_and_on_the_last_second_of_a_window_arrive_once(workspace: Workspace) -> None:

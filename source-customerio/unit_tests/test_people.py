@@ -66,8 +66,8 @@ def test_a_search_that_finds_people_of_whom_none_can_be_fetched_fails(workspace:
     workspace.simulator.faults.add(nobody)
     synced = workspace.sync("customers")
     assert synced.failures["customers"].message == (
-        "Customer.io found 121 people and returned the profile of none. Run the sync again; if it happens again, report "
-        "it to Customer.io's support."
+        "Customer.io found 121 people and returned the profile of none. Run the sync again; if it happens again, "
+        "report it to Customer.io's support."
     )
 
 
