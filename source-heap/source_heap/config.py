@@ -173,7 +173,7 @@ def _role_arn(raw: Mapping[str, Any]) -> str:
     """The role's ARN: as given, else composed. Account ids are shown with hyphens in AWS's console; they go."""
     arn = _text(raw, "role_arn")
     if arn:
-        if not re.fullmatch(r"arn:[\w-]+:iam::\d{12}:role/[\w+=,.@/-]+", arn):
+        if not re.fullmatch(r"arn:[\w-]+:iam::(?:\d{12})?:role/[\w+=,.@/-]+", arn):
             msg = (
                 "Option role_arn is not the ARN of a role: write it like arn:aws:iam::123456789012:role/heap-reader, "
                 "or leave it empty and enter account_id and role_name."

@@ -27,7 +27,9 @@ from simulators.heap.avro_files import blocks
 from simulators.heap.layout import DEFAULT_BUCKET, StoredObject
 from simulators.heap.s3_server import BucketServer, error_fault
 from simulators.heap.scenarios import scenario
+from source_heap.config import HeapConfig
 from source_heap.s3_errors import Operation, failure, heals
+from source_heap.session import s3_client
 
 CONFIG, TRANSIENT, SYSTEM = "config_error", "transient_error", "system_error"
 GET, LIST, ROLE = Operation.GET, Operation.LIST, Operation.ROLE
@@ -405,6 +407,29 @@ def test_a_file_that_was_replaced_while_it_was_read_is_read_from_its_start(heap:
     assert output.statuses == {"sessions": "COMPLETE"}
     wanted = [row["event_id"] for file in second.files() for row in file.rows]
     assert [row["event_id"] for row in output.records["sessions"]] == wanted
+
+
+@pytest.mark.parametrize("code", ["ExpiredToken", "InvalidToken", "InvalidAccessKeyId"])
+def test_a_role_whose_credentials_ran_out_is_assumed_again_in_the_middle_of_a_file(
+    code: str, heap: Heap, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (step,) = scenario("file_for_a_cut_transfer", bucket=heap.server.bucket)
+    heap.server.apply(step)
+    catalog = heap.discover().catalog
+    made: list[HeapConfig] = []
+
+    def client(config: HeapConfig) -> Any:
+        made.append(config)
+        return s3_client(HeapConfig.parse(heap.config()))
+
+    monkeypatch.setattr("source_heap.bucket.s3_client", client)
+    heap.server.faults.add(Fault("cut", path="/sessions/", at=1000, times=1))
+    heap.server.faults.add(error_fault(400, code, "/sessions/", times=1))
+    role = {"auth_type": "role", "account_id": "123456789012", "role_name": "heap-reader", "external_id": "x"}
+    output = heap.read("sessions", catalog=catalog, credentials=role)
+    assert output.statuses == {"sessions": "COMPLETE"}
+    assert len(output.records["sessions"]) == 2000
+    assert len(made) == 2
 
 
 def test_a_missing_file_can_be_skipped_and_the_state_moves_on(heap: Heap) -> None:
