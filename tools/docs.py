@@ -48,14 +48,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="change nothing, fail when a table is out of date")
     options = parser.parse_args()
-    tables = {documented: streams(documented) for documented in CONNECTORS}
-    readme = "\n\n".join(f"**{documented.title}**\n\n{short_table(found)}" for documented, found in tables.items())
+    tables = [(documented, streams(documented)) for documented in CONNECTORS]
+    readme = "\n\n".join(f"**{documented.title}**\n\n{short_table(found)}" for documented, found in tables)
     heap = (
         "**Heap**\n\nOne stream per table that the bucket's manifests name (`users`, `user_migrations`, `sessions`, "
         "`pageviews` and one per\nevent), and `_heap_dumps`. See [docs/heap.md](docs/heap.md)."
     )
     pages = {ROOT / "README.md": f"{readme}\n\n{heap}"}
-    pages |= {ROOT / "docs" / documented.page: long_table(found) for documented, found in tables.items()}
+    pages |= {ROOT / "docs" / documented.page: long_table(found) for documented, found in tables}
     stale = [path for path, content in pages.items() if refresh(path, content, write=not options.check)]
     for path in stale:
         print(f"{path.relative_to(ROOT)}: {'out of date, run `make docs`' if options.check else 'rewritten'}")

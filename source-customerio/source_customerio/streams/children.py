@@ -194,7 +194,7 @@ class CampaignActions(ChangingChildren):
     key = ("campaign_id", "id")
     end = End.TOKEN
     page_size = 10
-    cost = "1, and 1 for each 10 actions of each campaign"
+    cost = "1, and for each campaign 1 for each 10 actions, at least 1"
 
     def shape(self, rows: list[Record]) -> list[Record]:
         """The id is a text on the wire (certain: recorded answers) and must be one always."""
@@ -287,7 +287,8 @@ class SegmentMemberships(Children):
     end = End.TOKEN
     params: ClassVar[Mapping[str, str]] = {"limit": "30000"}
     page_size = 30_000
-    cost = "1, and 1 for each 30,000 members of each segment"
+    cost = "1, and for each segment 1 for each 30,000 members, at least 1"
+    settle = "a segment in the state `build` has not found all its members yet"
 
 
 class SegmentUsage(Children):

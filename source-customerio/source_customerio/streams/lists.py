@@ -148,6 +148,7 @@ class Workspaces(FullList):
     """All workspaces of the account, also those that the key does not open. Counts are up to two hours old."""
 
     endpoint = envelope = "workspaces"
+    settle = "counts are up to two hours old"
     permission = SETTINGS
 
 

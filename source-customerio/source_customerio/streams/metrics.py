@@ -27,6 +27,7 @@ MOST_STEPS: Mapping[Resolution, int] = {Resolution.DAYS: 45, Resolution.MONTHS: 
 class Metrics(Children, ABC):
     """Metrics of each parent."""
 
+    settle = "opens and clicks change past periods for up to six months"
     reread = "all periods"
     deletes = "metrics of deleted objects are gone with the next sync"
 
@@ -108,7 +109,7 @@ class ApproximateMetrics(Metrics, ABC):
     The starts of the periods are computed from the time of the answer and hold approximately.
     """
 
-    cost = "2 for each parent, and those of the parents' list"
+    cost = "those of the parents' list, and 2 for each parent"
     #: What the answer must have
     member: ClassVar[str] = "metric"
 

@@ -1,0 +1,122 @@
+"""The documentation holds what the code says: generated tables, every sentence a user may meet, links that lead on.
+
+Sentences are taken from the source: any text of a connector or of the kit that reads as a whole sentence is shown to
+users, so its page must explain it. Where a sentence has a value filled in, the page has `{...}` or an example.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = {"source-pendo": "pendo.md", "source-customerio": "customerio.md"}
+#: Shorter texts are parts of sentences
+_SENTENCE_LENGTH = 20
+#: Stands for what is filled into a sentence
+_VALUE = "\0"
+_LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+_HEADING = re.compile(r"^#+ +(.*)$", re.MULTILINE)
+
+
+def _sentences(package: str) -> Iterator[str]:
+    """Every text in a package that begins and ends like a sentence, with `_VALUE` for what is filled in."""
+    for path in sorted((ROOT / package).rglob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        inside = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
+        documentation = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+        for node in ast.walk(tree):
+            text = _text(node)
+            if text and id(node) not in inside | documentation and _is_sentence(text):
+                yield text
+
+
+def _text(node: ast.AST) -> str | None:
+    if isinstance(node, ast.JoinedStr):
+        return "".join(str(part.value) if isinstance(part, ast.Constant) else _VALUE for part in node.values)
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
+
+
+def _is_sentence(text: str) -> bool:
+    return len(text) >= _SENTENCE_LENGTH and " " in text and text.endswith(".")
+
+
+def _flat(text: str) -> str:
+    """A page on one line, with spaces for its line breaks."""
+    return " ".join(text.split())
+
+
+def _pattern(sentence: str) -> str:
+    """A sentence as a pattern; a value may be anything short."""
+    flat = _flat(sentence.replace("{status}", _VALUE))
+    return ".{1,120}?".join(map(re.escape, flat.split(_VALUE)))
+
+
+@pytest.mark.parametrize("connector", PAGES)
+def test_every_sentence_that_a_user_may_meet_is_explained(connector: str) -> None:
+    page = _flat((ROOT / "docs" / PAGES[connector]).read_text(encoding="utf-8"))
+    package = f"{connector}/{connector.replace('-', '_')}"
+    sentences = {*_sentences(package), *_sentences("source-kit/source_kit")}
+    assert len(sentences) > 30
+
+    missing = [sentence for sentence in sorted(sentences) if not re.search(_pattern(sentence), page)]
+
+    assert missing == []
+
+
+def test_a_sentence_without_a_place_on_the_page_is_found() -> None:
+    sentence = f"Pendo lost {_VALUE} of the rows."
+
+    assert re.search(_pattern(sentence), _flat("| `Pendo lost {some}\n of the rows.` |"))
+    assert not re.search(_pattern(sentence), "Pendo lost some rows.")
+
+
+@pytest.mark.parametrize("connector", PAGES)
+def test_every_option_is_on_the_page(connector: str) -> None:
+    page = (ROOT / "docs" / PAGES[connector]).read_text(encoding="utf-8")
+    package = ROOT / connector / connector.replace("-", "_")
+    options = yaml.safe_load((package / "spec.yaml").read_text(encoding="utf-8"))["connectionSpecification"][
+        "properties"
+    ]
+
+    assert [name for name in options if f"| `{name}` |" not in page] == []
+
+
+def test_the_generated_tables_are_up_to_date() -> None:
+    script = ROOT / "tools" / "docs.py"
+    done = subprocess.run([sys.executable, str(script), "--check"], capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def _pages() -> list[Path]:
+    """Every page that people read: those of the root, of docs/ and of each part."""
+    patterns = ("*.md", "docs/*.md", "*/README.md", "*/CHANGELOG.md")
+    return sorted({page for pattern in patterns for page in ROOT.glob(pattern)})
+
+
+@pytest.mark.parametrize("page", _pages(), ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_to_files_and_headings_that_exist(page: Path) -> None:
+    broken = []
+    for link in _LINK.findall(page.read_text(encoding="utf-8")):
+        if link.startswith(("http:", "https:", "mailto:")):
+            continue
+        target, _, heading = link.partition("#")
+        file = (page.parent / target).resolve() if target else page
+        if not file.exists() or (heading and heading not in _anchors(file)):
+            broken.append(link)
+
+    assert broken == []
+
+
+def _anchors(page: Path) -> set[str]:
+    """What a heading is linked by: lower case, hyphens for spaces, without other punctuation."""
+    headings = _HEADING.findall(page.read_text(encoding="utf-8"))
+    return {re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-") for heading in headings}
