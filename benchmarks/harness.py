@@ -72,11 +72,27 @@ def run_connector(connector: str, config: Path, catalog_file: Path, name: str | 
     return measure(name or connector, command, RECORD)
 
 
+def start_of_connector(connector: str, config: Path, folder: Path) -> float:
+    """CPU seconds of the same command with nothing to read."""
+    empty = written(folder / "empty_catalog.json", {"streams": []})
+    return min(run_connector(connector, config, empty).cpu for _ in range(3))
+
+
 def run_floor(requests: list[dict[str, Any]], key: str, stream: str, folder: Path) -> Cost:
     """The same answers read, decoded and encoded, and nothing else."""
     file = written(folder / "requests.json", requests)
     command = [sys.executable, str(ROOT / "benchmarks" / "floor.py"), str(file), key, stream]
     return measure("floor: urllib3 + orjson.loads + orjson.dumps", command, RECORD)
+
+
+def start_of_floor(folder: Path) -> float:
+    """CPU seconds of the floor with nothing to read."""
+    return min(run_floor([], "", "", folder).cpu for _ in range(3))
+
+
+def share_of_floor(mine: Cost, floor: Cost, my_start: float, floor_start: float) -> float:
+    """Our records per CPU second of reading over the floor's, each without what its process takes to start."""
+    return (mine.records / (mine.cpu - my_start)) / (floor.records / (floor.cpu - floor_start))
 
 
 def best(runs: Sequence[Cost]) -> Cost:

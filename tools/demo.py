@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,32 +24,59 @@ from warehouse import Warehouse
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
-#: The address under which a container on the default bridge reaches this machine
-BRIDGE = "172.17.0.1"
 
 
 @dataclass
 class Job:
-    """One connector of the demo: how its simulator starts and which configuration reads it."""
+    """One connector of the demo and what it reads from: a context manager that gives its configuration."""
 
     connector: str
-    simulator: list[str]
-    config: dict[str, Any]
-    url_option: str
-    skip: frozenset[str] = frozenset()
+    source: Callable[[], AbstractContextManager[dict[str, Any]]]
     failures: list[str] = field(default_factory=list)
 
 
 def jobs() -> list[Job]:
-    """The connectors that this checkout has, in the order in which they are shown."""
-    return [
-        Job(
-            connector="source-pendo",
-            simulator=["pendo", "--seed", "1", "--size", "demo", "--now", "real"],
-            config={"api_key": "simulated-integration-key.us"},
-            url_option="api_url",
-        ),
-    ]
+    """The connectors, in the order in which they are shown."""
+    return [Job("source-pendo", pendo), Job("source-customerio", customerio), Job("source-heap", heap)]
+
+
+@contextmanager
+def pendo() -> Iterator[dict[str, Any]]:
+    """A simulated Pendo subscription whose present is now."""
+    with simulator("pendo", "--size", "demo", "--now", "real") as url:
+        yield {"api_key": "simulated-integration-key.us", "api_url": url}
+
+
+@contextmanager
+def customerio() -> Iterator[dict[str, Any]]:
+    """A simulated Customer.io workspace, with its limit of ten requests a second."""
+    with simulator("customerio", "--size", "demo") as url:
+        yield {"app_api_key": "cio-app-key-us-4c1f9b7e20", "api_url": url, "start_date": "2025-01-01T00:00:00Z"}
+
+
+@contextmanager
+def heap() -> Iterator[dict[str, Any]]:
+    """Heap's dumps in a bucket on a real S3 server where Ceph is installed, else on moto's."""
+    with started([sys.executable, str(ROOT / "integration_tests" / "s3" / "s3_servers.py")]) as line:
+        server = json.loads(line)
+        say(f"\nS3 server: {server['kind']}")
+        keys = {"AWS_ACCESS_KEY_ID": server["access_key"], "AWS_SECRET_ACCESS_KEY": server["secret_key"]}
+        command = [sys.executable, "-m", "simulators", "heap", "--out", "s3://heap-rs3-demo", "--size", "demo"]
+        subprocess.run(
+            [*command, "--endpoint-url", server["endpoint"]],
+            env={**os.environ, **keys, "AWS_DEFAULT_REGION": "us-east-1"},
+            stdout=subprocess.DEVNULL,
+            check=True,
+        )
+        yield {
+            "bucket": "heap-rs3-demo",
+            "endpoint_url": server["endpoint"],
+            "credentials": {
+                "auth_type": "keys",
+                "aws_access_key_id": server["access_key"],
+                "aws_secret_access_key": server["secret_key"],
+            },
+        }
 
 
 def main() -> int:
@@ -66,23 +94,23 @@ def main() -> int:
     failed = False
     for job in jobs():
         failed |= not run(job, options.database, docker)
-    say(f"\nThe rows are in {options.database}: open it with DuckDB, e.g. `duckdb {options.database.name}`.")
+    say(f"\nThe rows are in {options.database}, in a schema for each connector; DuckDB opens it.")
     say("Run `make demo` again to see an incremental sync." if not again else "This sync was incremental.")
     return 1 if failed else 0
 
 
 def run(job: Job, database: Path, docker: bool) -> bool:
     """Syncs one connector and prints its table."""
-    with simulator(job, BRIDGE if docker else "127.0.0.1") as url, tempfile.TemporaryDirectory() as folder:
+    with job.source() as config, tempfile.TemporaryDirectory() as folder:
         shared = Path(folder)
         shared.chmod(0o755)
-        write(shared / "config.json", {**job.config, job.url_option: url})
+        write(shared / "config.json", config)
         command = containered(job.connector, shared) if docker else [str(BIN / job.connector)]
         where = str(shared) if not docker else "/config"
         say(f"\n{job.connector} {'in its container' if docker else 'from the virtual environment'}")
         catalog = configured(discover(command, where))
         write(shared / "catalog.json", catalog)
-        warehouse = Warehouse(database)
+        warehouse = Warehouse(database, job.connector.removeprefix("source-"))
         try:
             return sync(job, command, where, shared, catalog, warehouse)
         finally:
@@ -176,34 +204,40 @@ def configured(catalog: dict[str, Any]) -> dict[str, Any]:
 
 
 @contextmanager
-def simulator(job: Job, host: str) -> Iterator[str]:
-    """The job's simulator in a process of its own; gives its address."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "simulators", *job.simulator, "--host", host, "--port", "0"],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    try:
-        line = process.stdout.readline()
+def simulator(*arguments: str) -> Iterator[str]:
+    """A simulator in a process of its own; gives its address."""
+    with started([sys.executable, "-m", "simulators", *arguments, "--port", "0"]) as line:
         if "listening on " not in line:
             sys.exit(f"the simulator did not start: {line}")
         yield line.split("listening on ")[1].strip()
+
+
+@contextmanager
+def started(command: list[str]) -> Iterator[str]:
+    """A server in a process of its own; gives the line by which it says that it is ready."""
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    try:
+        yield process.stdout.readline()
     finally:
         process.terminate()
         process.wait()
 
 
 def containered(connector: str, shared: Path) -> list[str]:
-    """The container's command line: as the platform runs it, and read-only besides."""
-    mount = f"{shared}:/config:ro"
-    return ["docker", "run", "--rm", "-i", "--read-only", "--tmpfs", "/tmp", "-v", mount, f"{connector}:dev"]
+    """The container's command line: as the platform runs it, and read-only besides, with this machine's network."""
+    options = ["--rm", "-i", "--read-only", "--tmpfs", "/tmp", "--network", "host", "-v", f"{shared}:/config:ro"]
+    return ["docker", "run", *options, f"{connector}:dev"]
 
 
 def docker_answers() -> bool:
-    """Whether a Docker engine answers."""
+    """Whether a Docker engine answers whose containers can use this machine's network."""
     docker = shutil.which("docker")
-    return docker is not None and subprocess.run([docker, "info"], capture_output=True, check=False).returncode == 0
+    return (
+        docker is not None
+        and sys.platform == "linux"
+        and subprocess.run([docker, "info"], capture_output=True, check=False).returncode == 0
+    )
 
 
 def write(path: Path, content: object) -> None:

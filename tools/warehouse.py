@@ -45,11 +45,13 @@ class Table:
 
 
 class Warehouse:
-    """A DuckDB file with one table a stream, and the states of the last sync."""
+    """A schema of a DuckDB file, with one table a stream, and the states of the last sync."""
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, schema: str = "main") -> None:
         self.connection = duckdb.connect(str(path))
         self.connection.execute("SET TimeZone = 'UTC'")
+        self.connection.execute(f"CREATE SCHEMA IF NOT EXISTS {_quoted(schema)}")
+        self.connection.execute(f"USE {_quoted(schema)}")
         self.connection.execute("CREATE TABLE IF NOT EXISTS _state (stream VARCHAR PRIMARY KEY, message VARCHAR)")
         self._tables: dict[str, Table] = {}
         self._states: dict[str, str] = {}

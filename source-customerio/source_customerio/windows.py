@@ -6,6 +6,7 @@ six months is cut down to its latest six months without an error. Windows of at 
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 DAY = 86_400
@@ -19,6 +20,13 @@ class Window(NamedTuple):
 
     start: int
     end: int
+
+    def __str__(self) -> str:
+        return f"{_day(self.start)} to {_day(self.end)}"
+
+
+def _day(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).date().isoformat()
 
 
 def windows(start: int, end: int, workers: int) -> list[Window]:

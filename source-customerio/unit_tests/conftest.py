@@ -88,7 +88,7 @@ class Workspace:
         states = [stream_state(name, (state or {})[name]) for name in streams if name in (state or {})]
         return collect(run("read", config=config, catalog={"streams": catalog}, state=states))
 
-    def run(self, verb: str, config: Mapping[str, Any], **files: Any) -> list[dict[str, Any]]:
+    def run(self, verb: str, config: Mapping[str, Any] | None, **files: Any) -> list[dict[str, Any]]:
         """The messages of a verb."""
         return run(verb, config=config, **files)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -50,7 +51,7 @@ def test_a_refusal_is_not_repeated_and_says_what_to_do(
     workspace: Workspace, status: int, message: str, failure_type: str, attempts: int
 ) -> None:
     """Hazards 11, 12 and 41."""
-    body = '{"errors":[{"detail":"refused (reference 01X)","status":"%d"}]}' % status
+    body = json.dumps({"errors": [{"detail": "refused (reference 01X)", "status": str(status)}]})
     workspace.simulator.faults.add(Fault("status", path="/v1/campaigns", status=status, answer=body, times=-1))
     synced = workspace.sync("campaigns")
     assert synced.failures["campaigns"].message == message
