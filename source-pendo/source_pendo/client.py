@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Final
 
+import orjson
 import requests
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
@@ -12,13 +13,19 @@ from source_kit.errors import Action, ErrorRule, ErrorTable, config_error
 from source_kit.http import Answer, BatchHttpStream
 from source_kit.timestamps import epoch_millis, parse_instant
 
-from source_pendo.aggregation import Stage, envelope
+from source_pendo.aggregation import KeyPager, Row, Stage, envelope
 from source_pendo.config import Config
 
 KEY_HEADER: Final = "x-pendo-integration-key"
 AGGREGATION: Final = "/aggregation"
 #: Format of the states that this release writes; a state without a version is of this one.
 STATE_VERSION: Final = 1
+#: A state must stay under two kilobytes, so a key that is longer than this as JSON is not written into one. Bytes.
+_LONGEST_KEY_IN_STATE: Final = 1_500
+#: So many bodies that break in the middle, one after another, fail a stream
+_BROKEN_BODIES: Final = 3
+#: Pages smaller than this do not make a query easier
+_SMALLEST_PAGE: Final = 500
 
 
 class QueryTooBig(AirbyteTracedException):
@@ -27,6 +34,14 @@ class QueryTooBig(AirbyteTracedException):
 
 class NoAnswerInTime(QueryTooBig):
     """Nothing came within the request's time-out: a query that is too big, or a server or network that is gone."""
+
+
+class BadRequest(AirbyteTracedException):
+    """A 400 without a text that is known: if everything is answered so, the key belongs to another region."""
+
+
+class NotOffered(AirbyteTracedException):
+    """There is nothing at the address (404), or Pendo refuses what was asked for (422)."""
 
 
 class Forbidden(AirbyteTracedException):
@@ -95,13 +110,13 @@ ERRORS: Final = ErrorTable(
             _SYSTEM,
             body="Cannot parse filter expression|bad pipeline|bad source|unexpected parameters|no period specified",
         ),
-        ErrorRule(400, BAD_REQUEST, Action.FAIL, _SYSTEM),
+        ErrorRule(400, BAD_REQUEST, Action.FAIL, _SYSTEM, raises=BadRequest),
         ErrorRule(401, WRONG_KEY, Action.FAIL, _CONFIG, raises=Forbidden),
         ErrorRule(403, THROTTLED, Action.THROTTLED, _TRANSIENT, body="rateLimitExceeded"),
         ErrorRule(403, FORBIDDEN, Action.FAIL, _CONFIG, raises=Forbidden),
-        ErrorRule(404, NOT_FOUND, Action.FAIL, _CONFIG),
+        ErrorRule(404, NOT_FOUND, Action.FAIL, _CONFIG, raises=NotOffered),
         ErrorRule(407, BLOCKED.format(status=407), Action.FAIL, _CONFIG),
-        ErrorRule(422, UNPROCESSABLE, Action.FAIL, _SYSTEM),
+        ErrorRule(422, UNPROCESSABLE, Action.FAIL, _SYSTEM, raises=NotOffered),
         ErrorRule(429, THROTTLED, Action.THROTTLED, _TRANSIENT),
         ErrorRule(451, BLOCKED.format(status=451), Action.FAIL, _CONFIG),
         ErrorRule(range(500, 600), BROKEN, Action.RETRY, _TRANSIENT),
@@ -158,6 +173,47 @@ class PendoStream(BatchHttpStream):
         """
         return self.call(AGGREGATION, method="POST", json=envelope(f"{self.name}/{label}", pipeline))
 
+    def keyed_rows(
+        self, label: str, source: Stage, key: str, pager: KeyPager, behind: Sequence[Stage] = ()
+    ) -> Iterator[list[Row]]:
+        """The rows of a source in order of a key, page by page as `pager` says; `behind` are stages after the limit.
+
+        A page that is too much for Pendo is halved, one whose body breaks in the middle is asked for again from its
+        last key on. Whenever `pager.bound` has moved after a list, all rows before that bound have been handed out.
+        """
+        broken = 0
+        while not pager.done:
+            filters = [{"filter": pager.bound.filter_on(key)}] if pager.bound else []
+            stages = [source, *filters, {"sort": [key]}, {"limit": pager.limit}, *behind]
+            try:
+                answer = self.aggregate(label, stages)
+            except QueryTooBig as error:
+                pager.shrink(self.smaller_page(pager.limit, error))
+                continue
+            try:
+                for rows in answer.rows("results"):
+                    yield pager.add(rows)
+            except AirbyteTracedException as error:
+                pager.broken_off()
+                broken = self.once_more(broken, error)
+                continue
+            broken = 0
+            yield pager.end_page()
+
+    def once_more(self, broken: int, error: AirbyteTracedException) -> int:
+        """Counts the bodies that broke one after another. Raises the error of the last that is allowed."""
+        if broken + 1 >= _BROKEN_BODIES:
+            raise error
+        self.logger.info(f"Stream {self.name}: a body broke in the middle and is asked for again")
+        return broken + 1
+
+    def smaller_page(self, limit: int, error: QueryTooBig) -> int:
+        """Half a page after a query that was too much. Raises its error where pages are small already."""
+        if limit // 2 < _SMALLEST_PAGE:
+            raise error
+        self.logger.info(f"Stream {self.name}: too much at once, pages of {limit // 2} rows from here on")
+        return limit // 2
+
     def probe(self) -> None:
         """Ask for the least that shows that the key may read this stream. Raises what `call` raises."""
         raise NotImplementedError
@@ -178,6 +234,13 @@ class PendoStream(BatchHttpStream):
                 pass
         raise self.unreadable_state()
 
+    def resume_of(self, state: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """What a state says about an interrupted reading; None where it says nothing."""
+        resume = state.get("resume")
+        if resume is not None and not isinstance(resume, dict):
+            raise self.unreadable_state()
+        return resume
+
     def unreadable_state(self) -> AirbyteTracedException:
         """The error for a state that cannot be read."""
         return config_error(
@@ -185,3 +248,8 @@ class PendoStream(BatchHttpStream):
             f'{{"{self.cursor_name}": "2026-03-01T00:00:00.000Z", "version": {STATE_VERSION}}}. Correct it, update the '
             "connector if a newer release wrote it, or reset the stream to read it anew."
         )
+
+
+def fits_a_state(key: str) -> bool:
+    """Whether a key is short enough to be kept in a state."""
+    return len(orjson.dumps(key)) <= _LONGEST_KEY_IN_STATE

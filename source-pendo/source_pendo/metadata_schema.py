@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from source_pendo.values import Converter, boolean, instant, items, number, text
@@ -28,8 +28,9 @@ _TYPES: Final[Mapping[str, tuple[dict[str, Any], Converter | None]]] = {
 }
 _ANY: Final[tuple[dict[str, Any], Converter | None]] = ({}, None)
 
-#: What every account and visitor may have, should the metadata not be readable
-KNOWN_TIMES: Final = ("firstvisit", "lastvisit", "lastupdated", "createdat", "firstidentifiedvisit")
+#: Times that Pendo keeps for each application, should the metadata not be readable
+_KNOWN_TIMES: Final = ("firstvisit", "lastvisit", "lastupdated")
+_KNOWN_TYPES: Final[Mapping[str, Converter]] = {"string": text, "integer": number, "array": items}
 
 Groups = Mapping[str, Mapping[str, Mapping[str, Any]]]
 
@@ -43,6 +44,20 @@ def usable_groups(answer: Any) -> dict[str, dict[str, dict[str, Any]]]:
         for group, fields in answer.items()
         if isinstance(fields, dict)
     }
+
+
+def has_app_fields(groups: Groups) -> bool:
+    """Whether Pendo keeps some of its own figures for each application."""
+    return any(field.get("isPerApp") for field in groups.get(_AUTO, {}).values())
+
+
+def app_groups(groups: Groups, app_ids: Iterable[int]) -> dict[str, dict[str, dict[str, Any]]]:
+    """The groups `auto__<application>`, which records have beside `auto` and the metadata answer does not name.
+
+    An application's id loses its minus in the name (certain: another vendor's tables; observed by third parties).
+    """
+    fields = {name: dict(field) for name, field in groups.get(_AUTO, {}).items() if field.get("isPerApp")}
+    return {f"{_PER_APP}{abs(app_id)}": fields for app_id in app_ids} if fields else {}
 
 
 def group_schema(fields: Mapping[str, Mapping[str, Any]], known: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -92,9 +107,8 @@ class MetadataShaper:
             }
         known = schema["properties"].get("metadata_auto", {}).get("properties", {})
         auto = self._converters.setdefault(_AUTO, {})
-        for name, field in known.items():
-            auto[name] = instant if field.get("format") == "date-time" else auto.get(name, _keep)
-        self._per_app: dict[str, Converter] = dict.fromkeys(KNOWN_TIMES, instant)
+        auto |= {name: _known_converter(field) for name, field in known.items()}
+        self._per_app: dict[str, Converter] = dict.fromkeys(_KNOWN_TIMES, instant) | auto
 
     def __call__(self, group: str, values: Any) -> Any:
         """The values of one group of one record."""
@@ -113,5 +127,8 @@ class MetadataShaper:
         return converted
 
 
-def _keep(value: Any) -> Any:
-    return value
+def _known_converter(schema: Mapping[str, Any]) -> Converter:
+    """Of a field that our own schema types, whatever type Pendo says that it has."""
+    if schema.get("format") == "date-time":
+        return instant
+    return next(_KNOWN_TYPES[name] for name in schema["type"] if name in _KNOWN_TYPES)

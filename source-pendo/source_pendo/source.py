@@ -5,22 +5,34 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from airbyte_cdk.models import AirbyteCatalog, AirbyteConnectionStatus, ConfiguredAirbyteCatalog, Status
 from airbyte_cdk.sources.streams import Stream
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
-from source_kit.errors import IMPATIENT, config_error
+from source_kit.errors import RetryPolicy, config_error
 from source_kit.source import BatchSource
 from source_kit.transport import session
 
-from source_pendo.client import WRONG_KEY, Forbidden, PendoStream, QueryTooBig
+from source_pendo.client import (
+    WRONG_KEY,
+    WRONG_REGION,
+    BadRequest,
+    Forbidden,
+    NotOffered,
+    PendoStream,
+    QueryTooBig,
+)
 from source_pendo.config import Config
 from source_pendo.streams import STREAMS
 
 #: A check that waits longer than this for one answer is of no use to the person who waits for it. Seconds.
 _PROBE_TIMEOUT: Final = 20.0
 _PROBES_AT_A_TIME: Final = 6
+#: A check answers within five seconds, also where Pendo throttles it; the probes' own number may be what is too much.
+_PROBING: Final = RetryPolicy(tries=2, base_seconds=0.5, throttled_seconds=2.0)
+#: A discovery without the metadata fields would take their columns away, so it is a little more patient about them.
+_DISCOVERING: Final = RetryPolicy(tries=5, base_seconds=0.5, throttled_seconds=30.0)
 
 Findings = dict[str, AirbyteTracedException | None]
 
@@ -51,8 +63,8 @@ class SourcePendo(BatchSource):
     def check_connection(self, logger: logging.Logger, config: Mapping[str, Any]) -> tuple[bool, str | None]:
         """Ask every endpoint and every event source for the least it can give, at the same time.
 
-        Fails where the key, the region or the way to Pendo is wrong. A key that may not read some kinds of objects
-        passes: those streams are left out of the catalog.
+        Fails where the key, the region or the way to Pendo is wrong, or where Pendo fails. It passes when some streams
+        answer and others are refused to the key or not offered to the subscription: these are named.
         """
         parsed = Config.parse(config)
         _warn_about_region(logger, parsed)
@@ -68,10 +80,12 @@ class SourcePendo(BatchSource):
         streams = self._pendo_streams(Config.parse(config))
         findings = _probe_all(streams)
         refused = _refused(findings)
-        if len(refused) == len(findings):
-            raise config_error(WRONG_KEY, _detail(findings))
+        if all(findings.values()):
+            _raise_about_all(findings)
         if refused:
             logger.warning(_refused_sentence(refused))
+        for stream in streams:
+            stream.retry_policy = _DISCOVERING
         return AirbyteCatalog(streams=[stream.as_airbyte_stream() for stream in streams if stream.name not in refused])
 
     def _pendo_streams(self, config: Config) -> list[PendoStream]:
@@ -86,7 +100,7 @@ def _probe_all(streams: list[PendoStream]) -> Findings:
 
 def _probe(stream: PendoStream) -> AirbyteTracedException | None:
     """What is wrong with a stream, or None. A question that is too big today is split when it is read."""
-    stream.retry_policy = IMPATIENT
+    stream.retry_policy = _PROBING
     timeout, stream.read_timeout = stream.read_timeout, min(stream.read_timeout, _PROBE_TIMEOUT)
     try:
         stream.probe()
@@ -101,15 +115,26 @@ def _probe(stream: PendoStream) -> AirbyteTracedException | None:
 
 def _judge(logger: logging.Logger, findings: Findings) -> list[str]:
     """Raises about what makes the connection useless; returns the names of streams that the key may not read."""
-    refused = _refused(findings)
-    if len(refused) == len(findings):
-        raise config_error(WRONG_KEY, _detail(findings))
+    if all(findings.values()):
+        _raise_about_all(findings)
     for error in findings.values():
-        if error is not None and not isinstance(error, Forbidden):
+        if error is not None and not isinstance(error, Forbidden | NotOffered):
             raise error
+    refused = [name for name, error in findings.items() if error is not None]
     if refused:
         logger.warning(_refused_sentence(refused))
     return refused
+
+
+def _raise_about_all(findings: Findings) -> NoReturn:
+    """No stream answered: what all of them say is about the connection, else the first error is as good as any."""
+    errors = [error for error in findings.values() if error is not None]
+    detail = str(errors[0].internal_message)
+    if all(isinstance(error, Forbidden) for error in errors):
+        raise config_error(WRONG_KEY, detail)
+    if all(isinstance(error, BadRequest) for error in errors):
+        raise config_error(WRONG_REGION, detail)
+    raise next((error for error in errors if not isinstance(error, Forbidden)), errors[0])
 
 
 def _refused(findings: Findings) -> list[str]:
@@ -118,13 +143,9 @@ def _refused(findings: Findings) -> list[str]:
 
 def _refused_sentence(names: list[str]) -> str:
     return (
-        f"The integration key may not read {', '.join(names)}, so they are left out: give it the right in Pendo's "
-        "Settings > Integrations > Integration Keys if you need them."
+        f"Pendo refuses {', '.join(names)} to this integration key, everything else can be read: give it the right in "
+        "Pendo's Settings > Integrations > Integration Keys, or leave these streams out."
     )
-
-
-def _detail(findings: Findings) -> str:
-    return next((str(error.internal_message) for error in findings.values() if error is not None), "")
 
 
 def _warn_about_region(logger: logging.Logger, config: Config) -> None:

@@ -14,17 +14,20 @@ from source_kit.names import snake_case
 from source_kit.timestamps import epoch_millis, iso_millis
 
 from source_pendo.aggregation import Bound, KeyPager, Row, Stage, app_parameter, entity_filter, source_stage
-from source_pendo.client import STATE_VERSION, PendoStream, QueryTooBig
+from source_pendo.client import STATE_VERSION, PendoStream, QueryTooBig, fits_a_state
 from source_pendo.config import LARGEST_RECORD_LIMIT, Config
-from source_pendo.metadata_schema import MetadataShaper, usable_groups, with_groups
+from source_pendo.metadata_schema import (
+    Groups,
+    MetadataShaper,
+    app_groups,
+    has_app_fields,
+    usable_groups,
+    with_groups,
+)
 
 #: A change may become visible hours after the time that it carries; eight hours is the longest that was reported for
 #: events (certain: another vendor's commit log), for metadata nothing is known.
 _OVERLAP_MS: Final = int(timedelta(hours=8) / timedelta(milliseconds=1))
-#: Pages smaller than this do not make a query easier
-_SMALLEST_PAGE: Final = 500
-#: A longer key is not written into a state, which must stay small
-_LONGEST_RESUME_KEY: Final = 600
 _CURSOR_PATH: Final = "metadata.auto.lastupdated"
 
 
@@ -46,7 +49,7 @@ class Entity(PendoStream):
     cursor_resolution = "1 ms"
     server_filters = True
     rows_sorted = True
-    settle = "up to an hour"
+    settle = "not documented; eight hours are allowed for"
     reread = "changes of the eight hours before the state"
     deletes = "a deleted one is not reported; its row stays in the destination until a full refresh"
     cost = "one request for every `record_limit` rows, and one for the metadata"
@@ -59,7 +62,6 @@ class Entity(PendoStream):
         self._resume: str | None = None
         self._limit = config.record_limit
         self.page_size = config.record_limit
-        self._groups: dict[str, dict[str, dict[str, Any]]] | None = None
         self._shape: MetadataShaper | None = None
 
     @property
@@ -69,30 +71,34 @@ class Entity(PendoStream):
 
     def get_json_schema(self) -> Mapping[str, Any]:  # type: ignore[override] # the base caches for ever
         """The schema with the subscription's own metadata, or without it, where Pendo does not tell it."""
-        return with_groups(super().get_json_schema(), self.metadata_groups())
-
-    def metadata_groups(self) -> dict[str, dict[str, dict[str, Any]]]:
-        """The metadata fields by group; empty, with a warning, where they cannot be read."""
-        if self._groups is None:
-            try:
-                self._groups = usable_groups(self.call(f"/metadata/schema/{self.kind}").json())
-            except AirbyteTracedException as error:
-                self.logger.warning(
-                    f"Stream {self.name}: Pendo did not tell the metadata fields, so they are read without their types "
-                    f"({error.internal_message})"
-                )
-                self._groups = {}
-        return self._groups
+        try:
+            groups = self._metadata_groups()
+            return with_groups(super().get_json_schema(), groups | app_groups(groups, self._app_ids(groups)))
+        except AirbyteTracedException as error:
+            self.logger.warning(f"{self._untyped(error)}. Discover again before the next sync")
+            return super().get_json_schema()
 
     def start(self, state: Mapping[str, Any], full_refresh: bool, sync_start: datetime) -> None:
-        """Take the state; decide between reading all and reading changes."""
-        self._shape = MetadataShaper(PendoStream.get_json_schema(self), self.metadata_groups(), self.logger)
+        """Take the state; decide between reading all and reading changes.
+
+        Raises where the metadata fields cannot be read at the moment: read without their types, times would arrive as
+        numbers in columns of timestamps, and the state would move past them. Where Pendo refuses them for good the
+        discovered schema has no types either.
+        """
+        groups: dict[str, dict[str, dict[str, Any]]] = {}
+        try:
+            groups = self._metadata_groups()
+        except AirbyteTracedException as error:
+            if error.failure_type is FailureType.transient_error:
+                raise
+            self.logger.warning(self._untyped(error))
+        self._shape = MetadataShaper(PendoStream.get_json_schema(self), groups, self.logger)
         self._since = self.cursor_millis(state)
         self._newest = self._since
         self._until = epoch_millis(sync_start)
         self._resume = None
-        resume = state.get("resume")
-        if self._since is None and isinstance(resume, dict):
+        resume = self.resume_of(state)
+        if self._since is None and resume is not None:
             self._take_resume(resume)
 
     def slices(self) -> Iterable[str]:
@@ -111,6 +117,29 @@ class Entity(PendoStream):
         """Ask for one row."""
         self.aggregate("probe", [self._source_stage(), {"limit": 1}]).close()
 
+    def _metadata_groups(self) -> dict[str, dict[str, dict[str, Any]]]:
+        return usable_groups(self.call(f"/metadata/schema/{self.kind}").json())
+
+    def _untyped(self, error: AirbyteTracedException) -> str:
+        return (
+            f"Stream {self.name}: Pendo does not tell the metadata fields, so they are passed on without types "
+            f"({error.internal_message})"
+        )
+
+    def _app_ids(self, groups: Groups) -> list[int]:
+        """The applications, where some fields are kept for each of them. The source is known second-hand only."""
+        if not has_app_fields(groups):
+            return []
+        try:
+            rows = self.aggregate("apps", [source_stage("apps", None)]).rows("results")
+            return sorted({row["id"] for part in rows for row in part if isinstance(row.get("id"), int)})
+        except AirbyteTracedException as error:
+            self.logger.info(
+                f"Stream {self.name}: Pendo does not tell the applications, so the schema leaves out the metadata of "
+                f"single applications; the records hold it ({error.internal_message})"
+            )
+            return []
+
     def _everything(self) -> Iterator[SliceItem]:
         pager = KeyPager(
             self.key_column,
@@ -118,24 +147,18 @@ class Entity(PendoStream):
             LARGEST_RECORD_LIMIT,
             None if self._resume is None else Bound(">=", self._resume),
         )
-        while not pager.done:
-            filters = [{"filter": pager.bound.filter_on(self.key_column)}] if pager.bound else []
-            pipeline = [self._source_stage(), *filters, {"sort": [self.key_column]}, {"limit": pager.limit}]
-            try:
-                answer = self.aggregate("everything", pipeline)
-            except QueryTooBig as error:
-                pager.shrink(self._smaller_limit(pager.limit, error))
-                continue
-            for rows in answer.rows("results"):
-                yield self._records(pager.add(rows))
-            yield self._records(pager.end_page())
-            if pager.bound and not pager.done and len(pager.bound.key) <= _LONGEST_RESUME_KEY:
-                yield Checkpoint(self._unfinished(pager.bound.key))
+        told = pager.bound
+        for rows in self.keyed_rows("everything", self._source_stage(), self.key_column, pager):
+            yield self._records(rows)
+            if pager.bound is not None and pager.bound is not told and fits_a_state(pager.bound.key):
+                told = pager.bound
+                yield Checkpoint(self._unfinished(told.key))
         yield Checkpoint(self._reached(self._newest))
 
     def _changes(self, since: int) -> Iterator[SliceItem]:
         """Pages by time and key: what is behind the last row of the page before, up to the start of the sync."""
         after: tuple[int, str] | None = None
+        left, broken = set(), 0
         while True:
             expression = entity_filter(since - _OVERLAP_MS, self._until, after, _CURSOR_PATH, self.key_column)
             order = [_CURSOR_PATH, self.key_column]
@@ -143,19 +166,23 @@ class Entity(PendoStream):
             try:
                 answer = self.aggregate("changes", pipeline)
             except QueryTooBig as error:
-                self._limit = self._smaller_limit(self._limit, error)
+                self._limit = self.smaller_page(self._limit, error)
                 continue
-            count, last = 0, None
-            for rows in answer.rows("results"):
-                count, last = count + len(rows), rows[-1]
-                yield self._records(rows)
+            count, last, whole = 0, None, True
+            try:
+                for rows in answer.rows("results"):
+                    count, last = count + len(rows), rows[-1]
+                    yield self._records(rows)
+                broken = 0
+            except AirbyteTracedException as error:
+                broken, whole = self.once_more(broken, error), False
             if last is not None:
-                position = self._position(last)
-                if position == after:
+                after = self._position(last)
+                if after in left:
                     raise self._no_progress()
-                after = position
-                yield Checkpoint(self._reached(max(since, position[0])))
-            if count < self._limit:
+                left.add(after)
+                yield Checkpoint(self._reached(max(since, after[0])))
+            if whole and count < self._limit:
                 return
 
     def _records(self, rows: list[Row]) -> list[dict[str, Any]]:
@@ -177,8 +204,8 @@ class Entity(PendoStream):
         return records
 
     def _note(self, updated: Any) -> None:
-        if isinstance(updated, int) and (self._newest is None or updated > self._newest):
-            self._newest = updated
+        if isinstance(updated, int | float) and (self._newest is None or updated > self._newest):
+            self._newest = int(updated)
 
     def _position(self, row: Row) -> tuple[int, str]:
         """Time and key of a row that was found by its time; a row without them would end the paging unseen."""
@@ -200,13 +227,6 @@ class Entity(PendoStream):
             ),
             failure_type=FailureType.system_error,
         )
-
-    def _smaller_limit(self, limit: int, error: QueryTooBig) -> int:
-        """Half a page after a query that was too much. Raises its error where pages are small already."""
-        if limit // 2 < _SMALLEST_PAGE:
-            raise error
-        self.logger.info(f"Stream {self.name}: too much at once, pages of {limit // 2} rows from here on")
-        return limit // 2
 
     def _source_stage(self) -> Stage:
         return source_stage(self.source, self.source_parameters)

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar, Final
 
 import requests
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_kit.items import Checkpoint, SliceItem
 from source_kit.timestamps import epoch_millis, iso_millis
 
@@ -34,7 +35,7 @@ class ObjectList(PendoStream):
     key = ("id",)
     cursor_column = "last_updated_at"
     cursor_resolution = "1 ms"
-    settle = "at once"
+    settle = "at once (inferred)"
     reread = "the whole list; changes of the hour before the state are emitted again"
     deletes = "a deleted object is missing from the list; its row stays in the destination until a full refresh"
     cost = "one request"
@@ -57,11 +58,11 @@ class ObjectList(PendoStream):
         """The list's objects, those of other applications and those that did not change left out."""
         convert = document_converter(self.get_json_schema())
         newest = self._since
-        for objects in self._answer_rows():
+        for objects in self._unbroken():
             for item in objects:
                 updated = item.get(_UPDATED)
-                if isinstance(updated, int) and (newest is None or updated > newest):
-                    newest = updated
+                if isinstance(updated, int | float) and (newest is None or updated > newest):
+                    newest = int(updated)
             yield [convert(item) for item in objects if self._changed(item) and self._wanted(item)]
         if newest is not None:
             newest = newest if newest == self._since else min(newest, self._sync_start)
@@ -71,13 +72,25 @@ class ObjectList(PendoStream):
         """Ask for the list: there is no smaller question."""
         self.call(f"/{self.path_name}", params={"expand": "*"}).close()
 
-    def _answer_rows(self) -> Iterator[list[dict[str, Any]]]:
-        yield from self.call(f"/{self.path_name}", params={"expand": "*"}).rows(None)
+    def _unbroken(self) -> Iterator[list[dict[str, Any]]]:
+        """The list's objects; a list whose body breaks in the middle is asked for again, each object comes once."""
+        seen: set[str] = set()
+        broken = 0
+        while True:
+            answer = self.call(f"/{self.path_name}", params={"expand": "*"})
+            try:
+                for objects in answer.rows(None):
+                    yield [item for item in objects if item.get("id") not in seen]
+                    seen.update(item["id"] for item in objects if isinstance(item.get("id"), str))
+            except AirbyteTracedException as error:
+                broken = self.once_more(broken, error)
+                continue
+            return
 
     def _changed(self, item: Mapping[str, Any]) -> bool:
         """Whether an object changed since the state. One without a time of change may always have."""
         updated = item.get(_UPDATED)
-        return self._since is None or not isinstance(updated, int) or updated >= self._since - _OVERLAP_MS
+        return self._since is None or not isinstance(updated, int | float) or updated >= self._since - _OVERLAP_MS
 
     def _wanted(self, item: Mapping[str, Any]) -> bool:
         """Whether an object belongs to one of the applications asked for; what belongs to none is wanted."""

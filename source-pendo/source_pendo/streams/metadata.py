@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar
 
+from airbyte_cdk.models import FailureType
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+from source_kit.errors import shorten
 from source_kit.items import SliceItem
 
 from source_pendo.client import PendoStream
@@ -23,7 +26,7 @@ class MetadataFields(PendoStream):
     kind: ClassVar[str]
     key = ("group", "field")
     reread = "everything"
-    settle = "at once"
+    settle = "at once (inferred)"
     deletes = "a deleted field stays with `is_deleted`, or is missing after the next full refresh"
     cost = "one request"
 
@@ -34,7 +37,10 @@ class MetadataFields(PendoStream):
     def read_slice(self, slice_: str) -> Iterator[SliceItem]:
         """Every field of every group."""
         convert = document_converter(self.get_json_schema())
-        groups: dict[str, dict[str, dict[str, Any]]] = usable_groups(self._answer())
+        answer = self._answer()
+        groups: dict[str, dict[str, dict[str, Any]]] = usable_groups(answer)
+        if answer != {} and not any(groups.values()):
+            raise self._misshapen(answer)
         yield [
             {**convert(field), "group": group, "field": name}
             for group, fields in groups.items()
@@ -44,6 +50,14 @@ class MetadataFields(PendoStream):
     def probe(self) -> None:
         """Ask for all of it: it is small."""
         self._answer()
+
+    def _misshapen(self, answer: Any) -> AirbyteTracedException:
+        """An answer in which no field can be found must not pass for a subscription without fields."""
+        return AirbyteTracedException(
+            message=self.error_table.misshapen,
+            internal_message=f"GET /metadata/schema/{self.kind}: {shorten(str(answer))}",
+            failure_type=FailureType.transient_error,
+        )
 
     def _answer(self) -> Any:
         return self.call(f"/metadata/schema/{self.kind}").json()

@@ -14,10 +14,10 @@ import requests
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_kit.errors import config_error
 from source_kit.items import Checkpoint, SliceItem
-from source_kit.timestamps import epoch_millis, iso_millis
+from source_kit.timestamps import epoch_millis, iso_millis, utc_now
 
 from source_pendo.aggregation import Bound, KeyPager, Row, Stage, source_stage
-from source_pendo.client import STATE_VERSION, PendoStream
+from source_pendo.client import STATE_VERSION, PendoStream, fits_a_state
 from source_pendo.config import DEFAULT_HISTORY_DAYS, LARGEST_RECORD_LIMIT, Config
 from source_pendo.record_ids import digest
 from source_pendo.values import document_converter, instant
@@ -28,7 +28,8 @@ _KEPT_DAYS: Final = 179
 _VISITORS_A_SLICE: Final = 20
 #: So many refusals without a single answer mean that the endpoint is closed, not that these visitors are gone
 _REFUSALS_THAT_CLOSE: Final = 50
-_LONGEST_RESUME_KEY: Final = 600
+#: So many other visitors are asked before the endpoint is called closed
+_ASKED_ONCE_MORE: Final = 5
 _ANONYMOUS: Final = "_PENDO_T_"
 #: What makes an activity; `lastTs` and `duration` may still grow.
 _IDENTITY: Final = ("ts", "type", "pageId", "featureId", "guideId", "guideStepId", "appId")
@@ -58,7 +59,8 @@ class VisitorHistory(PendoStream):
     last sync, none that must not be processed, anonymous ones only where the option asks for them. Visitors are read in
     order of their ids; the state moves at the end, to the start of the sync, and until then holds the id to go on
     from. A visitor whom the endpoint does not know (404) or refuses (422) is skipped and counted; if it refuses
-    everybody, which was observed in 2026, the stream fails.
+    everybody, which was observed in 2026, the stream fails. Before that some other visitors are asked, since the only
+    one who was active may be the one who is gone.
 
     State: `{"modified_ts": "2026-03-01T00:00:00.000Z", "version": 1}`.
     """
@@ -82,6 +84,7 @@ class VisitorHistory(PendoStream):
         self._lock = threading.Lock()
         self._answered = self._refused = 0
         self._refusal = 0
+        self._open: bool | None = None
         self._shape = document_converter(self.get_json_schema())
 
     def start(self, state: Mapping[str, Any], full_refresh: bool, sync_start: datetime) -> None:
@@ -89,9 +92,10 @@ class VisitorHistory(PendoStream):
         self._since = self.cursor_millis(state)
         self._began = self._until = epoch_millis(sync_start)
         self._answered = self._refused = 0
+        self._open = None
         self._after = None
-        resume = state.get("resume")
-        if isinstance(resume, dict):
+        resume = self.resume_of(state)
+        if resume is not None:
             self._take_resume(resume)
         self._first = max(self._began - _KEPT_DAYS * _DAY_MS, self._first_wanted())
 
@@ -113,7 +117,7 @@ class VisitorHistory(PendoStream):
         for window in slice_:
             yield from self._activities(window)
         last = slice_[-1].visitor_id
-        if self._answered and len(last) <= _LONGEST_RESUME_KEY:
+        if self._answered and fits_a_state(last):
             yield Checkpoint({"resume": {"visitor_id": last, "until": self._until}})
 
     def merge_state(self, state: Mapping[str, Any], update: Mapping[str, Any]) -> dict[str, Any]:
@@ -124,7 +128,7 @@ class VisitorHistory(PendoStream):
 
     def finish(self) -> None:
         """Say how many were skipped; fail where nobody was answered."""
-        if self._refused and not self._answered:
+        if self._refused and not self._answered and not self._is_open():
             raise self._closed()
         if self._refused:
             self.logger.warning(
@@ -138,8 +142,13 @@ class VisitorHistory(PendoStream):
         return {self.cursor_column: iso_millis(reached), "version": STATE_VERSION}
 
     def probe(self) -> None:
-        """Ask for a visitor: the endpoint itself cannot be asked without one, and who is gone proves nothing."""
-        self.aggregate("probe", [self._source_stage(), {"limit": 1}]).close()
+        """Ask for a visitor and for the last day of that one: a key without the right to histories gets a 403.
+
+        That Pendo does not know this one visitor (404, 422) proves nothing.
+        """
+        for visitor_id in self._some_visitors("probe", 1):
+            start = epoch_millis(utc_now()) - _DAY_MS
+            self.call(_path(visitor_id), params={"starttime": start}, accept=(404, 422)).close()
 
     def _listed(self) -> Iterator[Row]:
         """Visitors page by page, in order of their ids, with what tells when they were active."""
@@ -151,13 +160,8 @@ class VisitorHistory(PendoStream):
             "lastvisit": "metadata.auto.lastvisit",
             "donotprocess": "metadata.pendo.donotprocess",
         }
-        while not pager.done:
-            filters = [{"filter": pager.bound.filter_on("visitorId")}] if pager.bound else []
-            stages = [self._source_stage(), *filters, {"sort": ["visitorId"]}, {"limit": pager.limit}]
-            answer = self.aggregate("visitors", [*stages, {"select": columns}])
-            for rows in answer.rows("results"):
-                yield from pager.add(rows)
-            yield from pager.end_page()
+        for rows in self.keyed_rows("visitors", self._source_stage(), "visitorId", pager, [{"select": columns}]):
+            yield from rows
 
     def _starts(self, row: Row) -> range:
         """The days to ask for: from the first of this sync to the day after the visitor was last active."""
@@ -175,7 +179,7 @@ class VisitorHistory(PendoStream):
 
     def _activities(self, window: VisitorWindow) -> Iterator[SliceItem]:
         seen: set[str] = set()
-        path = f"/visitor/{percent_encode(window.visitor_id, safe='')}/history"
+        path = _path(window.visitor_id)
         for start in window.starts:
             answer = self.call(path, params={"starttime": start}, accept=(404, 422))
             if answer.status != 200:
@@ -184,12 +188,17 @@ class VisitorHistory(PendoStream):
                 return
             self._answered += 1
             for rows in answer.rows(None):
-                records = [self._record(window.visitor_id, row) for row in rows]
+                records = [self._record(window.visitor_id, row) for row in rows if self._wanted(row)]
                 yield [record for record in records if not _remember(seen, record["record_id"])]
+
+    def _wanted(self, row: Row) -> bool:
+        """Whether an activity happened in one of the applications asked for; one without an application is wanted."""
+        wanted, app = self.config.app_ids, row.get("appId")
+        return not wanted or app is None or str(app) in wanted
 
     def _record(self, visitor_id: str, row: Row) -> dict[str, Any]:
         """Neighboring days answer some activities twice, and later ones again with a later end: one id for all."""
-        times = [at for at in (row.get("ts"), row.get("lastTs")) if isinstance(at, int)]
+        times = [at for at in (row.get("ts"), row.get("lastTs")) if isinstance(at, int | float)]
         identity = [visitor_id, *(row.get(column) or None for column in _IDENTITY)]
         record: dict[str, Any] = self._shape(row)
         record["visitor_id"] = visitor_id
@@ -201,9 +210,30 @@ class VisitorHistory(PendoStream):
         with self._lock:
             self._refused += 1
             self._refusal = status
-            closed = not self._answered and self._refused >= _REFUSALS_THAT_CLOSE
-        if closed:
+            suspicious = not self._answered and self._refused >= _REFUSALS_THAT_CLOSE
+        if suspicious and not self._is_open():
             raise self._closed()
+
+    def _is_open(self) -> bool:
+        """Whether Pendo answers for any of a few visitors. Asked once a sync, when it has refused all others."""
+        with self._lock:
+            if self._open is None:
+                start = self._until - _DAY_MS
+                self._open = any(
+                    self._is_answered(visitor_id, start)
+                    for visitor_id in self._some_visitors("others", _ASKED_ONCE_MORE)
+                )
+            return self._open
+
+    def _is_answered(self, visitor_id: str, start: int) -> bool:
+        answer = self.call(_path(visitor_id), params={"starttime": start}, accept=(404, 422))
+        answer.close()
+        return answer.status == 200
+
+    def _some_visitors(self, label: str, count: int) -> list[str]:
+        pipeline = [self._source_stage(), {"limit": count}, {"select": {"visitorId": "visitorId"}}]
+        rows = [row for part in self.aggregate(label, pipeline).rows("results") for row in part]
+        return [row["visitorId"] for row in rows if isinstance(row.get("visitorId"), str)]
 
     def _closed(self) -> AirbyteTracedException:
         return config_error(
@@ -228,6 +258,12 @@ class VisitorHistory(PendoStream):
         if not isinstance(visitor_id, str) or not isinstance(until, int):
             raise self.unreadable_state()
         self._after, self._until = visitor_id, min(until, self._until)
+        self._open = True  # such a state is written only when somebody was answered
+
+
+def _path(visitor_id: str) -> str:
+    """The address of a visitor's history. Ids hold slashes, question marks and percent signs."""
+    return f"/visitor/{percent_encode(visitor_id, safe='')}/history"
 
 
 def _remember(seen: set[str], record_id: str) -> bool:
