@@ -1,0 +1,96 @@
+"""What the tests of the event streams share: Pendo's rows as records should be, and a warehouse that upserts."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from io import BytesIO
+from types import SimpleNamespace
+from typing import Any, cast
+
+import orjson
+from source_kit.http import Answer
+from source_pendo.client import ERRORS
+
+Row = dict[str, Any]
+
+GROUPED = ("events", "page_events", "feature_events", "track_events")
+SINGLE = ("guide_events", "poll_events")
+SOURCES = {
+    "events": "events",
+    "page_events": "pageEvents",
+    "feature_events": "featureEvents",
+    "track_events": "trackEvents",
+    "guide_events": "guideEvents",
+    "poll_events": "pollEvents",
+}
+#: The first day that the tests read
+SINCE = "2026-03-01"
+_BUCKETS = {"day", "hour", "week", "month", "quarter"}
+_INSTANTS = _BUCKETS | {
+    "firstTime",
+    "lastTime",
+    "lastKeyFrameTimestamp",
+    "browserTime",
+    "guideTimestamp",
+    "receivedTime",
+}
+
+
+def expected(row: Mapping[str, Any]) -> Row:
+    """Pendo's row as a record, but for its key: written anew here, so that it checks the connector's way."""
+    record: Row = {}
+    for name, value in row.items():
+        ours = re.sub("[A-Z]", lambda letter: "_" + letter[0].lower(), name)
+        if name in _INSTANTS and value is not None:
+            at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=value)
+            value = at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        record[ours] = value
+    if (response := row.get("pollResponse")) is not None:
+        record["poll_response"] = str(response)
+        record["poll_response_number"] = response if isinstance(response, int) else None
+    return record
+
+
+def counted(rows: Iterable[Mapping[str, Any]], without: Iterable[str] = ("record_id",)) -> Counter[str]:
+    """Rows as a multiset, without some columns and without nulls, which the CDK's own serializer leaves out, too."""
+    dropped = set(without)
+    kept = ({k: v for k, v in row.items() if k not in dropped and v is not None} for row in rows)
+    return Counter(json.dumps(row, sort_keys=True) for row in kept)
+
+
+def truth_of(rows: Iterable[Mapping[str, Any]], without: Iterable[str] = ("record_id",)) -> Counter[str]:
+    """The truth, in Pendo's names, as the multiset of records that a warehouse should hold."""
+    return counted(map(expected, rows), without)
+
+
+def keys(rows: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The primary keys of records."""
+    return [row["record_id"] for row in rows]
+
+
+def upserted(*syncs: Iterable[Mapping[str, Any]]) -> list[Row]:
+    """What a destination holds that replaces rows by their key."""
+    held: dict[str, Row] = {}
+    for rows in syncs:
+        held.update((row["record_id"], dict(row)) for row in rows)
+    return list(held.values())
+
+
+def answer(rows: list[Row], **envelope: Any) -> Answer:
+    """An answer of Pendo's that holds these rows."""
+    return answer_of(orjson.dumps({**envelope, "results": rows}))
+
+
+def answer_of(body: bytes) -> Answer:
+    """An answer with this body."""
+    return Answer(cast("Any", SimpleNamespace(status_code=200, headers={}, spool=BytesIO(body))), "POST /x", ERRORS)
+
+
+def days_asked(pipelines: Iterable[list[Row]]) -> list[str]:
+    """The calendar days of requests, each once, in the order in which they were first asked for."""
+    found = [re.findall(r"\d+", pipeline[0]["source"]["timeSeries"]["first"])[:3] for pipeline in pipelines]
+    return list(dict.fromkeys(f"{int(year)}-{int(month):02d}-{int(day):02d}" for year, month, day in found))
