@@ -18,11 +18,12 @@ from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from botocore.exceptions import ClientError
 from source_kit import waiting
+from source_kit.errors import config_error
 from urllib3.exceptions import HTTPError
 
 from source_heap.config import HeapConfig, RoleCredentials
 from source_heap.manifest import PREFIX, ManifestObject, dump_id_of
-from source_heap.s3_errors import REQUEST_ERRORS, Operation, code_of, failure, heals, rule_for
+from source_heap.s3_errors import REQUEST_ERRORS, WRONG_REGION, Operation, code_of, failure, heals, rule_for
 from source_heap.session import READ_SECONDS, s3_client
 
 logger = logging.getLogger("airbyte")
@@ -94,9 +95,19 @@ class Bucket:
             if "IsTruncated" not in answer:  # S3 says it in every list, also in an empty one
                 msg = "the list is not whole"
                 raise CutShort(msg)
+            self._check_region(answer)
             return answer
 
         return page
+
+    def _check_region(self, answer: Mapping[str, Any]) -> None:
+        """Refuses a region that was entered and is not the bucket's, though botocore would find the right one.
+
+        Where none was entered that is what it is for. Servers other than AWS seldom tell a bucket's region.
+        """
+        found = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("x-amz-bucket-region")
+        if self._config.region and found and found != self._config.region:
+            raise config_error(WRONG_REGION.format(bucket=self.name, region=f", {found}"))
 
     def read(self, key: str) -> bytes:
         """A small object, whole."""

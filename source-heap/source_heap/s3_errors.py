@@ -66,6 +66,7 @@ def _codes(*names: str) -> frozenset[str]:
     return frozenset(names)
 
 
+WRONG_REGION = "The bucket {bucket} is in another region{region}. Set region to the bucket's, or leave it empty."
 RULES = (
     Rule(
         _codes("AccessDenied", "NoSuchEntity", "403", "404"),
@@ -150,7 +151,7 @@ RULES = (
             *("PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"),
             *("IncorrectEndpoint", "TemporaryRedirect", "Redirect", "301", "307"),
         ),
-        "The bucket {bucket} is in another region{region}. Set region to the bucket's, or leave it empty.",
+        WRONG_REGION,
     ),
     Rule(
         _codes("PreconditionFailed", "412"),

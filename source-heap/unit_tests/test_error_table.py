@@ -1,0 +1,265 @@
+"""What S3 and STS answer, row by row: the exact sentence, its kind, and whether it is tried again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    ParamValidationError,
+    ReadTimeoutError,
+    SSLError,
+)
+from source_heap.s3_errors import Operation, failure, heals
+
+CONFIG, TRANSIENT, SYSTEM = "config_error", "transient_error", "system_error"
+GET, LIST, ROLE = Operation.GET, Operation.LIST, Operation.ROLE
+TABLE: list[tuple[Operation, str, str, bool, str]] = [
+    (
+        ROLE,
+        "AccessDenied",
+        CONFIG,
+        False,
+        "AWS refused to let this connector assume the role R. Check the account id and the role's name, that "
+        "the role's trust policy names the connector's AWS account or user, and that external_id is the one "
+        "the trust policy asks for.",
+    ),
+    (
+        ROLE,
+        "NoSuchEntity",
+        CONFIG,
+        False,
+        "AWS refused to let this connector assume the role R.",
+    ),
+    (
+        ROLE,
+        "ValidationError",
+        CONFIG,
+        False,
+        "AWS does not accept the role R: check the account id, the role's name and external_id.",
+    ),
+    (
+        ROLE,
+        "RegionDisabledException",
+        CONFIG,
+        False,
+        "The role's AWS account has switched off the region of this connector: set region to one that is on.",
+    ),
+    (
+        ROLE,
+        "InvalidClientTokenId",
+        CONFIG,
+        False,
+        "The connector's own AWS credentials, with which it would assume the role R, are not valid.",
+    ),
+    (
+        ROLE,
+        "SignatureDoesNotMatch",
+        CONFIG,
+        False,
+        "The connector's own AWS credentials, with which it would assume",
+    ),
+    (
+        LIST,
+        "NoSuchBucket",
+        CONFIG,
+        False,
+        "There is no bucket named B. Check option bucket, and endpoint_url if it is set.",
+    ),
+    (
+        LIST,
+        "InvalidBucketName",
+        CONFIG,
+        False,
+        "B cannot be the name of a bucket. Check option bucket.",
+    ),
+    (
+        GET,
+        "NoSuchKey",
+        CONFIG,
+        False,
+        "The object K does not exist in the bucket B, though a manifest names it. A lifecycle rule or a "
+        "person has deleted it; ask Heap to send the table again (turn it off and on in Heap), or set "
+        "on_missing_file to skip to read on without it.",
+    ),
+    (
+        LIST,
+        "AccessDenied",
+        CONFIG,
+        False,
+        "Listing the manifests in the bucket B was refused. Allow s3:ListBucket on the bucket for the prefix "
+        "manifests/ to the role or user that this connector uses.",
+    ),
+    (
+        GET,
+        "AccessDenied",
+        CONFIG,
+        False,
+        "Reading K in the bucket B was refused, though listing works. Either s3:GetObject on the bucket's "
+        "objects is missing (or the object belongs to Heap's account: set Object Ownership to Bucket owner "
+        "enforced), or the object was deleted, which S3 does not tell a caller who may list the prefix "
+        "manifests/ only.",
+    ),
+    (
+        GET,
+        "InvalidObjectState",
+        CONFIG,
+        False,
+        "The object K is archived in Glacier and cannot be read. Restore it in S3, and keep lifecycle rules "
+        "away from this bucket.",
+    ),
+    (
+        LIST,
+        "InvalidAccessKeyId",
+        CONFIG,
+        False,
+        "AWS does not know the access key. Check aws_access_key_id, and whether the key was deleted.",
+    ),
+    (
+        LIST,
+        "SignatureDoesNotMatch",
+        CONFIG,
+        False,
+        "The secret does not belong to the access key. Check aws_secret_access_key.",
+    ),
+    (
+        GET,
+        "ExpiredToken",
+        CONFIG,
+        False,
+        "The session token has expired. Enter fresh temporary keys, or use a role or permanent keys instead.",
+    ),
+    (
+        GET,
+        "InvalidToken",
+        CONFIG,
+        False,
+        "The session token is not valid. Check aws_session_token, or leave it empty for permanent keys.",
+    ),
+    (
+        LIST,
+        "RequestTimeTooSkewed",
+        CONFIG,
+        False,
+        "The clock of the machine that runs this connector differs from the server's by more than 15 minutes."
+        " Set the clock right.",
+    ),
+    (
+        LIST,
+        "PermanentRedirect",
+        CONFIG,
+        False,
+        "The bucket B is in another region, eu-west-1. Set region to the bucket's, or leave it empty.",
+    ),
+    (
+        GET,
+        "PreconditionFailed",
+        TRANSIENT,
+        True,
+        "The object K was replaced while it was read, several times.",
+    ),
+    (
+        GET,
+        "SlowDown",
+        TRANSIENT,
+        True,
+        "S3 failed with SlowDown while reading an object, after several attempts. The state is kept; run the "
+        "sync again later.",
+    ),
+    (
+        LIST,
+        "InternalError",
+        TRANSIENT,
+        True,
+        "S3 failed with InternalError while listing the manifests",
+    ),
+    (
+        ROLE,
+        "Throttling",
+        TRANSIENT,
+        True,
+        "S3 failed with Throttling while assuming the role",
+    ),
+    (
+        GET,
+        "Teapot",
+        SYSTEM,
+        False,
+        "S3 answered Teapot while reading an object. See the internal message for its words.",
+    ),
+]
+
+
+def answer(code: str, status: int = 400) -> ClientError:
+    response: Any = {
+        "Error": {"Code": code, "Message": "as told", "Region": "eu-west-1"},
+        "ResponseMetadata": {"HTTPStatusCode": status, "HTTPHeaders": {}},
+    }
+    return ClientError(response, "GetObject")
+
+
+@pytest.mark.parametrize(("operation", "code", "kind", "again", "sentence"), TABLE)
+def test_each_answer_has_its_sentence(operation: Operation, code: str, kind: str, again: bool, sentence: str) -> None:
+    error = answer(code)
+    told = failure(operation, error, bucket="B", key="K", role="R")
+    assert told.message is not None
+    assert told.message.startswith(sentence)
+    assert told.failure_type.value == kind
+    assert heals(operation, error) is again
+    assert f"{code}: as told" in str(told.internal_message)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "again", "sentence"),
+    [
+        (NoCredentialsError(), CONFIG, False, "No AWS credentials were found in the environment"),
+        (ParamValidationError(report="x"), CONFIG, False, "B cannot be the name of a bucket."),
+        (SSLError(endpoint_url="x", error="y"), CONFIG, False, "The server's TLS certificate could not be verified."),
+        (
+            EndpointConnectionError(endpoint_url="x"),
+            TRANSIENT,
+            True,
+            "No server answers at the address for this bucket.",
+        ),
+        (ReadTimeoutError(endpoint_url="x"), TRANSIENT, True, "The connection to S3 could not be made or broke while"),
+        (
+            ConnectTimeoutError(endpoint_url="x"),
+            TRANSIENT,
+            True,
+            "The connection to S3 could not be made or broke while",
+        ),
+        (BotoCoreError(), TRANSIENT, True, "The connection to S3 could not be made or broke while"),
+        (OSError("x"), TRANSIENT, True, "The connection to S3 could not be made or broke while"),
+    ],
+)
+def test_each_failure_without_an_answer_has_its_sentence(
+    error: Exception, kind: str, again: bool, sentence: str
+) -> None:
+    told = failure(GET, error, bucket="B", key="K")
+    assert (told.message or "").startswith(sentence)
+    assert told.failure_type.value == kind
+    assert heals(GET, error) is again
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        {"ResponseMetadata": {"HTTPStatusCode": 403, "HTTPHeaders": {}}},
+        {"Code": "AccessDenied", "ResponseMetadata": {"HTTPStatusCode": 403}},
+        {"Error": {}, "ResponseMetadata": {"HTTPStatusCode": 403}},
+        {"Error": {"Code": "Unheard", "Message": None}, "ResponseMetadata": {"HTTPStatusCode": 403}},
+    ],
+)
+def test_an_answer_without_the_documented_error_is_judged_by_what_it_has(response: Any) -> None:
+    told = failure(ROLE, ClientError(response, "AssumeRole"), bucket="B", role="R")
+    assert (told.message or "").startswith("AWS refused to let this connector assume the role R.")
+
+
+def test_an_answer_without_anything_still_has_a_sentence() -> None:
+    told = failure(GET, ClientError({}, "GetObject"), bucket="B", key="K")
+    assert (told.message or "").startswith("S3 answered an error without a code while reading an object.")
