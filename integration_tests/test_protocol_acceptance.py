@@ -188,8 +188,8 @@ def test_a_stream_that_is_not_there_fails_with_a_trace_and_the_others_are_read(s
 
 
 @pytest.mark.parametrize("content", ["{", '{"streams": 3}', '{"streams": [{"stream": {"name": "x"}}]}', "[]", ""])
-def test_a_broken_catalog_ends_with_one_trace_and_a_sentence(script_stage: ScriptStage, content: str) -> None:
-    output = script_stage.run("read", config=script_stage.vendor.config, catalog=content)
+def test_a_broken_catalog_ends_with_one_trace_and_a_sentence(stage: Stage, content: str) -> None:
+    output = stage.run("read", config=stage.vendor.config, catalog=content)
 
     assert output.code != 0
     assert [error["failure_type"] for error in output.errors] == ["config_error"]

@@ -99,15 +99,15 @@ def _streams(connector: Connector, subject: Subject, folder: Path) -> dict[str, 
 
 
 def _spoiled_by_pandas(fields: Row) -> bool:
-    """Whether PyAirbyte cannot load the stream into PostgreSQL.
+    """Whether PyAirbyte cannot load the stream into PostgreSQL as it is.
 
-    On the way it reads JSON with pandas, which takes integers for dates where a column has one of these names, and the
-    server then refuses a date for a bigint (PyAirbyte 0.71.3, observed).
+    On the way it reads JSON with pandas, which makes dates of integers and texts where a column has one of these names:
+    the server refuses a date for a bigint, and stores `2026-11-22 09:30:00` for `09:30` (PyAirbyte 0.71.3, observed).
     """
     return any(
         name.endswith(("_at", "_time")) or name.startswith("timestamp") or name in ("modified", "date")
         for name, field in fields.items()
-        if "integer" in field.get("type", ())
+        if field.get("format") not in ("date-time", "date")
     )
 
 

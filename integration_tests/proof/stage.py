@@ -42,11 +42,17 @@ class Stage:
     def run(self, verb: str, *flags: str, **files: Any) -> Output:
         """One verb. `files` (`config`, `catalog`, `state`) become JSON files; what is None is left out."""
         argv = arguments(self.folder, verb, flags, files)
-        with _still(self.vendor.moment), unlimited(self.connector), tempfile.TemporaryFile() as out:
-            with _stdout_into(out.fileno()):
+        with (
+            _still(self.vendor.moment),
+            unlimited(self.connector),
+            tempfile.TemporaryFile() as out,
+            tempfile.TemporaryFile() as err,
+        ):
+            with _alone({1: out.fileno(), 2: err.fileno()}):
                 code = launch(self.connector.source, argv)
             out.seek(0)
-            return Output(code, out.read())
+            err.seek(0)
+            return Output(code, out.read(), err.read().decode("utf-8", "replace"))
 
     def read(
         self,
@@ -116,16 +122,27 @@ def unlimited(connector: Connector) -> Iterator[None]:
 
 
 @contextmanager
-def _stdout_into(descriptor: int) -> Iterator[None]:
-    """What is written to file descriptor 1 goes elsewhere; what a run changes in the process is undone."""
-    hook, handlers, stdout = sys.excepthook, logging.getLogger().handlers[:], os.dup(1)
-    assert sys.__stdout__ is not None
-    sys.__stdout__.flush()
-    os.dup2(descriptor, 1)
+def _alone(elsewhere: Mapping[int, int]) -> Iterator[None]:
+    """What is written to these file descriptors goes to others; what a run changes in the process is undone."""
+    loggers = [logging.getLogger(), logging.getLogger("airbyte")]
+    hook, handlers, levels = sys.excepthook, loggers[0].handlers[:], [logger.level for logger in loggers]
+    _flush()
+    kept = {number: os.dup(number) for number in elsewhere}
+    for number, other in elsewhere.items():
+        os.dup2(other, number)
     try:
         yield
     finally:
-        sys.__stdout__.flush()
-        os.dup2(stdout, 1)
-        os.close(stdout)
-        sys.excepthook, logging.getLogger().handlers[:] = hook, handlers
+        _flush()
+        for number, before in kept.items():
+            os.dup2(before, number)
+            os.close(before)
+        sys.excepthook, loggers[0].handlers[:] = hook, handlers
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+def _flush() -> None:
+    for stream in (sys.__stdout__, sys.__stderr__):
+        assert stream is not None
+        stream.flush()

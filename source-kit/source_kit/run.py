@@ -178,7 +178,8 @@ def secret_shapes(secret: Any) -> list[str]:
     """A secret as it is, quoted for JSON, Python, HTML and URLs, and in base64; longest first, without repetition."""
     text = str(secret)
     quoted = {text, text.strip(), repr(text)[1:-1], html.escape(text)}
-    quoted |= {json.dumps(shape)[1:-1] for shape in quoted}
+    for _ in range(2):  # an answer that is JSON may hold JSON as text
+        quoted |= {json.dumps(shape)[1:-1] for shape in quoted}
     for encoded in (urllib.parse.quote(text, safe=""), urllib.parse.quote_plus(text), urllib.parse.quote(text)):
         quoted |= {encoded, re.sub("%..", lambda found: found[0].lower(), encoded)}
     shapes = quoted | _base64_shapes(text.encode("utf-8", "surrogatepass"))
