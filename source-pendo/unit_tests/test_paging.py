@@ -1,0 +1,201 @@
+"""The protocol that pages through an aggregation: nothing lost, nothing twice, and an end."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+from event_rows import SINCE, counted, keys, truth_of
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from simulators.faults import Fault
+from simulators.pendo.expressions import compile_expression
+from simulators.pendo.periods import Calendar
+from source_pendo.aggregation import Bound, KeyPager, KeyTooLarge, quote
+
+if TYPE_CHECKING:
+    from conftest import Subscription
+
+Row = dict[str, Any]
+Collation = Callable[[str], Any]
+
+#: The server's collation is unknown; what matters is that its `sort` and its comparison agree.
+COLLATIONS: dict[str, Collation] = {
+    "by bytes": str.encode,
+    "by UTF-16": lambda text: text.encode("utf-16-be", "surrogatepass"),
+    "ignoring case first": lambda text: (text.lower(), text),
+    "backwards": lambda text: [-byte for byte in text.encode()] + [1],
+}
+ids = st.one_of(st.sampled_from(["", "a", "A", "b", 'b"', "b\\", "é", "😀", "_PENDO_T_1", "~"]), st.text(max_size=3))
+
+
+class Server:
+    """Sorted rows and a comparison that agrees with the sort."""
+
+    def __init__(self, keys: list[str], order: Collation) -> None:
+        self._order = order
+        self._rows = [{"key": key, "n": n} for n, key in enumerate(sorted(keys, key=order))]
+        self.asked = 0
+
+    def page(self, bound: Bound | None, limit: int) -> list[Row]:
+        """The rows from a bound on."""
+        self.asked += 1
+        rows = self._rows
+        if bound is not None:
+            at = self._order(bound.key)
+            rows = [
+                row
+                for row in rows
+                if (self._order(row["key"]) > at or (bound.operator != ">" and self._order(row["key"]) == at))
+            ]
+        return rows[:limit]
+
+
+def read_all(server: Server, pager: KeyPager, chunk: int, breaks: Callable[[], bool] = lambda: False) -> list[Row]:
+    """Page to the end, in pieces of `chunk` rows; a page that breaks is asked for again from its last key on."""
+    got: list[Row] = []
+    while not pager.done:
+        rows = server.page(pager.bound, pager.limit)
+        pieces = [rows[start : start + chunk] for start in range(0, len(rows), chunk)]
+        broken = breaks()
+        for piece in pieces[: len(pieces) // 2] if broken else pieces:
+            got += pager.add(piece)
+        if broken:
+            pager.broken_off()
+            continue
+        try:
+            got += pager.end_page()
+        except KeyTooLarge as error:
+            got += server.page(Bound(">=", error.key), 10**6)[: server_count(server, error.key)]
+            pager.skip(error.key)
+    return got
+
+
+def server_count(server: Server, key: str) -> int:
+    """Rows of one key."""
+    return sum(row["key"] == key for row in server.page(None, 10**6))
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    st.lists(ids.filter(lambda text: text < "\ud800" or text > "\udfff"), max_size=60),
+    st.integers(1, 9),
+    st.integers(1, 12),
+    st.integers(1, 20),
+    st.sampled_from(sorted(COLLATIONS)),
+    st.lists(st.booleans(), max_size=6),
+)
+def test_every_row_comes_once_whatever_the_ties_the_pages_and_the_collation(
+    keys: list[str], limit: int, chunk: int, largest: int, collation: str, breaks: list[bool]
+) -> None:
+    """H3, H4: ties of any size, pages of any size, pages that break."""
+    server = Server(keys, COLLATIONS[collation])
+    left = list(breaks)
+    got = read_all(server, KeyPager("key", limit, largest), chunk, lambda: left.pop() if left else False)
+    assert [row["n"] for row in got] == list(range(len(keys)))
+    assert server.asked <= 8 * len(keys) + 10 + len(breaks)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(ids, min_size=1, max_size=60), st.integers(1, 9), st.integers(1, 12))
+def test_all_rows_of_a_key_come_in_one_piece(keys: list[str], limit: int, chunk: int) -> None:
+    """The ordinals of keys are counted there."""
+    server = Server(keys, COLLATIONS["by UTF-16"])
+    pager = KeyPager("key", limit, 1000)
+    seen: set[str] = set()
+    while not pager.done:
+        rows = server.page(pager.bound, pager.limit)
+        pieces = [pager.add(rows[start : start + chunk]) for start in range(0, len(rows), chunk)]
+        for piece in [*pieces, pager.end_page()]:
+            found = {row["key"] for row in piece}
+            assert not found & seen
+            seen |= found
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(max_size=20).filter(lambda text: text.isprintable()))
+def test_any_id_can_be_compared_with(text: str) -> None:
+    """H9: a quote or a backslash in an id ends no literal."""
+    expression = compile_expression(f"visitorId == {quote(text)}", Calendar("America/New_York"), 0)
+    assert expression.evaluate({"visitorId": text}) is True
+    assert expression.evaluate({"visitorId": text + "x"}) is False
+
+
+def test_pages_of_three_rows_give_what_one_page_gives(pendo: Subscription) -> None:
+    """H3, H4, H9: visitors with more rows than a page, ids with quotes, backslashes, slashes and pictures."""
+    options = {"start_date": "2026-03-14T00:00:00Z"}
+    synced = pendo.read("page_events", "guide_events", record_limit=3, **options)
+    for stream in ("page_events", "guide_events"):
+        truth = pendo.truth(stream, since="2026-03-14")
+        assert counted(synced.rows[stream]) == truth_of(truth)
+    visitors = "".join(synced.column("guide_events", "visitor_id"))
+    assert {'"', "\\", "%"} <= set(visitors)
+    limits = [pipeline[-1]["limit"] for pipeline in pendo.pipelines("guideEvents")]
+    assert {3, 6, 12, 24, 48, 96} <= set(limits) <= {3, 6, 12, 24, 48, 96, 192}
+
+
+def test_every_page_asks_for_one_day_only(pendo: Subscription) -> None:
+    """H34: a page of ties must not scan the whole range."""
+    pendo.read("page_events", record_limit=20)
+    pipelines = pendo.pipelines("pageEvents")
+    assert len(pipelines) > 25
+    for pipeline in pipelines:
+        assert pipeline[0]["source"]["timeSeries"]["count"] == 1
+        filters = [stage["filter"] for stage in pipeline if "filter" in stage]
+        assert all(text.startswith("visitorId >= ") for text in filters)
+
+
+@pytest.mark.parametrize("kind", ["cut", "cut_chunked", "cut_silent", "reset"])
+def test_a_page_that_is_cut_in_the_middle_is_read_again(pendo: Subscription, kind: str) -> None:
+    """H16: of half an answer nothing is taken for the whole; nothing comes twice either."""
+    pendo.sim.faults.add(Fault(kind, path="aggregation", body="pageEvents", skip=3, times=3, at=3000))
+    synced = pendo.read("page_events", record_limit=50)
+    assert synced.failures == {}
+    assert counted(synced.rows["page_events"]) == truth_of(pendo.truth("page_events", since=SINCE))
+
+
+def test_a_page_that_ends_like_json_but_is_none_costs_only_what_came_after_its_last_whole_visitor(
+    pendo: Subscription,
+) -> None:
+    """H16: what of the page had left by then is not emitted again."""
+    row = {"day": 1773633600000, "pageId": "p", "numEvents": 1, "url": "x" * 2000}
+    visitors = [{"visitorId": f"visitor{number:04}", **row} for number in range(300)]
+    text = json.dumps({"results": visitors}, separators=(",", ":"))
+    day = r"pageEvents.*date\(2026,3,17\)"
+    pendo.sim.faults.add(Fault("status", body=day, status=200, answer=text[:-3] + '"}'))
+    pendo.sim.faults.add(Fault("status", body=day, status=200, answer=text))
+    synced = pendo.read("page_events", start_date="2026-03-17T00:00:00Z")
+    assert synced.failures == {}
+    again = [pipeline for pipeline in pendo.pipelines("pageEvents") if "date(2026,3,17)" in str(pipeline)]
+    assert "filter" not in again[0][1]
+    assert again[1][1]["filter"] > 'visitorId >= "visitor0100"'
+    assert synced.column("page_events", "visitor_id").count("visitor0000") == 2  # this server ignores the filter
+    assert len(set(keys(synced.rows["page_events"]))) == len(pendo.truth("page_events", since="2026-03-18")) + 300
+
+
+def test_a_page_that_stays_broken_fails_the_stream(pendo: Subscription) -> None:
+    pendo.sim.faults.add(Fault("status", body="pageEvents", status=200, answer='{"results":[{"a":1},{]}', times=-1))
+    synced = pendo.read("page_events")
+    assert synced.failures["page_events"].failure_type == "transient_error"
+    assert synced.states["page_events"] == []
+
+
+def test_a_server_that_gives_the_same_page_again_and_again_ends_the_stream(pendo: Subscription) -> None:
+    """H4, PROGRESS: an endless loop is an error, and so is taking the first page for all."""
+    rows = [{"visitorId": f"v{n % 4}", "day": 1773633600000, "pageId": str(n)} for n in (0, 4, 1, 5, 2, 6, 3, 7, 11)]
+    answer = json.dumps({"results": rows})
+    pendo.sim.faults.add(Fault("status", body="pageEvents", status=200, answer=answer, times=-1))
+    synced = pendo.read("page_events", record_limit=9)
+    assert synced.failures["page_events"].message.startswith("Pendo's pages do not move forward")
+    assert synced.failures["page_events"].failure_type == "system_error"
+    assert synced.statuses["page_events"][-1] == "INCOMPLETE"
+
+
+def test_a_full_page_without_the_key_of_the_next_fails_rather_than_ends() -> None:
+    pager = KeyPager("visitorId", 2, 8)
+    pager.add([{"visitorId": "a"}, {"pageId": "p"}])
+    with pytest.raises(AirbyteTracedException, match="do not move forward"):
+        pager.end_page()
