@@ -42,15 +42,28 @@ def test_a_throttled_answer_is_waited_for_as_long_as_the_server_says(workspace: 
 
 def test_callers_are_served_in_the_order_in_which_they_came() -> None:
     now = 0.0
-    budget = RequestBudget(limit=2, window=1.0, clock=lambda: now)
-    places = [budget.reserve() for _ in range(7)]
+    budget = RequestBudget(limit=2, window=1.0, spacing=0.0, clock=lambda: now)
+    places = [budget.reserve().start for _ in range(7)]
     assert places == [0, 0, 1, 1, 2, 2, 3]
 
 
+def test_a_request_that_starts_late_holds_up_the_one_a_window_after_it() -> None:
+    """On a busy machine a thread wakes later than it asked to."""
+    budget = RequestBudget(limit=2, window=1.0, spacing=0.0, clock=lambda: 0.0)
+    first, second, third, fourth = [budget.reserve() for _ in range(4)]
+    first.started(0.25)
+    assert [place.due() for place in (second, third, fourth)] == [0.0, 1.25, 1.0]
+
+
+def test_requests_do_not_start_all_at_once() -> None:
+    budget = RequestBudget(limit=10, window=1.0, spacing=0.125, clock=lambda: 0.0)
+    assert [budget.reserve().start for _ in range(4)] == [0.0, 0.125, 0.25, 0.375]
+
+
 def test_the_limit_holds_under_many_threads() -> None:
-    budget = RequestBudget(limit=5, window=1.0, clock=lambda: 0.0)
+    budget = RequestBudget(limit=5, window=1.0, spacing=0.0, clock=lambda: 0.0)
     places: list[float] = []
-    threads = [threading.Thread(target=lambda: places.append(budget.reserve())) for _ in range(50)]
+    threads = [threading.Thread(target=lambda: places.append(budget.reserve().start)) for _ in range(50)]
     for thread in threads:
         thread.start()
     for thread in threads:
