@@ -1,0 +1,342 @@
+"""Days that are too much for Pendo: split into applications and hours, and put together again."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import tracemalloc
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime, timedelta
+from functools import cache
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from airbyte_cdk.models import FailureType
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+from event_rows import SINCE, SOURCES, answer, answer_of, counted, keys, truth_of
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from simulators.faults import Fault
+from simulators.pendo.periods import Calendar
+from source_kit.http import Answer
+from source_pendo.aggregation import HourSpan
+from source_pendo.client import NoAnswerInTime, QueryTooBig
+from source_pendo.config import Config
+from source_pendo.day_reader import DayReader, EventSource
+from source_pendo.hour_merge import SUMMED, HourMerger
+from source_pendo.streams.grouped_events import PageEvents
+
+if TYPE_CHECKING:
+    from conftest import Subscription
+
+Row = dict[str, Any]
+
+#: What an answer by hours cannot tell
+_OF_DAYS_ONLY = ("record_id", "week", "month", "quarter")
+_HOUR = 3_600_000
+_LOGGER = logging.getLogger("airbyte.test")
+
+
+@pytest.mark.parametrize(
+    ("switch", "period", "apps"),
+    [
+        ("memory_rows", "day", []),
+        ("timeout_rows", "hour", []),
+        ("timeout_rows", "day", ["-323232", "6304859583021056", "5720146138021888"]),
+    ],
+)
+def test_a_day_that_was_split_has_the_rows_and_the_keys_of_the_whole_day(
+    pendo: Subscription, switch: str, period: str, apps: list[str]
+) -> None:
+    """H29: status 400 with "Query exceeded memory limit", and status 408; by hours, or first by applications."""
+    streams = [stream for stream in SOURCES if stream != "events"]
+    options = {"start_date": "2026-03-11T00:00:00Z", "period": period, "record_limit": 40, "app_ids": apps}
+    whole = pendo.read(*streams, **options)
+    pendo.sim.requests.clear()
+    pendo.sim.mutate("switch", **{switch: 35})
+    split = pendo.read(*streams, **options)
+    assert split.failures == {}
+    refused = [request for request in pendo.asked("aggregation") if request.status != 200]
+    assert len(refused) >= 10
+    for stream in streams:
+        assert set(keys(split.rows[stream])) == set(keys(whole.rows[stream]))
+        assert counted(split.rows[stream], _OF_DAYS_ONLY) == counted(whole.rows[stream], _OF_DAYS_ONLY)
+
+
+def test_rows_that_no_column_tells_apart_keep_their_number_and_their_sums(pendo: Subscription) -> None:
+    """H1, H29: such rows of `events` may be paired otherwise than Pendo does, but none is lost or counted twice."""
+    options = {"start_date": "2026-03-10T00:00:00Z"}
+    whole = pendo.read("events", **options).rows["events"]
+    pendo.sim.mutate("switch", memory_rows=20)
+    split = pendo.read("events", **options).rows["events"]
+    assert set(keys(split)) == set(keys(whole))
+    for name in ("num_events", "num_minutes", "dead_click_count"):
+        assert sum(row[name] for row in split) == sum(row[name] for row in whole)
+
+
+def test_what_was_learned_about_one_day_is_kept_for_the_next(pendo: Subscription) -> None:
+    """H29: a refusal takes Pendo up to five minutes."""
+    pendo.sim.mutate("switch", timeout_rows=9)
+    pendo.read("page_events", start_date=f"{SINCE}T00:00:00Z", num_workers=1)
+    refused = [request.started for request in pendo.asked("aggregation") if request.status == 408]
+    answered = [request.started for request in pendo.asked("aggregation") if request.status == 200]
+    assert len(refused) < len(answered) / 2
+
+
+@pytest.mark.parametrize(("day", "hours"), [("2026-03-08", 23), ("2026-03-09", 24), ("2025-11-02", 25)])
+def test_the_hours_of_a_day_are_all_asked_for_once_whatever_the_clocks_do(day: str, hours: int) -> None:
+    """H21: no question that ends before it begins, no hour twice, none of the next day."""
+    server = Server(date.fromisoformat(day), rows_at_once=1)
+    rows = [row for part in server.reader("hour").read(server.day, ()) for row in part]
+    assert [row["hour"] for row in rows] == [server.begin + number * _HOUR for number in range(hours)]
+    assert server.inverted == 0
+
+
+def test_an_hour_that_is_too_much_fails_the_stream_and_names_the_way_out(pendo: Subscription) -> None:
+    """H29: loudly, with the state before that day and nothing skipped; the other streams go on."""
+    pendo.sim.mutate("switch", memory_rows=0)
+    synced = pendo.read("page_events", "segments", start_date="2026-03-15T00:00:00Z")
+    failure = synced.failures["page_events"]
+    assert failure.message.startswith("Even one hour is too much for Pendo (pageEvents, 2026-03-1")
+    assert "Name the applications in app_ids" in failure.message
+    assert failure.failure_type == "config_error"
+    assert synced.statuses["page_events"][-1] == "INCOMPLETE"
+    assert synced.statuses["segments"][-1] == "COMPLETE"
+
+
+@pytest.mark.parametrize("stream", ["page_events", "guide_events"])
+def test_a_visitor_with_more_rows_than_the_largest_page_is_read_by_hours(
+    pendo: Subscription, monkeypatch: pytest.MonkeyPatch, stream: str
+) -> None:
+    """H4: on 2026-03-16 one visitor has 60 rows, more than any page here."""
+    monkeypatch.setattr("source_pendo.day_reader.LARGEST_RECORD_LIMIT", 35)
+    options = {"start_date": "2026-03-15T00:00:00Z"}
+    synced = pendo.read(stream, record_limit=10, **options)
+    assert synced.failures == {}
+    truth = pendo.truth(stream, since="2026-03-15")
+    assert counted(synced.rows[stream], _OF_DAYS_ONLY) == truth_of(truth, _OF_DAYS_ONLY)
+    assert len(set(keys(synced.rows[stream]))) == len(truth)
+    assert set(keys(synced.rows[stream])) == set(keys(pendo.read(stream, **options).rows[stream]))
+
+
+def test_one_visitor_with_more_rows_in_an_hour_than_a_page_can_hold_fails_the_stream(
+    pendo: Subscription, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """H4: the protocol cannot go on there, and must say so; the visitor's id stays out of the message."""
+    monkeypatch.setattr("source_pendo.day_reader.LARGEST_RECORD_LIMIT", 2)
+    synced = pendo.read("guide_events", record_limit=1, start_date="2026-03-15T00:00:00Z", num_workers=1)
+    failure = synced.failures["guide_events"]
+    assert "more rows of one visitor than a page can hold" in failure.message
+    assert "@example.com" not in failure.message
+    assert "visitor" in failure.internal_message
+
+
+def test_a_question_that_is_not_answered_in_time_is_asked_in_parts(pendo: Subscription) -> None:
+    """H16, H29: Pendo gives up after five minutes, a connector's time-out may be shorter."""
+    pendo.sim.faults.add(Fault("delay", body=r"dayRange.*date\(2026,3,17\)", times=1, seconds=1.5))
+    synced = pendo.read("page_events", start_date="2026-03-17T00:00:00Z", request_timeout=1)
+    assert synced.failures == {}
+    truth = truth_of(pendo.truth("page_events", since="2026-03-17"), _OF_DAYS_ONLY)
+    assert counted(synced.rows["page_events"], _OF_DAYS_ONLY) == truth
+
+
+def test_a_pendo_that_never_answers_is_told_as_such_and_not_as_a_day_that_is_too_much() -> None:
+    def ask(label: str, pipeline: Sequence[Row]) -> Answer:
+        raise NoAnswerInTime(message="no answer", failure_type=FailureType.transient_error)
+
+    with pytest.raises(NoAnswerInTime):
+        list(DayReader(_source("day"), ask, 10, _LOGGER).read(date(2026, 3, 1), ()))
+
+
+def test_rows_without_an_application_are_split_by_hours_so_that_none_is_lost() -> None:
+    server = Server(date(2026, 3, 5), rows_at_once=6, apps=(None, 7, 8))
+    rows = [row for part in server.reader("hour").read(server.day, ()) for row in part]
+    assert len(rows) == 72
+    assert not any(pipeline[0]["source"]["pageEvents"]["appId"] != 'expandAppIds("*")' for pipeline in server.asked)
+
+
+def test_an_application_that_is_named_by_a_float_is_asked_for_by_its_number() -> None:
+    server = Server(date(2026, 3, 5), rows_at_once=24, apps=(-323232, 6304859583021056))
+    server.groups_are_cheap = True
+    server.floats = True
+    rows = [row for part in server.reader("hour").read(server.day, ()) for row in part]
+    assert len(rows) == 48
+
+
+def test_a_pendo_that_does_not_say_when_the_day_began_fails_a_day_that_must_be_put_together() -> None:
+    server = Server(date(2026, 3, 5), rows_at_once=14, apps=(5,))
+    server.start_time = False
+    server.rows = [row for row in server.rows if row["hour"] > server.begin]
+    with pytest.raises(AirbyteTracedException, match="do not say when a day began"):
+        list(server.reader("day").read(server.day, ()))
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.lists(st.tuples(st.sampled_from(["a", 'b"', "c\\", "d"]), st.integers(1, 3), st.integers(0, 22)), max_size=30),
+    st.integers(1, 20),
+    st.integers(2, 9),
+    st.sampled_from(["2026-03-08", "2026-03-09", "2025-11-02"]),
+    st.booleans(),
+)
+def test_whatever_is_too_much_every_hourly_row_comes_once_or_the_stream_fails(
+    drawn: list[tuple[str, int, int]], rows_at_once: int, limit: int, day: str, groups_are_cheap: bool
+) -> None:
+    """H4, H29, H34: it fails where an hour of one application is too much and nowhere else.
+
+    Where Pendo cannot even say which applications have rows in an hour, the hour itself must not be too much.
+    """
+    server = Server(date.fromisoformat(day), rows_at_once=rows_at_once)
+    server.groups_are_cheap = groups_are_cheap
+    server.rows = [
+        {"visitorId": visitor, "appId": app, "hour": server.begin + hour * _HOUR, "pageId": str(number)}
+        for number, (visitor, app, hour) in enumerate(drawn)
+    ]
+    together = Counter((app if groups_are_cheap else 0, hour) for _, app, hour in drawn)
+    read = server.reader("hour", limit).read(server.day, ())
+    if max(together.values(), default=0) > rows_at_once:
+        with pytest.raises(AirbyteTracedException) as caught:
+            list(read)
+        assert "Even one hour" in str(caught.value.message)
+        return
+    assert sorted(int(row["pageId"]) for part in read for row in part) == list(range(len(drawn)))
+    assert server.inverted == 0
+
+
+@given(st.integers(1, 24))
+def test_pieces_of_a_day_touch_and_do_not_overlap(hours: int) -> None:
+    spans = HourSpan().pieces(hours)
+    assert spans[0].first == 0
+    assert spans[-1].end is None
+    assert [span.end for span in spans[:-1]] == [span.first for span in spans[1:]]
+
+
+cells = st.fixed_dictionaries(
+    {
+        "visitorId": st.sampled_from(["a", "b"]),
+        "pageId": st.sampled_from(["p", "q"]),
+        "server": st.sampled_from([None, "", "s"]),
+        "hour": st.integers(0, 3).map(lambda hour: hour * _HOUR),
+        "firstTime": st.integers(0, 9),
+        "lastTime": st.integers(10, 19),
+        "numEvents": st.integers(0, 5),
+        "rageClickCount": st.sampled_from([None, 0, 1]),
+    }
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(cells, max_size=25))
+def test_hours_put_together_keep_every_sum_and_the_span_of_times(hours: list[Row]) -> None:
+    with HourMerger("visitorId") as merger:
+        for row in hours:
+            merger.add([row])
+        days = [row for part in merger.merged(5) for row in part]
+    for name in SUMMED:
+        assert sum(row.get(name) or 0 for row in days) == sum(row.get(name) or 0 for row in hours)
+    assert {row["day"] for row in days} <= {5}
+    assert not any("hour" in row for row in days)
+    for row in days:
+        alike = [hour for hour in hours if all(hour[n] == row[n] for n in ("visitorId", "pageId"))]
+        assert min(hour["firstTime"] for hour in alike) <= row["firstTime"] <= row["lastTime"]
+
+
+def test_memory_is_bounded_by_a_piece_of_the_page_and_not_by_the_page() -> None:
+    """H15: a page of 20,000 rows, 15 MB, is decoded, shaped and freed piece by piece."""
+    text = json.dumps({"visitorId": "v%06d", "day": 1772341200000, "userAgent": "x" * 600, "numEvents": 1})
+    body = b'{"results":[' + ",".join(text % number for number in range(20_000)).encode() + b"]}"
+    stream = PageEvents(Config(api_key="any", base_url="https://example.com"), SimpleNamespace(auth=None))  # type: ignore[arg-type]
+    page = answer_of(body)
+    reader = DayReader(_source("day"), lambda label, pipeline: page, 50_000, _LOGGER)
+    tracemalloc.start()
+    try:
+        count = sum(len(stream.records(rows)) for rows in reader.read(date(2026, 3, 1), ()))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert count == 20_000
+    assert peak < 8_000_000
+
+
+def _source(period: Any) -> EventSource:
+    return EventSource("pageEvents", period, ("pageId",), merge_hours=True)
+
+
+class Server:
+    """A Pendo in memory: hourly rows of one day in New York, and no more than some of them scanned at once."""
+
+    def __init__(self, day: date, rows_at_once: int, apps: tuple[int | None, ...] = (1,)) -> None:
+        self.day = day
+        self.calendar = Calendar("America/New_York")
+        self.begin = self.calendar.midnight(day)
+        self.hours = (self.calendar.midnight(day + timedelta(days=1)) - self.begin) // _HOUR
+        self.rows: list[Row] = [
+            {"visitorId": "ann", "appId": app, "hour": self.begin + hour * _HOUR}
+            for hour in range(self.hours)
+            for app in apps
+        ]
+        self.rows_at_once = rows_at_once
+        self.asked: list[Sequence[Row]] = []
+        self.inverted = 0
+        self.floats = False
+        self.groups_are_cheap = False
+        self.start_time = True
+
+    def reader(self, period: str, limit: int = 1000) -> DayReader:
+        """A reader of this server."""
+        return DayReader(_source(period), self.ask, limit, _LOGGER)
+
+    def ask(self, label: str, pipeline: Sequence[Row]) -> Answer:
+        """Answer an aggregation as Pendo would."""
+        self.asked.append(pipeline)
+        source = pipeline[0]["source"]
+        start, end = self._window(source["timeSeries"])
+        self.inverted += start >= end
+        apps = source["pageEvents"]["appId"]
+        rows = [
+            row
+            for row in self.rows
+            if start <= row["hour"] < end and (isinstance(apps, str) or str(row["appId"]) in apps)
+        ]
+        cheap = self.groups_are_cheap and "group" in pipeline[-1]
+        if len(rows) > self.rows_at_once and not cheap:
+            raise QueryTooBig(message="too big", failure_type=FailureType.transient_error)
+        for stage in pipeline[1:]:
+            rows = list(self._staged(stage, rows))
+        return answer(rows, **({"startTime": start} if self.start_time else {}))
+
+    def _staged(self, stage: Row, rows: list[Row]) -> Iterator[Row]:
+        match stage:
+            case {"filter": str(text)}:
+                operator, literal = re.fullmatch(r"visitorId (\S+) (.*)", text).groups()  # type: ignore[union-attr]
+                key = json.loads(literal)
+                compare = {">=": str.__ge__, ">": str.__gt__, "==": str.__eq__}[operator]
+                yield from (row for row in rows if compare(row["visitorId"], key))
+            case {"sort": _}:
+                yield from sorted(rows, key=lambda row: row["visitorId"])
+            case {"limit": int(limit)}:
+                yield from rows[:limit]
+            case {"group": _}:
+                for app in {row["appId"] for row in rows}:
+                    yield {"appId": float(app) if self.floats and app else app, "rows": 1}
+
+    def _window(self, series: Row) -> tuple[int, int]:
+        first = _instant(series["first"])
+        if "last" in series:
+            return first, self.calendar.start_of("hour", _instant(series["last"])) + _HOUR
+        if series["period"] == "dayRange":
+            return first, self.calendar.add("day", first, series["count"])
+        return first, first + series["count"] * _HOUR
+
+
+@cache
+def _instant(expression: str) -> int:
+    found = re.fullmatch(r"date\((\d+),(\d+),(\d+)\)( [+-] \d+)?", expression)
+    assert found
+    year, month, day, more = found.groups()
+    at = datetime(int(year), int(month), int(day), tzinfo=ZoneInfo("America/New_York"))
+    return int(at.astimezone(UTC).timestamp()) * 1000 + int((more or "0").replace(" ", ""))
