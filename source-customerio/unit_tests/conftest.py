@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -83,8 +84,7 @@ class Workspace:
     ) -> Synced:
         """Read streams; incremental where they can be, unless `full_refresh`. `options` belong to the configuration."""
         config = self.config(**options)
-        with_cursor = {stream.name for stream in SourceCustomerio().streams(config) if stream.cursor_field}
-        catalog = [configured(name, name in with_cursor and not full_refresh) for name in streams]
+        catalog = [configured(name, name in with_cursor() and not full_refresh) for name in streams]
         states = [stream_state(name, (state or {})[name]) for name in streams if name in (state or {})]
         return collect(run("read", config=config, catalog={"streams": catalog}, state=states))
 
@@ -104,6 +104,13 @@ class Workspace:
     def asked(self, path: str) -> list[Any]:
         """The requests to a path below `/v1/`, oldest first."""
         return [request for request in self.simulator.requests if request.path == f"/v1/{path}"]
+
+
+@cache
+def with_cursor() -> frozenset[str]:
+    """Names of the streams that can be read incrementally."""
+    streams = SourceCustomerio().streams({"app_api_key": "key"})
+    return frozenset(stream.name for stream in streams if stream.cursor_field)
 
 
 def configured(name: str, incremental: bool) -> dict[str, Any]:
