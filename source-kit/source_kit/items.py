@@ -18,6 +18,17 @@ class Ndjson:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordLines:
+    """`count` RECORD messages of the stream, finished, each between `messages.record_head` and `RECORD_TAIL`.
+
+    For a stream that builds its lines itself: a copy less of every byte.
+    """
+
+    data: bytes
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class RecordMeta:
     """One record that needs Airbyte's per-record `meta`, e.g. because a value was nulled.
 
@@ -43,4 +54,4 @@ class Estimate:
     size_bytes: int | None = None
 
 
-SliceItem: TypeAlias = list[Record] | Ndjson | RecordMeta | Checkpoint | Estimate
+SliceItem: TypeAlias = list[Record] | Ndjson | RecordLines | RecordMeta | Checkpoint | Estimate

@@ -25,8 +25,17 @@ from airbyte_cdk.models import (
 )
 
 from source_kit.channel import Batch
-from source_kit.items import Estimate, Ndjson, Record, RecordMeta
+from source_kit.items import Estimate, Ndjson, Record, RecordLines, RecordMeta
 from source_kit.rows import to_utf8
+
+#: What ends the line of a record
+RECORD_TAIL = b"}}\n"
+
+
+def record_head(stream: str) -> bytes:
+    """What a RECORD line of the stream begins with, in ASCII, up to the record's data; emitted now."""
+    name = json.dumps(stream).encode()
+    return b'{"type":"RECORD","record":{"stream":%b,"emitted_at":%d,"data":' % (name, time.time_ns() // 1_000_000)
 
 
 class RecordEncoder:
@@ -34,13 +43,14 @@ class RecordEncoder:
 
     def __init__(self, stream: str) -> None:
         self._stream = stream
-        self._head = b'{"type":"RECORD","record":{"stream":%b,"emitted_at":' % orjson.dumps(stream)
 
-    def __call__(self, item: list[Record] | Ndjson | RecordMeta) -> Batch:
+    def __call__(self, item: list[Record] | Ndjson | RecordLines | RecordMeta) -> Batch:
         """The item, which holds at least one record, as RECORD lines."""
-        head = b'%b%d,"data":' % (self._head, time.time_ns() // 1_000_000)
+        if isinstance(item, RecordLines):
+            return Batch(self._stream, item.data, item.count)
+        head = record_head(self._stream)
         if isinstance(item, Ndjson):
-            lines = head + item.data.removesuffix(b"\n").replace(b"\n", b"}}\n" + head) + b"}}\n"
+            lines = head + item.data.removesuffix(b"\n").replace(b"\n", RECORD_TAIL + head) + RECORD_TAIL
             return Batch(self._stream, lines, item.count)
         if isinstance(item, RecordMeta):
             meta = orjson.dumps({"changes": item.changes})
@@ -49,7 +59,7 @@ class RecordEncoder:
             rows = list(map(orjson.dumps, item))
         except TypeError:
             rows = list(map(encode, item))
-        return Batch(self._stream, head + (b"}}\n" + head).join(rows) + b"}}\n", len(rows))
+        return Batch(self._stream, head + (RECORD_TAIL + head).join(rows) + RECORD_TAIL, len(rows))
 
 
 def encode(record: Record, default: Callable[[Any], Any] = str) -> bytes:

@@ -11,7 +11,7 @@ import orjson
 from airbyte_cdk.models import SyncMode
 from airbyte_cdk.sources.streams import Stream
 
-from source_kit.items import Checkpoint, Estimate, Ndjson, RecordMeta, SliceItem
+from source_kit.items import Checkpoint, Estimate, Ndjson, RecordLines, RecordMeta, SliceItem
 from source_kit.timestamps import utc_now
 
 
@@ -121,6 +121,8 @@ def records_of(item: SliceItem) -> Iterator[dict[str, Any]]:
             return
         case Ndjson(data=data):
             yield from map(orjson.loads, data.splitlines())
+        case RecordLines(data=data):
+            yield from (orjson.loads(line)["record"]["data"] for line in data.splitlines())
         case RecordMeta(data=record):
             yield record
         case _:

@@ -22,7 +22,7 @@ _ROWS_AT_A_TIME = 256
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """`count` rows as JSON objects, one a line. `changes` has an entry for each row, if any of them was changed."""
+    """`count` rows, one a line: with `changes`, an entry for each row, JSON objects; else as the rules enclose them."""
 
     lines: bytes
     count: int
@@ -37,6 +37,8 @@ class Decoder:
         columns = flat_columns(schema)
         self._decode = FastDecoder(columns, rules) if columns else ReferenceDecoder(schema, rules)
         self.is_fast = self._decode.is_fast
+        self._head = rules.head.encode()
+        self._between = rules.tail.encode() + b"\n" + self._head
 
     def pieces(self, blocks: Iterable[tuple[int, bytes]]) -> Iterator[Piece]:
         """The rows of (count, rows) blocks, in order, in pieces of about `PIECE_BYTES`."""
@@ -72,5 +74,10 @@ class Decoder:
             yield self._piece(lines[at:])
 
     def _piece(self, lines: list[bytes], changes: list[list[dict[str, str]]] | None = None) -> Piece:
-        joined = b"\n".join([*lines, b""])
+        if changes is None:
+            enclosed = [self._head + lines[0], *lines[1:]]
+            enclosed[-1] += self._between[: len(self._between) - len(self._head)]
+            joined = self._between.join(enclosed)
+        else:
+            joined = b"\n".join([*lines, b""])
         return Piece(mend(joined) if self.is_fast else joined, len(lines), changes)

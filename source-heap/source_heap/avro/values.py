@@ -36,13 +36,16 @@ class RowRules:
 
     `columns` maps the wanted columns to the promised type (a JSON type name, ANY or TIME); None wants all columns as
     they are, with `normalize_times` all but instants. `constants` are added to every row. Rows whose `time` lies before
-    `since` (an instant as `times` writes it) are left out; rows without a time are kept.
+    `since` (an instant as `times` writes it) are left out; rows without a time are kept. `head` and `tail`, in ASCII,
+    enclose the row in each line.
     """
 
     columns: Mapping[str, str] | None
     constants: Mapping[str, Any]
     since: str | None = None
     normalize_times: bool = False
+    head: str = ""
+    tail: str = ""
 
     def promised(self, column: str) -> str | None:
         """The promised type of a column; None if it is not wanted."""

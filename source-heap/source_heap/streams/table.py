@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 from source_kit.errors import config_error
-from source_kit.items import Checkpoint, Estimate, Ndjson, RecordMeta, SliceItem
+from source_kit.items import Checkpoint, Estimate, RecordLines, RecordMeta, SliceItem
+from source_kit.messages import RECORD_TAIL, record_head
 from source_kit.source import unknown_stream
 from source_kit.stream import BatchStream
 
@@ -206,7 +207,11 @@ class TableStream(BatchStream):
             yield from deleted.items(after)
             after = after.without_replaced()
         elif slice_.key is not None:
-            rules = self._rules({CURSOR: slice_.dump_id, GENERATION: after.generation, FILE: slice_.key})
+            rules = replace(
+                self._rules({CURSOR: slice_.dump_id, GENERATION: after.generation, FILE: slice_.key}),
+                head=record_head(self.name).decode(),
+                tail=RECORD_TAIL.decode().removesuffix("\n"),
+            )
             for piece in self._files.rows(slice_.key, rules):
                 self._rows_of_files += piece.count
                 yield from items_of(piece)
@@ -261,7 +266,7 @@ def added_columns(config: HeapConfig) -> dict[str, Any]:
 def items_of(piece: Piece) -> Iterator[SliceItem]:
     """Decoded rows as the engine takes them."""
     if piece.changes is None:
-        yield Ndjson(piece.lines, piece.count)
+        yield RecordLines(piece.lines, piece.count)
         return
     for line, changes in zip(piece.lines.splitlines(), piece.changes, strict=True):
         yield RecordMeta(orjson.loads(line), changes)

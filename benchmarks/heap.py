@@ -1,0 +1,101 @@
+"""source-heap: a table of 34 columns, half null, 1,000,000 rows in 16 snappy files, beside fastavro with orjson."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import harness
+from measure import Cost, measure
+
+ROWS = 1_000_000
+FILES = 16
+BUCKET = "heap-rs3-bench"
+REFERENCE = harness.ROOT / "benchmarks" / "drivers" / "drive_fastavro.py"
+
+
+def run(repeat: int) -> bool:
+    """Runs and prints the benchmark; True when its goals are met."""
+    with dumps() as server, tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        configs = {workers: written_config(folder, server, workers) for workers in (1, 2)}
+        table = harness.catalog("source-heap", configs[2], [data_table(configs[2])], folder)
+        reads = {
+            workers: [
+                harness.run_connector("source-heap", config, table, f"source-heap, num_workers {workers}")
+                for _ in range(repeat)
+            ]
+            for workers, config in configs.items()
+        }
+        start = harness.start_of_connector("source-heap", configs[2], folder)
+        reference = run_reference(server, folder)
+    print(f"start: {start:.2f} CPU s")
+    one, two = (harness.best(reads[workers]) for workers in (1, 2))
+    walls = {workers: min(cost.wall for cost in costs) for workers, costs in reads.items()}
+    goals = {
+        "rows per CPU second over 100,000": (two.records_per_cpu_second / 100_000, 1.0),
+        "wall of one worker over wall of two": (walls[1] / walls[2], 1.7),
+        "memory limit over peak memory": (harness.MEMORY_LIMIT / two.peak_memory, 1.0),
+    }
+    return harness.report(f"Heap: {ROWS:,} rows of 34 columns in {FILES} files", [two, one, reference], goals)
+
+
+@contextmanager
+def dumps() -> Iterator[dict[str, Any]]:
+    """The table's dump on an S3 server: Ceph where it is installed, else moto."""
+    server = harness.ROOT / "integration_tests" / "s3" / "s3_servers.py"
+    process = subprocess.Popen([sys.executable, str(server)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    try:
+        found = json.loads(process.stdout.readline())
+        command = [sys.executable, "-m", "simulators", "heap", "--out", f"s3://{BUCKET}", "--rows", str(ROWS)]
+        subprocess.run(
+            [*command, "--files", str(FILES), "--endpoint-url", found["endpoint"], "--cache", ".cache/heap-bench"],
+            env={**os.environ, **environment(found)},
+            check=True,
+        )
+        yield found
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def environment(server: dict[str, Any]) -> dict[str, str]:
+    """The server's keys as the AWS tools read them."""
+    return {
+        "AWS_ACCESS_KEY_ID": server["access_key"],
+        "AWS_SECRET_ACCESS_KEY": server["secret_key"],
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+
+
+def written_config(folder: Path, server: dict[str, Any], workers: int) -> Path:
+    """A configuration file for a number of workers."""
+    credentials = {
+        "auth_type": "keys",
+        "aws_access_key_id": server["access_key"],
+        "aws_secret_access_key": server["secret_key"],
+    }
+    config = {"bucket": BUCKET, "endpoint_url": server["endpoint"], "credentials": credentials, "num_workers": workers}
+    return harness.written(folder / f"config{workers}.json", config)
+
+
+def data_table(config: Path) -> str:
+    """The name of the one table with rows."""
+    command = [str(harness.BIN / "source-heap"), "discover", "--config", str(config)]
+    messages = map(json.loads, subprocess.run(command, capture_output=True, check=True).stdout.splitlines())
+    streams = next(message["catalog"]["streams"] for message in messages if message["type"] == "CATALOG")
+    return next(str(stream["name"]) for stream in streams if not stream["name"].startswith("_"))
+
+
+def run_reference(server: dict[str, Any], folder: Path) -> Cost:
+    """fastavro and orjson on the same files, and nothing else."""
+    files = harness.written(folder / "server.json", {**server, "bucket": BUCKET})
+    return measure("fastavro + orjson.dumps", [sys.executable, str(REFERENCE), str(files)], harness.RECORD)
