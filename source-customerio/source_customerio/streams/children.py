@@ -124,7 +124,6 @@ class ChangingChildren(Children, ABC):
     cursor_resolution = "1 s"
     independent_slices = True
     state_interval = _STATE_SECONDS
-    opt_in = False
     reread = "rows of the hour before the saved cursor"
     deletes = "a full refresh removes deleted objects, an incremental sync keeps them"
 
