@@ -40,7 +40,11 @@ class Mutations:
             return result
 
     def advance(self, hours: float = 0, days: float = 0, to: str | None = None) -> str:
-        """Move the clock forward, by a span or to an instant (RFC 3339); returns the new present."""
+        """Move the clock forward, by a span or to an instant (RFC 3339); returns the new present.
+
+        Visitors who came meanwhile have a later `lastvisit`; whether that moves `lastupdated` is not known, so it
+        stays.
+        """
         world = self._world
         target = world.now + int(hours * HOUR_MS + days * DAY_MS)
         if to is not None:
@@ -48,7 +52,8 @@ class Mutations:
         if target < world.now:
             message = "the clock does not go back"
             raise ValueError(message)
-        world.now = target
+        before, world.now = world.now, target
+        world.visit(before)
         return iso(target)
 
     def touch_visitor(self, visitor_id: str) -> Row:

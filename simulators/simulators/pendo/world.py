@@ -214,13 +214,24 @@ class World:
         return next((row for row in self.accounts if row["accountId"] == account_id), None)
 
     def history(self, visitor_id: str) -> list[Row]:
-        """What a visitor did in the days that the history keeps, up to the simulated present."""
-        size = self.size
-        first = self.first_now - (size.days - 1) * DAY_MS
-        end = self.first_now + size.future_days * DAY_MS
-        rows = self.maker(f"history/{visitor_id}").history(first, end, at_most=12)
-        oldest = self.now - HISTORY_DAYS * DAY_MS
-        return [row for row in rows if oldest <= row["ts"] <= self.now]
+        """What a visitor did in the days that the history keeps, up to the last visit; nothing without one."""
+        auto = ((self.visitor(visitor_id) or {}).get("metadata") or {}).get("auto") or {}
+        oldest, last = self.now - HISTORY_DAYS * DAY_MS, auto.get("lastvisit", 0)
+        return [row for row in self._all_visits(visitor_id) if oldest <= row["ts"] <= min(self.now, last)]
+
+    def _all_visits(self, visitor_id: str) -> list[Row]:
+        first = self.first_now - (self.size.days - 1) * DAY_MS
+        end = self.first_now + self.size.future_days * DAY_MS
+        return self.maker(f"history/{visitor_id}").history(first, end, at_most=12)
+
+    def visit(self, before: int) -> None:
+        """Move the last visit of those who did something between an earlier present and the present."""
+        for position, row in enumerate(self.visitors):
+            auto = (row["metadata"] or {}).get("auto")
+            times = [at["ts"] for at in self._all_visits(row["visitorId"]) if before < at["ts"] <= self.now]
+            if auto and times:
+                metadata = {**row["metadata"], "auto": {**auto, "lastvisit": max(times)}}
+                self.visitors[position] = {**row, "metadata": metadata}
 
     def metadata(self, kind: str) -> dict[str, dict[str, Row]]:
         """The metadata schema of `account` or `visitor`."""
