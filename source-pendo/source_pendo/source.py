@@ -30,7 +30,7 @@ from source_pendo.streams import STREAMS
 _PROBE_TIMEOUT: Final = 20.0
 _PROBES_AT_A_TIME: Final = 6
 #: A check answers within five seconds, also where Pendo throttles it; the probes' own number may be what is too much.
-_PROBING: Final = RetryPolicy(tries=2, base_seconds=0.5, throttled_seconds=2.0)
+_PROBING: Final = RetryPolicy(tries=2, base_seconds=0.5, throttled_seconds=1.3)
 #: A discovery without the metadata fields would take their columns away, so it is a little more patient about them.
 _DISCOVERING: Final = RetryPolicy(tries=5, base_seconds=0.5, throttled_seconds=30.0)
 

@@ -169,10 +169,10 @@ class VisitorHistory(PendoStream):
             return range(0)
         if not self.config.include_anonymous_visitors and str(row["visitorId"]).startswith(_ANONYMOUS):
             return range(0)
-        known = [at for at in (row.get("lastupdated"), row.get("lastvisit")) if isinstance(at, int | float)]
-        if not known:
-            return range(self._first, self._until, _DAY_MS)
-        active = int(max(known)) + _DAY_MS
+        visited, updated = row.get("lastvisit"), row.get("lastupdated")
+        if not isinstance(visited, int | float):
+            return range(self._first, self._until, _DAY_MS)  # a change of metadata alone proves no end of the visits
+        active = int(max(visited, updated) if isinstance(updated, int | float) else visited) + _DAY_MS
         if self._since is not None and active < self._since:
             return range(0)
         return range(self._first, min(self._until, active), _DAY_MS)
