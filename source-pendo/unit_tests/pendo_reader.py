@@ -92,8 +92,8 @@ class Subscription:
         with_cursor = {
             stream.name for stream in PENDO_STREAMS if stream.cursor_column or stream.name.endswith("events")
         }
-        configured = [_configured(name, name in with_cursor and not full_refresh) for name in streams]
-        catalog = ConfiguredAirbyteCatalogSerializer.load({"streams": configured})
+        chosen = [configured(name, name in with_cursor and not full_refresh) for name in streams]
+        catalog = ConfiguredAirbyteCatalogSerializer.load({"streams": chosen})
         given = [AirbyteStateMessageSerializer.load(_stream_state(n, s)) for n, s in (state or {}).items()]
         output = entrypoint_wrapper.read(
             SourcePendo(), config, catalog, given, expected_outcome=ExpectedOutcome.ALLOW_ANY, debug=debug
@@ -128,9 +128,11 @@ class Subscription:
 
 
 PENDO_STREAMS: list[Any] = SourcePendo().streams({"api_key": "any"})
+STREAM_NAMES: list[str] = [stream.name for stream in PENDO_STREAMS]
 
 
-def _configured(name: str, incremental: bool) -> dict[str, Any]:
+def configured(name: str, incremental: bool) -> dict[str, Any]:
+    """A stream of a configured catalog."""
     return {
         "stream": {"name": name, "json_schema": {}, "supported_sync_modes": ["full_refresh", "incremental"]},
         "sync_mode": "incremental" if incremental else "full_refresh",

@@ -1,0 +1,136 @@
+"""The check: what is wrong in one sentence, within seconds."""
+
+from __future__ import annotations
+
+import socket
+import time
+from typing import Any
+
+import pytest
+from pendo_reader import Subscription
+from simulators.faults import HTML_PAGE, Fault
+from source_pendo.client import BROKEN, NOT_FOUND, THROTTLED, WRONG_KEY, WRONG_REGION
+
+pytestmark = pytest.mark.usefixtures("real_pace")
+
+
+def failed_check(pendo: Subscription, **options: Any) -> str:
+    """The sentence of a check that fails, in less than five seconds."""
+    began = time.monotonic()
+    succeeded, sentence = pendo.check(**options)
+    assert time.monotonic() - began < 5
+    assert not succeeded
+    return sentence
+
+
+def test_a_good_connection_passes_and_every_kind_of_object_was_asked_for(pendo: Subscription) -> None:
+    """The key, the region and each endpoint are proved, with single rows of the expensive ones."""
+    assert pendo.check() == (True, "")
+    paths = {request.path.removeprefix("/api/v1/") for request in pendo.sim.requests}
+    assert {"aggregation", "page", "feature", "guide", "tracktype", "report", "segment"} < paths
+    pipelines = [request.json()["request"]["pipeline"] for request in pendo.asked("aggregation")]
+    assert all({"limit": 1} in pipeline for pipeline in pipelines)
+
+
+def test_a_wrong_key_is_told(pendo: Subscription) -> None:
+    """Also what a subscription without API access looks like."""
+    assert failed_check(pendo, api_key="wrong") == WRONG_KEY
+
+
+def test_a_key_of_another_region_is_told(pendo: Subscription) -> None:
+    """Pendo answers 400 for a valid key on another region's host."""
+    assert failed_check(pendo, api_key="simulated-integration-key.eu") == WRONG_REGION
+
+
+def test_a_400_of_unknown_text_everywhere_is_the_region_too(pendo: Subscription) -> None:
+    """The status is certain, the text is from one write-up."""
+    pendo.sim.faults.add(Fault("status", status=400, answer="who are you?", times=-1))
+    assert failed_check(pendo) == WRONG_REGION
+
+
+def test_a_host_without_this_interface_is_told(pendo: Subscription) -> None:
+    """A 404 from everywhere is a wrong api_url."""
+    assert failed_check(pendo, api_url=pendo.sim.url + "/elsewhere") == NOT_FOUND
+
+
+@pytest.mark.parametrize("status", [200, 502])
+def test_an_html_page_is_told_in_a_sentence(pendo: Subscription, status: int) -> None:
+    """Of a proxy or a sign-on; no part of the page is in the sentence."""
+    pendo.sim.faults.add(Fault("html", status=status, answer=HTML_PAGE, times=-1))
+    sentence = failed_check(pendo)
+    assert "<" not in sentence
+    assert ("not JSON" in sentence) if status == 200 else (sentence == BROKEN)
+
+
+@pytest.mark.parametrize("headers", [{"Retry-After": "1"}, {"Retry-After": "3600"}])
+def test_throttling_that_goes_on_fails_within_seconds(pendo: Subscription, headers: dict[str, str]) -> None:
+    """A check does not wait for half an hour."""
+    pendo.sim.faults.add(Fault("status", status=429, headers=headers, times=-1))
+    assert failed_check(pendo) == THROTTLED
+
+
+def test_throttling_that_the_check_itself_causes_does_not_fail_it(pendo: Subscription) -> None:
+    """The probes are many, and the limit of a subscription may be few."""
+    pendo.sim.faults.add(Fault("status", status=429, skip=5, times=3))
+    assert pendo.check() == (True, "")
+
+
+def test_a_server_that_is_not_there_is_told(pendo: Subscription) -> None:
+    """Nothing listens at this port."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        sentence = failed_check(pendo, api_url=f"http://127.0.0.1:{taken.getsockname()[1]}")
+    assert sentence.startswith("The connection to Pendo could not be made")
+
+
+def test_one_failure_of_the_server_is_tried_again(pendo: Subscription) -> None:
+    """A single 503 is no reason to call a connection broken."""
+    pendo.sim.faults.add(Fault("status", status=503, path="segment"))
+    assert pendo.check() == (True, "")
+
+
+def test_forbidden_objects_are_named_and_left_out_of_the_catalog(pendo: Subscription) -> None:
+    """H28: a key without rights to some kinds of objects is good for the others."""
+    pendo.sim.mutate("forbid", kinds=["guides", "pollEvents", "visitorHistory"])
+    succeeded, sentence = pendo.check()
+    assert succeeded
+    assert sentence.startswith("Pendo refuses visitor_history, guides, poll_events to this integration key")
+    names = {stream.name for stream in pendo.discover().streams}
+    assert len(names) == 14
+    assert not names & {"guides", "poll_events", "visitor_history"}
+
+
+def test_a_403_is_never_tried_again(pendo: Subscription) -> None:
+    """H28: unless it says that it is a rate limit."""
+    pendo.sim.mutate("forbid", kinds=["guides"])
+    pendo.check()
+    assert len(pendo.asked("guide")) == 1
+
+
+def test_an_endpoint_that_the_subscription_lacks_does_not_fail_the_check(pendo: Subscription) -> None:
+    """Else nobody could get as far as to deselect the stream."""
+    pendo.sim.faults.add(Fault("status", status=404, path="segment", times=-1))
+    succeeded, sentence = pendo.check()
+    assert succeeded
+    assert "Pendo refuses segments" in sentence
+    assert "segments" in {stream.name for stream in pendo.discover().streams}
+
+
+def test_an_endpoint_that_fails_for_the_moment_fails_the_check(pendo: Subscription) -> None:
+    """The connection may be good; the sync would not be."""
+    pendo.sim.faults.add(Fault("status", status=500, path="segment", times=-1))
+    assert failed_check(pendo) == BROKEN
+
+
+def test_a_query_that_is_too_big_does_not_fail_the_check(pendo: Subscription) -> None:
+    """H29: it is split when it is read."""
+    pendo.sim.faults.add(Fault("status", status=408, body="visitors", times=-1))
+    assert pendo.check() == (True, "")
+
+
+@pytest.mark.parametrize(("key", "message"), [("wrong", WRONG_KEY), ("simulated-integration-key.eu", WRONG_REGION)])
+def test_a_discovery_without_any_answer_fails(pendo: Subscription, key: str, message: str) -> None:
+    """A catalog without the subscription's own columns would be taken for a change of the schema."""
+    with pytest.raises(Exception, match="integration key") as caught:
+        pendo.discover(api_key=key)
+    assert caught.value.message == message  # type: ignore[attr-defined]

@@ -1,0 +1,105 @@
+"""The key is in no output: not in records, states, traces or logs, at no level, in no encoding."""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+from urllib.parse import quote
+
+import pytest
+from pendo_reader import STREAM_NAMES, Subscription, configured
+from simulators.faults import Fault
+from source_kit.run import launch, secret_shapes
+from source_pendo import SourcePendo
+
+#: A key that looks different in every encoding
+SECRET = 'k/e+y "\\ü'
+KEY = "9f/8+7e6=d5&c4.us"
+
+
+@pytest.fixture
+def secretive(pendo: Subscription, tmp_path: Path) -> Iterator[Any]:
+    """Runs a verb of the command line in this process, with `--debug`; returns everything that it wrote."""
+    pendo.sim.api_key = KEY
+
+    def run(verb: str, **options: Any) -> str:
+        files = {"config": pendo.config(**options)}
+        if verb == "read":
+            files["catalog"] = {"streams": [configured(name, False) for name in STREAM_NAMES]}
+        args = [verb, "--debug"]
+        for option, content in files.items():
+            path = tmp_path / f"{option}.json"
+            path.write_text(json.dumps(content), encoding="utf-8")
+            args += [f"--{option}", str(path)]
+        with tempfile.TemporaryFile() as out, everything_into(out):
+            launch(SourcePendo, args)
+            out.seek(0)
+            return out.read().decode()
+
+    yield run
+    logging.getLogger("airbyte").setLevel(logging.INFO)
+
+
+@contextmanager
+def everything_into(file: IO[bytes]) -> Iterator[None]:
+    """Both outputs of the process go into a file; what the connector changes in the process is undone."""
+    hook, root = sys.excepthook, logging.getLogger()
+    handlers, level, kept = root.handlers[:], root.level, [os.dup(1), os.dup(2)]
+    os.dup2(file.fileno(), 1)
+    os.dup2(file.fileno(), 2)
+    try:
+        yield
+    finally:
+        for stream in (sys.__stdout__, sys.__stderr__):
+            assert stream is not None
+            stream.flush()
+        for number, saved in enumerate(kept, 1):
+            os.dup2(saved, number)
+            os.close(saved)
+        sys.excepthook, root.handlers[:] = hook, handlers
+        root.setLevel(level)
+
+
+@pytest.mark.parametrize("verb", ["check", "discover", "read"])
+def test_a_good_key_is_in_no_output_at_debug(secretive: Any, verb: str) -> None:
+    """H32: headers are never logged."""
+    text = secretive(verb)
+    assert len(text) > 100
+    assert [shape for shape in secret_shapes(KEY) if shape in text] == []
+
+
+@pytest.mark.parametrize("verb", ["check", "read"])
+def test_a_server_that_echoes_the_key_does_not_get_it_into_the_output(
+    pendo: Subscription, secretive: Any, verb: str
+) -> None:
+    """H32: whatever comes back in the text of an error is masked: plain, quoted, percent-encoded, in base64."""
+    echoes = (KEY, json.dumps(KEY), quote(KEY, safe=""), base64.b64encode(KEY.encode()).decode())
+    pendo.sim.faults.add(Fault("status", status=418, answer=f"your key: {' '.join(echoes)}!", times=-1))
+    text = secretive(verb)
+    assert "your key" in text or verb == "check"
+    assert [shape for shape in secret_shapes(KEY) if shape in text] == []
+
+
+def test_a_key_that_is_no_key_is_not_repeated_in_the_sentence_about_it(pendo: Subscription) -> None:
+    """The sentence says what is wrong with it, not what it is."""
+    succeeded, sentence = pendo.check(api_key=SECRET)
+    assert not succeeded
+    assert SECRET not in sentence
+    assert sentence.startswith("api_key holds a space")
+
+
+def test_the_key_goes_only_where_it_belongs(pendo: Subscription) -> None:
+    """In its header, never in an address or a body."""
+    pendo.read("pages", "visitors")
+    for request in pendo.sim.requests:
+        assert pendo.sim.api_key not in request.path
+        assert pendo.sim.api_key not in str(request.query)
+        assert pendo.sim.api_key not in str(request.body)

@@ -1,0 +1,204 @@
+"""What single visitors did: many requests, so bounded; an endpoint that Pendo does not open to everybody."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+from urllib.parse import quote, unquote
+
+import pytest
+from pendo_reader import Row, Subscription, as_json, instant
+from simulators.faults import Fault
+
+STREAM = "visitor_history"
+DAY_MS = 86_400_000
+#: The simulated history begins 23 days before the present
+ALL_DAYS = "2026-02-24T00:00:00Z"
+
+
+@pytest.fixture(autouse=True)
+def _few_visitors(pendo: Subscription, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request a visitor and day: the visitors with awkward ids and some anonymous ones are enough."""
+    pendo.sim.world.visitors = pendo.sim.world.visitors[:16] + pendo.sim.world.visitors[-4:]
+    monkeypatch.setattr("source_pendo.streams.visitor_history._VISITORS_A_SLICE", 5)
+
+
+def histories(pendo: Subscription) -> list[Any]:
+    """The requests for histories, oldest first."""
+    return [request for request in pendo.sim.requests if request.path.endswith("/history")]
+
+
+def activity(row: Row) -> str:
+    """What a row of ours and one of Pendo's have in common."""
+    ours = {"visitor_id": "visitorId", "page_id": "pageId", "guide_step_id": "guideStepId", "type": "type"}
+    at = row["ts"] if isinstance(row["ts"], str) else instant(row["ts"])
+    return as_json([at, *(row.get(our, row.get(their)) or None for our, their in ours.items())])
+
+
+def active(pendo: Subscription) -> list[str]:
+    """Visitors whose history may be asked for."""
+    rows = pendo.truth("visitors")
+    return [r["visitorId"] for r in rows if not (r["metadata"].get("pendo") or {}).get("donotprocess")]
+
+
+def test_every_activity_arrives_once(pendo: Subscription) -> None:
+    """H1, H10, H25: neighboring days answer some activities twice; ids with slashes and percent signs are encoded."""
+    out = pendo.read(STREAM, start_date=ALL_DAYS)
+    truth = Counter(activity(row) for row in pendo.truth(STREAM))
+    assert Counter(map(activity, out.rows[STREAM])) == truth
+    keys = out.column(STREAM, "record_id")
+    assert len(set(keys)) == len(keys) > 0
+
+
+def test_ids_are_percent_encoded_in_the_address(pendo: Subscription) -> None:
+    """H10: `/`, `?`, `#`, `%`, `+`, spaces and emoji do not change the address."""
+    pendo.read(STREAM, start_date=ALL_DAYS)
+    paths = {request.path for request in histories(pendo)}
+    encoded = {f"/api/v1/visitor/{quote(visitor, safe='')}/history" for visitor in active(pendo)}
+    assert paths <= encoded
+    assert {"/api/v1/visitor/team%2Flead%40example.com/history"} < paths
+
+
+def test_who_must_not_be_processed_is_not_asked_for_and_anonymous_ones_only_on_demand(pendo: Subscription) -> None:
+    """H8, H25: rows without metadata do not crash the reading of their histories."""
+    pendo.read(STREAM, start_date="2026-03-18T00:00:00Z")
+    asked = {request.path for request in histories(pendo)}
+    pendo.sim.requests.clear()
+    wide = pendo.read(STREAM, start_date="2026-03-18T00:00:00Z", include_anonymous_visitors=True)
+    assert not any("_PENDO_T_" in path for path in asked)
+    assert any("_PENDO_T_" in request.path for request in histories(pendo))
+    assert wide.statuses[STREAM][-1] == "COMPLETE"
+
+
+def test_no_more_than_180_days_are_asked_for(pendo: Subscription) -> None:
+    """H33: an old start date costs the days that Pendo keeps, not the years before them."""
+    pendo.sim.world.visitors = [row for row in pendo.sim.world.visitors if row["visitorId"] == "ann@example.com"]
+    pendo.sim.world.visitors[0]["metadata"]["auto"]["lastupdated"] = pendo.sim.world.now
+    pendo.read(STREAM, start_date="2020-01-01T00:00:00Z")
+    starts = [int(request.query["starttime"][0]) for request in histories(pendo)]
+    assert len(starts) == 179
+    assert min(starts) == pendo.sim.world.now - 179 * DAY_MS
+
+
+def test_a_second_sync_asks_only_for_visitors_that_were_active_since(pendo: Subscription) -> None:
+    """H20: and only for the days of the lookback window."""
+    first = pendo.read(STREAM)
+    assert first.state(STREAM) == {"modified_ts": instant(pendo.sim.world.now), "version": 1}
+    pendo.sim.mutate("advance", days=4)
+    pendo.sim.mutate("touch_visitor", visitor_id="ann@example.com")
+    pendo.sim.requests.clear()
+    second = pendo.read(STREAM, state={STREAM: first.state(STREAM)}, lookback_window=2)
+    came = pendo.sim.world.now - 5 * DAY_MS
+    autos = {row["visitorId"]: row["metadata"].get("auto", {}) for row in pendo.truth("visitors")}
+    expected = {
+        visitor for visitor, auto in autos.items() if max(auto.get("lastvisit", 0), auto.get("lastupdated", 0)) >= came
+    }
+    assert {unquote(request.path.split("/")[4]) for request in histories(pendo)} == expected
+    assert "ann@example.com" in expected
+    assert len(expected) < len(autos)
+    of_ann = [request for request in histories(pendo) if "ann%40example" in request.path]
+    assert len(of_ann) == 7
+    assert second.state(STREAM)["modified_ts"] == instant(pendo.sim.world.now)
+
+
+def test_an_activity_that_went_on_keeps_its_key(pendo: Subscription) -> None:
+    """H1: `lastTs` and `duration` grow; an upsert must replace the row."""
+    pendo.sim.world.visitors = [row for row in pendo.sim.world.visitors if row["visitorId"] == "ann@example.com"]
+    keys = []
+    for grown in (5, 9):
+        row = {"type": "page", "ts": 1772341200000, "lastTs": 1772341200000 + grown, "duration": grown}
+        pendo.sim.faults.clear()
+        pendo.sim.faults.add(Fault("status", path="history", status=200, answer=as_json([row]), times=-1))
+        out = pendo.read(STREAM)
+        (record,) = out.rows[STREAM]
+        keys.append(record["record_id"])
+        assert record["modified_ts"] == record["last_ts"]
+    assert keys[0] == keys[1]
+
+
+def test_a_visitor_who_is_gone_is_skipped_and_counted(pendo: Subscription) -> None:
+    """H7: one 404 is no failure, and it is said; everybody else is read."""
+    pendo.sim.mutate("remove_visitor", visitor_id="ann@example.com", history_only=True)
+    pendo.sim.mutate("remove_visitor", visitor_id="team/lead@example.com", history_only=True)
+    out = pendo.read(STREAM, start_date=ALL_DAYS)
+    assert out.statuses[STREAM][-1] == "COMPLETE"
+    assert out.logged("2 visitors were skipped because Pendo has no history for them (last status 404)")
+    truth = {activity(row) for row in pendo.truth(STREAM)}
+    assert set(map(activity, out.rows[STREAM])) == truth
+
+
+@pytest.mark.parametrize("status", [404, 422])
+def test_an_endpoint_that_refuses_everybody_fails_and_the_others_go_on(pendo: Subscription, status: int) -> None:
+    """H33, H7: a closed endpoint is not a complete stream without records."""
+    pendo.sim.mutate("switch", history_status=status)
+    out = pendo.read(STREAM, "pages", "visitors")
+    failure = out.failures[STREAM]
+    assert failure.message == (
+        f"Pendo refuses the history of every visitor (status {status}): the endpoint is not open to this subscription. "
+        "Deselect visitor_history and use the event streams, or ask Pendo to open it."
+    )
+    assert failure.failure_type == "config_error"
+    assert out.states[STREAM] == []
+    assert out.statuses["pages"][-1] == out.statuses["visitors"][-1] == "COMPLETE"
+
+
+def test_a_closed_endpoint_is_noticed_before_every_visitor_was_asked(pendo: Subscription) -> None:
+    """A hundred thousand refusals would take a day to tell what fifty tell."""
+    pendo.sim.mutate("switch", history_status=422)
+    visitors = pendo.sim.world.visitors
+    visitors += [{"visitorId": f"more{n}", "metadata": visitors[0]["metadata"]} for n in range(500)]
+    pendo.read(STREAM)
+    assert len(histories(pendo)) < 150
+
+
+def test_the_only_active_visitor_may_be_gone(pendo: Subscription) -> None:
+    """A deleted visitor must not fail every later sync: others are asked before the endpoint is called closed."""
+    for row in pendo.sim.world.visitors:
+        if "auto" in row["metadata"]:
+            row["metadata"]["auto"] |= {"lastvisit": pendo.sim.world.now - 5 * DAY_MS, "lastupdated": None}
+    first = pendo.read(STREAM)
+    pendo.sim.world.now += 3 * DAY_MS
+    pendo.sim.mutate("touch_visitor", visitor_id="Ann@example.com")
+    pendo.sim.mutate("remove_visitor", visitor_id="Ann@example.com", history_only=True)
+    second = pendo.read(STREAM, state={STREAM: first.state(STREAM)})
+    assert second.rows[STREAM] == []
+    assert second.statuses[STREAM][-1] == "COMPLETE"
+    assert second.logged("visitors were skipped")
+
+
+def test_an_interrupted_reading_goes_on_behind_the_last_visitor_whose_batch_was_read(
+    pendo: Subscription, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """H18: both halves together are everything."""
+    monkeypatch.setattr("source_pendo.streams.visitor_history.VisitorHistory.state_interval", 0.0)
+    pendo.sim.faults.add(Fault("status", path="long-.*history", times=-1, status=500))
+    first = pendo.read(STREAM, start_date=ALL_DAYS, num_workers=1)
+    assert first.statuses[STREAM][-1] == "INCOMPLETE"
+    state = first.state(STREAM)
+    assert state["resume"]["visitor_id"]
+    pendo.sim.faults.clear()
+    pendo.sim.requests.clear()
+    second = pendo.read(STREAM, start_date=ALL_DAYS, state={STREAM: state})
+    truth = {activity(row) for row in pendo.truth(STREAM)}
+    assert {activity(row) for row in first.rows[STREAM] + second.rows[STREAM]} == truth
+    assert second.state(STREAM) == {"modified_ts": instant(pendo.sim.world.now), "version": 1}
+
+
+def test_the_option_app_ids_restricts_the_activities(pendo: Subscription) -> None:
+    """H27: rows carry their application, and Pendo does not filter them."""
+    out = pendo.read(STREAM, start_date=ALL_DAYS, app_ids=["-323232"])
+    assert set(out.column(STREAM, "app_id")) == {-323232}
+
+
+def test_names_of_visitors_are_in_no_progress_line(pendo: Subscription) -> None:
+    """H32: ids are often addresses of people."""
+    out = pendo.read(STREAM)
+    assert not any("ann@example.com" in line for line in out.logs)
+
+
+def test_too_many_visitors_at_once_are_listed_in_smaller_pages(pendo: Subscription) -> None:
+    """H29."""
+    pendo.sim.faults.add(Fault("status", path="aggregation", body="visitor_history/visitors", status=408))
+    out = pendo.read(STREAM, record_limit=2000)
+    assert out.statuses[STREAM][-1] == "COMPLETE"
+    assert [pipeline[-2]["limit"] for pipeline in pendo.pipelines("visitors")] == [2000, 1000]
