@@ -10,7 +10,7 @@ INSTALLED  := .venv/.installed
 PYAIRBYTE  := integration_tests/pyairbyte/.venv
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test unit check fix bench images base-image sbom docs lock pyairbyte-env clean
+.PHONY: help setup demo test unit check fix bench images base-image sbom audit docs lock pyairbyte-env clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ sbom: $(INSTALLED) ## a bill of materials (CycloneDX) for each connector, into d
 		.uv/bin/uv export --frozen --no-dev --quiet --package $$connector --format cyclonedx1.5 \
 			--output-file dist/$$connector.cdx.json >/dev/null && echo "dist/$$connector.cdx.json" || exit 1; \
 	done
+
+audit: ## ask about known vulnerabilities of what the connectors ship with; needs the network
+	@tools/audit.sh $(ARGS)
 
 docs: $(INSTALLED) ## write the generated tables of the documentation anew
 	@$(PYTHON_BIN) tools/docs.py

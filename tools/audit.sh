@@ -1,0 +1,32 @@
+#!/bin/sh
+# Asks a vulnerability service about every package that the lock installs with a connector: `make audit`.
+#
+#   tools/audit.sh [options of pip-audit]      e.g. --vulnerability-service osv, or --osv-url with a mirror of it
+#
+# Ends with 1 where a package has a known vulnerability, and also where the service does not know or cannot be asked
+# about one: no answer is not a good answer. What is known and accepted stands in tools/audit-accepted.txt, an identifier
+# and its reason a line.
+set -eu
+cd "$(dirname "$0")/.."
+
+PIP_AUDIT_VERSION=2.10.1
+accepted=tools/audit-accepted.txt
+
+tools/bootstrap.sh uv
+list=$(mktemp)
+trap 'rm -f "$list"' EXIT INT TERM
+for metadata in source-*/metadata.yaml; do
+    .uv/bin/uv export --frozen --quiet --no-dev --no-emit-workspace --no-hashes --no-annotate --no-header \
+        --package "$(dirname "$metadata")"
+done | sort -u >"$list"
+[ -s "$list" ] || {
+    echo "audit: the lock names no package" >&2
+    exit 1
+}
+
+for identifier in $(sed -n 's/^\([A-Z][A-Za-z0-9-]*\) .*/\1/p' "$accepted"); do
+    set -- "$@" --ignore-vuln "$identifier"
+done
+echo "audit: asking about $(wc -l <"$list") packages" >&2
+UV_PYTHON_DOWNLOADS=never .uv/bin/uv tool run --quiet "pip-audit@$PIP_AUDIT_VERSION" \
+    --requirement "$list" --no-deps --disable-pip --strict --progress-spinner off "$@"
