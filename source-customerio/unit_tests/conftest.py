@@ -207,6 +207,15 @@ def clock(simulator: CustomerioSimulator, monkeypatch: pytest.MonkeyPatch) -> Ca
     return now
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _specification_parsed_once() -> Iterator[None]:
+    """Every sync reads the specification, which a process does once; hundreds of syncs in this one share it."""
+    spec = SourceCustomerio().spec(logging.getLogger("airbyte"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SourceCustomerio, "spec", lambda self, logger: spec)
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _no_waiting(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Requests start at once and are repeated at once, except in tests marked by the fixture `real_pace`."""
