@@ -10,7 +10,7 @@ from simulators.faults import Fault
 from source_pendo import SourcePendo
 
 if TYPE_CHECKING:
-    from conftest import Subscription
+    from pendo_reader import Subscription
 
 ALL = (*GROUPED, *SINGLE)
 
@@ -249,7 +249,9 @@ def test_a_clock_that_was_ahead_at_the_last_sync_makes_no_day_final(pendo: Subsc
 def test_a_state_that_cannot_be_read_fails_with_what_it_should_be_like(
     pendo: Subscription, state: dict[str, Any]
 ) -> None:
-    synced = pendo.read("page_events", "feature_events", state={"page_events": state})
+    synced = pendo.read(
+        "page_events", "feature_events", state={"page_events": state}, start_date="2026-03-18T00:00:00Z"
+    )
     failure = synced.failures.pop("page_events")
     assert failure.message.startswith("The state of stream page_events cannot be read: it must be like")
     assert failure.failure_type == "config_error"

@@ -10,7 +10,7 @@ from event_rows import GROUPED, SINCE, SINGLE, SOURCES, counted, days_asked, exp
 from simulators.faults import Fault
 
 if TYPE_CHECKING:
-    from conftest import Subscription
+    from pendo_reader import Subscription
 
 
 @pytest.mark.parametrize("period", ["day", "hour"])

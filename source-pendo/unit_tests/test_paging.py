@@ -17,7 +17,7 @@ from simulators.pendo.periods import Calendar
 from source_pendo.aggregation import Bound, KeyPager, KeyTooLarge, quote
 
 if TYPE_CHECKING:
-    from conftest import Subscription
+    from pendo_reader import Subscription
 
 Row = dict[str, Any]
 Collation = Callable[[str], Any]

@@ -25,7 +25,7 @@ def rows(draw: st.DrawFn) -> Row:
     return row | {"numEvents": draw(st.integers(1, 3)), "firstTime": first, "lastTime": first + draw(st.integers(0, 3))}
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.lists(rows(), max_size=12), st.randoms(use_true_random=False))
 def test_every_row_has_a_key_of_its_own_whatever_the_order_in_which_they_come(rows: list[Row], chance: Any) -> None:
     """H1: also rows that no column tells apart."""
@@ -40,7 +40,7 @@ def test_every_row_has_a_key_of_its_own_whatever_the_order_in_which_they_come(ro
             assert by_key == dict(zip(found, rows, strict=True))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.lists(rows(), max_size=12), st.data())
 def test_rows_keep_their_keys_while_their_counters_grow(rows: list[Row], data: st.DataObject) -> None:
     grown = [
