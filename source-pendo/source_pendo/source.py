@@ -99,13 +99,11 @@ def _probe_all(streams: list[PendoStream]) -> Findings:
 
 
 def _probe(stream: PendoStream) -> AirbyteTracedException | None:
-    """What is wrong with a stream, or None. A question that is too big today is split when it is read."""
+    """What is wrong with a stream, or None."""
     stream.retry_policy = _PROBING
     timeout, stream.read_timeout = stream.read_timeout, min(stream.read_timeout, _PROBE_TIMEOUT)
     try:
         stream.probe()
-    except QueryTooBig:
-        return None
     except AirbyteTracedException as error:
         return error
     finally:
@@ -114,13 +112,16 @@ def _probe(stream: PendoStream) -> AirbyteTracedException | None:
 
 
 def _judge(logger: logging.Logger, findings: Findings) -> list[str]:
-    """Raises about what makes the connection useless; returns the names of streams that the key may not read."""
+    """Raises about what makes the connection useless; returns the names of streams that Pendo refuses.
+
+    A question that is too big for Pendo is no failure as long as others are answered: it is split when it is read.
+    """
     if all(findings.values()):
         _raise_about_all(findings)
     for error in findings.values():
-        if error is not None and not isinstance(error, Forbidden | NotOffered):
+        if error is not None and not isinstance(error, Forbidden | NotOffered | QueryTooBig):
             raise error
-    refused = [name for name, error in findings.items() if error is not None]
+    refused = [name for name, error in findings.items() if isinstance(error, Forbidden | NotOffered)]
     if refused:
         logger.warning(_refused_sentence(refused))
     return refused

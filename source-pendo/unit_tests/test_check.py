@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pendo_reader import Subscription
 from simulators.faults import HTML_PAGE, Fault
-from source_pendo.client import BROKEN, NOT_FOUND, THROTTLED, WRONG_KEY, WRONG_REGION
+from source_pendo.client import BROKEN, NOT_FOUND, THROTTLED, TOO_BIG, WRONG_KEY, WRONG_REGION
 
 pytestmark = pytest.mark.usefixtures("real_pace")
 
@@ -126,6 +126,12 @@ def test_a_query_that_is_too_big_does_not_fail_the_check(pendo: Subscription) ->
     """H29: it is split when it is read."""
     pendo.sim.faults.add(Fault("status", status=408, body="visitors", times=-1))
     assert pendo.check() == (True, "")
+
+
+def test_a_server_to_which_every_query_is_too_big_fails_the_check(pendo: Subscription) -> None:
+    """A gateway that answers 408 to everything is no Pendo."""
+    pendo.sim.faults.add(Fault("status", status=408, times=-1))
+    assert failed_check(pendo) == TOO_BIG
 
 
 @pytest.mark.parametrize(("key", "message"), [("wrong", WRONG_KEY), ("simulated-integration-key.eu", WRONG_REGION)])
