@@ -78,7 +78,7 @@ class ErrorTable:
         """The sentence for a server that did not answer in time."""
         return (
             f"{self.vendor} did not answer in time, after several attempts. The next sync continues from the last "
-            "state; if it happens again, raise the request timeout or check the network between here and the server."
+            "state; if it happens again, check the network between here and the server."
         )
 
     @property
