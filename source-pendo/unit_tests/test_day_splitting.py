@@ -181,7 +181,7 @@ def test_a_pendo_that_does_not_say_when_the_day_began_fails_a_day_that_must_be_p
         list(server.reader("day").read(server.day, ()))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     st.lists(st.tuples(st.sampled_from(["a", 'b"', "c\\", "d"]), st.integers(1, 3), st.integers(0, 22)), max_size=30),
     st.integers(1, 20),

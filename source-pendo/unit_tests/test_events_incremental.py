@@ -79,7 +79,7 @@ def test_rows_that_come_late_and_rows_that_grow_reach_a_warehouse_that_upserts(
         pendo.sim.mutate("late", source=source, day="2026-03-12", rows=3)
         if source not in ("guideEvents", "pollEvents"):
             pendo.sim.mutate("grow", source=source, day="2026-03-13", rows=5)
-    for days in (0, 6.5):
+    for days in (0.5, 6):
         pendo.sim.mutate("advance", days=days)
         loads.append(pendo.read(*ALL, period=period, state=states_of(loads[-1])))
     for stream in ALL:

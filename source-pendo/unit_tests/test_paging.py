@@ -79,7 +79,7 @@ def server_count(server: Server, key: str) -> int:
     return sum(row["key"] == key for row in server.page(None, 10**6))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(
     st.lists(ids.filter(lambda text: text < "\ud800" or text > "\udfff"), max_size=60),
     st.integers(1, 9),
@@ -115,7 +115,7 @@ def test_all_rows_of_a_key_come_in_one_piece(keys: list[str], limit: int, chunk:
             seen |= found
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.text(max_size=20).filter(lambda text: text.isprintable()))
 def test_any_id_can_be_compared_with(text: str) -> None:
     """H9: a quote or a backslash in an id ends no literal."""
