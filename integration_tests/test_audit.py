@@ -93,6 +93,6 @@ def test_every_accepted_vulnerability_has_a_reason() -> None:
 def _locked(connector: str) -> set[str]:
     """The packages that the lock installs with a connector on every system."""
     options = ["--frozen", "--quiet", "--no-dev", "--no-emit-workspace", "--no-hashes", "--no-annotate", "--no-header"]
-    command = [ROOT / ".uv" / "bin" / "uv", "export", *options, "--package", connector]
+    command = [str(ROOT / ".uv" / "bin" / "uv"), "export", *options, "--package", connector]
     lines = subprocess.run(command, capture_output=True, check=True, cwd=ROOT, text=True).stdout.splitlines()
     return {line.split("==")[0] for line in lines if ";" not in line}

@@ -35,7 +35,7 @@ class _Harness(SourceTestSuiteBase):
     scenario_folder: ClassVar[Path]
 
     # the last release is compared with in test_backward_compatibility.py; this one asks Airbyte's registry
-    test_docker_image_spec_backward_compatibility = None
+    test_docker_image_spec_backward_compatibility = None  # type: ignore[assignment]
 
     @classmethod
     def get_connector_root_dir(cls) -> Path:
