@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +27,20 @@ ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 
 
+@dataclass(frozen=True)
+class Scene:
+    """How large the simulated vendors are, and when their present is."""
+
+    size: str
+    now: datetime
+
+
 @dataclass
 class Job:
     """One connector of the demo and what it reads from: a context manager that gives its configuration."""
 
     connector: str
-    source: Callable[[], AbstractContextManager[dict[str, Any]]]
+    source: Callable[[Scene], AbstractContextManager[dict[str, Any]]]
     failures: list[str] = field(default_factory=list)
 
 
@@ -41,27 +50,27 @@ def jobs() -> list[Job]:
 
 
 @contextmanager
-def pendo() -> Iterator[dict[str, Any]]:
-    """A simulated Pendo subscription whose present is now."""
-    with simulator("pendo", "--size", "demo", "--now", "real") as url:
+def pendo(scene: Scene) -> Iterator[dict[str, Any]]:
+    """A simulated Pendo subscription."""
+    with simulator("pendo", "--size", scene.size, "--now", scene.now.isoformat()) as url:
         yield {"api_key": "simulated-integration-key.us", "api_url": url}
 
 
 @contextmanager
-def customerio() -> Iterator[dict[str, Any]]:
+def customerio(scene: Scene) -> Iterator[dict[str, Any]]:
     """A simulated Customer.io workspace, with its limit of ten requests a second."""
-    with simulator("customerio", "--size", "demo") as url:
+    with simulator("customerio", "--size", scene.size, "--now", str(int(scene.now.timestamp()))) as url:
         yield {"app_api_key": "cio-app-key-us-4c1f9b7e20", "api_url": url, "start_date": "2025-01-01T00:00:00Z"}
 
 
 @contextmanager
-def heap() -> Iterator[dict[str, Any]]:
+def heap(scene: Scene) -> Iterator[dict[str, Any]]:
     """Heap's dumps in a bucket on a real S3 server where Ceph is installed, else on moto's."""
     with started([sys.executable, str(ROOT / "integration_tests" / "s3" / "s3_servers.py")]) as line:
         server = json.loads(line)
         say(f"\nS3 server: {server['kind']}")
         keys = {"AWS_ACCESS_KEY_ID": server["access_key"], "AWS_SECRET_ACCESS_KEY": server["secret_key"]}
-        command = [sys.executable, "-m", "simulators", "heap", "--out", "s3://heap-rs3-demo", "--size", "demo"]
+        command = [sys.executable, "-m", "simulators", "heap", "--out", "s3://heap-rs3-demo", "--size", scene.size]
         subprocess.run(
             [*command, "--endpoint-url", server["endpoint"]],
             env={**os.environ, **keys, "AWS_DEFAULT_REGION": "us-east-1"},
@@ -84,6 +93,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--database", type=Path, default=ROOT / "demo.duckdb")
     parser.add_argument("--fresh", action="store_true", help="start over instead of reading incrementally")
+    parser.add_argument("--size", choices=("demo", "tiny"), default="demo", help="of the simulated vendors")
+    parser.add_argument("--now", type=datetime.fromisoformat, help="their present; by default the last full hour")
     parser.add_argument("--no-docker", action="store_true", help="run from the virtual environment in any case")
     options = parser.parse_args()
     if options.fresh:
@@ -91,17 +102,18 @@ def main() -> int:
     again = options.database.exists()
     docker = not options.no_docker and docker_answers()
     say(f"{'Second run: incremental, into' if again else 'First run: everything, into'} {options.database}")
+    scene = Scene(options.size, options.now or datetime.now(UTC).replace(minute=0, second=0, microsecond=0))
     failed = False
     for job in jobs():
-        failed |= not run(job, options.database, docker)
+        failed |= not run(job, scene, options.database, docker)
     say(f"\nThe rows are in {options.database}, in a schema for each connector; DuckDB opens it.")
     say("Run `make demo` again to see an incremental sync." if not again else "This sync was incremental.")
     return 1 if failed else 0
 
 
-def run(job: Job, database: Path, docker: bool) -> bool:
+def run(job: Job, scene: Scene, database: Path, docker: bool) -> bool:
     """Syncs one connector and prints its table."""
-    with job.source() as config, tempfile.TemporaryDirectory() as folder:
+    with job.source(scene) as config, tempfile.TemporaryDirectory() as folder:
         shared = Path(folder)
         shared.chmod(0o755)
         write(shared / "config.json", config)
