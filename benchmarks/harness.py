@@ -66,10 +66,12 @@ def forget_requests(url: str) -> None:
     urllib.request.urlopen(request).close()  # noqa: S310 - loopback
 
 
-def run_connector(connector: str, config: Path, catalog_file: Path, name: str | None = None) -> Cost:
-    """One read, as the platform would start it."""
-    command = [str(BIN / connector), "read", "--config", str(config), "--catalog", str(catalog_file)]
-    return measure(name or connector, command, RECORD)
+def run_connector(
+    connector: str, config: Path, catalog_file: Path, name: str | None = None, program: Sequence[str] | None = None
+) -> Cost:
+    """One read, as the platform would start it, or by another `program` that takes the same arguments."""
+    arguments = ["read", "--config", str(config), "--catalog", str(catalog_file)]
+    return measure(name or connector, [*(program or [str(BIN / connector)]), *arguments], RECORD)
 
 
 def start_of_connector(connector: str, config: Path, folder: Path) -> float:

@@ -100,7 +100,7 @@ def main() -> int:
     if options.fresh:
         options.database.unlink(missing_ok=True)
     again = options.database.exists()
-    docker = not options.no_docker and docker_answers()
+    docker = not options.no_docker and docker_answers() and images_built()
     say(f"{'Second run: incremental, into' if again else 'First run: everything, into'} {options.database}")
     scene = Scene(options.size, options.now or datetime.now(UTC).replace(minute=0, second=0, microsecond=0))
     failed = False
@@ -250,6 +250,15 @@ def docker_answers() -> bool:
         and sys.platform == "linux"
         and subprocess.run([docker, "info"], capture_output=True, check=False).returncode == 0
     )
+
+
+def images_built() -> bool:
+    """Builds the images, which is quick where nothing has changed; without them the environment serves."""
+    say("Building the images (`make images`) ...")
+    built = subprocess.run(["make", "--no-print-directory", "images"], cwd=ROOT, check=False).returncode == 0
+    if not built:
+        say("The images could not be built: the connectors run from the virtual environment.")
+    return built
 
 
 def write(path: Path, content: object) -> None:

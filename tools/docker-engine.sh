@@ -1,5 +1,5 @@
 #!/bin/sh
-# Starts a Docker engine on a machine without an init system (a CI runner, a sandbox), and stops it again.
+# Starts a Docker engine on a machine without an init system (a CI runner, a container), and stops it again.
 #
 #   tools/docker-engine.sh start     does nothing where an engine already answers
 #   tools/docker-engine.sh stop      ends only an engine that `start` started
