@@ -207,7 +207,7 @@ def _read(running: Running, crash: Crash, pace: Pace, meanwhile: Meanwhile) -> t
             killed = True
             if not crash.reads_on:
                 break
-        elif select.select([number], [], [], min(left, 1.0))[0]:
+        elif _readable(number, min(left, 1.0)):
             piece = os.read(number, min(pace.piece, room))
             if not piece:
                 break
@@ -244,3 +244,10 @@ def written(path: Path, document: Mapping[str, Any] | Sequence[Any]) -> str:
     """A JSON file for the command line; its name."""
     path.write_text(json.dumps(document), encoding="utf-8")
     return str(path)
+
+
+def _readable(number: int, seconds: float) -> bool:
+    """Whether something can be read within `seconds`; `select` would refuse descriptors above 1,023."""
+    poll = select.poll()
+    poll.register(number, select.POLLIN)
+    return bool(poll.poll(seconds * 1000))

@@ -121,6 +121,8 @@ class Engine:
             self._activities.stop.set()
             self.channel.close()
             self._wake()
+            for run in self._runs:
+                run.stream.close()
         self._require_all_done()
 
     def _require_all_done(self) -> None:

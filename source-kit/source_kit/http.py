@@ -112,6 +112,7 @@ class BatchHttpStream(BatchStream, HttpStream):
 
     def __init__(self, session: requests.Session) -> None:
         super().__init__()
+        self._session = session
         self._http_client = HttpClient(
             name=self.name,
             logger=self.logger,
@@ -124,6 +125,10 @@ class BatchHttpStream(BatchStream, HttpStream):
     def auth_headers(self) -> Mapping[str, str]:
         """Headers of every request."""
         return {}
+
+    def close(self) -> None:
+        """Closes the connections, also those of the streams that share the session."""
+        self._session.close()
 
     def before_request(self) -> None:
         """Called before every attempt: the place to wait for a request budget."""

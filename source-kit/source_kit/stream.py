@@ -77,6 +77,9 @@ class BatchStream(Stream, ABC):
         The place to raise about what only the whole shows, and to log what was skipped.
         """
 
+    def close(self) -> None:
+        """Called when the sync is over, however it ended: lets go of connections and files."""
+
     # The rest serves the CDK's own sequential reading, which check_availability and other tools use.
 
     source_defined_cursor = True
