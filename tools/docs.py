@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from demo import simulator
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -66,7 +66,7 @@ def streams(documented: Documented) -> list[Any]:
     """The connector's streams, as its source makes them."""
     module = importlib.import_module(documented.connector.replace("-", "_"))
     source = next(value for name, value in vars(module).items() if name.startswith("Source"))()
-    with simulator(documented.simulator) as url:
+    with simulator(*documented.simulator) as url:
         found = list(source.streams({**documented.config, "api_url": url}))
         return [(stream, stream.as_airbyte_stream()) for stream in found]
 
@@ -114,19 +114,6 @@ def refresh(path: Path, content: str, write: bool) -> bool:
     if fresh != page and write:
         path.write_text(fresh, encoding="utf-8")
     return fresh != page
-
-
-@contextmanager
-def simulator(arguments: Sequence[str]) -> Iterator[str]:
-    """A simulator in a process of its own; gives its address."""
-    command = [sys.executable, "-m", "simulators", *arguments, "--port", "0"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    try:
-        yield process.stdout.readline().split("listening on ")[1].strip()
-    finally:
-        process.terminate()
-        process.wait()
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ STATE_VERSION: Final = 1
 #: A state must stay under two kilobytes, so a key that is longer than this as JSON is not written into one. Bytes.
 _LONGEST_KEY_IN_STATE: Final = 1_500
 #: So many bodies that break in the middle, one after another, fail a stream
-_BROKEN_BODIES: Final = 3
+BROKEN_BODIES: Final = 3
 #: Pages smaller than this do not make a query easier
 _SMALLEST_PAGE: Final = 500
 
@@ -202,7 +202,7 @@ class PendoStream(BatchHttpStream):
 
     def once_more(self, broken: int, error: AirbyteTracedException) -> int:
         """Counts the bodies that broke one after another. Raises the error of the last that is allowed."""
-        if broken + 1 >= _BROKEN_BODIES:
+        if broken + 1 >= BROKEN_BODIES:
             raise error
         self.logger.info(f"Stream {self.name}: a body broke in the middle and is asked for again")
         return broken + 1

@@ -25,14 +25,12 @@ from source_pendo.aggregation import (
     source_stage,
     time_series,
 )
-from source_pendo.client import NoAnswerInTime, QueryTooBig
+from source_pendo.client import BROKEN_BODIES, NoAnswerInTime, QueryTooBig
 from source_pendo.config import LARGEST_RECORD_LIMIT, Period
 from source_pendo.hour_merge import HourMerger
 
 #: The one column that every event row has
 PAGE_KEY: Final = "visitorId"
-#: How often a page whose body breaks in the middle is asked for again
-_BROKEN_PAGES: Final = 3
 _DAY: Final = timedelta(days=1)
 #: Every day has this many hours; which of the next two exist only Pendo's time zone tells
 _SURE_HOURS: Final = 23
@@ -141,7 +139,7 @@ class DayReader:
 
     def _page(self, scope: Scope, pager: KeyPager) -> Iterator[list[Row]]:
         """Ask for a page; a body that turns out broken costs only what comes after its last whole visitor."""
-        for attempt in range(1, _BROKEN_PAGES + 1):
+        for attempt in range(1, BROKEN_BODIES + 1):
             pipeline = self._source.page(replace(scope, bound=pager.bound), pager.limit)
             answer = self._ask(str(scope), pipeline)
             try:
@@ -151,7 +149,7 @@ class DayReader:
                 break
             except AirbyteTracedException:
                 pager.broken_off()
-                if attempt == _BROKEN_PAGES:
+                if attempt == BROKEN_BODIES:
                     raise
                 self._logger.info(f"{scope}: a page broke in the middle and is asked for again")
         if ready := pager.end_page():
