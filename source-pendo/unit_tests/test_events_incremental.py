@@ -179,7 +179,7 @@ def test_another_period_starts_the_stream_anew_and_says_so(pendo: Subscription) 
     assert second.logged("the state is of period day, the option says hour")
     assert counted(second.rows["page_events"]) == truth_of(pendo.truth("page_events", period="hour", since=SINCE))
     assert set(second.states["page_events"][0]) == {"hour", "period", "synced", "version"}
-    assert days_asked(pendo.pipelines("guideEvents"))[0] == "2026-03-09"  # single events have no period
+    assert asked(pendo, "guideEvents")[0] == "2026-03-09"  # single events have no period
 
 
 def test_two_connections_with_different_periods_do_not_share_their_keys_and_cursors(pendo: Subscription) -> None:
