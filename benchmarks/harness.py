@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from measure import Cost, measure
+from measure import Cost, measure, wall_alone
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
@@ -70,8 +70,20 @@ def run_connector(
     connector: str, config: Path, catalog_file: Path, name: str | None = None, program: Sequence[str] | None = None
 ) -> Cost:
     """One read, as the platform would start it, or by another `program` that takes the same arguments."""
+    return measure(name or connector, read_command(connector, config, catalog_file, program), RECORD)
+
+
+def wall_of_connector(connector: str, config: Path, catalog_file: Path) -> float:
+    """Wall seconds of one read whose output nobody reads."""
+    return wall_alone(read_command(connector, config, catalog_file))
+
+
+def read_command(
+    connector: str, config: Path, catalog_file: Path, program: Sequence[str] | None = None
+) -> Sequence[str]:
+    """The command line of a read."""
     arguments = ["read", "--config", str(config), "--catalog", str(catalog_file)]
-    return measure(name or connector, [*(program or [str(BIN / connector)]), *arguments], RECORD)
+    return [*(program or [str(BIN / connector)]), *arguments]
 
 
 def start_of_connector(connector: str, config: Path, folder: Path) -> float:

@@ -34,14 +34,23 @@ def run(repeat: int) -> bool:
             ]
             for workers, config in configs.items()
         }
+        walls: dict[int, list[float]] = {workers: [] for workers in configs}
+        for _ in range(repeat):
+            for workers, config in configs.items():
+                walls[workers].append(harness.wall_of_connector("source-heap", config, table))
         start = harness.start_of_connector("source-heap", configs[2], folder)
+        nothing = folder / "empty_catalog.json"
+        start_wall = min(harness.wall_of_connector("source-heap", configs[2], nothing) for _ in range(3))
         reference = run_reference(server, folder)
-    print(f"start: {start:.2f} CPU s")
     one, two = (harness.best(reads[workers]) for workers in (1, 2))
-    walls = {workers: min(cost.wall for cost in costs) - start for workers, costs in reads.items()}
+    wall = {workers: min(seconds) for workers, seconds in walls.items()}
+    print(
+        f"start: {start:.2f} CPU s, {start_wall:.2f} s wall; with the output thrown away: "
+        f"one worker {wall[1]:.2f} s wall, two workers {wall[2]:.2f} s, {wall[1] / wall[2]:.2f} times as fast"
+    )
     goals = {
-        "rows per CPU second of reading over 100,000": (two.records / (two.cpu - start) / 100_000, 1.0),
-        "wall of reading, one worker over two": (walls[1] / walls[2], 1.7),
+        "rows per CPU second, start included, over 100,000": (two.records_per_cpu_second / 100_000, 1.0),
+        "wall of reading, one worker over two": ((wall[1] - start_wall) / (wall[2] - start_wall), 1.7),
         "memory limit over peak memory": (harness.MEMORY_LIMIT / two.peak_memory, 1.0),
     }
     return harness.report(f"Heap: {ROWS:,} rows of 34 columns in {FILES} files", [two, one, reference], goals)

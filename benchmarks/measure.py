@@ -50,6 +50,13 @@ def measure(name: str, command: Sequence[str], marker: bytes, env: dict[str, str
     return Cost(name, records, usage.ru_utime + usage.ru_stime, wall, peak)
 
 
+def wall_alone(command: Sequence[str]) -> float:
+    """Wall seconds of a command whose output is thrown away, so that no reader of it takes part of the processors."""
+    began = time.monotonic()
+    subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
+    return time.monotonic() - began
+
+
 def count(descriptor: int, marker: bytes) -> int:
     """Occurrences of `marker` in what a pipe delivers, read in large pieces so that the reader costs little."""
     found, tail = 0, b""

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-
-from source_kit.run import launch
-
-from source_customerio.source import SourceCustomerio
+from source_kit.command import command
 
 
 def run() -> None:
-    """Runs the verb on the command line and exits with its code."""
-    sys.exit(launch(SourceCustomerio, sys.argv[1:]))
+    """Runs one of Airbyte's verbs and exits with its code."""
+    command("source_customerio.source", "SourceCustomerio")

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_heap.avro.container import BrokenFile
 from source_heap.avro.decoder import Piece
-from source_heap.avro.pool import AvroFile, DecoderPool, ProcessLost
+from source_heap.avro.pool import DecoderPool, ProcessLost
 from source_heap.avro.values import RowRules
 from source_heap.bucket import Bucket
 from source_heap.s3_errors import Missing
@@ -30,6 +29,10 @@ class TableFiles:
         self._skip_missing = skip_missing
         self._spool: Spool | None = None
 
+    def prepare(self) -> None:
+        """Says that large files are coming, so that the decoding processes are ready when they are there."""
+        self._pool.prepare()
+
     def expect(self, keys: Iterable[str]) -> None:
         """Names the files that `rows` will be asked for, in their order, so that they can be fetched ahead."""
         self.close()
@@ -40,20 +43,19 @@ class TableFiles:
         if self._spool is None:
             self._spool = Spool(self._bucket)
         try:
-            path = self._spool.take(key)
+            yield from self._decoded(self._spool, key, rules)
         except Missing as error:
             if not self._skip_missing:
                 raise
             logger.warning(f"{self._table}: {key} does not exist and is skipped ({error.internal_message}).")
-            return
-        try:
-            yield from self._decoded(key, path, rules)
-        finally:
-            path.unlink(missing_ok=True)
 
-    def _decoded(self, key: str, path: Path, rules: RowRules) -> Iterator[Piece]:
+    def _decoded(self, spool: Spool, key: str, rules: RowRules) -> Iterator[Piece]:
         try:
-            yield from self._pool.decode(AvroFile.open(path), rules)
+            file = spool.take(key)
+            try:
+                yield from self._pool.decode(file, rules)
+            finally:
+                file.path.unlink(missing_ok=True)
         except BrokenFile as error:
             raise AirbyteTracedException(
                 message=(

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-
-from source_kit.run import launch
-
-from source_heap.source import SourceHeap
+from source_kit.command import command
 
 
 def run() -> None:
     """Runs one of Airbyte's verbs and exits with its code."""
-    sys.exit(launch(SourceHeap, sys.argv[1:]))
+    command("source_heap.source", "SourceHeap")

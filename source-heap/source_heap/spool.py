@@ -1,4 +1,4 @@
-"""Brings the files of a stream to disk, the next ones while the present one is decoded."""
+"""Brings the files of a stream to disk and finds their blocks, the next ones while the present one is decoded."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from concurrent.futures import Future
 from pathlib import Path
 
+from source_heap.avro.pool import AvroFile
 from source_heap.bucket import Bucket
 
 #: Files on their way at a time, at most: a dump may have ten thousand small ones, and each waits for its own answer.
@@ -26,21 +27,21 @@ class Spool:
         self._bucket = bucket
         self._upcoming = iter(upcoming)
         self._folder = Path(tempfile.mkdtemp(prefix="source-heap-"))
-        self._coming: dict[str, Future[Path]] = {}
+        self._coming: dict[str, Future[AvroFile]] = {}
         self._taken = 0
         self._taken_bytes = 0
         self.close = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
 
-    def take(self, key: str) -> Path:
-        """The file on disk, whole. The caller deletes it. Raises what fetching it raised."""
+    def take(self, key: str) -> AvroFile:
+        """The file on disk, whole. The caller deletes it. Raises what fetching it raised, or BrokenFile."""
         self._look_ahead()
         if key not in self._coming:
             self._start(key)
-        path = self._coming.pop(key).result()
+        file = self._coming.pop(key).result()
         self._taken += 1
-        self._taken_bytes += path.stat().st_size
+        self._taken_bytes += file.path.stat().st_size
         self._look_ahead()
-        return path
+        return file
 
     def _look_ahead(self) -> None:
         """Starts the next files, as many as their usual size allows."""
@@ -50,12 +51,12 @@ class Spool:
             self._start(key)
 
     def _start(self, key: str) -> None:
-        future: Future[Path] = Future()
+        future: Future[AvroFile] = Future()
         self._coming[key] = future
         threading.Thread(target=self._bring, args=(key, future), name="spool", daemon=True).start()
 
-    def _bring(self, key: str, future: Future[Path]) -> None:
+    def _bring(self, key: str, future: Future[AvroFile]) -> None:
         try:
-            future.set_result(self._bucket.fetch(key, self._folder))
+            future.set_result(AvroFile.open(self._bucket.fetch(key, self._folder)))
         except BaseException as error:
             future.set_exception(error)

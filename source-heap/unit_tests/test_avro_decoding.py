@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from simulators.heap.avro_files import Codec, Column, UnionOrder, container_block, container_header, encode, long_bytes
 from source_heap.avro.container import BrokenFile, read_blocks
-from source_heap.avro.decoder import Decoder, Piece
+from source_heap.avro.decoder import PIECE_BYTES, Decoder, Piece
 from source_heap.avro.fast import TRIAL_ROWS, FastDecoder
 from source_heap.avro.flat import flat_columns
 from source_heap.avro.pool import AvroFile, DecoderPool
@@ -310,8 +310,19 @@ def test_a_block_of_a_hundred_thousand_rows_comes_in_pieces() -> None:
     schema = {"type": "record", "name": "r", "fields": [{"name": "a", "type": "string"}]}
     rows = (long_bytes(40) + b"x" * 40) * 100_000
     sizes = [len(piece.lines) for piece in Decoder(schema, EVERYTHING).pieces([(100_000, rows)])]
-    assert len(sizes) > 20
-    assert max(sizes) < 400_000
+    assert sum(sizes) == 100_000 * len('{"a":""}\n' + "x" * 40)
+    assert max(sizes) < PIECE_BYTES
+    assert len(sizes) < 1.5 * sum(sizes) / PIECE_BYTES
+
+
+def test_pieces_of_long_rows_fit_into_the_memory_that_is_shared_from_the_second_on() -> None:
+    schema = {"type": "record", "name": "r", "fields": [{"name": "a", "type": "string"}]}
+    rows = (long_bytes(8_000) + b"x" * 8_000) * 20
+    pieces = list(Decoder(schema, EVERYTHING).pieces([(20, rows)] * 50))
+    assert sum(piece.count for piece in pieces) == 1_000
+    assert max(len(piece.lines) for piece in pieces) < PIECE_BYTES
+    pieces = list(Decoder(schema, EVERYTHING).pieces([(1_000, rows * 50)]))
+    assert max(len(piece.lines) for piece in pieces[1:]) < PIECE_BYTES
 
 
 def test_a_schema_longer_than_the_first_look_is_read(tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import base64
-import gc
 import html
 import json
 import logging
@@ -33,13 +32,14 @@ from airbyte_cdk.utils.airbyte_secrets_utils import get_secrets, update_secrets
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_kit.channel import Batch, Channel, ChannelItem
+from source_kit.command import rare_garbage_collection
 from source_kit.errors import config_error
 from source_kit.source import BatchSource
 from source_kit.waiting import Stopped
 
 _WRITE_BYTES = 1024 * 1024
-#: Container objects made and not freed, before the collector looks for cycles
-_GARBAGE_OBJECTS = 50_000
+#: Of stdout's buffer: what is longer is written as it is, not copied into the buffer first.
+_BUFFER_BYTES = 64 * 1024
 #: The CDK looks at the memory every 5,000 messages; a message here is a batch of up to a few thousand records.
 _MEMORY_CHECK_EVERY = 50
 #: Shorter pieces of base64 are no secret but chance
@@ -91,20 +91,9 @@ class Writer:
         self._out.flush()
 
 
-@contextmanager
-def rare_garbage_collection() -> Iterator[None]:
-    """Records are trees without cycles: looking through them for cycles took a tenth of the CPU time of a read."""
-    before = gc.get_threshold()
-    gc.set_threshold(_GARBAGE_OBJECTS, *before[1:])
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
-
-
 def _stdout() -> IO[bytes]:
     """The process's own stdout, whatever has been put in front of it."""
-    return open(1, "wb", buffering=_WRITE_BYTES, closefd=False)
+    return open(1, "wb", buffering=_BUFFER_BYTES, closefd=False)
 
 
 class _ChannelLog(logging.Handler):

@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MINUTE_MS = 60_000
 #: "00.000Z" ... "59.999Z": the tail of every timestamp, so that formatting is two look-ups
-_TAILS = tuple(f"{ms // 1000:02d}.{ms % 1000:03d}Z" for ms in range(_MINUTE_MS))
+_MILLIS = tuple(f".{ms:03d}Z" for ms in range(1000))
+_TAILS = tuple(second + millis for second in map("{:02d}".format, range(60)) for millis in _MILLIS)
 _MINUTES: dict[int, str] = {}
 _MINUTES_KEPT = 100_000
 

@@ -35,3 +35,23 @@ def test_nothing_happens_where_the_cdk_was_imported_before() -> None:
     assert run(
         "import airbyte_cdk\nfirst = airbyte_cdk\nimport source_kit, sys\nprint(sys.modules['airbyte_cdk'] is first)"
     ) == ("True")
+
+
+def test_the_serializers_of_messages_do_without_the_source_text_of_the_models() -> None:
+    read = run(
+        "import ast\nread = []\nparse = ast.parse\n"
+        "ast.parse = lambda *args, **kwargs: read.append(args) or parse(*args, **kwargs)\n"
+        "import source_kit.run, attributes_doc\n"
+        "print([text for text, *_ in read if 'class Airbyte' in text], attributes_doc.get_attributes_doc.__module__)"
+    )
+    assert read == "[] attributes_doc._base"
+
+
+def test_messages_look_as_they_do_with_the_whole_cdk() -> None:
+    code = (
+        "{first}\nfrom airbyte_cdk.models import *\nimport json\n"
+        "message = AirbyteMessageSerializer.load({{'type': 'STATE', 'state': {{'type': 'STREAM', 'stream': "
+        "{{'stream_descriptor': {{'name': 'a'}}, 'stream_state': {{'b': 1}}}}}}}})\n"
+        "print(AirbyteMessageSerializer.dump(message))"
+    )
+    assert run(code.format(first="import source_kit")) == run(code.format(first="import airbyte_cdk"))

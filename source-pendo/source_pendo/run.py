@@ -1,14 +1,10 @@
-"""Entry point of the command line."""
+"""Entry point of the command `source-pendo`."""
 
 from __future__ import annotations
 
-import sys
-
-from source_kit.run import launch
-
-from source_pendo.source import SourcePendo
+from source_kit.command import command
 
 
 def run() -> None:
-    """Run one of Airbyte's verbs with the process's arguments."""
-    sys.exit(launch(SourcePendo, sys.argv[1:]))
+    """Runs one of Airbyte's verbs and exits with its code."""
+    command("source_pendo.source", "SourcePendo")

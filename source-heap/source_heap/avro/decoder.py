@@ -13,10 +13,10 @@ from source_heap.avro.flat import flat_columns
 from source_heap.avro.reference import ReferenceDecoder
 from source_heap.avro.values import RowRules
 
-#: Avro bytes whose rows are handed on at a time, two to three times as much in JSON: it stays in a processor's cache,
-#: and a wait for the reader is short.
-PIECE_BYTES = 96 * 1024
-#: Rows that are decoded before it is looked how far they reached; blocks may be of any size.
+#: Bytes of output that are handed on at a time, at most: they stay in a processor's cache, and a wait for the reader is
+#: short. Only a row, or the first rows of a file, may be longer.
+PIECE_BYTES = 480 * 1024
+#: Rows that are decoded before it is looked how much they gave, at most; blocks may be of any size.
 _ROWS_AT_A_TIME = 256
 
 
@@ -37,6 +37,7 @@ class Decoder:
         columns = flat_columns(schema)
         self._decode = FastDecoder(columns, rules) if columns else ReferenceDecoder(schema, rules)
         self.is_fast = self._decode.is_fast
+        self._step = _ROWS_AT_A_TIME
         self._head = rules.head.encode()
         self._between = rules.tail.encode() + b"\n" + self._head
 
@@ -47,11 +48,14 @@ class Decoder:
         size = 0
         for count, data in blocks:
             block, latin, at = data + PADDING, data.decode("latin-1") if self.is_fast else "", 0
-            for done in range(0, count, _ROWS_AT_A_TIME):
-                before = at
-                at = self._decode(block, latin, at, min(_ROWS_AT_A_TIME, count - done), lines, marks)
-                size += at - before
-                if size >= PIECE_BYTES:
+            while count:
+                rows, before = min(self._step, count), len(lines)
+                at = self._decode(block, latin, at, rows, lines, marks)
+                count -= rows
+                added = sum(map(len, lines[before:])) + (len(lines) - before) * len(self._between)
+                size += added
+                if size + added > PIECE_BYTES:
+                    self._step = max(1, min(_ROWS_AT_A_TIME, PIECE_BYTES * len(lines) // (3 * size)))
                     yield from self._cut(lines, marks)
                     lines, marks, size = [], [], 0
             if at != len(data):

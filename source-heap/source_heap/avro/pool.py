@@ -2,7 +2,7 @@
 
 A file is cut into groups of blocks, dealt out to the processes in turn, and the answers are collected in the same
 turn. A process that is ahead waits for room, so memory stays bounded however large the file is, and one file is enough
-to keep all cores busy. Processes are started when they are first needed and serve every stream.
+to keep all cores busy. Processes are started when the first large file is there or announced, and serve every stream.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from source_heap.avro.values import RowRules
 #: Rows of a group, at least; a group is whole blocks. Its output should fit into the memory that is shared with a
 #: process, so that one that is ahead by a group need not wait. Heap's blocks are 64,000 bytes before compression, about
 #: 200 rows.
-_GROUP_ROWS = 500
+_GROUP_ROWS = 1_200
 #: A file with fewer rows is decoded on the spot: dealing it out would take longer.
 _WORTH_A_PROCESS_ROWS = 5_000
 
@@ -79,6 +79,11 @@ class DecoderPool:
         self._changed = threading.Condition()
         self.close = weakref.finalize(self, _kill_all, self._running)
 
+    def prepare(self) -> None:
+        """Starts the processes, so that they are ready when the first file is."""
+        with self._changed:
+            self._start_missing()
+
     def decode(self, file: AvroFile, rules: RowRules) -> Iterator[Piece]:
         """The rows of a file, in order. Raises BrokenFile, or ProcessLost."""
         if not self._size or file.rows < _WORTH_A_PROCESS_ROWS:
@@ -100,12 +105,15 @@ class DecoderPool:
         with self._changed:
             while not self._idle and len(self._running) == self._size:
                 self._changed.wait()
-            while len(self._running) < self._size:
-                process = _Process()
-                self._running.append(process)
-                self._idle.append(process)
+            self._start_missing()
             taken, self._idle = self._idle, []
             return taken
+
+    def _start_missing(self) -> None:
+        while len(self._running) < self._size:
+            process = _Process()
+            self._running.append(process)
+            self._idle.append(process)
 
     def _give_back(self, processes: list[_Process], clean: bool) -> None:
         """Processes that still hold something of a file that nobody wants any more are ended."""

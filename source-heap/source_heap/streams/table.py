@@ -115,6 +115,7 @@ class TableStream(BatchStream):
         """Plans the sync. Raises where the state or the manifests do not allow one."""
         known = read_state(self.name, state, self._dumps)
         if known is None:
+            self._files.prepare()  # the history of a table is large
             live = self._dumps.live_of_table(self.name)
             if not live:
                 raise unknown_stream(self.name, [])
