@@ -10,14 +10,16 @@ import ast
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = {"source-pendo": "pendo.md", "source-customerio": "customerio.md"}
+PAGES = {"source-pendo": "pendo.md", "source-customerio": "customerio.md", "source-heap": "heap.md"}
+#: What of the kit a connector does not use: Heap is not read over HTTP.
+_UNUSED = {"source-heap": ("http.py", "errors.py", "transport.py")}
 #: Shorter texts are parts of sentences
 _SENTENCE_LENGTH = 20
 #: Stands for what is filled into a sentence
@@ -26,9 +28,11 @@ _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 _HEADING = re.compile(r"^#+ +(.*)$", re.MULTILINE)
 
 
-def _sentences(package: str) -> Iterator[str]:
+def _sentences(package: str, unused: Sequence[str] = ()) -> Iterator[str]:
     """Every text in a package that begins and ends like a sentence, with `_VALUE` for what is filled in."""
     for path in sorted((ROOT / package).rglob("*.py")):
+        if path.name in unused:
+            continue
         tree = ast.parse(path.read_text(encoding="utf-8"))
         inside = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
         documentation = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
@@ -63,7 +67,7 @@ def _pattern(sentence: str) -> str:
 def test_every_sentence_that_a_user_may_meet_is_explained(connector: str) -> None:
     page = _flat((ROOT / "docs" / PAGES[connector]).read_text(encoding="utf-8"))
     package = f"{connector}/{connector.replace('-', '_')}"
-    sentences = {*_sentences(package), *_sentences("source-kit/source_kit")}
+    sentences = {*_sentences(package), *_sentences("source-kit/source_kit", _UNUSED.get(connector, ()))}
     assert len(sentences) > 30
 
     missing = [sentence for sentence in sorted(sentences) if not re.search(_pattern(sentence), page)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import time
 from collections.abc import Iterator
@@ -127,6 +128,32 @@ def test_the_bill_of_materials_lists_what_is_installed(connector: Connector) -> 
 
 def test_the_image_is_small(connector: Connector) -> None:
     assert inspected(connector.image)["Size"] / 1e6 < IMAGE_MEGABYTES
+
+
+def test_it_ends_at_once_when_the_platform_says_so(image_stage: ImageStage) -> None:
+    """As the container's first process, to which a signal means nothing unless it asks for it."""
+    pipe = image_stage.folder / "pipe"
+    os.mkfifo(pipe)
+    pipe.chmod(0o644)
+    container = image_stage.start(["check", "--config", "/config/pipe"], "--detach").stdout.decode().strip()
+    writer = _opened_by_a_reader(pipe)
+    try:
+        began = time.monotonic()
+        docker("stop", "--time", "60", container)
+        assert time.monotonic() - began < 30
+    finally:
+        os.close(writer)
+
+
+def _opened_by_a_reader(pipe: Path) -> int:
+    """The other end of a named pipe, when somebody reads it."""
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            return os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError:
+            assert time.monotonic() < deadline, "nobody reads the pipe"
+            time.sleep(0.1)
 
 
 def test_the_specification_comes_quickly(connector: Connector) -> None:

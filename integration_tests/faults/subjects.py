@@ -37,8 +37,6 @@ class Subject(ABC):
     """The streams that are read unless a test asks for others: their rows can be compared whole."""
     short_streams: tuple[str, ...]
     """Streams that are read in a second or two at the pace that the vendor allows."""
-    clock_streams: tuple[str, ...]
-    """Streams that a wrong clock takes no rows from."""
     long_stream: str
     """A stream of several requests."""
     long_path: str
@@ -150,8 +148,6 @@ class Customerio(Subject):
     )
     no_lookback: Mapping[str, Any] = {"messages_lookback_days": 1}
     short_streams = ("campaign_actions", "messages", "snippets")
-    # senders date activities as they like, also ahead: what holds that cursor back is the connector's clock alone
-    clock_streams = (*streams[:5], *streams[6:])
     long_stream = "messages"
     long_path = "/v1/messages"
     other_path = "/v1/(activities|segments|customers)"
@@ -227,7 +223,7 @@ class Pendo(Subject):
         "guide_events",
         "poll_events",
     )
-    short_streams = clock_streams = streams
+    short_streams = streams
     long_stream = "page_events"
     long_path = "aggregation"
     other_path = "/(page|feature|metadata)"
@@ -335,7 +331,7 @@ class Heap(Subject):
 
     connector = "source-heap"
     streams = ("users", "user_migrations", "sessions", "search_submit")
-    short_streams = clock_streams = streams
+    short_streams = streams
     long_stream = "sessions"
     long_path = r"sessions.*\.avro"
     other_path = r"users.*\.avro"

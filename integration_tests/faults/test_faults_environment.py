@@ -102,14 +102,14 @@ def test_a_clock_that_jumps_hides_no_row_from_the_syncs_that_follow(
     scene: Scene, clocks: list[float | list[float]]
 ) -> None:
     draw = Random(7)
-    ledger = scene.ledger(*scene.subject.clock_streams)
+    ledger = scene.ledger(*scene.subject.streams)
     for clock in clocks:
         outcome = scene.sync(ledger, clock=clock, **FORKED)
         assert outcome.code == 0, outcome.errors()
         for _ in range(4):
             scene.subject.happen(draw)
     assert scene.sync(ledger, **FORKED).code == 0
-    assert scene.subject.differences(ledger.held, scene.subject.clock_streams) == {}
+    assert scene.subject.differences(ledger.held) == {}
 
 
 def test_a_slow_reader_gets_every_row_and_the_connector_waits_for_it_in_little_memory(

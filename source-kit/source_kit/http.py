@@ -7,6 +7,7 @@ import logging
 import random
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
@@ -26,6 +27,8 @@ from source_kit.timestamps import utc_now
 from source_kit.transport import CONNECT_TIMEOUT_SECONDS, SpooledResponse
 
 _ERROR_BODY_BYTES = 64 * 1024
+#: Two clocks that differ by less agree: what a sync reads again covers more than that.
+CLOCK_TOLERANCE = timedelta(minutes=1)
 
 
 class Answer:
@@ -113,6 +116,7 @@ class BatchHttpStream(BatchStream, HttpStream):
     def __init__(self, session: requests.Session) -> None:
         super().__init__()
         self._session = session
+        self._vendor_began: datetime | None = None
         self._http_client = HttpClient(
             name=self.name,
             logger=self.logger,
@@ -132,6 +136,16 @@ class BatchHttpStream(BatchStream, HttpStream):
 
     def before_request(self) -> None:
         """Called before every attempt: the place to wait for a request budget."""
+
+    def began(self, sync_start: datetime) -> datetime:
+        """When this sync began, for a state that moves by the clock; call it behind the first answer.
+
+        Where this machine's clock is ahead of the vendor's, a state moved to `sync_start` would hide what happens until
+        then. So it is the time that the vendor gave its first answer, if that lies clearly before.
+        """
+        if self._vendor_began is None or sync_start - self._vendor_began <= CLOCK_TOLERANCE:
+            return sync_start
+        return self._vendor_began
 
     def call(
         self,
@@ -159,6 +173,7 @@ class BatchHttpStream(BatchStream, HttpStream):
                 continue
             status = response.status_code
             if (200 <= status < 300 or status in accept) and not (status < 300 and _cut_or_no_json(response)):
+                self._look_at_clock(response)
                 return Answer(response, what, self.error_table)
             with response.spool as spool:
                 body = spool.read(_ERROR_BODY_BYTES).decode("utf-8", "replace")
@@ -190,6 +205,18 @@ class BatchHttpStream(BatchStream, HttpStream):
             return error
         assert isinstance(response, SpooledResponse)  # noqa: S101 - the session's adapter makes them
         return response
+
+    def _look_at_clock(self, response: requests.Response) -> None:
+        if self._vendor_began is not None:
+            return
+        now = utc_now()
+        self._vendor_began = _http_date(response.headers.get("Date", "")) or now
+        ahead = now - self._vendor_began
+        if ahead > CLOCK_TOLERANCE:
+            self.logger.warning(
+                f"Stream {self.name}: this machine's clock is {ahead.total_seconds():.0f} s ahead of "
+                f"{self.error_table.vendor}'s. The state moves by theirs; set the clock right."
+            )
 
     def _transport_rule(self, error: Exception) -> ErrorRule:
         if isinstance(error, ValueError):  # InvalidURL, MissingSchema, InvalidSchema: it will not heal
@@ -291,8 +318,13 @@ def retry_after(response: requests.Response) -> float | None:
         return None
     if re.fullmatch(r"[0-9]+(\.[0-9]+)?", text):
         return float(text)
+    at = _http_date(text)
+    return None if at is None else max(0.0, (at - utc_now()).total_seconds())
+
+
+def _http_date(text: str) -> datetime | None:
     try:
         at = email.utils.parsedate_to_datetime(text)
     except ValueError:
         return None
-    return max(0.0, (at - utc_now()).total_seconds()) if at.tzinfo else None
+    return at if at.tzinfo else None

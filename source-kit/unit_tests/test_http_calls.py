@@ -465,3 +465,31 @@ def test_a_sync_that_ends_breaks_off_the_wait(vendor: Vendor, stream: AcmeStream
             stream.call("/rows")
     finally:
         waiting.bind(waiting.Activities())
+
+
+def test_a_sync_began_by_the_vendors_clock_where_ours_is_ahead(stream: AcmeStream) -> None:
+    before = datetime.now(UTC)
+    ahead = before + timedelta(hours=2)
+    assert stream.began(ahead) == ahead  # nobody was asked yet
+    stream.call("/rows").close()
+    assert before - timedelta(seconds=1) <= stream.began(ahead) <= datetime.now(UTC)
+
+
+@pytest.mark.parametrize("ahead", [timedelta(seconds=50), timedelta(hours=-2)], ids=["as good as right", "behind"])
+def test_a_sync_began_by_our_clock_unless_that_is_clearly_ahead(stream: AcmeStream, ahead: timedelta) -> None:
+    stream.call("/rows").close()
+    sync_start = datetime.now(UTC) + ahead
+    assert stream.began(sync_start) == sync_start
+
+
+def test_a_clock_that_is_ahead_is_told_once(
+    stream: AcmeStream, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("source_kit.http.utc_now", lambda: datetime.now(UTC) + timedelta(days=2))
+    with caplog.at_level("WARNING"):
+        stream.call("/rows").close()
+        stream.call("/rows").close()
+    told = [record.message for record in caplog.records if "clock" in record.message]
+    assert len(told) == 1
+    assert "s ahead of Acme" in told[0]
+    assert "set the clock right" in told[0]

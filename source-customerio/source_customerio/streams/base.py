@@ -136,6 +136,7 @@ class Cursor:
     def __init__(self, stream: CustomerIoStream, field: str, sync_start: datetime) -> None:
         self.field = field
         self.sync_start = int(sync_start.timestamp())
+        self._began = sync_start
         self._stream = stream
         self._get: Callable[[Record], Any] = itemgetter(field)
         self._start = stream.config.start or 0
@@ -179,7 +180,8 @@ class Cursor:
 
         A time in the future, which customers may set, would otherwise hide everything until then.
         """
-        reached = min(self.sync_start, self._start if newest is None else newest)
+        began = int(self._stream.began(self._began).timestamp())
+        reached = min(began, self._start if newest is None else newest)
         return reached if saved is None else max(saved, reached)
 
     def _fail(self, rows: list[Record]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, ClassVar, Final
 
 import requests
@@ -58,7 +58,7 @@ class EventStream(PendoStream):
         self._period: Period = config.period if self.grouped else "day"
         self._today = date.min
         self._first = date.min
-        self._last_closed = date.min
+        self._sync_start = datetime.min.replace(tzinfo=UTC)
         self._state: dict[str, Any] = {}
         self._moved = False
         self._reader = self._new_reader()
@@ -73,7 +73,7 @@ class EventStream(PendoStream):
         self._reader = self._new_reader()
         self._moved = False
         self._today = sync_start.date()
-        self._last_closed = (sync_start - timedelta(hours=_LAST_ZONE_HOURS)).date() - _DAY
+        self._sync_start = sync_start
         self._state = dict(state) if self._of_this_period(state) else {}
         earliest = self.config.start_date
         if self.cursor_millis(self._state) is None:
@@ -99,7 +99,7 @@ class EventStream(PendoStream):
         """One day. The state moves to it if it has ended everywhere."""
         for rows in self._reader.read(slice_, self.config.app_ids):
             yield self.records(rows)
-        if slice_ <= self._last_closed:
+        if slice_ <= self._last_closed():
             yield Checkpoint(self._state_at(slice_))
 
     def merge_state(self, state: Mapping[str, Any], update: Mapping[str, Any]) -> dict[str, Any]:
@@ -117,7 +117,11 @@ class EventStream(PendoStream):
 
     def final_state(self) -> Mapping[str, Any] | None:
         """A state even where no day has ended yet: the day before the first."""
-        return None if self._state else self._state_at(min(self._first - _DAY, self._last_closed))
+        return None if self._state else self._state_at(min(self._first - _DAY, self._last_closed()))
+
+    def _last_closed(self) -> date:
+        """The last day that has ended everywhere."""
+        return (self.began(self._sync_start) - timedelta(hours=_LAST_ZONE_HOURS)).date() - _DAY
 
     def records(self, rows: list[Row]) -> list[dict[str, Any]]:
         """Pendo's rows, whole visitors, as records of the stream."""

@@ -79,6 +79,7 @@ class VisitorHistory(PendoStream):
     def __init__(self, config: Config, session: requests.Session) -> None:
         super().__init__(config, session)
         self._since: int | None = None
+        self._sync_start = datetime.min.replace(tzinfo=UTC)
         self._began = self._first = self._until = 0
         self._after: str | None = None
         self._lock = threading.Lock()
@@ -90,6 +91,7 @@ class VisitorHistory(PendoStream):
     def start(self, state: Mapping[str, Any], full_refresh: bool, sync_start: datetime) -> None:
         """Fix the days of this sync, or take up an interrupted one."""
         self._since = self.cursor_millis(state)
+        self._sync_start = sync_start
         self._began = self._until = epoch_millis(sync_start)
         self._answered = self._refused = 0
         self._open = None
@@ -118,7 +120,7 @@ class VisitorHistory(PendoStream):
             yield from self._activities(window)
         last = slice_[-1].visitor_id
         if self._answered and fits_a_state(last):
-            yield Checkpoint({"resume": {"visitor_id": last, "until": self._until}})
+            yield Checkpoint({"resume": {"visitor_id": last, "until": self._covered()}})
 
     def merge_state(self, state: Mapping[str, Any], update: Mapping[str, Any]) -> dict[str, Any]:
         """The key to go on from beside the last time; a new time ends the resuming."""
@@ -138,8 +140,12 @@ class VisitorHistory(PendoStream):
 
     def final_state(self) -> Mapping[str, Any] | None:
         """All visitors were read: the time at which that began. A state in the future stays."""
-        reached = max(self._until, self._since or 0)
+        reached = max(self._covered(), self._since or 0)
         return {self.cursor_column: iso_millis(reached), "version": STATE_VERSION}
+
+    def _covered(self) -> int:
+        """Until when activities are read; a clock that is ahead covers no more than Pendo's."""
+        return min(self._until, epoch_millis(self.began(self._sync_start)))
 
     def probe(self) -> None:
         """Ask for a visitor and for the last day of that one: a key without the right to histories gets a 403.
