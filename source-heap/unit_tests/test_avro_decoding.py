@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import random
 import struct
+import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -268,6 +270,31 @@ def test_a_reader_that_stops_early_leaves_the_pool_usable(tmp_path: Path) -> Non
         assert sum(piece.count for piece in pool.decode(file, EVERYTHING)) == 12_000
     finally:
         pool.close()
+
+
+@pytest.mark.parametrize("started", [0, 1])
+def test_where_the_system_gives_no_more_processes_the_rows_come_without_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, started: int
+) -> None:
+    file = avro_file(tmp_path, VISIT, visits(12_000), block_bytes=8000)
+    popen, left = subprocess.Popen, [None] * started
+
+    def limited(*args: Any, **options: Any) -> subprocess.Popen[bytes]:
+        if not left:
+            raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+        left.pop()
+        return popen(*args, **options)
+
+    monkeypatch.setattr("source_heap.avro.pool.subprocess.Popen", limited)
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    pool = DecoderPool(3)
+    try:
+        pool.prepare()
+        for _ in range(2):
+            assert sum(piece.count for piece in pool.decode(file, EVERYTHING)) == 12_000
+    finally:
+        pool.close()
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
 def test_a_piece_that_is_larger_than_the_shared_memory_arrives_whole(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ to keep all cores busy. Processes are started when the first large file is there
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import subprocess
 import sys
@@ -24,6 +25,8 @@ from source_heap.avro import frames
 from source_heap.avro.container import Block, BrokenFile, Header, read_blocks, read_header, scan
 from source_heap.avro.decoder import Decoder, Piece
 from source_heap.avro.values import RowRules
+
+logger = logging.getLogger("airbyte")
 
 #: Rows of a group, at least; a group is whole blocks. Its output should fit into the memory that is shared with a
 #: process, so that one that is ahead by a group need not wait. Heap's blocks are 64,000 bytes before compression, about
@@ -90,6 +93,9 @@ class DecoderPool:
             yield from _decode_here(file, rules)
             return
         processes = self._take()
+        if not processes:
+            yield from _decode_here(file, rules)
+            return
         clean = False
         try:
             yield from _collect(processes, file, rules)
@@ -101,9 +107,9 @@ class DecoderPool:
             self._give_back(processes, clean)
 
     def _take(self) -> list[_Process]:
-        """Every process that is idle or was not yet started; waits for at least one."""
+        """Every process that is idle or was not yet started; waits for at least one. None where none can be started."""
         with self._changed:
-            while not self._idle and len(self._running) == self._size:
+            while not self._idle and 0 < self._size == len(self._running):
                 self._changed.wait()
             self._start_missing()
             taken, self._idle = self._idle, []
@@ -111,7 +117,12 @@ class DecoderPool:
 
     def _start_missing(self) -> None:
         while len(self._running) < self._size:
-            process = _Process()
+            try:
+                process = _Process()
+            except OSError as error:  # a limit on processes, descriptors or the size of files, or no memory
+                self._size = len(self._running)
+                logger.warning(f"Decoding with {self._size or 'no'} processes beside this one: {error}")
+                return
             self._running.append(process)
             self._idle.append(process)
 
@@ -177,6 +188,9 @@ class _Process:
             self._jobs = cast(BinaryIO, self._process.stdin)
             self._answers = cast(BinaryIO, self._process.stdout)
             self._frames = frames.Receiver(self._answers, memory, acknowledge)
+        except BaseException:
+            os.close(acknowledge)
+            raise
         finally:
             os.close(memory)
             os.close(acknowledged)
