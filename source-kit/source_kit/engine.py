@@ -171,14 +171,14 @@ class Engine:
 
     def _advance(self, run: StreamRun) -> None:
         """Takes the run's next slice and reads it; ends the run after its last."""
-        index = None
+        index, slicing = None, True
         try:
             with self._activities.doing(f"{run.name}: looking for the next slice"):
                 if not run.started:
                     self._start(run)
                 slice_ = next(run.slices, self)
             with self._changed:
-                run.slicing = False
+                run.slicing = slicing = False
                 run.exhausted = slice_ is self
                 if not run.exhausted:
                     index, run.next_index = run.next_index, run.next_index + 1
@@ -192,12 +192,16 @@ class Engine:
             with self._changed:
                 run.error = run.error or error
         finally:
-            self._leave(run)
+            self._leave(run, slicing)
 
-    def _leave(self, run: StreamRun) -> None:
-        """The worker lets go of the run; the last one to do so ends a run that is over."""
+    def _leave(self, run: StreamRun, slicing: bool) -> None:
+        """The worker lets go of the run; the last one to do so ends a run that is over.
+
+        `slicing` says that it was still looking for a slice: by now another worker may be the one that looks.
+        """
         with self._changed:
-            run.slicing = False
+            if slicing:
+                run.slicing = False
             run.active -= 1
             over = run.active == 0 and (run.exhausted or run.error is not None) and not run.done
         if over and not self._activities.stop.is_set():

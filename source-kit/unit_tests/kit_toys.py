@@ -64,7 +64,10 @@ class ToyStream(BatchStream):
         self.started_with = dict(state)
 
     def slices(self) -> Iterable[Any]:
-        return range(0 if self.independent_slices else self.started_with.get("slice", 0), self.count)
+        """Takes its time for each, as one that asks a server for them."""
+        for slice_ in range(0 if self.independent_slices else self.started_with.get("slice", 0), self.count):
+            self.pause()
+            yield slice_
 
     def first_row(self, slice_: int) -> int:
         if self.independent_slices:

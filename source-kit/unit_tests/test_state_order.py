@@ -55,6 +55,15 @@ def test_no_state_ever_overtakes_a_record_that_it_covers(
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_one_worker_at_a_time_looks_for_slices(kind: type[ToyStream]) -> None:
+    """A slice that is read to its end says nothing about who is looking for the next one."""
+    stream = kind("s", slices=60, rows=2, batch=1, jitter=0.004)
+    messages = read(ToySource(stream, workers=5), catalog(stream))
+    assert statuses(messages, "s")[-1] == "COMPLETE"
+    assert stream.covered(states(messages, "s")[-1]) == stream.truth
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_records_come_after_running_and_the_last_state_before_complete(kind: type[ToyStream]) -> None:
     stream = kind("s", slices=12, rows=4, batch=1)
     messages = read(ToySource(stream, workers=4), catalog(stream))
