@@ -13,6 +13,7 @@ from typing import Any
 
 import orjson
 
+from source_heap.avro import logical
 from source_heap.avro.codegen import Mark
 from source_heap.avro.container import BrokenFile
 from source_heap.avro.times import Unfit, normalize
@@ -29,8 +30,10 @@ class ReferenceDecoder:
     def __init__(self, schema: Any, rules: RowRules) -> None:
         # seldom needed, and a tenth of a second to import
         from fastavro import parse_schema, schemaless_reader
+        from fastavro.read import LOGICAL_READERS
         from fastavro.schema import SchemaParseException, UnknownType
 
+        LOGICAL_READERS.update(logical.READERS)  # fastavro's documented way to read logical types otherwise
         self._rules = rules
         self._read: Any = schemaless_reader
         try:

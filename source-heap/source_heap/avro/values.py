@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any
-from uuid import UUID
 
 import orjson
 
@@ -89,8 +88,6 @@ def plain(value: Any) -> Any:
             return {str(key): _inner(item) for key, item in value.items()}
         case list() | tuple():
             return [_inner(item) for item in value]
-        case UUID():
-            return str(value)
     raise Unfit
 
 
