@@ -22,6 +22,10 @@ from source_customerio.streams.lists import IpAddresses
 class SourceCustomerio(BatchSource):
     """Customer.io's App API: one workspace, the one that the key belongs to."""
 
+    def require_valid(self, config: Mapping[str, Any]) -> None:
+        """See the base."""
+        Config.parse(config)
+
     def workers(self, config: Mapping[str, Any]) -> int:
         """As configured."""
         return Config.parse(config).num_workers
@@ -35,7 +39,8 @@ class SourceCustomerio(BatchSource):
         """One cheap request for each permission that a stream needs.
 
         The key is wrong if it opens nothing. If it opens some, the check succeeds, since the streams may be chosen
-        accordingly, and the log names those that will fail.
+        accordingly, and the log names those that will fail. Once the key was accepted, other refusals count like a
+        denied access: a family that the workspace does not have is no reason to sync nothing.
         """
         parsed = Config.parse(config)
         client = Client.of(parsed)
@@ -54,7 +59,7 @@ class SourceCustomerio(BatchSource):
                 "what is to be synced, and if it has an IP allowlist, add the address that this connector runs from."
             )
         for refusal in refusals:
-            logger.warning(f"Check: {refusal.message}")
+            logger.warning(f"Check: {refusal}")
         return True, None
 
 
@@ -63,12 +68,12 @@ def _probe(stream: CustomerIoStream) -> None:
     stream.probe()
 
 
-def _refused(stream: CustomerIoStream) -> AirbyteTracedException | None:
-    """What the server said where it denied access; any other error is raised."""
+def _refused(stream: CustomerIoStream) -> str | None:
+    """What cannot be read and what the server said, where it refused; any other error is raised."""
     try:
         _probe(stream)
-    except Forbidden as error:
-        return error
+    except stream.refusals as error:
+        return f"{stream.permission} cannot be read: {error.message}"
     return None
 
 

@@ -42,6 +42,10 @@ class SourceHeap(BatchSource):
                 raise config_error(msg) from error
         return True, None
 
+    def require_valid(self, config: Mapping[str, Any]) -> None:
+        """See the base."""
+        HeapConfig.parse(config)
+
     def workers(self, config: Mapping[str, Any]) -> int:
         """How many tables are read, and how many processes decode, at the same time."""
         return HeapConfig.parse(config).num_workers

@@ -28,8 +28,11 @@ from airbyte_cdk.models import (
     ConnectorSpecification,
     Type,
 )
+from airbyte_cdk.sources.utils.schema_helpers import split_config
 from airbyte_cdk.utils.airbyte_secrets_utils import get_secrets, update_secrets
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+from jsonschema import Draft7Validator
+from jsonschema.exceptions import best_match
 
 from source_kit.channel import Batch, Channel, ChannelItem
 from source_kit.command import rare_garbage_collection
@@ -128,6 +131,28 @@ class BatchEntrypoint(AirbyteEntrypoint):
         secrets = [secret for secret in get_secrets(connection_specification, config) if secret is not None]
         shapes = {shape for secret in secrets for shape in secret_shapes(secret)}
         update_secrets(sorted(shapes, key=len, reverse=True))
+
+    def validate_connection(  # type: ignore[override]  # the CDK calls it on the instance
+        self, source_spec: ConnectorSpecification, config: Mapping[str, Any]
+    ) -> None:
+        """The connector's own sentences come first; the schema's are about what a form would not have let pass.
+
+        No value is repeated: it may be a secret under a name that is misspelled.
+        """
+        self.batch_source.require_valid(config)
+        options, _ = split_config(config)
+        error = best_match(Draft7Validator(source_spec.connectionSpecification).iter_errors(options))
+        if error is None:
+            return
+        missing = (
+            [name for name in error.validator_value if name not in error.instance]
+            if error.validator == "required"
+            else []
+        )
+        option = ".".join(map(str, [*error.absolute_path, *missing[:1]]))
+        problem = "is missing" if missing else "does not have the form that the specification asks for"
+        message = f"Option {option} {problem}. Correct it in the configuration."
+        raise config_error(message, f"{option}: {error.validator}")
 
     def read(
         self,

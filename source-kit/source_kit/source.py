@@ -39,6 +39,13 @@ from source_kit.timestamps import utc_now
 class BatchSource(AbstractSource, ABC):
     """An `AbstractSource` of `BatchStream`s."""
 
+    def configure(self, config: Mapping[str, Any], temp_dir: str) -> Mapping[str, Any]:
+        """The options that were filled in: forms send one that was left empty as absent, null or ""."""
+        return super().configure({name: value for name, value in config.items() if value not in (None, "")}, temp_dir)
+
+    def require_valid(self, config: Mapping[str, Any]) -> None:
+        """Raises a config_error for options that are wrong, with a sentence that names the option and the fix."""
+
     def workers(self, config: Mapping[str, Any]) -> int:
         """How many slices are read at the same time."""
         return 4

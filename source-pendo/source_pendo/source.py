@@ -40,6 +40,10 @@ Findings = dict[str, AirbyteTracedException | None]
 class SourcePendo(BatchSource):
     """Pendo as an Airbyte source."""
 
+    def require_valid(self, config: Mapping[str, Any]) -> None:
+        """See the base."""
+        Config.parse(config)
+
     def workers(self, config: Mapping[str, Any]) -> int:
         """Requests at a time."""
         return Config.parse(config).num_workers

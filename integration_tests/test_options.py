@@ -1,0 +1,76 @@
+"""Wrong options fail the connection test with a sentence that names the option; empty ones are like absent ones."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from proof.output import Row
+from proof.stage import Stage
+from proof.suite import Connector
+
+#: What a validator of schemas says, and no person
+_JARGON = re.compile(r"validation error|does not match|is not of type|non-empty|non-unique|given schemas|\^|\\")
+
+
+def _wrong_values(schema: Row) -> Iterator[Any]:
+    """Values that a schema of an option forbids."""
+    kind = schema["type"]
+    if "enum" in schema:
+        yield "nonsense"
+    if kind == "integer":
+        yield from (schema["minimum"] - 1, schema["maximum"] + 1, 1.5, "many", True)
+    if kind == "boolean":
+        yield "perhaps"
+    if kind == "array":
+        yield from ("one", [5], [" not an item of this list "])
+    if kind == "object":
+        yield from (5, {"auth_type": "nonsense"}, {"auth_type": "keys"}, {"auth_type": "role", "role_arn": "x"})
+    if kind == "string":
+        yield from (5, ["a"])
+    if "pattern" in schema:
+        yield "neither this nor that"
+
+
+def test_a_wrong_option_is_named_in_a_sentence(stage: Stage) -> None:
+    options: Row = _spec(stage)["properties"]
+    told = {}
+    for name, schema in options.items():
+        for value in _wrong_values(schema):
+            output = stage.run("check", config={**stage.vendor.config, name: value})
+            told[f"{name} = {value!r}"] = (name, output.connection_status)
+
+    assert len(told) > 20
+    assert {case: status for case, (_, status) in told.items() if status["status"] != "FAILED"} == {}
+    odd = {
+        case: status["message"]
+        for case, (name, status) in told.items()
+        if _JARGON.search(status["message"])
+        or not status["message"].endswith(".")
+        or not _names(status["message"], name, options[name])
+    }
+    assert odd == {}
+
+
+def _names(message: str, name: str, schema: Row) -> bool:
+    """Whether a message names the option, or one that lies within it."""
+    inner = {part for way in schema.get("oneOf", []) for part in way["properties"]}
+    return any(option in message for option in {name, *inner})
+
+
+@pytest.mark.parametrize("empty", [None, ""])
+def test_an_option_that_was_left_empty_takes_its_default(stage: Stage, connector: Connector, empty: Any) -> None:
+    spec = _spec(stage)
+    needed = {*spec["required"], connector.address_option, *(path.split(".")[0] for path in connector.secret_options)}
+    config = {name: value for name, value in stage.vendor.config.items() if name in needed}
+    config |= dict.fromkeys(spec["properties"].keys() - needed, empty)
+
+    assert stage.run("check", config=config).connection_status == {"status": "SUCCEEDED"}
+    assert stage.run("discover", config=config).succeeded().catalog["streams"]
+
+
+def _spec(stage: Stage) -> Row:
+    found: Row = stage.run("spec").spec["connectionSpecification"]
+    return found
