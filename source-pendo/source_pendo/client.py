@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar, Final
 
 import orjson
 import requests
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+from source_kit import waiting
 from source_kit.errors import Action, ErrorRule, ErrorTable, config_error
 from source_kit.http import Answer, BatchHttpStream
 from source_kit.timestamps import epoch_millis, parse_instant
@@ -26,6 +28,8 @@ _LONGEST_KEY_IN_STATE: Final = 1_500
 BROKEN_BODIES: Final = 3
 #: Pages smaller than this do not make a query easier
 _SMALLEST_PAGE: Final = 500
+#: So often a query that cannot be cut any further is asked for, should what was too much for Pendo pass
+_TRIES_OF_A_SMALL_QUERY: Final = 3
 
 
 class QueryTooBig(AirbyteTracedException):
@@ -100,7 +104,8 @@ ERRORS: Final = ErrorTable(
     (
         # Certain: an open pull request of another connector; 400 on some accounts, 408 on others.
         ErrorRule(400, TOO_BIG, Action.FAIL, _TRANSIENT, body="Query exceeded memory limit", raises=QueryTooBig),
-        ErrorRule(408, TOO_BIG, Action.FAIL, _TRANSIENT, raises=QueryTooBig),
+        # Of an aggregation it means that the query is too big, see `aggregate`; elsewhere there is nothing to cut.
+        ErrorRule(408, BROKEN, Action.RETRY, _TRANSIENT),
         # A valid key on another region's host; the text is from one write-up, unverified.
         ErrorRule(400, WRONG_REGION, Action.FAIL, _CONFIG, body="missing jzb"),
         ErrorRule(
@@ -166,12 +171,38 @@ class PendoStream(BatchHttpStream):
         """The cursor as Airbyte asks for it."""
         return self.cursor_name or []
 
-    def aggregate(self, label: str, pipeline: Sequence[Stage]) -> Answer:
+    def aggregate(self, label: str, pipeline: Sequence[Stage], *, small: bool = False) -> Answer:
         """Run an aggregation. `label` names the request, after the stream's name, in logs on either side.
 
-        Raises QueryTooBig where Pendo cannot answer within its limits, otherwise the table's errors.
+        Raises QueryTooBig where Pendo cannot answer within its limits or in time, otherwise the table's errors. A
+        `small` query, of which nothing can be cut off, is asked for again before.
         """
-        return self.call(AGGREGATION, method="POST", json=envelope(f"{self.name}/{label}", pipeline))
+        body = envelope(f"{self.name}/{label}", pipeline)
+        for failed in range(1, _TRIES_OF_A_SMALL_QUERY):
+            try:
+                return self._aggregate_once(body)
+            except QueryTooBig as error:
+                if not small:
+                    raise
+                why = f"Stream {self.name}: attempt {failed} at a small query failed ({error.internal_message})"
+                self.logger.info(why)
+                waiting.current().wait(self.retry_policy.base_seconds * 4.0**failed, why)
+        return self._aggregate_once(body)
+
+    def _aggregate_once(self, body: Mapping[str, Any]) -> Answer:
+        answer = self.call(AGGREGATION, method="POST", json=body, accept=(408,))
+        if answer.status != 408:
+            return answer
+        answer.close()
+        detail = f"POST {AGGREGATION}: status 408"
+        raise QueryTooBig(message=TOO_BIG, internal_message=detail, failure_type=FailureType.transient_error)
+
+    def _transport_rule(self, error: Exception) -> ErrorRule:
+        """A query that is not answered in time is too big, too: Pendo gives up on one after five minutes itself."""
+        rule = super()._transport_rule(error)
+        if isinstance(error, requests.exceptions.ReadTimeout) and error.request and error.request.method == "POST":
+            return replace(rule, action=Action.FAIL, raises=NoAnswerInTime)
+        return rule
 
     def keyed_rows(
         self, label: str, source: Stage, key: str, pager: KeyPager, behind: Sequence[Stage] = ()
@@ -186,7 +217,7 @@ class PendoStream(BatchHttpStream):
             filters = [{"filter": pager.bound.filter_on(key)}] if pager.bound else []
             stages = [source, *filters, {"sort": [key]}, {"limit": pager.limit}, *behind]
             try:
-                answer = self.aggregate(label, stages)
+                answer = self.aggregate(label, stages, small=is_small(pager.limit))
             except QueryTooBig as error:
                 pager.shrink(self.smaller_page(pager.limit, error))
                 continue
@@ -209,7 +240,7 @@ class PendoStream(BatchHttpStream):
 
     def smaller_page(self, limit: int, error: QueryTooBig) -> int:
         """Half a page after a query that was too much. Raises its error where pages are small already."""
-        if limit // 2 < _SMALLEST_PAGE:
+        if is_small(limit):
             raise error
         self.logger.info(f"Stream {self.name}: too much at once, pages of {limit // 2} rows from here on")
         return limit // 2
@@ -248,6 +279,11 @@ class PendoStream(BatchHttpStream):
             f'{{"{self.cursor_name}": "2026-03-01T00:00:00.000Z", "version": {STATE_VERSION}}}. Correct it, update the '
             "connector if a newer release wrote it, or reset the stream to read it anew."
         )
+
+
+def is_small(limit: int) -> bool:
+    """Whether pages are too small to be halved."""
+    return limit // 2 < _SMALLEST_PAGE
 
 
 def fits_a_state(key: str) -> bool:

@@ -167,6 +167,40 @@ def test_a_query_that_stays_too_much_fails_instead_of_going_on_for_ever(pendo: S
 
 
 @pytest.mark.parametrize("state", [None, {"lastupdated": "2026-01-01T00:00:00.000Z"}])
+@pytest.mark.parametrize("status", [408, 400])
+def test_a_small_page_that_is_too_much_is_asked_for_again_before_the_stream_fails(
+    pendo: Subscription, status: int, state: dict[str, Any] | None
+) -> None:
+    """H29: of a page of a hundred rows nothing can be cut off, but what was too much may pass."""
+    answer = "Query exceeded memory limit"
+    pendo.sim.faults.add(Fault("status", path="aggregation", body="visitors/", times=2, status=status, answer=answer))
+    out = pendo.read("visitors", record_limit=100, state={"visitors": state} if state else None)
+    assert out.failures == {}
+    assert [pipeline[-1]["limit"] for pipeline in pendo.pipelines("visitors")] == [100, 100, 100]
+
+
+@pytest.mark.parametrize("state", [None, {"lastupdated": "2026-01-01T00:00:00.000Z"}])
+def test_a_page_that_is_not_answered_in_time_is_asked_for_in_smaller_ones(
+    pendo: Subscription, state: dict[str, Any] | None
+) -> None:
+    """H29: the time-out of the connector may be shorter than Pendo's."""
+    pendo.sim.faults.add(Fault("delay", path="aggregation", body='visitors/.*"limit": ?4000', times=-1, seconds=1.5))
+    out = pendo.read("visitors", record_limit=4000, request_timeout=1, state={"visitors": state} if state else None)
+    assert out.failures == {}
+    assert [pipeline[-1]["limit"] for pipeline in pendo.pipelines("visitors")] == [4000, 2000]
+
+
+@pytest.mark.parametrize("path", ["metadata", "visitor/[^/]+/history"])
+def test_a_408_where_nothing_can_be_cut_is_tried_again(pendo: Subscription, path: str) -> None:
+    """A gateway's, not that of a query; the list endpoints are in the tests of the error table."""
+    whole = pendo.read("visitors", "visitor_history")
+    pendo.sim.faults.add(Fault("status", path=path, status=408, times=2))
+    out = pendo.read("visitors", "visitor_history")
+    assert out.failures == {}
+    assert {name: len(rows) for name, rows in out.rows.items()} == {n: len(rows) for n, rows in whole.rows.items()}
+
+
+@pytest.mark.parametrize("state", [None, {"lastupdated": "2026-01-01T00:00:00.000Z"}])
 def test_a_page_that_breaks_unseen_in_the_middle_is_asked_for_again(
     pendo: Subscription, state: dict[str, Any] | None
 ) -> None:

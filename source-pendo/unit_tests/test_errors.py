@@ -25,7 +25,6 @@ from source_pendo.client import (
 #: status, body, sentence, kind of failure
 FATAL: list[tuple[int, str, str, str]] = [
     (400, "Query exceeded memory limit", TOO_BIG, "transient_error"),
-    (408, "Request timed out", TOO_BIG, "transient_error"),
     (400, "missing jzb", WRONG_REGION, "config_error"),
     (400, "Cannot parse filter expression", BAD_QUERY, "system_error"),
     (400, "bad pipeline: bad source: unexpected parameters", BAD_QUERY, "system_error"),
@@ -50,6 +49,7 @@ HEALING: list[tuple[Fault, str]] = [
     (Fault("status", path="page", status=500), BROKEN),
     (Fault("status", path="page", status=503, headers={"Retry-After": "0"}), BROKEN),
     (Fault("html", path="page", status=502), BROKEN),
+    (Fault("status", path="page", status=408, answer="Request timed out"), BROKEN),
     (Fault("status", path="page", status=429, answer="Too Many Requests"), THROTTLED),
     (Fault("status", path="page", status=429, headers={"Retry-After": "0.01"}), THROTTLED),
     (Fault("status", path="page", status=403, answer='{"error":"rateLimitExceeded"}'), THROTTLED),

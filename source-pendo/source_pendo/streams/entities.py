@@ -14,7 +14,7 @@ from source_kit.names import snake_case
 from source_kit.timestamps import epoch_millis, iso_millis
 
 from source_pendo.aggregation import Bound, KeyPager, Row, Stage, app_parameter, entity_filter, source_stage
-from source_pendo.client import STATE_VERSION, PendoStream, QueryTooBig, fits_a_state
+from source_pendo.client import STATE_VERSION, PendoStream, QueryTooBig, fits_a_state, is_small
 from source_pendo.config import LARGEST_RECORD_LIMIT, Config
 from source_pendo.metadata_schema import (
     Groups,
@@ -164,7 +164,7 @@ class Entity(PendoStream):
             order = [_CURSOR_PATH, self.key_column]
             pipeline = [self._source_stage(), {"filter": expression}, {"sort": order}, {"limit": self._limit}]
             try:
-                answer = self.aggregate("changes", pipeline)
+                answer = self.aggregate("changes", pipeline, small=is_small(self._limit))
             except QueryTooBig as error:
                 self._limit = self.smaller_page(self._limit, error)
                 continue

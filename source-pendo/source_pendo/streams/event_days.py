@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, ClassVar, Final
 
 import requests
-from source_kit.errors import Action, ErrorRule
 from source_kit.items import Checkpoint, SliceItem
 from source_kit.timestamps import parse_instant, utc_now
 
 from source_pendo.aggregation import HourSpan, Row
-from source_pendo.client import STATE_VERSION, NoAnswerInTime, PendoStream
+from source_pendo.client import STATE_VERSION, PendoStream
 from source_pendo.config import DEFAULT_HISTORY_DAYS, Config, Period
 from source_pendo.day_reader import DayReader, EventSource, Scope
 
@@ -132,13 +130,6 @@ class EventStream(PendoStream):
         yesterday = utc_now().date() - _DAY
         scope = Scope(yesterday, self.config.app_ids, HourSpan(0, 1))
         self.aggregate("probe", self._event_source("hour").page(scope, 1)).close()
-
-    def _transport_rule(self, error: Exception) -> ErrorRule:
-        """A question that is not answered in time is too big, too: Pendo gives up on one after five minutes itself."""
-        rule = super()._transport_rule(error)
-        if not isinstance(error, requests.exceptions.ReadTimeout):
-            return rule
-        return replace(rule, action=Action.FAIL, raises=NoAnswerInTime)
 
     def _event_source(self, period: Period) -> EventSource:
         return EventSource(self.source, period, self.order, self.grouped)

@@ -238,7 +238,8 @@ class VisitorHistory(PendoStream):
 
     def _some_visitors(self, label: str, count: int) -> list[str]:
         pipeline = [self._source_stage(), {"limit": count}, {"select": {"visitorId": "visitorId"}}]
-        rows = [row for part in self.aggregate(label, pipeline).rows("results") for row in part]
+        answer = self.aggregate(label, pipeline, small=count > 1)
+        rows = [row for part in answer.rows("results") for row in part]
         return [row["visitorId"] for row in rows if isinstance(row.get("visitorId"), str)]
 
     def _closed(self) -> AirbyteTracedException:
