@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import fastavro
 import pytest
 from simulators.heap.avro_files import long_bytes
-from source_heap.avro.container import parse_header, read_blocks, scan
 from source_heap.avro.decoder import Decoder
 from source_heap.avro.values import RowRules
 
@@ -35,16 +35,20 @@ def decoded(fields: dict[str, Any], rows: bytes, count: int, rules: RowRules = E
     return told
 
 
+def block_of(fields: dict[str, Any], rows: Sequence[dict[str, Any]]) -> bytes:
+    """Rows as they stand in a block."""
+    schema = {"type": "record", "name": "r", "fields": [{"name": name, "type": kind} for name, kind in fields.items()]}
+    block = io.BytesIO()
+    for row in rows:
+        fastavro.schemaless_writer(block, schema, row)
+    return block.getvalue()
+
+
 def read(
     fields: dict[str, Any], rows: Sequence[dict[str, Any]], rules: RowRules = EVERYTHING, fast: bool = False
 ) -> Told:
     """The same of rows that fastavro can write."""
-    schema = {"type": "record", "name": "r", "fields": [{"name": name, "type": kind} for name, kind in fields.items()]}
-    file = io.BytesIO()
-    fastavro.writer(file, schema, rows)
-    header = parse_header(file.getvalue())
-    blocks = list(read_blocks(file, header.codec, scan(file, header, len(file.getvalue()))))
-    return decoded(fields, b"".join(data for _, data in blocks), len(rows), rules, fast)
+    return decoded(fields, block_of(fields, rows), len(rows), rules, fast)
 
 
 ABSURD = [
@@ -80,3 +84,62 @@ def test_an_instant_that_no_calendar_has_is_nulled_alone(kind: str, logical: str
 def test_a_uuid_that_is_none_stays_text() -> None:
     rows = long_bytes(4) + b"none"
     assert decoded({"u": {"type": "string", "logicalType": "uuid"}}, rows, 1) == [({"u": "none"}, [])]
+
+
+INSTANT = {"type": "long", "logicalType": "timestamp-micros"}
+LOCAL = {"type": "long", "logicalType": "local-timestamp-millis"}
+DAY = {"type": "int", "logicalType": "date"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "early", "late"),
+    [
+        (INSTANT, 1_577_836_800_000_000, 1_767_225_600_000_000),
+        (LOCAL, 1_577_836_800_000, 1_767_225_600_000),
+        (DAY, 18_262, 20_454),
+        ("bytes", b"2020-01-01 00:00:00", b"2026-01-01 00:00:00"),
+    ],
+)
+@pytest.mark.parametrize("promised", [None, {"id": "integer"}, {"id": "integer", "time": "time"}])
+def test_rows_older_than_the_start_are_left_out_whatever_their_time_is_made_of(
+    kind: Any, early: Any, late: Any, promised: dict[str, str] | None
+) -> None:
+    fields = {"id": "long", "time": ["null", kind], "nested": {"type": "array", "items": "long"}}
+    plain_fields = {**fields, "time": ["null", kind["type"] if isinstance(kind, dict) else kind]}
+    rows = [{"id": index, "time": time, "nested": []} for index, time in enumerate((early, late, None))]
+    file = block_of(plain_fields, rows)
+    told = decoded(fields, file, 3, RowRules(promised, {}, "2025-01-01T00:00:00.000000Z", normalize_times=True))
+    assert [row["id"] for row, _ in told] == [1, 2]
+
+
+def test_a_logical_type_in_a_time_column_is_an_instant_and_0_is_none() -> None:
+    fields = {"time": INSTANT, "session_time": LOCAL, "joindate": DAY, "renewal": INSTANT}
+    some = dict.fromkeys(fields, 0) | {"time": 1_714_566_896_789_012, "session_time": 1_714_566_896_789, "joindate": 1}
+    rows = block_of(dict.fromkeys(fields, "long"), [some, dict.fromkeys(fields, 0)])
+    assert decoded(fields, rows, 2, RowRules(dict.fromkeys(fields, "time"), {})) == [
+        (
+            {
+                "time": "2024-05-01T12:34:56.789012Z",
+                "session_time": "2024-05-01T12:34:56.789000Z",
+                "joindate": "1970-01-02T00:00:00.000000Z",
+                "renewal": "1970-01-01T00:00:00.000000Z",
+            },
+            [],
+        ),
+        ({"time": None, "session_time": None, "joindate": None, "renewal": "1970-01-01T00:00:00.000000Z"}, []),
+    ]
+
+
+@pytest.mark.parametrize("promised", ["any", "string"])
+def test_what_is_lost_within_a_value_is_told_by_its_path(promised: str) -> None:
+    point = {
+        "type": "record",
+        "name": "point",
+        "fields": [{"name": "x", "type": "double"}, {"name": "y", "type": "double"}],
+    }
+    fields = {"p": point, "l": {"type": "array", "items": {"type": "map", "values": "double"}}, "n": "double"}
+    row = {"p": {"x": math.nan, "y": 1.5}, "l": [{}, {"k": -math.inf}], "n": 2.0}
+    [(told, changes)] = read(fields, [row], RowRules(dict.fromkeys(fields, promised), {}))
+    values = {name: json.loads(value) if promised == "string" else value for name, value in told.items()}
+    assert values == {"p": {"x": None, "y": 1.5}, "l": [{}, {"k": None}], "n": 2.0}
+    assert changes == [nulled("p.x"), nulled("l.1.k")]

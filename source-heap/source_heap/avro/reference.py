@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import struct
 from collections.abc import Mapping
+from datetime import date
 from typing import Any
 
 import orjson
@@ -16,8 +17,8 @@ import orjson
 from source_heap.avro import logical
 from source_heap.avro.codegen import Mark
 from source_heap.avro.container import BrokenFile
-from source_heap.avro.times import Unfit, normalize
-from source_heap.avro.values import SINCE_COLUMN, RowRules, cast, change, plain
+from source_heap.avro.times import TIME_COLUMNS, Unfit, normalize_date
+from source_heap.avro.values import SINCE_COLUMN, TIME, RowRules, cast, change, plain
 
 _BROKEN = (EOFError, IndexError, KeyError, ValueError, OverflowError, TypeError, ArithmeticError, struct.error)
 
@@ -63,24 +64,31 @@ class ReferenceDecoder:
 
 def shape(row: Mapping[str, Any], rules: RowRules) -> tuple[dict[str, Any], list[dict[str, str]]]:
     """A decoded row with the wanted columns as promised, and the changes that its record must tell."""
-    changes = []
+    lost: list[str] = []
     shaped: dict[str, Any] = {}
     for name, value in row.items():
         promised = rules.promised(name)
         if promised is None:
             continue
         try:
-            shaped[name] = cast(plain(value), promised)
+            shaped[name] = _made(name, value, promised, lost)
         except Unfit:
             shaped[name] = None
-            changes.append(change(name))
+            lost.append(name)
     shaped.update(rules.constants)
-    return shaped, changes
+    return shaped, [change(path) for path in lost]
+
+
+def _made(name: str, value: Any, promised: str, lost: list[str]) -> Any:
+    """A column's value as promised. An instant that is one already is taken before it becomes text, which hides a 0."""
+    if promised == TIME and isinstance(value, date):
+        return normalize_date(value, zero_is_none=name in TIME_COLUMNS)
+    return cast(plain(value, name, lost), promised)
 
 
 def _is_older(row: Mapping[str, Any], since: str) -> bool:
     try:
-        moment = normalize(row.get(SINCE_COLUMN))
+        moment = _made(SINCE_COLUMN, row.get(SINCE_COLUMN), TIME, [])
     except Unfit:
         return False
-    return moment is not None and moment < since
+    return moment is not None and bool(moment < since)

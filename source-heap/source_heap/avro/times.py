@@ -10,7 +10,7 @@ unit, text without a zone is UTC.
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
 from typing import Any
 
@@ -45,6 +45,16 @@ def normalize(value: Any) -> str | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise Unfit
     return _from_number(value)
+
+
+def normalize_date(value: date, *, zero_is_none: bool) -> str | None:
+    """As `normalize`, for what Avro's logical types give: an instant, one without a zone (UTC), or a day (its start).
+
+    With `zero_is_none` a stored 0 is None, as it is where Heap writes plain numbers.
+    """
+    at = value if isinstance(value, datetime) else datetime(value.year, value.month, value.day, tzinfo=UTC)
+    at = at if at.tzinfo else at.replace(tzinfo=UTC)
+    return None if zero_is_none and at == _EPOCH else write(at)
 
 
 def normalize_text(text: str) -> str | None:

@@ -57,9 +57,9 @@ class RowRules:
 SINCE_COLUMN = "time"
 
 
-def change(column: str) -> dict[str, str]:
-    """Airbyte's note on a record that a value of it was lost."""
-    return {"field": column, "change": "NULLED", "reason": "SOURCE_SERIALIZATION_ERROR"}
+def change(path: str) -> dict[str, str]:
+    """Airbyte's note on a record that a value of it was lost: a column's, or one within."""
+    return {"field": path, "change": "NULLED", "reason": "SOURCE_SERIALIZATION_ERROR"}
 
 
 def text_of(data: bytes) -> str:
@@ -67,8 +67,11 @@ def text_of(data: bytes) -> str:
     return data.decode("utf-8", "backslashreplace")
 
 
-def plain(value: Any) -> Any:
-    """A value of fastavro's as JSON knows it. Raises Unfit for a number that JSON has no notation for."""
+def plain(value: Any, path: str, lost: list[str]) -> Any:
+    """A value of fastavro's as JSON knows it. Raises Unfit for one that JSON has no notation for.
+
+    Where such a value lies within another, it alone is None, and its path (`column.field`, `column.0`) joins `lost`.
+    """
     match value:
         case None | bool() | int() | str():
             return value
@@ -85,16 +88,17 @@ def plain(value: Any) -> Any:
         case Decimal():
             return format(value, "f")
         case Mapping():
-            return {str(key): _inner(item) for key, item in value.items()}
+            return {str(key): _inner(item, f"{path}.{key}", lost) for key, item in value.items()}
         case list() | tuple():
-            return [_inner(item) for item in value]
+            return [_inner(item, f"{path}.{index}", lost) for index, item in enumerate(value)]
     raise Unfit
 
 
-def _inner(value: Any) -> Any:
+def _inner(value: Any, path: str, lost: list[str]) -> Any:
     try:
-        return plain(value)
+        return plain(value, path, lost)
     except Unfit:
+        lost.append(path)
         return None
 
 
