@@ -143,3 +143,11 @@ def test_what_is_lost_within_a_value_is_told_by_its_path(promised: str) -> None:
     values = {name: json.loads(value) if promised == "string" else value for name, value in told.items()}
     assert values == {"p": {"x": None, "y": 1.5}, "l": [{}, {"k": None}], "n": 2.0}
     assert changes == [nulled("p.x"), nulled("l.1.k")]
+
+
+@pytest.mark.parametrize("promised", ["any", "string", "number", "integer", "boolean", "time"])
+@pytest.mark.parametrize("fast", [True, False])
+def test_a_number_that_is_none_is_nulled_whatever_was_promised(promised: str, fast: bool) -> None:
+    fields = {"x": ["null", "double"]} | ({} if fast else {"nested": {"type": "array", "items": "long"}})
+    rows = [{"x": x, "nested": []} for x in (math.nan, math.inf, -math.inf)]
+    assert read(fields, rows, RowRules({"x": promised}, {}), fast) == [({"x": None}, [nulled("x")])] * 3

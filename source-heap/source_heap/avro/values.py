@@ -112,6 +112,8 @@ def cast(value: Any, promised: str) -> Any:
 def _to_string(value: Any) -> str:
     if isinstance(value, str):
         return value
+    if isinstance(value, float) and not math.isfinite(value):
+        raise Unfit
     return orjson.dumps(value).decode()
 
 
