@@ -151,3 +151,20 @@ def test_a_number_that_is_none_is_nulled_whatever_was_promised(promised: str, fa
     fields = {"x": ["null", "double"]} | ({} if fast else {"nested": {"type": "array", "items": "long"}})
     rows = [{"x": x, "nested": []} for x in (math.nan, math.inf, -math.inf)]
     assert read(fields, rows, RowRules({"x": promised}, {}), fast) == [({"x": None}, [nulled("x")])] * 3
+
+
+@pytest.mark.parametrize("text", ["1" * 5000, "0" * 5000, "-" + "9" * 5000, "1." + "1" * 5000, "1e" + "9" * 5000])
+@pytest.mark.parametrize("promised", ["integer", "time"])
+@pytest.mark.parametrize("fast", [True, False])
+def test_a_number_without_end_is_nulled(text: str, promised: str, fast: bool) -> None:
+    fields = {"x": "string"} | ({} if fast else {"nested": {"type": "array", "items": "long"}})
+    rules = RowRules({"x": promised}, {})
+    assert read(fields, [{"x": text, "nested": []}], rules, fast) == [({"x": None}, [nulled("x")])]
+
+
+@pytest.mark.parametrize("fast", [True, False])
+def test_a_number_without_end_does_not_decide_about_its_row(fast: bool) -> None:
+    fields = {"time": "string"} | ({} if fast else {"nested": {"type": "array", "items": "long"}})
+    rules = RowRules({"time": "string"}, {}, "2025-01-01T00:00:00.000000Z")
+    row = {"time": "1" * 5000, "nested": []}
+    assert read(fields, [row], rules, fast) == [({"time": row["time"]}, [])]

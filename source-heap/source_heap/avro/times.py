@@ -21,7 +21,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 #: Numbers of a smaller magnitude are seconds, milliseconds, microseconds: the factor makes microseconds of them.
 #: 10**11 seconds are the year 5138, 10**11 milliseconds 1973. From 10**17 on they are nanoseconds.
 _UNITS = ((10**11, 1_000_000), (10**14, 1_000), (10**17, 1))
-_NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?", re.ASCII)
+#: A limit for the digits, since Python converts no more than 4,300; twenty are beyond all instants.
+_NUMBER = re.compile(r"[+-]?\d{1,100}(?:\.\d{1,100})?", re.ASCII)
 _TEXT = re.compile(
     r"(?P<date>\d{4}-\d\d-\d\d)[ T](?P<hour>\d\d):(?P<minute>\d\d):(?P<second>\d\d)(?:\.(?P<fraction>\d{1,9}))?"
     r"(?:Z|(?P<sign>[+-])(?P<hours>\d\d)(?::?(?P<minutes>\d\d))?)?",

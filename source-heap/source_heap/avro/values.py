@@ -24,7 +24,8 @@ ANY = "any"
 #: The promise of an instant, see `times`
 TIME = "time"
 
-_INTEGER = re.compile(r"[+-]?\d+", re.ASCII)
+#: A limit for the digits, since Python converts no more than 4,300; nineteen are a 64-bit integer's.
+_INTEGER = re.compile(r"[+-]?\d{1,100}", re.ASCII)
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 _LONG_LIMIT = 2**63
 
