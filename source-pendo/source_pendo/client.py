@@ -44,6 +44,10 @@ class BadRequest(AirbyteTracedException):
     """A 400 without a text that is known: if everything is answered so, the key belongs to another region."""
 
 
+class Throttled(AirbyteTracedException):
+    """Pendo limits the rate of requests and did not let one pass for as long as it could be waited for."""
+
+
 class NotOffered(AirbyteTracedException):
     """There is nothing at the address (404), or Pendo refuses what was asked for (422)."""
 
@@ -117,12 +121,12 @@ ERRORS: Final = ErrorTable(
         ),
         ErrorRule(400, BAD_REQUEST, Action.FAIL, _SYSTEM, raises=BadRequest),
         ErrorRule(401, WRONG_KEY, Action.FAIL, _CONFIG, raises=Forbidden),
-        ErrorRule(403, THROTTLED, Action.THROTTLED, _TRANSIENT, body="rateLimitExceeded"),
+        ErrorRule(403, THROTTLED, Action.THROTTLED, _TRANSIENT, body="rateLimitExceeded", raises=Throttled),
         ErrorRule(403, FORBIDDEN, Action.FAIL, _CONFIG, raises=Forbidden),
         ErrorRule(404, NOT_FOUND, Action.FAIL, _CONFIG, raises=NotOffered),
         ErrorRule(407, BLOCKED.format(status=407), Action.FAIL, _CONFIG),
         ErrorRule(422, UNPROCESSABLE, Action.FAIL, _SYSTEM, raises=NotOffered),
-        ErrorRule(429, THROTTLED, Action.THROTTLED, _TRANSIENT),
+        ErrorRule(429, THROTTLED, Action.THROTTLED, _TRANSIENT, raises=Throttled),
         ErrorRule(451, BLOCKED.format(status=451), Action.FAIL, _CONFIG),
         ErrorRule(range(500, 600), BROKEN, Action.RETRY, _TRANSIENT),
     ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, NoReturn
@@ -10,7 +11,7 @@ from typing import Any, Final, NoReturn
 from airbyte_cdk.models import AirbyteCatalog, AirbyteConnectionStatus, ConfiguredAirbyteCatalog, Status
 from airbyte_cdk.sources.streams import Stream
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
-from source_kit.errors import RetryPolicy, config_error
+from source_kit.errors import IMPATIENT, RetryPolicy, config_error
 from source_kit.source import BatchSource
 from source_kit.transport import session
 
@@ -22,6 +23,7 @@ from source_pendo.client import (
     NotOffered,
     PendoStream,
     QueryTooBig,
+    Throttled,
 )
 from source_pendo.config import Config
 from source_pendo.streams import STREAMS
@@ -29,8 +31,8 @@ from source_pendo.streams import STREAMS
 #: A check that waits longer than this for one answer is of no use to the person who waits for it. Seconds.
 _PROBE_TIMEOUT: Final = 20.0
 _PROBES_AT_A_TIME: Final = 6
-#: A check answers within five seconds, also where Pendo throttles it; the probes' own number may be what is too much.
-_PROBING: Final = RetryPolicy(tries=2, base_seconds=0.5, throttled_seconds=1.3)
+#: Pendo may throttle a check because of its many probes, or of a sync that uses the same key: that passes in seconds.
+_PROBING: Final = RetryPolicy(tries=2, base_seconds=0.5, throttled_seconds=15.0)
 #: A discovery without the metadata fields would take their columns away, so it is a little more patient about them.
 _DISCOVERING: Final = RetryPolicy(tries=5, base_seconds=0.5, throttled_seconds=30.0)
 
@@ -72,7 +74,7 @@ class SourcePendo(BatchSource):
         """
         parsed = Config.parse(config)
         _warn_about_region(logger, parsed)
-        findings = _probe_all(self._pendo_streams(parsed))
+        findings = _probe_all(self._pendo_streams(parsed), parsed.num_workers)
         self._refused = _judge(logger, findings)
         return True, None
 
@@ -81,8 +83,9 @@ class SourcePendo(BatchSource):
 
         A stream is left out only where Pendo refuses it (403): an endpoint that fails today may work tomorrow.
         """
-        streams = self._pendo_streams(Config.parse(config))
-        findings = _probe_all(streams)
+        parsed = Config.parse(config)
+        streams = self._pendo_streams(parsed)
+        findings = _probe_all(streams, parsed.num_workers)
         refused = _refused(findings)
         if all(findings.values()):
             _raise_about_all(findings)
@@ -93,22 +96,26 @@ class SourcePendo(BatchSource):
         return AirbyteCatalog(streams=[stream.as_airbyte_stream() for stream in streams if stream.name not in refused])
 
     def _pendo_streams(self, config: Config) -> list[PendoStream]:
-        shared = session(max(config.num_workers, _PROBES_AT_A_TIME))
+        shared = session(config.num_workers)
         return [stream(config, shared) for stream in STREAMS]
 
 
-def _probe_all(streams: list[PendoStream]) -> Findings:
-    with ThreadPoolExecutor(_PROBES_AT_A_TIME) as pool:
-        return dict(zip((stream.name for stream in streams), pool.map(_probe, streams), strict=True))
+def _probe_all(streams: list[PendoStream], num_workers: int) -> Findings:
+    throttled = threading.Event()
+    with ThreadPoolExecutor(min(_PROBES_AT_A_TIME, num_workers)) as pool:
+        found = pool.map(lambda stream: _probe(stream, throttled), streams)
+        return dict(zip((stream.name for stream in streams), found, strict=True))
 
 
-def _probe(stream: PendoStream) -> AirbyteTracedException | None:
-    """What is wrong with a stream, or None."""
-    stream.retry_policy = _PROBING
+def _probe(stream: PendoStream, throttled: threading.Event) -> AirbyteTracedException | None:
+    """What is wrong with a stream, or None. Once one was `throttled` for too long, the others do not wait for it."""
+    stream.retry_policy = IMPATIENT if throttled.is_set() else _PROBING
     timeout, stream.read_timeout = stream.read_timeout, min(stream.read_timeout, _PROBE_TIMEOUT)
     try:
         stream.probe()
     except AirbyteTracedException as error:
+        if isinstance(error, Throttled):
+            throttled.set()
         return error
     finally:
         stream.read_timeout = timeout

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
 from typing import Any
 
 import pytest
 from pendo_reader import Subscription
 from simulators.faults import HTML_PAGE, Fault
-from source_pendo.client import BROKEN, NOT_FOUND, THROTTLED, TOO_BIG, WRONG_KEY, WRONG_REGION
+from source_pendo.client import BROKEN, NOT_FOUND, THROTTLED, TOO_BIG, WRONG_KEY, WRONG_REGION, PendoStream
 
 pytestmark = pytest.mark.usefixtures("real_pace")
 
@@ -62,11 +63,47 @@ def test_an_html_page_is_told_in_a_sentence(pendo: Subscription, status: int) ->
     assert ("not JSON" in sentence) if status == 200 else (sentence == BROKEN)
 
 
-@pytest.mark.parametrize("headers", [{"Retry-After": "1"}, {"Retry-After": "3600"}])
-def test_throttling_that_goes_on_fails_within_seconds(pendo: Subscription, headers: dict[str, str]) -> None:
-    """A check does not wait for half an hour."""
-    pendo.sim.faults.add(Fault("status", status=429, headers=headers, times=-1))
+@pytest.mark.parametrize(("seconds", "most"), [("1", 15.0 * 4), ("3600", 0.0)])
+def test_throttling_that_goes_on_fails_within_seconds(
+    pendo: Subscription, monkeypatch: pytest.MonkeyPatch, seconds: str, most: float
+) -> None:
+    """A check does not wait for half an hour, and for a rate limit only once, however many streams there are."""
+    waits: list[float] = []
+    monkeypatch.setattr("source_kit.waiting.Activities.wait", lambda self, seconds, why: waits.append(seconds))
+    pendo.sim.faults.add(Fault("status", status=429, headers={"Retry-After": seconds}, times=-1))
     assert failed_check(pendo) == THROTTLED
+    assert sum(waits) <= most
+
+
+def test_the_wait_that_pendo_asks_of_a_check_is_kept(pendo: Subscription) -> None:
+    """A sync that uses the key at the same time must not make the connection look broken."""
+    pendo.sim.faults.add(Fault("status", path="page", status=429, headers={"Retry-After": "2"}))
+    assert pendo.check() == (True, "")
+
+
+@pytest.mark.parametrize(("num_workers", "at_a_time"), [(1, 1), (3, 3), (20, 6)])
+def test_a_check_makes_no_more_requests_at_a_time_than_the_option_allows(
+    pendo: Subscription, monkeypatch: pytest.MonkeyPatch, num_workers: int, at_a_time: int
+) -> None:
+    """The option says how many; more than six are no faster."""
+    lock, running, most = threading.Lock(), 0, 0
+    send = PendoStream.call
+
+    def counted(stream: PendoStream, *arguments: Any, **options: Any) -> Any:
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+        time.sleep(0.02)
+        try:
+            return send(stream, *arguments, **options)
+        finally:
+            with lock:
+                running -= 1
+
+    monkeypatch.setattr(PendoStream, "call", counted)
+    assert pendo.check(num_workers=num_workers) == (True, "")
+    assert most == at_a_time
 
 
 def test_throttling_that_the_check_itself_causes_does_not_fail_it(pendo: Subscription) -> None:
