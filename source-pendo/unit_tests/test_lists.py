@@ -141,11 +141,22 @@ def test_metadata_of_another_shape_is_no_subscription_without_metadata(pendo: Su
     assert "another shape" in out.failures["metadata_visitors"].message
 
 
-def test_a_subscription_without_metadata_is_complete_and_empty(pendo: Subscription) -> None:
-    """H13: no custom metadata at all is legal."""
-    pendo.sim.faults.add(Fault("status", path="metadata", status=200, answer="{}", times=-1))
+@pytest.mark.parametrize("text", ["{}", '{"auto":{},"agent":{},"custom":{}}', '{"auto":{},"custom":null}'])
+def test_a_subscription_without_metadata_is_complete_and_empty(pendo: Subscription, text: str) -> None:
+    """H13: no custom metadata at all is legal, and so are groups without fields."""
+    pendo.sim.faults.add(Fault("status", path="metadata", status=200, answer=text, times=-1))
+    assert pendo.check() == (True, "")
     out = pendo.read("metadata_visitors")
     assert out.statuses["metadata_visitors"] == ["STARTED", "COMPLETE"]
+    assert out.rows["metadata_visitors"] == []
+
+
+def test_a_check_fails_where_the_metadata_stream_would(pendo: Subscription) -> None:
+    """Both look at the same answer in the same way."""
+    pendo.sim.faults.add(Fault("status", path="metadata", status=200, answer='{"error":"no"}', times=-1))
+    succeeded, sentence = pendo.check()
+    assert not succeeded
+    assert "another shape" in sentence
 
 
 def answer(pendo: Subscription, path: str, rows: list[dict[str, Any]]) -> None:

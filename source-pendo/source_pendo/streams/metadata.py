@@ -37,19 +37,15 @@ class MetadataFields(PendoStream):
     def read_slice(self, slice_: str) -> Iterator[SliceItem]:
         """Every field of every group."""
         convert = document_converter(self.get_json_schema())
-        answer = self._answer()
-        groups: dict[str, dict[str, dict[str, Any]]] = usable_groups(answer)
-        if answer != {} and not any(groups.values()):
-            raise self._misshapen(answer)
         yield [
             {**convert(field), "group": group, "field": name}
-            for group, fields in groups.items()
+            for group, fields in self._groups().items()
             for name, field in fields.items()
         ]
 
     def probe(self) -> None:
         """Ask for all of it: it is small."""
-        self._answer()
+        self._groups()
 
     def _misshapen(self, answer: Any) -> AirbyteTracedException:
         """An answer in which no field can be found must not pass for a subscription without fields."""
@@ -59,8 +55,13 @@ class MetadataFields(PendoStream):
             failure_type=FailureType.transient_error,
         )
 
-    def _answer(self) -> Any:
-        return self.call(f"/metadata/schema/{self.kind}").json()
+    def _groups(self) -> dict[str, dict[str, dict[str, Any]]]:
+        """The groups of the answer, which may all be empty; anything that is no object of objects is an error."""
+        answer = self.call(f"/metadata/schema/{self.kind}").json()
+        groups = usable_groups(answer)
+        if not any(groups.values()) and (not isinstance(answer, dict) or any(answer.values())):
+            raise self._misshapen(answer)
+        return groups
 
 
 class MetadataAccounts(MetadataFields):
