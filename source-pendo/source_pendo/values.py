@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import orjson
 from source_kit.names import snake_case
@@ -11,6 +13,9 @@ from source_kit.rows import Shaper
 from source_kit.timestamps import epoch_millis, iso_millis, parse_instant
 
 Converter: TypeAlias = Callable[[Any], Any]
+
+#: Larger ones than 64 bits hold are written as floats
+_LARGEST_INTEGER: Final = 2.0**63
 
 
 def instant(value: Any) -> str | None:
@@ -52,17 +57,23 @@ def text(value: Any) -> str:
     return value if isinstance(value, str) else orjson.dumps(value).decode()
 
 
+#: Python's own reading of numbers takes "1_000", "infinity", "nan" and the digits of any script
+_DECIMAL: Final = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?|[+-]?\.[0-9]+")
+
+
 def number(value: Any) -> float | None:
-    """A number, also one that came as text; None for what is none."""
+    """A number, also one that came as text in plain decimal digits; None for what is none."""
     if isinstance(value, bool):
         return None
     if isinstance(value, int | float):
         return value
-    try:
-        parsed = float(value)
-    except (TypeError, ValueError):
+    plain = value.strip() if isinstance(value, str) else ""
+    if not _DECIMAL.fullmatch(plain):
         return None
-    return int(parsed) if parsed.is_integer() and "." not in str(value) else parsed
+    parsed = float(plain)
+    if not math.isfinite(parsed):
+        return None
+    return int(plain) if "." not in plain and abs(parsed) < _LARGEST_INTEGER else parsed
 
 
 def boolean(value: Any) -> bool | None:
