@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Final
 
-import orjson
 import requests
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
@@ -46,6 +46,10 @@ class BadRequest(AirbyteTracedException):
 
 class Throttled(AirbyteTracedException):
     """Pendo limits the rate of requests and did not let one pass for as long as it could be waited for."""
+
+
+class BadQuery(AirbyteTracedException):
+    """A 400 that says that Pendo does not understand the query."""
 
 
 class NotOffered(AirbyteTracedException):
@@ -118,6 +122,7 @@ ERRORS: Final = ErrorTable(
             Action.FAIL,
             _SYSTEM,
             body="Cannot parse filter expression|bad pipeline|bad source|unexpected parameters|no period specified",
+            raises=BadQuery,
         ),
         ErrorRule(400, BAD_REQUEST, Action.FAIL, _SYSTEM, raises=BadRequest),
         ErrorRule(401, WRONG_KEY, Action.FAIL, _CONFIG, raises=Forbidden),
@@ -291,5 +296,5 @@ def is_small(limit: int) -> bool:
 
 
 def fits_a_state(key: str) -> bool:
-    """Whether a key is short enough to be kept in a state."""
-    return len(orjson.dumps(key)) <= _LONGEST_KEY_IN_STATE
+    """Whether a key is short enough to be kept in a state, which is written with ASCII escapes."""
+    return len(json.dumps(key)) <= _LONGEST_KEY_IN_STATE

@@ -25,7 +25,7 @@ from source_pendo.aggregation import (
     source_stage,
     time_series,
 )
-from source_pendo.client import BROKEN_BODIES, NoAnswerInTime, QueryTooBig
+from source_pendo.client import BROKEN_BODIES, BadQuery, BadRequest, NoAnswerInTime, QueryTooBig
 from source_pendo.config import LARGEST_RECORD_LIMIT, Period
 from source_pendo.hour_merge import HourMerger
 
@@ -229,7 +229,8 @@ class DayReader:
         """The applications that have rows in a scope; none where Pendo cannot say for all of its rows."""
         try:
             answer = self._ask(f"{scope}, apps", self._source.apps_of(scope))
-        except QueryTooBig:
+        except (QueryTooBig, BadQuery, BadRequest) as error:
+            self._logger.info(f"{scope}: Pendo does not tell the applications ({error.internal_message})")
             return ()
         found = [row.get("appId") for part in answer.rows("results") for row in part]
         if any(app is None or app == "" for app in found):

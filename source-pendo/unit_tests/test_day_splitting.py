@@ -165,6 +165,17 @@ def test_rows_without_an_application_are_split_by_hours_so_that_none_is_lost() -
     assert not any(pipeline[0]["source"]["pageEvents"]["appId"] != 'expandAppIds("*")' for pipeline in server.asked)
 
 
+@pytest.mark.parametrize("text", ["bad pipeline: unknown stage group", "no"])
+def test_a_pendo_that_does_not_group_is_asked_by_hours(pendo: Subscription, text: str) -> None:
+    """H29: a refused question about the applications must not fail a day that its hours can be read of."""
+    pendo.sim.faults.add(Fault("status", body='pageEvents.*"group"', status=400, answer=text, times=-1))
+    pendo.sim.mutate("switch", timeout_rows=35)
+    synced = pendo.read("page_events", start_date="2026-03-15T00:00:00Z")
+    assert synced.failures == {}
+    truth = truth_of(pendo.truth("page_events", since="2026-03-15"), _OF_DAYS_ONLY)
+    assert counted(synced.rows["page_events"], _OF_DAYS_ONLY) == truth
+
+
 def test_an_application_that_is_named_by_a_float_is_asked_for_by_its_number() -> None:
     server = Server(date(2026, 3, 5), rows_at_once=24, apps=(-323232, 6304859583021056))
     server.groups_are_cheap = True
