@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -232,6 +233,28 @@ def test_a_clock_that_was_ahead_at_the_last_sync_makes_no_day_final(pendo: Subsc
     state = {"day": "2026-03-19T00:00:00.000Z", "period": "day", "synced": "2027-03-20", "version": 1}
     pendo.read("page_events", state={"page_events": state})
     assert asked(pendo)[0] == "2026-03-09"
+
+
+def test_a_clock_that_is_ahead_of_pendos_leaves_the_lookback_as_it_is(
+    pendo: Subscription, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """H19: Pendo's answers say when they were given, and days are final by that time only."""
+    now = datetime.now(UTC)
+    monkeypatch.setattr("source_kit.source.utc_now", lambda: now + timedelta(days=20))
+    start = {"start_date": (now - timedelta(days=30)).isoformat()}
+    first = pendo.read("page_events", **start)
+    assert first.state("page_events")["synced"] in (f"{now:%Y-%m-%d}", f"{now + timedelta(minutes=5):%Y-%m-%d}")
+    asked(pendo)
+    pendo.read("page_events", state=states_of(first), **start)
+    assert asked(pendo)[0] <= f"{now - timedelta(days=10):%Y-%m-%d}"
+
+
+@pytest.mark.parametrize(("time", "last"), [("09:59", "2026-03-21"), ("10:00", "2026-03-22")])
+def test_no_day_is_asked_for_that_has_begun_nowhere(pendo: Subscription, time: str, last: str) -> None:
+    """H19: the subscription's time zone may be UTC+14."""
+    pendo.sim.mutate("advance", to=f"2026-03-21T{time}:00Z")
+    pendo.read("page_events", start_date="2026-03-18T00:00:00Z")
+    assert asked(pendo)[-1] == last
 
 
 @pytest.mark.parametrize(

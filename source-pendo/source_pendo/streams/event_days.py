@@ -17,6 +17,8 @@ from source_pendo.day_reader import DayReader, EventSource, Scope
 
 #: After this hour (UTC) a calendar day has ended in the last time zone of the world, UTC-12
 _LAST_ZONE_HOURS: Final = 12
+#: So many hours before midnight (UTC) the next calendar day begins in the first time zone of the world, UTC+14
+_FIRST_ZONE_HOURS: Final = 14
 _DAY: Final = timedelta(days=1)
 _ZONE_SLACK: Final = timedelta(days=2)
 _FAR_AWAY: Final = timedelta(days=10_000)
@@ -87,11 +89,12 @@ class EventStream(PendoStream):
 
     def slices(self) -> Iterable[date]:
         """The calendar days to read, oldest first, up to the day that has begun furthest east."""
-        end = self._today + _DAY
-        if self._first > end:
+        if self._first > self._last_begun():
             self.logger.info(f"Stream {self.name}: the first day to read is {self._first}, which has not begun")
-        for number in range((end - self._first).days + 1):
-            yield self._first + timedelta(days=number)
+        day = self._first
+        while day <= self._last_begun():  # may come down with the first answer, if this machine's clock is ahead
+            yield day
+            day += _DAY
 
     def read_slice(self, slice_: date) -> Iterator[SliceItem]:
         """One day. The state moves to it if it has ended everywhere."""
@@ -116,6 +119,14 @@ class EventStream(PendoStream):
     def final_state(self) -> Mapping[str, Any] | None:
         """A state even where no day has ended yet: the day before the first."""
         return None if self._state else self._state_at(min(self._first - _DAY, self._last_closed()))
+
+    def _synced(self) -> date:
+        """The day of this sync. A clock that is ahead must not make days final that have hardly begun."""
+        return self.began(self._sync_start).date()
+
+    def _last_begun(self) -> date:
+        """The last day that has begun anywhere."""
+        return (self.began(self._sync_start) + timedelta(hours=_FIRST_ZONE_HOURS)).date()
 
     def _last_closed(self) -> date:
         """The last day that has ended everywhere."""
@@ -153,7 +164,7 @@ class EventStream(PendoStream):
         synced = self._state.get("synced")
         try:
             # A clock that was ahead at the last sync must not make days final.
-            when = reached if synced is None else min(date.fromisoformat(synced), self._today) - _ZONE_SLACK
+            when = reached if synced is None else min(date.fromisoformat(synced), self._synced()) - _ZONE_SLACK
             return min(reached + _DAY, max(reached, when) - timedelta(days=self.config.lookback_days))
         except (TypeError, ValueError, OverflowError):
             raise self.unreadable_state() from None
@@ -162,6 +173,6 @@ class EventStream(PendoStream):
         return {
             self.cursor_name: f"{day.isoformat()}T00:00:00.000Z",
             "period": self._period,
-            "synced": self._today.isoformat(),
+            "synced": self._synced().isoformat(),
             "version": STATE_VERSION,
         }
