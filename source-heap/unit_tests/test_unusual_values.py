@@ -159,7 +159,8 @@ def test_a_number_that_is_none_is_nulled_whatever_was_promised(promised: str, fa
 def test_a_number_without_end_is_nulled(text: str, promised: str, fast: bool) -> None:
     fields = {"x": "string"} | ({} if fast else {"nested": {"type": "array", "items": "long"}})
     rules = RowRules({"x": promised}, {})
-    assert read(fields, [{"x": text, "nested": []}], rules, fast) == [({"x": None}, [nulled("x")])]
+    [(row, changes)] = read(fields, [{"x": text, "nested": []}], rules, fast)
+    assert (row, changes) == ({"x": None}, [nulled("x")])
 
 
 @pytest.mark.parametrize("fast", [True, False])
@@ -168,3 +169,10 @@ def test_a_number_without_end_does_not_decide_about_its_row(fast: bool) -> None:
     rules = RowRules({"time": "string"}, {}, "2025-01-01T00:00:00.000000Z")
     row = {"time": "1" * 5000, "nested": []}
     assert read(fields, [row], rules, fast) == [({"time": row["time"]}, [])]
+
+
+@pytest.mark.parametrize("promised", ["integer", "number", "time"])
+def test_a_long_text_that_is_almost_a_number_is_refused_at_once(promised: str) -> None:
+    text = "1" * 300_000 + "x"
+    [(row, changes)] = read({"x": "string"}, [{"x": text}], RowRules({"x": promised}, {}), fast=True)
+    assert (row, changes) == ({"x": None}, [nulled("x")])

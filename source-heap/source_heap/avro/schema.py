@@ -25,6 +25,9 @@ _LOCAL_INSTANT: JsonSchema = {
     "airbyte_type": "timestamp_without_timezone",
 }
 TEXT: JsonSchema = {"type": ["null", "string"]}
+#: What lies within a record, an array or a map is not cast, so where it may be of several types none is declared: no
+#: type is better than a wrong one.
+_ANYTHING: JsonSchema = {}
 INTEGER: JsonSchema = {"type": ["null", "integer"]}
 _NUMBER: JsonSchema = {"type": ["null", "number"]}
 
@@ -54,25 +57,29 @@ def columns_of(schema: Any, normalize_times: bool) -> dict[str, JsonSchema]:
     columns = {}
     for field in schema["fields"]:
         name = str(field["name"])
-        columns[name] = INSTANT if normalize_times and name in TIME_COLUMNS else _convert(field["type"], named, ())
+        instant = normalize_times and name in TIME_COLUMNS
+        columns[name] = INSTANT if instant else _convert(field["type"], named, (), TEXT)
     return columns
 
 
-def _convert(avro: Any, named: dict[str, Any], within: tuple[str, ...]) -> JsonSchema:
-    """The JSON schema of an Avro type. `named` are the types defined so far, `within` the records being converted."""
+def _convert(avro: Any, named: dict[str, Any], within: tuple[str, ...], mixed: JsonSchema = _ANYTHING) -> JsonSchema:
+    """The JSON schema of an Avro type, `mixed` where it allows several.
+
+    `named` are the types defined so far, `within` the records being converted.
+    """
     if isinstance(avro, list):
-        branches = [_convert(branch, named, within) for branch in avro if branch != "null"]
-        return union(branches) if branches else _PRIMITIVES["null"]
+        branches = [_convert(branch, named, within, mixed) for branch in avro if branch != "null"]
+        return union(branches, mixed) if branches else _PRIMITIVES["null"]
     if isinstance(avro, str):
         if avro in _PRIMITIVES:
             return _PRIMITIVES[avro]
         name = avro.rpartition(".")[2]
         if name in within or name not in named:
             return {"type": ["null", "object"], "additionalProperties": True}
-        return _convert(named[name], named, within)
+        return _convert(named[name], named, within, mixed)
     kind = avro["type"]
     if isinstance(kind, list | dict):
-        return _convert(kind, named, within)
+        return _convert(kind, named, within, mixed)
     name = str(avro.get("name", "")).rpartition(".")[2]
     if name:
         named[name] = avro
@@ -86,11 +93,11 @@ def _convert(avro: Any, named: dict[str, Any], within: tuple[str, ...]) -> JsonS
         return {"type": ["null", "object"], "additionalProperties": _convert(avro["values"], named, within)}
     if kind == "array":
         return {"type": ["null", "array"], "items": _convert(avro["items"], named, within)}
-    return _convert(kind, named, within)
+    return _convert(kind, named, within, mixed)
 
 
-def union(schemas: Iterable[JsonSchema]) -> JsonSchema:
-    """One schema for values of several: the same, a number for integers and numbers, else text."""
+def union(schemas: Iterable[JsonSchema], mixed: JsonSchema = TEXT) -> JsonSchema:
+    """One schema for values of several: the same, text, a number for integers and numbers, else `mixed`."""
     different: list[JsonSchema] = []
     for schema in schemas:
         if schema not in different and schema != _PRIMITIVES["null"]:
@@ -103,13 +110,14 @@ def union(schemas: Iterable[JsonSchema]) -> JsonSchema:
         return _NUMBER
     if all("properties" in schema for schema in different):
         return _merged_objects(different)
-    return TEXT
+    return TEXT if all(schema.get("type") == TEXT["type"] for schema in different) else mixed
 
 
 def _merged_objects(schemas: list[JsonSchema]) -> JsonSchema:
     names = dict.fromkeys(name for schema in schemas for name in schema["properties"])
     properties = {
-        name: union(schema["properties"][name] for schema in schemas if name in schema["properties"]) for name in names
+        name: union((schema["properties"][name] for schema in schemas if name in schema["properties"]), _ANYTHING)
+        for name in names
     }
     return {"type": ["null", "object"], "properties": properties, "additionalProperties": True}
 

@@ -26,7 +26,8 @@ TIME = "time"
 
 #: A limit for the digits, since Python converts no more than 4,300; nineteen are a 64-bit integer's.
 _INTEGER = re.compile(r"[+-]?\d{1,100}", re.ASCII)
-_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
+#: Each digit can match in one way only: a long text that is no number must not take its length squared.
+_NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 _LONG_LIMIT = 2**63
 
 
