@@ -26,6 +26,8 @@ Operator: TypeAlias = Literal[">=", ">", "=="]
 #: community documentation; for years two connectors read one application without noticing).
 ALL_APPS: Final = 'expandAppIds("*")'
 HOUR_MS: Final = 3_600_000
+#: Hours of the day on which clocks go back
+_MOST_HOURS: Final = 25
 
 
 def quote(text: str) -> str:
@@ -79,6 +81,10 @@ class HourSpan:
             # and hour 23 alone was not.
             return (HourSpan(self.first, middle), HourSpan(middle)) if self.first < 24 else None
         return (HourSpan(self.first, middle), HourSpan(middle, self.end)) if middle < self.end else None
+
+    def places(self) -> range:
+        """The hours that the span may have, by their places in the day."""
+        return range(self.first, _MOST_HOURS if self.end is None else self.end)
 
     def pieces(self, hours: int) -> list[HourSpan]:
         """The whole day in spans of at most `hours` nominal hours."""

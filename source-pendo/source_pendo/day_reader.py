@@ -184,16 +184,18 @@ class DayReader:
 
     def _by_hours(self, scope: Scope, spans: Sequence[HourSpan]) -> Iterator[list[Row]]:
         """The whole day of a scope by spans of hours, put together to days again where rows are sums."""
-        pieces = (rows for span in spans for rows in self._read(replace(scope, hours=span)))
+        pieces = ((span, rows) for span in spans for rows in self._read(replace(scope, hours=span)))
         if self._source.period == "hour" or not self._source.merge_hours:
-            yield from pieces
+            yield from (rows for _, rows in pieces)
             return
+        busy: HourSpan | None = None
         with HourMerger(PAGE_KEY) as merger:
-            for rows in pieces:
+            for span, rows in pieces:
+                busy = busy or span
                 merger.add(rows)
-            if merger.empty:
+            if busy is None:
                 return
-            midnight = self._midnight(scope)
+            midnight = self._midnight(scope, busy.places())
             if midnight is None:
                 raise _no_midnight(scope)
             yield from merger.merged(midnight)
@@ -210,20 +212,24 @@ class DayReader:
         begin, end = self._midnight(scope), self._midnight(replace(scope, day=scope.day + _DAY))
         return begin is None or end is None or begin + span.first * HOUR_MS < end
 
-    def _midnight(self, scope: Scope) -> int | None:
-        """The instant at which the day began in the subscription's time zone, in epoch milliseconds."""
-        if scope.day not in self._midnights:
-            first_hour = replace(scope, hours=HourSpan(0, 1), bound=None)
+    def _midnight(self, scope: Scope, places: Sequence[int] = (0,)) -> int | None:
+        """The instant at which the day began in the subscription's time zone, in epoch milliseconds.
+
+        Single hours are asked for, by their places in the day, until an answer says which instant such an hour is.
+        """
+        for place in places:
+            if scope.day in self._midnights:
+                break
+            hour = replace(scope, hours=HourSpan(place, place + 1), bound=None)
             try:
-                answer = self._ask(f"{scope.day}, first hour", self._source.page(first_hour, 1))
+                answer = self._ask(f"{hour}, midnight", self._source.page(hour, 1))
             except QueryTooBig:
-                return None
+                continue
             rows = [row for part in answer.rows("results") for row in part]
             start = rows[0].get("hour") if rows else answer.envelope.get("startTime")
-            if not isinstance(start, int | float):
-                return None
-            self._midnights[scope.day] = int(start)
-        return self._midnights[scope.day]
+            if isinstance(start, int | float):
+                self._midnights[scope.day] = int(start) - place * HOUR_MS
+        return self._midnights.get(scope.day)
 
     def _apps_with_rows(self, scope: Scope) -> tuple[str, ...]:
         """The applications that have rows in a scope; none where Pendo cannot say for all of its rows."""
@@ -254,7 +260,7 @@ def _no_midnight(scope: Scope) -> AirbyteTracedException:
             "Pendo's answers do not say when a day began, so a day that was read by hours cannot be put together. "
             "Set period to hour, or restrict app_ids, and report it."
         ),
-        internal_message=f"neither a row nor startTime in the first hour of {scope.day}",
+        internal_message=f"no row with an hour and no startTime in the hours of {scope.day}",
         failure_type=FailureType.system_error,
     )
 

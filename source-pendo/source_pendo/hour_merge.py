@@ -41,7 +41,6 @@ class HourMerger:
         self._key = key
         self._files = ExitStack()
         self._parts: list[IO[bytes]] = []
-        self.empty = True
 
     def __enter__(self) -> Self:
         for _ in range(_PARTS):
@@ -55,7 +54,6 @@ class HourMerger:
     def add(self, rows: Iterable[Row]) -> None:
         """Take rows of an hour, in any order."""
         for row in rows:
-            self.empty = False
             part = crc32(str(row.get(self._key)).encode("utf-8", "replace")) % _PARTS
             self._parts[part].write(orjson.dumps(row, None, orjson.OPT_APPEND_NEWLINE))
 

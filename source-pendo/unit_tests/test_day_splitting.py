@@ -184,10 +184,22 @@ def test_an_application_that_is_named_by_a_float_is_asked_for_by_its_number() ->
     assert len(rows) == 48
 
 
+@pytest.mark.parametrize("day", ["2026-03-08", "2026-03-10", "2025-11-02"])
+@pytest.mark.parametrize("busy", [0, 9, 22])
+def test_the_beginning_of_a_day_is_found_by_any_of_its_hours(day: str, busy: int) -> None:
+    """H21: nobody was there at midnight, and the answers do not say when their hours began."""
+    server = Server(date.fromisoformat(day), rows_at_once=1, apps=(5,))
+    server.start_time = False
+    server.whole_days = False
+    server.rows = [row for row in server.rows if row["hour"] == server.begin + busy * _HOUR]
+    rows = [row for part in server.reader("day").read(server.day, ()) for row in part]
+    assert [row["day"] for row in rows] == [server.begin]
+
+
 def test_a_pendo_that_does_not_say_when_the_day_began_fails_a_day_that_must_be_put_together() -> None:
     server = Server(date(2026, 3, 5), rows_at_once=14, apps=(5,))
     server.start_time = False
-    server.rows = [row for row in server.rows if row["hour"] > server.begin]
+    server.says_hours = False
     with pytest.raises(AirbyteTracedException, match="do not say when a day began"):
         list(server.reader("day").read(server.day, ()))
 
@@ -302,6 +314,8 @@ class Server:
         self.floats = False
         self.groups_are_cheap = False
         self.start_time = True
+        self.whole_days = True
+        self.says_hours = True
 
     def reader(self, period: str, limit: int = 1000) -> DayReader:
         """A reader of this server."""
@@ -320,10 +334,13 @@ class Server:
             if start <= row["hour"] < end and (isinstance(apps, str) or str(row["appId"]) in apps)
         ]
         cheap = self.groups_are_cheap and "group" in pipeline[-1]
-        if len(rows) > self.rows_at_once and not cheap:
+        too_long = not self.whole_days and source["timeSeries"]["period"] == "dayRange"
+        if too_long or (len(rows) > self.rows_at_once and not cheap):
             raise QueryTooBig(message="too big", failure_type=FailureType.transient_error)
         for stage in pipeline[1:]:
             rows = list(self._staged(stage, rows))
+        if not self.says_hours:
+            rows = [{name: value for name, value in row.items() if name != "hour"} for row in rows]
         return answer(rows, **({"startTime": start} if self.start_time else {}))
 
     def _staged(self, stage: Row, rows: list[Row]) -> Iterator[Row]:
