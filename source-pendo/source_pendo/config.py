@@ -138,10 +138,15 @@ def _flag(given: Mapping[str, Any], name: str) -> bool:
     return value
 
 
+def is_app_id(text: str) -> bool:
+    """Whether a text is the id of an application."""
+    return re.fullmatch(r"-?[0-9]{1,19}", text) is not None
+
+
 def _app_ids(value: Any) -> tuple[str, ...]:
     wanted = value if isinstance(value, list) else [None]
     texts = [item.strip() if isinstance(item, str) else "" for item in wanted]
-    if not all(re.fullmatch(r"-?[0-9]{1,19}", text) for text in texts):
+    if not all(map(is_app_id, texts)):
         message = (
             'app_ids is not a list of application ids such as "-323232" or "6304859583021056": '
             "copy them from app_id in the records, or leave the list empty for all applications."

@@ -66,6 +66,15 @@ def test_an_object_of_several_applications_comes_with_any_of_them(pendo: Subscri
     assert sorted(pendo.read("pages", app_ids=["2"]).column("pages", "id")) == ["a", "c"]
 
 
+def test_a_report_belongs_to_the_application_of_its_definition(pendo: Subscription) -> None:
+    """H27: a number or a text; a report on all applications, or one that names none, is never left out."""
+    apps = {"a": 2, "b": "2", "c": 3, "d": "3", "e": 'expandAppIds("*")', "f": None}
+    objects = [{"id": name, "definition": {"config": {"appId": app}}} for name, app in apps.items()]
+    answer(pendo, "report", [*objects, {"id": "g", "definition": None}, {"id": "h", "definition": {"config": []}}])
+    assert sorted(pendo.read("reports", app_ids=["2"]).column("reports", "id")) == ["a", "b", "e", "f", "g", "h"]
+    assert len(pendo.read("reports").rows["reports"]) == 8
+
+
 def test_an_object_without_a_time_of_change_comes_with_every_sync(pendo: Subscription) -> None:
     """It may always have changed; it must not end the stream nor move its state."""
     answer(pendo, "page", [{"id": "a", "lastUpdatedAt": None}, {"id": "b", "lastUpdatedAt": 1_000}])

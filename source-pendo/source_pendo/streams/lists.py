@@ -12,7 +12,7 @@ from source_kit.items import Checkpoint, SliceItem
 from source_kit.timestamps import epoch_millis, iso_millis
 
 from source_pendo.client import STATE_VERSION, PendoStream
-from source_pendo.config import Config
+from source_pendo.config import Config, is_app_id
 from source_pendo.values import document_converter
 
 #: Changes that were made while the last sync read may carry a time before its newest one
@@ -95,11 +95,16 @@ class ObjectList(PendoStream):
     def _wanted(self, item: Mapping[str, Any]) -> bool:
         """Whether an object belongs to one of the applications asked for; what belongs to none is wanted."""
         wanted = self.config.app_ids
+        apps = self._apps(item)
+        return not wanted or not apps or any(str(app) in wanted for app in apps)
+
+    def _apps(self, item: Mapping[str, Any]) -> list[Any]:
+        """The applications to which an object belongs."""
         several = item.get("appIds")
         apps = list(several) if isinstance(several, list) else []
         if item.get("appId") is not None:
             apps.append(item["appId"])
-        return not wanted or not apps or any(str(app) in wanted for app in apps)
+        return apps
 
 
 class Pages(ObjectList):
@@ -130,6 +135,16 @@ class Reports(ObjectList):
     """Definitions of saved reports; Pendo's API does not give the results of most kinds."""
 
     path_name = "report"
+
+    def _apps(self, item: Mapping[str, Any]) -> list[Any]:
+        """A report names its application in its definition, as number or text (certain: another connector's schema).
+
+        What names no single application, such as the expression for all of them, belongs to none.
+        """
+        definition = item.get("definition")
+        options = definition.get("config") if isinstance(definition, dict) else None
+        app = options.get("appId") if isinstance(options, dict) else None
+        return [*super()._apps(item), *([app] if is_app_id(str(app)) else [])]
 
 
 class Segments(ObjectList):
