@@ -87,7 +87,18 @@ def parse_header(data: bytes) -> Header:
     except (KeyError, ValueError):
         msg = "its header holds no schema that can be read"
         raise BrokenFile(msg) from None
+    if not _is_of_rows(schema):
+        msg = "its schema is not that of rows with named columns"
+        raise BrokenFile(msg)
     return Header(schema, codec, data[at : at + _MARKER_BYTES], at + _MARKER_BYTES)
+
+
+def _is_of_rows(schema: Any) -> bool:
+    """Whether the schema is a record's whose fields have names and types. What types, only decoding has to know."""
+    fields = schema.get("fields") if isinstance(schema, dict) and schema.get("type") == "record" else None
+    return isinstance(fields, list) and all(
+        isinstance(field, dict) and isinstance(field.get("name"), str) and "type" in field for field in fields
+    )
 
 
 def _metadata(data: bytes, at: int) -> tuple[dict[str, bytes], int]:

@@ -28,9 +28,7 @@ class FlatColumn:
 
 
 def flat_columns(schema: Any) -> tuple[FlatColumn, ...] | None:
-    """The columns of a schema that is flat; None for every other."""
-    if not isinstance(schema, dict) or schema.get("type") != "record":
-        return None
+    """The columns of a record's schema that is flat; None for every other."""
     columns = [_column(field["name"], field["type"]) for field in schema["fields"]]
     flat = tuple(column for column in columns if column is not None)
     return flat if len(flat) == len(columns) else None
@@ -48,7 +46,12 @@ def _column(name: str, declared: Any) -> FlatColumn | None:
 
 def _primitive(name: str, declared: Any, null: int | None = None, value: int | None = None) -> FlatColumn | None:
     detail = declared if isinstance(declared, dict) else {"type": declared}
-    kind = detail["type"]
+    kind, symbols, size = detail.get("type"), detail.get("symbols", []), detail.get("size", 0)
     if not isinstance(kind, str) or kind not in NATURAL or "logicalType" in detail:
         return None
-    return FlatColumn(name, kind, null, value, tuple(detail.get("symbols", ())), detail.get("size", 0))
+    # these become part of a program: what is not as it should be is for the reference to refuse
+    if not isinstance(symbols, list) or not all(isinstance(symbol, str) for symbol in symbols):
+        return None
+    if type(size) is not int or size < 0:
+        return None
+    return FlatColumn(name, kind, null, value, tuple(symbols), size)

@@ -20,6 +20,7 @@ from source_heap.avro.container import BrokenFile
 from source_heap.avro.times import TIME_COLUMNS, Unfit, normalize_date
 from source_heap.avro.values import SINCE_COLUMN, TIME, RowRules, cast, change, plain
 
+_NO_SCHEMA = (AttributeError, KeyError, TypeError, ValueError, RecursionError)
 _BROKEN = (EOFError, IndexError, KeyError, ValueError, OverflowError, TypeError, ArithmeticError, struct.error)
 
 
@@ -39,7 +40,7 @@ class ReferenceDecoder:
         self._read: Any = schemaless_reader
         try:
             self._schema = parse_schema(schema)
-        except (SchemaParseException, UnknownType, KeyError, TypeError) as error:
+        except (SchemaParseException, UnknownType, *_NO_SCHEMA) as error:
             msg = "its schema cannot be understood"
             raise BrokenFile(msg) from error
 

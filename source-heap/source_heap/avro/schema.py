@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from source_heap.avro.container import BrokenFile
 from source_heap.avro.times import TIME_COLUMNS
 from source_heap.avro.values import ANY, TIME
 
@@ -49,16 +50,17 @@ _LOGICAL: Mapping[tuple[str, str], JsonSchema] = {
 
 
 def columns_of(schema: Any, normalize_times: bool) -> dict[str, JsonSchema]:
-    """The JSON schema of each column of a file. Raises ValueError where the schema is none of a table."""
-    if not isinstance(schema, dict) or schema.get("type") != "record":
-        msg = "the schema is not that of a record"
-        raise ValueError(msg)
+    """The JSON schema of each column of a file. Raises BrokenFile where a column's type is none."""
     named: dict[str, Any] = {}
     columns = {}
-    for field in schema["fields"]:
-        name = str(field["name"])
-        instant = normalize_times and name in TIME_COLUMNS
-        columns[name] = INSTANT if instant else _convert(field["type"], named, (), TEXT)
+    try:
+        for field in schema["fields"]:
+            name = field["name"]
+            instant = normalize_times and name in TIME_COLUMNS
+            columns[name] = INSTANT if instant else _convert(field["type"], named, (), TEXT)
+    except (AttributeError, KeyError, TypeError, RecursionError) as error:
+        msg = "its schema cannot be understood"
+        raise BrokenFile(msg) from error
     return columns
 
 
