@@ -1,9 +1,9 @@
 """What tables a bucket has, and which columns of which types: from manifests and the headers of a few files.
 
-A table's columns are the union over its live dumps. Types stand only in the files, so of each table some headers are
-read (ranged GETs, never a whole file): the newest dump's, the oldest live one's, and those of dumps whose list of
-columns differs from the next one's, `SAMPLES` in all. A column that no header shows is text, unless it is one of Heap's
-own ids.
+A table's columns are the union over its live dumps. Types stand only in the files, and a column's may differ from dump
+to dump and from file to file, so of each table some headers are read (ranged GETs, never a whole file): the newest
+dump's first and last file, and one file of the oldest live dump, of those whose list of columns differs from the next
+one's, and of others at even distances. A column that no header shows is text, unless it is one of Heap's own ids.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import logging
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
@@ -26,8 +27,10 @@ from source_heap.s3_errors import Missing
 
 logger = logging.getLogger("airbyte")
 
-#: Headers read of a table
+#: Headers read of a table whose manifests list its columns, one a dump
 SAMPLES = 8
+#: Where they list none, a column may be in any dump
+MOST_SAMPLES = 32
 #: Heap's own ids, 64-bit integers wherever they were seen
 ID_COLUMNS = frozenset({"event_id", "user_id", "session_id", "from_user_id", "to_user_id"})
 #: First guess at a header's length, grown fourfold while it proves too short. Bytes.
@@ -36,17 +39,23 @@ _HEADER_BYTES = 64 * 1024
 
 @dataclass
 class TableFound:
-    """A table as the manifests show it, newest dump first.
-
-    `samples` are files whose headers tell the types: one of each dump where the columns change, and `oldest`.
-    """
+    """A table as the manifests show it, newest dump first, and the files whose headers tell its types."""
 
     name: str
     columns: dict[str, None] = field(default_factory=dict)
-    samples: list[str] = field(default_factory=list)
-    oldest: str | None = None
     complete: bool = False
     _last_columns: tuple[str, ...] | None = None
+    #: Whether every manifest lists columns; without, a column may be in any dump
+    _told: bool = True
+    #: The first and the last file of the newest dump
+    _newest: tuple[str, ...] = ()
+    _oldest: tuple[str, ...] = ()
+    #: A file of each dump whose columns differ from those of the next newer one
+    _changes: list[str] = field(default_factory=list)
+    #: A file of every dump, or of every 2nd, 4th, ...: a table may have thousands
+    _spread: list[str] = field(default_factory=list)
+    _stride: int = 1
+    _dumps: int = 0
 
     def add(self, dump: TableDump) -> None:
         """Takes the next older dump; those before the last full one are dead and say nothing."""
@@ -55,15 +64,30 @@ class TableFound:
         self.columns.update(dict.fromkeys(dump.columns))
         self.complete = dump.incremental is False
         if dump.file_count:
-            self.oldest = dump.files[0]
-            if dump.columns != self._last_columns:
-                self.samples.append(self.oldest)
+            self._told = self._told and bool(dump.columns)
+            self._take(dump.files, dump.columns != self._last_columns)
         self._last_columns = dump.columns
 
+    def _take(self, files: list[str], changed: bool) -> None:
+        self._newest = self._newest or (files[0], files[-1])
+        self._oldest = (files[0],)
+        if changed and len(self._changes) < SAMPLES:
+            self._changes.append(files[0])
+        if self._dumps % self._stride == 0:
+            self._spread.append(files[0])
+        if len(self._spread) > 2 * MOST_SAMPLES:
+            del self._spread[1::2]
+            self._stride *= 2
+        self._dumps += 1
+
     def chosen(self) -> list[str]:
-        """The files to look into."""
-        oldest = [self.oldest] if self.oldest else []
-        return list(dict.fromkeys([*self.samples[: SAMPLES - 1], *oldest]))
+        """The files to look into: a dump gives one, the newest also its last."""
+        limit = SAMPLES if self._told else MOST_SAMPLES
+        chosen = dict.fromkeys([*self._newest[:1], *self._oldest, *self._changes][:limit])
+        others = [key for key in self._spread if key not in chosen]
+        count = min(limit - len(chosen), len(others))
+        chosen.update(dict.fromkeys(others[index * len(others) // count] for index in range(count)))
+        return list(chosen | dict.fromkeys(self._newest))
 
 
 def find_tables(dumps: Dumps) -> dict[str, TableFound]:
@@ -82,18 +106,25 @@ def table_schemas(
     """The columns of each table with their types, in the order of `tables`."""
     found = list(tables)
     keys = list(dict.fromkeys(key for table in found for key in table.chosen()))
+    refused: list[AirbyteTracedException] = []
     with ThreadPoolExecutor(PARALLEL_GETS, "headers") as pool:
-        headers = dict(zip(keys, pool.map(lambda key: _header_or_none(bucket, key), keys), strict=True))
+        look = partial(_columns_or_none, bucket, normalize_times, refused)
+        files = dict(zip(keys, pool.map(look, keys), strict=True))
+    if refused and all(columns is None for columns in files.values()):
+        raise refused[0]  # nothing but guesses would be left
+    for error in refused:
+        logger.warning(f"{error.message} The types of its columns are taken from other files.")
     for table in found:
-        yield _columns(table, [headers[key] for key in table.chosen()], normalize_times)
+        yield _columns(table, [files[key] for key in table.chosen()], normalize_times)
 
 
-def _columns(table: TableFound, headers: Iterable[Header | None], normalize_times: bool) -> dict[str, JsonSchema]:
+def _columns(
+    table: TableFound, files: Iterable[dict[str, JsonSchema] | None], normalize_times: bool
+) -> dict[str, JsonSchema]:
     seen: dict[str, list[JsonSchema]] = {}
-    for header in headers:
-        if header is not None:
-            for name, schema in columns_of(header.schema, normalize_times).items():
-                seen.setdefault(name, []).append(schema)
+    for file in files:
+        for name, schema in (file or {}).items():
+            seen.setdefault(name, []).append(schema)
     columns = {}
     for name in dict.fromkeys([*table.columns, *seen]):
         instant = normalize_times and name in TIME_COLUMNS
@@ -112,16 +143,21 @@ def _warn_of_folding(table: str, columns: Iterable[str]) -> None:
             logger.warning(f"Table {table} has columns {other} and {name}, which many destinations take for one.")
 
 
-def _header_or_none(bucket: Bucket, key: str) -> Header | None:
-    """A file that is gone or broken says nothing of types; reading its table will tell."""
+def _columns_or_none(
+    bucket: Bucket, normalize_times: bool, refused: list[AirbyteTracedException], key: str
+) -> dict[str, JsonSchema] | None:
+    """The columns of a file. One that is gone, broken or `refused` says nothing of types; reading its table will tell.
+
+    A refusal may be a lost file's alone: S3 does not tell one that is gone to a caller who may list manifests only.
+    """
     try:
-        return read_header_of(bucket, key)
+        return columns_of(read_header_of(bucket, key).schema, normalize_times)
     except Missing:
         logger.warning(f"{key} does not exist; the types of its columns are taken from other files.")
     except AirbyteTracedException as error:
         if error.failure_type is FailureType.transient_error:
             raise
-        logger.warning(f"{error.message} The types of its columns are taken from other files.")
+        refused.append(error)
     except BrokenFile as error:
         logger.warning(f"{key} is not a whole Avro file ({error}); the types of its columns are taken from others.")
     return None
@@ -140,6 +176,12 @@ def read_header_of(bucket: Bucket, key: str) -> Header:
         size *= 4
 
 
-def sample_file(manifests: Iterable[Manifest]) -> str | None:
-    """Any data file, for `check`."""
-    return next((table.files[0] for found in manifests for table in found.tables.values() if table.file_count), None)
+def sample_file(newest_first: Iterable[Manifest]) -> str | None:
+    """A live data file, for `check`: one of the first dump that has any. What a full dump replaced may be gone."""
+    dead: set[str] = set()
+    for manifest in newest_first:
+        for table in manifest.tables.values():
+            if table.file_count and table.name not in dead:
+                return table.files[0]
+        dead |= {table.name for table in manifest.tables.values() if table.incremental is False}
+    return None

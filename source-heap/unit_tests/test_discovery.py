@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import pytest
 from heap_world import Heap
 from jsonschema import Draft7Validator, FormatChecker
-from simulators.heap.avro_files import Column, encode
+from simulators.heap.avro_files import Codec, Column, container_header, encode
 from simulators.heap.layout import StoredObject
+from simulators.heap.s3_server import error_fault
 
 INTEGER, TEXT = {"type": ["null", "integer"]}, {"type": ["null", "string"]}
 LONG = (Column("event_id", "long"), Column("x", "long"))
@@ -82,3 +85,97 @@ def test_what_is_of_several_types_within_a_value_has_none_in_the_schema(heap: He
     assert found["w"] == {"type": ["null", "array"], "items": INTEGER}
     rows = assert_records_match(heap, 2)
     assert [row["a"] for row in rows] == [first["a"], {"zip": "CH-8000", "mix": "y", "both": "c"}]
+
+
+# ---------------------------------------------------------------------------------------------- files that are none
+
+NO_TABLES: dict[str, tuple[Any, str]] = {
+    "text": ("string", "its schema is not that of rows with named columns"),
+    "union": ([{"type": "record", "name": "r", "fields": []}], "its schema is not that of rows with named columns"),
+    "nameless": (
+        {"type": "record", "name": "r", "fields": [{"type": "long"}]},
+        "is not that of rows with named columns",
+    ),
+    "fieldless": ({"type": "record", "name": "r"}, "its schema is not that of rows with named columns"),
+    "typeless": (
+        {"type": "record", "name": "r", "fields": [{"name": "x", "type": {"items": "long"}}]},
+        "its schema cannot be understood",
+    ),
+    "size": (
+        {"type": "record", "name": "r", "fields": [{"name": "x", "type": {"type": "fixed", "name": "f", "size": "1"}}]},
+        "cannot be",
+    ),
+}
+
+
+@pytest.mark.parametrize(("schema", "clause"), NO_TABLES.values(), ids=NO_TABLES)
+def test_a_file_whose_schema_is_no_tables_stops_its_table_alone(schema: Any, clause: str, heap: Heap) -> None:
+    put(heap, 1, container_header(schema, Codec.NULL, bytes(16)) + b"\x02\x02\x00" + bytes(16), columns=["event_id"])
+    put(heap, 2, file_of(LONG, {"event_id": 1}), columns=["event_id", "x"], table="good")
+    output = heap.discover()
+    assert output.code == 0
+    assert output.stream("ev")["json_schema"]["properties"]["event_id"] == INTEGER
+    output = heap.read(catalog=output.catalog)
+    assert clause in output.failures["ev"].message
+    assert "is not a whole Avro file: " in output.failures["ev"].message
+    assert output.statuses == {"ev": "INCOMPLETE", "good": "COMPLETE", "_heap_dumps": "COMPLETE"}
+
+
+# ---------------------------------------------------------------------------------------------- which files are read
+
+
+def test_a_type_that_one_dump_in_the_middle_has_is_found(heap: Heap) -> None:
+    put(heap, 1, file_of(LONG, {"event_id": 1, "x": 1}), columns=["event_id", "x"])
+    put(heap, 2, file_of(WORDS, {"event_id": 2, "x": "a"}), columns=["event_id", "x"])
+    put(heap, 3, file_of(LONG, {"event_id": 3, "x": 3}), columns=["event_id", "x"])
+    assert properties(heap)["x"] == TEXT
+    assert [row["x"] for row in assert_records_match(heap, 3)] == ["1", "a", "3"]
+
+
+def test_a_type_that_the_last_file_of_the_newest_dump_has_is_found(heap: Heap) -> None:
+    put(heap, 1, file_of(LONG, {"event_id": 1, "x": 1}), file_of(WORDS, {"event_id": 2, "x": "a"}), columns=["x"])
+    assert properties(heap)["x"] == TEXT
+    assert_records_match(heap, 2)
+
+
+def test_a_column_of_one_dump_in_the_middle_is_found_where_manifests_list_none(heap: Heap) -> None:
+    for dump in range(1, 31):
+        put(heap, dump, file_of(LONG if dump == 17 else LONG[:1]))
+    assert properties(heap)["x"] == INTEGER
+    assert headers_read(heap) == 30
+
+
+@pytest.mark.parametrize(("columns", "most"), [(["event_id", "x"], 9), ([], 33)])
+def test_however_many_dumps_a_table_has_few_headers_are_read(columns: list[str], most: int, heap: Heap) -> None:
+    for dump in range(1, 151):
+        put(heap, dump, file_of(WORDS if dump == 1 else LONG), file_of(LONG), columns=columns)
+    assert properties(heap)["x"] == TEXT
+    assert headers_read(heap) == most
+    dumps = sorted(
+        int(request.path.split("sync_")[1].split("/")[0]) for request in heap.server.requests if ".avro" in request.path
+    )
+    gaps = [late - early for early, late in itertools.pairwise(dumps)]
+    assert max(gaps) <= 2 * 150 / most
+
+
+# ---------------------------------------------------------------------------------------------- refusals
+
+
+def test_where_every_data_file_is_refused_types_are_not_guessed(heap: Heap) -> None:
+    put(heap, 1, file_of(LONG), file_of(LONG), columns=["event_id", "x"])
+    put(heap, 2, file_of(LONG), columns=["event_id", "x"], table="other")
+    heap.server.faults.add(error_fault(403, "AccessDenied", r"\.avro", times=-1))
+    output = heap.discover()
+    assert output.code != 0
+    assert not output.catalog
+    assert "was refused, though listing works" in output.failures[""].message
+    assert output.failures[""].failure_type == "config_error"
+
+
+def test_a_file_that_is_refused_among_others_is_warned_of(heap: Heap) -> None:
+    put(heap, 1, file_of(LONG), columns=["event_id", "x"])
+    put(heap, 2, file_of(WORDS), columns=["event_id", "x"])
+    heap.server.faults.add(error_fault(403, "AccessDenied", r"sync_2/.*\.avro", times=-1))
+    output = heap.discover()
+    assert output.stream("ev")["json_schema"]["properties"]["x"] == INTEGER
+    assert output.logged("The types of its columns are taken from other files.")
