@@ -87,7 +87,7 @@ def _key(value: Any) -> str:
 
 def _region(value: Any) -> str:
     region = value.strip().upper() if isinstance(value, str) and value.strip() else value or "US"
-    if region not in HOSTS:
+    if not isinstance(region, str) or region not in HOSTS:
         message = f"region must be one of {', '.join(HOSTS)}, not {value!r}."
         raise config_error(message)
     return str(region)
@@ -100,7 +100,7 @@ def _url(value: Any) -> str | None:
     url = value.strip().rstrip("/").removesuffix("/v1") if isinstance(value, str) else ""
     try:
         parts = urlsplit(url)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and not parts.query and parts.port != 0
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and not {*"?#"} & {*url} and parts.port != 0
     except ValueError:
         usable = False
     if not usable:

@@ -76,6 +76,8 @@ def test_a_start_date_of_any_year_becomes_a_second_that_the_server_takes(text: s
         ({"num_workers": 2.5}, "num_workers must be a whole number from 1 to 10, not 2.5."),
         ({"api_url": "proxy.example.com"}, "api_url is not an address."),
         ({"api_url": "https://[::1"}, "api_url is not an address."),
+        ({"api_url": "https://proxy.example.com/#top"}, "api_url is not an address."),
+        ({"api_url": "https://proxy.example.com?"}, "api_url is not an address."),
         ({"api_url": "https://me:secret@proxy.example.com"}, "api_url carries a user name or password."),
         ({"esp_suppression_domains": "mail.example.com"}, "esp_suppression_domains must be a list of host names"),
         ({"esp_suppression_domains": ["Mail.Example.com"]}, "esp_suppression_domains has 'Mail.Example.com', which is"),
