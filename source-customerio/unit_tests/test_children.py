@@ -60,6 +60,23 @@ def test_the_old_actions_of_a_duplicated_campaign_are_not_lost(
     assert max(row["updated"] for row in copied) < first.state("campaign_actions")["updated"]
 
 
+def test_no_cursor_passes_rows_that_a_state_ahead_of_the_clock_kept_out(
+    workspace: Workspace, clock: Callable[[], datetime]
+) -> None:
+    """A machine's clock may be set back between two syncs, and a campaign may be new to the second."""
+    state = workspace.sync("campaign_actions").state("campaign_actions")
+    cursors = {key: workspace.simulator.now + 300 for key in state["parents"] if key != "4"}
+    ahead = {"updated": workspace.simulator.now + 300, "parents": cursors}
+    second = workspace.sync("campaign_actions", state={"campaign_actions": ahead})
+    assert second.rows == {}
+    assert second.state("campaign_actions") == ahead
+    workspace.simulator.mutate("advance", seconds=HOUR)
+    third = workspace.sync("campaign_actions", state=second.all_states())
+    wanted = {row["id"] for row in workspace.truth("campaign_actions") if row["campaign_id"] == 4}
+    assert {row["id"] for row in third.rows["campaign_actions"] if row["campaign_id"] == 4} == wanted
+    assert "4" in third.state("campaign_actions")["parents"]
+
+
 @pytest.mark.parametrize(
     ("stream", "parents"),
     [

@@ -154,8 +154,9 @@ class ChangingChildren(Children, ABC):
         cursor, key = self._cursor, str(slice_.id)
         saved, newest = self._saved.get(key), None
         floor = cursor.floor(saved)
-        if self._newest is not None and self._newest > cursor.sync_start:
-            floor = max(floor, self._newest)  # a state ahead of the clock was put there to keep everything out
+        ahead = self._newest is not None and self._newest > cursor.sync_start
+        if ahead:  # such a state was put there to keep everything out
+            floor = max(floor, self._newest or 0)
         try:
             for rows in self.rows_of(slice_):
                 recent, latest = cursor.split(rows, floor)
@@ -163,7 +164,7 @@ class ChangingChildren(Children, ABC):
                 yield recent
         except NotFound:
             self._gone.add(slice_.id)
-        if newest is None:
+        if newest is None or ahead:  # no cursor passes rows that were kept out
             yield Checkpoint({"parents": {}})
         else:
             reached = cursor.advanced(saved, newest)
