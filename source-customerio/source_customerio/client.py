@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -21,6 +22,9 @@ READ_TIMEOUT = 60.0
 PATIENCE = RetryPolicy(throttled_seconds=600.0)
 #: For `check`: an answer now is worth more than one that waited, but a busy workspace is no failure.
 IMPATIENCE = RetryPolicy(tries=2, throttled_seconds=5.0)
+#: Seconds that a request is throttled for when another one's patience was used up before: each stream that waited for
+#: its own ten minutes would make hours of a spent quota.
+PATIENCE_LEFT = 5.0
 
 
 class Unauthorized(AirbyteTracedException):
@@ -33,6 +37,10 @@ class Forbidden(AirbyteTracedException):
 
 class NotFound(AirbyteTracedException):
     """404: below a parent that was listed a moment ago, it was deleted since."""
+
+
+class Throttled(AirbyteTracedException):
+    """429 for longer than the patience of a request."""
 
 
 def error_table(scope: str) -> ErrorTable:
@@ -80,6 +88,7 @@ def error_table(scope: str) -> ErrorTable:
                 "that the workspace has, or a daily quota is spent. What was read is kept: run the sync again later.",
                 Action.THROTTLED,
                 FailureType.transient_error,
+                raises=Throttled,
             ),
         ),
     )
@@ -87,11 +96,15 @@ def error_table(scope: str) -> ErrorTable:
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """What the streams of one sync share: the configuration, the connections and the workspace's request budget."""
+    """What the streams of one sync share: the configuration, the connections and the workspace's request budget.
+
+    `throttled` is set once the server kept one request waiting until its patience was used up.
+    """
 
     config: Config
     session: requests.Session
     budget: RequestBudget = field(default_factory=RequestBudget)
+    throttled: threading.Event = field(default_factory=threading.Event)
 
     @classmethod
     def of(cls, config: Config) -> Client:

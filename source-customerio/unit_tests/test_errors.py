@@ -128,6 +128,18 @@ def test_a_daily_quota_ends_the_stream_and_the_next_sync_goes_on(workspace: Work
     assert {*first.keys("messages", "id"), *second.keys("messages", "id")} == wanted
 
 
+def test_a_spent_quota_is_waited_for_by_one_request_only(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hazard 13: ten minutes a stream would be hours for all of them."""
+    monkeypatch.setattr("source_customerio.streams.base.PATIENCE_LEFT", 0.0)
+    workspace.simulator.options.daily_quota = 0
+    synced = workspace.sync("campaigns", "segments", "snippets", num_workers=1)
+    assert {failure.message for failure in synced.failures.values()} == {THROTTLED}
+    assert len(synced.failures) == 3
+    attempts = sorted(len(workspace.asked(path)) for path in ("campaigns", "segments", "snippets"))
+    assert attempts[0] == attempts[1] == 1
+    assert attempts[2] > 1
+
+
 def test_a_stream_out_of_scope_fails_alone_and_names_its_scope(workspace: Workspace) -> None:
     """Hazard 41: the stream stays in the catalog and says why it cannot be read."""
     workspace.simulator.options.forbidden = ["/activities"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from operator import itemgetter
 from typing import Any, ClassVar
@@ -11,10 +12,10 @@ from typing import Any, ClassVar
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_kit.errors import RetryPolicy, config_error
-from source_kit.http import BatchHttpStream
+from source_kit.http import Answer, BatchHttpStream
 from source_kit.items import Record
 
-from source_customerio.client import PATIENCE, READ_TIMEOUT, Client, error_table
+from source_customerio.client import PATIENCE, PATIENCE_LEFT, READ_TIMEOUT, Client, Throttled, error_table
 from source_customerio.paging import End, PageTokens
 
 #: Rows younger than the saved cursor less this are emitted again. An edit that happens while a list is paged may be
@@ -65,6 +66,18 @@ class CustomerIoStream(BatchHttpStream, ABC):
     def before_request(self) -> None:
         """Every attempt counts against the workspace's budget, also one that repeats."""
         self.client.budget.acquire()
+
+    def call(self, path: str, **request: Any) -> Answer:
+        """One request. It is throttled for a short time only where another one's patience was used up before."""
+        spent = self.client.throttled
+        if spent.is_set():
+            left = min(self.retry_policy.throttled_seconds, PATIENCE_LEFT)
+            self.retry_policy = replace(self.retry_policy, throttled_seconds=left)
+        try:
+            return super().call(path, **request)
+        except Throttled:
+            spent.set()
+            raise
 
     def probe(self) -> None:
         """The cheapest request that needs this stream's permission. Raises what the error table says."""
