@@ -39,6 +39,10 @@ class NotFound(AirbyteTracedException):
     """404: below a parent that was listed a moment ago, it was deleted since."""
 
 
+class Unaccepted(AirbyteTracedException):
+    """400 or 422: the server makes nothing of the request."""
+
+
 class Throttled(AirbyteTracedException):
     """429 for longer than the patience of a request."""
 
@@ -76,11 +80,13 @@ def error_table(scope: str) -> ErrorTable:
                 400,
                 f"Customer.io found a request for {scope} malformed (status 400), which is a mistake of this "
                 "connector. Report it with the internal message.",
+                raises=Unaccepted,
             ),
             ErrorRule(
                 422,
                 f"Customer.io did not accept the values of a request for {scope} (status 422), which is a mistake of "
                 "this connector. Report it with the internal message.",
+                raises=Unaccepted,
             ),
             ErrorRule(
                 429,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -67,6 +68,52 @@ def test_a_key_that_opens_nothing_fails(workspace: Workspace) -> None:
     assert found[0] == "FAILED"
     assert found[1] is not None
     assert found[1].startswith("Customer.io denied the key access to everything (status 403).")
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "family"),
+    [
+        ("/esp/suppression/", 404, "email suppressions"),
+        ("/esp/suppression/", 400, "email suppressions"),
+        ("/esp/suppression/", 422, "email suppressions"),
+        ("/customers", 401, "people"),
+        ("/exports", 404, "exports"),
+    ],
+)
+def test_a_family_that_is_refused_with_another_status_is_named_and_the_rest_can_be_synced(
+    workspace: Workspace, path: str, status: int, family: str
+) -> None:
+    """The vendor documents no status for what a key or a workspace does not have; the key itself was accepted."""
+    workspace.simulator.faults.add(Fault("status", path=path, status=status, times=-1))
+    messages = workspace.run("check", workspace.config())
+    found = next(message["connectionStatus"] for message in messages if message["type"] == "CONNECTION_STATUS")
+    assert found["status"] == "SUCCEEDED"
+    warned = [m["log"]["message"] for m in messages if m["type"] == "LOG" and m["log"]["level"] == "WARN"]
+    assert len(warned) == 1
+    assert warned[0].startswith(f"Check: {family} cannot be read: Customer.io ")
+
+
+def test_a_malformed_request_that_is_none_of_the_optional_mail_service_fails(workspace: Workspace) -> None:
+    workspace.simulator.faults.add(Fault("status", path="/exports", status=400, times=-1))
+    found = workspace.check(workspace.config())
+    assert found[0] == "FAILED"
+    assert "a request for exports malformed (status 400)" in str(found[1])
+
+
+@pytest.mark.parametrize("path", ["/v1/", "/v1/segments", "/v1/customers", "/v1/esp/suppression/"])
+def test_an_answer_that_every_sync_would_fail_on_fails(workspace: Workspace, path: str) -> None:
+    """Something answers, and it is not the vendor: a mock, or a gateway that answers 200 for everything."""
+    stranger = Fault("status", path=path, status=200, answer=json.dumps({"ok": 1}), times=-1)
+    workspace.simulator.faults.add(stranger)
+    found = workspace.check(workspace.config())
+    assert found[0] == "FAILED"
+    assert str(found[1]).startswith("Customer.io answered with JSON of another shape than expected;")
+
+
+def test_a_list_that_is_null_is_a_good_answer(workspace: Workspace) -> None:
+    nothing = Fault("status", path="/v1/campaigns", status=200, answer=json.dumps({"campaigns": None}), times=-1)
+    workspace.simulator.faults.add(nothing)
+    assert workspace.check(workspace.config()) == ("SUCCEEDED", None)
 
 
 def test_a_page_of_a_proxy_fails_with_a_sentence(workspace: Workspace) -> None:

@@ -140,6 +140,18 @@ def test_a_spent_quota_is_waited_for_by_one_request_only(workspace: Workspace, m
     assert attempts[2] > 1
 
 
+@pytest.mark.parametrize("rows", [[None, {"id": 1, "updated": 5}], [{"id": 1, "updated": 5}, "x"], [[1]]])
+def test_a_row_that_is_no_object_fails_with_a_sentence(workspace: Workspace, rows: list[object]) -> None:
+    answer = json.dumps({"campaigns": rows})
+    workspace.simulator.faults.add(Fault("status", path="/v1/campaigns", status=200, answer=answer, times=-1))
+    failure = workspace.sync("campaigns").failures["campaigns"]
+    assert failure.message == (
+        "Customer.io sent a list of campaigns in which a row is no object. The stream stopped there, so that nothing "
+        "is skipped for ever: report it with the internal message."
+    )
+    assert failure.failure_type == "system_error"
+
+
 def test_a_stream_out_of_scope_fails_alone_and_names_its_scope(workspace: Workspace) -> None:
     """Hazard 41: the stream stays in the catalog and says why it cannot be read."""
     workspace.simulator.options.forbidden = ["/activities"]

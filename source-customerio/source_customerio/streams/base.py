@@ -15,7 +15,17 @@ from source_kit.errors import RetryPolicy, config_error
 from source_kit.http import Answer, BatchHttpStream
 from source_kit.items import Record
 
-from source_customerio.client import PATIENCE, PATIENCE_LEFT, READ_TIMEOUT, Client, Throttled, error_table
+from source_customerio.client import (
+    PATIENCE,
+    PATIENCE_LEFT,
+    READ_TIMEOUT,
+    Client,
+    Forbidden,
+    NotFound,
+    Throttled,
+    Unauthorized,
+    error_table,
+)
 from source_customerio.paging import End, PageTokens
 
 #: Rows younger than the saved cursor less this are emitted again. An edit that happens while a list is paged may be
@@ -38,6 +48,8 @@ class CustomerIoStream(BatchHttpStream, ABC):
     params: ClassVar[Mapping[str, str]] = {}
     #: Personal data, or a request for every parent: left out of the suggested streams
     opt_in: ClassVar[bool] = False
+    #: What `check` takes for a refusal of this stream alone, once the server has accepted the key
+    refusals: ClassVar[tuple[type[AirbyteTracedException], ...]] = (Unauthorized, Forbidden, NotFound)
 
     retry_policy: RetryPolicy = PATIENCE
     read_timeout = READ_TIMEOUT
@@ -80,8 +92,24 @@ class CustomerIoStream(BatchHttpStream, ABC):
             raise
 
     def probe(self) -> None:
-        """The cheapest request that needs this stream's permission. Raises what the error table says."""
-        self.call(self.endpoint, params={**self.params, "limit": "1"}).close()
+        """The cheapest request that needs this stream's permission. Raises what a sync would raise on its answer."""
+        self.accept(self.call(self.endpoint, params={**self.params, "limit": "1"}))
+
+    def accept(self, answer: Answer) -> None:
+        """Read a list to its end for nothing but its shape."""
+        for _ in self.rows(answer):
+            pass
+
+    def rows(self, answer: Answer, envelope: str | None = None) -> Iterator[list[Record]]:
+        """The rows of one answer. Raises a system_error where one is no object."""
+        for rows in answer.rows(envelope or self.envelope):
+            if not set(map(type, rows)) <= {dict}:
+                message = (
+                    f"Customer.io sent a list of {self.name} in which a row is no object. The stream stopped there, so "
+                    "that nothing is skipped for ever: report it with the internal message."
+                )
+                raise self.bug_of_theirs(message, ", ".join(sorted({type(row).__name__ for row in rows})))
+            yield rows
 
     def shape(self, rows: list[Record]) -> list[Record]:
         """Rows as they are emitted; for streams whose wire types differ from their schema."""
@@ -103,13 +131,12 @@ class CustomerIoStream(BatchHttpStream, ABC):
         The arguments default to the stream's own facts; with `whole` each list is a page, however large, and an empty
         page is left out. Raises a system_error for a page token that comes back.
         """
-        envelope = envelope or self.envelope
         tokens = PageTokens(end or self.end, f"{self.name} ({path})")
         query = dict(self.params if params is None else params)
         while True:
             answer = self.call(path, method=method, params=query, json=json)
             count, page = 0, []
-            for rows in answer.rows(envelope):
+            for rows in self.rows(answer, envelope):
                 count += len(rows)
                 if whole:
                     page += rows

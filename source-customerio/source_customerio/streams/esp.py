@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_kit.items import SliceItem
 
+from source_customerio.client import Unaccepted
 from source_customerio.streams.base import CustomerIoStream
 
 #: Rows a page, the most there are (certain: vendor documentation)
@@ -41,6 +43,9 @@ class EspSuppressions(CustomerIoStream):
     page_size = _PAGE
     parallel_slices = True
     opt_in = True
+    #: The lists are those of the vendor's own mail service; what a workspace that sends through another one gets is not
+    #: documented.
+    refusals: ClassVar[tuple[type[AirbyteTracedException], ...]] = (*CustomerIoStream.refusals, Unaccepted)
     reread = "everything"
     deletes = "addresses that were taken off a list are gone with the next sync"
     cost = "4 for each domain, and 1 for each 1,000 addresses"
@@ -63,7 +68,7 @@ class EspSuppressions(CustomerIoStream):
         while count >= _PAGE:
             count = 0
             answer = self.call(self.endpoint.format(kind), params={**params, "offset": str(offset)})
-            for rows in answer.rows(self.envelope):
+            for rows in self.rows(answer):
                 count += len(rows)
                 yield [{"suppression_type": kind, "domain": domain, **row} for row in rows]
             offset += count
@@ -72,7 +77,7 @@ class EspSuppressions(CustomerIoStream):
 
     def probe(self) -> None:
         """The first list."""
-        self.call(self.endpoint.format(SUPPRESSION_TYPES[0]), params={"limit": "1"}).close()
+        self.accept(self.call(self.endpoint.format(SUPPRESSION_TYPES[0]), params={"limit": "1"}))
 
     def finish(self) -> None:
         """Name the domains that have no suppressed address at all: one that is mistyped looks like that."""

@@ -71,7 +71,7 @@ class Customers(CustomerIoStream):
             "customers/attributes", method="POST", params={"id_type": "cio_id"}, json={"ids": slice_.ids}
         )
         fetched = 0
-        for rows in answer.rows("customers"):
+        for rows in self.rows(answer, "customers"):
             fetched += len(rows)
             yield [profile(row) for row in rows]
         self._fetched[slice_.number] = fetched
@@ -80,7 +80,7 @@ class Customers(CustomerIoStream):
 
     def probe(self) -> None:
         """A search for one person."""
-        self.call(self.endpoint, method="POST", params={"limit": "1"}, json=EVERYBODY).close()
+        self.accept(self.call(self.endpoint, method="POST", params={"limit": "1"}, json=EVERYBODY))
 
     def finish(self) -> None:
         """Tell how many were left out, or fail where the search finds people and nobody can be fetched."""
