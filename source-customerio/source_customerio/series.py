@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 EASTERN = ZoneInfo("America/New_York")
 
 #: `2025-01-01 00:00:00 +0000 UTC`, as Go prints an instant; the name of the zone adds nothing to its offset
-_GO_INSTANT = re.compile(r"(\d{4}-\d{2}-\d{2}) (\d{2}:\d{2}:\d{2}(?:\.\d+)?) ([+-]\d{2})(\d{2})\b")
+_GO_INSTANT = re.compile(r"(\d{4}-\d{2}-\d{2}) (\d{2}:\d{2}:\d{2}(?:\.\d+)?)(?: ([+-]\d{2})(\d{2})(?: \S+)?| UTC)")
 
 
 class Resolution(Enum):
@@ -55,10 +55,21 @@ class Period(NamedTuple):
     metrics: dict[str, Any]
 
 
-def parse_instant(text: str) -> datetime:
-    """An instant as version 2 writes it, or as ISO 8601. Raises ValueError."""
-    match = _GO_INSTANT.match(text)
-    at = datetime.fromisoformat("{}T{}{}:{}".format(*match.groups()) if match else text)
+def instant_or_none(value: object) -> datetime | None:
+    """An instant as version 2 writes it, as ISO 8601 or in epoch seconds; None for anything else.
+
+    An instant before 1970 is none either: Go prints the year 1 for one that was never set.
+    """
+    try:
+        if type(value) is int:
+            at = datetime.fromtimestamp(value, UTC)
+        else:
+            match = _GO_INSTANT.fullmatch(str(value))
+            at = datetime.fromisoformat("{}T{}{}{}".format(*match.groups("")) if match else str(value))
+    except (ValueError, OverflowError, OSError):
+        return None
+    if at.year < 1970:
+        return None
     return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -75,6 +76,27 @@ def test_no_cursor_passes_rows_that_a_state_ahead_of_the_clock_kept_out(
     wanted = {row["id"] for row in workspace.truth("campaign_actions") if row["campaign_id"] == 4}
     assert {row["id"] for row in third.rows["campaign_actions"] if row["campaign_id"] == 4} == wanted
     assert "4" in third.state("campaign_actions")["parents"]
+
+
+def test_a_parent_without_an_id_fails_with_a_sentence_and_skips_nobody(workspace: Workspace) -> None:
+    del workspace.simulator.workspace.lists["segments"][0]["id"]
+    failure = workspace.sync("segment_usage").failures["segment_usage"]
+    assert failure.message == (
+        "Customer.io listed one of the segments without an id, so segment_usage below it cannot be read. The stream "
+        "stopped there, so that nothing is skipped for ever: report it."
+    )
+    assert failure.failure_type == "system_error"
+
+
+def test_parents_whose_ids_are_texts_of_digits_are_numbers_in_their_children(workspace: Workspace) -> None:
+    """Hazard 20: a key joins whatever the vendor makes of a number."""
+    plain = workspace.sync("segment_memberships", "segments")
+    segments = [{**row, "id": str(row["id"])} for row in workspace.truth("segments")]
+    texts = Fault("status", path=r"/segments(\?|$)", status=200, answer=json.dumps({"segments": segments}), times=-1)
+    workspace.simulator.faults.add(texts)
+    synced = workspace.sync("segment_memberships", "segments")
+    for name in ("segments", "segment_memberships"):
+        assert sorted(map(repr, synced.rows[name])) == sorted(map(repr, plain.rows[name]))
 
 
 @pytest.mark.parametrize(

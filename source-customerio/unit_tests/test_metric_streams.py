@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import pytest
+from simulators.server import Fault
 
 if TYPE_CHECKING:
     from conftest import Workspace
@@ -38,6 +40,42 @@ def test_metrics_of_campaigns_have_a_row_a_day_since_the_campaign_was_created(
         return row["campaign_id"], row["period_start"]
 
     assert sorted(synced.rows[stream], key=key) == sorted(wanted, key=key)
+
+
+@pytest.mark.parametrize(
+    ("begins", "first"),
+    [
+        (1_735_689_600, 1_735_689_600),
+        ("2025-01-01 00:00:00 UTC", 1_735_689_600),
+        ("0001-01-01 00:00:00 +0000 UTC", None),
+        ("soon", None),
+        (None, None),
+    ],
+)
+def test_a_series_whose_beginning_cannot_be_read_begins_where_it_was_asked_to(
+    workspace: Workspace, clock: Callable[[], datetime], begins: object, first: int | None
+) -> None:
+    """Hazard 35: version 2 writes its dates in the way of Go, which prints the year 1 for none."""
+    answer = json.dumps({"metric": {"series": {"sent": [7]}}, "start": begins})
+    workspace.simulator.faults.add(Fault("status", path="campaigns/4/metrics", status=200, answer=answer, times=-1))
+    synced = workspace.sync("campaign_metrics")
+    assert synced.failures == {}
+    asked = next(r for r in workspace.simulator.requests if r.path.endswith("/campaigns/4/metrics"))
+    (row,) = (row for row in synced.rows["campaign_metrics"] if row["campaign_id"] == 4)
+    assert row["period_start"] == (int(asked.query["start"][0]) if first is None else first)
+
+
+def test_links_without_an_id_are_skipped_and_told_once(workspace: Workspace, clock: Callable[[], datetime]) -> None:
+    """They have no key."""
+    clicks = {"metric": {"series": {"clicked": [1]}}}
+    links = [{"link": None, **clicks}, None, {"link": {"id": None}, **clicks}, {"link": {"id": "8"}, **clicks}]
+    answer = json.dumps({"links": links})
+    workspace.simulator.faults.add(Fault("status", path="newsletters/1/metrics", status=200, answer=answer, times=-1))
+    synced = workspace.sync("newsletter_link_metrics")
+    assert synced.failures == {}
+    assert {row["link_id"] for row in synced.rows["newsletter_link_metrics"] if row["newsletter_id"] == 1} == {8}
+    told = "Stream newsletter_link_metrics: links without an id were skipped in 1 newsletters: 1"
+    assert sum(line.endswith(told) for line in synced.logs) == 1
 
 
 def test_version_2_is_asked_for_with_all_it_requires(workspace: Workspace, clock: Callable[[], datetime]) -> None:

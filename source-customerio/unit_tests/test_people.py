@@ -71,6 +71,27 @@ def test_a_search_that_finds_people_of_whom_none_can_be_fetched_fails(workspace:
     )
 
 
+def test_people_who_are_found_without_a_cio_id_are_skipped_and_counted_once(workspace: Workspace) -> None:
+    """A fetch of "None" would find nobody, and nobody would know."""
+    known = next(iter(workspace.simulator.workspace.people))
+    found = [{"cio_id": None, "email": "a@example.com"}, {"cio_id": known}, {"id": "u1"}]
+    answer = json.dumps({"identifiers": found, "next": ""})
+    workspace.simulator.faults.add(Fault("status", path=r"customers\?", status=200, answer=answer, times=-1))
+    synced = workspace.sync("customers")
+    assert synced.keys("customers", "cio_id") == [known]
+    (request,) = workspace.asked("customers/attributes")
+    assert request.json() == {"ids": [known]}
+    assert synced.logged("Stream customers: 2 people were found without a cio_id, so their profiles could not be")
+    assert not synced.logged("deleted during the sync")
+
+
+def test_a_search_that_finds_only_people_without_a_cio_id_is_no_empty_stream(workspace: Workspace) -> None:
+    answer = json.dumps({"identifiers": [{"id": "u1"}, {"id": "u2"}], "next": ""})
+    workspace.simulator.faults.add(Fault("status", path=r"customers\?", status=200, answer=answer, times=-1))
+    failure = workspace.sync("customers").failures["customers"]
+    assert failure.message.startswith("Customer.io found 2 people and returned the profile of none.")
+
+
 @pytest.mark.parametrize("status", [400, 404])
 def test_a_refused_fetch_fails_the_stream_and_skips_nobody(workspace: Workspace, status: int) -> None:
     """Hazard 11: skipping it would lose a hundred people."""

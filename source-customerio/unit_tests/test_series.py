@@ -5,21 +5,32 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
-from source_customerio.series import Period, Resolution, from_start, parse_instant, until_now
+from source_customerio.series import Period, Resolution, from_start, instant_or_none, until_now
 
 
 @pytest.mark.parametrize(
-    ("text", "iso"),
+    ("value", "iso"),
     [
+        (1_735_689_600, "2025-01-01T00:00:00+00:00"),
+        ("2025-01-01 00:00:00 UTC", "2025-01-01T00:00:00+00:00"),
+        ("2025-01-01 00:00:00 -0300 -03", "2025-01-01T03:00:00+00:00"),
         ("2025-01-01 00:00:00 +0000 UTC", "2025-01-01T00:00:00+00:00"),
         ("2025-01-01 00:00:00.123 +0000 UTC", "2025-01-01T00:00:00.123000+00:00"),
         ("2025-07-01 00:00:00 -0400 EDT", "2025-07-01T04:00:00+00:00"),
         ("2025-01-01T00:00:00Z", "2025-01-01T00:00:00+00:00"),
     ],
 )
-def test_an_instant_as_go_prints_it_is_understood(text: str, iso: str) -> None:
+def test_an_instant_as_go_prints_it_is_understood(value: object, iso: str) -> None:
     """Hazard 35: version 2 writes dates that are not ISO 8601."""
-    assert parse_instant(text).isoformat() == iso
+    found = instant_or_none(value)
+    assert found is not None
+    assert found.isoformat() == iso
+
+
+@pytest.mark.parametrize("value", [None, "", "soon", "0001-01-01 00:00:00 +0000 UTC", 10**30, -1, [1], True])
+def test_what_is_no_instant_of_this_world_is_none(value: object) -> None:
+    """Hazard 35: Go prints the year 1 for a time that was never set."""
+    assert instant_or_none(value) is None
 
 
 def test_a_series_from_a_start_gets_a_period_for_each_value() -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from simulators.server import Fault
 from source_customerio.streams import STREAMS
 from source_customerio.streams.lists import FullList, without_credentials
 
@@ -58,6 +59,42 @@ def test_a_server_that_gives_all_senders_for_both_flags_gives_none_twice(
     monkeypatch.setattr(workspace.simulator, "answer", ignore_the_flag)
     synced = workspace.sync("sender_identities")
     assert sorted(synced.keys("sender_identities", "id")) == [1, 2, 3, 4, 5, 6, 7]
+
+
+def test_senders_without_the_flag_count_for_the_list_that_they_came_in(workspace: Workspace) -> None:
+    """Hazard 25: the flag is not in every answer that was recorded."""
+    for flag, number in (("false", 1), ("true", 2)):
+        answer = json.dumps({"sender_identities": [{"id": number, "name": "a sender"}], "next": ""})
+        workspace.simulator.faults.add(Fault("status", path=f"hidden={flag}", status=200, answer=answer))
+    synced = workspace.sync("sender_identities")
+    assert synced.keys("sender_identities", "id") == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("stream", "path", "envelope", "sent", "emitted"),
+    [
+        ("topics", "subscription_topics", "topics", "4", 4),
+        ("workspaces", "workspaces", "workspaces", "5", 5),
+        ("types", "object_types", "types", 1, "1"),
+        ("exports", "exports", "exports", "12", 12),
+        ("collections", "collections", "collections", "01H", "01H"),
+        ("reporting_webhooks", "reporting_webhooks", "reporting_webhooks", "3", 3),
+    ],
+)
+def test_a_key_has_the_type_of_its_column_whatever_the_vendor_makes_of_it(
+    workspace: Workspace, stream: str, path: str, envelope: str, sent: Any, emitted: Any
+) -> None:
+    """Hazard 20: a text of digits is a number; what cannot be one passes as it is."""
+    answer = json.dumps({envelope: [{"id": sent, "updated_at": 1_700_000_000}]})
+    workspace.simulator.faults.add(Fault("status", path=f"/{path}", status=200, answer=answer, times=-1))
+    assert workspace.sync(stream).keys(stream, "id") == [emitted]
+
+
+def test_the_key_of_an_optout_is_a_text(workspace: Workspace) -> None:
+    """Hazard 21."""
+    answer = json.dumps({"optouts": [{"cio_id": 30, "optouts": None}], "next": ""})
+    workspace.simulator.faults.add(Fault("status", path="/optouts", status=200, answer=answer, times=-1))
+    assert workspace.sync("optouts").keys("optouts", "cio_id") == ["30"]
 
 
 def test_collections_and_workspaces_are_snapshots(workspace: Workspace) -> None:

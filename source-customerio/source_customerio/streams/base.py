@@ -6,6 +6,7 @@ from abc import ABC
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
+from functools import cached_property
 from operator import itemgetter
 from typing import Any, ClassVar
 
@@ -111,8 +112,19 @@ class CustomerIoStream(BatchHttpStream, ABC):
                 raise self.bug_of_theirs(message, ", ".join(sorted({type(row).__name__ for row in rows})))
             yield rows
 
+    @cached_property
+    def key_types(self) -> Mapping[str, type]:
+        """Columns of the primary key with the one type that the schema gives them, besides null."""
+        columns = self.get_json_schema()["properties"]
+        return {name: int if "integer" in columns[name]["type"] else str for name in self.key}
+
     def shape(self, rows: list[Record]) -> list[Record]:
-        """Rows as they are emitted; for streams whose wire types differ from their schema."""
+        """Rows as they are emitted: keys have their types, so that they join whatever the vendor makes of a number."""
+        for column, kind in self.key_types.items():
+            for row in rows:
+                value = row.get(column)
+                if value.__class__ is not kind and value is not None:
+                    row[column] = integer_or_same(value) if kind is int else str(value)
         return rows
 
     def pages(
@@ -233,3 +245,8 @@ class Cursor:
             "message, which names the row."
         )
         raise self._stream.bug_of_theirs(message, f"{where}: {self.field} is {row.get(self.field)!r}")
+
+
+def integer_or_same(value: Any) -> Any:
+    """Digits as a number; anything else, null included, as it is."""
+    return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else value

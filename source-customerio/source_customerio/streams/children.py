@@ -18,11 +18,12 @@ from source_kit.items import Checkpoint, Record, SliceItem
 
 from source_customerio.client import NotFound
 from source_customerio.paging import End
-from source_customerio.streams.base import Cursor, CustomerIoStream
-from source_customerio.streams.lists import Broadcasts, Campaigns, Newsletters, Segments, integer_or_same
+from source_customerio.streams.base import Cursor, CustomerIoStream, integer_or_same
+from source_customerio.streams.lists import Broadcasts, Campaigns, Newsletters, Segments
 
 _STATE_SECONDS = 15.0
-_NAMED = 20
+#: How many parents a log line names
+NAMED = 20
 
 
 class Parent(NamedTuple):
@@ -58,9 +59,15 @@ class Children(CustomerIoStream, ABC):
         parent = self.parent(self.client)
         parents = {}
         for rows in parent.pages(parent.endpoint):
-            for row in rows:
-                created = row.get("created", row.get("created_at"))
-                parents[row["id"]] = Parent(row["id"], created if isinstance(created, int) else None)
+            for row in parent.shape(rows):
+                number, created = row.get("id"), row.get("created", row.get("created_at"))
+                if number is None:
+                    message = (
+                        f"Customer.io listed one of the {parent.endpoint} without an id, so {self.name} below it "
+                        "cannot be read. The stream stopped there, so that nothing is skipped for ever: report it."
+                    )
+                    raise self.bug_of_theirs(message, f"a row of {parent.name} has no id")
+                parents[number] = Parent(number, created if isinstance(created, int) else None)
         return parents
 
     def slices(self) -> Iterator[Parent]:
@@ -109,7 +116,7 @@ class Children(CustomerIoStream, ABC):
             )
             raise self.bug_of_theirs(message, f"404 for each of {len(self._gone)} parents")
         what = f"{len(self._gone)} {self.parent.endpoint}"
-        names = ", ".join(map(str, sorted(self._gone)[:_NAMED]))
+        names = ", ".join(map(str, sorted(self._gone)[:NAMED]))
         self.logger.info(f"Stream {self.name}: {what} were deleted during the sync and skipped: {names}")
 
 
@@ -197,14 +204,15 @@ class CampaignActions(ChangingChildren):
     cost = "1, and for each campaign 1 for each 10 actions, at least 1"
 
     def shape(self, rows: list[Record]) -> list[Record]:
-        """The id is a text on the wire (certain: recorded answers) and must be one always."""
-        for row in rows:
-            row["id"] = None if row.get("id") is None else str(row["id"])
-        return with_headers_as_text(rows)
+        """`headers` is a text always."""
+        return with_headers_as_text(super().shape(rows))
 
 
 class BroadcastActions(ChangingChildren):
-    """Messages of broadcasts, one row for each language. Paging is not documented; a `next` would be followed."""
+    """Messages of broadcasts, one row for each language. Paging is not documented; a `next` would be followed.
+
+    The id is a number by the vendor's specification; no recorded answer shows it.
+    """
 
     endpoint = "broadcasts/{}/actions"
     envelope = "actions"
@@ -216,10 +224,8 @@ class BroadcastActions(ChangingChildren):
     cost = "1, and 1 for each broadcast"
 
     def shape(self, rows: list[Record]) -> list[Record]:
-        """The id is a number by the vendor's specification; no recorded answer shows it."""
-        for row in rows:
-            row["id"] = integer_or_same(row.get("id"))
-        return with_headers_as_text(rows)
+        """`headers` is a text always."""
+        return with_headers_as_text(super().shape(rows))
 
 
 class BroadcastTriggers(Children):
@@ -249,8 +255,8 @@ class NewsletterVariants(Children):
     cost = "1 for each newsletter, and those of `newsletters`"
 
     def shape(self, rows: list[Record]) -> list[Record]:
-        """As actions."""
-        return with_headers_as_text(rows)
+        """`headers` is a text always."""
+        return with_headers_as_text(super().shape(rows))
 
 
 class NewsletterTestGroups(Children):
@@ -269,7 +275,7 @@ class NewsletterTestGroups(Children):
         for row in rows:
             if isinstance(row.get("content_ids"), list):
                 row["content_ids"] = [integer_or_same(value) for value in row["content_ids"]]
-        return rows
+        return super().shape(rows)
 
 
 class SegmentMemberships(Children):

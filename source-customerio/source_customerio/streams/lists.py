@@ -137,12 +137,6 @@ class Collections(FullList):
     endpoint = envelope = "collections"
     permission = SETTINGS
 
-    def shape(self, rows: list[Record]) -> list[Record]:
-        """The id is a number in the vendor's specification; some clients declare a text."""
-        for row in rows:
-            row["id"] = integer_or_same(row.get("id"))
-        return rows
-
 
 class Workspaces(FullList):
     """All workspaces of the account, also those that the key does not open. Counts are up to two hours old."""
@@ -175,12 +169,6 @@ class Types(FullList):
     envelope = "types"
     permission = SETTINGS
 
-    def shape(self, rows: list[Record]) -> list[Record]:
-        """Keep the id a text."""
-        for row in rows:
-            row["id"] = text_or_none(row.get("id"))
-        return rows
-
 
 class ReportingWebhooks(FullList):
     """Reporting webhooks. The endpoint loses its user name and password; a token in its path or query stays."""
@@ -194,14 +182,15 @@ class ReportingWebhooks(FullList):
         for row in rows:
             if isinstance(row.get("endpoint"), str):
                 row["endpoint"] = without_credentials(row["endpoint"])
-        return rows
+        return super().shape(rows)
 
 
 class SenderIdentities(FullList):
     """Senders, visible and hidden.
 
     `hidden=true` gives hidden ones only, although the documentation says that it includes them (certain: recorded
-    answers). So both lists are read, and of each only the rows whose own flag agrees: the key stays unique either way.
+    answers). So both lists are read, and who was in the first is left out of the second: the key stays unique either
+    way.
     """
 
     endpoint = envelope = "sender_identities"
@@ -210,15 +199,19 @@ class SenderIdentities(FullList):
     page_size = 100
     cost = "2 for each 100 senders, and 2"
 
+    def start(self, state: Mapping[str, Any], full_refresh: bool, sync_start: datetime) -> None:
+        """No sender was seen yet."""
+        self._seen: set[Any] = set()
+
     def slices(self) -> Iterator[str]:
         """Visible senders, then hidden ones."""
         yield from ("false", "true")
 
     def read_slice(self, slice_: str) -> Iterator[SliceItem]:
-        """The senders of one kind."""
-        hidden = slice_ == "true"
+        """The senders of one list that were in none before."""
         for rows in self.pages(self.endpoint, params={"limit": str(self.page_size), "hidden": slice_}):
-            yield [row for row in rows if bool(row.get("hidden")) is hidden]
+            yield [row for row in self.shape(rows) if row.get("id") is None or row["id"] not in self._seen]
+            self._seen.update(row.get("id") for row in rows)
 
 
 class IpAddresses(FullList):
@@ -253,13 +246,3 @@ _USER_INFO = re.compile(r"^(\s*[a-z][a-z0-9+.-]*://)[^/?#]*@", re.IGNORECASE)
 def without_credentials(url: str) -> str:
     """A URL without `user:password@`; an `@` in path, query or fragment stays."""
     return _USER_INFO.sub(r"\1", url)
-
-
-def integer_or_same(value: Any) -> Any:
-    """Digits as a number; anything else, null included, as it is."""
-    return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else value
-
-
-def text_or_none(value: Any) -> str | None:
-    """An id as text, null as null."""
-    return None if value is None else str(value)

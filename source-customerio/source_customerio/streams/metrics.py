@@ -14,8 +14,9 @@ from typing import Any, ClassVar
 from source_kit.items import Record
 from source_kit.timestamps import utc_now
 
-from source_customerio.series import EASTERN, Period, Resolution, from_start, parse_instant, until_now
-from source_customerio.streams.children import Children, Parent
+from source_customerio.series import EASTERN, Period, Resolution, from_start, instant_or_none, until_now
+from source_customerio.streams.base import integer_or_same
+from source_customerio.streams.children import NAMED, Children, Parent
 from source_customerio.streams.lists import Broadcasts, Campaigns, Newsletters, TransactionalMessages
 
 #: A range of version 2 is at most ten years (certain: vendor documentation); leap days included, this stays below.
@@ -82,8 +83,8 @@ class CampaignMetrics(DatedMetrics):
         """The answer says where its series begins; where it does not, it begins where it was asked to."""
         params = {"version": "2", "res": Resolution.DAYS.value, "tz": "UTC", **self.bounds(parent)}
         document = self.document(self.path_of(parent), "metric", params)
-        first = document.get("start")
-        start = Resolution.DAYS.floor(parse_instant(first)) if first else self.first_day(parent)
+        first = instant_or_none(document.get("start"))
+        start = Resolution.DAYS.floor(first) if first else self.first_day(parent)
         yield self.records(parent, Resolution.DAYS, from_start(series_of(document), start, Resolution.DAYS))
 
 
@@ -170,16 +171,36 @@ class LinkMetrics(ApproximateMetrics, ABC):
 
     member = "links"
 
+    def start(self, state: Mapping[str, Any], full_refresh: bool, sync_start: datetime) -> None:
+        """No link lacked its id yet."""
+        super().start(state, full_refresh, sync_start)
+        self._with_nameless: set[int] = set()
+
     def rows_until_now(
         self, parent: Parent, resolution: Resolution, document: Mapping[str, Any], now: datetime
     ) -> list[Record]:
-        """The series of every link."""
+        """The series of every link. One without an id has no key and is skipped."""
         rows: list[Record] = []
         for item in document["links"] or []:
-            link = item.get("link") or {}
+            link = (item or {}).get("link") or {}
+            if link.get("id") is None:
+                self._with_nameless.add(parent.id)
+                continue
             periods = until_now(series_of(item), now, resolution)
-            rows += self.records(parent, resolution, periods, link_id=link.get("id"), href=link.get("href"))
+            rows += self.records(
+                parent, resolution, periods, link_id=integer_or_same(link["id"]), href=link.get("href")
+            )
         return rows
+
+    def finish(self) -> None:
+        """Tell where links were skipped."""
+        super().finish()
+        if self._with_nameless:
+            names = ", ".join(map(str, sorted(self._with_nameless)[:NAMED]))
+            self.logger.warning(
+                f"Stream {self.name}: links without an id were skipped in {len(self._with_nameless)} "
+                f"{self.parent.endpoint}: {names}"
+            )
 
 
 class CampaignLinkMetrics(LinkMetrics):

@@ -50,15 +50,17 @@ class Customers(CustomerIoStream):
 
     def start(self, state: Mapping[str, Any], full_refresh: bool, sync_start: datetime) -> None:
         """Nobody was found or fetched yet."""
-        self._found = 0
+        self._found = self._nameless = 0
         self._fetched: dict[int, int] = {}
 
     def slices(self) -> Iterator[Batch]:
         """The people of one request each; the search goes on while earlier ones are fetched."""
         number, waiting = 0, []
         for rows in self.pages(self.endpoint, method="POST", json=EVERYBODY):
-            self._found += len(rows)
-            waiting += [str(row["cio_id"]) for row in rows]
+            found = [str(row["cio_id"]) for row in rows if row.get("cio_id") is not None]
+            self._found += len(found)
+            self._nameless += len(rows) - len(found)
+            waiting += found
             while len(waiting) >= HYDRATE_AT_MOST:
                 yield Batch(number, waiting[:HYDRATE_AT_MOST])
                 number, waiting = number + 1, waiting[HYDRATE_AT_MOST:]
@@ -83,11 +85,16 @@ class Customers(CustomerIoStream):
         self.accept(self.call(self.endpoint, method="POST", params={"limit": "1"}, json=EVERYBODY))
 
     def finish(self) -> None:
-        """Tell how many were left out, or fail where the search finds people and nobody can be fetched."""
-        fetched = sum(self._fetched.values())
-        if self._found and not fetched:
+        """Tell who was left out, or fail where the search finds people and nobody can be fetched."""
+        if self._nameless:
+            self.logger.warning(
+                f"Stream {self.name}: {self._nameless} people were found without a cio_id, so their profiles could not "
+                "be fetched. Report it to Customer.io's support."
+            )
+        fetched, found = sum(self._fetched.values()), self._found + self._nameless
+        if found and not fetched:
             message = (
-                f"Customer.io found {self._found} people and returned the profile of none. Run the sync again; if it "
+                f"Customer.io found {found} people and returned the profile of none. Run the sync again; if it "
                 "happens again, report it to Customer.io's support."
             )
             raise self.bug_of_theirs(message, f"{len(self._fetched)} requests returned no profile")
