@@ -149,16 +149,25 @@ def _workers(raw: Mapping[str, Any]) -> int:
     return value
 
 
+def _key_part(raw: Mapping[str, Any], name: str) -> str | None:
+    """A part of an access key, which travels in a header; the sentence never shows it."""
+    value = _text(raw, name)
+    if value is not None and (re.search(r"\s", value) or not value.isprintable()):
+        msg = f"Option {name} has a blank, a line break or a control character inside. Copy it again, on one line."
+        raise config_error(msg)
+    return value
+
+
 def _credentials(raw: Any) -> Credentials:
     kind = raw.get("auth_type") if isinstance(raw, Mapping) else None
     if kind == "default":
         return DefaultCredentials()
     if kind == "keys":
-        key, secret = _text(raw, "aws_access_key_id"), _text(raw, "aws_secret_access_key")
+        key, secret = _key_part(raw, "aws_access_key_id"), _key_part(raw, "aws_secret_access_key")
         if not key or not secret:
             msg = "The access key is incomplete: enter both aws_access_key_id and aws_secret_access_key."
             raise config_error(msg)
-        return KeyCredentials(key, secret, _text(raw, "aws_session_token"))
+        return KeyCredentials(key, secret, _key_part(raw, "aws_session_token"))
     if kind == "role":
         external_id = _text(raw, "external_id")
         if not external_id:
