@@ -66,6 +66,7 @@ def _codes(*names: str) -> frozenset[str]:
     return frozenset(names)
 
 
+WRONG_ROLE = "AWS does not accept the role {role}: check the account id, the role's name and external_id."
 WRONG_REGION = "The bucket {bucket} is in another region{region}. Set region to the bucket's, or leave it empty."
 RULES = (
     Rule(
@@ -77,7 +78,7 @@ RULES = (
     ),
     Rule(
         _codes("ValidationError", "MalformedPolicyDocument", "400"),
-        "AWS does not accept the role {role}: check the account id, the role's name and external_id.",
+        WRONG_ROLE,
         Operation.ROLE,
     ),
     Rule(
@@ -183,6 +184,10 @@ _NO_CREDENTIALS = (
     "No AWS credentials were found in the environment in which the connector runs. Enter an access key or a role in "
     "credentials, or give the environment credentials of its own."
 )
+_NO_CREDENTIALS_FOR_ROLE = (
+    "No AWS credentials were found in the environment in which the connector runs, so it cannot assume the role "
+    "{role}. Give that environment credentials that may assume it, or enter an access key in credentials."
+)
 #: Errors without an answer: class, sentence, failure type, whether it heals. First match.
 NO_ANSWER: tuple[tuple[type[Exception], str, FailureType, bool], ...] = (
     (NoCredentialsError, _NO_CREDENTIALS, FailureType.config_error, False),
@@ -218,6 +223,13 @@ NO_ANSWER: tuple[tuple[type[Exception], str, FailureType, bool], ...] = (
     (HTTPClientError, _UNREACHABLE, FailureType.transient_error, True),
     (BotoCoreError, _UNREACHABLE, FailureType.transient_error, True),
     (OSError, _UNREACHABLE, FailureType.transient_error, True),
+)
+
+#: The same, before all others, while the role is assumed
+NO_ANSWER_OF_ROLE: tuple[tuple[type[Exception], str, FailureType, bool], ...] = (
+    (NoCredentialsError, _NO_CREDENTIALS_FOR_ROLE, FailureType.config_error, False),
+    (PartialCredentialsError, _NO_CREDENTIALS_FOR_ROLE, FailureType.config_error, False),
+    (ParamValidationError, WRONG_ROLE, FailureType.config_error, False),
 )
 
 
@@ -272,7 +284,8 @@ def failure(
             internal_message=f"{operation.value} {key}: status {_status(error)}, {code_of(error)}: {shorten(said)}",
             failure_type=rule.failure_type,
         )
-    _, sentence, kind, _ = next(row for row in NO_ANSWER if isinstance(error, row[0]))
+    rows = (*NO_ANSWER_OF_ROLE, *NO_ANSWER) if operation is Operation.ROLE else NO_ANSWER
+    _, sentence, kind, _ = next(row for row in rows if isinstance(error, row[0]))
     return AirbyteTracedException(
         message=sentence.format(**texts),
         internal_message=f"{operation.value} {key}: {type(error).__name__}: {shorten(str(error))}",

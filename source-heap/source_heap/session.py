@@ -41,9 +41,13 @@ def client_config(**more: Any) -> Config:
 
 
 def quiet_logs() -> None:
-    """At DEBUG botocore logs request headers, and with them session tokens; it never speaks below WARNING here."""
+    """At DEBUG botocore logs request headers, and with them session tokens; it never speaks below WARNING here.
+
+    Where a role cannot be assumed it warns with a stack trace, and then raises the same.
+    """
     for name in ("boto3", "botocore", "urllib3", "s3transfer"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("botocore.credentials").setLevel(logging.ERROR)
 
 
 #: botocore's description of S3 and STS is a megabyte of JSON, and each session would read it again.
