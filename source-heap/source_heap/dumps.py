@@ -11,7 +11,7 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_kit.errors import config_error
 
 from source_heap.bucket import Bucket
-from source_heap.manifest import Manifest, ManifestObject, TableDump, broken_manifest, parse_manifest
+from source_heap.manifest import BrokenManifest, Manifest, ManifestObject, broken_manifest, parse_manifest
 from source_heap.plan import DumpOfTable
 from source_heap.s3_errors import Missing
 
@@ -21,6 +21,8 @@ logger = logging.getLogger("airbyte")
 PARALLEL_GETS = 16
 #: Manifests that are fetched before it is looked whether older ones are still needed
 _BATCH = 64
+#: Manifests that are looked at for a table of which there is no news: months of nights, weeks of every two hours
+_LOOKED_AT = 200
 
 
 class Dumps:
@@ -30,7 +32,7 @@ class Dumps:
         self.bucket = bucket
         self._only = only
         self._listed: list[ManifestObject] | None = None
-        self._known: dict[int, Manifest | None] = {}
+        self._known: dict[int, Manifest | BrokenManifest | None] = {}
         self._lock = threading.RLock()
 
     def listed(self) -> list[ManifestObject]:
@@ -43,15 +45,24 @@ class Dumps:
             return self._listed
 
     def manifests(self, objects: Iterable[ManifestObject]) -> Iterator[Manifest]:
-        """The manifests in the order asked for. One that was deleted since it was listed is left out."""
+        """The manifests in the order asked for. One that was deleted since it was listed is left out.
+
+        Raises BrokenManifest when it comes to a broken one, so who stops before it is not concerned.
+        """
         with self._lock:
             wanted = list(objects)
             missing = [found for found in wanted if found.dump_id not in self._known]
             with ThreadPoolExecutor(PARALLEL_GETS, "manifests") as pool:
-                for found, manifest in zip(missing, pool.map(self.fetch, missing), strict=True):
+                for found, manifest in zip(missing, pool.map(self._fetch_or_error, missing), strict=True):
                     self._known[found.dump_id] = manifest
             read = [self._known[found.dump_id] for found in wanted]
-        return (manifest for manifest in read if manifest is not None)
+        return _usable(read)
+
+    def _fetch_or_error(self, found: ManifestObject) -> Manifest | BrokenManifest | None:
+        try:
+            return self.fetch(found)
+        except BrokenManifest as error:
+            return error
 
     def fetch(self, found: ManifestObject) -> Manifest | None:
         """One manifest, read now."""
@@ -62,31 +73,58 @@ class Dumps:
             return None
         return parse_manifest(found, data, self._only)
 
-    def of_table(self, table: str, from_id: int) -> list[Manifest]:
-        """The dumps from this id on that name the table."""
-        wanted = [found for found in self.listed() if found.dump_id >= from_id]
-        return [manifest for manifest in self.manifests(wanted) if table in manifest.tables]
+    def fetch_unbroken(self, found: ManifestObject) -> Manifest | None:
+        """One manifest, read now; none where it is broken, for those who can do without."""
+        try:
+            return self.fetch(found)
+        except BrokenManifest as error:
+            logger.warning(f"{error.internal_message}; its dump is left out.")
+            return None
 
-    def live_of_table(self, table: str) -> list[Manifest]:
-        """The last full dump of the table and all later ones that name it; where none was full, all that name it."""
+    def live_of_table(self, table: str, from_id: int = 0) -> list[Manifest]:
+        """The last full dump of the table and all later ones, whether they name it or not; none below `from_id`.
+
+        Raises BrokenManifest where one of these, or what it says of the table, cannot be used. Older ones are dead.
+        """
         found: list[Manifest] = []
-        newest_first = self.listed()[::-1]
+        newest_first = [one for one in reversed(self.listed()) if one.dump_id >= from_id]
         for at in range(0, len(newest_first), _BATCH):
             for manifest in self.manifests(newest_first[at : at + _BATCH]):
-                if table not in manifest.tables:
-                    continue
                 found.append(manifest)
-                if dump_of(manifest, table).incremental is False:
+                if table in manifest.tables and not dump_of(manifest, table).incremental:
                     return found[::-1]
         return found[::-1]
 
+    def may_have(self, table: str, likely: Iterable[int]) -> bool:
+        """Whether a manifest names the table. Those of the dumps `likely` are looked at first, then the newest ones.
+
+        True also where `_LOOKED_AT` manifests do not tell: a table may be exported seldom, and years of them are many.
+        """
+        first = set(likely)
+        objects = sorted(self.listed(), key=lambda found: (found.dump_id in first, found.dump_id), reverse=True)
+        return any(self._names(found, table) for found in objects[:_LOOKED_AT]) or len(objects) > _LOOKED_AT
+
+    def _names(self, found: ManifestObject, table: str) -> bool:
+        try:
+            return any(table in manifest.tables for manifest in self.manifests([found]))
+        except BrokenManifest:
+            return False
+
+
+def _usable(read: Iterable[Manifest | BrokenManifest | None]) -> Iterator[Manifest]:
+    for manifest in read:
+        if isinstance(manifest, BrokenManifest):
+            raise manifest
+        if manifest is not None:
+            yield manifest
+
 
 def dump_of(manifest: Manifest, table: str) -> DumpOfTable:
-    """What planning needs of a dump. Raises `broken_manifest` where it does not say whether the table is full."""
-    entry: TableDump = manifest.tables[table]
-    if entry.incremental is None:
-        raise broken_manifest(manifest.object, f"does not say whether table {table} is incremental")
-    return DumpOfTable(manifest.dump_id, manifest.object.mark, entry.incremental)
+    """What planning needs of a dump. Raises BrokenManifest where it says something impossible of the table."""
+    entry = manifest.tables[table]
+    if entry.fault is not None:
+        raise broken_manifest(manifest.object, entry.fault)
+    return DumpOfTable(manifest.dump_id, manifest.object.mark, entry.incremental is not False, entry.reordered)
 
 
 def no_manifests(bucket: str) -> AirbyteTracedException:

@@ -38,14 +38,17 @@ class TableFiles:
         self.close()
         self._spool = Spool(self._bucket, keys)
 
-    def rows(self, key: str, rules: RowRules) -> Iterator[Piece]:
-        """The rows of a file, whole or an error; of a missing file none, where that is allowed."""
+    def rows(self, key: str, rules: RowRules, skip_missing: bool | None = None) -> Iterator[Piece]:
+        """The rows of a file, whole or an error; of a missing file none, where that is allowed.
+
+        `skip_missing` overrides what is allowed otherwise.
+        """
         if self._spool is None:
             self._spool = Spool(self._bucket)
         try:
             yield from self._decoded(self._spool, key, rules)
         except Missing as error:
-            if not self._skip_missing:
+            if not (self._skip_missing if skip_missing is None else skip_missing):
                 raise
             logger.warning(f"{self._table}: {key} does not exist and is skipped ({error.internal_message}).")
 

@@ -29,20 +29,33 @@ class UnreadableState(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class DumpOfTable:
-    """A dump that names the table. `mark` tells its deliveries apart."""
+    """A dump that names the table. `mark` tells its deliveries apart.
+
+    `reordered` tells that its files are not read in the manifest's order, as release 0.1.0 did.
+    """
 
     dump_id: int
     mark: str
     incremental: bool
+    reordered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A dump that was read in part: its first `files` files are done."""
+    """A dump that was read in part: its first `files` files are done.
+
+    They are counted in the order of reading; without `ordered`, in a state of release 0.1.0, in the manifest's.
+    """
 
     dump_id: int
     mark: str
     files: int
+    ordered: bool = True
+
+    def files_of(self, dump: DumpOfTable) -> int:
+        """How many files of this delivery of the dump are done; none where that cannot be known."""
+        known = self.dump_id == dump.dump_id and self.mark == dump.mark and (self.ordered or not dump.reordered)
+        return self.files if known else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +63,8 @@ class TableState:
     """How far a table was read.
 
     `dump_id` is the highest dump that was begun; `floor` the highest id at and below which every dump counts as read;
-    `recent` the dumps above it that were read, each with the mark of its delivery. `replaces` is the generation whose
-    vanished rows are still to be told as deleted.
+    `recent` the dumps above it that were read, or do not name the table, each with the mark of its delivery. `replaces`
+    is the generation whose vanished rows are still to be told as deleted.
     """
 
     bucket: str
@@ -73,19 +86,19 @@ class TableState:
 
     def after(self, dump: DumpOfTable) -> TableState:
         """The state when a dump was read to its end."""
-        recent = {**self.recent, dump.dump_id: dump.mark}
-        dropped = sorted(recent)[:-RECENT_DUMPS]
-        for dump_id in dropped:
-            del recent[dump_id]
-        floor = max([self.floor, *dropped])
         ended = self.reading is not None and self.reading.dump_id == dump.dump_id
-        return replace(
-            self,
-            dump_id=max(self.dump_id, dump.dump_id),
-            floor=floor,
-            recent=dict(sorted(recent.items())),
-            reading=None if ended else self.reading,
-        )
+        passed = self.passing({dump.dump_id: dump.mark})
+        reading = None if ended else self.reading
+        return replace(passed, dump_id=max(self.dump_id, dump.dump_id), reading=reading)
+
+    def passing(self, marks: Mapping[int, str]) -> TableState:
+        """The state when deliveries of dumps are done with, read or without the table; none below them is to be read.
+
+        The oldest ones that are too many to be remembered raise the floor.
+        """
+        recent = sorted({**self.recent, **marks}.items())
+        dropped = [dump_id for dump_id, _ in recent[:-RECENT_DUMPS]]
+        return replace(self, floor=max([self.floor, *dropped]), recent=dict(recent[-RECENT_DUMPS:]))
 
     def without_replaced(self) -> TableState:
         """The state when the vanished rows of the replaced generation were told."""
@@ -108,6 +121,7 @@ class TableState:
                 "dump_id": self.reading.dump_id,
                 "mark": self.reading.mark,
                 "files": self.reading.files,
+                "ordered": True,
             }
         return document
 
@@ -157,7 +171,7 @@ def _reading(value: Any) -> Reading:
     if files < 0:
         msg = "its reading has a negative number of files"
         raise UnreadableState(msg)
-    return Reading(_integer(value, "dump_id"), str(value.get("mark")), files)
+    return Reading(_integer(value, "dump_id"), str(value.get("mark")), files, value.get("ordered") is True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +202,7 @@ def oldest_unread(known: Iterable[DumpOfTable] | Iterable[Any], state: TableStat
     if state is None:
         return 0
     unread = [one.dump_id for one in known if one.dump_id > state.floor and state.recent.get(one.dump_id) != one.mark]
-    return min(unread, default=state.dump_id + 1)
+    return min(unread, default=max(state.dump_id, state.floor, *state.recent, 0) + 1)
 
 
 def first_plan(bucket: str, dumps: Iterable[DumpOfTable]) -> Plan:
@@ -225,5 +239,5 @@ def next_plan(state: TableState, dumps: Iterable[DumpOfTable], keep_replaced: bo
         begun = state.reading if state.reading and state.reading.dump_id == dump.dump_id else None
         if begun and begun.mark != dump.mark:
             redelivered = (*redelivered, dump.dump_id)
-        steps.append(Step(dump, begun.files if begun and begun.mark == dump.mark else 0))
+        steps.append(Step(dump, begun.files_of(dump) if begun else 0))
     return Plan(state, tuple(steps), redelivered=redelivered)

@@ -196,6 +196,7 @@ def test_a_missing_file_can_be_skipped_and_the_state_moves_on(heap: Heap) -> Non
         ({"_heap_dump_id": "x"}, "cannot be read: its _heap_dump_id is not a whole number. Reset the stream"),
         ({"_heap_dump_id": 100, "bucket": "other"}, "belongs to the bucket other, not to"),
         ({"_heap_dump_id": 999, "bucket": DEFAULT_BUCKET}, "is at dump 999, but the newest dump in the bucket"),
+        ({"_heap_dump_id": 999}, "is at dump 999, but the newest dump in the bucket"),
         ({"cursor": 1}, "cannot be read: its _heap_dump_id is not a whole number."),
     ],
 )
@@ -207,9 +208,10 @@ def test_a_state_that_cannot_be_used_says_to_reset_the_stream(state: Any, senten
 
 
 def test_a_state_of_the_cursor_alone_is_taken_at_its_word(filled: Heap) -> None:
-    output = filled.read("users", state={"users": {"_heap_dump_id": 10**13}})
+    output = filled.read("users", state={"users": {"_heap_dump_id": 100}})
     assert output.statuses == {"users": "COMPLETE"}
     assert not output.records
+    assert output.states["users"][-1]["bucket"] == DEFAULT_BUCKET
 
 
 def test_a_stream_that_no_manifest_names_fails_alone(filled: Heap) -> None:
@@ -217,5 +219,7 @@ def test_a_stream_that_no_manifest_names_fails_alone(filled: Heap) -> None:
     unknown = {**next(stream for stream in catalog if stream["name"] == "users"), "name": "no_such_table"}
     output = filled.read(catalog=[*catalog, unknown])
     assert output.failures["no_such_table"].message.startswith("The source has no stream named 'no_such_table'.")
+    again = filled.read("no_such_table", catalog=[unknown], state={"no_such_table": {"_heap_dump_id": 100}})
+    assert again.failures["no_such_table"].message == output.failures["no_such_table"].message
     assert output.statuses["users"] == "COMPLETE"
     assert output.code == 1

@@ -46,6 +46,51 @@ def test_files_keep_the_manifests_order_and_lose_the_buckets_name() -> None:
     table = parse_manifest(FOUND, document(files=files)).tables["users"]
     assert table.files == ["sync_100/users/10_b.avro", "sync_100/users/2_a.avro", "sync_100/users/c=1 +%.avro"]
     assert table.file_count == 3
+    assert not table.reordered
+
+
+def test_files_that_all_begin_with_a_number_are_read_in_its_order() -> None:
+    files = [f"s3://b/sync_100/users/{name}.avro" for name in ("0_z", "1_y", "10_x", "11_w", "2_v", "2_a")]
+    table = parse_manifest(FOUND, document(files=files)).tables["users"]
+    assert [file.rpartition("/")[2] for file in table.files] == [
+        *("0_z.avro", "1_y.avro", "2_v.avro", "2_a.avro", "10_x.avro", "11_w.avro")
+    ]
+    assert table.reordered
+
+
+@pytest.mark.parametrize("dump_id", [b"null", b"100.0", b'"100"', b"1e2"])
+@pytest.mark.parametrize("before", [b"", b"\xef\xbb\xbf"])
+def test_a_manifests_own_id_may_be_written_in_any_way(dump_id: bytes, before: bytes) -> None:
+    data = before + document().replace(b'"dump_id": 100', b'"dump_id": ' + dump_id)
+    assert parse_manifest(FOUND, data).tables["users"].file_count == 1
+
+
+@pytest.mark.parametrize(
+    ("entry", "fault"),
+    [
+        ({"incremental": "yes"}, "says of table users neither that it is incremental nor that it is not"),
+        ({"incremental": None}, "does not say whether table users is incremental"),
+        ({"files": [1]}, "has something other than texts among the columns or files of table users"),
+        ({"files": ["s3://bucket-only"]}, "has a file address without a key in table users"),
+    ],
+)
+def test_what_is_wrong_with_the_entry_of_a_table_stays_with_it(entry: dict[str, Any], fault: str) -> None:
+    document_ = json.loads(document(**entry))
+    document_["tables"].append({"name": "sessions", "incremental": True, "columns": [], "files": []})
+    tables = parse_manifest(FOUND, json.dumps(document_).encode()).tables
+    assert (tables["users"].fault, tables["sessions"].fault) == (fault, None)
+
+
+def test_a_table_that_is_named_twice_must_say_the_same_twice() -> None:
+    tables = json.loads(document())["tables"] + json.loads(document(incremental=False))["tables"]
+    table = parse_manifest(FOUND, json.dumps({"tables": tables}).encode()).tables["users"]
+    assert table.fault == "names table users twice, incremental and not"
+
+
+def test_manifests_that_are_kept_share_what_is_the_same_in_all() -> None:
+    first, second = (parse_manifest(FOUND, document(columns=["a", "b"])).tables["users"] for _ in range(2))
+    assert first.columns is second.columns
+    assert first.name is second.name
 
 
 def test_a_table_may_have_no_files_and_no_columns() -> None:
@@ -86,9 +131,8 @@ def test_a_manifest_that_was_delivered_again_has_another_mark() -> None:
         (b'{"dump_id": 99, "tables": []}', "speaks of dump 99"),
         (b'{"dump_id": 100, "tables": [1]}', "has a table without a name"),
         (document(name=""), "has a table without a name"),
-        (document(incremental="yes"), "neither that it is incremental nor that it is not"),
-        (document(files=[1]), "something other than texts among the columns or files of table users"),
-        (document(files=["s3://bucket-only"]), "has a file address without a key"),
+        (b'{"dump_id": true, "tables": []}', "speaks of dump True"),
+        (b'{"dump_id": 100.5, "tables": []}', "speaks of dump 100.5"),
     ],
 )
 def test_a_manifest_of_another_shape_fails_with_its_key_and_the_reason(data: bytes, clause: str) -> None:

@@ -19,7 +19,8 @@ NAME = "_heap_dumps"
 CURSOR = "dump_id"
 #: Dumps of a slice
 _SLICE_DUMPS = 100
-#: Older dumps that are looked at for the generation of a table that a new dump continues
+#: Older dumps that are looked at for the generation of a table that a new dump continues; more for one that none of
+#: them names, which is most likely new
 _LOOK_BACK = 200
 _SCHEMA: Mapping[str, Any] = {
     "$schema": "http://json-schema.org/draft-07/schema#",
@@ -61,12 +62,13 @@ class HeapDumps(BatchStream):
     reread = "dumps that were delivered again"
     deletes = "none: a manifest that is removed changes nothing"
     permission = "s3:ListBucket on manifests/, s3:GetObject"
-    cost = "1 LIST per 1,000 dumps, 1 GET per new dump and at most 200 more"
+    cost = "1 LIST per 1,000 dumps, 1 GET per new dump, and up to 200 more (all once, where a new table is not full)"
 
     def __init__(self, dumps: Dumps) -> None:
         self._dumps = dumps
         self._state = TableState(dumps.bucket.name, 0, 0, -1)
-        self._generations: dict[str, int] = {}
+        self._from_the_start = True
+        self._generations: dict[str, int | None] = {}
 
     def get_json_schema(self) -> Mapping[str, Any]:  # type: ignore[override]  # the CDK's is wrapped in a cache
         """See `_SCHEMA`."""
@@ -76,7 +78,7 @@ class HeapDumps(BatchStream):
         """See the base."""
         known = read_state(self.name, state, self._dumps, CURSOR)
         if known is not None:
-            self._state = known
+            self._state, self._from_the_start = known, False
 
     def slices(self) -> Iterable[Sequence[Manifest]]:
         """New manifests, a hundred at a time."""
@@ -90,10 +92,11 @@ class HeapDumps(BatchStream):
         """See the base."""
         if not slice_:
             return
-        complete = self._learn_generations(slice_)
+        if not self._from_the_start:
+            self._learn_generations(slice_)
         for manifest in slice_:
             for table in manifest.tables.values():
-                if table.incremental is False or (complete and table.name not in self._generations):
+                if table.incremental is False or table.name not in self._generations:
                     self._generations[table.name] = manifest.dump_id
             yield [self._row(manifest, table) for table in manifest.tables.values()]
             dump = DumpOfTable(manifest.dump_id, manifest.object.mark, True)
@@ -104,16 +107,20 @@ class HeapDumps(BatchStream):
         """See the base."""
         return self._state.to_json(CURSOR)
 
-    def _learn_generations(self, manifests: Sequence[Manifest]) -> bool:
-        """Looks up the generation that each table of these dumps had before them; says whether all history was seen.
+    def _learn_generations(self, manifests: Sequence[Manifest]) -> None:
+        """Looks up the generation that each table of these dumps had before them.
 
-        Where it was, a table that was never exported in full starts at its oldest dump.
+        A table that no older dump names starts with its first one here. One that was named, but not exported in full
+        as far as was looked, has the generation None: its older rows here tell it.
         """
         first = manifests[0].dump_id
         unknown = {name for manifest in manifests for name in manifest.tables} - self._generations.keys()
         older = [found for found in self._dumps.listed() if found.dump_id < first]
-        oldest: dict[str, int] = {}
-        for at in range(len(older), max(0, len(older) - _LOOK_BACK), -_SLICE_DUMPS):
+        oldest: dict[str, int | None] = {}
+        for at in range(len(older), 0, -_SLICE_DUMPS):
+            if len(older) - at >= _LOOK_BACK:
+                unknown -= oldest.keys()
+                oldest = dict.fromkeys(oldest)
             if not unknown:
                 break
             for manifest in reversed(list(self._dumps.manifests(older[max(0, at - _SLICE_DUMPS) : at]))):
@@ -122,10 +129,7 @@ class HeapDumps(BatchStream):
                     if manifest.tables[name].incremental is False:
                         self._generations[name] = manifest.dump_id
                 unknown -= self._generations.keys()
-        complete = len(older) <= _LOOK_BACK
-        if complete:
-            self._generations = {**oldest, **self._generations}
-        return complete
+        self._generations = {**oldest, **self._generations}
 
     def _row(self, manifest: Manifest, table: TableDump) -> dict[str, Any]:
         return {

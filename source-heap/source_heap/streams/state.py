@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from source_kit.errors import config_error
@@ -32,11 +33,11 @@ def read_state(stream: str, document: Mapping[str, Any], dumps: Dumps, cursor: s
         )
         raise config_error(msg)
     newest = dumps.listed()[-1].dump_id
-    if state.bucket and newest < state.dump_id:
+    if newest < state.dump_id:
         msg = (
             f"The state of stream {stream} is at dump {state.dump_id}, but the newest dump in the bucket "
             f"{dumps.bucket.name} is {newest}: the bucket was emptied or set up anew. Reset the stream, which reads it "
             "from the start."
         )
         raise config_error(msg)
-    return state
+    return state if state.bucket else replace(state, bucket=dumps.bucket.name)

@@ -72,7 +72,7 @@ class TableStream(BatchStream):
     reread = "the file that an interruption cut"
     deletes = "with a full dump of the table: by `_heap_generation`, or as tombstones"
     permission = "s3:ListBucket on manifests/, s3:GetObject"
-    cost = "1 GET per new manifest (shared by all tables) and per file"
+    cost = "1 GET per new manifest (shared by all tables) and per file, 1 where a table has no news"
 
     def __init__(
         self,
@@ -91,6 +91,7 @@ class TableStream(BatchStream):
         self._files = TableFiles(name, dumps.bucket, pool, config.skip_missing_files)
         self._plan: Plan | None = None
         self._manifests: dict[int, Manifest] = {}
+        self._without: dict[int, str] = {}
         self._reached: TableState | None = None
         self._rows_of_files = 0
         self._files_read = 0
@@ -116,16 +117,18 @@ class TableStream(BatchStream):
         known = read_state(self.name, state, self._dumps)
         if known is None:
             self._files.prepare()  # the history of a table is large
-            live = self._dumps.live_of_table(self.name)
-            if not live:
-                raise unknown_stream(self.name, [])
-            self._plan = first_plan(self._config.bucket, [dump_of(found, self.name) for found in live])
         else:
             self._check_half_read(known)
-            live = self._dumps.of_table(self.name, oldest_unread(self._dumps.listed(), known))
-            keep = self._config.resync_mode is ResyncMode.TOMBSTONES
-            self._plan = next_plan(known, [dump_of(found, self.name) for found in live], keep)
-        self._manifests = {found.dump_id: found for found in live}
+        live = self._dumps.live_of_table(self.name, oldest_unread(self._dumps.listed(), known))
+        self._manifests = {found.dump_id: found for found in live if self.name in found.tables}
+        if not self._manifests and not (known and self._dumps.may_have(self.name, (known.dump_id, known.generation))):
+            raise unknown_stream(self.name, [])
+        dumps = [dump_of(found, self.name) for found in self._manifests.values()]
+        keep = self._config.resync_mode is ResyncMode.TOMBSTONES
+        plan = first_plan(self._config.bucket, dumps) if known is None else next_plan(known, dumps, keep)
+        without = {found.dump_id: found.object.mark for found in live if found.dump_id not in self._manifests}
+        self._without = {dump_id: mark for dump_id, mark in without.items() if dump_id > plan.state.generation}
+        self._plan = plan if plan.steps else replace(plan, state=plan.state.passing(self._without))
         self._reached = self._plan.state
         self._explain(self._plan, known)
 
@@ -148,9 +151,10 @@ class TableStream(BatchStream):
         files = sum(self._file_count(step) for step in plan.steps)
         what = f"{self.name}: {len(plan.steps)} dumps with {files} files to read"
         if plan.resync and before is not None:
-            logger.warning(
+            logger.log(
+                logging.INFO if self.name == MIGRATIONS else logging.WARNING,  # always full: no surprise
                 f"{what}. Dump {plan.state.generation} exports the table in full: it replaces generation "
-                f"{before.generation}, whose rows are dead from now on."
+                f"{before.generation}, whose rows are dead from now on.",
             )
             if self._config.resync_mode is ResyncMode.FAIL and self.name != MIGRATIONS:
                 msg = (
@@ -185,14 +189,20 @@ class TableStream(BatchStream):
             files = self._manifests[step.dump.dump_id].tables[self.name].files
             for index in range(step.first_file, len(files)):
                 last = index + 1 == len(files)
-                state = state.after(step.dump) if last else state.after_files(step.dump, index + 1)
+                state = self._after(state, step) if last else state.after_files(step.dump, index + 1)
                 number += 1
                 yield TableSlice(step.dump.dump_id, files[index], state, number, total)
             if step.first_file >= len(files):
-                state = state.after(step.dump)
+                state = self._after(state, step)
                 yield TableSlice(step.dump.dump_id, None, state)
         if state.replaces is not None and self._config.resync_mode is ResyncMode.TOMBSTONES:
             yield TableSlice(state.dump_id, None, state, tombstones=True)
+
+    def _after(self, state: TableState, step: Step) -> TableState:
+        """The state behind a dump; behind the last one also the manifests that do not name the table are done with."""
+        assert self._plan is not None  # noqa: S101 - `start` comes first
+        state = state.after(step.dump)
+        return state.passing(self._without) if step is self._plan.steps[-1] else state
 
     def _keys(self, plan: Plan) -> Iterator[str]:
         for step in plan.steps:
