@@ -18,10 +18,17 @@ from source_heap.bucket import CHECK_ATTEMPTS, Bucket
 from source_heap.config import HeapConfig
 from source_heap.discovery import find_tables, read_header_of, sample_file, table_schemas
 from source_heap.dumps import Dumps
+from source_heap.manifest import Manifest, broken_manifest
+from source_heap.s3_errors import Missing
 from source_heap.streams.dumps import NAME as DUMPS_NAME
 from source_heap.streams.dumps import HeapDumps
 from source_heap.streams.keys import key_of
 from source_heap.streams.table import TableStream, added_columns
+
+logger = logging.getLogger("airbyte")
+
+#: Dumps in which `check` looks for a data file, from the newest one on: some have none
+_CHECKED_DUMPS = 10
 
 
 class SourceHeap(BatchSource):
@@ -29,22 +36,15 @@ class SourceHeap(BatchSource):
 
     def check_connection(self, logger: logging.Logger, config: Mapping[str, Any]) -> tuple[bool, Any]:
         """Lists the manifests, reads the newest, and the header of one data file: what a sync needs, once."""
-        bucket = Bucket(HeapConfig.parse(config), CHECK_ATTEMPTS)
-        dumps = Dumps(bucket)
-        key = sample_file(dumps.manifests(dumps.listed()[-1:]))
+        parsed = HeapConfig.parse(config)
+        dumps = Dumps(Bucket(parsed, CHECK_ATTEMPTS))
+        for manifest in dumps.manifests(dumps.listed()[-1:]):
+            _check_tables(manifest)
+        newest_first = map(dumps.fetch_unbroken, dumps.listed()[: -_CHECKED_DUMPS - 1 : -1])
+        key = sample_file(filter(None, newest_first))
         if key is not None:
-            try:
-                read_header_of(bucket, key)
-            except BrokenFile as error:
-                msg = (
-                    f"The file {key} of the newest dump is not an Avro file: {error}. Ask Heap to send the dump again."
-                )
-                raise config_error(msg) from error
+            _check_file(dumps.bucket, key, parsed.skip_missing_files)
         return True, None
-
-    def require_valid(self, config: Mapping[str, Any]) -> None:
-        """See the base."""
-        HeapConfig.parse(config)
 
     def workers(self, config: Mapping[str, Any]) -> int:
         """How many tables are read, and how many processes decode, at the same time."""
@@ -79,6 +79,27 @@ class SourceHeap(BatchSource):
         if stream.name == DUMPS_NAME:
             return HeapDumps(dumps)
         return TableStream(stream.name, config, dumps, pool, stream.json_schema, stream.source_defined_primary_key)
+
+
+def _check_tables(manifest: Manifest) -> None:
+    """Raises BrokenManifest where no table of the dump can be read; a single one stops no other, and is warned of."""
+    faults = [table.fault for table in manifest.tables.values() if table.fault is not None]
+    if faults and len(faults) == len(manifest.tables):
+        raise broken_manifest(manifest.object, faults[0])
+    for fault in faults:
+        logger.warning(broken_manifest(manifest.object, fault).message)
+
+
+def _check_file(bucket: Bucket, key: str, skip_missing: bool) -> None:
+    try:
+        read_header_of(bucket, key)
+    except Missing as error:
+        if not skip_missing:
+            raise
+        logger.warning(f"{key} does not exist; a sync will skip it ({error.internal_message}).")
+    except BrokenFile as error:
+        msg = f"The file {key} of the newest dump is not an Avro file: {error}. Ask Heap to send the dump again."
+        raise config_error(msg) from error
 
 
 def table_schema(columns: Mapping[str, JsonSchema], config: HeapConfig) -> dict[str, Any]:
