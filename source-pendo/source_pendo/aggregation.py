@@ -8,7 +8,7 @@ a day carry the same `day`, so a time cursor could never move past a day with mo
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any, Final, Literal, TypeAlias
@@ -34,6 +34,11 @@ def quote(text: str) -> str:
     r"""A string literal. `\` first, then `"`: ids with quotes do occur and otherwise end the literal (certain)."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
+
+
+def has_escapes(text: str) -> bool:
+    """Whether a literal of this text needs escapes."""
+    return '"' in text or "\\" in text
 
 
 def app_parameter(apps: Sequence[str]) -> str | list[str]:
@@ -127,12 +132,18 @@ class KeyTooLarge(Exception):
 class KeyPager:
     """Pages through rows sorted by a text key that is never null.
 
-    A page is fed in chunks, and what is certain to be complete comes out at once: only the rows of the key that was
-    read last are held, because the next page may have more of them. `bound` and `limit` describe the page to ask for;
+    A page is fed in chunks, and what is certain to be complete comes out at once: only the last rows are held, because
+    the next page has them again and may have more of them. `filter`, `order` and `limit` describe the page to ask for;
     `done` says that there is none.
 
+    A page begins only where it is certain what the server makes of its bound. Its collation is not known, it may take
+    `Ann` and `ann` for one key and mix their rows: keys that differ in case only stay together, which under any other
+    collation holds a few rows longer and no more. And Pendo tells its customers that ids with quotes or backslashes
+    may misbehave (certain), so no page begins at one of these, unless more of them in a row than the largest page holds
+    leave no choice.
+
     The protocol loses nothing, repeats nothing and ends, as long as the server's `sort` and its comparison agree with
-    each other; which collation that is does not matter, so keys are never compared here except for equality.
+    each other.
     """
 
     def __init__(self, column: str, limit: int, largest: int, bound: Bound | None = None) -> None:
@@ -142,19 +153,27 @@ class KeyPager:
         self._column = column
         self._page_limit = limit
         self._largest = max(largest, limit)
-        self._left: set[str] = set()
+        self._left: set[Bound] = set()
         self._held: list[Row] = []
         self._count = 0
 
+    @property
+    def order(self) -> list[str]:
+        """The columns by which the rows must be sorted."""
+        return [self._column]
+
+    @property
+    def filter(self) -> str | None:
+        """The filter of the page to ask for; None for a page without one."""
+        return self.bound.filter_on(self._column) if self.bound else None
+
     def add(self, rows: list[Row]) -> list[Row]:
-        """Take rows of the page; returns the rows, earlier ones first, whose key has no more rows in this page."""
+        """Take rows of the page; returns the rows, earlier ones first, that the next page will not have again."""
         self._count += len(rows)
-        column = self._column
-        last = rows[-1].get(column)
         start = len(rows) - 1
-        while start and rows[start - 1].get(column) == last:
+        while start and not self._may_begin(rows[start], rows[start - 1]):
             start -= 1
-        if start == 0 and self._held and self._held[-1].get(column) == last:
+        if start == 0 and self._held and not self._may_begin(rows[0], self._held[-1]):
             self._held += rows
             return []
         ready = self._held + rows[:start] if self._held else rows[:start]
@@ -162,21 +181,36 @@ class KeyPager:
         return ready
 
     def end_page(self) -> list[Row]:
-        """Close the page; returns what was held and is complete after all. Moves to the next page."""
+        """Close the page; returns what was held and is complete after all. Moves to the next page.
+
+        Raises KeyTooLarge where one key fills the largest page.
+        """
         held, self._held = self._held, []
         count, self._count = self._count, 0
         if count < self.limit:
             self.done = True
             return held
-        self._continue_at(held, only_key=len(held) == count)
+        begin = self._bound_at(held[0])
+        if len(held) < count:
+            self._continue_at(begin)
+        elif self.limit < self._largest:
+            self.limit = min(self.limit * 2, self._largest)
+        else:
+            start = len(held) - 1
+            while start and self._run(held[start]) == self._run(held[start - 1]):
+                start -= 1
+            if not start:
+                raise KeyTooLarge(begin.key)
+            self._continue_at(self._bound_at(held[start]))
+            return held[:start]
         return []
 
     def broken_off(self) -> None:
-        """The page broke in the middle: go on where its last key began."""
+        """The page broke in the middle: go on where the rows begin that were held."""
         held, self._held = self._held, []
         count, self._count = self._count, 0
         if held and len(held) < count:
-            self._continue_at(held, only_key=False)
+            self._continue_at(self._bound_at(held[0]))
 
     def skip(self, key: str) -> None:
         """Go on behind a key whose rows were read in another way."""
@@ -187,22 +221,84 @@ class KeyPager:
         """Ask for smaller pages from here on."""
         self.limit = self._page_limit = limit
 
-    def _continue_at(self, held: list[Row], *, only_key: bool) -> None:
-        key = held[0].get(self._column)
+    def _may_begin(self, row: Row, before: Row) -> bool:
+        """Whether a page may begin at a row that comes behind another."""
+        key = row.get(self._column)
+        return self._run(row) != self._run(before) and not (isinstance(key, str) and has_escapes(key))
+
+    def _run(self, row: Row) -> Hashable:
+        """What the rows have in common that must stay together."""
+        key = row.get(self._column)
+        return key.casefold() if isinstance(key, str) else key
+
+    def _bound_at(self, row: Row) -> Bound:
+        """The bound of a page that begins at a row."""
+        key = row.get(self._column)
         if not isinstance(key, str):
             msg = f"a row has no {self._column}, by which its page is followed by the next"
             raise _no_progress(msg)
-        if only_key:
-            if self.limit >= self._largest:
-                raise KeyTooLarge(key)
-            self.limit = min(self.limit * 2, self._largest)
-            return
-        if key in self._left:
+        return Bound(">=", key)
+
+    def _continue_at(self, bound: Bound) -> None:
+        if bound in self._left:
             msg = "a page began again where an earlier one did"
             raise _no_progress(msg)
-        self._left.add(key)
-        self.bound = Bound(">=", key)
+        self._left.add(bound)
+        self.bound = bound
         self.limit = self._page_limit
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeBound(Bound):
+    """Where a page of changes begins: a time of change in epoch milliseconds, and a key among the changes then."""
+
+    at: int
+
+
+class ChangePager(KeyPager):
+    """Pages through rows sorted by the time of their last change, then by key.
+
+    Bulk uploads stamp thousands of rows with one millisecond (certain: Pendo's own sample), so time alone cannot page.
+    """
+
+    def __init__(
+        self,
+        cursor: str,
+        column: str,
+        limit: int,
+        largest: int,
+        *,
+        span: tuple[int, int],
+        position: Callable[[Row], tuple[int, str]],
+    ) -> None:
+        """`span` is the first and the last millisecond; `position` tells time and key of a row or raises."""
+        super().__init__(column, limit, largest)
+        self._cursor = cursor
+        self._span = span
+        self._position = position
+
+    @property
+    def order(self) -> list[str]:
+        """By time, then by key."""
+        return [self._cursor, self._column]
+
+    @property
+    def filter(self) -> str:
+        """Changes within the span, from the bound on."""
+        cursor, (low, high) = self._cursor, self._span
+        begin = f"{cursor} >= {low}"
+        if isinstance(self.bound, ChangeBound):
+            at = self.bound.at
+            begin = f"({cursor} > {at} || ({cursor} == {at} && {self.bound.filter_on(self._column)}))"
+        return f"{begin} && {cursor} <= {high}"
+
+    def _run(self, row: Row) -> Hashable:
+        at, key = self._position(row)
+        return at, key.casefold()
+
+    def _bound_at(self, row: Row) -> Bound:
+        at, key = self._position(row)
+        return ChangeBound(">=", key, at)
 
 
 def _no_progress(what: str) -> AirbyteTracedException:
@@ -214,19 +310,6 @@ def _no_progress(what: str) -> AirbyteTracedException:
         internal_message=what,
         failure_type=FailureType.system_error,
     )
-
-
-def entity_filter(low_ms: int, high_ms: int, after: tuple[int, str] | None, cursor: str, key: str) -> str:
-    """Entities changed from `low_ms` to `high_ms`, both included, behind the row `after` (its time and key).
-
-    Bulk uploads stamp thousands of rows with one millisecond (certain: Pendo's own sample), so time alone cannot page.
-    """
-    if after is None:
-        begin = f"{cursor} >= {low_ms}"
-    else:
-        at, last_key = after
-        begin = f"({cursor} > {at} || ({cursor} == {at} && {key} > {quote(last_key)}))"
-    return f"{begin} && {cursor} <= {high_ms}"
 
 
 def source_stage(name: str, parameters: Mapping[str, Any] | None, series: Mapping[str, Any] | None = None) -> Stage:

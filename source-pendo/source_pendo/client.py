@@ -15,7 +15,7 @@ from source_kit.errors import Action, ErrorRule, ErrorTable, config_error
 from source_kit.http import Answer, BatchHttpStream
 from source_kit.timestamps import epoch_millis, parse_instant
 
-from source_pendo.aggregation import KeyPager, Row, Stage, envelope
+from source_pendo.aggregation import KeyPager, Row, Stage, envelope, has_escapes
 from source_pendo.config import Config
 
 KEY_HEADER: Final = "x-pendo-integration-key"
@@ -214,21 +214,24 @@ class PendoStream(BatchHttpStream):
         return rule
 
     def keyed_rows(
-        self, label: str, source: Stage, key: str, pager: KeyPager, behind: Sequence[Stage] = ()
+        self, label: str, source: Stage, pager: KeyPager, behind: Sequence[Stage] = ()
     ) -> Iterator[list[Row]]:
-        """The rows of a source in order of a key, page by page as `pager` says; `behind` are stages after the limit.
+        """The rows of a source, in order and page by page as `pager` says; `behind` are stages after the limit.
 
         A page that is too much for Pendo is halved, one whose body breaks in the middle is asked for again from its
         last key on. Whenever `pager.bound` has moved after a list, all rows before that bound have been handed out.
         """
         broken = 0
         while not pager.done:
-            filters = [{"filter": pager.bound.filter_on(key)}] if pager.bound else []
-            stages = [source, *filters, {"sort": [key]}, {"limit": pager.limit}, *behind]
+            filters = [{"filter": pager.filter}] if pager.filter else []
+            stages = [source, *filters, {"sort": pager.order}, {"limit": pager.limit}, *behind]
             try:
                 answer = self.aggregate(label, stages, small=is_small(pager.limit))
             except QueryTooBig as error:
-                pager.shrink(self.smaller_page(pager.limit, error))
+                if is_small(pager.limit):
+                    raise
+                self.logger.info(f"Stream {self.name}: pages of {pager.limit} rows are too much ({error})")
+                pager.shrink(pager.limit // 2)
                 continue
             try:
                 for rows in answer.rows("results"):
@@ -246,13 +249,6 @@ class PendoStream(BatchHttpStream):
             raise error
         self.logger.info(f"Stream {self.name}: a body broke in the middle and is asked for again")
         return broken + 1
-
-    def smaller_page(self, limit: int, error: QueryTooBig) -> int:
-        """Half a page after a query that was too much. Raises its error where pages are small already."""
-        if is_small(limit):
-            raise error
-        self.logger.info(f"Stream {self.name}: too much at once, pages of {limit // 2} rows from here on")
-        return limit // 2
 
     def probe(self) -> None:
         """Ask for the least that shows that the key may read this stream. Raises what `call` raises."""
@@ -296,5 +292,5 @@ def is_small(limit: int) -> bool:
 
 
 def fits_a_state(key: str) -> bool:
-    """Whether a key is short enough to be kept in a state, which is written with ASCII escapes."""
-    return len(json.dumps(key)) <= _LONGEST_KEY_IN_STATE
+    """Whether a key may be kept in a state: it is short, with a state's ASCII escapes, and a page may begin there."""
+    return len(json.dumps(key)) <= _LONGEST_KEY_IN_STATE and not has_escapes(key)

@@ -7,7 +7,7 @@ import logging
 import re
 import tracemalloc
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from types import SimpleNamespace
@@ -148,6 +148,26 @@ def test_a_question_that_is_not_answered_in_time_is_asked_in_parts(pendo: Subscr
     assert synced.failures == {}
     truth = truth_of(pendo.truth("page_events", since="2026-03-17"), _OF_DAYS_ONLY)
     assert counted(synced.rows["page_events"], _OF_DAYS_ONLY) == truth
+
+
+@pytest.mark.parametrize("limit", [1, 4, 5])
+def test_visitors_whom_the_server_takes_for_one_come_once_and_with_keys_of_their_own(limit: int) -> None:
+    """H1, H4: it sorts and compares without looking at the case, so their rows are mixed."""
+    server = Server(date(2026, 3, 5), rows_at_once=1000)
+    server.collation = str.lower
+    server.rows = [
+        {"visitorId": visitor, "hour": server.begin, "pageId": "p", "numEvents": number, "firstTime": number}
+        for number in range(3)
+        for visitor in ("ann", "Ann", "bob", "ANN", "Bob", "carol")
+    ]
+    stream = PageEvents(Config(api_key="any", base_url="x", period="hour"), SimpleNamespace(auth=None))  # type: ignore[arg-type]
+    read = [stream.records(rows) for rows in server.reader("hour", limit).read(server.day, ()) if rows]
+    records = [record for part in read for record in part]
+    assert Counter(row["visitor_id"] for row in records) == dict.fromkeys(
+        ("ann", "Ann", "bob", "ANN", "Bob", "carol"), 3
+    )
+    assert set(keys(records)) == set(keys(stream.records(server.rows)))
+    assert len(set(keys(records))) == 18
 
 
 def test_a_pendo_that_never_answers_is_told_as_such_and_not_as_a_day_that_is_too_much() -> None:
@@ -315,6 +335,7 @@ class Server:
         self.groups_are_cheap = False
         self.start_time = True
         self.whole_days = True
+        self.collation: Callable[[str], str] = str
         self.says_hours = True
 
     def reader(self, period: str, limit: int = 1000) -> DayReader:
@@ -349,9 +370,9 @@ class Server:
                 operator, literal = re.fullmatch(r"visitorId (\S+) (.*)", text).groups()  # type: ignore[union-attr]
                 key = json.loads(literal)
                 compare = {">=": str.__ge__, ">": str.__gt__, "==": str.__eq__}[operator]
-                yield from (row for row in rows if compare(row["visitorId"], key))
+                yield from (row for row in rows if compare(self.collation(row["visitorId"]), self.collation(key)))
             case {"sort": _}:
-                yield from sorted(rows, key=lambda row: row["visitorId"])
+                yield from sorted(rows, key=lambda row: self.collation(row["visitorId"]))
             case {"limit": int(limit)}:
                 yield from rows[:limit]
             case {"group": _}:

@@ -27,9 +27,12 @@ COLLATIONS: dict[str, Collation] = {
     "by bytes": str.encode,
     "by UTF-16": lambda text: text.encode("utf-16-be", "surrogatepass"),
     "ignoring case first": lambda text: (text.lower(), text),
+    "ignoring case": str.casefold,
     "backwards": lambda text: [-byte for byte in text.encode()] + [1],
 }
-ids = st.one_of(st.sampled_from(["", "a", "A", "b", 'b"', "b\\", "é", "😀", "_PENDO_T_1", "~"]), st.text(max_size=3))
+ids = st.one_of(
+    st.sampled_from(["", "a", "A", "b", "B", 'b"', '"', "\\", "b\\", "é", "😀", "_PENDO_T_1", "~"]), st.text(max_size=3)
+)
 
 
 class Server:
@@ -49,7 +52,8 @@ class Server:
             rows = [
                 row
                 for row in rows
-                if (self._order(row["key"]) > at or (bound.operator != ">" and self._order(row["key"]) == at))
+                if (bound.operator != "==" and self._order(row["key"]) > at)
+                or (bound.operator != ">" and self._order(row["key"]) == at)
             ]
         return rows[:limit]
 
@@ -75,8 +79,8 @@ def read_all(server: Server, pager: KeyPager, chunk: int, breaks: Callable[[], b
 
 
 def server_count(server: Server, key: str) -> int:
-    """Rows of one key."""
-    return sum(row["key"] == key for row in server.page(None, 10**6))
+    """Rows of what the server takes for one key."""
+    return len(server.page(Bound("==", key), 10**6))
 
 
 @settings(max_examples=250, deadline=None)
@@ -100,10 +104,15 @@ def test_every_row_comes_once_whatever_the_ties_the_pages_and_the_collation(
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.lists(ids, min_size=1, max_size=60), st.integers(1, 9), st.integers(1, 12))
-def test_all_rows_of_a_key_come_in_one_piece(keys: list[str], limit: int, chunk: int) -> None:
+@given(
+    st.lists(ids, min_size=1, max_size=60),
+    st.integers(1, 9),
+    st.integers(1, 12),
+    st.sampled_from(["by UTF-16", "ignoring case", "ignoring case first"]),
+)
+def test_all_rows_of_a_key_come_in_one_piece(keys: list[str], limit: int, chunk: int, collation: str) -> None:
     """The ordinals of keys are counted there."""
-    server = Server(keys, COLLATIONS["by UTF-16"])
+    server = Server(keys, COLLATIONS[collation])
     pager = KeyPager("key", limit, 1000)
     seen: set[str] = set()
     while not pager.done:
@@ -113,6 +122,45 @@ def test_all_rows_of_a_key_come_in_one_piece(keys: list[str], limit: int, chunk:
             found = {row["key"] for row in piece}
             assert not found & seen
             seen |= found
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(ids, max_size=60), st.integers(1, 9), st.integers(1, 12))
+def test_no_page_begins_at_an_id_that_needs_escapes(keys: list[str], limit: int, chunk: int) -> None:
+    """H9: Pendo may refuse it even so."""
+    server = Server(keys, COLLATIONS["by UTF-16"])
+    pager = KeyPager("key", limit, 1000)
+    while not pager.done:
+        rows = server.page(pager.bound, pager.limit)
+        for start in range(0, len(rows), chunk):
+            pager.add(rows[start : start + chunk])
+        pager.end_page()
+        assert pager.bound is None or not {'"', "\\"} & set(pager.bound.key)
+
+
+def test_more_ids_with_escapes_than_the_largest_page_holds_are_read_nevertheless() -> None:
+    """H9: their literals are right; what Pendo makes of them is not known."""
+    server = Server([f'"{number:02d}' for number in range(50)], COLLATIONS["by bytes"])
+    assert [row["n"] for row in read_all(server, KeyPager("key", 2, 8), chunk=3)] == list(range(50))
+
+
+@pytest.mark.parametrize("state", [None, {"lastupdated": "2026-01-01T00:00:00.000Z"}])
+def test_a_pendo_that_refuses_ids_with_escapes_is_read_to_the_end(
+    pendo: Subscription, state: dict[str, Any] | None
+) -> None:
+    """H9: customers are told not to use such ids, and some do."""
+    pendo.sim.faults.add(
+        Fault("status", body=r'"filter"[^}]*\\\\', status=400, answer="Cannot parse filter expression", times=-1)
+    )
+    streams = ["page_events", "guide_events", "visitors", "accounts"]
+    given_states = {name: state for name in ("visitors", "accounts") if state}
+    options = {"start_date": "2026-03-14T00:00:00Z"}
+    whole = pendo.read(*streams, state=given_states, **options)
+    for record_limit in (1, 2, 3):
+        synced = pendo.read(*streams, state=given_states, record_limit=record_limit, **options)
+        assert synced.failures == {}
+        for stream in streams:
+            assert counted(synced.rows[stream], ()) == counted(whole.rows[stream], ())
 
 
 @settings(max_examples=150, deadline=None)

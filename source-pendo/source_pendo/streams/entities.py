@@ -13,8 +13,8 @@ from source_kit.items import Checkpoint, SliceItem
 from source_kit.names import snake_case
 from source_kit.timestamps import epoch_millis, iso_millis
 
-from source_pendo.aggregation import Bound, KeyPager, Row, Stage, app_parameter, entity_filter, source_stage
-from source_pendo.client import STATE_VERSION, PendoStream, QueryTooBig, fits_a_state, is_small
+from source_pendo.aggregation import Bound, ChangePager, KeyPager, Row, Stage, app_parameter, source_stage
+from source_pendo.client import STATE_VERSION, PendoStream, fits_a_state
 from source_pendo.config import LARGEST_RECORD_LIMIT, Config
 from source_pendo.metadata_schema import (
     Groups,
@@ -60,7 +60,6 @@ class Entity(PendoStream):
         self._newest: int | None = None
         self._until = 0
         self._resume: str | None = None
-        self._limit = config.record_limit
         self.page_size = config.record_limit
         self._shape: MetadataShaper | None = None
 
@@ -143,12 +142,12 @@ class Entity(PendoStream):
     def _everything(self) -> Iterator[SliceItem]:
         pager = KeyPager(
             self.key_column,
-            self._limit,
+            self.config.record_limit,
             LARGEST_RECORD_LIMIT,
             None if self._resume is None else Bound(">=", self._resume),
         )
         told = pager.bound
-        for rows in self.keyed_rows("everything", self._source_stage(), self.key_column, pager):
+        for rows in self.keyed_rows("everything", self._source_stage(), pager):
             yield self._records(rows)
             if pager.bound is not None and pager.bound is not told and fits_a_state(pager.bound.key):
                 told = pager.bound
@@ -156,34 +155,19 @@ class Entity(PendoStream):
         yield Checkpoint(self._reached(self._newest))
 
     def _changes(self, since: int) -> Iterator[SliceItem]:
-        """Pages by time and key: what is behind the last row of the page before, up to the start of the sync."""
-        after: tuple[int, str] | None = None
-        left, broken = set(), 0
-        while True:
-            expression = entity_filter(since - _OVERLAP_MS, self._until, after, _CURSOR_PATH, self.key_column)
-            order = [_CURSOR_PATH, self.key_column]
-            pipeline = [self._source_stage(), {"filter": expression}, {"sort": order}, {"limit": self._limit}]
-            try:
-                answer = self.aggregate("changes", pipeline, small=is_small(self._limit))
-            except QueryTooBig as error:
-                self._limit = self.smaller_page(self._limit, error)
-                continue
-            count, last, whole = 0, None, True
-            try:
-                for rows in answer.rows("results"):
-                    count, last = count + len(rows), rows[-1]
-                    yield self._records(rows)
-                broken = 0
-            except AirbyteTracedException as error:
-                broken, whole = self.once_more(broken, error), False
-            if last is not None:
-                after = self._position(last)
-                if after in left:
-                    raise self._no_progress()
-                left.add(after)
-                yield Checkpoint(self._reached(max(since, after[0])))
-            if whole and count < self._limit:
-                return
+        """Pages by time and key, up to the start of the sync."""
+        span = (since - _OVERLAP_MS, self._until)
+        limits = self.config.record_limit, LARGEST_RECORD_LIMIT
+        pager = ChangePager(_CURSOR_PATH, self.key_column, *limits, span=span, position=self._position)
+        told = pager.bound
+        for rows in self.keyed_rows("changes", self._source_stage(), pager):
+            if rows:
+                since = max(since, self._position(rows[-1])[0])
+                yield self._records(rows)
+            if pager.bound is not told:
+                told = pager.bound
+                yield Checkpoint(self._reached(since))
+        yield Checkpoint(self._reached(since))
 
     def _records(self, rows: list[Row]) -> list[dict[str, Any]]:
         shape = self._shape
@@ -218,15 +202,6 @@ class Entity(PendoStream):
             )
             raise AirbyteTracedException(message=message, failure_type=FailureType.system_error)
         return int(updated), key
-
-    def _no_progress(self) -> AirbyteTracedException:
-        return AirbyteTracedException(
-            message=(
-                f"Pendo answered the same page of {self.name} twice, so the stream was stopped before it ran for ever. "
-                "Run the sync again; if it happens again, report it."
-            ),
-            failure_type=FailureType.system_error,
-        )
 
     def _source_stage(self) -> Stage:
         return source_stage(self.source, self.source_parameters)

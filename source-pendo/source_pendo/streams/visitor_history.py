@@ -158,7 +158,7 @@ class VisitorHistory(PendoStream):
 
     def _listed(self) -> Iterator[Row]:
         """Visitors page by page, in order of their ids, with what tells when they were active."""
-        bound = None if self._after is None else Bound(">", self._after)
+        bound = None if self._after is None else Bound(">=", self._after)
         pager = KeyPager("visitorId", self.config.record_limit, LARGEST_RECORD_LIMIT, bound)
         columns = {
             "visitorId": "visitorId",
@@ -166,7 +166,7 @@ class VisitorHistory(PendoStream):
             "lastvisit": "metadata.auto.lastvisit",
             "donotprocess": "metadata.pendo.donotprocess",
         }
-        for rows in self.keyed_rows("visitors", self._source_stage(), "visitorId", pager, [{"select": columns}]):
+        for rows in self.keyed_rows("visitors", self._source_stage(), pager, [{"select": columns}]):
             yield from rows
 
     def _starts(self, row: Row) -> range:
