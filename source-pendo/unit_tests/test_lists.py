@@ -51,7 +51,7 @@ def test_a_full_refresh_ignores_the_state_of_an_incremental_sync(pendo: Subscrip
     assert len(out.rows["pages"]) == len(pendo.truth("pages"))
 
 
-@pytest.mark.parametrize("stream", ["pages", "features", "guides", "track_types"])
+@pytest.mark.parametrize("stream", ["pages", "features", "guides", "track_types", "reports"])
 @pytest.mark.parametrize("apps", [["-323232"], ["6304859583021056", "5720146138021888"]])
 def test_the_option_app_ids_restricts_a_list(pendo: Subscription, stream: str, apps: list[str]) -> None:
     """H27: restricted by the user only."""
