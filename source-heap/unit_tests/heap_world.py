@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from simulators.heap.avro_files import Column, encode
+from simulators.heap.layout import StoredObject
 from simulators.heap.s3_server import BucketServer
 from source_heap import SourceHeap
 from source_kit.run import launch
@@ -244,3 +246,30 @@ def plain(row: Row) -> Row:
 def unordered(rows: Sequence[Row]) -> list[str]:
     """Rows so that two lists of them can be compared as bags."""
     return sorted(json.dumps(row, sort_keys=True) for row in rows)
+
+
+#: The columns of the table `event`
+EVENT = (Column("event_id", "long"), Column("user_id", "long"), Column("time", "string"))
+
+
+def put_event(heap: Heap, dump_id: int, ids: Sequence[int], columns: Sequence[Column] = EVENT, files: int = 1) -> None:
+    """A full dump of the table `event` with these ids, which users share; as text where the columns say so."""
+    kinds = {column.name: column.type for column in columns}
+    rows = [
+        {name: str(value) if kinds[name] == "string" else value for name, value in row.items()}
+        for row in ({"event_id": i, "user_id": i % 2, "time": "2026-01-01 00:00:00"} for i in ids)
+    ]
+    names = [f"sync_{dump_id}/event/part-{number}.avro" for number in range(files)]
+    heap.server.put([StoredObject(name, encode(columns, rows)) for name in names[:1]])
+    put_manifest(heap, dump_id, [{"name": "event", "incremental": False, "columns": list(kinds), "files": names}])
+
+
+def put_manifest(heap: Heap, dump_id: int, tables: Sequence[Any]) -> None:
+    """A manifest with these entries, and no file."""
+    data = json.dumps({"dump_id": dump_id, "tables": tables}).encode()
+    heap.server.put([StoredObject(f"manifests/sync_{dump_id}.json", data)])
+
+
+def table_entry(name: str, incremental: Any = True) -> dict[str, Any]:
+    """What a manifest says of a table of which it has no file."""
+    return {"name": name, "incremental": incremental, "columns": ["event_id"], "files": []}

@@ -83,6 +83,18 @@ def test_a_wrong_option_is_named_in_one_sentence(options: dict[str, Any], senten
     assert caught.value.message.startswith(sentence)
 
 
+@pytest.mark.parametrize("option", ["aws_access_key_id", "aws_secret_access_key", "aws_session_token"])
+@pytest.mark.parametrize("inside", [" ", "\n", "\x00", "\u00a0"])
+def test_a_key_that_was_copied_badly_is_named_without_its_value(option: str, inside: str) -> None:
+    credentials = {**KEYS, option: f"FIRST{inside}SECOND"}
+    with pytest.raises(AirbyteTracedException) as caught:
+        HeapConfig.parse({"bucket": "heap", "credentials": credentials})
+    assert caught.value.message == (
+        f"Option {option} has a blank, a line break or a control character inside. Copy it again, on one line."
+    )
+    assert "FIRST" not in f"{caught.value.internal_message}"
+
+
 def test_check_says_what_is_wrong_and_exits_with_zero() -> None:
     output = run("check", config={"bucket": "heap", "credentials": {**ROLE, "account_id": "12345"}})
     assert output.code == 0

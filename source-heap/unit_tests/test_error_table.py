@@ -12,6 +12,7 @@ from botocore.exceptions import (
     EndpointConnectionError,
     NoCredentialsError,
     ParamValidationError,
+    PartialCredentialsError,
     ReadTimeoutError,
     SSLError,
 )
@@ -244,6 +245,19 @@ def test_each_failure_without_an_answer_has_its_sentence(
     assert (told.message or "").startswith(sentence)
     assert told.failure_type.value == kind
     assert heals(GET, error) is again
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (ParamValidationError(report="x"), "AWS does not accept the role R: check the account id"),
+        (NoCredentialsError(), "No AWS credentials were found in the environment in which the connector runs, so it "),
+        (PartialCredentialsError(provider="env", cred_var="x"), "No AWS credentials were found in the environment"),
+        (OSError("x"), "The connection to S3 could not be made or broke while assuming the role"),
+    ],
+)
+def test_a_role_that_cannot_even_be_asked_for_has_sentences_of_its_own(error: Exception, sentence: str) -> None:
+    assert (failure(ROLE, error, bucket="B", role="R").message or "").startswith(sentence)
 
 
 @pytest.mark.parametrize(

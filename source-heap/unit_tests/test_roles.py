@@ -147,3 +147,16 @@ def test_without_any_credentials_that_is_said(roles: Roles, monkeypatch: pytest.
     monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
     config = {**roles.config(), "credentials": {"auth_type": "default"}}
     assert run("check", config=config).check["message"].startswith("No AWS credentials were found in the environment")
+    output = run("check", config=roles.config())
+    assert output.check["message"].endswith(
+        "so it cannot assume the role arn:aws:iam::123456789012:role/heap-reader. Give that environment credentials "
+        "that may assume it, or enter an access key in credentials."
+    )
+    assert not output.logged("Refreshing")
+
+
+@pytest.mark.usefixtures("as_connector")
+def test_a_role_that_sts_would_not_even_look_at_is_not_blamed_on_the_bucket(roles: Roles) -> None:
+    output = run("check", config=roles.config(external_id="x"))
+    assert output.check["message"].startswith("AWS does not accept the role arn:aws:iam::123456789012:role/heap-reader")
+    assert not output.logged("Traceback")

@@ -242,54 +242,15 @@ def test_resync_mode_fail_asks_for_a_refresh_and_keeps_the_state(heap: Heap) -> 
     assert output.statuses["user_migrations"] == "COMPLETE"  # full in every dump: nothing else could ever be synced
 
 
-def test_tombstones_tell_the_rows_that_a_full_dump_no_longer_has(heap: Heap) -> None:
-    warehouse = Warehouse(heap, resync_mode="tombstones")
-    story = scenario("resync_in_the_middle", bucket=heap.server.bucket)
-    heap.server.apply(story[0])
-    warehouse.sync()
-    heap.server.apply(story[1])
-    output = warehouse.sync()
-    deleted = [row for row in output.records["sessions"] if row["_ab_cdc_deleted_at"]]
-    old = {row.values["event_id"] for row in story[0].live["sessions"].rows}
-    new = {row.values["event_id"] for row in story[1].live["sessions"].rows}
-    assert old - new
-    assert {row["event_id"] for row in deleted} >= old - new
-    assert not {row["event_id"] for row in deleted} & new
-    assert {tuple(row) for row in deleted} == {("event_id", "_heap_dump_id", "_heap_generation", "_ab_cdc_deleted_at")}
-    assert {row["_heap_dump_id"] for row in deleted} == {104}
-    assert output.records["sessions"][-len(deleted) :] == deleted
-    assert warehouse.states["sessions"]["replaces"] is None
-    assert not [row for row in warehouse.sync().records["sessions"] if row.get("_ab_cdc_deleted_at")]
-
-
-def test_tombstones_are_told_by_the_next_sync_when_this_one_broke_before_them(heap: Heap) -> None:
-    warehouse = Warehouse(heap, resync_mode="tombstones")
-    story = scenario("resync_in_the_newest", bucket=heap.server.bucket)
-    for step in story[:2]:
-        heap.server.apply(step)
-        warehouse.sync()
-    heap.server.apply(story[2])
-    heap.server.faults.add(error_fault(503, "SlowDown", r"sync_101/sessions", times=-1))
-    assert warehouse.sync("sessions").statuses["sessions"] == "INCOMPLETE"
-    assert warehouse.states["sessions"]["replaces"] == 100
-    heap.server.faults.clear()
-    output = warehouse.sync("sessions")
-    assert output.statuses["sessions"] == "COMPLETE"
-    assert output.records["sessions"]
-    assert all(row["_ab_cdc_deleted_at"] for row in output.records["sessions"])
-
-
-def test_tombstones_of_dumps_that_are_gone_are_left_out_with_a_warning(heap: Heap) -> None:
-    warehouse = Warehouse(heap, resync_mode="tombstones")
-    story = scenario("resync_in_the_newest", bucket=heap.server.bucket)
-    heap.server.apply(story[0])
-    warehouse.sync()
-    heap.server.delete([item.key for item in story[0].put if "/sessions/" in item.key])
-    for step in story[1:]:
-        heap.server.apply(step)
-    output = warehouse.sync("sessions")
-    assert output.statuses["sessions"] == "COMPLETE"
-    assert output.logged("cannot be read (reading an object sync_100/sessions/")
+def test_the_full_dumps_of_user_migrations_are_no_surprise(heap: Heap) -> None:
+    account = Account(seed=1, bucket=heap.server.bucket)
+    warehouse = Warehouse(heap)
+    for dump_id in (100, 101):
+        heap.server.put(account.dump(dump_id, {"users": full(9), "user_migrations": full(1)}).objects())
+        output = warehouse.sync()
+    (migrations,), (users,) = output.logged("user_migrations: 1 dumps"), output.logged("users: 1 dumps")
+    assert migrations.startswith("INFO")
+    assert users.startswith("WARN")
 
 
 # ---------------------------------------------------------------------------------------------- interruption

@@ -1,0 +1,129 @@
+"""Rows that a full dump no longer has: told as deleted, and never one that is live."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from heap_world import EVENT, Heap, Output, Warehouse, put_event, put_manifest
+from simulators.heap.avro_files import Column
+from simulators.heap.layout import StoredObject
+from simulators.heap.s3_server import error_fault
+from simulators.heap.scenarios import scenario
+
+TEXT_KEYS = (Column("user_id", "string"), Column("event_id", "string"), Column("time", "string"))
+
+
+def deleted(output: Output) -> list[Any]:
+    return [row for row in output.records["event"] if row.get("_ab_cdc_deleted_at")]
+
+
+def test_tombstones_tell_the_rows_that_a_full_dump_no_longer_has(heap: Heap) -> None:
+    warehouse = Warehouse(heap, resync_mode="tombstones")
+    story = scenario("resync_in_the_middle", bucket=heap.server.bucket)
+    heap.server.apply(story[0])
+    warehouse.sync()
+    heap.server.apply(story[1])
+    output = warehouse.sync()
+    deleted = [row for row in output.records["sessions"] if row["_ab_cdc_deleted_at"]]
+    old = {row.values["event_id"] for row in story[0].live["sessions"].rows}
+    new = {row.values["event_id"] for row in story[1].live["sessions"].rows}
+    assert old - new
+    assert {row["event_id"] for row in deleted} >= old - new
+    assert not {row["event_id"] for row in deleted} & new
+    assert {tuple(row) for row in deleted} == {("event_id", "_heap_dump_id", "_heap_generation", "_ab_cdc_deleted_at")}
+    assert {row["_heap_dump_id"] for row in deleted} == {104}
+    assert output.records["sessions"][-len(deleted) :] == deleted
+    assert warehouse.states["sessions"]["replaces"] is None
+    assert not [row for row in warehouse.sync().records["sessions"] if row.get("_ab_cdc_deleted_at")]
+
+
+def test_tombstones_are_told_by_the_next_sync_when_this_one_broke_before_them(heap: Heap) -> None:
+    warehouse = Warehouse(heap, resync_mode="tombstones")
+    story = scenario("resync_in_the_newest", bucket=heap.server.bucket)
+    for step in story[:2]:
+        heap.server.apply(step)
+        warehouse.sync()
+    heap.server.apply(story[2])
+    heap.server.faults.add(error_fault(503, "SlowDown", r"sync_101/sessions", times=-1))
+    assert warehouse.sync("sessions").statuses["sessions"] == "INCOMPLETE"
+    assert warehouse.states["sessions"]["replaces"] == 100
+    heap.server.faults.clear()
+    output = warehouse.sync("sessions")
+    assert output.statuses["sessions"] == "COMPLETE"
+    assert output.records["sessions"]
+    assert all(row["_ab_cdc_deleted_at"] for row in output.records["sessions"])
+
+
+def test_tombstones_of_dumps_that_are_gone_are_left_out_with_a_warning(heap: Heap) -> None:
+    warehouse = Warehouse(heap, resync_mode="tombstones")
+    story = scenario("resync_in_the_newest", bucket=heap.server.bucket)
+    heap.server.apply(story[0])
+    warehouse.sync()
+    heap.server.delete([item.key for item in story[0].put if "/sessions/" in item.key])
+    for step in story[1:]:
+        heap.server.apply(step)
+    output = warehouse.sync("sessions")
+    assert output.statuses["sessions"] == "COMPLETE"
+    assert output.logged("cannot be read (reading an object sync_100/sessions/")
+
+
+@pytest.mark.parametrize("columns", [EVENT[::-1], TEXT_KEYS])
+@pytest.mark.parametrize("selected", [True, False])
+def test_rows_are_told_from_deleted_ones_by_the_values_of_their_keys(
+    columns: Sequence[Column], selected: bool, heap: Heap
+) -> None:
+    options = {"resync_mode": "tombstones", "primary_key_mode": "heap"}
+    put_event(heap, 1, range(5))
+    (stream,) = [stream for stream in heap.discover(**options).catalog if stream["name"] == "event"]
+    if not selected:
+        properties = stream["json_schema"]["properties"]
+        stream["json_schema"]["properties"] = {"time": properties["time"]}
+    state = heap.read(catalog=[stream], **options).states["event"][-1]
+    put_event(heap, 2, range(4), columns)
+    rows = deleted(heap.read(catalog=[stream], state={"event": state}, **options))
+    assert [(row["event_id"], row["user_id"]) for row in rows] == [(4, 0)]
+
+
+@pytest.mark.parametrize("fault", [None, (403, "AccessDenied"), (403, "InvalidObjectState")])
+def test_an_old_file_that_cannot_be_read_makes_fewer_tombstones_and_no_failure(fault: Any, heap: Heap) -> None:
+    warehouse = Warehouse(heap, resync_mode="tombstones")
+    put_event(heap, 1, range(5))
+    warehouse.sync("event")
+    put_event(heap, 2, range(4))
+    if fault is None:
+        heap.server.put([StoredObject("sync_1/event/part-0.avro", b"")])
+    else:
+        heap.server.faults.add(error_fault(*fault, r"sync_1/event", times=-1))
+    output = warehouse.sync("event")
+    assert output.statuses["event"] == "COMPLETE"
+    assert output.logged("event: sync_1/event/part-0.avro cannot be read (")
+    assert not deleted(output)
+    assert warehouse.states["event"]["replaces"] is None
+
+
+def test_rows_of_a_new_file_that_is_missing_never_count_as_deleted(heap: Heap) -> None:
+    warehouse = Warehouse(heap, resync_mode="tombstones", on_missing_file="skip")
+    put_event(heap, 1, range(5))
+    warehouse.sync("event")
+    put_event(heap, 2, range(4), files=2)
+    output = warehouse.sync("event")
+    assert output.statuses["event"] == "COMPLETE"
+    assert not deleted(output)
+    assert output.logged("event: sync_2/event/part-1.avro does not exist, so the rows that generation 1 had and")
+
+
+def test_rows_of_a_new_dump_whose_manifest_is_gone_never_count_as_deleted(heap: Heap) -> None:
+    warehouse = Warehouse(heap, resync_mode="tombstones")
+    put_event(heap, 1, range(5))
+    warehouse.sync("event")
+    put_event(heap, 2, range(4))
+    heap.server.faults.add(error_fault(503, "SlowDown", r"sync_1/event", times=-1))
+    assert warehouse.sync("event").statuses["event"] == "INCOMPLETE"
+    heap.server.faults.clear()
+    heap.server.delete(["manifests/sync_2.json"])
+    put_manifest(heap, 3, [])
+    output = warehouse.sync("event", discover=False)
+    assert not deleted(output)
+    assert output.logged("event: the manifest of dump 2 does not exist, so the rows that generation 1 had and")
