@@ -93,13 +93,16 @@ class TableFound:
 def find_tables(dumps: Dumps) -> dict[str, TableFound]:
     """Every table that a manifest names. All are read: a table may be absent from any of them and is still there.
 
-    One that is broken is passed over: the table that needs it says so when it is read.
+    One that is broken is passed over: the table that needs it says so when it is read. Raises BrokenManifest where
+    that leaves nothing.
     """
     tables: dict[str, TableFound] = {}
     with ThreadPoolExecutor(PARALLEL_GETS, "manifests") as pool:
         for manifest in pool.map(dumps.fetch_unbroken, dumps.listed()[::-1]):
             for entry in manifest.tables.values() if manifest else ():
                 tables.setdefault(entry.name, TableFound(entry.name)).add(entry)
+    if not tables:
+        list(dumps.manifests(dumps.listed()[-1:]))  # raises where it is broken
     return dict(sorted(tables.items()))
 
 

@@ -26,6 +26,13 @@ def test_a_dead_manifest_that_is_broken_is_not_needed(heap: Heap) -> None:
     assert heap.discover().logged("manifests/sync_1.json is not JSON; its dump is left out.")
 
 
+def test_discovery_fails_where_every_manifest_is_broken(heap: Heap) -> None:
+    heap.server.put([StoredObject("manifests/sync_1.json", b"<html>")])
+    output = heap.discover()
+    assert output.code == 1
+    assert output.failures[""].message.startswith("The manifest manifests/sync_1.json is not JSON")
+
+
 def test_a_new_manifest_that_is_broken_fails_the_table_until_a_full_dump_makes_it_dead(heap: Heap) -> None:
     warehouse = Warehouse(heap)
     put_event(heap, 1, range(3))
