@@ -58,11 +58,12 @@ def text(value: Any) -> str:
 
 
 #: Python's own reading of numbers takes "1_000", "infinity", "nan" and the digits of any script
-_DECIMAL: Final = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?|[+-]?\.[0-9]+")
+_DECIMAL: Final = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_INTEGER: Final = re.compile(r"[+-]?[0-9]+")
 
 
 def number(value: Any) -> float | None:
-    """A number, also one that came as text in plain decimal digits; None for what is none."""
+    """A number, also one that came as text in decimal digits; None for what is none."""
     if isinstance(value, bool):
         return None
     if isinstance(value, int | float):
@@ -73,7 +74,7 @@ def number(value: Any) -> float | None:
     parsed = float(plain)
     if not math.isfinite(parsed):
         return None
-    return int(plain) if "." not in plain and abs(parsed) < _LARGEST_INTEGER else parsed
+    return int(plain) if _INTEGER.fullmatch(plain) and abs(parsed) < _LARGEST_INTEGER else parsed
 
 
 def boolean(value: Any) -> bool | None:

@@ -89,12 +89,11 @@ class EventStream(PendoStream):
 
     def slices(self) -> Iterable[date]:
         """The calendar days to read, oldest first, up to the day that has begun furthest east."""
-        if self._first > self._last_begun():
+        last = (self._sync_start + timedelta(hours=_FIRST_ZONE_HOURS)).date()
+        if self._first > last:
             self.logger.info(f"Stream {self.name}: the first day to read is {self._first}, which has not begun")
-        day = self._first
-        while day <= self._last_begun():  # may come down with the first answer, if this machine's clock is ahead
-            yield day
-            day += _DAY
+        for number in range((last - self._first).days + 1):
+            yield self._first + timedelta(days=number)
 
     def read_slice(self, slice_: date) -> Iterator[SliceItem]:
         """One day. The state moves to it if it has ended everywhere."""
@@ -123,10 +122,6 @@ class EventStream(PendoStream):
     def _synced(self) -> date:
         """The day of this sync. A clock that is ahead must not make days final that have hardly begun."""
         return self.began(self._sync_start).date()
-
-    def _last_begun(self) -> date:
-        """The last day that has begun anywhere."""
-        return (self.began(self._sync_start) + timedelta(hours=_FIRST_ZONE_HOURS)).date()
 
     def _last_closed(self) -> date:
         """The last day that has ended everywhere."""
