@@ -98,7 +98,7 @@ def _check_file(bucket: Bucket, key: str, skip_missing: bool) -> None:
             raise
         logger.warning(f"{key} does not exist; a sync will skip it ({error.internal_message}).")
     except BrokenFile as error:
-        msg = f"The file {key} of the newest dump is not an Avro file: {error}. Ask Heap to send the dump again."
+        msg = f"The file {key} is not an Avro file: {error}. Ask Heap to send its dump again."
         raise config_error(msg) from error
 
 
