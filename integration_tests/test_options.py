@@ -11,8 +11,8 @@ from proof.output import Row
 from proof.stage import Stage
 from proof.suite import Connector
 
-#: What a validator of schemas says, and no person
-_JARGON = re.compile(r"validation error|does not match|is not of type|non-empty|non-unique|given schemas|\^|\\")
+#: What a validator of schemas says, and no person; and what is said where the connector itself has nothing to say
+_JARGON = re.compile(r"validation error|does not match|is not of type|given schemas|\^|\\|asks for\. Correct it")
 
 
 def _wrong_values(schema: Row) -> Iterator[Any]:

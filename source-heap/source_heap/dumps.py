@@ -124,7 +124,7 @@ def dump_of(manifest: Manifest, table: str) -> DumpOfTable:
     entry = manifest.tables[table]
     if entry.fault is not None:
         raise broken_manifest(manifest.object, entry.fault)
-    return DumpOfTable(manifest.dump_id, manifest.object.mark, entry.incremental is not False, entry.reordered)
+    return DumpOfTable(manifest.dump_id, manifest.object.mark, entry.incremental is not False)
 
 
 def no_manifests(bucket: str) -> AirbyteTracedException:

@@ -59,7 +59,7 @@ class TableDump:
     """What one dump says about one table. The files' keys are kept compressed: a dump may name ten thousand.
 
     `incremental` is None where the manifest does not say. `fault`, a clause that goes on after the manifest's key, says
-    why the table cannot be read from this dump. `reordered` tells that the files are not in the manifest's order.
+    why the table cannot be read from this dump.
     """
 
     name: str
@@ -67,7 +67,6 @@ class TableDump:
     columns: tuple[str, ...]
     file_count: int
     _packed: bytes
-    reordered: bool = False
     fault: str | None = None
 
     @classmethod
@@ -75,9 +74,8 @@ class TableDump:
         cls, name: str, incremental: bool | None, columns: tuple[str, ...], files: list[str], fault: str | None = None
     ) -> TableDump:
         """From the keys of the files, in the manifest's order."""
-        ordered = _in_order(files)
-        packed = zlib.compress("\n".join(ordered).encode(), 1) if files else b""
-        return cls(sys.intern(name), incremental, _shared(columns), len(files), packed, ordered != files, fault)
+        packed = zlib.compress("\n".join(_in_order(files)).encode(), 1) if files else b""
+        return cls(sys.intern(name), incremental, _shared(columns), len(files), packed, fault)
 
     @property
     def files(self) -> list[str]:

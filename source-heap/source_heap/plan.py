@@ -29,32 +29,24 @@ class UnreadableState(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class DumpOfTable:
-    """A dump that names the table. `mark` tells its deliveries apart.
-
-    `reordered` tells that its files are not read in the manifest's order, as release 0.1.0 did.
-    """
+    """A dump that names the table. `mark` tells its deliveries apart."""
 
     dump_id: int
     mark: str
     incremental: bool
-    reordered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A dump that was read in part: its first `files` files are done.
-
-    They are counted in the order of reading; without `ordered`, in a state of release 0.1.0, in the manifest's.
-    """
+    """A dump that was read in part: its first `files` files are done."""
 
     dump_id: int
     mark: str
     files: int
-    ordered: bool = True
 
     def files_of(self, dump: DumpOfTable) -> int:
         """How many files of this delivery of the dump are done; none where that cannot be known."""
-        known = self.dump_id == dump.dump_id and self.mark == dump.mark and (self.ordered or not dump.reordered)
+        known = self.dump_id == dump.dump_id and self.mark == dump.mark
         return self.files if known else 0
 
 
@@ -121,7 +113,6 @@ class TableState:
                 "dump_id": self.reading.dump_id,
                 "mark": self.reading.mark,
                 "files": self.reading.files,
-                "ordered": True,
             }
         return document
 
@@ -171,7 +162,7 @@ def _reading(value: Any) -> Reading:
     if files < 0:
         msg = "its reading has a negative number of files"
         raise UnreadableState(msg)
-    return Reading(_integer(value, "dump_id"), str(value.get("mark")), files, value.get("ordered") is True)
+    return Reading(_integer(value, "dump_id"), str(value.get("mark")), files)
 
 
 @dataclass(frozen=True, slots=True)

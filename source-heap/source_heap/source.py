@@ -46,6 +46,10 @@ class SourceHeap(BatchSource):
             _check_file(dumps.bucket, key, parsed.skip_missing_files)
         return True, None
 
+    def require_valid(self, config: Mapping[str, Any]) -> None:
+        """See the base."""
+        HeapConfig.parse(config)
+
     def workers(self, config: Mapping[str, Any]) -> int:
         """How many tables are read, and how many processes decode, at the same time."""
         return HeapConfig.parse(config).num_workers

@@ -46,7 +46,6 @@ def test_files_keep_the_manifests_order_and_lose_the_buckets_name() -> None:
     table = parse_manifest(FOUND, document(files=files)).tables["users"]
     assert table.files == ["sync_100/users/10_b.avro", "sync_100/users/2_a.avro", "sync_100/users/c=1 +%.avro"]
     assert table.file_count == 3
-    assert not table.reordered
 
 
 def test_files_that_all_begin_with_a_number_are_read_in_its_order() -> None:
@@ -55,7 +54,6 @@ def test_files_that_all_begin_with_a_number_are_read_in_its_order() -> None:
     assert [file.rpartition("/")[2] for file in table.files] == [
         *("0_z.avro", "1_y.avro", "2_v.avro", "2_a.avro", "10_x.avro", "11_w.avro")
     ]
-    assert table.reordered
 
 
 @pytest.mark.parametrize("dump_id", [b"null", b"100.0", b'"100"', b"1e2"])

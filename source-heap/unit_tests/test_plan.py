@@ -113,16 +113,6 @@ def test_an_interrupted_dump_that_was_delivered_again_starts_over() -> None:
     assert again.redelivered == (100,)
 
 
-def test_a_dump_that_0_1_0_read_in_part_is_read_anew_where_its_files_have_another_order_now() -> None:
-    plan = first_plan("b", [dump(100, FULL)])
-    document = plan.state.after_files(plan.steps[0].dump, 3).to_json()
-    assert document["reading"].pop("ordered")
-    state = TableState.from_json(document)
-    for reordered, files in ((True, 0), (False, 3)):
-        again = next_plan(state, [DumpOfTable(100, "a", FULL, reordered)], False)
-        assert [step.first_file for step in again.steps] == [files]
-
-
 def test_dumps_without_the_table_are_not_looked_at_again_unless_they_change() -> None:
     state = read_all(first_plan("b", [dump(100, FULL)])).passing({101: "a", 102: "a"})
     known = [dump(100, FULL), dump(101), dump(102)]

@@ -41,7 +41,7 @@ class BatchSource(AbstractSource, ABC):
 
     def configure(self, config: Mapping[str, Any], temp_dir: str) -> Mapping[str, Any]:
         """The options that were filled in: forms send one that was left empty as absent, null or ""."""
-        return super().configure({name: value for name, value in config.items() if value not in (None, "")}, temp_dir)
+        return super().configure(_filled_in(config), temp_dir)
 
     def require_valid(self, config: Mapping[str, Any]) -> None:
         """Raises a config_error for options that are wrong, with a sentence that names the option and the fix."""
@@ -129,6 +129,14 @@ class BatchSource(AbstractSource, ABC):
         engine = Engine(runs, self.workers(config), utc_now(), logger, channel)
         engine.failed += unknown
         return engine
+
+
+def _filled_in(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: _filled_in(value) if isinstance(value, Mapping) else value
+        for name, value in options.items()
+        if value not in (None, "")
+    }
 
 
 def unknown_stream(name: str, known: list[str]) -> AirbyteTracedException:

@@ -25,7 +25,8 @@ class ChoosySource(ToySource):
             raise config_error(message)
 
     def spec(self, logger: Any) -> ConnectorSpecification:
-        way = {"type": "object", "required": ["kind"], "properties": {"kind": {"const": "token"}}}
+        text = {"type": "string"}
+        way = {"type": "object", "required": ["kind"], "properties": {"kind": {"const": "token"}, "more": text}}
         return ConnectorSpecification(
             connectionSpecification={
                 "type": "object",
@@ -81,6 +82,7 @@ def test_no_value_is_repeated_that_may_be_a_secret_under_a_misspelled_name(toy: 
 def test_an_option_that_was_left_empty_is_like_an_absent_one(toy: CommandLine, empty: str | None) -> None:
     config = {**KEY, "pages": empty, "names": empty, "way": empty}
     assert checked(toy, config)["status"] == "SUCCEEDED"
+    assert checked(toy, {**KEY, "way": {"kind": "token", "more": empty}})["status"] == "SUCCEEDED"
     code, messages = toy.read(ChoosySource(), config=config)
     assert code == 0
     assert statuses(messages, "toy")[-1] == "COMPLETE"

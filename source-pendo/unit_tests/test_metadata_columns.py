@@ -115,6 +115,7 @@ def test_integers_that_come_as_texts_are_left_as_they_are(pendo: Subscription, s
         ("score", "123456789012345678901", 1.2345678901234568e20),
         ("score", "9" * 400, None),
         ("score", "1_000", None),
+        ("score", "1.5E7", 15_000_000.0),
         ("score", "\N{ARABIC-INDIC DIGIT FIVE}", None),
         ("score", "infinity", None),
         ("score", "nan", None),
