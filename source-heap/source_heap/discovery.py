@@ -34,7 +34,7 @@ MOST_SAMPLES = 32
 #: Heap's own ids, 64-bit integers wherever they were seen
 ID_COLUMNS = frozenset({"event_id", "user_id", "session_id", "from_user_id", "to_user_id"})
 #: First guess at a header's length, grown fourfold while it proves too short. Bytes.
-_HEADER_BYTES = 64 * 1024
+_HEADER_BYTES = 16 * 1024
 
 
 @dataclass
