@@ -104,7 +104,7 @@ def error_table(scope: str) -> ErrorTable:
 class Client:
     """What the streams of one sync share: the configuration, the connections and the workspace's request budget.
 
-    `throttled` is set once the server kept one request waiting until its patience was used up.
+    `throttled` is set while the last request whose patience was used up was followed by none that was answered.
     """
 
     config: Config

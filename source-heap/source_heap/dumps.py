@@ -49,14 +49,24 @@ class Dumps:
 
         Raises BrokenManifest when it comes to a broken one, so who stops before it is not concerned.
         """
+        return _usable(self._read(objects))
+
+    def unbroken(self, objects: Iterable[ManifestObject]) -> list[Manifest]:
+        """As `manifests`, without the broken ones, for those who can do without."""
+        read = self._read(objects)
+        for found in read:
+            if isinstance(found, BrokenManifest):
+                logger.warning(f"{found.internal_message}; its dump is left out.")
+        return [found for found in read if isinstance(found, Manifest)]
+
+    def _read(self, objects: Iterable[ManifestObject]) -> list[Manifest | BrokenManifest | None]:
         with self._lock:
             wanted = list(objects)
             missing = [found for found in wanted if found.dump_id not in self._known]
             with ThreadPoolExecutor(PARALLEL_GETS, "manifests") as pool:
                 for found, manifest in zip(missing, pool.map(self._fetch_or_error, missing), strict=True):
                     self._known[found.dump_id] = manifest
-            read = [self._known[found.dump_id] for found in wanted]
-        return _usable(read)
+            return [self._known[found.dump_id] for found in wanted]
 
     def _fetch_or_error(self, found: ManifestObject) -> Manifest | BrokenManifest | None:
         try:
@@ -96,25 +106,23 @@ class Dumps:
         return found[::-1]
 
     def may_have(self, table: str, likely: Iterable[int]) -> bool:
-        """Whether a manifest names the table. Those of the dumps `likely` are looked at first, then the newest ones.
+        """Whether a manifest may name the table. Those of the dumps `likely` are looked at first, then the newest ones.
 
-        True also where `_LOOKED_AT` manifests do not tell: a table may be exported seldom, and years of them are many.
+        True also where that cannot be told: one of the likely ones is gone, as old manifests are where a rule deletes
+        them, or there are more than `_LOOKED_AT`.
         """
         first = set(likely)
         objects = sorted(self.listed(), key=lambda found: (found.dump_id in first, found.dump_id), reverse=True)
-        return any(self._names(found, table) for found in objects[:_LOOKED_AT]) or len(objects) > _LOOKED_AT
-
-    def _names(self, found: ManifestObject, table: str) -> bool:
-        try:
-            return any(table in manifest.tables for manifest in self.manifests([found]))
-        except BrokenManifest:
-            return False
+        if len(objects) > _LOOKED_AT or not first <= {found.dump_id for found in objects}:
+            return True
+        probable, others = objects[: len(first)], objects[len(first) :]
+        return any(table in found.tables for some in (probable, others) for found in self.unbroken(some))
 
 
 def _usable(read: Iterable[Manifest | BrokenManifest | None]) -> Iterator[Manifest]:
     for manifest in read:
         if isinstance(manifest, BrokenManifest):
-            raise manifest
+            raise manifest.anew()  # it is kept for all tables, and would keep the frames of each that it was raised in
         if manifest is not None:
             yield manifest
 

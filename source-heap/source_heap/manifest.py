@@ -88,6 +88,8 @@ def _in_order(files: list[str]) -> list[str]:
 
     Of two rows with one key the later one counts, and a list of files may well be sorted as text, `10_b` before `2_a`.
     """
+    if not files or not _NUMBERED.fullmatch(files[0]):
+        return files
     numbers = {file: int(found[1]) for file in files if (found := _NUMBERED.fullmatch(file))}
     return sorted(files, key=numbers.__getitem__) if len(numbers) == len(set(files)) else files
 
@@ -183,6 +185,10 @@ def _key_of(address: str) -> str:
 
 class BrokenManifest(AirbyteTracedException):
     """A manifest, or what it says of a table, cannot be used."""
+
+    def anew(self) -> BrokenManifest:
+        """The same error, not yet raised."""
+        return BrokenManifest(self.internal_message, self.message, self.failure_type)
 
 
 def broken_manifest(found: ManifestObject, what: str) -> BrokenManifest:

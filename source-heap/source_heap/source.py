@@ -38,12 +38,14 @@ class SourceHeap(BatchSource):
         """Lists the manifests, reads the newest, and the header of one data file: what a sync needs, once."""
         parsed = HeapConfig.parse(config)
         dumps = Dumps(Bucket(parsed, CHECK_ATTEMPTS))
+        new_files: set[str] = set()
         for manifest in dumps.manifests(dumps.listed()[-1:]):
             _check_tables(manifest)
+            new_files.update(key for table in manifest.tables.values() for key in table.files)
         newest_first = map(dumps.fetch_unbroken, dumps.listed()[: -_CHECKED_DUMPS - 1 : -1])
         key = sample_file(filter(None, newest_first))
-        if key is not None:
-            _check_file(dumps.bucket, key, parsed.skip_missing_files)
+        if key is not None:  # an older one may be gone: it may have been read long ago
+            _check_file(dumps.bucket, key, parsed.skip_missing_files or key not in new_files)
         return True, None
 
     def require_valid(self, config: Mapping[str, Any]) -> None:
@@ -100,7 +102,7 @@ def _check_file(bucket: Bucket, key: str, skip_missing: bool) -> None:
     except Missing as error:
         if not skip_missing:
             raise
-        logger.warning(f"{key} does not exist; a sync will skip it ({error.internal_message}).")
+        logger.warning(f"{key} does not exist, which stops no sync that need not read it ({error.internal_message}).")
     except BrokenFile as error:
         msg = f"The file {key} is not an Avro file: {error}. Ask Heap to send its dump again."
         raise config_error(msg) from error

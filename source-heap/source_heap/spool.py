@@ -57,6 +57,11 @@ class Spool:
 
     def _bring(self, key: str, future: Future[AvroFile]) -> None:
         try:
-            future.set_result(AvroFile.open(self._bucket.fetch(key, self._folder)))
+            path = self._bucket.fetch(key, self._folder)
+            try:
+                future.set_result(AvroFile.open(path))
+            except BaseException:
+                path.unlink(missing_ok=True)
+                raise
         except BaseException as error:
             future.set_exception(error)

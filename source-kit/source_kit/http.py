@@ -29,6 +29,8 @@ from source_kit.transport import CONNECT_TIMEOUT_SECONDS, SpooledResponse
 _ERROR_BODY_BYTES = 64 * 1024
 #: Two clocks that differ by less agree: what a sync reads again covers more than that.
 CLOCK_TOLERANCE = timedelta(minutes=1)
+#: A clock that is further behind ours than this is none to go by: an appliance in between lives in 1970.
+CLOCK_CREDIBLE = timedelta(days=30)
 
 
 class Answer:
@@ -69,11 +71,15 @@ class Answer:
         self._spool.close()
 
     def _bad(self, error: BadDocument) -> NoReturn:
-        raise AirbyteTracedException(
+        raise BadAnswer(
             message=self._table.misshapen if isinstance(error, UnexpectedShape) else self._table.not_json,
             internal_message=f"{self._what}: status {self.status}: {shorten(str(error))}",
             failure_type=FailureType.transient_error,
         ) from error
+
+
+class BadAnswer(AirbyteTracedException):
+    """An answer that arrived whole and holds something else than was asked for."""
 
 
 class _TransportError(Exception):
@@ -134,6 +140,11 @@ class BatchHttpStream(BatchStream, HttpStream):
         """Closes the connections, also those of the streams that share the session."""
         self._session.close()
 
+    @property
+    def patience(self) -> RetryPolicy:
+        """How patient the next request is."""
+        return self.retry_policy
+
     def before_request(self) -> None:
         """Called before every attempt: the place to wait for a request budget."""
 
@@ -162,9 +173,10 @@ class BatchHttpStream(BatchStream, HttpStream):
         Raises AirbyteTracedException with the table's sentence.
         """
         what = f"{method} {urlsplit(path).path}"
-        attempt = _Attempts(self.retry_policy, what, self.logger)
+        attempt = _Attempts(self.patience, what, self.logger)
         while True:
             self.before_request()
+            sent = utc_now()
             with waiting.current().doing(f"{self.name}: {what}"):
                 response = self._send(method, path, params, json)
             if isinstance(response, Exception):
@@ -173,7 +185,7 @@ class BatchHttpStream(BatchStream, HttpStream):
                 continue
             status = response.status_code
             if (200 <= status < 300 or status in accept) and not (status < 300 and _cut_or_no_json(response)):
-                self._look_at_clock(response)
+                self._look_at_clock(response, sent)
                 return Answer(response, what, self.error_table)
             with response.spool as spool:
                 body = spool.read(_ERROR_BODY_BYTES).decode("utf-8", "replace")
@@ -206,13 +218,14 @@ class BatchHttpStream(BatchStream, HttpStream):
         assert isinstance(response, SpooledResponse)  # noqa: S101 - the session's adapter makes them
         return response
 
-    def _look_at_clock(self, response: requests.Response) -> None:
+    def _look_at_clock(self, response: requests.Response, sent: datetime) -> None:
+        """Keeps the vendor's time of the first answer. It lies behind the sending, unless our clock is ahead."""
         if self._vendor_began is not None:
             return
-        now = utc_now()
-        self._vendor_began = _http_date(response.headers.get("Date", "")) or now
-        ahead = now - self._vendor_began
-        if ahead > CLOCK_TOLERANCE:
+        told = _http_date(response.headers.get("Date", "")) or sent
+        ahead = sent - told
+        self._vendor_began = sent if ahead > CLOCK_CREDIBLE else told
+        if CLOCK_TOLERANCE < ahead <= CLOCK_CREDIBLE:
             self.logger.warning(
                 f"Stream {self.name}: this machine's clock is {ahead.total_seconds():.0f} s ahead of "
                 f"{self.error_table.vendor}'s. The state moves by theirs; set the clock right."
@@ -325,6 +338,6 @@ def retry_after(response: requests.Response) -> float | None:
 def _http_date(text: str) -> datetime | None:
     try:
         at = email.utils.parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return at if at.tzinfo else None

@@ -40,7 +40,7 @@ class BatchSource(AbstractSource, ABC):
     """An `AbstractSource` of `BatchStream`s."""
 
     def configure(self, config: Mapping[str, Any], temp_dir: str) -> Mapping[str, Any]:
-        """The options that were filled in: forms send one that was left empty as absent, null or ""."""
+        """The options that were filled in: forms send one that was left empty as absent, null or blank."""
         return super().configure(_filled_in(config), temp_dir)
 
     def require_valid(self, config: Mapping[str, Any]) -> None:
@@ -132,10 +132,11 @@ class BatchSource(AbstractSource, ABC):
 
 
 def _filled_in(options: Mapping[str, Any]) -> dict[str, Any]:
+    given = {name: _filled_in(value) if isinstance(value, Mapping) else value for name, value in options.items()}
     return {
-        name: _filled_in(value) if isinstance(value, Mapping) else value
-        for name, value in options.items()
-        if value not in (None, "")
+        name: value
+        for name, value in given.items()
+        if value not in (None, {}) and not (isinstance(value, str) and not value.strip())
     }
 
 

@@ -56,7 +56,7 @@ def test_the_connectors_own_sentence_comes_before_the_specifications(toy: Comman
     [
         ({"pages": 1}, "Option pages does not have the form that the specification asks for."),
         ({"names": ["a", 5]}, "Option names.1 does not have the form that the specification asks for."),
-        ({"way": {}}, "Option way.kind is missing."),
+        ({"way": {"more": "x"}}, "Option way.kind is missing."),
         ({"api_key": ""}, "Option api_key is missing."),
     ],
 )

@@ -217,9 +217,17 @@ class KeyPager:
         self.bound = Bound(">", key)
         self.limit = self._page_limit
 
-    def shrink(self, limit: int) -> None:
-        """Ask for smaller pages from here on."""
-        self.limit = self._page_limit = limit
+    @property
+    def grown(self) -> bool:
+        """Whether the page to ask for is larger than the others, because of the ids that were met."""
+        return self.limit > self._page_limit
+
+    def shrink(self) -> None:
+        """After a page that was too much: pages of half the size, or of the usual one where this one had grown.
+
+        None is larger from here on, whatever it holds.
+        """
+        self.limit = self._page_limit = self._largest = self._page_limit if self.grown else self.limit // 2
 
     def _may_begin(self, row: Row, before: Row) -> bool:
         """Whether a page may begin at a row that comes behind another."""
@@ -236,13 +244,13 @@ class KeyPager:
         key = row.get(self._column)
         if not isinstance(key, str):
             msg = f"a row has no {self._column}, by which its page is followed by the next"
-            raise _no_progress(msg)
+            raise no_progress(msg)
         return Bound(">=", key)
 
     def _continue_at(self, bound: Bound) -> None:
         if bound in self._left:
             msg = "a page began again where an earlier one did"
-            raise _no_progress(msg)
+            raise no_progress(msg)
         self._left.add(bound)
         self.bound = bound
         self.limit = self._page_limit
@@ -301,7 +309,7 @@ class ChangePager(KeyPager):
         return ChangeBound(">=", key, at)
 
 
-def _no_progress(what: str) -> AirbyteTracedException:
+def no_progress(what: str) -> AirbyteTracedException:
     return AirbyteTracedException(
         message=(
             "Pendo's pages do not move forward, so the stream was stopped before it ran for ever or lost rows. "

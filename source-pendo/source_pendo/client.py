@@ -15,7 +15,7 @@ from source_kit.errors import Action, ErrorRule, ErrorTable, config_error
 from source_kit.http import Answer, BatchHttpStream
 from source_kit.timestamps import epoch_millis, parse_instant
 
-from source_pendo.aggregation import KeyPager, Row, Stage, envelope, has_escapes
+from source_pendo.aggregation import KeyPager, KeyTooLarge, Row, Stage, envelope, has_escapes, no_progress
 from source_pendo.config import Config
 
 KEY_HEADER: Final = "x-pendo-integration-key"
@@ -226,12 +226,12 @@ class PendoStream(BatchHttpStream):
             filters = [{"filter": pager.filter}] if pager.filter else []
             stages = [source, *filters, {"sort": pager.order}, {"limit": pager.limit}, *behind]
             try:
-                answer = self.aggregate(label, stages, small=is_small(pager.limit))
+                answer = self.aggregate(label, stages, small=is_small(pager.limit) and not pager.grown)
             except QueryTooBig as error:
-                if is_small(pager.limit):
+                if is_small(pager.limit) and not pager.grown:
                     raise
                 self.logger.info(f"Stream {self.name}: pages of {pager.limit} rows are too much ({error})")
-                pager.shrink(pager.limit // 2)
+                pager.shrink()
                 continue
             try:
                 for rows in answer.rows("results"):
@@ -241,7 +241,11 @@ class PendoStream(BatchHttpStream):
                 broken = self.once_more(broken, error)
                 continue
             broken = 0
-            yield pager.end_page()
+            try:
+                yield pager.end_page()
+            except KeyTooLarge:
+                msg = f"pages of {pager.limit} rows hold a single id in several spellings"
+                raise no_progress(msg) from None
 
     def once_more(self, broken: int, error: AirbyteTracedException) -> int:
         """Counts the bodies that broke one after another. Raises the error of the last that is allowed."""

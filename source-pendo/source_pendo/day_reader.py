@@ -129,6 +129,9 @@ class DayReader:
             try:
                 yield from self._page(scope, pager)
             except QueryTooBig as error:
+                if pager.grown:  # the page is too much, and not the scope
+                    pager.shrink()
+                    continue
                 yield from self._parts(replace(scope, bound=pager.bound), error)
                 return
             except KeyTooLarge as error:

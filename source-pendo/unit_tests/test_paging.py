@@ -144,6 +144,34 @@ def test_more_ids_with_escapes_than_the_largest_page_holds_are_read_nevertheless
     assert [row["n"] for row in read_all(server, KeyPager("key", 2, 8), chunk=3)] == list(range(50))
 
 
+def test_a_page_that_had_to_be_larger_and_is_too_much_goes_back_to_its_size() -> None:
+    server = Server([f'"{number:02d}' for number in range(50)], COLLATIONS["by bytes"])
+    pager, found = KeyPager("key", 4, 64), []
+    while not pager.done and server.asked < 100:
+        if pager.grown:
+            pager.shrink()
+            continue
+        found += pager.add(server.page(pager.bound, pager.limit))
+        found += pager.end_page()
+    assert [row["n"] for row in found] == list(range(50))
+
+
+@pytest.mark.parametrize("record_limit", [2, 3])
+def test_larger_pages_that_pendo_cannot_answer_do_not_keep_a_list_from_its_end(
+    pendo: Subscription, record_limit: int
+) -> None:
+    """A page that begins at no id with quotes or backslashes may have to be larger; the days of events stay whole."""
+    streams = ["visitors", "accounts", "guide_events"]
+    options = {"start_date": "2026-03-19T00:00:00Z"}
+    whole = pendo.read(*streams, **options)
+    too_large = rf'"sort": \["(visitor|account)Id"\]\}}, \{{"limit": (?!{record_limit}\}})'
+    pendo.sim.faults.add(Fault("status", body=too_large, status=400, answer="Query exceeded memory limit", times=-1))
+    synced = pendo.read(*streams, record_limit=record_limit, **options)
+    assert synced.failures == {}
+    for stream in streams:
+        assert counted(synced.rows[stream], ()) == counted(whole.rows[stream], ())
+
+
 @pytest.mark.parametrize("state", [None, {"lastupdated": "2026-01-01T00:00:00.000Z"}])
 def test_a_pendo_that_refuses_ids_with_escapes_is_read_to_the_end(
     pendo: Subscription, state: dict[str, Any] | None

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_kit.errors import RetryPolicy, config_error
-from source_kit.http import Answer, BatchHttpStream
+from source_kit.http import Answer, BadAnswer, BatchHttpStream
 from source_kit.items import Record
 
 from source_customerio.client import (
@@ -50,7 +50,7 @@ class CustomerIoStream(BatchHttpStream, ABC):
     #: Personal data, or a request for every parent: left out of the suggested streams
     opt_in: ClassVar[bool] = False
     #: What `check` takes for a refusal of this stream alone, once the server has accepted the key
-    refusals: ClassVar[tuple[type[AirbyteTracedException], ...]] = (Unauthorized, Forbidden, NotFound)
+    refusals: ClassVar[tuple[type[AirbyteTracedException], ...]] = (Unauthorized, Forbidden, NotFound, BadAnswer)
 
     retry_policy: RetryPolicy = PATIENCE
     read_timeout = READ_TIMEOUT
@@ -81,16 +81,22 @@ class CustomerIoStream(BatchHttpStream, ABC):
         self.client.budget.acquire()
 
     def call(self, path: str, **request: Any) -> Answer:
-        """One request. It is throttled for a short time only where another one's patience was used up before."""
-        spent = self.client.throttled
-        if spent.is_set():
-            left = min(self.retry_policy.throttled_seconds, PATIENCE_LEFT)
-            self.retry_policy = replace(self.retry_policy, throttled_seconds=left)
+        """One request, which tells the others whether the server still limits the rate."""
         try:
-            return super().call(path, **request)
+            answer = super().call(path, **request)
         except Throttled:
-            spent.set()
+            self.client.throttled.set()
             raise
+        self.client.throttled.clear()
+        return answer
+
+    @property
+    def patience(self) -> RetryPolicy:
+        """A request is throttled for a short time only where another one's patience was used up before."""
+        if not self.client.throttled.is_set():
+            return self.retry_policy
+        left = min(self.retry_policy.throttled_seconds, PATIENCE_LEFT)
+        return replace(self.retry_policy, throttled_seconds=left)
 
     def probe(self) -> None:
         """The cheapest request that needs this stream's permission. Raises what a sync would raise on its answer."""
@@ -109,7 +115,10 @@ class CustomerIoStream(BatchHttpStream, ABC):
                     f"Customer.io sent a list of {self.name} in which a row is no object. The stream stopped there, so "
                     "that nothing is skipped for ever: report it with the internal message."
                 )
-                raise self.bug_of_theirs(message, ", ".join(sorted({type(row).__name__ for row in rows})))
+                kinds = ", ".join(sorted({type(row).__name__ for row in rows}))
+                raise BadAnswer(
+                    message=message, internal_message=f"{self.name}: {kinds}", failure_type=FailureType.system_error
+                )
             yield rows
 
     @cached_property

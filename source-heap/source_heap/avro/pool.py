@@ -172,9 +172,10 @@ class _Process:
     """One process of `worker`."""
 
     def __init__(self) -> None:
-        memory = os.memfd_create("source-heap")
         acknowledged, acknowledge = os.pipe()
+        memory = -1
         try:
+            memory = os.memfd_create("source-heap")
             os.ftruncate(memory, frames.MEMORY_BYTES)
             # -P: a file in the working directory must not be taken for a module
             command = [sys.executable, "-P", "-m", "source_heap.avro.worker", str(memory), str(acknowledged)]
@@ -192,8 +193,9 @@ class _Process:
             os.close(acknowledge)
             raise
         finally:
-            os.close(memory)
             os.close(acknowledged)
+            if memory >= 0:
+                os.close(memory)
 
     def begin(self, file: AvroFile, rules: RowRules, groups: Sequence[Sequence[Block]]) -> None:
         """Gives the process its share of a file."""

@@ -96,7 +96,8 @@ class HeapDumps(BatchStream):
             self._learn_generations(slice_)
         for manifest in slice_:
             for table in manifest.tables.values():
-                if table.incremental is False or table.name not in self._generations:
+                replaces = table.incremental is False and table.fault is None
+                if replaces or table.name not in self._generations:
                     self._generations[table.name] = manifest.dump_id
             yield [self._row(manifest, table) for table in manifest.tables.values()]
             dump = DumpOfTable(manifest.dump_id, manifest.object.mark, True)
@@ -137,7 +138,7 @@ class HeapDumps(BatchStream):
             "table_name": table.name,
             "incremental": table.incremental,
             "generation": self._generations.get(table.name),
-            "files": table.file_count,
+            "files": table.file_count if table.fault is None else None,
             "columns": list(table.columns),
             "manifest_key": manifest.object.key,
             "manifest_last_modified": _instant(manifest.object.modified),

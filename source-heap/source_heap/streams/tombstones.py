@@ -53,21 +53,32 @@ class _Parts:
         return cls([tempfile.TemporaryFile() for _ in range(_PARTS)])
 
     def add(self, key: _Key) -> None:
-        self.files[zlib.crc32(_text(key)) % _PARTS].write(orjson.dumps(key) + b"\n")
+        self.files[zlib.crc32(_text(key).encode()) % _PARTS].write(orjson.dumps(key) + b"\n")
 
-    def part(self, number: int) -> dict[bytes, _Key]:
+    def part(self, number: int) -> dict[str, bytes]:
+        """The keys of a part as they were written, by their texts."""
         file = self.files[number]
         file.seek(0)
-        return {_text(key): key for key in map(orjson.loads, file)}
+        return {_text(orjson.loads(line)): line for line in file}
+
+    def texts(self, number: int) -> set[str]:
+        """The texts alone."""
+        file = self.files[number]
+        file.seek(0)
+        return {_text(orjson.loads(line)) for line in file}
 
     def close(self) -> None:
         for file in self.files:
             file.close()
 
 
-def _text(key: _Key) -> bytes:
-    """What keys are compared by: a column that was a number in one file and text in another holds the same ids."""
-    return orjson.dumps([value if isinstance(value, str) else orjson.dumps(value).decode() for value in key])
+def _text(key: _Key) -> str:
+    """What keys are compared by: a column that was a number in one file and text in another holds the same ids.
+
+    No bytes of orjson's: many are kept, and each holds on to the four kilobytes in which it was made.
+    """
+    texts = [value if isinstance(value, str) else orjson.dumps(value).decode() for value in key]
+    return orjson.dumps(texts).decode()
 
 
 class _NewFileMissing(Exception):
@@ -133,8 +144,8 @@ class Tombstones:
 
     def _collect_old(self, listed: Iterable[ManifestObject], parts: _Parts) -> None:
         """The keys of the replaced generation. What cannot be read makes the result smaller."""
-        manifests = filter(None, map(self._dumps.fetch_unbroken, listed))
-        keys = [key for found in manifests if self._table in found.tables for key in found.tables[self._table].files]
+        unbroken = self._dumps.unbroken(listed)
+        keys = [key for found in unbroken if self._table in found.tables for key in found.tables[self._table].files]
         self._files.expect(keys)
         for key in keys:
             try:
@@ -162,9 +173,10 @@ class Tombstones:
         }
         count = 0
         for number in range(_PARTS):
-            had, has = before.part(number), now.part(number)
-            gone = [had[text] for text in sorted(had.keys() - has.keys())]
+            had = before.part(number)
+            gone = [had[text] for text in sorted(had.keys() - now.texts(number))]
             for at in range(0, len(gone), _BATCH):
-                yield [{**dict(zip(self._key, key, strict=True)), **added} for key in gone[at : at + _BATCH]]
+                keys = map(orjson.loads, gone[at : at + _BATCH])
+                yield [{**dict(zip(self._key, key, strict=True)), **added} for key in keys]
             count += len(gone)
         logger.info(f"{self._table}: {count} rows of generation {state.replaces} are told as deleted.")
