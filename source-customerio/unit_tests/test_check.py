@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from simulators.customerio import TRACK_KEY, CustomerioSimulator, Options
@@ -100,7 +100,28 @@ def test_a_malformed_request_that_is_none_of_the_optional_mail_service_fails(wor
     assert "a request for exports malformed (status 400)" in str(found[1])
 
 
-@pytest.mark.parametrize("path", ["/v1/", "/v1/segments", "/v1/customers", "/v1/esp/suppression/"])
+@pytest.mark.parametrize(
+    ("path", "answer", "family"),
+    [
+        ("/v1/segments", {"ok": 1}, "segments"),
+        ("/v1/customers", {"ok": 1}, "people"),
+        ("/v1/esp/suppression/", {}, "email suppressions"),
+        ("/v1/exports", {"exports": ["x"]}, "exports"),
+    ],
+)
+def test_a_family_that_answers_something_else_is_named_and_the_rest_can_be_synced(
+    workspace: Workspace, path: str, answer: dict[str, Any], family: str
+) -> None:
+    """What a workspace gets whose mail goes through a service of its own is documented nowhere."""
+    workspace.simulator.faults.add(Fault("status", path=path, status=200, answer=json.dumps(answer), times=-1))
+    messages = workspace.run("check", workspace.config())
+    found = next(message["connectionStatus"] for message in messages if message["type"] == "CONNECTION_STATUS")
+    assert found["status"] == "SUCCEEDED"
+    warned = [m["log"]["message"] for m in messages if m["type"] == "LOG" and m["log"]["level"] == "WARN"]
+    assert [line.startswith(f"Check: {family} cannot be read: Customer.io ") for line in warned] == [True]
+
+
+@pytest.mark.parametrize("path", ["/v1/", "/v1/campaigns"])
 def test_an_answer_that_every_sync_would_fail_on_fails(workspace: Workspace, path: str) -> None:
     """Something answers, and it is not the vendor: a mock, or a gateway that answers 200 for everything."""
     stranger = Fault("status", path=path, status=200, answer=json.dumps({"ok": 1}), times=-1)

@@ -482,6 +482,30 @@ def test_a_sync_began_by_our_clock_unless_that_is_clearly_ahead(stream: AcmeStre
     assert stream.began(sync_start) == sync_start
 
 
+def test_an_answer_that_takes_long_is_no_clock_that_is_ahead(
+    vendor: Vendor, stream: AcmeStream, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("source_kit.http.CLOCK_TOLERANCE", timedelta(seconds=1))
+    vendor.script = [Response.json({"results": []})]
+    vendor.faults.add(Fault("drip", at=12, seconds=0.8))
+    sync_start = datetime.now(UTC)
+    stream.call("/rows").close()
+    assert stream.began(sync_start) == sync_start
+    assert "clock" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "date", ["Thu, 01 Jan 1970 00:00:00 GMT", "", "soon", f"Thu, 01 Jan 2026 00:00:00 +{'9' * 20}"]
+)
+def test_a_clock_that_cannot_be_right_is_not_believed(
+    vendor: Vendor, stream: AcmeStream, monkeypatch: pytest.MonkeyPatch, date: str
+) -> None:
+    monkeypatch.setattr(vendor._server.RequestHandlerClass, "date_time_string", lambda *_: date)  # type: ignore[union-attr]
+    ahead = datetime.now(UTC) + timedelta(hours=2)
+    stream.call("/rows").close()
+    assert timedelta() <= datetime.now(UTC) - stream.began(ahead) < timedelta(minutes=1)
+
+
 def test_a_clock_that_is_ahead_is_told_once(
     stream: AcmeStream, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
