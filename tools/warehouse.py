@@ -44,6 +44,14 @@ class Table:
         self.rows_read = 0
 
 
+def _stream_of(state: Mapping[str, Any]) -> str:
+    return str(state["stream"]["stream_descriptor"]["name"])
+
+
+def _is_unfinished(state: Mapping[str, Any]) -> bool:
+    return bool(state["stream"]["stream_state"].get("__ab_full_refresh_unfinished"))
+
+
 class Warehouse:
     """A schema of a DuckDB file, with one table a stream, and the states of the last sync."""
 
@@ -65,15 +73,20 @@ class Warehouse:
         return [json.loads(text) for (text,) in self.connection.execute("SELECT message FROM _state").fetchall()]
 
     def begin(self, catalog: Mapping[str, Any]) -> None:
-        """Makes the tables for a configured catalog; those in overwrite mode are emptied."""
+        """Makes the tables for a configured catalog; those in overwrite mode are emptied, and their states forgotten.
+
+        Except where the state says that a full refresh was broken off: then it goes on, as on the platform.
+        """
         self._tables = {}
+        unfinished = {_stream_of(state) for state in self.states() if _is_unfinished(state)}
         for configured in catalog["streams"]:
             table = Table(configured["stream"], configured["destination_sync_mode"] == "overwrite")
             self._tables[table.name] = table
             columns = ", ".join(f"{_quoted(name)} {kind}" for name, kind in table.columns.items())
             self.connection.execute(f"CREATE TABLE IF NOT EXISTS {_quoted(table.name)} ({columns})")
-            if table.overwrite:
+            if table.overwrite and table.name not in unfinished:
                 self.connection.execute(f"DELETE FROM {_quoted(table.name)}")
+                self.connection.execute("DELETE FROM _state WHERE stream = ?", [table.name])
 
     def load(self, lines: Iterable[bytes]) -> Iterable[dict[str, Any]]:
         """Takes a connector's output; yields every message that is neither a record nor a state.
@@ -93,8 +106,7 @@ class Warehouse:
                         self.flush()
                         waiting = 0
                 case "STATE":
-                    name = message["state"]["stream"]["stream_descriptor"]["name"]
-                    self._states[name] = orjson.dumps(message["state"]).decode()
+                    self._states[_stream_of(message["state"])] = orjson.dumps(message["state"]).decode()
                 case _:
                     yield message
         self.flush()
