@@ -31,6 +31,7 @@ class Failure(NamedTuple):
     message: str
     internal_message: str
     failure_type: str
+    stack_trace: str
 
 
 @dataclass
@@ -74,7 +75,9 @@ class Output:
         else:
             error = trace["error"]
             name = (error.get("stream_descriptor") or {}).get("name", "")
-            self.failures[name] = Failure(error["message"], error["internal_message"], error["failure_type"])
+            self.failures[name] = Failure(
+                error["message"], error["internal_message"], error["failure_type"], error.get("stack_trace") or ""
+            )
 
     def _log(self, message: Row) -> None:
         self.logs.append(f"{message['log']['level']}: {message['log']['message']}")

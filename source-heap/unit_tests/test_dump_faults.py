@@ -74,6 +74,29 @@ def test_manifests_without_the_table_are_fetched_once(heap: Heap) -> None:
     assert len(warehouse.sync("event", discover=False).records["event"]) == 5
 
 
+def test_a_table_whose_manifests_were_deleted_after_they_were_read_is_still_there(heap: Heap) -> None:
+    """A rule that deletes what is old is common, and a table that is absent from a manifest is not gone."""
+    put_event(heap, 1, range(3))
+    warehouse = Warehouse(heap)
+    warehouse.sync("event")
+    put_manifest(heap, 2, [table_entry("users", False)])
+    heap.server.delete(["manifests/sync_1.json"])
+    output = warehouse.sync("event", discover=False)
+    assert output.statuses == {"event": "COMPLETE"}
+    assert not output.records
+
+
+def test_one_broken_manifest_is_told_by_every_table_in_the_same_few_words(heap: Heap) -> None:
+    names = [f"table_{number}" for number in range(30)]
+    put_manifest(heap, 1, [table_entry(name, False) for name in names])
+    catalog = heap.discover().catalog
+    heap.server.put([StoredObject("manifests/sync_2.json", b"{")])
+    output = heap.read(catalog=catalog)
+    traces = [len(failure.stack_trace) for name, failure in output.failures.items() if name in names]
+    assert len(traces) == 30
+    assert max(traces) < 2 * min(traces)
+
+
 # ---------------------------------------------------------------------------------------------- check
 
 
@@ -96,3 +119,11 @@ def test_check_allows_a_missing_file_where_a_sync_would_skip_it(heap: Heap) -> N
 def test_check_fails_where_no_table_of_the_newest_dump_can_be_read(heap: Heap) -> None:
     put_manifest(heap, 1, [table_entry("event", None)])
     assert "does not say whether table event is incremental" in heap.check()["message"]
+
+
+def test_check_does_not_mind_that_a_file_of_an_older_dump_is_gone(heap: Heap) -> None:
+    """It may have been read long ago."""
+    put_event(heap, 1, range(3))
+    put_manifest(heap, 2, [table_entry("event")])
+    heap.server.delete(["sync_1/event/part-0.avro"])
+    assert heap.check()["status"] == "SUCCEEDED"

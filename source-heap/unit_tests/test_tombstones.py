@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
-from heap_world import EVENT, Heap, Output, Warehouse, put_event, put_manifest
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+from heap_world import EVENT, Heap, Output, Warehouse, put_event, put_manifest, table_entry
 from simulators.heap.avro_files import Column
 from simulators.heap.layout import StoredObject
 from simulators.heap.s3_server import error_fault
 from simulators.heap.scenarios import scenario
+from source_heap.avro.pool import DecoderPool
+from source_heap.avro.values import RowRules
+from source_heap.bucket import Bucket
+from source_heap.config import HeapConfig
+from source_heap.files import TableFiles
 
 TEXT_KEYS = (Column("user_id", "string"), Column("event_id", "string"), Column("time", "string"))
 
@@ -127,3 +134,30 @@ def test_rows_of_a_new_dump_whose_manifest_is_gone_never_count_as_deleted(heap: 
     output = warehouse.sync("event", discover=False)
     assert not deleted(output)
     assert output.logged("event: the manifest of dump 2 does not exist, so the rows that generation 1 had and")
+
+
+def test_manifests_of_a_replaced_generation_are_fetched_once_for_all_tables(heap: Heap) -> None:
+    names = [f"table_{number}" for number in range(5)]
+    for dump_id in range(1, 31):
+        put_manifest(heap, dump_id, [table_entry(name, dump_id > 1) for name in names])
+    warehouse = Warehouse(heap, resync_mode="tombstones")
+    warehouse.sync()
+    put_manifest(heap, 31, [table_entry(name, False) for name in names])
+    heap.server.requests.clear()
+    assert set(warehouse.sync(discover=False).statuses.values()) == {"COMPLETE"}
+    assert len([one for one in heap.server.requests if one.path.endswith(".json")]) == 31
+
+
+def test_no_file_is_left_behind_that_could_not_be_opened(
+    heap: Heap, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_event(heap, 1, range(5))
+    heap.server.put([StoredObject("sync_1/event/part-0.avro", b"no Avro")])
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    rules = RowRules(None, {})
+    bucket = Bucket(HeapConfig.parse(heap.config()))
+    files = TableFiles("event", bucket, DecoderPool(1), skip_missing=False)
+    with pytest.raises(AirbyteTracedException):
+        list(files.rows("sync_1/event/part-0.avro", rules))
+    assert not list(tmp_path.rglob("*.avro"))
+    files.close()
