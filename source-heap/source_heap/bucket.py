@@ -16,7 +16,8 @@ from typing import Any, BinaryIO, TypeVar
 
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 from source_kit import waiting
 from source_kit.errors import config_error
 from urllib3.exceptions import HTTPError
@@ -161,7 +162,7 @@ class Bucket:
         while True:
             attempt += 1
             try:
-                return request()
+                return _readable(request)
             except REQUEST_ERRORS as error:
                 if not renewed and self._renew(operation, error):
                     renewed = True
@@ -243,6 +244,17 @@ class Download:
         self._file.seek(0)
         self._file.truncate()
         self._have, self._size, self._etag = 0, None, None
+
+
+def _readable(request: Callable[[], _T]) -> _T:
+    """What a request gives. A head that breaks off within a value is no broken connection to botocore, but nonsense."""
+    try:
+        return request()
+    except BotoCoreError:
+        raise
+    except (ResponseParserError, ValueError) as error:
+        msg = f"the answer cannot be read: {error}"
+        raise CutShort(msg) from error
 
 
 def _pieces(body: Any) -> Iterator[bytes]:

@@ -96,6 +96,16 @@ def test_what_can_heal_is_tried_again(code: str, path: str, filled: Heap) -> Non
     assert len(output.records["sessions"]) == 30
 
 
+@pytest.mark.parametrize("path", [r"sync_100\.json", r"/sessions/"])
+def test_an_answer_that_broke_off_within_its_head_is_tried_again(path: str, filled: Heap) -> None:
+    catalog = filled.discover().catalog
+    broken = {"Last-Modified": "Thu, 02 May 2024 0", "ETag": '"1"'}
+    filled.server.faults.add(Fault("status", path=path, status=200, headers=broken, answer="", times=2))
+    output = filled.read("sessions", catalog=catalog)
+    assert output.statuses == {"sessions": "COMPLETE"}
+    assert len(output.records["sessions"]) == 30
+
+
 def test_what_does_not_heal_fails_after_five_attempts_and_keeps_the_other_streams(filled: Heap) -> None:
     catalog = filled.discover().catalog
     filled.server.faults.add(error_fault(503, "SlowDown", "/sessions/", times=-1))
