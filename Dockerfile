@@ -3,51 +3,10 @@
 #
 # Needs BuildKit. No syntax line and no heredoc: both would make it pull a frontend image. Nothing here depends on the
 # processor, so --platform linux/arm64 works like linux/amd64.
-ARG BASE_IMAGE=python:3.13.15-slim-trixie
-
-
-# The connector and its locked dependencies, byte-compiled, in /opt/connector.
-FROM ${BASE_IMAGE} AS builder
-ARG UV_VERSION=0.13.9
-# A machine with certificates of its own hands them in: --secret id=ca,src=/path/to/bundle.crt. They stay out of the image.
-RUN --mount=type=secret,id=ca \
-    if [ -s /run/secrets/ca ]; then export PIP_CERT=/run/secrets/ca; fi; \
-    python3 -m venv /opt/uv && /opt/uv/bin/pip install --no-cache-dir --disable-pip-version-check "uv==${UV_VERSION}"
-ENV UV_PROJECT_ENVIRONMENT=/opt/connector \
-    UV_COMPILE_BYTECODE=1 \
-    UV_LINK_MODE=copy \
-    UV_PYTHON_DOWNLOADS=never \
-    UV_HTTP_TIMEOUT=180
-WORKDIR /src
-# Dependencies first: they change less often than the code. uv reads every member of the workspace, but installs one.
-COPY pyproject.toml uv.lock ./
-COPY source-kit/pyproject.toml source-kit/
-COPY simulators/pyproject.toml simulators/
-COPY source-customerio/pyproject.toml source-customerio/
-COPY source-heap/pyproject.toml source-heap/
-COPY source-pendo/pyproject.toml source-pendo/
-# Required by airbyte-cdk, imported by nothing in it but its command line and its low-code parts: 25 MB, and the usual
-# suspects of vulnerability reports. (What it requires and is larger still, the workspace's lock leaves out for good.)
-ARG NEVER_IMPORTED="dateparser markdown-it-py mdurl pygments regex rich rich-click setuptools"
-ARG CONNECTOR
-RUN --mount=type=secret,id=ca --mount=type=cache,target=/root/.cache/uv \
-    if [ -s /run/secrets/ca ]; then export SSL_CERT_FILE=/run/secrets/ca; fi; \
-    /opt/uv/bin/uv sync --frozen --no-dev --no-install-workspace --package "${CONNECTOR}" \
-       $(printf -- '--no-install-package %s ' ${NEVER_IMPORTED})
-COPY source-kit source-kit
-COPY ${CONNECTOR} ${CONNECTOR}
-# Of the programs only the connector's own and Python stay. The entry point takes no build argument, hence the fixed name
-# `connector`. The bill of materials is read from the same lock.
-RUN --mount=type=secret,id=ca --mount=type=cache,target=/root/.cache/uv \
-    if [ -s /run/secrets/ca ]; then export SSL_CERT_FILE=/run/secrets/ca; fi; \
-    /opt/uv/bin/uv sync --frozen --no-dev --no-editable --package "${CONNECTOR}" \
-       $(printf -- '--no-install-package %s ' ${NEVER_IMPORTED}) \
-    && find /opt/connector/bin -type f ! -name "${CONNECTOR}" -delete \
-    && ln -s "${CONNECTOR}" /opt/connector/bin/connector \
-    && mkdir -p /opt/connector/share/sbom \
-    && /opt/uv/bin/uv export --frozen --no-dev --package "${CONNECTOR}" --format cyclonedx1.5 --quiet \
-       $(printf -- '--no-emit-package %s ' ${NEVER_IMPORTED}) \
-       --output-file "/opt/connector/share/sbom/${CONNECTOR}.cdx.json"
+#
+# The base is pinned by the digest of its index, which covers all processors; the tag beside it is for readers. A newer one:
+# docker buildx imagetools inspect python:3.13-slim-trixie
+ARG BASE_IMAGE=python:3.13.15-slim-trixie@sha256:7c61056e61ac89e852de05f3dc6fa51a6dd2181797bceed46aa725dd7cb2cd3b
 
 
 # What the connector runs on: the base without what would install or build more software, with the platform's user.
@@ -57,6 +16,47 @@ RUN groupadd --gid 1000 airbyte \
     && install -d -o airbyte -g airbyte /airbyte /config /secrets
 COPY tools/slim-system.sh /tmp/
 RUN /tmp/slim-system.sh && rm /tmp/slim-system.sh
+
+
+# The connector and its locked dependencies, byte-compiled, in /opt/connector.
+FROM ${BASE_IMAGE} AS builder
+# A machine with certificates of its own hands them in: --secret id=ca,src=/path/to/bundle.crt. They stay out of the image.
+COPY tools/uv.txt /tmp/
+RUN --mount=type=secret,id=ca \
+    if [ -s /run/secrets/ca ]; then export PIP_CERT=/run/secrets/ca; fi; \
+    python3 -m venv /opt/uv && /opt/uv/bin/pip install --no-cache-dir --disable-pip-version-check \
+        --require-hashes --only-binary :all: --requirement /tmp/uv.txt
+ENV UV_PROJECT_ENVIRONMENT=/opt/connector \
+    UV_COMPILE_BYTECODE=1 \
+    UV_LINK_MODE=copy \
+    UV_PYTHON_DOWNLOADS=never \
+    UV_HTTP_TIMEOUT=180
+WORKDIR /src
+# Dependencies first: they change less often than the code. uv reads every member of the workspace, but installs one.
+# What airbyte-cdk requires and no connector imports, the lock leaves out for good (pyproject.toml).
+COPY pyproject.toml uv.lock ./
+COPY source-kit/pyproject.toml source-kit/
+COPY simulators/pyproject.toml simulators/
+COPY source-customerio/pyproject.toml source-customerio/
+COPY source-heap/pyproject.toml source-heap/
+COPY source-pendo/pyproject.toml source-pendo/
+ARG CONNECTOR
+RUN --mount=type=secret,id=ca --mount=type=cache,target=/root/.cache/uv \
+    if [ -s /run/secrets/ca ]; then export SSL_CERT_FILE=/run/secrets/ca; fi; \
+    /opt/uv/bin/uv sync --frozen --no-dev --no-install-workspace --package "${CONNECTOR}"
+COPY source-kit source-kit
+COPY ${CONNECTOR} ${CONNECTOR}
+COPY tools/licenses.py tools/sbom.py tools/
+# Of the programs only the connector's own and Python stay. The entry point takes no build argument, hence the fixed name
+# `connector`. The bill of materials names what is in both parts of the image, this one and the system.
+RUN --mount=type=secret,id=ca --mount=type=cache,target=/root/.cache/uv --mount=type=bind,from=system,target=/system \
+    if [ -s /run/secrets/ca ]; then export SSL_CERT_FILE=/run/secrets/ca; fi; \
+    /opt/uv/bin/uv sync --frozen --no-dev --no-editable --package "${CONNECTOR}" \
+    && find /opt/connector/bin -type f ! -name "${CONNECTOR}" -delete \
+    && ln -s "${CONNECTOR}" /opt/connector/bin/connector \
+    && mkdir -p /opt/connector/share/sbom \
+    && /opt/uv/bin/python tools/sbom.py "${CONNECTOR}" --environment /opt/connector --uv /opt/uv/bin/uv --system /system \
+        >"/opt/connector/share/sbom/${CONNECTOR}.cdx.json"
 
 
 # Copied into an empty image, so that what was removed above is gone and the system's layer is shared by all three.

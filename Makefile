@@ -17,7 +17,7 @@ help: ## this list
 
 setup: $(INSTALLED) ## uv and the environment; every other command does this by itself
 
-$(INSTALLED): uv.lock pyproject.toml Dockerfile tools/bootstrap.sh $(addsuffix /pyproject.toml,$(PACKAGES))
+$(INSTALLED): uv.lock pyproject.toml tools/uv.txt tools/bootstrap.sh $(addsuffix /pyproject.toml,$(PACKAGES))
 	@tools/bootstrap.sh
 
 demo: $(INSTALLED) ## read everything from the bundled simulators into a DuckDB file
@@ -29,11 +29,12 @@ test: $(INSTALLED) ## the whole suite, with what this machine has; says what it 
 unit: $(INSTALLED) ## the fast tests only, under a minute
 	@$(PYTHON_BIN) -m pytest -q -n $(UNIT_JOBS) --dist loadfile -m "not slow" $(UNIT_TESTS) $(ARGS)
 
-check: $(INSTALLED) ## formatting, lint and types
+check: $(INSTALLED) ## formatting, lint, types and licenses
 	@failed=0; \
 	.venv/bin/ruff format --check --quiet . || { echo "not formatted, make fix mends it:"; .venv/bin/ruff format --check .; failed=1; }; \
 	.venv/bin/ruff check . || failed=1; \
 	.venv/bin/mypy || failed=1; \
+	$(PYTHON_BIN) tools/licenses.py || failed=1; \
 	exit $$failed
 
 fix: $(INSTALLED) ## format, and mend what the linter can mend
@@ -49,12 +50,8 @@ images: ## build source-*:dev and source-*:latest; needs a Docker engine
 base-image: ## a base image from Debian's packages, where no registry can be reached; needs root and debootstrap
 	@tools/base-image.sh
 
-sbom: $(INSTALLED) ## a bill of materials (CycloneDX) for each connector, into dist/; the images carry the same
-	@mkdir -p dist
-	@for connector in $(CONNECTORS); do \
-		.uv/bin/uv export --frozen --no-dev --quiet --package $$connector --format cyclonedx1.5 \
-			--output-file dist/$$connector.cdx.json >/dev/null && echo "dist/$$connector.cdx.json" || exit 1; \
-	done
+sbom: $(INSTALLED) ## a bill of materials (CycloneDX) for each connector, into dist/; that of its image where it is here
+	@tools/sbom.sh $(CONNECTORS)
 
 audit: ## ask about known vulnerabilities of what the connectors ship with; needs the network
 	@tools/audit.sh $(ARGS)

@@ -58,7 +58,7 @@ rm -rf "$root"/etc/apt/sources.list "$root"/etc/apt/sources.list.d/* "$root"/etc
     "$root"/etc/resolv.conf "$root"/etc/hostname "$root"/var/cache/* "$root"/var/lib/apt/lists/* "$root"/var/log/* \
     "$root"/tmp/* "$root"/usr/share/man "$root"/usr/share/locale "$root"/usr/share/info
 find "$root/usr/share/doc" -type f ! -name copyright -delete
-find "$root/usr/share/doc" \( -type l -o -type d -empty \) -delete
+find "$root/usr/share/doc" \( -xtype l -o -type d -empty \) -delete
 
 tar -C "$root" --numeric-owner -c . | docker import --change 'ENV LANG=C.UTF-8' --change 'CMD ["python3"]' \
     --change 'ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' - "$tag" >/dev/null

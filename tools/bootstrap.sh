@@ -11,7 +11,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-UV_VERSION=$(sed -n 's/^ARG UV_VERSION=//p' Dockerfile) # one pin for machines and images
+UV_VERSION=$(sed -n 's/^uv==\([^ ]*\).*/\1/p' tools/uv.txt) # one pin, with hashes, for machines and images
 PYTHON_MAX=${PYTHON_MAX:-3.13}
 
 fail() {
@@ -66,9 +66,10 @@ install_uv() {
         fail "$1 cannot make a virtual environment. Install its venv module (on Debian and Ubuntu: apt-get install python3-venv)."
     }
     rm -f .uv.log
-    .uv/bin/python -m pip install --quiet --disable-pip-version-check "uv==$UV_VERSION" || {
+    .uv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: \
+        --requirement tools/uv.txt || {
         rm -rf .uv
-        fail "uv $UV_VERSION could not be installed from the package index. Check the network, the proxy and pip's configuration."
+        fail "uv $UV_VERSION could not be installed from the package index. Check the network, the proxy and pip's configuration; an index that packs wheels anew has other hashes than tools/uv.txt."
     }
 }
 

@@ -50,7 +50,7 @@ client=$(buildkit_client)
 base=$(base_image)
 echo "images: base $base"
 
-options=(--build-arg "BASE_IMAGE=$base" --build-arg "UV_VERSION=$(sed -n 's/^ARG UV_VERSION=//p' Dockerfile)")
+options=(--build-arg "BASE_IMAGE=$base")
 for bundle in "${SSL_CERT_FILE:-}" "${PIP_CERT:-}" "${REQUESTS_CA_BUNDLE:-}"; do
     if [ -r "$bundle" ]; then
         options+=(--secret "id=ca,src=$bundle")

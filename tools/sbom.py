@@ -1,0 +1,171 @@
+"""Writes a connector's bill of materials (CycloneDX 1.5, JSON) to stdout.
+
+    tools/sbom.py source-pendo [--environment DIR] [--uv FILE] [--system DIR] [--same-packages FILE]
+
+The Python packages and what they depend on come from the lock (`uv export`), their licenses from the metadata in the
+environment. With `--system`, the root directory of the image's system, the bill also has the interpreter that runs this
+file, the operating system and Debian's packages; that is how the Dockerfile calls it. Without, it says that it is
+incomplete. `--same-packages` writes nothing, and ends with 1 where another bill has other Python packages.
+
+The same inputs give the same bytes: no time, no serial number. Standard library only, but for `packaging`, which pip
+brings along: it runs in an image's build.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import licenses
+
+try:
+    from packaging.markers import Marker
+except ImportError:
+    from pip._vendor.packaging.markers import Marker
+
+Component = dict[str, Any]
+#: The images' system, whatever this machine runs on
+_LINUX = {"os_name": "posix", "sys_platform": "linux", "platform_system": "Linux"}
+#: Of CPython and all that it was made of; SPDX has a name for the whole stack
+_INTERPRETER_LICENSE = "Python-2.0.1"
+_COMMON_LICENSE = re.compile(r"/usr/share/common-licenses/([A-Za-z]+(?:-[0-9.]*[0-9])?)")
+_DEBIAN_LICENSE = re.compile(r"^License:[ \t]*(\S.*?)[ \t]*$", re.MULTILINE)
+
+
+def bill(connector: str, environment: Path, uv: Path, system: Path | None) -> dict[str, Any]:
+    """The whole document."""
+    options = ["--frozen", "--offline", "--no-dev", "--quiet", "--format", "cyclonedx1.5", "--package", connector]
+    exported = subprocess.run([uv, "export", *options], capture_output=True, check=True, cwd=licenses.ROOT)
+    document: dict[str, Any] = json.loads(exported.stdout)
+    document.pop("serialNumber", None)
+    document["metadata"].pop("timestamp", None)
+    packages = licenses.installed(environment.glob("lib/python3*/site-packages"))
+    root = document["metadata"]["component"]
+    root["type"] = "application"
+    components = [component for component in document["components"] if _is_for_linux(component)]
+    for component in (root, *components):
+        component["licenses"] = _license(licenses.license_of(packages[licenses.normalized(component["name"])]))
+    if system is None:
+        document["compositions"] = [{"aggregate": "incomplete", "assemblies": [root["bom-ref"]]}]
+    else:
+        components += [_interpreter(), *_system(system)]
+    document["components"] = components
+    document["dependencies"] = list(_among(document["dependencies"], {part["bom-ref"] for part in (root, *components)}))
+    return document
+
+
+def python_packages(document: dict[str, Any]) -> set[str]:
+    """The Python packages of a bill, by their package URLs."""
+    return {part["purl"] for part in document["components"] if part.get("purl", "").startswith("pkg:pypi/")}
+
+
+def _is_for_linux(component: Component) -> bool:
+    """Whether the image installs a package: some that the lock names are for other systems."""
+    markers = [part["value"] for part in component.get("properties", ()) if part["name"] == "uv:package:marker"]
+    return all(Marker(marker).evaluate(_LINUX) for marker in markers)
+
+
+def _among(dependencies: list[Component], known: set[str]) -> Iterator[Component]:
+    """The edges between components that the bill has."""
+    for entry in dependencies:
+        if entry["ref"] in known:
+            needs = [ref for ref in entry.get("dependsOn", ()) if ref in known]
+            yield {"ref": entry["ref"], **({"dependsOn": needs} if needs else {})}
+
+
+def _license(expression: str) -> list[Component]:
+    return [{"expression": expression} if " " in expression else {"license": {"id": expression}}]
+
+
+def _interpreter() -> Component:
+    version = platform.python_version()
+    return {
+        "type": "platform",
+        "bom-ref": f"pkg:generic/cpython@{version}",
+        "name": "cpython",
+        "version": version,
+        "licenses": _license(_INTERPRETER_LICENSE),
+        "cpe": f"cpe:2.3:a:python:python:{version}:*:*:*:*:*:*:*",
+        "purl": f"pkg:generic/cpython@{version}",
+    }
+
+
+def _system(root: Path) -> Iterator[Component]:
+    """The operating system, and each package that Debian's dpkg counts as installed."""
+    release = _os_release(root)
+    name, version = release["ID"], release.get("VERSION_ID", "")
+    yield {
+        "type": "operating-system",
+        "bom-ref": f"{name}-{version}",
+        "name": name,
+        "version": version,
+        "description": release["PRETTY_NAME"],
+    }
+    entries = (root / "var/lib/dpkg/status").read_text(encoding="utf-8").split("\n\n")
+    for entry in sorted(entries):
+        fields = dict(re.findall(r"^([A-Za-z-]+): (.*)$", entry, re.MULTILINE))
+        if fields.get("Status", "").endswith(" installed"):
+            yield _debian_package(fields, f"{name}-{version}", _debian_licenses(root, fields["Package"]))
+
+
+def _os_release(root: Path) -> dict[str, str]:
+    text = (root / "usr/lib/os-release").read_text(encoding="utf-8")
+    return {key: value.strip('"') for key, value in re.findall(r"^([A-Z_]+)=(.*)$", text, re.MULTILINE)}
+
+
+def _debian_package(fields: dict[str, str], distribution: str, names: list[str]) -> Component:
+    """A package as scanners look it up: vulnerabilities are filed under the source package (`upstream`)."""
+    package, version = fields["Package"], fields["Version"]
+    qualifiers = f"arch={fields['Architecture']}&distro={distribution}"
+    if source := fields.get("Source"):
+        qualifiers += f"&upstream={quote(source.split()[0], safe='')}"
+    purl = f"pkg:deb/debian/{quote(package, safe='')}@{quote(version, safe='')}?{qualifiers}"
+    return {
+        "type": "library",
+        "bom-ref": purl,
+        "name": package,
+        "version": version,
+        "licenses": [{"license": {"name": name}} for name in names],
+        "purl": purl,
+    }
+
+
+def _debian_licenses(root: Path, package: str) -> list[str]:
+    """The names in a package's copyright file, as Debian writes them; where it is prose, the common texts it refers to."""
+    place = f"usr/share/doc/{package}/copyright"
+    path = root / place
+    if not Path(os.path.realpath(path)).is_relative_to(root.resolve()) or not path.is_file():
+        return ["not stated"]
+    text = path.read_text(encoding="utf-8", errors="replace")
+    found = _DEBIAN_LICENSE.findall(text) or _COMMON_LICENSE.findall(text)
+    return sorted(set(found)) or [f"see /{place}"]
+
+
+def main() -> int:
+    """The command."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("connector")
+    parser.add_argument("--environment", type=Path, default=licenses.ROOT / ".venv")
+    parser.add_argument("--uv", type=Path, default=licenses.ROOT / ".uv/bin/uv")
+    parser.add_argument("--system", type=Path)
+    parser.add_argument("--same-packages", type=Path)
+    options = parser.parse_args()
+    document = bill(options.connector, options.environment, options.uv, options.system)
+    if options.same_packages:
+        other = json.loads(options.same_packages.read_text(encoding="utf-8"))
+        return int(python_packages(other) != python_packages(document))
+    print(json.dumps(document, indent=2))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
