@@ -4,8 +4,8 @@ What ships with a connector is judged by `SHIPPED`. What only tests and tools us
 judged by the wider `ALLOWED`. A license that nobody looked at is refused like a wrong one. `sbom.py` takes the licenses
 for the bills of materials from here.
 
-Needs the packages' metadata, so it runs in the environment that holds them (`.venv`), and uv for the list of what ships.
-Standard library only: the build of an image runs this file, too.
+Needs the packages' metadata, so it runs in the environment that holds them (`.venv`), and uv for the list of what
+ships. Standard library only: the build of an image runs this file, too.
 """
 
 from __future__ import annotations
@@ -28,7 +28,10 @@ ALLOWED = SHIPPED | {"CNRI-Python", "ISC", "LGPL-3.0-only", "LicenseRef-BSD", "M
 #: Packages whose metadata name no license, or not which one: the license and where it was read
 BY_NAME: Mapping[str, tuple[str, str]] = {
     "colorama": ("BSD-3-Clause", "for Windows, so not installed to be read; its LICENSE.txt"),
-    "python-dateutil": ("BSD-3-Clause", '"Dual License"; its LICENSE puts all of the code under BSD, newer parts under both'),
+    "python-dateutil": (
+        "BSD-3-Clause",
+        '"Dual License"; its LICENSE puts all of the code under BSD, newer parts under both',
+    ),
     "pywin32": ("PSF-2.0", "for Windows, so not installed to be read; its classifier"),
 }
 
@@ -60,7 +63,7 @@ def normalized(name: str) -> str:
 
 
 def license_of(package: importlib.metadata.Distribution) -> str:
-    """A package's SPDX expression; `LicenseRef-...` with the metadata's own words where these are not known or disagree.
+    """A package's SPDX expression; `LicenseRef-...` with the metadata's words where these are not known or disagree.
 
     Metadata of version 2.4 have an expression (certain: PEP 639). Older ones have classifiers and the field `License`,
     where some write a name and some the whole text.

@@ -140,13 +140,13 @@ def _debian_package(fields: dict[str, str], distribution: str, names: list[str])
 
 
 def _debian_licenses(root: Path, package: str) -> list[str]:
-    """The names in a package's copyright file, as Debian writes them; where it is prose, the common texts it refers to."""
+    """The names in a package's copyright file, as Debian writes them; of prose, the common texts that it refers to."""
     place = f"usr/share/doc/{package}/copyright"
     path = root / place
     if not Path(os.path.realpath(path)).is_relative_to(root.resolve()) or not path.is_file():
         return ["not stated"]
     text = path.read_text(encoding="utf-8", errors="replace")
-    found = _DEBIAN_LICENSE.findall(text) or _COMMON_LICENSE.findall(text)
+    found = (_DEBIAN_LICENSE if text.startswith("Format:") else _COMMON_LICENSE).findall(text)
     return sorted(set(found)) or [f"see /{place}"]
 
 

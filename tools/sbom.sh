@@ -1,14 +1,15 @@
 #!/bin/sh
-# Writes a bill of materials for each connector into dist/: tools/sbom.sh source-pendo ...
+# Writes a bill of materials for each connector into dist/ (or $DIST): tools/sbom.sh source-pendo ...
 #
 # Where the connector's image (source-*:dev) is here, its bill is the one that the image carries, byte for byte; an image
 # of another lock is refused. Elsewhere the bill holds the Python packages alone, by the same generator, and says so.
 set -eu
 cd "$(dirname "$0")/.."
 
-mkdir -p dist
+dist=${DIST:-dist}
+mkdir -p "$dist"
 for connector in "$@"; do
-    bill=dist/$connector.cdx.json
+    bill=$dist/$connector.cdx.json
     if docker image inspect "$connector:dev" >/dev/null 2>&1; then
         docker run --rm --network none --entrypoint cat "$connector:dev" "/opt/connector/share/sbom/$connector.cdx.json" >"$bill"
         .venv/bin/python tools/sbom.py "$connector" --same-packages "$bill" || {
