@@ -10,6 +10,8 @@ from enum import Enum
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
+from source_kit.secrets import mask
+
 #: How much of a vendor's body an error quotes, in characters
 BODY_SHOWN = 500
 
@@ -145,8 +147,8 @@ class ErrorTable:
 
 
 def shorten(text: str, limit: int = BODY_SHOWN) -> str:
-    """A vendor's text, short enough for a log line, on one line."""
-    flat = " ".join(text.split())
+    """A text from outside, short enough for a log line, on one line. Secrets are masked before they could be cut."""
+    flat = " ".join(mask(text).split())
     return flat if len(flat) <= limit else f"{flat[:limit]}... ({len(flat)} characters)"
 
 
