@@ -48,8 +48,8 @@ def _bytes(name: str, path: str, shown: str) -> bytes:
         msg = f"The {name} file {shown} does not exist."
     except IsADirectoryError:
         msg = (
-            f"The {name} file {shown} is a directory. Name the file itself; Docker makes a directory where a file is to "
-            "be mounted that does not exist on the host."
+            f"The {name} file {shown} is a directory. Name the file itself; Docker makes a directory where it is to "
+            "mount a file that does not exist."
         )
     except PermissionError as error:
         raise _forbidden(name, path, shown, error) from None
@@ -64,8 +64,8 @@ def _forbidden(name: str, path: str, shown: str, error: OSError) -> AirbyteTrace
         owner = f" of user {Path(path).stat().st_uid}"
     user = os.geteuid()
     return config_error(
-        f"The {name} file {shown}{owner} may not be read by user {user}, who runs this connector. Let that user read it "
-        f"(chown {user}, or chmod a+r), or start the container as the file's owner (--user).",
+        f"The {name} file {shown}{owner} may not be read by user {user}, who runs this connector. Let that user read "
+        f"it (chown {user}, or chmod a+r), or start the container as the file's owner (--user).",
         f"{error.strerror}: the {name} file",
     )
 
