@@ -12,7 +12,7 @@ from botocore.credentials import DeferredRefreshableCredentials
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.loaders import Loader
 from botocore.session import Session, get_session
-from source_kit.secrets import secret_shapes
+from source_kit.run import secret_shapes
 
 from source_heap.config import HeapConfig, KeyCredentials, RoleCredentials
 from source_heap.s3_errors import Operation, failure
