@@ -74,10 +74,11 @@ def _proxy_passwords(environment: Mapping[str, str]) -> set[str]:
     for name, value in environment.items():
         if not name.lower().endswith("_proxy") or "@" not in value:
             continue
-        login = value.rpartition("@")[0].rpartition("//")[2]
-        _, colon, password = login.partition(":")
-        if colon and password:
-            found.add(login)
-            if len(password) >= _PASSWORD_MASKED_FROM:
-                found |= {password, urllib.parse.unquote(password)}
+        login = value.rpartition("@")[0]
+        for one in {login, re.sub(r"^\w*:?/+", "", login)}:  # a scheme with a typing mistake reads like a user
+            _, colon, password = one.partition(":")
+            if colon and password:
+                found.add(one)
+                if len(password) >= _PASSWORD_MASKED_FROM:
+                    found |= {password, urllib.parse.unquote(password)}
     return found
