@@ -143,6 +143,7 @@ class BatchEntrypoint(AirbyteEntrypoint):
         debug = parsed_args.debug or is_platform_debug_log_enabled()
         for logger in (self.logger, logging.getLogger("airbyte")):
             logger.setLevel(logging.DEBUG if debug else logging.INFO)
+        self.logger.debug("Debug logs enabled")
         files = {name: read_document(name, getattr(parsed_args, name, None)) for name in ("config", "catalog", "state")}
         spec = self.source.spec(self.logger)
         if parsed_args.command == "spec":

@@ -6,6 +6,7 @@ import logging
 import os
 import socket
 import ssl
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -268,6 +269,18 @@ def test_what_is_not_known_to_come_from_the_network_is_not_called_so(
     assert caught.message == TABLE.unknown
     assert caught.failure_type is FailureType.system_error
     assert waits == []
+
+
+def test_a_large_answer_without_a_temporary_directory_says_where_one_is_missing(
+    monkeypatch: pytest.MonkeyPatch, waits: list[float]
+) -> None:
+    monkeypatch.setattr("source_kit.transport.SPOOL_MEMORY_BYTES", 1)
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr(tempfile, "_candidate_tempdir_list", list)
+    monkeypatch.setenv("TMPDIR", "/nowhere")
+    with serving() as address:
+        error = error_of(f"http://{address}")
+    expect_fixable(error, "Nothing can be written to the temporary directory /nowhere, where answers are kept", waits)
 
 
 @pytest.mark.parametrize(
