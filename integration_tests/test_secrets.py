@@ -31,6 +31,8 @@ def _shapes(secret: str) -> dict[str, str]:
         "base64 of user and secret": base64.b64encode(b"user:" + raw).decode().rstrip("=")[7:-1],
         "HTML": html.escape(secret),
         "Python": repr(secret)[1:-1],
+        "hex": raw.hex(),
+        "hex, capital letters": raw.hex().upper(),
     }
 
 
@@ -85,6 +87,20 @@ def test_a_secret_in_an_unreadable_configuration_is_not_shown(fresh_stage: Stage
 
         assert output.errors or output.connection_status["status"] == "FAILED"
         assert list(_leaks(output)) == [], broken[-30:]
+
+
+@pytest.mark.parametrize("before", [len("<Error><Code>Odd</Code><Message>"), 0], ids=["the body", "S3's message"])
+def test_no_half_of_a_secret_is_left_where_an_answer_is_cut(fresh_stage: Stage, before: int) -> None:
+    catalog = _some(fresh_stage)
+    text = "-" * (500 - before - len(SECRET) // 2) + html.escape(SECRET)
+    answer = f"<Error><Code>Odd</Code><Message>{text}</Message></Error>"
+    fault = Fault("status", status=400, answer=answer, headers={"Content-Type": "application/xml"}, times=-1)
+    fresh_stage.vendor.simulator.faults.add(fault)
+    read = fresh_stage.run("read", "--debug", config=fresh_stage.vendor.config, catalog=catalog)
+
+    assert read.code != 0
+    assert b"-" * 400 in read.stdout, "the answer was not quoted"
+    assert SECRET[: len(SECRET) // 2 - 1].encode() not in read.stdout
 
 
 def test_a_leak_would_be_found() -> None:

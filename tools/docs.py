@@ -65,7 +65,7 @@ def main() -> int:
 def streams(documented: Documented) -> list[Any]:
     """The connector's streams, as its source makes them."""
     module = importlib.import_module(documented.connector.replace("-", "_"))
-    source = next(value for name, value in vars(module).items() if name.startswith("Source"))()
+    source = getattr(module, module.__all__[0])()
     with simulator(*documented.simulator) as url:
         found = list(source.streams({**documented.config, "api_url": url}))
         return [(stream, stream.as_airbyte_stream()) for stream in found]

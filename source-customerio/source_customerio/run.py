@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from source_kit.command import command
+import signal
 
 
 def run() -> None:
     """Runs one of Airbyte's verbs and exits with its code."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # while the command is imported Ctrl-C makes no stack trace
+
+    from source_kit.command import command
+
     command("source_customerio.source", "SourceCustomerio")

@@ -8,8 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
+from airbyte_cdk.models import ConfiguredAirbyteCatalog
 from airbyte_cdk.sources.streams import Stream
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+from source_kit.network import warn_of_plain_http
 from source_kit.source import BatchSource
 
 from source_customerio.client import IMPATIENCE, Client, Forbidden, Unauthorized
@@ -35,6 +37,11 @@ class SourceCustomerio(BatchSource):
         client = Client.of(Config.parse(config))
         return [stream(client) for stream in STREAMS]
 
+    def catalog_streams(self, config: Mapping[str, Any], catalog: ConfiguredAirbyteCatalog) -> list[Stream]:
+        """All streams, at the beginning of a read."""
+        warn_of_plain_http(logging.getLogger("airbyte"), Config.parse(config).base_url)
+        return self.streams(config)
+
     def check_connection(self, logger: logging.Logger, config: Mapping[str, Any]) -> tuple[bool, str | None]:
         """One cheap request for each permission that a stream needs.
 
@@ -43,6 +50,7 @@ class SourceCustomerio(BatchSource):
         denied access: a family that the workspace does not have is no reason to sync nothing.
         """
         parsed = Config.parse(config)
+        warn_of_plain_http(logger, parsed.base_url)
         client = Client.of(parsed)
         try:
             _probe(STREAMS[0](client))

@@ -11,8 +11,8 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from contextlib import suppress
+from typing import IO, Any, TypeVar
 
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
@@ -132,28 +132,27 @@ class Bucket:
 
         return self._try(Operation.GET, key, get)
 
-    def fetch(self, key: str, folder: Path) -> Path:
+    def fetch(self, key: str) -> IO[bytes]:
         """Brings an object to disk, whole: its length is that which the server announced, and it is one version of it.
 
-        A transfer that breaks goes on where it broke. The caller deletes the file.
+        A transfer that breaks goes on where it broke. The file has no name: it is gone when the caller closes it, and
+        also when the process is ended, by whatever.
         """
         try:
-            handle, name = tempfile.mkstemp(".avro", dir=folder)
+            file = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
         except OSError as error:
             raise _no_room(error) from error
-        path = Path(name)
         try:
-            with open(handle, "wb") as file:  # noqa: PTH123 - a descriptor, not a path
-                download = Download(self, key, file)
-                while not download.complete:
-                    download.resume()
-        except OSError as error:  # on a full disk closing writes what was buffered, and fails once more
-            path.unlink(missing_ok=True)
-            raise _no_room(error) from error
-        except BaseException:
-            path.unlink(missing_ok=True)
+            download = Download(self, key, file)
+            while not download.complete:
+                download.resume()
+        except BaseException as error:
+            with suppress(OSError):  # on a full disk closing writes what was buffered, and fails once more
+                file.close()
+            if isinstance(error, OSError):
+                raise _no_room(error) from error
             raise
-        return path
+        return file
 
     def _try(self, operation: Operation, key: str, request: Callable[[], _T]) -> _T:
         """A request, again while its errors may heal; once with fresh credentials where those went stale."""
@@ -185,7 +184,7 @@ class Bucket:
 class Download:
     """The transfer of one object, over as many answers as it takes."""
 
-    def __init__(self, bucket: Bucket, key: str, file: BinaryIO) -> None:
+    def __init__(self, bucket: Bucket, key: str, file: IO[bytes]) -> None:
         self._bucket = bucket
         self._key = key
         self._file = file

@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from source_kit.errors import config_error
+from source_kit.errors import config_error, shorten
 from source_kit.timestamps import parse_instant
 
 MAX_WORKERS = 16
@@ -127,7 +127,7 @@ def _start_date(raw: Mapping[str, Any]) -> datetime | None:
     try:
         return parse_instant(text)
     except ValueError:
-        msg = f"Option start_date is not a date and time: {text[:40]!r}. Write it like 2026-01-01T00:00:00Z."
+        msg = f"Option start_date is not a date and time: {shorten(text, 40)!r}. Write it like 2026-01-01T00:00:00Z."
         raise config_error(msg) from None
 
 
@@ -136,7 +136,7 @@ def _choice(raw: Mapping[str, Any], name: str, known: list[str]) -> str:
     if value is None:
         return known[0]
     if value not in known:
-        msg = f"Option {name} must be one of {', '.join(known)}, not {str(value)[:40]!r}."
+        msg = f"Option {name} must be one of {', '.join(known)}, not {shorten(str(value), 40)!r}."
         raise config_error(msg)
     return str(value)
 

@@ -54,11 +54,8 @@ class TableFiles:
 
     def _decoded(self, spool: Spool, key: str, rules: RowRules) -> Iterator[Piece]:
         try:
-            file = spool.take(key)
-            try:
+            with spool.file(key) as file:
                 yield from self._pool.decode(file, rules)
-            finally:
-                file.path.unlink(missing_ok=True)
         except BrokenFile as error:
             raise AirbyteTracedException(
                 message=(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
+import os
 import threading
 import weakref
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from source_heap.avro.pool import AvroFile
 from source_heap.bucket import Bucket
@@ -18,30 +19,34 @@ _FILES_AHEAD = 8
 #: What the files ahead should take on disk. Large files come one at a time. Bytes.
 _BYTES_AHEAD = 32 * 1024 * 1024
 
+#: A file on disk, and what was found in it
+_Found = tuple[IO[bytes], AvroFile]
+
 
 class Spool:
-    """A folder of its own for files on their way; it vanishes with the object, at the latest with the process."""
+    """The files on their way. They have no names, so they vanish with the object, at the latest with the process."""
 
     def __init__(self, bucket: Bucket, upcoming: Iterable[str] = ()) -> None:
         """`upcoming` are the files in the order in which they will be taken."""
         self._bucket = bucket
         self._upcoming = iter(upcoming)
-        self._folder = Path(tempfile.mkdtemp(prefix="source-heap-"))
-        self._coming: dict[str, Future[AvroFile]] = {}
+        self._coming: dict[str, Future[_Found]] = {}
         self._taken = 0
         self._taken_bytes = 0
-        self.close = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+        self.close = weakref.finalize(self, _discard, self._coming)
 
-    def take(self, key: str) -> AvroFile:
-        """The file on disk, whole. The caller deletes it. Raises what fetching it raised, or BrokenFile."""
+    @contextmanager
+    def file(self, key: str) -> Iterator[AvroFile]:
+        """The file on disk, whole, while the block runs. Raises what fetching it raised, or BrokenFile."""
         self._look_ahead()
         if key not in self._coming:
             self._start(key)
-        file = self._coming.pop(key).result()
-        self._taken += 1
-        self._taken_bytes += file.path.stat().st_size
-        self._look_ahead()
-        return file
+        data, file = self._coming.pop(key).result()
+        with data:
+            self._taken += 1
+            self._taken_bytes += file.path.stat().st_size
+            self._look_ahead()
+            yield file
 
     def _look_ahead(self) -> None:
         """Starts the next files, as many as their usual size allows."""
@@ -51,17 +56,34 @@ class Spool:
             self._start(key)
 
     def _start(self, key: str) -> None:
-        future: Future[AvroFile] = Future()
+        future: Future[_Found] = Future()
         self._coming[key] = future
         threading.Thread(target=self._bring, args=(key, future), name="spool", daemon=True).start()
 
-    def _bring(self, key: str, future: Future[AvroFile]) -> None:
+    def _bring(self, key: str, future: Future[_Found]) -> None:
         try:
-            path = self._bucket.fetch(key, self._folder)
+            data = self._bucket.fetch(key)
             try:
-                future.set_result(AvroFile.open(path))
+                future.set_result((data, AvroFile.open(_path(data))))
             except BaseException:
-                path.unlink(missing_ok=True)
+                data.close()
                 raise
         except BaseException as error:
             future.set_exception(error)
+
+
+def _path(data: IO[bytes]) -> Path:
+    """A path that opens a file without a name, for this process and those that it starts."""
+    return Path(f"/proc/{os.getpid()}/fd/{data.fileno()}")
+
+
+def _discard(coming: dict[str, Future[_Found]]) -> None:
+    """Closes the files that nobody takes any more, those that are still on their way as soon as they are there."""
+    while coming:
+        _, future = coming.popitem()
+        future.add_done_callback(_close)
+
+
+def _close(future: Future[_Found]) -> None:
+    if future.exception() is None:
+        future.result()[0].close()

@@ -23,7 +23,9 @@ def command(module: str, source: str) -> NoReturn:
     """
     if os.getpid() == 1:
         # The kernel keeps from a container's first process what it has no handler for: the platform would wait in vain.
-        signal.signal(signal.SIGTERM, lambda *_: os._exit(128 + signal.SIGTERM))
+        signal.signal(signal.SIGTERM, _leave)
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # a shell ignores it for what runs in its background
+        signal.signal(signal.SIGINT, _leave)
     with rare_garbage_collection():
         make_source = getattr(import_module(module), source)
         launch = import_module("source_kit.run").launch
@@ -31,6 +33,11 @@ def command(module: str, source: str) -> NoReturn:
     code = launch(make_source, sys.argv[1:])
     gc.freeze()
     sys.exit(code)
+
+
+def _leave(number: int, _: object) -> NoReturn:
+    """Ends the process as a shell reports it. Nothing is left to tidy up: temporary files have no names."""
+    os._exit(128 + number)
 
 
 @contextmanager

@@ -24,6 +24,7 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_kit import waiting
 from source_kit.channel import Batch, Channel, ChannelItem
+from source_kit.errors import shorten
 from source_kit.items import Checkpoint, Estimate, Ndjson, SliceItem
 from source_kit.messages import RecordEncoder, estimate_message, state_message
 from source_kit.stream import BatchStream
@@ -343,8 +344,7 @@ def traced_error(error: BaseException, source: str, stream: str) -> AirbyteTrace
 
 def describe(slice_: Any) -> str:
     """A slice for a log line; slices with a `__str__` of their own speak for themselves."""
-    text = str(slice_)
-    return text if len(text) <= 100 else f"{text[:97]}..."
+    return shorten(str(slice_), 100)
 
 
 def usable_state(state: Mapping[str, Any], sync_mode: SyncMode) -> dict[str, Any]:
@@ -362,5 +362,4 @@ def _from(run: StreamRun) -> str:
     mode = "full refresh" if run.full_refresh else "incremental sync"
     if not run.state:
         return f"{mode} from the beginning"
-    text = str(run.state)
-    return f"{mode} from state {text if len(text) <= 300 else text[:297] + '...'}"
+    return f"{mode} from state {shorten(str(run.state), 300)}"

@@ -10,8 +10,16 @@ from enum import Enum
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
+from source_kit.secrets import mask
+
 #: How much of a vendor's body an error quotes, in characters
 BODY_SHOWN = 500
+#: The sentence for a proxy that answers 407, itself or in the server's place
+PROXY_WANTS_LOGIN = (
+    "The proxy asks for a user and a password (status 407), or does not accept those that it got. Write them into "
+    "HTTPS_PROXY (HTTP_PROXY for an address with http://), like http://user:password@proxy.example.com:3128, with "
+    "special characters percent-encoded."
+)
 
 
 class Action(Enum):
@@ -90,6 +98,14 @@ class ErrorTable:
         )
 
     @property
+    def unknown(self) -> str:
+        """The sentence for an error that is not known to come from the network."""
+        return (
+            f"A request to {self.vendor} failed with an error that this connector does not know. See the internal "
+            "message, and report it if that does not name what to change."
+        )
+
+    @property
     def not_json(self) -> str:
         """The sentence for a body that is no JSON."""
         return (
@@ -135,6 +151,8 @@ class ErrorTable:
                 return rule
         if 300 <= status < 400:
             return ErrorRule(status, self.redirected, Action.FAIL, FailureType.config_error)
+        if status == 407:
+            return ErrorRule(status, PROXY_WANTS_LOGIN, Action.FAIL, FailureType.config_error)
         if status == 429:
             return ErrorRule(status, self.throttled, Action.THROTTLED, FailureType.transient_error)
         if status >= 500 or status == 408:
@@ -145,8 +163,8 @@ class ErrorTable:
 
 
 def shorten(text: str, limit: int = BODY_SHOWN) -> str:
-    """A vendor's text, short enough for a log line, on one line."""
-    flat = " ".join(text.split())
+    """A text from outside, short enough for a log line, on one line. Secrets are masked before they could be cut."""
+    flat = " ".join(mask(text).split())
     return flat if len(flat) <= limit else f"{flat[:limit]}... ({len(flat)} characters)"
 
 

@@ -18,9 +18,11 @@ from airbyte_cdk.sources.streams.http.error_handlers import ErrorHandler
 from airbyte_cdk.sources.streams.http.error_handlers.response_models import ErrorResolution, ResponseAction
 from airbyte_cdk.sources.streams.http.http_client import HttpClient
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+from urllib3.exceptions import HTTPError, LocationValueError
 
 from source_kit import waiting
 from source_kit.errors import Action, ErrorRule, ErrorTable, RetryPolicy, shorten
+from source_kit.network import fault_of, is_network_error
 from source_kit.rows import BadDocument, RowReader, UnexpectedShape, loads
 from source_kit.stream import BatchStream
 from source_kit.timestamps import utc_now
@@ -29,6 +31,13 @@ from source_kit.transport import CONNECT_TIMEOUT_SECONDS, SpooledResponse
 _ERROR_BODY_BYTES = 64 * 1024
 #: Two clocks that differ by less agree: what a sync reads again covers more than that.
 CLOCK_TOLERANCE = timedelta(minutes=1)
+#: Of addresses that are none, as requests and urllib3 find them
+_NO_ADDRESS = (
+    requests.exceptions.InvalidURL,
+    requests.exceptions.MissingSchema,
+    requests.exceptions.InvalidSchema,
+    LocationValueError,
+)
 #: A clock that is further behind ours than this is none to go by: an appliance in between lives in 1970.
 CLOCK_CREDIBLE = timedelta(days=30)
 
@@ -213,7 +222,7 @@ class BatchHttpStream(BatchStream, HttpStream):
             )
         except _TransportError as error:
             return error.cause
-        except requests.RequestException as error:  # a URL that is none is found before anything is sent
+        except (OSError, HTTPError) as error:  # what is found before anything is sent, and what requests lets pass
             return error
         assert isinstance(response, SpooledResponse)  # noqa: S101 - the session's adapter makes them
         return response
@@ -232,11 +241,18 @@ class BatchHttpStream(BatchStream, HttpStream):
             )
 
     def _transport_rule(self, error: Exception) -> ErrorRule:
-        if isinstance(error, ValueError):  # InvalidURL, MissingSchema, InvalidSchema: it will not heal
-            return ErrorRule(None, self.error_table.bad_address, Action.FAIL, FailureType.config_error)
+        """What to make of an error without an answer."""
+        table, config, transient = self.error_table, FailureType.config_error, FailureType.transient_error
+        fault = fault_of(error, self.url_base, answered=self._vendor_began is not None)
+        if fault is not None:
+            action, kind = (Action.RETRY, transient) if fault.heals else (Action.FAIL, config)
+            return ErrorRule(None, fault.message, action, kind)
+        if isinstance(error, _NO_ADDRESS):
+            return ErrorRule(None, table.bad_address, Action.FAIL, config)
+        if not is_network_error(error):
+            return ErrorRule(None, table.unknown, Action.FAIL, FailureType.system_error)
         timed_out = isinstance(error, requests.exceptions.Timeout)
-        message = self.error_table.timeout if timed_out else self.error_table.unreachable
-        return ErrorRule(None, message, Action.RETRY, FailureType.transient_error)
+        return ErrorRule(None, table.timeout if timed_out else table.unreachable, Action.RETRY, transient)
 
     # What HttpStream asks for and this way of reading does not use.
 

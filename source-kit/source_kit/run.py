@@ -3,40 +3,31 @@
 from __future__ import annotations
 
 import argparse
-import base64
-import html
-import json
+import io
 import logging
 import os
-import re
 import sys
-import urllib.parse
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, redirect_stdout, suppress
-from pathlib import Path
 from typing import IO, Any
 
 from airbyte_cdk.entrypoint import AirbyteEntrypoint
 from airbyte_cdk.exception_handler import init_uncaught_exception_handler
-from airbyte_cdk.logger import PRINT_BUFFER, AirbyteLogFormatter, init_logger
-from airbyte_cdk.models import (
-    AirbyteMessage,
-    AirbyteStateMessageSerializer,
-    ConfiguredAirbyteCatalog,
-    ConfiguredAirbyteCatalogSerializer,
-    ConnectorSpecification,
-    Type,
-)
+from airbyte_cdk.logger import PRINT_BUFFER, AirbyteLogFormatter, init_logger, is_platform_debug_log_enabled
+from airbyte_cdk.models import AirbyteMessage, ConfiguredAirbyteCatalog, ConnectorSpecification, Type
 from airbyte_cdk.sources.utils.schema_helpers import split_config
-from airbyte_cdk.utils.airbyte_secrets_utils import get_secrets, update_secrets
+from airbyte_cdk.utils.airbyte_secrets_utils import get_secrets
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from jsonschema import Draft7Validator
 from jsonschema.exceptions import best_match
 
 from source_kit.channel import Batch, Channel, ChannelItem
 from source_kit.command import rare_garbage_collection
+from source_kit.documents import read_document
 from source_kit.errors import config_error
+from source_kit.secrets import secret_shapes as secret_shapes  # where others look for it
+from source_kit.secrets import set_secrets
 from source_kit.source import BatchSource
 from source_kit.waiting import Stopped
 
@@ -45,8 +36,10 @@ _WRITE_BYTES = 1024 * 1024
 _BUFFER_BYTES = 64 * 1024
 #: The CDK looks at the memory every 5,000 messages; a message here is a batch of up to a few thousand records.
 _MEMORY_CHECK_EVERY = 50
-#: Shorter pieces of base64 are no secret but chance
-_BASE64_MASKED_FROM = 6
+
+
+class OutputLost(Exception):
+    """Stdout cannot be written any more. The cause is the system's error."""
 
 
 class Writer:
@@ -86,17 +79,33 @@ class Writer:
             self.flush()
 
     def flush(self) -> None:
-        """Everything so far reaches the reader of stdout."""
-        for lines in self._pending:
-            self._out.write(lines)
-        self._pending.clear()
-        self._size = 0
-        self._out.flush()
+        """Everything so far reaches the reader of stdout. Raises OutputLost."""
+        with _writing():
+            for lines in self._pending:
+                self._out.write(lines)
+            self._pending.clear()
+            self._size = 0
+            self._out.flush()
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise OutputLost from error
 
 
 def _stdout() -> IO[bytes]:
     """The process's own stdout, whatever has been put in front of it."""
-    return open(1, "wb", buffering=_BUFFER_BYTES, closefd=False)
+    with _writing():
+        return open(1, "wb", buffering=_BUFFER_BYTES, closefd=False)
+
+
+def _flush_logs() -> None:
+    """What the CDK's logger holds back reaches the reader of stdout. Raises OutputLost."""
+    with _writing():
+        PRINT_BUFFER.flush()
 
 
 class _ChannelLog(logging.Handler):
@@ -125,12 +134,36 @@ class BatchEntrypoint(AirbyteEntrypoint):
         self.failed: Sequence[str] = ()
         self._memory_monitor._check_interval = _MEMORY_CHECK_EVERY
 
+    def run(self, parsed_args: argparse.Namespace) -> Iterable[str]:
+        """As the CDK's, with two differences: each file is read once, and no temporary directory is made.
+
+        So the files may be pipes, `check` and `spec` need no disk, and the configuration is never written to one: the
+        CDK's copy of it stays behind where a process is ended by a signal.
+        """
+        debug = parsed_args.debug or is_platform_debug_log_enabled()
+        for logger in (self.logger, logging.getLogger("airbyte")):
+            logger.setLevel(logging.DEBUG if debug else logging.INFO)
+        self.logger.debug("Debug logs enabled")
+        files = {name: read_document(name, getattr(parsed_args, name, None)) for name in ("config", "catalog", "state")}
+        spec = self.source.spec(self.logger)
+        if parsed_args.command == "spec":
+            yield self.airbyte_message_to_string(AirbyteMessage(type=Type.SPEC, spec=spec))
+            return
+        config = self.source.configure(files["config"], "")
+        messages = {
+            "check": lambda: self.check(spec, config),
+            "discover": lambda: self.discover(spec, config),
+            "read": lambda: self.read(spec, config, files["catalog"], files["state"] or []),
+        }[parsed_args.command]()
+        try:
+            yield from map(self.airbyte_message_to_string, messages)
+        finally:
+            yield from map(self.airbyte_message_to_string, self._emit_queued_messages(self.source))
+
     @staticmethod
     def set_up_secret_filter(config: Mapping[str, Any], connection_specification: Mapping[str, Any]) -> None:
-        """As the CDK's, and for the shapes in which a secret may come back: quoted, URL-encoded, base64."""
-        secrets = [secret for secret in get_secrets(connection_specification, config) if secret is not None]
-        shapes = {shape for secret in secrets for shape in secret_shapes(secret)}
-        update_secrets(sorted(shapes, key=len, reverse=True))
+        """As the CDK's, and for the shapes in which a secret may come back: quoted, URL-encoded, base64, hex."""
+        set_secrets(get_secrets(connection_specification, config))
 
     def validate_connection(  # type: ignore[override]  # the CDK calls it on the instance
         self, source_spec: ConnectorSpecification, config: Mapping[str, Any]
@@ -166,7 +199,7 @@ class BatchEntrypoint(AirbyteEntrypoint):
         self.validate_connection(source_spec, config)
         engine = self.batch_source.engine(self.logger, config, catalog, state)
         self.failed = engine.failed
-        PRINT_BUFFER.flush()
+        _flush_logs()
         writer = Writer(_stdout())
         with logs_in(engine.channel), rare_garbage_collection(), closing(engine.items()) as items:
             try:
@@ -192,36 +225,13 @@ def logs_in(channel: Channel) -> Iterator[None]:
         root.handlers[:] = before
 
 
-def secret_shapes(secret: Any) -> list[str]:
-    """A secret as it is, quoted for JSON, Python, HTML and URLs, and in base64; longest first, without repetition."""
-    text = str(secret)
-    quoted = {text, text.strip(), repr(text)[1:-1], html.escape(text)}
-    for _ in range(2):  # an answer that is JSON may hold JSON as text
-        quoted |= {json.dumps(shape)[1:-1] for shape in quoted}
-    for encoded in (urllib.parse.quote(text, safe=""), urllib.parse.quote_plus(text), urllib.parse.quote(text)):
-        quoted |= {encoded, re.sub("%..", lambda found: found[0].lower(), encoded)}
-    shapes = quoted | _base64_shapes(text.encode("utf-8", "surrogatepass"))
-    return sorted((shape for shape in shapes if shape), key=len, reverse=True)
-
-
-def _base64_shapes(raw: bytes) -> set[str]:
-    """Base64 of a secret, alone and amid other text (`user:secret`), where it may begin at any of three offsets."""
-    shapes = {base64.b64encode(raw), base64.urlsafe_b64encode(raw)}
-    for before in range(3):
-        first, end = (0, 2, 3)[before], (before + len(raw)) * 8 // 6  # characters that the secret alone decides
-        for encode in (base64.b64encode, base64.urlsafe_b64encode):
-            shape = encode(b"\0" * before + raw)[first:end]
-            if len(shape) >= _BASE64_MASKED_FROM:
-                shapes.add(shape)
-    return {shape.decode() for shape in shapes}
-
-
 def launch(make_source: Callable[[], BatchSource], args: Sequence[str]) -> int:
     """Runs one of Airbyte's verbs; returns the exit code.
 
     Files that cannot be read end with a sentence in a TRACE, as every other failure does. What a library prints goes
     to stderr, since stdout belongs to the protocol.
     """
+    _use_utf8()
     logging.raiseExceptions = False  # a log line that nobody reads any more is no reason for a stack trace
     logger = init_logger("airbyte")
     init_uncaught_exception_handler(logger)
@@ -234,70 +244,44 @@ def launch(make_source: Callable[[], BatchSource], args: Sequence[str]) -> int:
     try:
         with redirect_stdout(sys.stderr):
             return _run(entrypoint, parsed, logger)
-    except BrokenPipeError:
-        # whoever read stdout is gone; what it did not read, it does not have a state for
+    except OutputLost as lost:
+        # what was not read there, there is no state for; what is still buffered must not fail once more at the exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        if not isinstance(lost.__cause__, BrokenPipeError):  # then somebody may still read stderr
+            with suppress(OSError):
+                sys.stderr.write(f"{_output_lost(lost)}\n")
         return 1
+
+
+def _output_lost(lost: OutputLost) -> str:
+    reason = getattr(lost.__cause__, "strerror", None) or lost.__cause__
+    return (
+        f"The messages cannot be written to stdout ({reason}), so the connector stopped. Give the file or device "
+        "behind stdout more room, and run it again."
+    )
+
+
+def _use_utf8() -> None:
+    """Messages are UTF-8 whatever the locale says. What is no Unicode becomes an escape, one of JSON's, too."""
+    if sys.__stdout__ is None:  # the process was started with stdout closed
+        with suppress(OSError):
+            sys.stdout = sys.__stdout__ = os.fdopen(1, "w", closefd=False)  # type: ignore[misc]
+    for stream in (sys.__stdout__, sys.__stderr__):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
 
 
 def _run(entrypoint: BatchEntrypoint, parsed: argparse.Namespace, logger: logging.Logger) -> int:
     try:
-        for name in ("config", "catalog", "state"):
-            require_json(name, getattr(parsed, name, None))
         for message in entrypoint.run(parsed):
-            PRINT_BUFFER.write(f"{message}\n")
+            with _writing():
+                PRINT_BUFFER.write(f"{message}\n")
     except AirbyteTracedException as error:
         logger.error(error.message)
-        PRINT_BUFFER.write(AirbyteEntrypoint.airbyte_message_to_string(error.as_sanitized_airbyte_message()) + "\n")
+        line = AirbyteEntrypoint.airbyte_message_to_string(error.as_sanitized_airbyte_message())
+        with _writing():
+            PRINT_BUFFER.write(f"{line}\n")
         return 1
     finally:
-        PRINT_BUFFER.flush()
+        _flush_logs()
     return 1 if entrypoint.failed else 0
-
-
-def require_json(name: str, path: str | None) -> None:
-    """Raises a config_error with a sentence where a file of the command line is missing, no JSON or misshapen."""
-    if path is None:
-        return
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        msg = f"The {name} file {path} does not exist."
-        raise config_error(msg) from None
-    except (OSError, ValueError) as error:
-        msg = f"The {name} file {path} cannot be read as JSON: write it as UTF-8 text with one JSON document."
-        raise config_error(msg, f"{type(error).__name__} in the {name} file") from None
-    try:
-        _SHAPES[name](content)
-    except Exception as error:  # the models raise many kinds
-        msg = f"The {name} file {path} {_EXPECTED[name]}."
-        detail = f"{type(error).__name__}: {error}"
-        raise config_error(msg, msg if name == "config" else detail) from None  # a config holds secrets
-
-
-def _object(content: Any) -> None:
-    if not isinstance(content, dict):
-        raise TypeError
-
-
-def _states(content: Any) -> None:
-    if not content:
-        return  # the CDK takes `{}` and `null` for no state, too
-    if not isinstance(content, list):
-        raise TypeError
-    for state in content:
-        if not AirbyteStateMessageSerializer.load(state).stream:
-            raise ValueError
-
-
-_SHAPES: Mapping[str, Callable[[Any], Any]] = {
-    "config": _object,
-    "catalog": ConfiguredAirbyteCatalogSerializer.load,
-    "state": _states,
-}
-_EXPECTED = {
-    "config": "is not a JSON object of options",
-    "catalog": "is not a configured catalog: an object with a list `streams`, each with `stream`, `sync_mode` and "
-    "`destination_sync_mode`",
-    "state": "is not a list of per-stream Airbyte state messages; pass the states that an earlier sync wrote, or none",
-}

@@ -18,6 +18,7 @@ from requests.adapters import HTTPAdapter
 from requests.utils import get_environ_proxies
 
 from source_kit.errors import config_error
+from source_kit.network import ca_bundle, require_usable_host, require_usable_proxy
 
 #: A body up to this size stays in memory, a larger one goes to a temporary file. Bytes.
 SPOOL_MEMORY_BYTES = 8 * 1024 * 1024
@@ -86,7 +87,7 @@ def _store(spool: IO[bytes], piece: bytes) -> None:
         else:
             spool.seek(0)
     except OSError as error:
-        raise _no_room(tempfile.gettempdir(), error) from error
+        raise _no_room(error) from error
 
 
 def _as_request_error(error: BaseException, request: requests.PreparedRequest) -> BaseException:
@@ -100,14 +101,22 @@ def _as_request_error(error: BaseException, request: requests.PreparedRequest) -
     return error
 
 
-def _no_room(where: str, error: OSError) -> Exception:
+def _no_room(error: OSError) -> Exception:
     full = error.errno in (errno.ENOSPC, errno.EDQUOT)
     what = "No space is left in" if full else "Nothing can be written to"
     return config_error(
-        f"{what} the temporary directory {where}, where answers are kept until they are complete. "
+        f"{what} the temporary directory {temporary_directory()}, where answers are kept until they are complete. "
         "Give the connector a larger one (for a container, a larger /tmp) and run the sync again.",
         f"{type(error).__name__}: {error.strerror}",
     )
+
+
+def temporary_directory() -> str:
+    """Where temporary files go, for a sentence; where none is usable, that one which the environment asks for."""
+    try:
+        return tempfile.gettempdir()
+    except OSError:
+        return os.environ.get("TMPDIR") or "/tmp"  # noqa: S108 - only named
 
 
 class _Session(requests.Session):
@@ -123,19 +132,25 @@ class _Session(requests.Session):
         self._environment: dict[tuple[str, str], dict[str, Any]] = {}
 
     def merge_environment_settings(self, url: Any, proxies: Any, stream: bool | None, verify: Any, cert: Any) -> Any:
-        """As in requests, from what was found for the host the first time."""
+        """As in requests, from what was found for the host the first time. Raises a config_error for what is wrong."""
         host = urlsplit(str(url))[:2]
         found = self._environment.get(host)
         if found is None:
-            bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
-            found = {"proxies": get_environ_proxies(str(url), no_proxy=None), "verify": bundle or True}
-            self._environment[host] = found
+            found = self._environment[host] = _environment_for(str(url))
         return {
             "proxies": {**found["proxies"], **(proxies or {})},
             "stream": self.stream if stream is None else stream,
             "verify": found["verify"] if verify is None else verify,
             "cert": self.cert if cert is None else cert,
         }
+
+
+def _environment_for(url: str) -> dict[str, Any]:
+    parts = urlsplit(url)
+    require_usable_host(parts.hostname or "")
+    proxies = get_environ_proxies(url, no_proxy=None)
+    require_usable_proxy(url, proxies)
+    return {"proxies": proxies, "verify": (parts.scheme == "https" and ca_bundle()) or True}
 
 
 def session(connections: int) -> requests.Session:

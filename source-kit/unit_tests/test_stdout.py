@@ -35,7 +35,8 @@ from source_kit import engine
 from source_kit.channel import IN_FLIGHT_BYTES, Batch
 from source_kit.items import Checkpoint, Estimate, Ndjson, RecordMeta, SliceItem
 from source_kit.messages import state_message
-from source_kit.run import Writer, secret_shapes
+from source_kit.run import Writer
+from source_kit.secrets import secret_shapes
 
 SECRET = 'k"ey+y/ü=%&\\z 1'
 

@@ -100,8 +100,7 @@ BROKEN: Final = (
     "Pendo failed to answer, after several attempts: run the sync again later; it goes on from its last state."
 )
 BLOCKED: Final = (
-    "A proxy or firewall refuses the request (status {status}): allow the connection to Pendo's host, or correct "
-    "api_url."
+    "A proxy or firewall refuses the request (status 451): allow the connection to Pendo's host, or correct api_url."
 )
 
 _CONFIG, _SYSTEM, _TRANSIENT = FailureType.config_error, FailureType.system_error, FailureType.transient_error
@@ -129,10 +128,9 @@ ERRORS: Final = ErrorTable(
         ErrorRule(403, THROTTLED, Action.THROTTLED, _TRANSIENT, body="rateLimitExceeded", raises=Throttled),
         ErrorRule(403, FORBIDDEN, Action.FAIL, _CONFIG, raises=Forbidden),
         ErrorRule(404, NOT_FOUND, Action.FAIL, _CONFIG, raises=NotOffered),
-        ErrorRule(407, BLOCKED.format(status=407), Action.FAIL, _CONFIG),
         ErrorRule(422, UNPROCESSABLE, Action.FAIL, _SYSTEM, raises=NotOffered),
         ErrorRule(429, THROTTLED, Action.THROTTLED, _TRANSIENT, raises=Throttled),
-        ErrorRule(451, BLOCKED.format(status=451), Action.FAIL, _CONFIG),
+        ErrorRule(451, BLOCKED, Action.FAIL, _CONFIG),
         ErrorRule(range(500, 600), BROKEN, Action.RETRY, _TRANSIENT),
     ),
 )

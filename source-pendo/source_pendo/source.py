@@ -12,6 +12,7 @@ from airbyte_cdk.models import AirbyteCatalog, AirbyteConnectionStatus, Configur
 from airbyte_cdk.sources.streams import Stream
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_kit.errors import IMPATIENT, RetryPolicy, config_error
+from source_kit.network import warn_of_plain_http
 from source_kit.source import BatchSource
 from source_kit.transport import session
 
@@ -56,6 +57,7 @@ class SourcePendo(BatchSource):
 
     def catalog_streams(self, config: Mapping[str, Any], catalog: ConfiguredAirbyteCatalog) -> list[Stream]:
         """All streams: a name that the catalog has and the source has not must be told from one that it has."""
+        warn_of_plain_http(logging.getLogger("airbyte"), Config.parse(config).base_url)
         return self.streams(config)
 
     def check(self, logger: logging.Logger, config: Mapping[str, Any]) -> AirbyteConnectionStatus:
@@ -74,6 +76,7 @@ class SourcePendo(BatchSource):
         """
         parsed = Config.parse(config)
         _warn_about_region(logger, parsed)
+        warn_of_plain_http(logger, parsed.base_url)
         findings = _probe_all(self._pendo_streams(parsed), parsed.num_workers)
         self._refused = _judge(logger, findings)
         return True, None

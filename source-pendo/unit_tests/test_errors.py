@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from pendo_reader import QUICK, STREAM_NAMES, Subscription
 from simulators.faults import HTML_PAGE, Fault
+from source_kit.errors import PROXY_WANTS_LOGIN
 from source_pendo.client import (
     BAD_QUERY,
     BAD_REQUEST,
@@ -34,8 +35,8 @@ FATAL: list[tuple[int, str, str, str]] = [
     (403, "Forbidden", FORBIDDEN, "config_error"),
     (404, "Not Found", NOT_FOUND, "config_error"),
     (422, "missing pipeline", UNPROCESSABLE, "system_error"),
-    (407, "", BLOCKED.format(status=407), "config_error"),
-    (451, "", BLOCKED.format(status=451), "config_error"),
+    (407, "", PROXY_WANTS_LOGIN, "config_error"),
+    (451, "", BLOCKED, "config_error"),
     (
         418,
         "teapot",

@@ -17,7 +17,8 @@ from urllib.parse import quote
 import pytest
 from pendo_reader import STREAM_NAMES, Subscription, configured
 from simulators.faults import Fault
-from source_kit.run import launch, secret_shapes
+from source_kit.run import launch
+from source_kit.secrets import secret_shapes
 from source_pendo import SourcePendo
 
 #: A key that looks different in every encoding

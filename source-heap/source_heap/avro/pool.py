@@ -184,6 +184,7 @@ class _Process:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 pass_fds=(memory, acknowledged),
+                process_group=0,  # Ctrl-C is for the connector; this process ends when its stdin does
                 env={**_KEEP_MEMORY, **os.environ},
             )
             self._jobs = cast(BinaryIO, self._process.stdin)

@@ -1,0 +1,78 @@
+"""A read that is ended while files are on their way: nothing of them stays on disk, and no process stays behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from heap_world import Heap, configured, put_event
+from simulators.faults import Fault
+
+_CODE = "from source_kit.command import command; command('source_heap.source', 'SourceHeap')"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_a_read_that_is_ended_leaves_neither_files_nor_processes(
+    heap: Heap, tmp_path: Path, number: signal.Signals
+) -> None:
+    put_event(heap, 1, range(20_000))
+    catalog = {"streams": [configured(heap.discover().stream("event"))]}
+    heap.server.faults.add(Fault("drip", path=r"\.avro", seconds=0.1, at=50_000, times=-1))
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    for name, content in (("config", heap.config(num_workers=3)), ("catalog", catalog)):
+        (tmp_path / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
+    files = ["--config", str(tmp_path / "config.json"), "--catalog", str(tmp_path / "catalog.json")]
+    with subprocess.Popen(
+        [sys.executable, "-c", _CODE, "read", *files],
+        env={**os.environ, "TMPDIR": str(temporary)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    ) as child:
+        within(20, lambda: _bytes_on_disk(child.pid, temporary) >= 50_000)
+        children = _children(child.pid)
+        os.killpg(child.pid, number)  # as a terminal does it
+        _, errors = child.communicate(timeout=20)
+    assert child.returncode in (-number, 128 + number)
+    assert errors == b""
+    assert list(temporary.rglob("*")) == []
+    within(10, lambda: not any(_lives(pid) for pid in children))
+
+
+def within(seconds: float, holds: Callable[[], bool]) -> None:
+    """Waits until something holds; fails where it does not in time."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, f"it did not come about within {seconds} s"
+        time.sleep(0.05)
+
+
+def _bytes_on_disk(pid: int, folder: Path) -> int:
+    """What a process has written to files of a folder that have no name there."""
+    size = 0
+    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            if str(descriptor.readlink()).startswith(str(folder)):
+                size += descriptor.stat().st_size
+        except OSError:
+            continue  # closed in the meantime
+    return size
+
+
+def _children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()]
+
+
+def _lives(pid: int) -> bool:
+    try:
+        return ") Z" not in Path(f"/proc/{pid}/stat").read_text(encoding="ascii")
+    except OSError:
+        return False

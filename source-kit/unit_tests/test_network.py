@@ -1,0 +1,301 @@
+"""What stands between the connector and a server: each fault has a sentence, and is tried again only if it heals."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import ssl
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import urllib3
+from airbyte_cdk.models import FailureType
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+from source_kit import waiting
+from source_kit.errors import PROXY_WANTS_LOGIN, ErrorTable, RetryPolicy
+from source_kit.http import BatchHttpStream
+from source_kit.items import SliceItem
+from source_kit.network import warn_of_plain_http
+from source_kit.transport import session
+
+CERTIFICATES = Path(__file__).with_name("certificates")
+TABLE = ErrorTable("Acme", [])
+
+
+class Rows(BatchHttpStream):
+    """Asks one address."""
+
+    name = "rows"
+    primary_key = "id"
+    error_table = TABLE
+    retry_policy = RetryPolicy(tries=3, base_seconds=0.001, cap_seconds=0.002)
+    read_timeout = 5.0
+
+    def __init__(self, url_base: str) -> None:
+        self._url = url_base
+        super().__init__(session(1))
+
+    @property
+    def url_base(self) -> str:
+        return self._url
+
+    def slices(self) -> list[int]:
+        return [1]
+
+    def read_slice(self, slice_: int) -> Iterator[SliceItem]:
+        yield from self.call("/rows").rows(None)
+
+
+@pytest.fixture(autouse=True)
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The waits between attempts; none of them is waited. No variable of this machine's environment counts."""
+    for name in list(os.environ):
+        if name.lower().endswith("_proxy") or name.endswith("_CA_BUNDLE"):
+            monkeypatch.delenv(name)
+    asked: list[float] = []
+    monkeypatch.setattr(waiting.Activities, "wait", lambda _self, seconds, _why: asked.append(seconds))
+    return asked
+
+
+@pytest.fixture
+def no_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A DNS that answers and knows nothing."""
+
+    def unknown(*_: Any, **__: Any) -> Any:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers an empty list; as a proxy it answers its server's `status`."""
+
+    def do_GET(self) -> None:
+        self._answer(self.server.status, b"[]")  # type: ignore[attr-defined]
+
+    def do_CONNECT(self) -> None:
+        self._answer(self.server.status, b"no")  # type: ignore[attr-defined]
+
+    def _answer(self, status: int, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        """Nothing."""
+
+
+class Quiet(ThreadingHTTPServer):
+    def handle_error(self, *_: Any) -> None:
+        """A client that does not trust the certificate goes away."""
+
+
+@contextmanager
+def serving(status: int = 200, certificate: str | None = None) -> Iterator[str]:
+    """A server on loopback; its address without the scheme."""
+    server = Quiet(("127.0.0.1", 0), Handler)
+    server.status = status  # type: ignore[attr-defined]
+    if certificate is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(CERTIFICATES / certificate, CERTIFICATES / "key.pem")
+        server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def error_of(url: str) -> AirbyteTracedException:
+    stream = Rows(url)
+    try:
+        with pytest.raises(AirbyteTracedException) as caught:
+            list(stream.call("/rows?person=jane").rows(None))
+    finally:
+        stream.close()
+    assert "jane" not in f"{caught.value.message} {caught.value.internal_message}"
+    return caught.value
+
+
+def expect_fixable(error: AirbyteTracedException, beginning: str, waits: list[float]) -> None:
+    assert (error.message or "").startswith(beginning)
+    assert error.failure_type is FailureType.config_error
+    assert waits == [], "it was tried again, though it cannot heal"
+
+
+@pytest.mark.parametrize(
+    ("certificate", "trusted", "sentence"),
+    [
+        ("good.pem", False, "The TLS certificate of 127.0.0.1 is not trusted (self-signed certificate)."),
+        ("expired.pem", True, "The TLS certificate of 127.0.0.1 is out of date (certificate has expired)."),
+        ("of-another-host.pem", True, "The TLS certificate of the server at 127.0.0.1 is for another host."),
+    ],
+)
+def test_a_certificate_that_is_refused_says_why(
+    certificate: str, trusted: bool, sentence: str, monkeypatch: pytest.MonkeyPatch, waits: list[float]
+) -> None:
+    if trusted:
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(CERTIFICATES / certificate))
+    with serving(certificate=certificate) as address:
+        expect_fixable(error_of(f"https://{address}"), sentence, waits)
+
+
+@pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+def test_a_bundle_makes_a_certificate_trusted(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(variable, str(CERTIFICATES / "good.pem"))
+    with serving(certificate="good.pem") as address:
+        stream = Rows(f"https://{address}")
+        assert stream.call("/rows").json() == []
+        stream.close()
+
+
+@pytest.mark.parametrize(
+    ("bundle", "why"),
+    [(CERTIFICATES / "key.pem", "holds no certificates"), (CERTIFICATES / "gone.pem", "does not exist")],
+)
+def test_a_bundle_that_is_none_is_named(
+    bundle: Path, why: str, monkeypatch: pytest.MonkeyPatch, waits: list[float]
+) -> None:
+    monkeypatch.setenv("CURL_CA_BUNDLE", str(bundle))
+    expect_fixable(error_of("https://127.0.0.1:9"), f"CURL_CA_BUNDLE names {bundle}, which {why}.", waits)
+
+
+def test_a_server_that_speaks_no_tls_is_not_tried_again(monkeypatch: pytest.MonkeyPatch, waits: list[float]) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(CERTIFICATES / "good.pem"))
+    with serving() as plain:
+        expect_fixable(error_of(f"https://{plain}"), "No TLS connection to 127.0.0.1 is possible (WRONG_", waits)
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        ("socks5://127.0.0.1:9", "SOCKS is not supported"),
+        ("htp://127.0.0.1:9", "it must begin with http:// or https://"),
+        ("http://127.0.0.1:port", "its host or port cannot be read"),
+        ("http://user:pass-word@127.0.0.1:99999", "its host or port cannot be read"),
+        ("http://", "it has no host"),
+        ("http://a..b:3128", "its host cannot be the name of a host"),
+        ("http://proxy.example:3128", "the DNS does not know its host"),
+    ],
+)
+@pytest.mark.usefixtures("no_names")
+def test_a_proxy_that_cannot_be_one_is_named_by_its_variable(
+    value: str, why: str, monkeypatch: pytest.MonkeyPatch, waits: list[float]
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", value)
+    error = error_of("https://acme.example")
+    expect_fixable(error, f"The proxy in HTTPS_PROXY cannot be used: {why}", waits)
+    assert "pass-word" not in f"{error.message} {error.internal_message}"
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_proxy_that_wants_a_password_says_so(
+    scheme: str, monkeypatch: pytest.MonkeyPatch, waits: list[float]
+) -> None:
+    with serving(407) as address:
+        monkeypatch.setenv(f"{scheme}_proxy", f"http://{address}")
+        expect_fixable(error_of(f"{scheme}://acme.example"), PROXY_WANTS_LOGIN, waits)
+
+
+def test_a_proxy_that_refuses_a_host_says_so(monkeypatch: pytest.MonkeyPatch, waits: list[float]) -> None:
+    with serving(403) as address:
+        monkeypatch.setenv("ALL_PROXY", f"http://{address}")
+        error = error_of("https://acme.example")
+    expect_fixable(error, "The proxy in ALL_PROXY refuses to connect to acme.example (status 403).", waits)
+
+
+@pytest.mark.parametrize("status", [None, 502])
+def test_a_proxy_that_may_come_back_is_tried_again(
+    status: int | None, monkeypatch: pytest.MonkeyPatch, waits: list[float]
+) -> None:
+    with serving(status or 200) as address:
+        monkeypatch.setenv("HTTPS_PROXY", address if status else "http://127.0.0.1:9")
+        error = error_of("https://acme.example")
+    assert (error.message or "").startswith("The proxy in HTTPS_PROXY could not be reached, or could not reach acme")
+    assert error.failure_type is FailureType.transient_error
+    assert len(waits) == 2
+
+
+@pytest.mark.parametrize("host", ["a..b", "a" * 64 + ".example", ".".join(["abcdefgh"] * 30)])
+def test_a_host_that_no_dns_can_hold_is_refused(host: str, waits: list[float]) -> None:
+    error = error_of(f"https://{host}")
+    expect_fixable(error, f"'{host[:40]}", waits)
+    assert "in api_url cannot be the name of a host" in (error.message or "")
+
+
+@pytest.mark.parametrize("host", ["acme.example", "under_score.example", "999.1.1.1"])
+@pytest.mark.usefixtures("no_names")
+def test_a_host_that_the_dns_does_not_know_is_named_and_not_tried_again(host: str, waits: list[float]) -> None:
+    expect_fixable(error_of(f"https://{host}"), f"The DNS does not know the host {host}. Check api_url", waits)
+
+
+def test_a_name_that_was_known_before_may_be_known_again(monkeypatch: pytest.MonkeyPatch, waits: list[float]) -> None:
+    with serving() as address:
+        stream = Rows(f"http://{address}".replace("127.0.0.1", "localhost"))
+        stream.call("/rows").close()
+        stream.close()
+        failing = iter([socket.gaierror(socket.EAI_NONAME, "Name or service not known")])
+        ask = socket.getaddrinfo
+
+        def forgetful(*args: Any, **options: Any) -> Any:
+            for error in failing:
+                raise error
+            return ask(*args, **options)
+
+        monkeypatch.setattr(socket, "getaddrinfo", forgetful)
+        assert stream.call("/rows").json() == []
+        stream.close()
+    assert len(waits) == 1
+
+
+@pytest.mark.parametrize("error", [OSError(24, "Too many open files"), urllib3.exceptions.HTTPError("?")])
+def test_what_is_not_known_to_come_from_the_network_is_not_called_so(
+    error: Exception, monkeypatch: pytest.MonkeyPatch, waits: list[float]
+) -> None:
+    def fail(*_: Any, **__: Any) -> Any:
+        raise error
+
+    monkeypatch.setattr(urllib3.util.connection, "create_connection", fail)
+    caught = error_of("http://127.0.0.1:9")
+    assert caught.message == TABLE.unknown
+    assert caught.failure_type is FailureType.system_error
+    assert waits == []
+
+
+def test_a_large_answer_without_a_temporary_directory_says_where_one_is_missing(
+    monkeypatch: pytest.MonkeyPatch, waits: list[float]
+) -> None:
+    monkeypatch.setattr("source_kit.transport.SPOOL_MEMORY_BYTES", 1)
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr(tempfile, "_candidate_tempdir_list", list)
+    monkeypatch.setenv("TMPDIR", "/nowhere")
+    with serving() as address:
+        error = error_of(f"http://{address}")
+    expect_fixable(error, "Nothing can be written to the temporary directory /nowhere, where answers are kept", waits)
+
+
+@pytest.mark.parametrize(
+    ("url", "warned"),
+    [
+        ("http://acme.example/v1", True),
+        ("http://10.0.0.1:80", True),
+        ("https://acme.example", False),
+        ("http://127.0.0.1:8080", False),
+        ("http://[::1]/v1", False),
+        ("http://localhost", False),
+    ],
+)
+def test_an_address_over_which_the_key_is_open_is_warned_of(
+    url: str, warned: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    warn_of_plain_http(logging.getLogger("acme"), url)
+    assert ("api_url begins with http://" in caplog.text) == warned
