@@ -25,6 +25,7 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_kit import waiting
 from source_kit.channel import Batch, Channel, ChannelItem
 from source_kit.items import Checkpoint, Estimate, Ndjson, SliceItem
+from source_kit.limits import SLICES_AHEAD
 from source_kit.messages import RecordEncoder, estimate_message, state_message
 from source_kit.stream import BatchStream
 from source_kit.waiting import Stopped
@@ -69,9 +70,16 @@ class StreamRun:
         return self.stream.name
 
     @property
+    def descriptor(self) -> StreamDescriptor:
+        """The name by which the catalog asks for the stream."""
+        return StreamDescriptor(name=self.name, namespace=self.configured.stream.namespace)
+
+    @property
     def ready(self) -> bool:
         """Whether a worker may ask for the next slice."""
         if self.done or self.exhausted or self.slicing or self.error:
+            return False
+        if not self.stream.independent_slices and self.next_index - self.head >= SLICES_AHEAD:
             return False
         return self.active == 0 or self.stream.parallel_slices or self.stream.independent_slices
 
@@ -238,6 +246,7 @@ class Engine:
     def _take(self, run: StreamRun, index: int, item: SliceItem) -> int:
         """Puts one item into the channel; returns the records in it."""
         if isinstance(item, Checkpoint):
+            self.channel.wait_for_room()
             with self._changed:
                 run.pending.setdefault(index, []).append(item.update)
                 self._commit(run)
@@ -282,7 +291,7 @@ class Engine:
         if run.full_refresh and not final:
             state[UNFINISHED] = True
         run.state_told_at = time.monotonic()
-        self.channel.put(state_message(run.name, state))
+        self.channel.put(state_message(run.descriptor, state))
 
     # ------------------------------------------------------------------------------------------------ ends
 
@@ -322,7 +331,7 @@ class Engine:
                     self._tell_state(run)
         traced = traced_error(error, self._logger.name.rpartition(".")[2], run.name)
         self._logger.error(f"Stream {run.name}: failed after {run.records} records: {traced.message}")
-        self.channel.put(traced.as_sanitized_airbyte_message(StreamDescriptor(name=run.name)))
+        self.channel.put(traced.as_sanitized_airbyte_message(run.descriptor))
         self.channel.put(status_message(run.configured.stream, AirbyteStreamStatus.INCOMPLETE))
 
 
