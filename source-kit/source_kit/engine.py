@@ -6,6 +6,7 @@ import logging
 import math
 import threading
 import time
+import traceback
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -197,6 +198,7 @@ class Engine:
         except Stopped:
             raise
         except BaseException as error:  # also a SystemExit of a library: it must not pass for the end of a slice
+            free_locals(error)
             with self._changed:
                 run.error = run.error or error
         finally:
@@ -230,6 +232,7 @@ class Engine:
             if run.error is not None:
                 return  # another slice failed: what this one still holds will be read again
             records += self._take(run, index, item)
+            del item  # a large one is gone before the next is made
         with self._changed:
             if not run.stream.independent_slices:
                 run.ended.add(index)
@@ -245,8 +248,8 @@ class Engine:
 
     def _take(self, run: StreamRun, index: int, item: SliceItem) -> int:
         """Puts one item into the channel; returns the records in it."""
+        self.channel.wait_for_room()  # before a large item is encoded, and where no lock is held
         if isinstance(item, Checkpoint):
-            self.channel.wait_for_room()
             with self._changed:
                 run.pending.setdefault(index, []).append(item.update)
                 self._commit(run)
@@ -333,6 +336,15 @@ class Engine:
         self._logger.error(f"Stream {run.name}: failed after {run.records} records: {traced.message}")
         self.channel.put(traced.as_sanitized_airbyte_message(run.descriptor))
         self.channel.put(status_message(run.configured.stream, AirbyteStreamStatus.INCOMPLETE))
+
+
+def free_locals(error: BaseException | None) -> None:
+    """Lets go of what an error's frames hold, pages of rows for instance; where it was raised stays known."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__
 
 
 def traced_error(error: BaseException, source: str, stream: str) -> AirbyteTracedException:

@@ -63,9 +63,11 @@ class RecordEncoder:
             rows = list(map(orjson.dumps, item))
         except TypeError:
             rows = list(map(encode, item))
-        rows[0] = head + rows[0]
-        rows[-1] += RECORD_TAIL
-        return Batch(self._stream, (RECORD_TAIL + head).join(rows), len(rows))
+        count = len(rows)
+        parts = [RECORD_TAIL + head] * (2 * count + 1)
+        parts[0], parts[-1] = head, RECORD_TAIL
+        parts[1::2] = rows
+        return Batch(self._stream, b"".join(parts), count)  # one copy
 
     def _with_namespace(self, lines: bytes) -> bytes:
         """Lines that the stream finished itself; it does not know the catalog's namespace, which is a rare thing."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import IO, Any, TypeAlias
@@ -21,6 +22,8 @@ _PLANS_KEPT = 2_000
 _BOUNDARIES_TRIED = 5_000
 #: Behind the first piece, every piece begins with a comma. It is decoded with this row in front.
 _ROW_BEFORE = b"0"
+#: What may be large is put together by one thread at a time, which the interpreter's lock would enforce anyway.
+_IN_TURN = threading.Lock()
 
 _Plan: TypeAlias = Callable[[Iterable[Any]], dict[str, Any]]
 
@@ -50,15 +53,15 @@ class RowReader:
         buffer = self._body.read(self._chunk)
         head = self._head(buffer)
         if head is None:
-            head, buffer = self._late_head(buffer)
+            with _IN_TURN:
+                head, buffer = self._late_head(buffer)
         rest, before, ended = buffer[len(head) :], b"", not head
         while not ended and (more := self._body.read(self._chunk)):
             rest += more
-            rows, end = self._guessed(before, rest)
+            rows, rest = self._guessed(before, rest)
             if rows is None:
-                rest, end, ended = self._followed(rest)
-                rows = loads(b"[%b%b]" % (before, rest[:end])) if end else []
-            rest = rest[end:]
+                with _IN_TURN:
+                    rows, rest, ended = self._followed(before, rest)
             if found := rows[len(before) :]:
                 before = _ROW_BEFORE
                 yield found
@@ -67,30 +70,30 @@ class RowReader:
             rest += self._body.read(JSON_BYTES)
         yield from self._last(head, before, rest)
 
-    def _guessed(self, before: bytes, rest: bytes) -> tuple[list[Any] | None, int]:
-        """The rows up to a guessed boundary, and where it is; None where the guesses were wrong.
+    def _guessed(self, before: bytes, rest: bytes) -> tuple[list[Any] | None, bytes]:
+        """The rows up to a guessed boundary, and what is left; None where the guesses were wrong.
 
         The last `},{` is right where rows hold no lists of objects, and costs nothing to find. Once it was wrong,
         braces are counted.
         """
         separator = next((one for one in self._separators if one in rest), None)
         if separator is None:
-            return None, 0
+            return None, rest
         last = rest.rfind(separator)
         if not self._nested:
             with suppress(orjson.JSONDecodeError):
-                return orjson.loads(b"[%b%b]" % (before, rest[: last + 1])), last + 1
+                return orjson.loads(b"[%b%b]" % (before, rest[: last + 1])), rest[last + 1 :]
             self._nested = True
         cut = _balanced(rest, separator, last)
         if cut is not None:
             with suppress(orjson.JSONDecodeError):
-                return orjson.loads(b"[%b%b]" % (before, rest[: cut + 1])), cut + 1
-        return None, 0
+                return orjson.loads(b"[%b%b]" % (before, rest[: cut + 1])), rest[cut + 1 :]
+        return None, rest
 
-    def _followed(self, rest: bytes) -> tuple[bytes, int, bool]:
-        """What is left, with more behind it; where its rows end; and whether the array ends there.
+    def _followed(self, before: bytes, rest: bytes) -> tuple[list[Any], bytes, bool]:
+        """The rows up to the last boundary of the piece, or to the first that comes; what is left; whether that is all.
 
-        The rows end at the last boundary of the piece, or at the first that comes; at 0 where the body ends before.
+        No rows, and everything left, where the body ends before a row does.
         """
         brackets, room = Brackets(), Room("a row")
         texts, size, end = [rest], 0, 0
@@ -107,13 +110,15 @@ class RowReader:
                 if not more:
                     break
                 texts.append(more)
-        rest = b"".join(texts)
+        if not end:
+            return [], b"".join(texts), False
         ended = brackets.depth < 0
-        end -= ended  # the bracket of the array is none of its rows
-        if end > 2 * self._chunk:
-            require_room(rest[:end], "a row")
-        self._separators.sort(key=lambda separator: not rest.startswith(separator[1:], end))
-        return rest, end, ended
+        last = texts.pop()
+        rest = last[end - size - ended :]  # the bracket of the array is none of its rows
+        texts = [b"".join([b"[", before, *texts, last[: len(last) - len(rest)], b"]"])]
+        require_room(texts[0], "a row")
+        self._separators.sort(key=lambda separator: not rest.startswith(separator[1:]))
+        return loads(texts[0]), rest, ended
 
     def _head(self, buffer: bytes) -> bytes | None:
         """The bytes up to and with the `[` of the array, or None where it does not begin in the first piece."""

@@ -37,6 +37,7 @@ from jsonschema.exceptions import best_match
 from source_kit.channel import Batch, Channel, ChannelItem
 from source_kit.command import rare_garbage_collection
 from source_kit.errors import config_error
+from source_kit.memory import give_back_large_blocks
 from source_kit.source import BatchSource
 from source_kit.waiting import Stopped
 
@@ -167,6 +168,7 @@ class BatchEntrypoint(AirbyteEntrypoint):
         engine = self.batch_source.engine(self.logger, config, catalog, state)
         self.failed = engine.failed
         PRINT_BUFFER.flush()
+        give_back_large_blocks()
         writer = Writer(_stdout())
         with logs_in(engine.channel), rare_garbage_collection(), closing(engine.items()) as items:
             try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from airbyte_cdk.models import ConnectorSpecification
@@ -12,8 +13,8 @@ from airbyte_cdk.sources.streams import Stream
 from source_kit.errors import ErrorTable
 from source_kit.http import BatchHttpStream
 from source_kit.items import SliceItem
-from source_kit.rows import Shaper
 from source_kit.names import snake_case
+from source_kit.rows import Shaper
 from source_kit.run import launch
 from source_kit.source import BatchSource
 from source_kit.transport import session
@@ -69,7 +70,6 @@ class HugeSource(BatchSource):
 
 if __name__ == "__main__":
     code = launch(HugeSource, sys.argv[1:])
-    with open("/proc/self/status", encoding="utf-8") as status:
-        peak = next(line.split()[1] for line in status if line.startswith("VmHWM"))
-    sys.stderr.write(f"peak {peak}\n")
+    status = Path("/proc/self/status").read_text(encoding="utf-8").split()
+    sys.stderr.write(f"peak {status[status.index('VmHWM:') + 1]}\n")
     sys.exit(code)

@@ -84,7 +84,6 @@ def read(tmp_path: Path) -> Iterator[Any]:
                     if counts[name] > 3 or len(line) > 100_000:
                         continue
                 messages.append(orjson.loads(line))
-        print("peak", done.stderr.split()[-1])
         return Read(done.returncode, messages, counts, int(done.stderr.split()[-1]) / 1000)
 
     with Vendor() as vendor:
