@@ -7,12 +7,13 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from airbyte_cdk.models import AirbyteMessage
+from airbyte_cdk.models import AirbyteMessage, AirbyteStateMessage, AirbyteStreamState
 
+from source_kit.limits import IN_FLIGHT_BYTES
 from source_kit.waiting import Stopped
 
-#: Encoded records that may wait for the writer. Bytes; a batch is let in whole as long as less than this waits.
-IN_FLIGHT_BYTES = 8 * 1024 * 1024
+#: About what a message without records takes
+_MESSAGE_BYTES = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +30,10 @@ ChannelItem: TypeAlias = Batch | AirbyteMessage | str
 
 
 class Channel:
-    """A queue in which records wait for room and every other message does not.
+    """A queue in which records wait for room and every other message does not, though all take room.
 
-    Since all travel in one order, a STATE that is put behind its records is written behind them.
+    Since all travel in one order, a STATE that is put behind its records is written behind them. Who puts other
+    messages in number waits for room before, where it holds no lock.
     """
 
     def __init__(self, in_flight_bytes: int = IN_FLIGHT_BYTES) -> None:
@@ -46,13 +48,23 @@ class Channel:
         """Adds an item; a batch waits until there is room. Raises Stopped when nobody reads any more."""
         with self._changed:
             if isinstance(item, Batch):
-                while self._held >= self._limit and not self._closed:
-                    self._changed.wait()
-                self._held += len(item.lines)
+                self._wait_for_room()
             if self._closed:
                 raise Stopped
+            self._held += _size(item)
             self._items.append(item)
             self._changed.notify_all()
+
+    def wait_for_room(self) -> None:
+        """Waits until a batch would be let in. Raises Stopped when nobody reads any more."""
+        with self._changed:
+            self._wait_for_room()
+            if self._closed:
+                raise Stopped
+
+    def _wait_for_room(self) -> None:
+        while self._held >= self._limit and not self._closed:
+            self._changed.wait()
 
     def get(self, timeout: float) -> ChannelItem | None:
         """The next item, or None after `timeout` seconds without one, at once when no more will come."""
@@ -62,9 +74,8 @@ class Channel:
             if not self._items:
                 return None
             item = self._items.popleft()
-            if isinstance(item, Batch):
-                self._held -= len(item.lines)
-                self._changed.notify_all()
+            self._held -= _size(item)
+            self._changed.notify_all()
             return item
 
     @property
@@ -88,3 +99,16 @@ class Channel:
         with self._changed:
             self._closed = True
             self._changed.notify_all()
+
+
+def _size(item: ChannelItem) -> int:
+    """About the bytes that an item holds, the same at every call; a STATE may name ten thousand parents."""
+    match item:
+        case Batch(lines=lines):
+            return len(lines)
+        case str():
+            return len(item)
+        case AirbyteMessage(state=AirbyteStateMessage(stream=AirbyteStreamState(stream_state=state))):
+            return _MESSAGE_BYTES + len(repr(state.__dict__))
+        case _:
+            return _MESSAGE_BYTES

@@ -6,6 +6,7 @@ import logging
 import math
 import threading
 import time
+import traceback
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ from source_kit import waiting
 from source_kit.channel import Batch, Channel, ChannelItem
 from source_kit.errors import shorten
 from source_kit.items import Checkpoint, Estimate, Ndjson, SliceItem
+from source_kit.limits import SLICES_AHEAD
 from source_kit.messages import RecordEncoder, estimate_message, state_message
 from source_kit.stream import BatchStream
 from source_kit.waiting import Stopped
@@ -70,9 +72,16 @@ class StreamRun:
         return self.stream.name
 
     @property
+    def descriptor(self) -> StreamDescriptor:
+        """The name by which the catalog asks for the stream."""
+        return StreamDescriptor(name=self.name, namespace=self.configured.stream.namespace)
+
+    @property
     def ready(self) -> bool:
         """Whether a worker may ask for the next slice."""
         if self.done or self.exhausted or self.slicing or self.error:
+            return False
+        if not self.stream.independent_slices and self.next_index - self.head >= SLICES_AHEAD:
             return False
         return self.active == 0 or self.stream.parallel_slices or self.stream.independent_slices
 
@@ -190,6 +199,7 @@ class Engine:
         except Stopped:
             raise
         except BaseException as error:  # also a SystemExit of a library: it must not pass for the end of a slice
+            free_locals(error)
             with self._changed:
                 run.error = run.error or error
         finally:
@@ -223,6 +233,7 @@ class Engine:
             if run.error is not None:
                 return  # another slice failed: what this one still holds will be read again
             records += self._take(run, index, item)
+            del item  # a large one is gone before the next is made
         with self._changed:
             if not run.stream.independent_slices:
                 run.ended.add(index)
@@ -238,6 +249,7 @@ class Engine:
 
     def _take(self, run: StreamRun, index: int, item: SliceItem) -> int:
         """Puts one item into the channel; returns the records in it."""
+        self.channel.wait_for_room()  # before a large item is encoded, and where no lock is held
         if isinstance(item, Checkpoint):
             with self._changed:
                 run.pending.setdefault(index, []).append(item.update)
@@ -283,7 +295,7 @@ class Engine:
         if run.full_refresh and not final:
             state[UNFINISHED] = True
         run.state_told_at = time.monotonic()
-        self.channel.put(state_message(run.name, state))
+        self.channel.put(state_message(run.descriptor, state))
 
     # ------------------------------------------------------------------------------------------------ ends
 
@@ -323,8 +335,17 @@ class Engine:
                     self._tell_state(run)
         traced = traced_error(error, self._logger.name.rpartition(".")[2], run.name)
         self._logger.error(f"Stream {run.name}: failed after {run.records} records: {traced.message}")
-        self.channel.put(traced.as_sanitized_airbyte_message(StreamDescriptor(name=run.name)))
+        self.channel.put(traced.as_sanitized_airbyte_message(run.descriptor))
         self.channel.put(status_message(run.configured.stream, AirbyteStreamStatus.INCOMPLETE))
+
+
+def free_locals(error: BaseException | None) -> None:
+    """Lets go of what an error's frames hold, pages of rows for instance; where it was raised stays known."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__
 
 
 def traced_error(error: BaseException, source: str, stream: str) -> AirbyteTracedException:

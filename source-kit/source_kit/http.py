@@ -22,8 +22,10 @@ from urllib3.exceptions import HTTPError, LocationValueError
 
 from source_kit import waiting
 from source_kit.errors import Action, ErrorRule, ErrorTable, RetryPolicy, shorten
+from source_kit.json_text import BadDocument, UnexpectedShape, loads, require_room
+from source_kit.limits import JSON_BYTES, TooLarge
 from source_kit.network import fault_of, is_network_error
-from source_kit.rows import BadDocument, RowReader, UnexpectedShape, loads
+from source_kit.rows import RowReader
 from source_kit.stream import BatchStream
 from source_kit.timestamps import utc_now
 from source_kit.transport import CONNECT_TIMEOUT_SECONDS, SpooledResponse
@@ -45,13 +47,14 @@ CLOCK_CREDIBLE = timedelta(days=30)
 class Answer:
     """An answer that arrived whole. Its body is read once, by `rows` or by `json`."""
 
-    def __init__(self, response: SpooledResponse, what: str, table: ErrorTable) -> None:
+    def __init__(self, response: SpooledResponse, what: str, table: ErrorTable, stream: str = "") -> None:
         self.status = response.status_code
         self.headers = response.headers
         self.envelope: dict[str, Any] = {}
         self._spool = response.spool
         self._what = what
         self._table = table
+        self._stream = stream
 
     def rows(self, key: str | None) -> Iterator[list[dict[str, Any]]]:
         """The rows of the array `key` of the document (None: the document is the array), in lists of bounded size.
@@ -63,6 +66,8 @@ class Answer:
             yield from reader
         except BadDocument as error:
             self._bad(error)
+        except TooLarge as error:
+            raise too_large(self._stream, self._table.vendor, self._what, error) from error
         finally:
             self._spool.close()
         self.envelope = reader.envelope
@@ -71,9 +76,13 @@ class Answer:
         """The whole document."""
         try:
             with self._spool:
-                return loads(self._spool.read())
+                text = self._spool.read(JSON_BYTES + 1)
+                require_room(text, "a document")
+                return loads(text)
         except BadDocument as error:
             self._bad(error)
+        except TooLarge as error:
+            raise too_large(self._stream, self._table.vendor, self._what, error) from error
 
     def close(self) -> None:
         """Frees the body unread."""
@@ -89,6 +98,19 @@ class Answer:
 
 class BadAnswer(AirbyteTracedException):
     """An answer that arrived whole and holds something else than was asked for."""
+
+
+def too_large(stream: str, vendor: str, what: str, error: TooLarge) -> AirbyteTracedException:
+    """The error for an answer that lies beyond a limit, which no repetition heals."""
+    return AirbyteTracedException(
+        message=(
+            f"Stream {stream}: {vendor} sent {error}. The connector does not take in so much at once, and stopped the "
+            f"stream there, so that nothing is skipped for ever. Make it smaller at {vendor}, or leave the stream out, "
+            "and report it."
+        ),
+        internal_message=f"{what}: {error}",
+        failure_type=FailureType.system_error,
+    )
 
 
 class _TransportError(Exception):
@@ -195,7 +217,7 @@ class BatchHttpStream(BatchStream, HttpStream):
             status = response.status_code
             if (200 <= status < 300 or status in accept) and not (status < 300 and _cut_or_no_json(response)):
                 self._look_at_clock(response, sent)
-                return Answer(response, what, self.error_table)
+                return Answer(response, what, self.error_table, self.name)
             with response.spool as spool:
                 body = spool.read(_ERROR_BODY_BYTES).decode("utf-8", "replace")
             if status < 300:
@@ -224,6 +246,8 @@ class BatchHttpStream(BatchStream, HttpStream):
             return error.cause
         except (OSError, HTTPError) as error:  # what is found before anything is sent, and what requests lets pass
             return error
+        except TooLarge as error:
+            raise too_large(self.name, self.error_table.vendor, f"{method} {urlsplit(path).path}", error) from error
         assert isinstance(response, SpooledResponse)  # noqa: S101 - the session's adapter makes them
         return response
 

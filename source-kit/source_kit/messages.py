@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import orjson
@@ -26,29 +25,34 @@ from airbyte_cdk.models import (
 
 from source_kit.channel import Batch
 from source_kit.items import Estimate, Ndjson, Record, RecordLines, RecordMeta
-from source_kit.rows import to_utf8
+from source_kit.json_text import to_utf8
 
 #: What ends the line of a record
 RECORD_TAIL = b"}}\n"
 
 
-def record_head(stream: str) -> bytes:
+def record_head(stream: str, namespace: str | None = None) -> bytes:
     """What a RECORD line of the stream begins with, in ASCII, up to the record's data; emitted now."""
-    name = json.dumps(stream).encode()
-    return b'{"type":"RECORD","record":{"stream":%b,"emitted_at":%d,"data":' % (name, time.time_ns() // 1_000_000)
+    return b'%b"emitted_at":%d,"data":' % (_record_begin(stream, namespace), time.time_ns() // 1_000_000)
+
+
+def _record_begin(stream: str, namespace: str | None) -> bytes:
+    begin = b'{"type":"RECORD","record":{"stream":%b,' % json.dumps(stream).encode()
+    return begin if namespace is None else b'%b"namespace":%b,' % (begin, json.dumps(namespace).encode())
 
 
 class RecordEncoder:
     """Turns the records of one stream into lines; what all lines share is built once a batch."""
 
-    def __init__(self, stream: str) -> None:
+    def __init__(self, stream: str, namespace: str | None = None) -> None:
         self._stream = stream
+        self._namespace = namespace
 
     def __call__(self, item: list[Record] | Ndjson | RecordLines | RecordMeta) -> Batch:
         """The item, which holds at least one record, as RECORD lines."""
         if isinstance(item, RecordLines):
-            return Batch(self._stream, item.data, item.count)
-        head = record_head(self._stream)
+            return Batch(self._stream, self._with_namespace(item.data), item.count)
+        head = record_head(self._stream, self._namespace)
         if isinstance(item, Ndjson):
             lines = head + item.data.removesuffix(b"\n").replace(b"\n", RECORD_TAIL + head) + RECORD_TAIL
             return Batch(self._stream, lines, item.count)
@@ -59,32 +63,64 @@ class RecordEncoder:
             rows = list(map(orjson.dumps, item))
         except TypeError:
             rows = list(map(encode, item))
-        return Batch(self._stream, head + (RECORD_TAIL + head).join(rows) + RECORD_TAIL, len(rows))
+        count = len(rows)
+        parts = [RECORD_TAIL + head] * (2 * count + 1)
+        parts[0], parts[-1] = head, RECORD_TAIL
+        parts[1::2] = rows
+        return Batch(self._stream, b"".join(parts), count)  # one copy
+
+    def _with_namespace(self, lines: bytes) -> bytes:
+        """Lines that the stream finished itself; it does not know the catalog's namespace, which is a rare thing."""
+        if self._namespace is None:
+            return lines
+        before, after = _record_begin(self._stream, None), _record_begin(self._stream, self._namespace)
+        return (b"\n" + lines).replace(b"\n" + before, b"\n" + after)[1:]
+
+
+class _Text(bytes):
+    """JSON that is written already."""
 
 
 def encode(record: Record, default: Callable[[Any], Any] = str) -> bytes:
-    """A record as JSON, also one that orjson refuses (an integer beyond 64 bits, a lone surrogate)."""
+    """A record as JSON, also one that orjson refuses: nested deep, with an integer beyond 64 bits, a lone surrogate."""
     try:
         return orjson.dumps(record, default=default)
     except TypeError:
-        text = json.dumps(_writable(record), default=default, ensure_ascii=False, separators=(",", ":"))
-        return to_utf8(text)
+        return b"".join(_written(record, default))
 
 
-def _writable(value: Any) -> Any:
-    """The value without NaN and infinities, which the standard library writes and no reader of JSON accepts."""
-    match value:
-        case float():
-            return value if math.isfinite(value) else None
-        case dict():
-            return {key: _writable(item) for key, item in value.items()}
-        case list() | tuple():
-            return [_writable(item) for item in value]
-        case _:
-            return value
+def _written(record: Record, default: Callable[[Any], Any]) -> Iterator[bytes]:
+    """The parts of a record's JSON, without recursion."""
+    todo: list[Any] = [record]  # what comes next is the last
+    while todo:
+        match todo.pop():
+            case _Text() as text:
+                yield text
+            case dict() as members:
+                todo.append(_Text(b"}"))
+                for number, (key, value) in reversed(list(enumerate(members.items()))):
+                    before = b"," if number else b"{"
+                    todo += [value, _Text(before + _scalar(str(key), default) + b":")]
+                if not members:
+                    todo.append(_Text(b"{"))
+            case list() | tuple() as values:
+                todo.append(_Text(b"]"))
+                for number, value in reversed(list(enumerate(values))):
+                    todo += [value, _Text(b"," if number else b"[")]
+                if not values:
+                    todo.append(_Text(b"["))
+            case value:
+                yield _scalar(value, default)
 
 
-def state_message(stream: str, state: Mapping[str, Any]) -> AirbyteMessage:
+def _scalar(value: Any, default: Callable[[Any], Any]) -> bytes:
+    try:
+        return orjson.dumps(value, default=default)
+    except TypeError:
+        return to_utf8(json.dumps(value, default=default, ensure_ascii=False))
+
+
+def state_message(stream: StreamDescriptor, state: Mapping[str, Any]) -> AirbyteMessage:
     """A per-stream STATE of this moment; the writer fills in how many records it covers.
 
     The state is copied whole: a message waits in the channel while the stream goes on changing what it gave. Raises
@@ -96,7 +132,7 @@ def state_message(stream: str, state: Mapping[str, Any]) -> AirbyteMessage:
         state=AirbyteStateMessage(
             type=AirbyteStateType.STREAM,
             stream=AirbyteStreamState(
-                stream_descriptor=StreamDescriptor(name=stream),
+                stream_descriptor=stream,
                 stream_state=AirbyteStateBlob(copied),
             ),
             sourceStats=AirbyteStateStats(recordCount=0.0),

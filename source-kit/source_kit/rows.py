@@ -2,61 +2,30 @@
 
 from __future__ import annotations
 
-import json
-import math
+import os
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import IO, Any
+from contextlib import suppress
+from typing import IO, Any, TypeAlias
 
 import orjson
+
+from source_kit.json_text import STRING, Brackets, Room, UnexpectedShape, loads, require_room
+from source_kit.limits import COMPILED_NAME_CHARACTERS, COMPILED_NAMES, JSON_BYTES, REMEMBERED_NAME_CHARACTERS
 
 #: Read ahead in pieces of this size; a piece of rows is decoded, handed on and freed before the next.
 CHUNK_BYTES = 128 * 1024
 _SEPARATORS = (b"},{", b"}, {", b"},\n{", b"},\r\n{")
-
-
-#: Compiled key orders that are kept; free-form rows could have one each.
+#: Compiled key orders that are remembered; free-form rows could have one each.
 _PLANS_KEPT = 2_000
-#: Row boundaries tried in a piece, from its end, before more is read.
+#: Row boundaries tried in a piece, from its end, before its brackets are followed.
 _BOUNDARIES_TRIED = 5_000
+#: Behind the first piece, every piece begins with a comma. It is decoded with this row in front.
+_ROW_BEFORE = b"0"
+#: What may be large is put together by one thread at a time, which the interpreter's lock would enforce anyway.
+_IN_TURN = threading.Lock()
 
-
-class BadDocument(Exception):
-    """The body is not JSON."""
-
-
-class UnexpectedShape(BadDocument):
-    """The body is JSON, but not of the shape that was asked for."""
-
-
-def loads(text: bytes) -> Any:
-    """Decode JSON as fast as can be, and what only the standard library decodes (lone surrogates, NaN, bad UTF-8) too.
-
-    Text that UTF-8 cannot carry is replaced by U+FFFD and a number that JSON cannot by null, because a record that
-    cannot be written is a record lost. Integers beyond 64 bits become floats. Raises BadDocument.
-    """
-    try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError:
-        try:
-            document = json.loads(
-                text.decode("utf-8", "replace"), parse_constant=lambda _: None, parse_float=_finite_or_none
-            )
-            return orjson.loads(to_utf8(json.dumps(document, ensure_ascii=False)))
-        except (ValueError, RecursionError) as error:
-            raise BadDocument(str(error)) from error
-
-
-def _finite_or_none(text: str) -> float | None:
-    number = float(text)
-    return number if math.isfinite(number) else None
-
-
-def to_utf8(text: str) -> bytes:
-    """UTF-8 of any text; a lone surrogate, which UTF-8 cannot carry, becomes U+FFFD."""
-    try:
-        return text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").encode()
+_Plan: TypeAlias = Callable[[Iterable[Any]], dict[str, Any]]
 
 
 class RowReader:
@@ -65,9 +34,11 @@ class RowReader:
     `key` names the array among the members of the top-level object; None means that the document is the array.
     A row boundary is guessed and proved by decoding: a piece that starts at a row and decodes as a list ends at a row,
     since JSON is read left to right. The guess is the last `},{` of a piece, or else the last before which as many
-    braces were closed as opened, so that objects inside of rows do not mislead it; braces inside of strings may. A
-    wrong guess only makes the piece longer.
+    braces were closed as opened, so that objects inside of rows do not mislead it. Where braces inside of strings do,
+    the brackets are followed from the beginning of the piece on. No byte is looked at more than a few times.
     After the last row `envelope` holds the other members of the object. A null array is an empty one.
+
+    Raises BadDocument, and TooLarge for a row, or for what stands around the rows, beyond the limits.
     """
 
     def __init__(self, body: IO[bytes], key: str | None, chunk_bytes: int = CHUNK_BYTES) -> None:
@@ -75,29 +46,79 @@ class RowReader:
         self._body = body
         self._key = key
         self._chunk = chunk_bytes
+        self._separators = list(_SEPARATORS)
+        self._nested = False
 
     def __iter__(self) -> Iterator[list[dict[str, Any]]]:
         buffer = self._body.read(self._chunk)
         head = self._head(buffer)
         if head is None:
-            yield from self._last(buffer + self._body.read(), b"")
-            return
-        rest = buffer[len(head) :]
-        want = self._chunk
-        separators = list(_SEPARATORS)
-        while more := self._body.read(want):
+            with _IN_TURN:
+                head, buffer = self._late_head(buffer)
+        rest, before, ended = buffer[len(head) :], b"", not head
+        while not ended and (more := self._body.read(self._chunk)):
             rest += more
-            want *= 2
-            for cut, separator, decode in _boundaries(rest, separators):
-                try:
-                    rows = decode(b"[%b]" % rest[: cut + 1])
-                except (orjson.JSONDecodeError, BadDocument):
-                    continue
-                rest, want = rest[cut + len(separator) - 1 :], self._chunk
-                separators.sort(key=separator.__ne__)  # what separated these rows is tried first for the next
-                yield rows
-                break
-        yield from self._last(rest, head)
+            rows, rest = self._guessed(before, rest)
+            if rows is None:
+                with _IN_TURN:
+                    rows, rest, ended = self._followed(before, rest)
+            if found := rows[len(before) :]:
+                before = _ROW_BEFORE
+                yield found
+            del rows, found  # large ones are gone before the next are decoded
+        if ended and head:
+            rest += self._body.read(JSON_BYTES)
+        yield from self._last(head, before, rest)
+
+    def _guessed(self, before: bytes, rest: bytes) -> tuple[list[Any] | None, bytes]:
+        """The rows up to a guessed boundary, and what is left; None where the guesses were wrong.
+
+        The last `},{` is right where rows hold no lists of objects, and costs nothing to find. Once it was wrong,
+        braces are counted.
+        """
+        separator = next((one for one in self._separators if one in rest), None)
+        if separator is None:
+            return None, rest
+        last = rest.rfind(separator)
+        if not self._nested:
+            with suppress(orjson.JSONDecodeError):
+                return orjson.loads(b"[%b%b]" % (before, rest[: last + 1])), rest[last + 1 :]
+            self._nested = True
+        cut = _balanced(rest, separator, last)
+        if cut is not None:
+            with suppress(orjson.JSONDecodeError):
+                return orjson.loads(b"[%b%b]" % (before, rest[: cut + 1])), rest[cut + 1 :]
+        return None, rest
+
+    def _followed(self, before: bytes, rest: bytes) -> tuple[list[Any], bytes, bool]:
+        """The rows up to the last boundary of the piece, or to the first that comes; what is left; whether that is all.
+
+        No rows, and everything left, where the body ends before a row does.
+        """
+        brackets, room = Brackets(), Room("a row")
+        texts, size, end = [rest], 0, 0
+        while not end:
+            for at in brackets.of(texts[-1]):
+                if brackets.depth <= 0:
+                    end = size + at
+                    if brackets.depth < 0 or end >= self._chunk:
+                        break
+            if not end:
+                room.take(texts[-1])
+                size += len(texts[-1])
+                more = self._body.read(self._chunk)
+                if not more:
+                    break
+                texts.append(more)
+        if not end:
+            return [], b"".join(texts), False
+        ended = brackets.depth < 0
+        last = texts.pop()
+        rest = last[end - size - ended :]  # the bracket of the array is none of its rows
+        texts = [b"".join([b"[", before, *texts, last[: len(last) - len(rest)], b"]"])]
+        require_room(texts[0], "a row")
+        self._separators.sort(key=lambda separator: not rest.startswith(separator[1:]))
+        return loads(texts[0]), rest, ended
 
     def _head(self, buffer: bytes) -> bytes | None:
         """The bytes up to and with the `[` of the array, or None where it does not begin in the first piece."""
@@ -106,20 +127,50 @@ class RowReader:
             return buffer[: start + 1] if start >= 0 and not buffer[:start].strip() else None
         name = orjson.dumps(self._key)
         at = buffer.find(name)
-        while at >= 0:
-            start = buffer.find(b"[", at)
-            head = buffer[: start + 1]
-            if start >= 0 and head[at + len(name) : start].strip() == b":":
-                try:
-                    if orjson.loads(head + b"]}")[self._key] == []:
-                        return head
-                except (orjson.JSONDecodeError, KeyError, TypeError):
-                    pass
-            at = buffer.find(name, at + 1)
+        start = buffer.find(b"[", at)
+        head = buffer[: start + 1]
+        if at < 0 or start < 0 or head[at + len(name) : start].strip() != b":":
+            return None
+        try:
+            return head if orjson.loads(head + b"]}")[self._key] == [] else None
+        except (orjson.JSONDecodeError, KeyError, TypeError):
+            return None
+
+    def _late_head(self, buffer: bytes) -> tuple[bytes, bytes]:
+        """As `_head`, wherever the array begins, and what was read. No head where the whole body was read in vain."""
+        while True:
+            head = self._followed_head(buffer)
+            require_room(buffer, "text around the rows")
+            more = b"" if head else self._body.read(max(len(buffer), 1))
+            if not more:
+                break
+            buffer += more
+        if head:
+            self._body.seek(len(head) - len(buffer), os.SEEK_CUR)
+            return head, head
+        return b"", buffer
+
+    def _followed_head(self, buffer: bytes) -> bytes | None:
+        brackets, before = Brackets(), 0
+        for at in brackets.of(buffer):
+            opened = buffer[at - 1 : at] == b"["
+            if self._key is None or brackets.depth < 1 or (brackets.depth == 1 and opened):
+                return buffer[:at] if opened and not buffer[: at - 1].strip() and self._key is None else None
+            if brackets.depth == 2 and opened and self._is_key(buffer[before : at - 1]):
+                return buffer[:at]
+            before = at
         return None
 
-    def _last(self, rest: bytes, head: bytes) -> Iterator[list[dict[str, Any]]]:
-        document = loads(head + rest)
+    def _is_key(self, text: bytes) -> bool:
+        """Whether what stands before a bracket ends with the name of the array."""
+        names = list(STRING.finditer(text))
+        return bool(names) and text[names[-1].end() :].strip() == b":" and bool(loads(names[-1][0]) == self._key)
+
+    def _last(self, head: bytes, before: bytes, rest: bytes) -> Iterator[list[dict[str, Any]]]:
+        """The rows that are left and the envelope. `rest` lies behind the head, and behind other rows with `before`."""
+        text = head + before + rest
+        require_room(text, "text around the rows")
+        document = loads(text)
         if self._key is not None:
             if not isinstance(document, dict) or self._key not in document:
                 msg = f"the answer has no {self._key!r}"
@@ -133,23 +184,11 @@ class RowReader:
         if not isinstance(rows, list):
             msg = f"a list was expected, not {type(rows).__name__}"
             raise UnexpectedShape(msg)
-        if rows:
+        if before and rows[:1] != [0]:
+            msg = f"the answer has {self._key!r} twice"
+            raise UnexpectedShape(msg)
+        if rows := rows[len(before) :]:
             yield rows
-
-
-def _boundaries(piece: bytes, separators: list[bytes]) -> Iterator[tuple[int, bytes, Callable[[bytes], Any]]]:
-    """Where the last whole row of a piece that starts at a row may end, and the decoder that proves it.
-
-    The last `},{` is right where rows hold no lists of objects, and costs nothing to find. Where it is wrong, braces
-    are counted.
-    """
-    for separator in separators:
-        last = piece.rfind(separator)
-        if last >= 0:
-            yield last, separator, orjson.loads
-            balanced = _balanced(piece, separator, last)
-            if balanced is not None:
-                yield balanced, separator, loads
 
 
 def _balanced(piece: bytes, separator: bytes, cut: int) -> int | None:
@@ -178,14 +217,15 @@ class Shaper:
     def __init__(self, rename: Callable[[str], str], convert: Mapping[str, Callable[[Any], Any]] | None = None) -> None:
         self._rename = rename
         self._convert = dict(convert or {})
-        self._plans: dict[tuple[str, ...], Callable[[Iterable[Any]], dict[str, Any]]] = {}
+        self._plans: dict[tuple[str, ...], _Plan] = {}
+        self._remembered = 0
 
     def __call__(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """The rows under our names, in the order in which they came."""
         plans = self._plans
         shaped = []
         last: tuple[str, ...] | None = None
-        plan: Callable[[Iterable[Any]], dict[str, Any]] = dict
+        plan: _Plan = dict
         for row in rows:
             shape = tuple(row)
             if shape != last:
@@ -193,29 +233,45 @@ class Shaper:
             shaped.append(plan(row.values()))
         return shaped
 
-    def _plan(self, shape: tuple[str, ...]) -> Callable[[Iterable[Any]], dict[str, Any]]:
-        if len(self._plans) > _PLANS_KEPT:
+    def _plan(self, shape: tuple[str, ...]) -> _Plan:
+        names, size = self._names(shape), sum(map(len, shape))
+        if len(shape) > COMPILED_NAMES or size > COMPILED_NAME_CHARACTERS:
+            return _uncompiled(names, self._convert)
+        self._remembered += size
+        if len(self._plans) >= _PLANS_KEPT or self._remembered > REMEMBERED_NAME_CHARACTERS:
             self._plans.clear()
-        plan = self._plans[shape] = _compiled(self._names(shape), self._convert)
+            self._remembered = size
+        plan = self._plans[shape] = _compiled(names, self._convert)
         return plan
 
     def _names(self, shape: tuple[str, ...]) -> list[str]:
         ours = {name: self._rename(name) for name in shape}
         unchanged = {name for name, our in ours.items() if our == name}
-        names: list[str] = []
+        names: dict[str, None] = {}
         for vendor_name, our in ours.items():
             name = our
             if our != vendor_name and (our in unchanged or our in names):
                 name = vendor_name
             while name in names:
                 name += "_"
-            names.append(name)
-        return names
+            names[name] = None
+        return list(names)
 
 
-def _compiled(
-    names: list[str], convert: Mapping[str, Callable[[Any], Any]]
-) -> Callable[[Iterable[Any]], dict[str, Any]]:
+def _uncompiled(names: list[str], convert: Mapping[str, Callable[[Any], Any]]) -> _Plan:
+    """As `_compiled`, for shapes that are too large to compile."""
+    converters = [convert.get(name) for name in names]
+
+    def row(values: Iterable[Any]) -> dict[str, Any]:
+        return {
+            name: value if value is None or converter is None else converter(value)
+            for name, value, converter in zip(names, values, converters, strict=True)
+        }
+
+    return row
+
+
+def _compiled(names: list[str], convert: Mapping[str, Callable[[Any], Any]]) -> _Plan:
     """A function from the values of a row to the row under `names`. Names get into its source as literals only."""
     values = [f"v{index}" for index in range(len(names))]
     converters = {f"c{index}": convert[name] for index, name in enumerate(names) if name in convert}
@@ -226,5 +282,5 @@ def _compiled(
     source = f"def row(values):\n    [{', '.join(values)}] = values\n    return {{{', '.join(members)}}}"
     made: dict[str, Any] = dict(converters)
     exec(source, made)  # noqa: S102 - of literals and numbered variables
-    row: Callable[[Iterable[Any]], dict[str, Any]] = made["row"]
+    row: _Plan = made["row"]
     return row

@@ -26,6 +26,7 @@ from source_kit.channel import Batch, Channel, ChannelItem
 from source_kit.command import rare_garbage_collection
 from source_kit.documents import read_document
 from source_kit.errors import config_error
+from source_kit.memory import give_back_large_blocks
 from source_kit.secrets import secret_shapes as secret_shapes  # where others look for it
 from source_kit.secrets import set_secrets
 from source_kit.source import BatchSource
@@ -200,6 +201,7 @@ class BatchEntrypoint(AirbyteEntrypoint):
         engine = self.batch_source.engine(self.logger, config, catalog, state)
         self.failed = engine.failed
         _flush_logs()
+        give_back_large_blocks()
         writer = Writer(_stdout())
         with logs_in(engine.channel), rare_garbage_collection(), closing(engine.items()) as items:
             try:

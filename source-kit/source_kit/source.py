@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from abc import ABC
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from typing import Any
@@ -22,7 +23,6 @@ from airbyte_cdk.models import (
     SyncMode,
 )
 from airbyte_cdk.sources import AbstractSource
-from airbyte_cdk.sources.connector_state_manager import ConnectorStateManager
 from airbyte_cdk.sources.streams import Stream
 from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
 from airbyte_cdk.utils.stream_status_utils import as_airbyte_message as status_message
@@ -32,6 +32,7 @@ from source_kit.channel import Batch, Channel
 from source_kit.engine import Engine, StreamRun, usable_state
 from source_kit.errors import config_error
 from source_kit.messages import RecordEncoder
+from source_kit.saved_state import SavedStates, warn_of_future
 from source_kit.stream import BatchStream
 from source_kit.timestamps import utc_now
 
@@ -105,10 +106,12 @@ class BatchSource(AbstractSource, ABC):
         state: list[AirbyteStateMessage] | None,
     ) -> Engine:
         """The read, ready to run. May ask the server which streams there are; one that is not there has failed."""
+        require_once(catalog)
         channel = Channel()
         unknown = []
         streams = {stream.name: stream for stream in self.catalog_streams(config, catalog)}
-        states = ConnectorStateManager(state=state)
+        states = SavedStates(state, logger)
+        now = utc_now()
         runs = []
         for configured in catalog.streams:
             name = configured.stream.name
@@ -116,20 +119,23 @@ class BatchSource(AbstractSource, ABC):
             if stream is None:
                 unknown.append(name)
                 error = unknown_stream(name, sorted(streams))
-                channel.put(error.as_sanitized_airbyte_message(StreamDescriptor(name=name)))
+                descriptor = StreamDescriptor(name=name, namespace=configured.stream.namespace)
+                channel.put(error.as_sanitized_airbyte_message(descriptor))
                 channel.put(status_message(configured.stream, AirbyteStreamStatus.INCOMPLETE))
                 continue
             assert isinstance(stream, BatchStream)  # noqa: S101 - a BatchSource has no others
+            usable = usable_state(states.of(name, configured.stream.namespace), configured.sync_mode)
+            warn_of_future(logger, name, stream.reached(usable), now)
             runs.append(
                 StreamRun(
                     stream=stream,
                     configured=configured,
-                    state=usable_state(states.get_stream_state(name, None), configured.sync_mode),
-                    encoder=RecordEncoder(name),
+                    state=usable,
+                    encoder=RecordEncoder(name, configured.stream.namespace),
                     full_refresh=configured.sync_mode is SyncMode.full_refresh,
                 )
             )
-        engine = Engine(runs, self.workers(config), utc_now(), logger, channel)
+        engine = Engine(runs, self.workers(config), now, logger, channel)
         engine.failed += unknown
         return engine
 
@@ -141,6 +147,19 @@ def _filled_in(options: Mapping[str, Any]) -> dict[str, Any]:
         for name, value in given.items()
         if value not in (None, {}) and not (isinstance(value, str) and not value.strip())
     }
+
+
+def require_once(catalog: ConfiguredAirbyteCatalog) -> None:
+    """Raises a config_error for a catalog that names a stream twice, before anything is read.
+
+    Read twice, its records and its two states could not be kept apart. Streams have no namespace here, so two that
+    differ in it are the same.
+    """
+    times = Counter(configured.stream.name for configured in catalog.streams)
+    twice = ", ".join(repr(name) for name, count in times.items() if count > 1)
+    if twice:
+        msg = f"The catalog names {twice} more than once. Leave each stream in it once, and run the sync again."
+        raise config_error(msg)
 
 
 def unknown_stream(name: str, known: list[str]) -> AirbyteTracedException:

@@ -12,6 +12,7 @@ from airbyte_cdk.models import SyncMode
 from airbyte_cdk.sources.streams import Stream
 
 from source_kit.items import Checkpoint, Estimate, Ndjson, RecordLines, RecordMeta, SliceItem
+from source_kit.saved_state import instants_of
 from source_kit.timestamps import utc_now
 
 
@@ -25,7 +26,7 @@ class BatchStream(Stream, ABC):
     The facts below are shown in the documentation; a stream that has nothing to say leaves a fact empty.
     """
 
-    #: How fine the cursor is: "day", "1 ms", "1 s"
+    #: How fine the cursor is: "1 day", "1 ms"; with "1 s" it is a number of epoch seconds
     cursor_resolution: ClassVar[str] = ""
     #: Whether the server filters by the cursor; if not, everything is read and filtered here
     server_filters: ClassVar[bool] = False
@@ -70,6 +71,13 @@ class BatchStream(Stream, ABC):
     def final_state(self) -> Mapping[str, Any] | None:
         """The state to end with when no checkpoint came; None keeps the state that the sync began with."""
         return None
+
+    def reached(self, state: Mapping[str, Any]) -> Iterator[datetime]:
+        """The instants up to which a state says that the stream was read; nothing where its cursor is no time.
+
+        A state in the future is warned of. What cannot be read is left to `start`.
+        """
+        return instants_of(state, str(self.cursor_field), self.cursor_resolution == "1 s")
 
     def finish(self) -> None:
         """Called once when every slice was read, before the stream counts as complete.

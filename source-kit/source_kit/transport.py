@@ -18,6 +18,7 @@ from requests.adapters import HTTPAdapter
 from requests.utils import get_environ_proxies
 
 from source_kit.errors import config_error
+from source_kit.limits import BODY_BYTES, BODY_EXPANSION, BODY_TRUSTED_BYTES, TooLarge, megabytes
 from source_kit.network import ca_bundle, require_usable_host, require_usable_proxy
 
 #: A body up to this size stays in memory, a larger one goes to a temporary file. Bytes.
@@ -60,9 +61,12 @@ class SpoolingAdapter(HTTPAdapter):
 def _receive(response: requests.Response, request: requests.PreparedRequest, seconds: float | None) -> IO[bytes]:
     deadline = None if seconds is None else time.monotonic() + seconds
     spool = tempfile.SpooledTemporaryFile(max_size=SPOOL_MEMORY_BYTES)  # noqa: SIM115 - closed with the answer
+    size = 0
     try:
         # read1 hands on what is there; stream() would wait for a full piece, past any deadline
         while piece := response.raw.read1(_PIECE_BYTES, decode_content=True):
+            size += len(piece)
+            _require_body(size, response)
             _store(spool, piece)
             if deadline is not None and time.monotonic() > deadline:
                 msg = f"the body did not end within {seconds:.0f} s"
@@ -77,6 +81,16 @@ def _receive(response: requests.Response, request: requests.PreparedRequest, sec
             raise
         raise translated from error
     return spool
+
+
+def _require_body(size: int, response: requests.Response) -> None:
+    """Raises TooLarge for a body that fills the disk or would: one that unpacks to hundreds of times its size."""
+    if size > BODY_BYTES:
+        msg = f"an answer of more than {megabytes(BODY_BYTES)}"
+        raise TooLarge(msg)
+    if size > BODY_TRUSTED_BYTES and size > BODY_EXPANSION * response.raw.tell():
+        msg = f"an answer that unpacks to more than {BODY_EXPANSION} times its size"
+        raise TooLarge(msg)
 
 
 def _store(spool: IO[bytes], piece: bytes) -> None:

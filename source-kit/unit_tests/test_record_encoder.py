@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 import pytest
+from airbyte_cdk.models import StreamDescriptor
 from hypothesis import given
 from hypothesis import strategies as st
 from source_kit.items import Ndjson
@@ -65,4 +66,4 @@ def test_encoded_records_are_wrapped_line_by_line(data: bytes) -> None:
 
 def test_a_state_that_is_no_json_is_refused_where_it_is_made() -> None:
     with pytest.raises(TypeError):
-        state_message("s", {"at": object()})
+        state_message(StreamDescriptor(name="s"), {"at": object()})

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from airbyte_cdk.models import StreamDescriptor
 from kit_toys import (
     CommandLine,
     ParallelStream,
@@ -32,8 +33,9 @@ from kit_toys import (
     statuses,
 )
 from source_kit import engine
-from source_kit.channel import IN_FLIGHT_BYTES, Batch
+from source_kit.channel import Batch
 from source_kit.items import Checkpoint, Estimate, Ndjson, RecordMeta, SliceItem
+from source_kit.limits import IN_FLIGHT_BYTES
 from source_kit.messages import state_message
 from source_kit.run import Writer
 from source_kit.secrets import secret_shapes
@@ -160,7 +162,7 @@ def test_a_state_is_flushed_even_while_more_is_ready() -> None:
     writer = Writer(io.BufferedWriter(Raw(out), 1 << 20))
     writer.write(Batch("s", b'{"type":"RECORD"}\n', 1))
     assert out.getvalue() == b""
-    writer.write(state_message("s", {"slice": 1}))
+    writer.write(state_message(StreamDescriptor(name="s"), {"slice": 1}))
     assert [message["type"] for message in messages_of(out.getvalue())] == ["RECORD", "STATE"]
 
 

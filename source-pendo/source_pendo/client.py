@@ -247,7 +247,7 @@ class PendoStream(BatchHttpStream):
 
     def once_more(self, broken: int, error: AirbyteTracedException) -> int:
         """Counts the bodies that broke one after another. Raises the error of the last that is allowed."""
-        if broken + 1 >= BROKEN_BODIES:
+        if broken + 1 >= BROKEN_BODIES or error.failure_type is not FailureType.transient_error:
             raise error
         self.logger.info(f"Stream {self.name}: a body broke in the middle and is asked for again")
         return broken + 1

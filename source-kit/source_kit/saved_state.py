@@ -1,0 +1,67 @@
+"""States as they come from outside: looked up by stream, and looked at for what cannot be right."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from airbyte_cdk.models import AirbyteStateMessage
+from airbyte_cdk.sources.connector_state_manager import ConnectorStateManager
+
+from source_kit.timestamps import parse_instant
+
+#: A state may be this far ahead without a word: clocks differ, and days begin in the east.
+_AHEAD_ALLOWED = timedelta(hours=1)
+#: The end of the year 9999
+_LAST_SECOND = 253_402_300_799
+
+
+class SavedStates:
+    """The per-stream states that a sync was given. Those of streams that the catalog does not name are ignored.
+
+    A file may hold every state that a sync wrote, one behind the other: the last of a stream counts.
+    """
+
+    def __init__(self, states: Sequence[AirbyteStateMessage] | None, logger: logging.Logger) -> None:
+        self._states = ConnectorStateManager(state=list(states or []))
+        found = Counter(state.stream.stream_descriptor.name for state in states or [] if state.stream)
+        for name, times in found.items():
+            if times > 1:
+                logger.info(f"Stream {name}: {times} states were given; the last one counts")
+
+    def of(self, name: str, namespace: str | None) -> Mapping[str, Any]:
+        """The state of a stream, empty where there is none.
+
+        A stream has no namespace here, so one that differs, as after a change by hand, does not lose the state.
+        """
+        known = [found.namespace for found in self._states.per_stream_states if found.name == name]
+        chosen = namespace if namespace in known or not known else known[-1]
+        return self._states.get_stream_state(name, chosen)
+
+
+def warn_of_future(logger: logging.Logger, stream: str, instants: Iterator[datetime], now: datetime) -> None:
+    """Warns of a state that says that rows of the future were read: nothing is emitted until then, as it says."""
+    newest = max(instants, default=now)
+    if newest - now > _AHEAD_ALLOWED:
+        logger.warning(
+            f"Stream {stream}: the saved state lies in the future ({newest:%Y-%m-%dT%H:%M:%SZ}), so what changes until "
+            "then may not be emitted. If it was edited or a clock ran ahead, restore the last good state or reset the "
+            "stream."
+        )
+
+
+def instants_of(state: Mapping[str, Any], cursor: str, seconds: bool) -> Iterator[datetime]:
+    """The instants in a state: its cursor, as text; or, with `seconds`, in epoch seconds and those of parents, too."""
+    values = [state.get(cursor)]
+    if seconds:
+        values += [value for part in state.values() if isinstance(part, Mapping) for value in part.values()]
+    for value in values:
+        with suppress(ValueError, OverflowError, OSError):
+            if seconds and isinstance(value, int | float | str):
+                yield datetime.fromtimestamp(min(float(value), _LAST_SECOND), UTC)
+            elif isinstance(value, str):
+                yield parse_instant(value)
