@@ -96,6 +96,14 @@ def test_a_breaking_change_of_a_catalog_is_found(change: str) -> None:
     assert any(expected in text for text in catalog_breaks(CATALOG, new)), catalog_breaks(CATALOG, new)
 
 
+def test_a_field_that_lists_all_types_is_one_that_had_none() -> None:
+    old, new = copy.deepcopy(CATALOG), copy.deepcopy(CATALOG)
+    _fields(old)["any"] = {}
+    _fields(new)["any"] = {"type": ["null", "array", "boolean", "integer", "number", "object", "string"]}
+
+    assert catalog_breaks(old, new) == []
+
+
 def test_additions_break_nothing() -> None:
     spec, catalog = copy.deepcopy(SPEC), copy.deepcopy(CATALOG)
     spec["connectionSpecification"]["properties"]["more"] = {"type": "string", "pattern": "^m"}

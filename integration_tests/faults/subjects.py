@@ -269,6 +269,8 @@ class Pendo(Subject):
     def truth(self, stream: str) -> list[Row]:
         options = {"since": str(self._since)} if stream.endswith("events") else {}
         rows = [_squeezed(_spread(row)) for row in self.simulator.truth(stream, **options)]
+        if stream in ("pages", "features"):  # definitions write 0 for "no date"
+            rows = [_without_zero_dates(row) for row in rows]
         if stream == "poll_events":  # numbers and texts: the connector makes texts of all
             rows = [row | {"pollresponse": _text(row.get("pollresponse"))} for row in rows]
         return rows
@@ -299,6 +301,13 @@ class Pendo(Subject):
 
 def _text(value: Any) -> str | None:
     return value if value is None or isinstance(value, str) else json.dumps(value)
+
+
+def _without_zero_dates(row: Row) -> Row:
+    users = ("createdbyuser", "lastupdatedbyuser")
+    return row | {
+        name: {**row[name], "deletedat": row[name].get("deletedat") or None} for name in users if row.get(name)
+    }
 
 
 def _spread(row: Row) -> Row:

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 Schema = Mapping[str, Any]
+#: What a field without a type may hold
+_ALL_TYPES = ["array", "boolean", "integer", "number", "object", "string"]
 _COMPLAINT = "%s: %s"
 
 
@@ -51,7 +53,7 @@ def _field_breaks(old: Schema, new: Schema, path: str) -> Iterator[str]:
 
 
 def _type_of(field: Schema) -> str:
-    declared = field.get("type", [])
+    declared = field.get("type", _ALL_TYPES)
     types = sorted(kind for kind in ([declared] if isinstance(declared, str) else declared) if kind != "null")
     return json.dumps([types, field.get("format"), field.get("airbyte_type")])
 

@@ -65,12 +65,13 @@ WRONG_REGION: Final = (
     "(US, US1, EU, JPN or AU; it is in the address of Pendo's pages), or correct api_url."
 )
 WRONG_KEY: Final = (
-    "Pendo refuses the integration key: copy it again from Settings > Integrations > Integration Keys (not the shared "
-    "secret of track events); if there is no such tab, the subscription has no API access and Pendo has to enable it."
+    "Pendo refuses the integration key: make a new key in Settings > Integrations > Integration Keys (a key is shown "
+    "only once, and the shared secret of track events is none); if there is no such tab, the subscription has no API "
+    "access and Pendo has to enable it."
 )
 FORBIDDEN: Final = (
     "Pendo refuses this stream's objects to the integration key (status 403): the key was revoked or lacks the right "
-    "to them. Renew it or give it that right in Settings > Integrations > Integration Keys, or deselect the stream."
+    "to them. Make a new key with that right in Settings > Integrations > Integration Keys, or deselect the stream."
 )
 TOO_BIG: Final = (
     "Pendo could not answer a query within its limits of time and memory. Run the sync again later; for an event "
@@ -212,16 +213,18 @@ class PendoStream(BatchHttpStream):
         return rule
 
     def keyed_rows(
-        self, label: str, source: Stage, pager: KeyPager, behind: Sequence[Stage] = ()
+        self, label: str, source: Stage, pager: KeyPager, behind: Sequence[Stage] = (), *, where: str | None = None
     ) -> Iterator[list[Row]]:
         """The rows of a source, in order and page by page as `pager` says; `behind` are stages after the limit.
+
+        `where` is a filter on all of the pages.
 
         A page that is too much for Pendo is halved, one whose body breaks in the middle is asked for again from its
         last key on. Whenever `pager.bound` has moved after a list, all rows before that bound have been handed out.
         """
         broken = 0
         while not pager.done:
-            filters = [{"filter": pager.filter}] if pager.filter else []
+            filters = [{"filter": condition} for condition in (where, pager.filter) if condition]
             stages = [source, *filters, {"sort": pager.order}, {"limit": pager.limit}, *behind]
             try:
                 answer = self.aggregate(label, stages, small=is_small(pager.limit) and not pager.grown)
@@ -271,6 +274,14 @@ class PendoStream(BatchHttpStream):
             except (ValueError, OverflowError):
                 pass
         raise self.unreadable_state()
+
+    def require_members(self, state: Mapping[str, Any], *others: str) -> None:
+        """Raises a config_error for a state with a member that no release of this stream wrote, e.g. another stream's.
+
+        Taken for an empty one it would start the stream anew. `others` are members beside cursor and version.
+        """
+        if not set(state) <= {self.cursor_name, "version", *others}:
+            raise self.unreadable_state()
 
     def resume_of(self, state: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """What a state says about an interrupted reading; None where it says nothing."""

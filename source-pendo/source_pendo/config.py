@@ -79,12 +79,15 @@ class Config:
 def _key(value: Any) -> str:
     key = value.strip() if isinstance(value, str) else ""
     if not key:
-        message = "api_key is empty: paste the integration key from Pendo's Settings > Integrations > Integration Keys."
+        message = (
+            "api_key is empty: write your integration key; if nobody has kept it, make a new key in Pendo's Settings > "
+            "Integrations > Integration Keys."
+        )
         raise config_error(message)
     if not re.fullmatch(r"[\x21-\x7e]+", key):
         message = (
-            "api_key holds a space, a line break or a letter that no key has: copy the integration key again from "
-            "Pendo's Settings > Integrations > Integration Keys."
+            "api_key holds a space, a line break or a letter that no key has: write the key and nothing else, or make "
+            "a new key in Pendo's Settings > Integrations > Integration Keys."
         )
         raise config_error(message)
     return key

@@ -61,24 +61,24 @@ class SourcePendo(BatchSource):
         return self.streams(config)
 
     def check(self, logger: logging.Logger, config: Mapping[str, Any]) -> AirbyteConnectionStatus:
-        """As of any source; a check that succeeded still names the streams that the key may not read."""
-        self._refused: list[str] = []
+        """As of any source; a check that succeeded still names the streams that are refused or failed."""
+        self._warnings: list[str] = []
         status = super().check(logger, config)
-        if status.status is Status.SUCCEEDED and self._refused:
-            return AirbyteConnectionStatus(status=Status.SUCCEEDED, message=_refused_sentence(self._refused))
+        if status.status is Status.SUCCEEDED and self._warnings:
+            return AirbyteConnectionStatus(status=Status.SUCCEEDED, message=" ".join(self._warnings))
         return status
 
     def check_connection(self, logger: logging.Logger, config: Mapping[str, Any]) -> tuple[bool, str | None]:
         """Ask every endpoint and every event source for the least it can give, at the same time.
 
-        Fails where the key, the region or the way to Pendo is wrong, or where Pendo fails. It passes when some streams
-        answer and others are refused to the key or not offered to the subscription: these are named.
+        Fails where no stream answers: the key, the region or the way to Pendo is wrong, or Pendo fails. It passes when
+        some streams answer; those that are refused to the key, not offered to the subscription or failed are named.
         """
         parsed = Config.parse(config)
         _warn_about_region(logger, parsed)
         warn_of_plain_http(logger, parsed.base_url)
         findings = _probe_all(self._pendo_streams(parsed), parsed.num_workers)
-        self._refused = _judge(logger, findings)
+        self._warnings = _judge(logger, findings)
         return True, None
 
     def discover(self, logger: logging.Logger, config: Mapping[str, Any]) -> AirbyteCatalog:
@@ -126,19 +126,30 @@ def _probe(stream: PendoStream, throttled: threading.Event) -> AirbyteTracedExce
 
 
 def _judge(logger: logging.Logger, findings: Findings) -> list[str]:
-    """Raises about what makes the connection useless; returns the names of streams that Pendo refuses.
+    """Raises where no stream answered; returns the sentences about those that are refused or failed.
 
-    A question that is too big for Pendo is no failure as long as others are answered: it is split when it is read.
+    One stream that answers proves the key, the region and the way; what another one says is about that one. A question
+    that is too big for Pendo is no failure: it is split when it is read.
     """
     if all(findings.values()):
         _raise_about_all(findings)
-    for error in findings.values():
-        if error is not None and not isinstance(error, Forbidden | NotOffered | QueryTooBig):
-            raise error
     refused = [name for name, error in findings.items() if isinstance(error, Forbidden | NotOffered)]
-    if refused:
-        logger.warning(_refused_sentence(refused))
-    return refused
+    failed = {
+        name: error
+        for name, error in findings.items()
+        if error is not None and not isinstance(error, Forbidden | NotOffered | QueryTooBig)
+    }
+    warnings = [_refused_sentence(refused)] if refused else []
+    for name, error in failed.items():
+        logger.warning(f"Stream {name} failed in the connection test ({error.internal_message})")
+    if failed:
+        warnings.append(
+            f"Pendo did not answer as it should for {', '.join(failed)}, everything else can be read: the log has what "
+            "it answered. Deselect these streams if their syncs fail, too."
+        )
+    for warning in warnings:
+        logger.warning(warning)
+    return warnings
 
 
 def _raise_about_all(findings: Findings) -> NoReturn:
@@ -158,8 +169,8 @@ def _refused(findings: Findings) -> list[str]:
 
 def _refused_sentence(names: list[str]) -> str:
     return (
-        f"Pendo refuses {', '.join(names)} to this integration key, everything else can be read: give it the right in "
-        "Pendo's Settings > Integrations > Integration Keys, or leave these streams out."
+        f"Pendo refuses {', '.join(names)} to this integration key, everything else can be read: make a new key with "
+        "that right in Pendo's Settings > Integrations > Integration Keys, or leave these streams out."
     )
 
 

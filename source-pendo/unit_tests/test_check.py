@@ -153,10 +153,34 @@ def test_an_endpoint_that_the_subscription_lacks_does_not_fail_the_check(pendo: 
     assert "segments" in {stream.name for stream in pendo.discover().streams}
 
 
-def test_an_endpoint_that_fails_for_the_moment_fails_the_check(pendo: Subscription) -> None:
-    """The connection may be good; the sync would not be."""
-    pendo.sim.faults.add(Fault("status", status=500, path="segment", times=-1))
-    assert failed_check(pendo) == BROKEN
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault("status", status=500, path="segment", times=-1),
+        Fault("status", status=400, answer="who knows", path="segment", times=-1),
+        Fault("status", status=429, headers={"Retry-After": "3600"}, path="segment", times=-1),
+        Fault("status", status=200, answer='{"error":"no"}', path="metadata/schema/account", times=-1),
+        Fault("reset", path="segment", times=-1),
+    ],
+    ids=["500", "400", "429", "another shape", "no connection"],
+)
+def test_one_endpoint_that_fails_is_named_and_costs_no_more_than_itself(pendo: Subscription, fault: Fault) -> None:
+    """The others prove the key, the region and the way to Pendo; discovery offers the stream, it may work tomorrow."""
+    pendo.sim.faults.add(fault)
+    name = "segments" if fault.path == "segment" else "metadata_accounts"
+    succeeded, sentence = pendo.check()
+    assert succeeded
+    assert sentence.startswith(f"Pendo did not answer as it should for {name}, everything else can be read")
+    assert len(pendo.discover().streams) == 17
+
+
+def test_streams_that_are_refused_and_streams_that_fail_are_both_named(pendo: Subscription) -> None:
+    """One sentence for each kind."""
+    pendo.sim.mutate("forbid", kinds=["guides"])
+    pendo.sim.faults.add(Fault("status", status=502, path="segment", times=-1))
+    succeeded, sentence = pendo.check()
+    assert succeeded
+    assert sentence.index("refuses guides to") < sentence.index("answer as it should for segments")
 
 
 def test_a_query_that_is_too_big_does_not_fail_the_check(pendo: Subscription) -> None:

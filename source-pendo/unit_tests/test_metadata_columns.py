@@ -34,8 +34,8 @@ def test_every_type_of_field_has_a_schema(pendo: Subscription) -> None:
     assert custom["tier"]["type"] == ["null", "integer", "number", "string"]
     assert custom["score"]["type"] == ["null", "number"]
     assert custom["labels"]["type"] == ["null", "array"]
-    assert "type" not in custom["undetermined"]
-    assert "type" not in custom["shape"]
+    everything = {"null", "array", "boolean", "integer", "number", "object", "string"}
+    assert set(custom["undetermined"]["type"]) == set(custom["shape"]["type"]) == everything
     agent = group(pendo, "visitors", "agent")
     assert agent["trial"]["type"] == ["null", "boolean"]
     assert {name: agent["signup"][name] for name in TIME} == TIME
@@ -142,7 +142,10 @@ def test_a_value_that_cannot_be_converted_is_named_in_the_log_once(pendo: Subscr
         visitor(pendo, number)["metadata"]["custom"]["score"] = "no-number-at-all"
     out = pendo.read("visitors")
     told = [line for line in out.logs if "score" in line]
-    assert told == ["Field score of metadata group custom holds values that are not of its type"]
+    assert told == [
+        "Field score of metadata group custom holds values that are not of its type: they are null in metadata_custom "
+        "and kept as they were sent in raw_metadata"
+    ]
 
 
 def test_figures_of_pendo_itself_keep_their_types_also_when_they_come_as_texts(pendo: Subscription) -> None:

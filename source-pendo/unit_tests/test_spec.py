@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import re
+from pathlib import Path
 from typing import Any
 
 from airbyte_cdk.models import SyncMode
@@ -116,3 +118,15 @@ def _faults(schema: dict[str, Any], path: str) -> Any:
         yield from _faults(field, f"{path}.{name}")
     if isinstance(schema.get("items"), dict):
         yield from _faults(schema["items"], f"{path}[]")
+
+
+def test_nobody_is_sent_to_a_page_that_shows_keys() -> None:
+    """Pendo shows a key once, when it is made: who has lost it makes a new one."""
+    folder = Path(__file__).resolve().parents[2]
+    files = [*(folder / "source-pendo").glob("source_pendo/**/*.[py]*"), folder / "docs" / "pendo.md"]
+    texts = {file.name: " ".join(re.sub(r'"\s*\n\s*f?"', "", file.read_text("utf-8")).split()) for file in files}
+    assert {"spec.yaml", "client.py", "config.py", "pendo.md"} <= texts.keys()
+    wrong = r"(copy|paste|find)s? [^.:;|]{0,40}(\bkey\b|\bit\b)[^.:;|]{0,60}(again|Integration Keys)"
+    assert re.search(wrong, "copy the integration key again from Pendo's Settings")
+    assert [name for name, text in texts.items() if re.search(wrong, text, re.IGNORECASE)] == []
+    assert "make a new key" in texts["spec.yaml"]

@@ -26,9 +26,12 @@ _LOCAL_INSTANT: JsonSchema = {
     "airbyte_type": "timestamp_without_timezone",
 }
 TEXT: JsonSchema = {"type": ["null", "string"]}
-#: What lies within a record, an array or a map is not cast, so where it may be of several types none is declared: no
-#: type is better than a wrong one.
-_ANYTHING: JsonSchema = {}
+#: What lies within a record, an array or a map is not cast, so where it may be of several types all are declared: a
+#: wrong type is worse than none, and a property without a type makes some clients drop the stream.
+_ANYTHING: JsonSchema = {
+    "type": ["null", "array", "boolean", "integer", "number", "object", "string"],
+    "additionalProperties": True,
+}
 INTEGER: JsonSchema = {"type": ["null", "integer"]}
 _NUMBER: JsonSchema = {"type": ["null", "number"]}
 

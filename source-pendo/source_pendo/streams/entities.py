@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, TypeGuard
 
 import requests
 from airbyte_cdk.models import FailureType
@@ -14,8 +14,8 @@ from source_kit.names import snake_case
 from source_kit.timestamps import epoch_millis, iso_millis
 
 from source_pendo.aggregation import Bound, ChangePager, KeyPager, Row, Stage, app_parameter, source_stage
-from source_pendo.client import STATE_VERSION, PendoStream, fits_a_state
-from source_pendo.config import LARGEST_RECORD_LIMIT, Config
+from source_pendo.client import STATE_VERSION, BadQuery, BadRequest, NotOffered, PendoStream, fits_a_state
+from source_pendo.config import LARGEST_RECORD_LIMIT, Config, is_app_id
 from source_pendo.metadata_schema import (
     Groups,
     MetadataShaper,
@@ -24,11 +24,13 @@ from source_pendo.metadata_schema import (
     usable_groups,
     with_groups,
 )
+from source_pendo.values import change_time
 
 #: A change may become visible hours after the time that it carries; eight hours is the longest that was reported for
 #: events (certain: another vendor's commit log), for metadata nothing is known.
 _OVERLAP_MS: Final = int(timedelta(hours=8) / timedelta(milliseconds=1))
-_CURSOR_PATH: Final = "metadata.auto.lastupdated"
+_AUTO: Final = "auto"
+_CURSOR_PATH: Final = f"metadata.{_AUTO}.lastupdated"
 
 
 class Entity(PendoStream):
@@ -37,7 +39,9 @@ class Entity(PendoStream):
     The first sync, and every full refresh, reads without any filter in order of the key, because a filter on
     `lastupdated` drops those that have none, e.g. visitors that must not be processed. Its state is written at the end,
     when all were seen; until then it holds the key to go on from (`resume`). Later syncs ask for what changed since the
-    state, less eight hours, up to the start of the sync, in order of change, so their state moves with every page.
+    state, less eight hours, up to the start of the sync, in order of change, so their state moves with every page; then
+    for those without a time of change, e.g. visitors that a bulk deletion has marked: their age is not known, so they
+    are emitted at every sync (UNKNOWN-AGE-IS-EMITTED).
 
     State: `{"lastupdated": "2026-03-01T00:00:00.000Z", "version": 1}`.
     """
@@ -50,18 +54,20 @@ class Entity(PendoStream):
     server_filters = True
     rows_sorted = True
     settle = "not documented; eight hours are allowed for"
-    reread = "changes of the eight hours before the state"
-    deletes = "a deleted one is not reported; its row stays in the destination until a full refresh"
-    cost = "one request for every `record_limit` rows, and one for the metadata"
+    reread = "changes of the eight hours before the state, and all that have no time of change"
+    deletes = "a deleted one is not reported, its row stays until a full refresh; one marked `donotprocess` is emitted"
+    cost = "one request for every `record_limit` rows, one for the metadata, one for those without a time of change"
 
     def __init__(self, config: Config, session: requests.Session) -> None:
         super().__init__(config, session)
         self._since: int | None = None
         self._newest: int | None = None
         self._until = 0
+        self._oldest = 0
+        self._ageless = 0
         self._resume: str | None = None
         self.page_size = config.record_limit
-        self._shape: MetadataShaper | None = None
+        self._shaper: MetadataShaper | None = None
 
     @property
     def source_parameters(self) -> dict[str, Any]:
@@ -84,6 +90,15 @@ class Entity(PendoStream):
         numbers in columns of timestamps, and the state would move past them. Where Pendo refuses them for good the
         discovered schema has no types either.
         """
+        self.require_members(state, "resume")
+        self._since = self.cursor_millis(state)
+        self._newest = self._since
+        self._until = epoch_millis(sync_start)
+        self._ageless = 0
+        self._resume = None
+        resume = self.resume_of(state)
+        if resume is not None:
+            self._take_resume(resume)
         groups: dict[str, dict[str, dict[str, Any]]] = {}
         try:
             groups = self._metadata_groups()
@@ -91,14 +106,7 @@ class Entity(PendoStream):
             if error.failure_type is FailureType.transient_error:
                 raise
             self.logger.warning(self._untyped(error))
-        self._shape = MetadataShaper(PendoStream.get_json_schema(self), groups, self.logger)
-        self._since = self.cursor_millis(state)
-        self._newest = self._since
-        self._until = epoch_millis(sync_start)
-        self._resume = None
-        resume = self.resume_of(state)
-        if self._since is None and resume is not None:
-            self._take_resume(resume)
+        self._shaper = MetadataShaper(PendoStream.get_json_schema(self), groups, self.logger)
 
     def slices(self) -> Iterable[str]:
         """One slice: everything, or what changed."""
@@ -107,6 +115,14 @@ class Entity(PendoStream):
     def read_slice(self, slice_: str) -> Iterator[SliceItem]:
         """The records, and the state as far as it may move."""
         return self._everything() if self._since is None else self._changes(self._since)
+
+    def finish(self) -> None:
+        """Say how many rows have no time of change."""
+        if self._ageless:
+            self.logger.warning(
+                f"Stream {self.name}: {self._ageless} rows have no {self.cursor_column}. They are emitted at every "
+                "sync and do not move the state."
+            )
 
     def merge_state(self, state: Mapping[str, Any], update: Mapping[str, Any]) -> dict[str, Any]:
         """An update is a whole state: `resume` must not outlive the reading that it belongs to."""
@@ -131,7 +147,7 @@ class Entity(PendoStream):
             return []
         try:
             rows = self.aggregate("apps", [source_stage("apps", None)]).rows("results")
-            return sorted({row["id"] for part in rows for row in part if isinstance(row.get("id"), int)})
+            return sorted({found for part in rows for row in part if (found := _app_id(row)) is not None})
         except AirbyteTracedException as error:
             self.logger.info(
                 f"Stream {self.name}: Pendo does not tell the applications, so the schema leaves out the metadata of "
@@ -157,6 +173,7 @@ class Entity(PendoStream):
     def _changes(self, since: int) -> Iterator[SliceItem]:
         """Pages by time and key, up to the start of the sync."""
         span = (since - _OVERLAP_MS, self._until)
+        self._oldest = span[0]
         limits = self.config.record_limit, LARGEST_RECORD_LIMIT
         pager = ChangePager(_CURSOR_PATH, self.key_column, *limits, span=span, position=self._position)
         told = pager.bound
@@ -168,40 +185,68 @@ class Entity(PendoStream):
                 told = pager.bound
                 yield Checkpoint(self._reached(since))
         yield Checkpoint(self._reached(since))
+        yield from self._without_time()
+        yield Checkpoint(self._reached(since))
+
+    def _without_time(self) -> Iterator[SliceItem]:
+        """Those without a time of change, which no comparison with a time finds.
+
+        Pendo documents that `==` compares null as a value of its own and, elsewhere, `isNil`; the second is asked where
+        the first is refused. Rows that have a time came before.
+        """
+        for condition in (f"{_CURSOR_PATH} == null", f"isNil({_CURSOR_PATH})"):
+            pager = KeyPager(self.key_column, self.config.record_limit, LARGEST_RECORD_LIMIT)
+            try:
+                for rows in self.keyed_rows("without time", self._source_stage(), pager, where=condition):
+                    yield self._records([row for row in rows if self._time(row) is None])
+            except (BadQuery, BadRequest, NotOffered) as error:
+                refused = error.internal_message
+                continue
+            return
+        self.logger.warning(
+            f"Stream {self.name}: Pendo refuses to name the rows without {self.cursor_column}, so they come with a "
+            f"full refresh only ({refused})"
+        )
 
     def _records(self, rows: list[Row]) -> list[dict[str, Any]]:
-        shape = self._shape
-        assert shape is not None  # noqa: S101 - made by start
+        shaper = self._shaper
+        assert shaper is not None  # noqa: S101 - made by start
         records = []
         for row in rows:
             record: dict[str, Any] = {snake_case(name): value for name, value in row.items() if name != "metadata"}
-            metadata = row.get("metadata")
-            groups = metadata if isinstance(metadata, dict) else {}
             record[self.cursor_column] = None
-            for group, values in groups.items():
-                record[f"metadata_{group}"] = shape(group, values)
-            updated = (record.get("metadata_auto") or {}).get(self.cursor_column)
-            if updated is not None:
-                record[self.cursor_column] = updated
-                self._note(groups["auto"][self.cursor_column])
+            shaper.shape(row.get("metadata"), record)
+            auto = record.get("metadata_auto")
+            if auto:
+                record[self.cursor_column] = auto.get(self.cursor_column)
+            updated = self._time(row)
+            if updated is None:
+                self._ageless += 1
+            elif self._newest is None or updated > self._newest:
+                self._newest = updated
             records.append(record)
         return records
 
-    def _note(self, updated: Any) -> None:
-        if isinstance(updated, int | float) and (self._newest is None or updated > self._newest):
-            self._newest = int(updated)
+    def _time(self, row: Row) -> int | None:
+        """When a row changed, in epoch milliseconds; None where it does not say."""
+        metadata = row.get("metadata")
+        auto = metadata.get(_AUTO) if isinstance(metadata, dict) else None
+        updated = auto.get(self.cursor_column) if isinstance(auto, dict) else None
+        return None if isinstance(updated, str) else change_time(updated)
 
     def _position(self, row: Row) -> tuple[int, str]:
-        """Time and key of a row that was found by its time; a row without them would end the paging unseen."""
-        auto = (row.get("metadata") or {}).get("auto") or {}
-        updated, key = auto.get(self.cursor_column), row.get(self.key_column)
-        if not isinstance(updated, int | float) or not isinstance(key, str):
+        """Time and key of a row that was found by its time; one without a key would end the paging unseen.
+
+        One without a time, which Pendo documents that a comparison drops, counts as the oldest.
+        """
+        updated, key = self._time(row), row.get(self.key_column)
+        if not isinstance(key, str):
             message = (
-                f"Pendo answered a row of {self.name} without {_CURSOR_PATH} or {self.key_column}, by which it was "
+                f"Pendo answered a row of {self.name} without {self.key_column}, by which it was "
                 "asked for, so the sync cannot go on. Run it again; if it happens again, report it."
             )
             raise AirbyteTracedException(message=message, failure_type=FailureType.system_error)
-        return int(updated), key
+        return (self._oldest if updated is None else updated), key
 
     def _source_stage(self) -> Stage:
         return source_stage(self.source, self.source_parameters)
@@ -222,9 +267,24 @@ class Entity(PendoStream):
         because the state at the end stays at or before the time at which that reading began.
         """
         key, newest, until = resume.get(self.key[0]), resume.get("newest"), resume.get("until")
-        if not isinstance(key, str) or not isinstance(until, int) or not isinstance(newest, int | None):
+        known = set(resume) <= {self.key[0], "newest", "until"} and self._since is None
+        if not known or not isinstance(key, str) or not _is_time(until) or not (newest is None or _is_time(newest)):
             raise self.unreadable_state()
         self._resume, self._newest, self._until = key, newest, min(until, self._until)
+
+
+def _is_time(value: Any) -> TypeGuard[int]:
+    """Whether a member of a state is a time as this connector writes it."""
+    return isinstance(value, int) and value == change_time(value)
+
+
+def _app_id(row: Row) -> int | None:
+    """An application's id, a number or its digits: the documentation maps `id` from these rows and joins on `appId`."""
+    for name in ("id", "appId"):
+        text = str(row.get(name))
+        if is_app_id(text):
+            return int(text)
+    return None
 
 
 class Accounts(Entity):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Final
@@ -13,7 +14,7 @@ from source_kit.timestamps import epoch_millis, iso_millis
 
 from source_pendo.client import STATE_VERSION, PendoStream
 from source_pendo.config import Config, is_app_id
-from source_pendo.values import document_converter
+from source_pendo.values import change_time, definition_instant, document_converter
 
 #: Changes that were made while the last sync read may carry a time before its newest one
 _OVERLAP_MS: Final = int(timedelta(hours=1) / timedelta(milliseconds=1))
@@ -28,7 +29,8 @@ class ObjectList(PendoStream):
     list silently at the limit.
 
     An incremental sync reads the whole list, too, and emits what changed since the state, less an hour. The state is
-    `{"last_updated_at": "...", "version": 1}`, the newest change seen, never later than the start of the sync.
+    `{"last_updated_at": "...", "version": 1}`, the newest change seen, never later than the start of the sync. An
+    object without a time of change is emitted at every sync (UNKNOWN-AGE-IS-EMITTED).
     """
 
     path_name: ClassVar[str]
@@ -44,9 +46,12 @@ class ObjectList(PendoStream):
         super().__init__(config, session)
         self._since: int | None = None
         self._sync_start = 0
+        self._ageless = 0
 
     def start(self, state: Mapping[str, Any], full_refresh: bool, sync_start: datetime) -> None:
         """Take the newest change that an earlier sync has seen."""
+        self.require_members(state)
+        self._ageless = 0
         self._since = self.cursor_millis(state)
         self._sync_start = epoch_millis(sync_start)
 
@@ -55,42 +60,58 @@ class ObjectList(PendoStream):
         return (self.path_name,)
 
     def read_slice(self, slice_: str) -> Iterator[SliceItem]:
-        """The list's objects, those of other applications and those that did not change left out."""
-        convert = document_converter(self.get_json_schema())
+        """The list's objects, without those of other applications and those that did not change."""
+        convert = document_converter(self.get_json_schema(), definition_instant)
         newest = self._since
         for objects in self._unbroken():
+            records = []
             for item in objects:
-                updated = item.get(_UPDATED)
-                if isinstance(updated, int | float) and (newest is None or updated > newest):
-                    newest = int(updated)
-            yield [convert(item) for item in objects if self._changed(item) and self._wanted(item)]
+                updated = change_time(item.get(_UPDATED))
+                if updated is not None and (newest is None or updated > newest):
+                    newest = updated
+                if self._changed(updated) and self._wanted(item):
+                    self._ageless += updated is None
+                    records.append(convert(item))
+            yield records
         if newest is not None:
             newest = newest if newest == self._since else min(newest, self._sync_start)
             yield Checkpoint({self.cursor_column: iso_millis(newest), "version": STATE_VERSION})
+
+    def finish(self) -> None:
+        """Say how many objects have no time of change."""
+        if self._ageless:
+            self.logger.warning(
+                f"Stream {self.name}: {self._ageless} rows have no {self.cursor_column}. They are emitted at every "
+                "sync and do not move the state."
+            )
 
     def probe(self) -> None:
         """Ask for the list: there is no smaller question."""
         self.call(f"/{self.path_name}", params={"expand": "*"}).close()
 
     def _unbroken(self) -> Iterator[list[dict[str, Any]]]:
-        """The list's objects; a list whose body breaks in the middle is asked for again, each object comes once."""
-        seen: set[str] = set()
+        """The list's objects, as they came, an id that comes twice included.
+
+        A list whose body breaks in the middle is asked for again; what came before and is the same now comes once.
+        """
+        emitted: set[bytes] = set()
         broken = 0
         while True:
             answer = self.call(f"/{self.path_name}", params={"expand": "*"})
+            before = frozenset(emitted)
             try:
                 for objects in answer.rows(None):
-                    yield [item for item in objects if item.get("id") not in seen]
-                    seen.update(item["id"] for item in objects if isinstance(item.get("id"), str))
+                    digests = list(map(_digest, objects))
+                    yield [item for item, digest in zip(objects, digests, strict=True) if digest not in before]
+                    emitted.update(digests)
             except AirbyteTracedException as error:
                 broken = self.once_more(broken, error)
                 continue
             return
 
-    def _changed(self, item: Mapping[str, Any]) -> bool:
+    def _changed(self, updated: int | None) -> bool:
         """Whether an object changed since the state. One without a time of change may always have."""
-        updated = item.get(_UPDATED)
-        return self._since is None or not isinstance(updated, int | float) or updated >= self._since - _OVERLAP_MS
+        return self._since is None or updated is None or updated >= self._since - _OVERLAP_MS
 
     def _wanted(self, item: Mapping[str, Any]) -> bool:
         """Whether an object belongs to one of the applications asked for; what belongs to none is wanted."""
@@ -105,6 +126,16 @@ class ObjectList(PendoStream):
         if item.get("appId") is not None:
             apps.append(item["appId"])
         return apps
+
+
+def _digest(item: Any) -> bytes:
+    """Of an object's whole content; `repr` takes what is nested deeper than JSON encoders do."""
+    return hashlib.blake2b(repr(item).encode("utf-8", "replace"), digest_size=16).digest()
+
+
+def _first(value: Any) -> Any:
+    """The first of a list; what is no list itself."""
+    return (value[0] if value else None) if isinstance(value, list) else value
 
 
 class Pages(ObjectList):
@@ -139,10 +170,11 @@ class Reports(ObjectList):
     def _apps(self, item: Mapping[str, Any]) -> list[Any]:
         """A report names its application in its definition, as number or text (certain: another connector's schema).
 
-        What names no single application, such as the expression for all of them, belongs to none.
+        Definition and config are objects (observed) or arrays (documented). What names no single application, such as
+        the expression for all of them, belongs to none.
         """
-        definition = item.get("definition")
-        options = definition.get("config") if isinstance(definition, dict) else None
+        definition = _first(item.get("definition"))
+        options = _first(definition.get("config")) if isinstance(definition, dict) else None
         app = options.get("appId") if isinstance(options, dict) else None
         return [*super()._apps(item), *([app] if is_app_id(str(app)) else [])]
 

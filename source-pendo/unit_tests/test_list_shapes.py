@@ -1,0 +1,125 @@
+"""Definitions in every shape that Pendo documents, and lists that repeat themselves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import pytest
+from jsonschema import Draft7Validator, FormatChecker
+from pendo_reader import Row, Subscription
+from simulators.faults import Fault
+
+AT = 1_773_000_000_000
+GUIDES: list[Row] = [
+    {"id": "g1", "attributes": {"device": "mobile", "email": True, "launcher": ["help", "start"]}},
+    {"id": "g2", "attributes": {"device": {"type": "all", "aB": 1}, "launcher": [], "dates": {"start": 1}}},
+    {"id": "g3", "polls": [{"id": "p", "idResponses": [{"id": "c1", "aB": "Yes"}]}, {"idResponses": {"aB": "Yes"}}]},
+    {"id": "g4", "steps": [{"id": "s", "elementContainsRulesList": "a,b"}], "audience": [{"filter": "x"}]},
+    {"id": "g5", "audience": {"stages": 1}, "children": "none", "emailState": 3, "publishedEver": True},
+]
+REPORTS: list[Row] = [
+    {"id": "r1", "definition": {"config": {"appId": 2}, "aB": 1}},
+    {"id": "r2", "definition": [{"config": [{"appId": "2"}], "generator": "visitorList", "timeSeries": []}]},
+    {"id": "r3", "definition": [{"config": [{"appId": 3}]}], "aggregationList": [{"aB": 1}], "type": "Path"},
+    {"id": "r4", "definition": [], "dependentMetadata": ["x"], "createdByDashboardTemplate": False},
+]
+
+
+def answer(pendo: Subscription, path: str, rows: list[Row], times: int = -1) -> None:
+    """Let an endpoint answer these rows."""
+    pendo.sim.faults.add(Fault("status", path=path, status=200, answer=orjson.dumps(rows).decode(), times=times))
+
+
+@pytest.mark.parametrize(("stream", "path", "rows"), [("guides", "guide", GUIDES), ("reports", "report", REPORTS)])
+def test_every_documented_shape_fits_the_schema(pendo: Subscription, stream: str, path: str, rows: list[Row]) -> None:
+    answer(pendo, path, rows)
+    records = pendo.read(stream).rows[stream]
+    validator = Draft7Validator(pendo.schema(stream), format_checker=FormatChecker())
+    assert [error.message for record in records for error in validator.iter_errors(record)] == []
+    assert len(records) == len(rows)
+
+
+def test_values_of_a_shape_that_the_schema_names_are_left_alone(pendo: Subscription) -> None:
+    """An array is no list of one array, a text no JSON of a text; free-form maps keep their keys."""
+    answer(pendo, "guide", GUIDES)
+    answer(pendo, "report", REPORTS)
+    out = pendo.read("guides", "reports")
+    assert [row["attributes"]["device"] for row in out.rows["guides"][:2]] == ["mobile", {"type": "all", "aB": 1}]
+    assert [poll["id_responses"] for poll in out.rows["guides"][2]["polls"]] == [
+        [{"id": "c1", "aB": "Yes"}],
+        {"aB": "Yes"},
+    ]
+    assert out.column("reports", "definition") == [row["definition"] for row in REPORTS]
+
+
+def test_a_report_whose_definition_is_an_array_belongs_to_the_application_in_it(pendo: Subscription) -> None:
+    answer(pendo, "report", REPORTS)
+    assert pendo.read("reports", app_ids=["2"]).column("reports", "id") == ["r1", "r2", "r4"]
+
+
+def test_no_date_is_null_in_definitions(pendo: Subscription) -> None:
+    """Pendo writes 0 for it."""
+    answer(pendo, "guide", [{"id": "g", "resetAt": 0, "publishedAt": AT, "createdByUser": {"deletedAt": 0}}])
+    (record,) = pendo.read("guides").rows["guides"]
+    assert (record.get("reset_at"), record["created_by_user"]["deleted_at"]) == (None, None)
+    assert record["published_at"] == "2026-03-08T20:00:00.000Z"
+
+
+@pytest.mark.parametrize("between", [0, 600])
+def test_an_id_that_comes_twice_comes_twice_however_far_apart(pendo: Subscription, between: int) -> None:
+    """The later copy is the newer one, and may lie behind more rows than are decoded at a time."""
+    first, later = ({"id": "p", "name": name, "lastUpdatedAt": AT} for name in ("old", "new"))
+    filler = [{"id": f"f{number}", "name": "x" * 1000} for number in range(between)]
+    answer(pendo, "page", [first, *filler, later])
+    rows = pendo.read("pages").rows["pages"]
+    assert [row["name"] for row in rows if row["id"] == "p"] == ["old", "new"]
+
+
+def test_what_changed_while_a_list_broke_comes_in_its_newer_form(pendo: Subscription) -> None:
+    """Of what came before the break only what is the same now is not repeated."""
+    rows: list[dict[str, Any]] = [
+        {"id": f"p{number}", "name": "x" * 1000, "appIds": [], "lastUpdatedAt": AT} for number in range(400)
+    ]
+    whole = orjson.dumps(rows).decode()
+    broken = whole[: whole.index("[]", len(whole) * 3 // 4) + 2]
+    pendo.sim.faults.add(Fault("status", path="page", status=200, answer=broken))
+    again = [{**rows[0], "name": "newer", "lastUpdatedAt": AT + 5}, *rows[1:], {**rows[0], "name": "a copy"}]
+    answer(pendo, "page", again, times=1)
+    out = pendo.read("pages")
+    assert out.logged("broke in the middle")
+    names = [row["name"] for row in out.rows["pages"] if row["id"] == "p0"]
+    assert names == [rows[0]["name"], "newer", "a copy"]
+    assert len(out.rows["pages"]) == len(rows) + 2
+    assert out.state("pages")["last_updated_at"] == "2026-03-08T20:00:00.005Z"
+
+
+@pytest.mark.parametrize(
+    ("stream", "state"),
+    [
+        ("pages", {"lastupdated": "2026-03-01T00:00:00.000Z", "version": 1}),
+        ("pages", {"day": "2026-03-01T00:00:00.000Z", "period": "day", "synced": "2026-03-12", "version": 1}),
+        ("pages", {"last_updated_at": "2026-03-01T00:00:00.000Z", "resume": {}, "version": 1}),
+        ("visitors", {"last_updated_at": "2026-03-01T00:00:00.000Z", "version": 1}),
+        ("visitors", {"modified_ts": "2026-03-01T00:00:00.000Z", "version": 1}),
+        ("visitors", {"resume": {"visitor_id": "a", "until": 1, "day": 3}, "version": 1}),
+        ("visitors", {"resume": {"visitor_id": "a", "until": -(10**17)}, "version": 1}),
+        ("visitors", {"lastupdated": "2026-03-01T00:00:00.000Z", "resume": {"visitor_id": "a", "until": 1}}),
+        ("accounts", {"resume": {"visitor_id": "a", "newest": None, "until": 1_773_000_000_000}, "version": 1}),
+        ("accounts", {"garbage": True}),
+    ],
+)
+def test_a_state_of_another_stream_is_refused_and_starts_nothing_anew(
+    pendo: Subscription, stream: str, state: Row
+) -> None:
+    out = pendo.read(stream, state={stream: state})
+    assert out.failures[stream].message.startswith(f"The state of stream {stream} cannot be read: it must be like")
+    assert out.failures[stream].failure_type == "config_error"
+    assert out.rows[stream] == []
+
+
+@pytest.mark.parametrize("stream", ["pages", "visitors"])
+@pytest.mark.parametrize("state", [{}, {"version": 1}])
+def test_a_state_that_says_nothing_yet_is_one_of_ours(pendo: Subscription, stream: str, state: Row) -> None:
+    """It is what a sync of an empty subscription leaves."""
+    assert pendo.read(stream, state={stream: state}).failures == {}
