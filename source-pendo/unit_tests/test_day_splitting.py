@@ -28,6 +28,7 @@ from source_pendo.client import NoAnswerInTime, QueryTooBig
 from source_pendo.config import Config
 from source_pendo.day_reader import DayReader, EventSource
 from source_pendo.hour_merge import SUMMED, HourMerger
+from source_pendo.streams.event_days import Reading
 from source_pendo.streams.grouped_events import PageEvents
 
 if TYPE_CHECKING:
@@ -161,12 +162,13 @@ def test_visitors_whom_the_server_takes_for_one_come_once_and_with_keys_of_their
         for visitor in ("ann", "Ann", "bob", "ANN", "Bob", "carol")
     ]
     stream = PageEvents(Config(api_key="any", base_url="x", period="hour"), SimpleNamespace(auth=None))  # type: ignore[arg-type]
-    read = [stream.records(rows) for rows in server.reader("hour", limit).read(server.day, ()) if rows]
+    reading = Reading("2026-03-05", "2026-03-20T00:00:00.000Z")
+    read = [stream.records(rows, reading) for rows in server.reader("hour", limit).read(server.day, ()) if rows]
     records = [record for part in read for record in part]
     assert Counter(row["visitor_id"] for row in records) == dict.fromkeys(
         ("ann", "Ann", "bob", "ANN", "Bob", "carol"), 3
     )
-    assert set(keys(records)) == set(keys(stream.records(server.rows)))
+    assert set(keys(records)) == set(keys(stream.records(server.rows, reading)))
     assert len(set(keys(records))) == 18
 
 

@@ -35,7 +35,7 @@ def fail_on(pendo: Subscription, day: str, source: str = "pageEvents") -> None:
 def test_the_state_is_the_last_day_that_has_ended_everywhere_under_the_name_of_the_cursor(pendo: Subscription) -> None:
     """H19, H22, H30: it is known at 16:30 UTC that the 19th has ended, not that the 20th has."""
     synced = pendo.read("page_events", "guide_events")
-    rest = {"period": "day", "synced": "2026-03-20", "version": 1}
+    rest = {"period": "day", "synced": "2026-03-20", "version": 1, "midnight": "2026-03-19T00:00:00-04:00"}
     assert synced.state("page_events") == {"day": "2026-03-19T00:00:00.000Z", **rest}
     assert synced.state("guide_events") == {"browser_time": "2026-03-19T00:00:00.000Z", **rest}
     hourly = pendo.read("page_events", period="hour")
@@ -179,7 +179,7 @@ def test_another_period_starts_the_stream_anew_and_says_so(pendo: Subscription) 
     second = pendo.read("page_events", "guide_events", state=states_of(first), period="hour")
     assert second.logged("the state is of period day, the option says hour")
     assert counted(second.rows["page_events"]) == truth_of(pendo.truth("page_events", period="hour", since=SINCE))
-    assert set(second.states["page_events"][0]) == {"hour", "period", "synced", "version"}
+    assert set(second.states["page_events"][0]) == {"hour", "period", "synced", "version", "midnight"}
     assert asked(pendo, "guideEvents")[0] == "2026-03-09"  # single events have no period
 
 
@@ -225,6 +225,7 @@ def test_a_state_far_in_the_future_reads_nothing_and_stays(pendo: Subscription, 
     state = {"day": day, "period": "day", "version": 1}
     synced = pendo.read("page_events", state={"page_events": state})
     assert synced.rows["page_events"] == []
+    assert synced.logged("lies in the future, so nothing before")
     assert synced.state("page_events") == state
     assert synced.statuses["page_events"] == ["STARTED", "COMPLETE"]
 
@@ -267,6 +268,17 @@ def test_no_day_is_asked_for_that_has_begun_nowhere(pendo: Subscription, time: s
         {"day": "2026-03-01T00:00:00.000Z", "synced": 7},
         {"day": "0001-01-01T00:00:00.000Z"},
         {"bookmarks": {"events": {"day": "2026-03-01T00:00:00Z"}}},
+        {"day": "2026-03-01T00:00:00.000Z", "period": "garbage"},
+        {"day": "2026-03-01T00:00:00.000Z", "period": ["day"]},
+        {"day": "2026-03-01T00:00:00.000Z", "period": "hour"},
+        {"hour": "yesterday", "period": "hour"},
+        {"day": "2026-03-01T00:00:00.000Z", "midnight": "at noon"},
+        {"day": "2026-03-01T00:00:00.000Z", "midnight": 7},
+        {"day": None, "period": "day", "version": 1},
+        {"period": "hour", "version": 1},
+        {"browser_time": "2026-03-01T00:00:00.000Z", "period": "day", "version": 1},
+        {"last_updated_at": "2026-03-01T00:00:00.000Z", "version": 1},
+        {"version": 1},
     ],
 )
 def test_a_state_that_cannot_be_read_fails_with_what_it_should_be_like(

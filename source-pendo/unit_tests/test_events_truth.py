@@ -111,10 +111,22 @@ def test_a_day_without_rows_is_an_empty_day_also_when_pendo_writes_null(pendo: S
     assert counted(synced.rows["page_events"]) == truth_of(pendo.truth("page_events", since="2026-02-20"))
 
 
-def test_a_row_that_does_not_say_its_day_stops_the_stream_before_rows_replace_one_another(pendo: Subscription) -> None:
+def test_a_row_that_does_not_say_its_day_is_emitted_and_counted(pendo: Subscription) -> None:
+    """The day that was asked for is in its key, and in `read_day`."""
     body = '{"results":[{"visitorId":"ann@example.com","pageId":"p","numEvents":1}]}'
     pendo.sim.faults.add(Fault("status", path="aggregation", status=200, answer=body, times=-1))
-    synced = pendo.read("page_events")
-    assert "does not say its day" in synced.failures["page_events"].message
+    synced = pendo.read("page_events", start_date="2026-03-19T00:00:00Z")
+    assert synced.column("page_events", "read_day") == ["2026-03-19", "2026-03-20", "2026-03-21"]
+    assert len(set(keys(synced.rows["page_events"]))) == 3
+    assert synced.logged("3 rows do not say their day")
+
+
+def test_a_row_that_does_not_say_its_hour_stops_the_stream_before_rows_replace_one_another(
+    pendo: Subscription,
+) -> None:
+    body = '{"results":[{"visitorId":"ann@example.com","pageId":"p","numEvents":1}]}'
+    pendo.sim.faults.add(Fault("status", path="aggregation", status=200, answer=body, times=-1))
+    synced = pendo.read("page_events", period="hour")
+    assert "does not say its hour" in synced.failures["page_events"].message
     assert synced.rows["page_events"] == []
     assert synced.states["page_events"] == []
