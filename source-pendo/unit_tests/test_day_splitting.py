@@ -305,7 +305,8 @@ def test_memory_is_bounded_by_a_piece_of_the_page_and_not_by_the_page() -> None:
     reader = DayReader(_source("day"), lambda label, pipeline: page, 50_000, _LOGGER)
     tracemalloc.start()
     try:
-        count = sum(len(stream.records(rows)) for rows in reader.read(date(2026, 3, 1), ()))
+        reading = Reading("2026-03-01", "2026-03-20T00:00:00.000Z")
+        count = sum(len(stream.records(rows, reading)) for rows in reader.read(date(2026, 3, 1), ()))
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

@@ -116,7 +116,7 @@ def test_a_row_that_does_not_say_its_day_is_emitted_and_counted(pendo: Subscript
     body = '{"results":[{"visitorId":"ann@example.com","pageId":"p","numEvents":1}]}'
     pendo.sim.faults.add(Fault("status", path="aggregation", status=200, answer=body, times=-1))
     synced = pendo.read("page_events", start_date="2026-03-19T00:00:00Z")
-    assert synced.column("page_events", "read_day") == ["2026-03-19", "2026-03-20", "2026-03-21"]
+    assert sorted(synced.column("page_events", "read_day")) == ["2026-03-19", "2026-03-20", "2026-03-21"]
     assert len(set(keys(synced.rows["page_events"]))) == 3
     assert synced.logged("3 rows do not say their day")
 
