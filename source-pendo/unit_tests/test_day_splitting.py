@@ -187,14 +187,34 @@ def test_rows_without_an_application_are_split_by_hours_so_that_none_is_lost() -
     assert not any(pipeline[0]["source"]["pageEvents"]["appId"] != 'expandAppIds("*")' for pipeline in server.asked)
 
 
-@pytest.mark.parametrize("text", ["bad pipeline: unknown stage group", "no"])
-def test_a_pendo_that_does_not_group_is_asked_by_hours(pendo: Subscription, text: str) -> None:
+@pytest.mark.parametrize(
+    ("status", "text"),
+    [
+        (400, "bad pipeline: unknown stage group"),
+        (400, "no"),
+        (422, "no"),
+        (402, "no"),
+        (403, "no"),
+        (500, ""),
+        (408, ""),
+    ],
+)
+def test_a_pendo_that_does_not_group_is_asked_by_hours(pendo: Subscription, status: int, text: str) -> None:
     """H29: a refused question about the applications must not fail a day that its hours can be read of."""
-    pendo.sim.faults.add(Fault("status", body='pageEvents.*"group"', status=400, answer=text, times=-1))
+    pendo.sim.faults.add(Fault("status", body='pageEvents.*"group"', status=status, answer=text, times=-1))
     pendo.sim.mutate("switch", timeout_rows=35)
     synced = pendo.read("page_events", start_date="2026-03-15T00:00:00Z")
     assert synced.failures == {}
     truth = truth_of(pendo.truth("page_events", since="2026-03-15"), _OF_DAYS_ONLY)
+    assert counted(synced.rows["page_events"], _OF_DAYS_ONLY) == truth
+
+
+def test_the_applications_are_not_answered_in_time_either(pendo: Subscription) -> None:
+    """H16: then the day goes on by hours, too."""
+    pendo.sim.faults.add(Fault("delay", body=r"dayRange.*date\(2026,3,20\)", times=2, seconds=1.5))
+    synced = pendo.read("page_events", start_date="2026-03-20T00:00:00Z", request_timeout=1)
+    assert synced.failures == {}
+    truth = truth_of(pendo.truth("page_events", since="2026-03-20"), _OF_DAYS_ONLY)
     assert counted(synced.rows["page_events"], _OF_DAYS_ONLY) == truth
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from event_rows import GROUPED, SINCE, SINGLE, SOURCES, counted, days_asked, truth_of, upserted
 from simulators.faults import Fault
 from source_pendo import SourcePendo
+from source_pendo.config import EARLIEST_DAY
 
 if TYPE_CHECKING:
     from pendo_reader import Subscription
@@ -200,6 +201,22 @@ def test_two_connections_with_different_periods_do_not_share_their_keys_and_curs
 def test_without_a_start_date_thirty_days_are_read(pendo: Subscription) -> None:
     pendo.read("page_events", start_date=None)
     assert asked(pendo)[0] == "2026-02-18"
+
+
+@pytest.mark.parametrize("state", [None, {"day": "1999-01-01T00:00:00.000Z", "period": "day", "version": 1}])
+def test_nothing_before_pendo_was_founded_is_asked_for(
+    pendo: Subscription, monkeypatch: pytest.MonkeyPatch, state: dict[str, Any] | None
+) -> None:
+    """1970 is what people write for "everything"."""
+    monkeypatch.setattr("source_pendo.streams.event_days.EARLIEST_DAY", date(2026, 3, 5))
+    states = {"page_events": state} if state else None
+    synced = pendo.read("page_events", start_date="1970-01-01T00:00:00Z", state=states)
+    assert asked(pendo)[0] == "2026-03-05"
+    assert synced.logged("start_date lies before 2026-03-05, when there was no Pendo")
+
+
+def test_pendo_was_founded_in_2013() -> None:
+    assert date(2013, 1, 1) == EARLIEST_DAY
 
 
 def test_a_start_date_behind_the_state_wins(pendo: Subscription) -> None:
