@@ -47,6 +47,8 @@ class BadRequest(AirbyteTracedException):
 class Throttled(AirbyteTracedException):
     """Pendo limits the rate of requests and did not let one pass for as long as it could be waited for."""
 
+    concerns_all_slices = True
+
 
 class BadQuery(AirbyteTracedException):
     """A 400 that says that Pendo does not understand the query."""

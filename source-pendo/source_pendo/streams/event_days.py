@@ -49,7 +49,8 @@ class EventStream(PendoStream):
     its midnight were in UTC; the grain of the rows; the day of that sync; and, where Pendo's answers say it, when that
     day (or the last one that they say it of) began, which shows a change of the time zone. `lookback_window` days
     before it are read and emitted again at every sync, because a day's rows keep changing. A day that was read when it
-    was older than that is final: an interrupted first sync of a year goes on where it stopped.
+    was older than that is final: an interrupted first sync of a year goes on where it stopped. A day that fails costs
+    that day: the later ones are read, and the state stays before it.
     """
 
     source: ClassVar[str]
@@ -58,6 +59,7 @@ class EventStream(PendoStream):
 
     key = ("record_id",)
     parallel_slices = True
+    slices_fail_alone = True
     server_filters = True
     rows_sorted = False
     cursor_resolution = "1 day"
@@ -106,11 +108,6 @@ class EventStream(PendoStream):
         # A state far in the future reads nothing; it must not overflow the calendar either.
         reached = min(parse_instant(self._state[self.cursor_name]).date(), self._today + _FAR_AWAY)
         self._first = max(self._first_day_again(reached), earliest)
-        if reached > self._last_begun():
-            self.logger.warning(
-                f"Stream {self.name}: the state, {reached}, lies in the future, so nothing before {self._first} is "
-                "read. If that is wrong, correct the state or reset the stream"
-            )
 
     def slices(self) -> Iterable[date]:
         """The calendar days to read, oldest first, up to the day that has begun furthest east."""

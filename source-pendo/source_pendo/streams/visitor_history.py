@@ -114,11 +114,6 @@ class VisitorHistory(PendoStream):
             self._take_resume(resume)
         elif self._since is None and state.keys() - {"version"}:
             raise self.unreadable_state()
-        if self._since is not None and self._since > self._began + _DAY_MS:
-            self.logger.warning(
-                f"Stream {self.name}: the state, {state[self.cursor_column]}, lies in the future, so only visitors "
-                "that are active after it are read. If that is wrong, correct the state or reset the stream"
-            )
         self._first = max(self._began - _KEPT_DAYS * _DAY_MS, self._first_wanted())
 
     def slices(self) -> Iterable[VisitorBatch]:
