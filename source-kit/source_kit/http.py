@@ -154,6 +154,8 @@ class BatchHttpStream(BatchStream, HttpStream):
         super().__init__()
         self._session = session
         self._vendor_began: datetime | None = None
+        #: How much this machine's clock is ahead of the vendor's, by the first answer; zero where they agree
+        self.clock_ahead = timedelta(0)
         self._http_client = HttpClient(
             name=self.name,
             logger=self.logger,
@@ -259,6 +261,7 @@ class BatchHttpStream(BatchStream, HttpStream):
         ahead = sent - told
         self._vendor_began = sent if ahead > CLOCK_CREDIBLE else told
         if CLOCK_TOLERANCE < ahead <= CLOCK_CREDIBLE:
+            self.clock_ahead = ahead
             self.logger.warning(
                 f"Stream {self.name}: this machine's clock is {ahead.total_seconds():.0f} s ahead of "
                 f"{self.error_table.vendor}'s. The state moves by theirs; set the clock right."

@@ -8,6 +8,7 @@ a day carry the same `day`, so a time cursor could never move past a day with mo
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -16,7 +17,7 @@ from typing import Any, Final, Literal, TypeAlias
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_pendo.config import Period
+from source_pendo.config import Period, is_app_id
 
 Row: TypeAlias = dict[str, Any]
 Stage: TypeAlias = dict[str, Any]
@@ -36,9 +37,20 @@ def quote(text: str) -> str:
     return f'"{escaped}"'
 
 
-def has_escapes(text: str) -> bool:
-    """Whether a literal of this text needs escapes."""
-    return '"' in text or "\\" in text
+#: U+FFFD stands for bytes that were no text: Pendo cuts ids at 128 bytes (reported), in the middle of a letter if it
+#: must. What the expression language makes of control characters and of Unicode's specials is not known.
+_NOT_EXACT: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufff0-\uffff]")
+_NOT_PLAIN: Final = re.compile("""["'`\\\\]""")
+
+
+def is_exact(key: str) -> bool:
+    """Whether a comparison with this key compares with the very id that Pendo has."""
+    return not _NOT_EXACT.search(key)
+
+
+def may_begin_at(key: str) -> bool:
+    """Whether a page may begin at this key: it goes back to Pendo byte for byte, and as it is."""
+    return is_exact(key) and not _NOT_PLAIN.search(key)
 
 
 def app_parameter(apps: Sequence[str]) -> str | list[str]:
@@ -121,8 +133,24 @@ def time_series(day: date, period: Period, hours: HourSpan | None = None) -> dic
     return {"period": "hourRange", "first": first, "count": span.end - span.first}
 
 
+def app_id_of(row: Mapping[str, Any]) -> str | None:
+    """The application of a row that is about one, as a text of digits; None where it names none.
+
+    Pendo's documents call it `appId` and `id`, and it comes as a number, as a float (its engine computes in floats:
+    second-hand) or as text.
+    """
+    for name in ("appId", "id"):
+        value = row.get(name)
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
+        text = value.strip().removesuffix(".0") if isinstance(value, str) else str(value)
+        if not isinstance(value, bool) and is_app_id(text):
+            return text
+    return None
+
+
 class KeyTooLarge(Exception):
-    """One key has more rows than the largest page."""
+    """One key has more rows than the largest page, or no key of it is one at which a page could begin."""
 
     def __init__(self, key: str) -> None:
         super().__init__("one key has more rows than the largest page")
@@ -138,9 +166,10 @@ class KeyPager:
 
     A page begins only where it is certain what the server makes of its bound. Its collation is not known, it may take
     `Ann` and `ann` for one key and mix their rows: keys that differ in case only stay together, which under any other
-    collation holds a few rows longer and no more. And Pendo tells its customers that ids with quotes or backslashes
-    may misbehave (certain), so no page begins at one of these, unless more of them in a row than the largest page holds
-    leave no choice.
+    collation holds a few rows longer and no more. An id that does not come back to Pendo byte for byte, because it was
+    cut in the middle of a letter or holds control characters, would skip rows: no page ever begins at one. And Pendo
+    tells its customers that ids with quotes or backslashes may misbehave (certain), so no page begins at one of these,
+    unless more of them in a row than the largest page holds leave no choice.
 
     The protocol loses nothing, repeats nothing and ends, as long as the server's `sort` and its comparison agree with
     each other.
@@ -183,7 +212,7 @@ class KeyPager:
     def end_page(self) -> list[Row]:
         """Close the page; returns what was held and is complete after all. Moves to the next page.
 
-        Raises KeyTooLarge where one key fills the largest page.
+        Raises KeyTooLarge where one key fills the largest page, or only keys at which no page can begin.
         """
         held, self._held = self._held, []
         count, self._count = self._count, 0
@@ -197,7 +226,7 @@ class KeyPager:
             self.limit = min(self.limit * 2, self._largest)
         else:
             start = len(held) - 1
-            while start and self._run(held[start]) == self._run(held[start - 1]):
+            while start and not self._may_begin(held[start], held[start - 1], is_exact):
                 start -= 1
             if not start:
                 raise KeyTooLarge(begin.key)
@@ -229,10 +258,10 @@ class KeyPager:
         """
         self.limit = self._page_limit = self._largest = self._page_limit if self.grown else self.limit // 2
 
-    def _may_begin(self, row: Row, before: Row) -> bool:
+    def _may_begin(self, row: Row, before: Row, at: Callable[[str], bool] = may_begin_at) -> bool:
         """Whether a page may begin at a row that comes behind another."""
         key = row.get(self._column)
-        return self._run(row) != self._run(before) and not (isinstance(key, str) and has_escapes(key))
+        return self._run(row) != self._run(before) and not (isinstance(key, str) and not at(key))
 
     def _run(self, row: Row) -> Hashable:
         """What the rows have in common that must stay together."""

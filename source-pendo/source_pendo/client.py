@@ -15,7 +15,7 @@ from source_kit.errors import Action, ErrorRule, ErrorTable, config_error
 from source_kit.http import Answer, BatchHttpStream
 from source_kit.timestamps import epoch_millis, parse_instant
 
-from source_pendo.aggregation import KeyPager, KeyTooLarge, Row, Stage, envelope, has_escapes, no_progress
+from source_pendo.aggregation import KeyPager, KeyTooLarge, Row, Stage, envelope, may_begin_at, no_progress
 from source_pendo.config import Config
 
 KEY_HEADER: Final = "x-pendo-integration-key"
@@ -46,6 +46,8 @@ class BadRequest(AirbyteTracedException):
 
 class Throttled(AirbyteTracedException):
     """Pendo limits the rate of requests and did not let one pass for as long as it could be waited for."""
+
+    concerns_all_slices = True
 
 
 class BadQuery(AirbyteTracedException):
@@ -245,7 +247,7 @@ class PendoStream(BatchHttpStream):
             try:
                 yield pager.end_page()
             except KeyTooLarge:
-                msg = f"pages of {pager.limit} rows hold a single id in several spellings"
+                msg = f"pages of {pager.limit} rows hold one id in several spellings, or none that can be asked for"
                 raise no_progress(msg) from None
 
     def once_more(self, broken: int, error: AirbyteTracedException) -> int:
@@ -306,4 +308,4 @@ def is_small(limit: int) -> bool:
 
 def fits_a_state(key: str) -> bool:
     """Whether a key may be kept in a state: it is short, with a state's ASCII escapes, and a page may begin there."""
-    return len(json.dumps(key)) <= _LONGEST_KEY_IN_STATE and not has_escapes(key)
+    return len(json.dumps(key)) <= _LONGEST_KEY_IN_STATE and may_begin_at(key)

@@ -26,6 +26,8 @@ API_PATH: Final = "/api/v1"
 
 #: Days before the first sync with which the event streams begin when there is no start_date
 DEFAULT_HISTORY_DAYS: Final = 30
+#: Pendo was founded in 2013: there are no events before
+EARLIEST_DAY: Final = date(2013, 1, 1)
 #: Days of lookback: Pendo calls a day unfinished for seven to nine days
 DEFAULT_LOOKBACK_DAYS: Final = 10
 #: Other vendors met time-outs and exhausted memory with pages of 100,000 rows and more

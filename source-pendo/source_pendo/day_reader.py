@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
-from typing import Final
+from typing import Any, Final
 
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
@@ -21,11 +21,13 @@ from source_pendo.aggregation import (
     KeyTooLarge,
     Row,
     Stage,
+    app_id_of,
     app_parameter,
+    is_exact,
     source_stage,
     time_series,
 )
-from source_pendo.client import BROKEN_BODIES, BadQuery, BadRequest, NoAnswerInTime, QueryTooBig
+from source_pendo.client import BROKEN_BODIES, NoAnswerInTime, QueryTooBig, Throttled
 from source_pendo.config import LARGEST_RECORD_LIMIT, Period
 from source_pendo.hour_merge import HourMerger
 
@@ -78,6 +80,10 @@ class EventSource:
         """One page of a scope, sorted so that a visitor's rows are together."""
         return [*self.stages(scope), {"sort": [PAGE_KEY, *self.order]}, {"limit": limit}]
 
+    def probe(self, scope: Scope) -> list[Stage]:
+        """Any row of a scope."""
+        return [*self.stages(scope), {"limit": 1}]
+
     def apps_of(self, scope: Scope) -> list[Stage]:
         """The applications that have rows in a scope, one row each."""
         return [*self.stages(scope), {"group": {"group": ["appId"], "fields": [{"rows": {"count": None}}]}}]
@@ -102,6 +108,12 @@ class DayReader:
         self._apps_at_once: int | None = None
         self._hours_at_once: dict[tuple[str, ...], int] = {}
         self._midnights: dict[date, int] = {}
+        self._starts: dict[date, Any] = {}
+        self._apps_are_told = True
+
+    def start_of(self, day: date) -> Any:
+        """When a day began, as the answers about it say; None, or anything, where they do not."""
+        return self._starts.pop(day, None)
 
     def read(self, day: date, apps: tuple[str, ...]) -> Iterator[list[Row]]:
         """The day's rows as Pendo sends them, all rows of a visitor and application in one list."""
@@ -135,6 +147,9 @@ class DayReader:
                 yield from self._parts(replace(scope, bound=pager.bound), error)
                 return
             except KeyTooLarge as error:
+                if not is_exact(error.key):  # no question about this id alone would find it
+                    yield from self._parts(replace(scope, bound=pager.bound), error)
+                    return
                 yield from self._parts(replace(scope, bound=Bound("==", error.key)), error)
                 if scope.bound and scope.bound.operator == "==":
                     return
@@ -149,6 +164,8 @@ class DayReader:
                 for rows in answer.rows("results"):
                     if ready := pager.add(rows):
                         yield ready
+                if scope.hours is None or scope.hours.first == 0:
+                    self._starts[scope.day] = answer.envelope.get("startTime")
                 break
             except AirbyteTracedException:
                 pager.broken_off()
@@ -235,18 +252,26 @@ class DayReader:
         return self._midnights.get(scope.day)
 
     def _apps_with_rows(self, scope: Scope) -> tuple[str, ...]:
-        """The applications that have rows in a scope; none where Pendo cannot say for all of its rows."""
+        """The applications that have rows in a scope; none where Pendo cannot say for all of its rows.
+
+        Whatever it answers instead, the scope can still be read by hours; a question that is not only too much is not
+        asked again.
+        """
+        if not self._apps_are_told:
+            return ()
         try:
             answer = self._ask(f"{scope}, apps", self._source.apps_of(scope))
-        except (QueryTooBig, BadQuery, BadRequest) as error:
+            found = {app_id_of(row) for part in answer.rows("results") for row in part}
+        except Throttled:
+            raise
+        except AirbyteTracedException as error:
+            self._apps_are_told = isinstance(error, QueryTooBig)
             self._logger.info(f"{scope}: Pendo does not tell the applications ({error.internal_message})")
             return ()
-        found = [row.get("appId") for part in answer.rows("results") for row in part]
-        if any(app is None or app == "" for app in found):
+        if None in found:
             self._logger.info(f"{scope}: some rows belong to no application, so it cannot be split by application")
             return ()
-        # Pendo's engine computes in floats (second-hand): 5.0 would name no application.
-        return tuple(sorted({str(int(app) if isinstance(app, float) else app) for app in found}))
+        return tuple(sorted(app for app in found if app))
 
     def _learn_apps(self, at_once: int) -> None:
         with self._lock:

@@ -3,7 +3,8 @@
 No set of Pendo's columns is a unique key of its event rows: its documentation names one (object, hour or day, visitor,
 account, server, address, browser), but on real subscriptions rows were found that shared even more (certain: the
 maintainers of another connector measured it; a third gave up and hashes). So a row's key is a hash of what it *is*, not
-of what it counts, and rows that are alike in that are numbered.
+of what it counts, and rows that are alike in that are numbered. The number is what makes every key safe: a row that
+differs from another in something that no list here names gets a number, and is never lost.
 
 The hash is BLAKE2b with 128 bits: as fast as SHA-256 with processor support, faster without, half the width in a
 warehouse, and no two of 10^15 rows share one by chance.
@@ -11,8 +12,10 @@ warehouse, and no two of 10^15 rows share one by chance.
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from hashlib import blake2b
 
 import orjson
@@ -25,19 +28,22 @@ _SORTED = orjson.OPT_SORT_KEYS
 class IdentityIds:
     """Ids of rows whose counters grow: a hash over a *fixed* list of columns.
 
-    Fixed, so that a column that Pendo adds tomorrow does not give every row of the past a new key. Missing, null and
-    empty are the same: Pendo mixes the three. Rows must come with all rows of their visitor in one list, because the
-    ordinals among equal identities are counted there, in order of `firstTime`, `lastTime` and the rest.
+    Fixed, because these rows are read again for days: a column that Pendo adds tomorrow, or a counter that is not known
+    as one, must not give the rows of the past new keys, which would double every sum in the destination. What the list
+    leaves out still tells rows apart, by their ordinals. Missing, null and empty are the same: Pendo mixes the three.
+    Rows must come with all rows of their visitor in one list, because the ordinals among equal identities are counted
+    there, in order of `firstTime`, `lastTime` and the rest. `of` is what the rows have in common and do not say
+    themselves.
     """
 
     def __init__(self, columns: Sequence[str]) -> None:
         self._columns = tuple(columns)
 
-    def __call__(self, rows: list[Row]) -> list[str]:
+    def __call__(self, rows: list[Row], of: Sequence[str] = ()) -> list[str]:
         """An id for each row, in the rows' order."""
         columns = self._columns
         dumps = orjson.dumps
-        identities = [dumps([value or None for value in map(row.get, columns)], None, _SORTED) for row in rows]
+        identities = [dumps([*of, *[value or None for value in map(row.get, columns)]], None, _SORTED) for row in rows]
         return _numbered(rows, identities, _by_time)
 
 
@@ -62,6 +68,32 @@ class ContentIds:
             for row in rows
         ]
         return _numbered(rows, contents, lambda row: 0)
+
+
+class GrowingIds:
+    """Ids of rows of which some columns grow and the others are not all known: a hash over all but what grows.
+
+    What grows are times of the last, durations and counts, by the names that Pendo gives them. A column that grows
+    under another name would double its row whenever it has grown; one that is left out of the hash by mistake costs
+    nothing, since rows that are alike in the rest are numbered.
+    """
+
+    def __call__(self, rows: list[Row], of: Sequence[str], before: Counter[bytes]) -> list[str]:
+        """An id for each row, in the rows' order. `before` counts what the same answer had before, and is moved on."""
+        ids = []
+        for row in rows:
+            rest = {name: value for name, value in row.items() if (value or value == 0) and not _grows(name)}
+            identity = orjson.dumps([*of, rest], None, _SORTED)
+            ordinal = before[identity]
+            before[identity] += 1
+            ids.append(digest(b"%b#%d" % (identity, ordinal) if ordinal else identity))
+        return ids
+
+
+@lru_cache(maxsize=1_000)
+def _grows(name: str) -> bool:
+    """Whether a column of this name grows while the row stays the same."""
+    return re.fullmatch(r"last[A-Z]\w*|duration\w*|num[A-Z]\w*|count|\w*Counts?", name) is not None
 
 
 def digest(content: bytes) -> str:

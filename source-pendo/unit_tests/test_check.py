@@ -201,3 +201,14 @@ def test_a_discovery_without_any_answer_fails(pendo: Subscription, key: str, mes
     with pytest.raises(Exception, match="integration key") as caught:
         pendo.discover(api_key=key)
     assert caught.value.message == message  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("period", ["day", "hour"])
+def test_a_pendo_that_answers_hours_for_single_objects_only_passes_and_is_discovered(
+    pendo: Subscription, period: str
+) -> None:
+    """Its documentation says so: the probes ask by day."""
+    pendo.sim.mutate("switch", hours_need_ids=True)
+    assert pendo.check(period=period) == (True, "")
+    assert "page_events" in {stream.name for stream in pendo.discover(period=period).streams}
+    assert pendo.read("page_events", start_date="2026-03-19T00:00:00Z").failures == {}

@@ -17,7 +17,7 @@ from source_kit.timestamps import epoch_millis, parse_instant
 #: The first day that is read; the simulated visits begin in the course of it
 START = "2026-02-25"
 #: Columns that the connector adds
-ADDED = {"record_id", "lastupdated", "modified_ts", "poll_response_number"}
+ADDED = {"record_id", "lastupdated", "modified_ts", "poll_response_number", "read_day", "read_at"}
 STATE_BYTES = 2048
 
 

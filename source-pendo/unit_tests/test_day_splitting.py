@@ -28,6 +28,7 @@ from source_pendo.client import NoAnswerInTime, QueryTooBig
 from source_pendo.config import Config
 from source_pendo.day_reader import DayReader, EventSource
 from source_pendo.hour_merge import SUMMED, HourMerger
+from source_pendo.streams.event_days import Reading
 from source_pendo.streams.grouped_events import PageEvents
 
 if TYPE_CHECKING:
@@ -161,12 +162,13 @@ def test_visitors_whom_the_server_takes_for_one_come_once_and_with_keys_of_their
         for visitor in ("ann", "Ann", "bob", "ANN", "Bob", "carol")
     ]
     stream = PageEvents(Config(api_key="any", base_url="x", period="hour"), SimpleNamespace(auth=None))  # type: ignore[arg-type]
-    read = [stream.records(rows) for rows in server.reader("hour", limit).read(server.day, ()) if rows]
+    reading = Reading("2026-03-05", "2026-03-20T00:00:00.000Z")
+    read = [stream.records(rows, reading) for rows in server.reader("hour", limit).read(server.day, ()) if rows]
     records = [record for part in read for record in part]
     assert Counter(row["visitor_id"] for row in records) == dict.fromkeys(
         ("ann", "Ann", "bob", "ANN", "Bob", "carol"), 3
     )
-    assert set(keys(records)) == set(keys(stream.records(server.rows)))
+    assert set(keys(records)) == set(keys(stream.records(server.rows, reading)))
     assert len(set(keys(records))) == 18
 
 
@@ -185,14 +187,34 @@ def test_rows_without_an_application_are_split_by_hours_so_that_none_is_lost() -
     assert not any(pipeline[0]["source"]["pageEvents"]["appId"] != 'expandAppIds("*")' for pipeline in server.asked)
 
 
-@pytest.mark.parametrize("text", ["bad pipeline: unknown stage group", "no"])
-def test_a_pendo_that_does_not_group_is_asked_by_hours(pendo: Subscription, text: str) -> None:
+@pytest.mark.parametrize(
+    ("status", "text"),
+    [
+        (400, "bad pipeline: unknown stage group"),
+        (400, "no"),
+        (422, "no"),
+        (402, "no"),
+        (403, "no"),
+        (500, ""),
+        (408, ""),
+    ],
+)
+def test_a_pendo_that_does_not_group_is_asked_by_hours(pendo: Subscription, status: int, text: str) -> None:
     """H29: a refused question about the applications must not fail a day that its hours can be read of."""
-    pendo.sim.faults.add(Fault("status", body='pageEvents.*"group"', status=400, answer=text, times=-1))
+    pendo.sim.faults.add(Fault("status", body='pageEvents.*"group"', status=status, answer=text, times=-1))
     pendo.sim.mutate("switch", timeout_rows=35)
     synced = pendo.read("page_events", start_date="2026-03-15T00:00:00Z")
     assert synced.failures == {}
     truth = truth_of(pendo.truth("page_events", since="2026-03-15"), _OF_DAYS_ONLY)
+    assert counted(synced.rows["page_events"], _OF_DAYS_ONLY) == truth
+
+
+def test_the_applications_are_not_answered_in_time_either(pendo: Subscription) -> None:
+    """H16: then the day goes on by hours, too."""
+    pendo.sim.faults.add(Fault("delay", body=r"dayRange.*date\(2026,3,20\)", times=2, seconds=1.5))
+    synced = pendo.read("page_events", start_date="2026-03-20T00:00:00Z", request_timeout=1)
+    assert synced.failures == {}
+    truth = truth_of(pendo.truth("page_events", since="2026-03-20"), _OF_DAYS_ONLY)
     assert counted(synced.rows["page_events"], _OF_DAYS_ONLY) == truth
 
 
@@ -303,7 +325,8 @@ def test_memory_is_bounded_by_a_piece_of_the_page_and_not_by_the_page() -> None:
     reader = DayReader(_source("day"), lambda label, pipeline: page, 50_000, _LOGGER)
     tracemalloc.start()
     try:
-        count = sum(len(stream.records(rows)) for rows in reader.read(date(2026, 3, 1), ()))
+        reading = Reading("2026-03-01", "2026-03-20T00:00:00.000Z")
+        count = sum(len(stream.records(rows, reading)) for rows in reader.read(date(2026, 3, 1), ()))
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from event_rows import GROUPED, SINCE, SINGLE, SOURCES, counted, days_asked, truth_of, upserted
 from simulators.faults import Fault
 from source_pendo import SourcePendo
+from source_pendo.config import EARLIEST_DAY
 
 if TYPE_CHECKING:
     from pendo_reader import Subscription
@@ -35,7 +36,7 @@ def fail_on(pendo: Subscription, day: str, source: str = "pageEvents") -> None:
 def test_the_state_is_the_last_day_that_has_ended_everywhere_under_the_name_of_the_cursor(pendo: Subscription) -> None:
     """H19, H22, H30: it is known at 16:30 UTC that the 19th has ended, not that the 20th has."""
     synced = pendo.read("page_events", "guide_events")
-    rest = {"period": "day", "synced": "2026-03-20", "version": 1}
+    rest = {"period": "day", "synced": "2026-03-20", "version": 1, "midnight": "2026-03-19T00:00:00-04:00"}
     assert synced.state("page_events") == {"day": "2026-03-19T00:00:00.000Z", **rest}
     assert synced.state("guide_events") == {"browser_time": "2026-03-19T00:00:00.000Z", **rest}
     hourly = pendo.read("page_events", period="hour")
@@ -179,7 +180,7 @@ def test_another_period_starts_the_stream_anew_and_says_so(pendo: Subscription) 
     second = pendo.read("page_events", "guide_events", state=states_of(first), period="hour")
     assert second.logged("the state is of period day, the option says hour")
     assert counted(second.rows["page_events"]) == truth_of(pendo.truth("page_events", period="hour", since=SINCE))
-    assert set(second.states["page_events"][0]) == {"hour", "period", "synced", "version"}
+    assert set(second.states["page_events"][0]) == {"hour", "period", "synced", "version", "midnight"}
     assert asked(pendo, "guideEvents")[0] == "2026-03-09"  # single events have no period
 
 
@@ -200,6 +201,22 @@ def test_two_connections_with_different_periods_do_not_share_their_keys_and_curs
 def test_without_a_start_date_thirty_days_are_read(pendo: Subscription) -> None:
     pendo.read("page_events", start_date=None)
     assert asked(pendo)[0] == "2026-02-18"
+
+
+@pytest.mark.parametrize("state", [None, {"day": "1999-01-01T00:00:00.000Z", "period": "day", "version": 1}])
+def test_nothing_before_pendo_was_founded_is_asked_for(
+    pendo: Subscription, monkeypatch: pytest.MonkeyPatch, state: dict[str, Any] | None
+) -> None:
+    """1970 is what people write for "everything"."""
+    monkeypatch.setattr("source_pendo.streams.event_days.EARLIEST_DAY", date(2026, 3, 5))
+    states = {"page_events": state} if state else None
+    synced = pendo.read("page_events", start_date="1970-01-01T00:00:00Z", state=states)
+    assert asked(pendo)[0] == "2026-03-05"
+    assert synced.logged("start_date lies before 2026-03-05, when there was no Pendo")
+
+
+def test_pendo_was_founded_in_2013() -> None:
+    assert date(2013, 1, 1) == EARLIEST_DAY
 
 
 def test_a_start_date_behind_the_state_wins(pendo: Subscription) -> None:
@@ -267,6 +284,17 @@ def test_no_day_is_asked_for_that_has_begun_nowhere(pendo: Subscription, time: s
         {"day": "2026-03-01T00:00:00.000Z", "synced": 7},
         {"day": "0001-01-01T00:00:00.000Z"},
         {"bookmarks": {"events": {"day": "2026-03-01T00:00:00Z"}}},
+        {"day": "2026-03-01T00:00:00.000Z", "period": "garbage"},
+        {"day": "2026-03-01T00:00:00.000Z", "period": ["day"]},
+        {"day": "2026-03-01T00:00:00.000Z", "period": "hour"},
+        {"hour": "yesterday", "period": "hour"},
+        {"day": "2026-03-01T00:00:00.000Z", "midnight": "at noon"},
+        {"day": "2026-03-01T00:00:00.000Z", "midnight": 7},
+        {"day": None, "period": "day", "version": 1},
+        {"period": "hour", "version": 1},
+        {"browser_time": "2026-03-01T00:00:00.000Z", "period": "day", "version": 1},
+        {"last_updated_at": "2026-03-01T00:00:00.000Z", "version": 1},
+        {"version": 1},
     ],
 )
 def test_a_state_that_cannot_be_read_fails_with_what_it_should_be_like(

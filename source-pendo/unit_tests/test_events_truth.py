@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING
 
 import pytest
-from event_rows import GROUPED, SINCE, SINGLE, SOURCES, counted, days_asked, expected, keys, truth_of
+from event_rows import GROUPED, SINCE, SINGLE, SOURCES, counted, days_asked, expected, keys, truth_of, upserted
 from simulators.faults import Fault
 
 if TYPE_CHECKING:
@@ -111,10 +112,44 @@ def test_a_day_without_rows_is_an_empty_day_also_when_pendo_writes_null(pendo: S
     assert counted(synced.rows["page_events"]) == truth_of(pendo.truth("page_events", since="2026-02-20"))
 
 
-def test_a_row_that_does_not_say_its_day_stops_the_stream_before_rows_replace_one_another(pendo: Subscription) -> None:
+def test_rows_that_only_an_unknown_column_tells_apart_are_both_there_whatever_grows(pendo: Subscription) -> None:
+    """No list of columns may lose a row: what it leaves out gives rows numbers, and all of a visitor come together."""
+    row = {
+        "visitorId": "ann@example.com",
+        "pageId": "p",
+        "day": 1773892800000,
+        "numEvents": 1,
+        "lastTime": 1773900000000,
+    }
+    one = row | {"firstTime": 1773896400000, "somethingNew": {"kind": "x"}}
+    other = row | {"firstTime": 1773896500000, "somethingNew": {"kind": "y"}, "newCounter": 1}
+    grown = [other | {"firstTime": 1773896300000, "newCounter": 7}, one | {"numEvents": 5}, row | {"firstTime": 1}]
+    loads = []
+    for rows in ([one, other], grown):
+        pendo.sim.faults.clear()
+        answer = json.dumps({"results": rows})
+        pendo.sim.faults.add(Fault("status", body=r"date\(2026,3,19\)", status=200, answer=answer, times=-1))
+        loads.append(pendo.read("page_events", start_date="2026-03-19T00:00:00Z").rows["page_events"])
+    held = [held for held in upserted(*loads) if held["read_day"] == "2026-03-19"]
+    assert counted(held) == truth_of(grown)
+
+
+def test_a_row_that_does_not_say_its_day_is_emitted_and_counted(pendo: Subscription) -> None:
+    """The day that was asked for is in its key, and in `read_day`."""
     body = '{"results":[{"visitorId":"ann@example.com","pageId":"p","numEvents":1}]}'
     pendo.sim.faults.add(Fault("status", path="aggregation", status=200, answer=body, times=-1))
-    synced = pendo.read("page_events")
-    assert "does not say its day" in synced.failures["page_events"].message
+    synced = pendo.read("page_events", start_date="2026-03-19T00:00:00Z")
+    assert sorted(synced.column("page_events", "read_day")) == ["2026-03-19", "2026-03-20", "2026-03-21"]
+    assert len(set(keys(synced.rows["page_events"]))) == 3
+    assert synced.logged("3 rows do not say their day")
+
+
+def test_a_row_that_does_not_say_its_hour_stops_the_stream_before_rows_replace_one_another(
+    pendo: Subscription,
+) -> None:
+    body = '{"results":[{"visitorId":"ann@example.com","pageId":"p","numEvents":1}]}'
+    pendo.sim.faults.add(Fault("status", path="aggregation", status=200, answer=body, times=-1))
+    synced = pendo.read("page_events", period="hour")
+    assert "does not say its hour" in synced.failures["page_events"].message
     assert synced.rows["page_events"] == []
     assert synced.states["page_events"] == []

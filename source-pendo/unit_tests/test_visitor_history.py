@@ -30,7 +30,15 @@ def histories(pendo: Subscription) -> list[Any]:
 
 def activity(row: Row) -> str:
     """What a row of ours and one of Pendo's have in common."""
-    ours = {"visitor_id": "visitorId", "page_id": "pageId", "guide_step_id": "guideStepId", "type": "type"}
+    ours = {
+        "visitor_id": "visitorId",
+        "page_id": "pageId",
+        "feature_id": "featureId",
+        "track_type_id": "trackTypeId",
+        "untagged_url": "untaggedUrl",
+        "guide_step_id": "guideStepId",
+        "type": "type",
+    }
     at = row["ts"] if isinstance(row["ts"], str) else instant(row["ts"])
     return as_json([at, *(row.get(our, row.get(their)) or None for our, their in ours.items())])
 
@@ -171,7 +179,7 @@ def test_an_interrupted_reading_goes_on_behind_the_last_visitor_whose_batch_was_
 ) -> None:
     """H18: both halves together are everything."""
     monkeypatch.setattr("source_pendo.streams.visitor_history.VisitorHistory.state_interval", 0.0)
-    pendo.sim.faults.add(Fault("status", path="long-.*history", times=-1, status=500))
+    pendo.sim.faults.add(Fault("status", path="long-.*history", times=-1, status=403))
     first = pendo.read(STREAM, start_date=ALL_DAYS, num_workers=1)
     assert first.statuses[STREAM][-1] == "INCOMPLETE"
     state = first.state(STREAM)

@@ -9,6 +9,7 @@ advanced.
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -66,7 +67,10 @@ class Cell:
 
     def key(self) -> tuple[bytes, int]:
         """What two cells must share to be one row of a longer period."""
-        return orjson.dumps(self.identity), self.twin
+        try:
+            return orjson.dumps(self.identity), self.twin
+        except orjson.JSONEncodeError:  # half a letter, see `Mutations.cut_id`
+            return json.dumps(self.identity).encode(), self.twin
 
     def measures(self, now: int) -> Row:
         """The measures as they stand at an instant."""
@@ -108,6 +112,10 @@ class Event:
     row: Row
     at: int
     visible_at: int
+
+    def of(self, visitor_id: str) -> Event:
+        """The same event of another visitor."""
+        return replace(self, row=self.row | {"visitorId": visitor_id})
 
     def visible(self, at: int) -> Event:
         """The same event, come to light at another instant."""
@@ -288,28 +296,39 @@ class ActivityMaker:
     def history(self, first: int, last: int, at_most: int) -> list[Row]:
         """What one visitor did, as the history endpoint tells it, oldest first.
 
-        Values of `type` are inferred from one sample.
+        Values of `type` are inferred from one sample. Some activities have a twin of the same millisecond that differs
+        in its object only.
         """
         count = self._rng.randrange(at_most + 1)
-        return sorted((self._history_row(first, last) for _ in range(count)), key=lambda row: int(row["ts"]))
+        rows = [self._history_row(first, last) for _ in range(count)]
+        twins = [self._history_row(row["ts"], row["ts"] + 1) for row in rows if self._rng.random() < 0.2]
+        return sorted(rows + twins, key=lambda row: int(row["ts"]))
 
     def _history_row(self, first: int, last: int) -> Row:
+        """An activity: its object by id and API call (`uri`), or the address of a page that is not tagged."""
         rng = self._rng
         ts = rng.randrange(first, last)
         row: Row = {"type": "page", "ts": ts, "lastTs": ts + rng.randrange(2 * HOUR_MS), "duration": rng.randrange(120)}
-        if rng.random() < 0.6:
-            definition = rng.choice(self._objects["pageEvents"])
-            row["pageId"] = definition.row["id"]
+        chance = rng.random()
+        if chance < 0.2:
+            row |= {"untaggedUrl": f"https://app.example.com/untagged/{rng.randrange(1000)}", "appId": DEFAULT_APP}
         else:
-            row["type"] = "feature"
-            definition = rng.choice(self._objects["featureEvents"])
-            row["featureId"] = definition.row["id"]
-            row["lastTs"] = None
-        row |= {"uri": "https://app.example.com/billing", "appId": definition.app}
+            kind, source, column = rng.choice(_HISTORY_KINDS)
+            definition = rng.choice(self._objects[source])
+            object_id = definition.row["id"]
+            row |= {"type": kind, column: object_id, "appId": definition.app}
+            row["uri"] = f"https://app.pendo.io/api/v1/{kind}?id={object_id}"
+            if kind != "page":
+                row["lastTs"] = None
         row["parsedUserAgent"] = {"name": "Chrome", "version": "126.0", "os": "Mac OS X"}
         return row
 
 
+_HISTORY_KINDS = (
+    ("page", "pageEvents", "pageId"),
+    ("feature", "featureEvents", "featureId"),
+    ("tracktype", "trackEvents", "trackTypeId"),
+)
 _EVENT_CONSTANTS: Row = {
     "elementPath": "BODY",
     "eventId": "",

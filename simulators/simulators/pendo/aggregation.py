@@ -8,7 +8,7 @@ import orjson
 
 from simulators.pendo.errors import memory_limit, timed_out, unparsable_filter, unprocessable
 from simulators.pendo.expressions import ExpressionError
-from simulators.pendo.sources import open_source, source_name
+from simulators.pendo.sources import open_source, require_ids_of_hours, source_name
 from simulators.pendo.stages import apply_stage
 from simulators.pendo.switches import Switches
 from simulators.pendo.tables import View
@@ -23,6 +23,8 @@ def aggregate(body: bytes, world: World, switches: Switches) -> bytes:
         message = "pipeline must start with a source"
         raise unprocessable(message)
     switches.check_allowed(source_name(stage))
+    if switches.hours_need_ids:
+        require_ids_of_hours(stage)
     opened = open_source(stage, world)
     if switches.timeout_rows is not None and opened.scanned > switches.timeout_rows:
         raise timed_out()

@@ -9,7 +9,8 @@ from typing import Any
 from simulators.pendo.activity import GROUPED, Cell
 from simulators.pendo.definitions import KINDS, Definition
 from simulators.pendo.directory import APPS, iso
-from simulators.pendo.periods import DAY_MS, HOUR_MS
+from simulators.pendo.periods import DAY_MS, HOUR_MS, Calendar
+from simulators.pendo.tables import as_answered
 from simulators.pendo.world import World
 from simulators.server import Row
 
@@ -29,6 +30,9 @@ class Mutations:
             "grow": self.grow,
             "late": self.late,
             "retag": self.retag,
+            "map_identity": self.map_identity,
+            "cut_id": self.cut_id,
+            "time_zone": self.time_zone,
         }
 
     def run(self, name: str, arguments: Mapping[str, Any]) -> Any:
@@ -151,6 +155,46 @@ class Mutations:
             cell.identity |= {"pageId": page["id"], "appId": page["appId"]}
             cell.visible_at = max(cell.hour, self._world.now)
         return cells
+
+    def map_identity(self, visitor_id: str, to: str) -> int:
+        """Identity mapping, or a merge of visitors: what one id did becomes what another did, the past included.
+
+        Returns how many stored hours and events went over.
+        """
+        moved = self._rename(visitor_id, to)
+        self._world.visitors = [row for row in self._world.visitors if row["visitorId"] != visitor_id]
+        return moved
+
+    def cut_id(self, visitor_id: str) -> str:
+        """Make a visitor's id longer than the 128 bytes that Pendo keeps, and cut it in the middle of a letter.
+
+        Pendo sorts and compares by the bytes; its answers hold U+FFFD in the last one's place. Returns the id as
+        answers hold it.
+        """
+        cut = visitor_id + "x" * (127 - len(visitor_id.encode())) + "\udcc3"
+        self._rename(visitor_id, cut)
+        for position, row in enumerate(self._world.visitors):
+            if row["visitorId"] == visitor_id:
+                self._world.visitors[position] = {**row, "visitorId": cut}
+        return str(as_answered(cut))
+
+    def _rename(self, visitor_id: str, to: str) -> int:
+        moved = 0
+        for cells in (cell for days in self._world.cells.values() for cell in days.values()):
+            for cell in cells:
+                if cell.identity["visitorId"] == visitor_id:
+                    cell.identity = cell.identity | {"visitorId": to}
+                    moved += 1
+        for days in self._world.events.values():
+            for day, events in days.items():
+                days[day] = [event.of(to) if event.row["visitorId"] == visitor_id else event for event in events]
+                moved += sum(event.row["visitorId"] == visitor_id for event in events)
+        return moved
+
+    def time_zone(self, zone: str) -> str:
+        """Change the subscription's time zone: what happened stays, and belongs to other days. Returns the zone."""
+        self._world.calendar = Calendar(zone)
+        return zone
 
 
 def app_ids(text: str | None) -> frozenset[int] | None:

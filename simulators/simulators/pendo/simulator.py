@@ -23,6 +23,7 @@ from simulators.pendo.mutations import Mutations, app_ids
 from simulators.pendo.periods import DAY_MS, HOUR_MS, Calendar
 from simulators.pendo.sizes import DEFAULT_NOW, SIZES, Size
 from simulators.pendo.switches import RateLimiter, Switches
+from simulators.pendo.tables import as_answered
 from simulators.pendo.world import World
 from simulators.server import Request, Response, Row, Simulator
 
@@ -195,6 +196,9 @@ class PendoSimulator(Simulator):
         Options: `period` (`day`, `hour`) of the grouped event streams, `since` (a local date) for event streams, `apps`
         (ids with commas) for all that know apps, `anonymous` (`true`) for `visitors` and `visitor_history`.
         """
+        return [row if _is_text(row) else as_answered(row) for row in self._truth(stream, options)]
+
+    def _truth(self, stream: str, options: Mapping[str, str]) -> list[Row]:
         known = {"period", "since", "apps", "anonymous"}
         if set(options) - known:
             message = f"unknown options: {sorted(set(options) - known)}"
@@ -249,9 +253,15 @@ class PendoSimulator(Simulator):
         return self._mutations.run(name, arguments)
 
     def _switch(self, values: Mapping[str, Any]) -> None:
-        allowed = {"timeout_rows", "memory_rows", "null_when_empty", "history_status"}
+        allowed = {"timeout_rows", "memory_rows", "null_when_empty", "history_status", "hours_need_ids"}
         if set(values) - allowed:
             message = f"unknown switches: {sorted(set(values) - allowed)}"
             raise ValueError(message)
         for name, value in values.items():
             setattr(self.switches, name, value)
+
+
+def _is_text(row: Row) -> bool:
+    """Whether a row's visitor, if it has one, is not cut in the middle of a letter."""
+    visitor_id = row.get("visitorId")
+    return not isinstance(visitor_id, str) or visitor_id.isascii() or as_answered(visitor_id) == visitor_id

@@ -87,6 +87,17 @@ def open_source(stage: Mapping[str, Any], world: World) -> Opened:
     return Opened(table, start, scanned)
 
 
+def require_ids_of_hours(stage: Mapping[str, Any]) -> None:
+    """Refuse hours of a source whose objects have ids where none is named. The text is invented."""
+    name = source_name(stage)
+    ids = SOURCES[name].ids if name in ("pageEvents", "featureEvents", "trackEvents") else frozenset()
+    series = stage.get("timeSeries")
+    by_hour = isinstance(series, dict) and series.get("period") == "hourRange"
+    if ids and by_hour and not ids & set(stage[name] or {}):
+        message = f"{min(ids)} must be specified with hourRange"
+        raise PendoError(400, message)
+
+
 def _apps(name: str, parameters: Mapping[str, Any]) -> frozenset[int] | None:
     """Apps asked for: the default one unless told (certain), None for all of them."""
     value = parameters.get("appId", DEFAULT_APP)

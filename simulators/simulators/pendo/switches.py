@@ -48,6 +48,9 @@ class Switches:
     """Write `"results": null` where nothing was found."""
     history_status: int | None = None
     """Refuse every visitor history with this status: 404 and 422 were observed."""
+    hours_need_ids: bool = False
+    """Refuse page, feature and track events by hour that name no object, as Pendo's documentation says. A connector
+    that runs in production asks without one, so it may not be enforced everywhere."""
     forbidden: set[str] = field(default_factory=set)
     """Kinds of objects that the key has no right to: 403 with a reason."""
     limiter: RateLimiter | None = None

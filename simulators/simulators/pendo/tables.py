@@ -30,6 +30,15 @@ def sort_key(value: Any) -> tuple[int, Any]:
     return (2, value if isinstance(value, str) else orjson.dumps(value).decode())
 
 
+def as_answered(value: Any) -> Any:
+    """A value as JSON can hold it: U+FFFD in place of what is no text, the half letter of an id that was cut."""
+    if isinstance(value, str):
+        return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    if isinstance(value, dict):
+        return {name: as_answered(item) for name, item in value.items()}
+    return [as_answered(item) for item in value] if isinstance(value, list) else value
+
+
 class Table:
     """Rows that do not change any more, either as objects or already encoded."""
 
@@ -57,7 +66,11 @@ class Table:
         """One row as JSON."""
         line = self._encoded[index]
         if line is None:
-            line = self._encoded[index] = orjson.dumps(self.row(index))
+            try:
+                line = orjson.dumps(self.row(index))
+            except orjson.JSONEncodeError:  # half a letter
+                line = orjson.dumps(as_answered(self.row(index)))
+            self._encoded[index] = line
         return line
 
     def take(self, indices: Iterable[int]) -> Table:

@@ -27,7 +27,7 @@ from simulators.pendo.directory import (
 )
 from simulators.pendo.periods import DAY_MS, Calendar
 from simulators.pendo.sizes import Size
-from simulators.pendo.tables import Table
+from simulators.pendo.tables import Table, as_answered
 from simulators.server import Row
 
 SINGLE = ("guideEvents", "pollEvents")
@@ -222,7 +222,7 @@ class World:
     def _all_visits(self, visitor_id: str) -> list[Row]:
         first = self.first_now - (self.size.days - 1) * DAY_MS
         end = self.first_now + self.size.future_days * DAY_MS
-        return self.maker(f"history/{visitor_id}").history(first, end, at_most=12)
+        return self.maker(f"history/{as_answered(visitor_id)}").history(first, end, at_most=12)
 
     def visit(self, before: int) -> None:
         """Move the last visit of those who did something between an earlier present and the present."""

@@ -13,7 +13,7 @@ from source_kit.rows import Shaper
 from source_pendo.aggregation import Row
 from source_pendo.config import Config
 from source_pendo.record_ids import IdentityIds
-from source_pendo.streams.event_days import EventStream
+from source_pendo.streams.event_days import EventStream, Reading
 from source_pendo.values import Instants, instant
 
 _TIMES: Final = ("first_time", "last_time")
@@ -36,9 +36,11 @@ class GroupedEvents(EventStream):
         bucket = Instants().__getitem__
         converters = dict.fromkeys(_BUCKETS, bucket) | dict.fromkeys(_TIMES, instant)
         self._shape = Shaper(snake_case, converters)
+        self._undated = 0
+        # A day by its date: its instant moves when the subscription's time zone is changed.
         self._ids = IdentityIds(
             (
-                self.cursor_name,
+                *(("hour",) if config.period == "hour" else ()),
                 "appId",
                 "visitorId",
                 "accountId",
@@ -63,25 +65,39 @@ class GroupedEvents(EventStream):
         """`day` or `hour`, as the option `period` says."""
         return self.config.period
 
-    def records(self, rows: list[Row]) -> list[dict[str, Any]]:
-        """Pendo's columns in snake_case, instants as text, and the key."""
-        ids = self._ids(rows)
-        records = self._shape(rows)
+    def records(self, rows: list[Row], reading: Reading) -> list[dict[str, Any]]:
+        """Pendo's columns in snake_case, instants as text, the key, and of which reading they are."""
         cursor = self.cursor_name
+        ids = self._ids(rows, (reading.day,) if cursor == "day" else ())
+        records = self._shape(rows)
         for record, record_id in zip(records, ids, strict=True):
-            if record.get(cursor) is None:  # rows of different days would share one key
-                raise self._no_cursor(record_id)
+            if record.get(cursor) is None:
+                self._note_undated(record_id)
             record["record_id"] = record_id
+            record["read_day"] = reading.day
+            record["read_at"] = reading.at
         return records
 
-    def _no_cursor(self, record_id: str) -> AirbyteTracedException:
-        return AirbyteTracedException(
+    def finish(self) -> None:
+        """Say how many rows came without their day."""
+        super().finish()
+        if self._undated:
+            self.logger.warning(
+                f"Stream {self.name}: {self._undated} rows do not say their day. They were emitted without it; "
+                "read_day says in which day's reading they came"
+            )
+
+    def _note_undated(self, record_id: str) -> None:
+        """A row without its day is known by the day that was asked for; rows without their hour would share keys."""
+        if self.config.period == "day":
+            self._undated += 1
+            return
+        raise AirbyteTracedException(
             message=(
-                f"Pendo sent a row of {self.name} that does not say its {self.cursor_name}, so the stream was stopped "
-                "before rows of different times could replace one another. Run the sync again; if it happens again, "
-                "report it."
+                f"Pendo sent a row of {self.name} that does not say its hour, so the stream was stopped before rows of "
+                "different times could replace one another. Run the sync again; if it happens again, report it."
             ),
-            internal_message=f"row {record_id} has no {self.cursor_name}",
+            internal_message=f"row {record_id} has no hour",
             failure_type=FailureType.system_error,
         )
 

@@ -11,7 +11,7 @@ from source_kit.rows import Shaper
 from source_pendo.aggregation import Row
 from source_pendo.config import Config
 from source_pendo.record_ids import ContentIds
-from source_pendo.streams.event_days import EventStream
+from source_pendo.streams.event_days import EventStream, Reading
 from source_pendo.values import instant, number, text
 
 _TIMES: Final = ("browser_time", "guide_timestamp", "received_time", "day", "hour", "week", "month", "quarter")
@@ -36,12 +36,14 @@ class SingleEvents(EventStream):
         self._shape = Shaper(snake_case, dict.fromkeys(_TIMES, instant))
         self._ids = ContentIds(_ASKED_FOR)
 
-    def records(self, rows: list[Row]) -> list[dict[str, Any]]:
-        """Pendo's columns in snake_case, instants as text, and the key."""
+    def records(self, rows: list[Row], reading: Reading) -> list[dict[str, Any]]:
+        """Pendo's columns in snake_case, instants as text, the key, and of which reading they are."""
         ids = self._ids(rows)
         records = self._shape(rows)
         for record, record_id in zip(records, ids, strict=True):
             record["record_id"] = record_id
+            record["read_day"] = reading.day
+            record["read_at"] = reading.at
         return records
 
 
@@ -62,9 +64,9 @@ class PollEvents(SingleEvents):
     source = "pollEvents"
     order = ("browserTime", "pollId")
 
-    def records(self, rows: list[Row]) -> list[dict[str, Any]]:
+    def records(self, rows: list[Row], reading: Reading) -> list[dict[str, Any]]:
         """As for all events, with the answer as text and as number."""
-        records = super().records(rows)
+        records = super().records(rows, reading)
         for record in records:
             response = record.get("poll_response")
             if response is not None:

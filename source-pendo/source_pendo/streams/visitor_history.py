@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
 from typing import Any, Final
 from urllib.parse import quote as percent_encode
 
-import orjson
 import requests
+from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_kit.errors import config_error
 from source_kit.items import Checkpoint, SliceItem
 from source_kit.timestamps import epoch_millis, iso_millis, utc_now
 
 from source_pendo.aggregation import Bound, KeyPager, Row, Stage, source_stage
-from source_pendo.client import STATE_VERSION, PendoStream, fits_a_state
+from source_pendo.client import STATE_VERSION, Forbidden, PendoStream, Throttled, fits_a_state
 from source_pendo.config import DEFAULT_HISTORY_DAYS, LARGEST_RECORD_LIMIT, Config
-from source_pendo.record_ids import digest
+from source_pendo.left_behind import LeftBehind, is_time
+from source_pendo.record_ids import GrowingIds
 from source_pendo.values import document_converter, instant
 
 _DAY_MS: Final = 86_400_000
@@ -31,8 +33,7 @@ _REFUSALS_THAT_CLOSE: Final = 50
 #: So many other visitors are asked before the endpoint is called closed
 _ASKED_ONCE_MORE: Final = 5
 _ANONYMOUS: Final = "_PENDO_T_"
-#: What makes an activity; `lastTs` and `duration` may still grow.
-_IDENTITY: Final = ("ts", "type", "pageId", "featureId", "guideId", "guideStepId", "appId")
+_VERSION: Final = {"version": STATE_VERSION}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,11 @@ class VisitorHistory(PendoStream):
     everybody, which was observed in 2026, the stream fails. Before that some other visitors are asked, since the only
     one who was active may be the one who is gone.
 
+    A visitor for whom Pendo fails costs nobody else: the others are read, then the stream ends with an error that says
+    how many are missing. The state moves on without them: `behind` says, by hashes of their ids, from when on they are
+    to be read. Where they are too many for it, it stays. Reading stops early only where the key is refused, where Pendo
+    throttles, and where it answers for nobody any more.
+
     State: `{"modified_ts": "2026-03-01T00:00:00.000Z", "version": 1}`.
     """
 
@@ -86,6 +92,10 @@ class VisitorHistory(PendoStream):
         self._answered = self._refused = 0
         self._refusal = 0
         self._open: bool | None = None
+        self._behind = LeftBehind()
+        self._last: VisitorBatch | None = None
+        self._witness: str | None = None
+        self._ids = GrowingIds()
         self._shape = document_converter(self.get_json_schema())
 
     def start(self, state: Mapping[str, Any], full_refresh: bool, sync_start: datetime) -> None:
@@ -94,11 +104,16 @@ class VisitorHistory(PendoStream):
         self._sync_start = sync_start
         self._began = self._until = epoch_millis(sync_start)
         self._answered = self._refused = 0
-        self._open = None
-        self._after = None
+        self._open = self._after = self._witness = self._last = None
+        try:
+            self._behind = LeftBehind(state.get("behind"))
+        except ValueError:
+            raise self.unreadable_state() from None
         resume = self.resume_of(state)
         if resume is not None:
             self._take_resume(resume)
+        elif self._since is None and state.keys() - {"version"}:
+            raise self.unreadable_state()
         self._first = max(self._began - _KEPT_DAYS * _DAY_MS, self._first_wanted())
 
     def slices(self) -> Iterable[VisitorBatch]:
@@ -106,37 +121,51 @@ class VisitorHistory(PendoStream):
         some: list[VisitorWindow] = []
         for row in self._listed():
             starts = self._starts(row)
-            if starts:
-                some.append(VisitorWindow(row["visitorId"], starts))
+            if not starts:
+                continue
             if len(some) == _VISITORS_A_SLICE:
                 yield VisitorBatch(some)
                 some = []
+            some.append(VisitorWindow(row["visitorId"], starts))
         if some:
-            yield VisitorBatch(some)
+            self._last = VisitorBatch(some)
+            yield self._last
 
     def read_slice(self, slice_: VisitorBatch) -> Iterator[SliceItem]:
         """The activities of a few visitors."""
         for window in slice_:
-            yield from self._activities(window)
+            yield from self._whole(window)
         last = slice_[-1].visitor_id
-        if self._answered and fits_a_state(last):
-            yield Checkpoint({"resume": {"visitor_id": last, "until": self._covered()}})
+        if self._answered and (slice_ is self._last or fits_a_state(last)):
+            yield Checkpoint({"resume": {"visitor_id": last, "until": self._covered()}, "last": slice_ is self._last})
 
     def merge_state(self, state: Mapping[str, Any], update: Mapping[str, Any]) -> dict[str, Any]:
-        """The key to go on from beside the last time; a new time ends the resuming."""
-        if self.cursor_column in update:
-            return dict(update)
-        return {**state, **update, "version": STATE_VERSION}
+        """The key to go on from beside the last time; a new time ends the resuming.
+
+        The engine calls it when everything before the update was read, so it is known then who was left behind.
+        """
+        ended = self.cursor_column in update or update["last"]
+        behind = self._behind.in_state(failed_only=ended and self._after is None)
+        if behind is None:  # too many for a state: the next sync begins where this one did
+            return {name: state[name] for name in (self.cursor_column, "behind") if name in state} | _VERSION
+        marks = {"behind": behind} if behind else {}
+        if ended and (self.cursor_column in update or self._behind.count):
+            return {**(self.final_state() or {}), **marks}
+        resume = {"resume": update["resume"]} if fits_a_state(update["resume"]["visitor_id"]) else {}
+        kept = {name: value for name, value in state.items() if name != "behind"}
+        return {**kept, **resume, **marks, **_VERSION}
 
     def finish(self) -> None:
-        """Say how many were skipped; fail where nobody was answered."""
-        if self._refused and not self._answered and not self._is_open():
+        """Say how many were skipped; fail where some could not be read, or where nobody was answered."""
+        if self._refused and not self._answered and not self._behind.count and not self._is_open():
             raise self._closed()
         if self._refused:
             self.logger.warning(
                 f"Stream {self.name}: {self._refused} visitors were skipped because Pendo has no history for them "
                 f"(last status {self._refusal})"
             )
+        if self._behind.count:
+            raise self._behind.error(nobody_answered=not self._answered)
 
     def final_state(self) -> Mapping[str, Any] | None:
         """All visitors were read: the time at which that began. A state in the future stays."""
@@ -176,12 +205,31 @@ class VisitorHistory(PendoStream):
         if not self.config.include_anonymous_visitors and str(row["visitorId"]).startswith(_ANONYMOUS):
             return range(0)
         visited, updated = row.get("lastvisit"), row.get("lastupdated")
+        behind = self._behind.since(str(row["visitorId"]))
+        if behind is not None:
+            return range(max(behind, self._began - _KEPT_DAYS * _DAY_MS), self._until, _DAY_MS)
         if not isinstance(visited, int | float):
             return range(self._first, self._until, _DAY_MS)  # a change of metadata alone proves no end of the visits
         active = int(max(visited, updated) if isinstance(updated, int | float) else visited) + _DAY_MS
         if self._since is not None and active < self._since:
             return range(0)
         return range(self._first, min(self._until, active), _DAY_MS)
+
+    def _whole(self, window: VisitorWindow) -> Iterator[SliceItem]:
+        """A visitor's activities; one for whom Pendo fails is left behind, and everybody else is read."""
+        try:
+            yield from self._activities(window)
+        except (Forbidden, Throttled):
+            raise
+        except AirbyteTracedException as error:
+            if error.failure_type is FailureType.config_error:
+                raise  # about the connection, not about a visitor
+            self.logger.info(f"Stream {self.name}: a visitor could not be read: {error.message}")
+            suspicious = self._behind.add(window.visitor_id, window.starts.start, error)
+            if suspicious and not self._answers_somebody():
+                raise self._behind.error(nobody_answered=True) from error
+        else:
+            self._behind.done(window.visitor_id)
 
     def _activities(self, window: VisitorWindow) -> Iterator[SliceItem]:
         seen: set[str] = set()
@@ -192,25 +240,33 @@ class VisitorHistory(PendoStream):
                 answer.close()
                 self._count_refusal(answer.status)
                 return
-            self._answered += 1
+            before: Counter[bytes] = Counter()
             for rows in answer.rows(None):
-                records = [self._record(window.visitor_id, row) for row in rows if self._wanted(row)]
+                records = self._records(window.visitor_id, [row for row in rows if self._wanted(row)], before)
                 yield [record for record in records if not _remember(seen, record["record_id"])]
+            with self._lock:
+                self._answered += 1
+                self._witness = window.visitor_id
 
     def _wanted(self, row: Row) -> bool:
         """Whether an activity happened in one of the applications asked for; one without an application is wanted."""
         wanted, app = self.config.app_ids, row.get("appId")
         return not wanted or app is None or str(app) in wanted
 
-    def _record(self, visitor_id: str, row: Row) -> dict[str, Any]:
-        """Neighboring days answer some activities twice, and later ones again with a later end: one id for all."""
-        times = [at for at in (row.get("ts"), row.get("lastTs")) if isinstance(at, int | float)]
-        identity = [visitor_id, *(row.get(column) or None for column in _IDENTITY)]
-        record: dict[str, Any] = self._shape(row)
-        record["visitor_id"] = visitor_id
-        record["modified_ts"] = instant(max(times)) if times else None
-        record["record_id"] = digest(orjson.dumps(identity))
-        return record
+    def _records(self, visitor_id: str, rows: list[Row], before: Counter[bytes]) -> list[dict[str, Any]]:
+        """Neighboring days answer some activities twice, and later ones again with a later end: one id for all.
+
+        What shares a key in one answer, of which `before` counts the earlier rows, happened more than once.
+        """
+        records = []
+        for row, record_id in zip(rows, self._ids(rows, (visitor_id,), before), strict=True):
+            times = [at for at in (row.get("ts"), row.get("lastTs")) if isinstance(at, int | float)]
+            record: dict[str, Any] = self._shape(row)
+            record["visitor_id"] = visitor_id
+            record["modified_ts"] = instant(max(times)) if times else None
+            record["record_id"] = record_id
+            records.append(record)
+        return records
 
     def _count_refusal(self, status: int) -> None:
         with self._lock:
@@ -230,6 +286,17 @@ class VisitorHistory(PendoStream):
                     for visitor_id in self._some_visitors("others", _ASKED_ONCE_MORE)
                 )
             return self._open
+
+    def _answers_somebody(self) -> bool:
+        """Whether Pendo still answers for the last visitor that it answered for; before the first, for any of a few."""
+        with self._lock:
+            witness = self._witness
+        try:
+            if witness is None:
+                return self._is_open()
+            return self._is_answered(witness, self._until - _DAY_MS)
+        except AirbyteTracedException:
+            return False
 
     def _is_answered(self, visitor_id: str, start: int) -> bool:
         answer = self.call(_path(visitor_id), params={"starttime": start}, accept=(404, 422))
@@ -262,7 +329,7 @@ class VisitorHistory(PendoStream):
 
     def _take_resume(self, resume: Mapping[str, Any]) -> None:
         visitor_id, until = resume.get("visitor_id"), resume.get("until")
-        if not isinstance(visitor_id, str) or not isinstance(until, int):
+        if not isinstance(visitor_id, str) or not is_time(until):
             raise self.unreadable_state()
         self._after, self._until = visitor_id, min(until, self._until)
         self._open = True  # such a state is written only when somebody was answered

@@ -1,0 +1,82 @@
+"""When a subscription's days begin, which shows its time zone and a change of it: no endpoint tells either."""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any, Final
+
+from source_kit.timestamps import epoch_millis
+
+#: Offsets of the world's time zones from UTC, and their steps. Minutes.
+_FURTHEST_WEST: Final = -12 * 60
+_FURTHEST_EAST: Final = 14 * 60
+_STEP: Final = 15
+#: Daylight saving moves the clocks by no more. Minutes.
+_DAYLIGHT_SAVING: Final = 60
+_MINUTE_MS: Final = 60_000
+
+
+class Midnights:
+    """The midnights of one sync's days, beside the last one of the sync before.
+
+    A state holds one as `2026-03-19T00:00:00-04:00`. A calendar day that begins at another instant than before, or two
+    days whose offsets differ by more than daylight saving, are of different time zones. Used by several threads.
+    """
+
+    def __init__(self, before: Any = None) -> None:
+        """Raises ValueError where `before` is not such a text, nor None."""
+        self._lock = threading.Lock()
+        self._offsets: dict[date, int] = {}
+        self._before = None if before is None else _parsed(before)
+
+    def note(self, day: date, began: Any) -> tuple[str, str] | None:
+        """Keep when a day began, in epoch milliseconds.
+
+        Returns the offsets of before and of now, once, where they are of different time zones.
+        """
+        offset = _offset(day, began)
+        with self._lock:
+            if offset is None:
+                return None
+            self._offsets[day] = offset
+            if self._before is None:
+                return None
+            day_before, offset_before = self._before
+            allowed = 0 if day == day_before else _DAYLIGHT_SAVING
+            if abs(offset - offset_before) <= allowed:
+                return None
+            self._before = None
+            return _zone(offset_before), _zone(offset)
+
+    def text(self, day: date) -> str | None:
+        """The midnight of a day, or of the last one before it that is known; None where none is."""
+        with self._lock:
+            known = [seen for seen in self._offsets if seen <= day]
+            if known:
+                return f"{max(known).isoformat()}T00:00:00{_zone(self._offsets[max(known)])}"
+            return f"{self._before[0].isoformat()}T00:00:00{_zone(self._before[1])}" if self._before else None
+
+
+def _offset(day: date, began: Any) -> int | None:
+    """Minutes that a day's zone is ahead of UTC; None for an instant that is no midnight of that day anywhere."""
+    if not isinstance(began, int | float) or isinstance(began, bool):
+        return None
+    offset, rest = divmod(epoch_millis(datetime.combine(day, time(), UTC)) - began, _MINUTE_MS)
+    usual = not rest and offset % _STEP == 0 and _FURTHEST_WEST <= offset <= _FURTHEST_EAST
+    return int(offset) if usual else None
+
+
+def _zone(offset: int) -> str:
+    hours, minutes = divmod(abs(offset), 60)
+    return f"{'-' if offset < 0 else '+'}{hours:02d}:{minutes:02d}"
+
+
+def _parsed(text: Any) -> tuple[date, int]:
+    if not isinstance(text, str):
+        raise ValueError
+    at = datetime.fromisoformat(text)
+    offset = at.utcoffset()
+    if offset is None:
+        raise ValueError
+    return at.date(), int(offset / timedelta(minutes=1))
