@@ -17,7 +17,7 @@ from source_kit.errors import config_error
 from source_kit.items import Checkpoint, SliceItem
 from source_kit.timestamps import epoch_millis, iso_millis, utc_now
 
-from source_pendo.aggregation import Bound, KeyPager, Row, Stage, source_stage
+from source_pendo.aggregation import Bound, KeyPager, Row, Stage, is_exact, source_stage
 from source_pendo.client import STATE_VERSION, Forbidden, PendoStream, Throttled, fits_a_state
 from source_pendo.config import DEFAULT_HISTORY_DAYS, LARGEST_RECORD_LIMIT, Config
 from source_pendo.left_behind import LeftBehind, is_time
@@ -331,7 +331,9 @@ class VisitorHistory(PendoStream):
         visitor_id, until = resume.get("visitor_id"), resume.get("until")
         if not isinstance(visitor_id, str) or not is_time(until):
             raise self.unreadable_state()
-        self._after, self._until = visitor_id, min(until, self._until)
+        # A reading cannot go on at an id that does not come back to Pendo as it is: then everybody is read again.
+        self._after = visitor_id if is_exact(visitor_id) else None
+        self._until = min(until, self._until)
         self._open = True  # such a state is written only when somebody was answered
 
 
