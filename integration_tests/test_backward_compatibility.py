@@ -21,6 +21,7 @@ SPEC: Row = {
             "key": {"type": "string", "airbyte_secret": True},
             "mode": {"type": "string", "enum": ["a", "b"], "default": "a"},
             "days": {"type": "integer", "minimum": 0, "maximum": 30},
+            "day": {"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}$"},
             "way": {"type": "object", "oneOf": [{"properties": {"kind": {"const": "x"}, "id": {"type": "string"}}}]},
         },
     }
@@ -61,6 +62,7 @@ SPEC_BREAKS: dict[str, tuple[Callable[[Row], object], str]] = {
     "a value goes": (lambda s: _options(s)["mode"].update(enum=["a"]), "takes fewer values"),
     "a limit narrows": (lambda s: _options(s)["days"].update(maximum=10), "maximum was 30 and is 10"),
     "a pattern comes": (lambda s: _options(s)["key"].update(pattern="^k"), "the pattern is another"),
+    "a pattern narrows": (lambda s: _options(s)["day"].update(pattern="^[0-9]{4}-1[0-9]$"), "the pattern is another"),
     "a choice goes": (lambda s: _options(s)["way"].update(oneOf=[]), "the choice kind=x is gone"),
     "an option of a choice goes": (lambda s: _options(s)["way"]["oneOf"][0]["properties"].pop("id"), "is gone"),
     "a secret is one no more": (lambda s: _options(s)["key"].pop("airbyte_secret"), "secret in one version only"),
@@ -109,6 +111,7 @@ def test_additions_break_nothing() -> None:
     spec["connectionSpecification"]["properties"]["more"] = {"type": "string", "pattern": "^m"}
     _options(spec)["mode"]["enum"].append("c")
     _options(spec)["days"].update(maximum=60)
+    _options(spec)["day"].update(pattern="^[0-9]{4}-[0-9]{2}(-[0-9]{2})?$")
     _fields(catalog)["more"] = {"type": ["null", "number"]}
     catalog["streams"].append({**catalog["streams"][0], "name": "pages"})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from dataclasses import dataclass, field
 import requests
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+from source_kit import errors
 from source_kit.errors import Action, ErrorRule, ErrorTable, RetryPolicy
 from source_kit.transport import session
 
@@ -31,6 +33,10 @@ class Unauthorized(AirbyteTracedException):
     """401: the key opens nothing here."""
 
 
+class WrongRegion(AirbyteTracedException):
+    """3xx: the account lies in the other data center."""
+
+
 class Forbidden(AirbyteTracedException):
     """403: the key does not open this."""
 
@@ -43,11 +49,36 @@ class Unaccepted(AirbyteTracedException):
     """400 or 422: the server makes nothing of the request."""
 
 
-class Throttled(AirbyteTracedException):
+class Malformed(Unaccepted):
+    """400: below a parent, also what a deleted one may be answered with."""
+
+
+class Throttled(errors.Throttled):
     """429 for longer than the patience of a request."""
 
 
-def error_table(scope: str) -> ErrorTable:
+def wrong_region(config: Config) -> str:
+    """The sentence for a key of the region that was not chosen."""
+    other = config.other_region
+    if other is None:
+        return (
+            "The key belongs to an account in the other region than the one that api_url leads to. Enter the address "
+            "of the account's region in api_url, or leave it empty and choose the region (US or EU)."
+        )
+    return f"The key belongs to an account in the region {other}, not {config.region}. Choose {other} as the region."
+
+
+def _other_data_center(config: Config) -> str:
+    """What a redirect to the other region holds: a body that says so, or the address of that region's host.
+
+    Users reported 301 with "wrong datacenter", and the vendor's own Node client follows redirects from one data center
+    to the other. Other reports have 401, like a wrong key.
+    """
+    redirects = (rf"redirected to {re.escape(host)}\)" for host in config.other_hosts)
+    return "|".join([r"wrong data[ -]?cent", *redirects])
+
+
+def error_table(scope: str, config: Config) -> ErrorTable:
     """The table of a stream that needs the right to read `scope`. First match first.
 
     401, 404, 408, 429 and the shape of errors are certain (vendor documentation, recorded answers). That a key outside
@@ -56,6 +87,13 @@ def error_table(scope: str) -> ErrorTable:
     return ErrorTable(
         vendor="Customer.io",
         rules=(
+            ErrorRule(
+                range(300, 400),
+                wrong_region(config),
+                failure_type=FailureType.config_error,
+                body=_other_data_center(config),
+                raises=WrongRegion,
+            ),
             ErrorRule(
                 401,
                 "Customer.io did not accept the key. It is mistyped or revoked, it is a Track API key, or the account "
@@ -78,14 +116,14 @@ def error_table(scope: str) -> ErrorTable:
             ),
             ErrorRule(
                 400,
-                f"Customer.io found a request for {scope} malformed (status 400), which is a mistake of this "
-                "connector. Report it with the internal message.",
-                raises=Unaccepted,
+                f"Customer.io did not accept a request for {scope} (status 400). Report it with the internal message, "
+                "which has Customer.io's reference for its support.",
+                raises=Malformed,
             ),
             ErrorRule(
                 422,
-                f"Customer.io did not accept the values of a request for {scope} (status 422), which is a mistake of "
-                "this connector. Report it with the internal message.",
+                f"Customer.io did not accept the values of a request for {scope} (status 422). Report it with the "
+                "internal message, which has Customer.io's reference for its support.",
                 raises=Unaccepted,
             ),
             ErrorRule(

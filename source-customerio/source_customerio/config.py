@@ -63,9 +63,31 @@ class Config:
         )
 
     @property
+    def options(self) -> dict[str, Any]:
+        """The options in the form that the specification gives them, whichever of the accepted ones they had."""
+        start = None if self.start is None else f"{datetime.fromtimestamp(self.start, UTC):%Y-%m-%dT%H:%M:%SZ}"
+        return {
+            "app_api_key": self.app_api_key,
+            "region": self.region,
+            "api_url": self.api_url,
+            "start_date": start,
+            "messages_lookback_days": self.messages_lookback_days,
+            "esp_suppression_domains": list(self.esp_suppression_domains),
+            "num_workers": self.num_workers,
+        }
+
+    @property
     def base_url(self) -> str:
         """Where requests go, with the version and without a slash at the end."""
         return f"{self.api_url or HOSTS[self.region]}/v1"
+
+    @property
+    def other_hosts(self) -> tuple[str, ...]:
+        """Host names of the data centers that are not asked; none where `api_url` leads to neither of them."""
+        asked = self.api_url or HOSTS[self.region]
+        if asked not in HOSTS.values():
+            return ()
+        return tuple(str(urlsplit(url).hostname) for url in HOSTS.values() if url != asked)
 
     @property
     def other_region(self) -> str | None:
@@ -80,7 +102,10 @@ def _key(value: Any) -> str:
         message = "app_api_key is empty. Enter an App API key from Customer.io's Account Settings > API Credentials."
         raise config_error(message)
     if not key.isascii() or not key.isprintable() or " " in key:
-        message = "app_api_key has characters that no key has. Copy it again from Customer.io, with nothing around it."
+        message = (
+            "app_api_key has characters that no key has. Enter it with nothing around it, or make a new key: "
+            "Customer.io shows a key only once."
+        )
         raise config_error(message)
     return key
 
@@ -123,10 +148,13 @@ def _start(value: Any) -> int | None:
     if value is None or value == "":
         return None
     try:
-        at = datetime.fromisoformat(value.strip())
+        at = datetime.fromisoformat(value.strip().upper())
         aware = at if at.tzinfo else at.replace(tzinfo=UTC)
     except (AttributeError, ValueError):
-        message = f"start_date {value!r} is not a date and time. Enter one such as 2025-01-01T00:00:00Z."
+        message = (
+            f"start_date {value!r} is not a date and time. Enter one such as 2025-01-01T00:00:00Z; a date alone will "
+            "do, and without a time zone it is UTC."
+        )
         raise config_error(message) from None
     seconds = -((_EPOCH - aware) // _SECOND)
     return max(0, seconds)

@@ -14,10 +14,12 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 class End(Enum):
     """What ends a list."""
 
-    ONE_PAGE = "one page"
-    """The answer is the whole list; it has no `next`."""
     TOKEN = "token"  # noqa: S105 - no secret
-    """Only an empty, null or absent `next`: deliveries and memberships may have an empty page in the middle."""
+    """Only an empty, null or absent `next`: deliveries and memberships may have an empty page in the middle.
+
+    So do lists that come in one answer: that the vendor declares no `next` for one proves nothing, since it declares
+    none for deliveries either, which have it.
+    """
     TOKEN_OR_EMPTY_PAGE = "token or empty page"  # noqa: S105 - no secret
     """An empty page too: one-time sends and senders give a token after their last row (certain: recorded answers)."""
 
@@ -40,11 +42,16 @@ class PageTokens:
         `token` is what came as `next`, `rows` how many rows came with it. Raises a system_error for a token that was
         sent before, which would go in circles.
         """
-        if self._end is End.ONE_PAGE or token is None or token == "":
+        if token is None or token == "":
             return None
         if self._end is End.TOKEN_OR_EMPTY_PAGE and rows == 0:
             return None
         text = str(token)
+        self.require_new(text)
+        return text
+
+    def require_new(self, text: str) -> None:
+        """Raises a system_error for a token, or whatever else tells pages apart, that came before."""
         if text in self._seen:
             raise AirbyteTracedException(
                 message=f"Customer.io gave the same page of {self._what} twice, so the list cannot be read to its end. "
@@ -53,4 +60,3 @@ class PageTokens:
                 failure_type=FailureType.system_error,
             )
         self._seen.add(text)
-        return text

@@ -73,28 +73,21 @@ def instant_or_none(value: object) -> datetime | None:
     return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
 
 
-def from_start(series: Mapping[str, Any], start: datetime, resolution: Resolution) -> Iterator[Period]:
+def from_start(series: Mapping[str, Sequence[Any]], start: datetime, resolution: Resolution) -> Iterator[Period]:
     """Rows of a series whose first period begins at `start`."""
-    arrays = _arrays(series)
-    for index in range(max(map(len, arrays.values()), default=0)):
-        values = {name: array[index] for name, array in arrays.items() if index < len(array)}
+    for index in range(max(map(len, series.values()), default=0)):
+        values = {name: array[index] for name, array in series.items() if index < len(array)}
         yield Period(_epoch(resolution.shift(start, index)), _known(values))
 
 
 def until_now(
-    series: Mapping[str, Any], now: datetime, resolution: Resolution, zone: tzinfo = EASTERN
+    series: Mapping[str, Sequence[Any]], now: datetime, resolution: Resolution, zone: tzinfo = EASTERN
 ) -> Iterator[Period]:
     """Rows of a series whose last period is the one that `now` lies in, on `zone`'s clock. Oldest first."""
-    arrays = _arrays(series)
     present = resolution.floor(now.astimezone(zone))
-    for back in range(max(map(len, arrays.values()), default=0), 0, -1):
-        values = {name: array[-back] for name, array in arrays.items() if back <= len(array)}
+    for back in range(max(map(len, series.values()), default=0), 0, -1):
+        values = {name: array[-back] for name, array in series.items() if back <= len(array)}
         yield Period(_epoch(resolution.shift(present, 1 - back)), _known(values))
-
-
-def _arrays(series: Mapping[str, Any]) -> dict[str, Sequence[Any]]:
-    """The series that have values: the vendor answers null for one that it did not record."""
-    return {name: array for name, array in series.items() if isinstance(array, list)}
 
 
 def _known(values: Mapping[str, Any]) -> dict[str, Any]:

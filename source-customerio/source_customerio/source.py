@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from airbyte_cdk.models import ConfiguredAirbyteCatalog
+from airbyte_cdk.models import ConfiguredAirbyteCatalog, FailureType
 from airbyte_cdk.sources.streams import Stream
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_kit.network import warn_of_plain_http
 from source_kit.source import BatchSource
 
-from source_customerio.client import IMPATIENCE, Client, Forbidden, Unauthorized
+from source_customerio.client import IMPATIENCE, Client, Forbidden, Unauthorized, wrong_region
 from source_customerio.config import Config
 from source_customerio.streams import STREAMS
 from source_customerio.streams.base import CustomerIoStream
-from source_customerio.streams.lists import IpAddresses
+from source_customerio.streams.lists import Campaigns, IpAddresses, Segments, Workspaces
+from source_customerio.streams.people import Customers
 
 
 class SourceCustomerio(BatchSource):
@@ -42,47 +44,90 @@ class SourceCustomerio(BatchSource):
         warn_of_plain_http(logging.getLogger("airbyte"), Config.parse(config).base_url)
         return self.streams(config)
 
-    def check_connection(self, logger: logging.Logger, config: Mapping[str, Any]) -> tuple[bool, str | None]:
-        """One cheap request for each permission that a stream needs.
+    def configure(self, config: Mapping[str, Any], temp_dir: str) -> Mapping[str, Any]:
+        """The options in the specification's own form, such as `EU` for `eu`, since they are held against it."""
+        given = super().configure(config, temp_dir)
+        with suppress(AirbyteTracedException):  # `require_valid` raises it where it can be reported
+            forms = Config.parse(given).options
+            return {name: forms.get(name, value) for name, value in given.items()}
+        return given
 
-        The key is wrong if it opens nothing. If it opens some, the check succeeds, since the streams may be chosen
-        accordingly, and the log names those that will fail. Once the key was accepted, other refusals count like a
-        denied access: a family that the workspace does not have is no reason to sync nothing.
+    def check_connection(self, logger: logging.Logger, config: Mapping[str, Any]) -> tuple[bool, str | None]:
+        """A cheap request for each permission that a stream needs.
+
+        The key is accepted if any of them is answered. Then the check succeeds, since the streams may be chosen
+        accordingly, and the log names those that will fail, whatever the reason: what one part of the server refuses,
+        or cannot answer now, is no reason to sync nothing. If the first few are not answered, the rest is not tried.
         """
         parsed = Config.parse(config)
         warn_of_plain_http(logger, parsed.base_url)
         client = Client.of(parsed)
-        try:
-            _probe(STREAMS[0](client))
-        except Unauthorized as error:
-            return False, _with_other_region(parsed, error)
-        except Forbidden:
-            logger.debug("Check: the key opens no campaigns; trying the rest")
-        families = _one_of_each_permission(client)
-        with ThreadPoolExecutor(parsed.num_workers) as pool:
-            refusals = [refusal for refusal in pool.map(_refused, families) if refusal]
-        if len(refusals) == len(families):
+        first = [_failure(_FIRST_PROBES[0](client))]
+        if not _is_decisive(first[0]):
+            first += _failures([stream(client) for stream in _FIRST_PROBES[1:]], len(_FIRST_PROBES))
+        verdict = _verdict(parsed, first)
+        if verdict is not None:
+            return False, verdict
+        probed = dict(zip((stream.permission for stream in _FIRST_PROBES), first, strict=False))
+        others = [stream for stream in _one_of_each_permission(client) if stream.permission not in probed]
+        found = _failures(others, parsed.num_workers)
+        probed |= dict(zip((stream.permission for stream in others), found, strict=True))
+        if all(isinstance(error, Forbidden) for error in probed.values()):
             return False, (
                 "Customer.io denied the key access to everything (status 403). Use an App API key whose scope includes "
                 "what is to be synced, and if it has an IP allowlist, add the address that this connector runs from."
             )
-        for refusal in refusals:
-            logger.warning(f"Check: {refusal}")
+        errors = {permission: error for permission, error in probed.items() if error is not None}
+        if len(errors) == len(probed):
+            return False, str(next(iter(errors.values())).message)
+        for permission, error in errors.items():
+            logger.warning(f"Check: {permission} cannot be read: {error.message}")
         return True, None
 
 
-def _probe(stream: CustomerIoStream) -> None:
+#: What is asked first: the key may open no more than one of them
+_FIRST_PROBES: tuple[type[CustomerIoStream], ...] = (Campaigns, Segments, Customers, Workspaces)
+#: Seconds; a probe asks for one row.
+_PROBE_TIMEOUT = 20.0
+
+
+def _failure(stream: CustomerIoStream) -> AirbyteTracedException | None:
+    """Why a stream cannot be read now; None where it can."""
     stream.retry_policy = IMPATIENCE
-    stream.probe()
-
-
-def _refused(stream: CustomerIoStream) -> str | None:
-    """What cannot be read and what the server said, where it refused; any other error is raised."""
+    stream.read_timeout = _PROBE_TIMEOUT
     try:
-        _probe(stream)
-    except stream.refusals as error:
-        return f"{stream.permission} cannot be read: {error.message}"
+        stream.probe()
+    except AirbyteTracedException as error:
+        return error
     return None
+
+
+def _failures(streams: Sequence[CustomerIoStream], workers: int) -> list[AirbyteTracedException | None]:
+    """`_failure` of each stream."""
+    with ThreadPoolExecutor(workers) as pool:
+        return list(pool.map(_failure, streams))
+
+
+def _is_decisive(error: AirbyteTracedException | None) -> bool:
+    """Whether one probe tells how the others will end: it was answered, or the configuration must be corrected.
+
+    A 401 is not: what a key gets outside its scope is not documented, and 401 is declared on more paths than 403.
+    """
+    return error is None or (
+        error.failure_type is FailureType.config_error and not isinstance(error, Unauthorized | Forbidden)
+    )
+
+
+def _verdict(config: Config, first: Sequence[AirbyteTracedException | None]) -> str | None:
+    """What is wrong with the key or the way to the server, judged by the first probes; None where nothing is.
+
+    A denied access (403) says nothing against the key. All else does where every probe ended so.
+    """
+    if any(error is None or isinstance(error, Forbidden) for error in first):
+        return None
+    error = next((error for error in first if error is not None and _is_decisive(error)), first[0])
+    assert error is not None  # noqa: S101 - else there were no verdict
+    return _with_other_region(config, error) if isinstance(error, Unauthorized) else str(error.message)
 
 
 def _one_of_each_permission(client: Client) -> list[CustomerIoStream]:
@@ -99,17 +144,10 @@ def _with_other_region(config: Config, error: Unauthorized) -> str:
     """
     other = config.other_region
     if other is not None and _opens(replace(config, region=other)):
-        return (
-            f"The key belongs to an account in the region {other}, not {config.region}. Choose {other} as the region."
-        )
+        return wrong_region(config)
     return str(error.message)
 
 
 def _opens(config: Config) -> bool:
-    try:
-        _probe(STREAMS[0](Client.of(config)))
-    except Forbidden:
-        return True
-    except AirbyteTracedException:
-        return False
-    return True
+    error = _failure(Campaigns(Client.of(config)))
+    return error is None or isinstance(error, Forbidden)

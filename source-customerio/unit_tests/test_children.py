@@ -119,7 +119,10 @@ def test_a_parent_that_was_deleted_after_it_was_listed_is_skipped_and_counted(
     workspace: Workspace, stream: str, parents: str
 ) -> None:
     """Hazard 10."""
-    gone = workspace.simulator.mutate("vanish", stream=parents)
+    gone = workspace.truth(parents)[0]["id"]
+    arguments = {"stream": parents, "id": gone}
+    workspace.simulator.mutate("after", path=rf"{parents}(\?|$)", mutation="delete", arguments=arguments)
+    workspace.simulator.mutate("vanish", stream=parents, id=gone)
     synced = workspace.sync(stream)
     assert synced.statuses[stream] == ["STARTED", "RUNNING", "COMPLETE"]
     key = {"campaigns": "campaign_id", "broadcasts": "broadcast_id", "newsletters": "newsletter_id"}.get(

@@ -24,12 +24,12 @@ UNKNOWN_PATH = (
     "it, because the API has changed."
 )
 MALFORMED = (
-    "Customer.io found a request for campaigns malformed (status 400), which is a mistake of this connector. Report it "
-    "with the internal message."
+    "Customer.io did not accept a request for campaigns (status 400). Report it with the internal message, which has "
+    "Customer.io's reference for its support."
 )
 UNACCEPTED = (
-    "Customer.io did not accept the values of a request for campaigns (status 422), which is a mistake of this "
-    "connector. Report it with the internal message."
+    "Customer.io did not accept the values of a request for campaigns (status 422). Report it with the internal "
+    "message, which has Customer.io's reference for its support."
 )
 THROTTLED = (
     "Customer.io kept limiting the rate of requests. Either other programs use up the 10 requests a second that the "

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from simulators.server import Fault
@@ -57,7 +60,7 @@ def test_people_who_were_deleted_since_the_search_are_left_out_and_counted(works
     synced = workspace.sync("customers")
     assert gone["cio_id"] not in synced.keys("customers", "cio_id")
     assert len(synced.rows["customers"]) == 120
-    assert synced.logged("Stream customers: 1 people were deleted during the sync and skipped")
+    assert synced.logged("Stream customers: Customer.io returned no profile for 1 of the 121 people that the search")
 
 
 def test_a_search_that_finds_people_of_whom_none_can_be_fetched_fails(workspace: Workspace) -> None:
@@ -82,7 +85,7 @@ def test_people_who_are_found_without_a_cio_id_are_skipped_and_counted_once(work
     (request,) = workspace.asked("customers/attributes")
     assert request.json() == {"ids": [known]}
     assert synced.logged("Stream customers: 2 people were found without a cio_id, so their profiles could not be")
-    assert not synced.logged("deleted during the sync")
+    assert not synced.logged("returned no profile")
 
 
 def test_a_search_that_finds_only_people_without_a_cio_id_is_no_empty_stream(workspace: Workspace) -> None:
@@ -129,3 +132,30 @@ def test_optouts_are_one_row_a_person_with_all_channels(workspace: Workspace) ->
     synced = workspace.sync("optouts")
     assert synced.rows["optouts"] == workspace.truth("optouts")
     assert len(workspace.asked("optouts")) == 6
+
+
+def test_the_search_ends_before_a_profile_is_fetched(workspace: Workspace) -> None:
+    """A search that is slowed down gives people time to be deleted, which shifts those behind them out of it."""
+    workspace.simulator.options.page_caps = {"customers": 10}
+    workspace.sync("customers", num_workers=3)
+    asked = [request.path for request in workspace.simulator.requests]
+    assert asked == ["/v1/customers"] * 13 + ["/v1/customers/attributes"] * 2
+
+
+def test_many_people_wait_in_a_file(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("source_customerio.streams.people.SPOOL_MEMORY_BYTES", 10)
+    synced = workspace.sync("customers")
+    assert {row["cio_id"] for row in synced.rows["customers"]} == set(workspace.simulator.workspace.people)
+    assert synced.logged("Stream customers: 121 people to read")
+
+
+def test_a_temporary_directory_without_room_is_named(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full(io.BytesIO):
+        def write(self, data: Any) -> int:
+            raise OSError(errno.ENOSPC, "no space")
+
+    full = SimpleNamespace(SpooledTemporaryFile=lambda max_size: Full())
+    monkeypatch.setattr("source_customerio.streams.people.tempfile", full)
+    failure = workspace.sync("customers").failures["customers"]
+    assert failure.message.startswith("No space is left in the temporary directory ")
+    assert failure.failure_type == "config_error"

@@ -29,6 +29,7 @@ from source_kit.errors import shorten
 from source_kit.items import Checkpoint, Estimate, Ndjson, SliceItem
 from source_kit.limits import SLICES_AHEAD
 from source_kit.messages import RecordEncoder, estimate_message, state_message
+from source_kit.parts import NAMED, FailedSlices, concerns_all
 from source_kit.stream import BatchStream
 from source_kit.waiting import Stopped
 
@@ -53,6 +54,8 @@ class StreamRun:
     slicing: bool = False
     exhausted: bool = False
     error: BaseException | None = None
+    failed: FailedSlices = field(default_factory=FailedSlices)
+    held_at: float = math.inf
     done: bool = False
     active: int = 0
     records: int = 0
@@ -200,10 +203,37 @@ class Engine:
             raise
         except BaseException as error:  # also a SystemExit of a library: it must not pass for the end of a slice
             free_locals(error)
-            with self._changed:
-                run.error = run.error or error
+            if index is None or not self._fails_alone(run, index, slice_, error):
+                with self._changed:
+                    run.error = run.error or error
         finally:
             self._leave(run, slicing)
+
+    def _fails_alone(self, run: StreamRun, index: int, slice_: Any, error: BaseException) -> bool:
+        """Counts a slice that failed; False where its error ends the stream.
+
+        The state cannot pass it: of independent slices only those that are read move theirs, and what lies in order
+        behind it is dropped.
+        """
+        alone = run.stream.slices_fail_alone or run.stream.independent_slices
+        if not alone or isinstance(error, MemoryError) or not isinstance(error, Exception):
+            return False
+        traced = self._traced(error, run)
+        if concerns_all(traced):
+            return False
+        name = describe(slice_)
+        with self._changed:
+            goes_on = run.failed.add(index, name, traced)
+            run.stream.failed_in_a_row = run.failed.in_a_row
+            count = run.failed.count
+            run.held_at = min(run.held_at, index)
+            with suppress(Exception):  # of a state that cannot be kept: it is the run's error by now
+                self._end_slice(run, index)
+            if not goes_on and run.error is None:
+                run.error = run.failed.error(run.name, run.next_index, given_up=True)
+        if count <= NAMED:
+            self._logger.warning(f"Stream {run.name}: {name} could not be read: {traced.message}")
+        return True
 
     def _leave(self, run: StreamRun, slicing: bool) -> None:
         """The worker lets go of the run; the last one to do so ends a run that is over.
@@ -235,9 +265,9 @@ class Engine:
             records += self._take(run, index, item)
             del item  # a large one is gone before the next is made
         with self._changed:
-            if not run.stream.independent_slices:
-                run.ended.add(index)
-            self._commit(run)
+            run.failed.read()
+            run.stream.failed_in_a_row = 0
+            self._end_slice(run, index)
             tell = time.monotonic() - run.logged_at >= _LOG_EVERY_SECONDS
             if tell:
                 run.logged_at = time.monotonic()
@@ -271,15 +301,30 @@ class Engine:
 
     # ------------------------------------------------------------------------------------------------ state
 
+    def _end_slice(self, run: StreamRun, index: int) -> None:
+        if not run.stream.independent_slices:
+            run.ended.add(index)
+        self._commit(run)
+
     def _commit(self, run: StreamRun) -> None:
-        """Folds into the state what may be: of independent slices all, else of the slices up to the first open one."""
+        """Folds into the state what may be: of independent slices all, else of the slices up to the first open one.
+
+        What lies in order behind a slice that failed is dropped: the state stays before it.
+        """
         indexes = list(run.pending) if run.stream.independent_slices else self._reached(run)
-        for index in indexes:
-            for update in run.pending.pop(index, ()):
-                run.state = run.stream.merge_state(run.state, update)
-                run.state_changed = True
-        if run.state_changed and time.monotonic() - run.state_told_at >= run.stream.state_interval:
-            self._tell_state(run)
+        try:
+            for index in indexes:
+                updates = run.pending.pop(index, ())
+                if index > run.held_at and not run.stream.independent_slices:
+                    continue
+                for update in updates:
+                    run.state = run.stream.merge_state(run.state, update)
+                    run.state_changed = True
+            if run.state_changed and time.monotonic() - run.state_told_at >= run.stream.state_interval:
+                self._tell_state(run)
+        except Exception as error:  # a state that cannot be kept is no fault of one slice
+            run.error = run.error or error
+            raise
 
     def _reached(self, run: StreamRun) -> list[int]:
         reached = [run.head]
@@ -303,7 +348,10 @@ class Engine:
         try:
             if run.error is None:
                 run.stream.finish()
-                self._complete(run)
+                if run.failed:
+                    run.error = run.failed.error(run.name, run.next_index)
+                else:
+                    self._complete(run)
         except Stopped:
             raise
         except BaseException as error:
@@ -333,10 +381,13 @@ class Engine:
             if run.state_changed:
                 with suppress(TypeError, ValueError):  # a state that cannot be written must not hide the error
                     self._tell_state(run)
-        traced = traced_error(error, self._logger.name.rpartition(".")[2], run.name)
+        traced = self._traced(error, run)
         self._logger.error(f"Stream {run.name}: failed after {run.records} records: {traced.message}")
         self.channel.put(traced.as_sanitized_airbyte_message(run.descriptor))
         self.channel.put(status_message(run.configured.stream, AirbyteStreamStatus.INCOMPLETE))
+
+    def _traced(self, error: BaseException, run: StreamRun) -> AirbyteTracedException:
+        return traced_error(error, self._logger.name.rpartition(".")[2], run.name)
 
 
 def free_locals(error: BaseException | None) -> None:

@@ -22,6 +22,12 @@ PROXY_WANTS_LOGIN = (
 )
 
 
+class Throttled(AirbyteTracedException):
+    """The rate of requests was limited for longer than the retry policy waits."""
+
+    concerns_all_slices = True
+
+
 class Action(Enum):
     """What an error row makes of an answer."""
 
@@ -154,7 +160,7 @@ class ErrorTable:
         if status == 407:
             return ErrorRule(status, PROXY_WANTS_LOGIN, Action.FAIL, FailureType.config_error)
         if status == 429:
-            return ErrorRule(status, self.throttled, Action.THROTTLED, FailureType.transient_error)
+            return ErrorRule(status, self.throttled, Action.THROTTLED, FailureType.transient_error, raises=Throttled)
         if status >= 500 or status == 408:
             message = f"{self.vendor} failed with status {status}, after several attempts. Run the sync again later."
             return ErrorRule(status, message, Action.RETRY, FailureType.transient_error)

@@ -7,6 +7,8 @@ import logging
 import random
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
@@ -31,6 +33,8 @@ from source_kit.timestamps import utc_now
 from source_kit.transport import CONNECT_TIMEOUT_SECONDS, SpooledResponse
 
 _ERROR_BODY_BYTES = 64 * 1024
+#: Attempts at a request of the slice after one that failed alone: all of them at each slice would take hours.
+FEW_TRIES = 2
 #: Two clocks that differ by less agree: what a sync reads again covers more than that.
 CLOCK_TOLERANCE = timedelta(minutes=1)
 #: Of addresses that are none, as requests and urllib3 find them
@@ -175,8 +179,10 @@ class BatchHttpStream(BatchStream, HttpStream):
 
     @property
     def patience(self) -> RetryPolicy:
-        """How patient the next request is."""
-        return self.retry_policy
+        """The retry policy of the next request: with few tries while slice after slice fails, as in an outage."""
+        if not self.failed_in_a_row:
+            return self.retry_policy
+        return replace(self.retry_policy, tries=min(FEW_TRIES, self.retry_policy.tries))
 
     def before_request(self) -> None:
         """Called before every attempt: the place to wait for a request budget."""
@@ -225,7 +231,7 @@ class BatchHttpStream(BatchStream, HttpStream):
             if status < 300:
                 rule = ErrorRule(status, self.error_table.not_json, Action.RETRY, FailureType.transient_error)
             else:
-                rule = self.error_table.rule_for(status, body)
+                rule = self.error_table.rule_for(status, body := body + _redirected_to(response))
             attempt.again_or_raise(rule, response, body)
 
     def _send(
@@ -294,6 +300,15 @@ class BatchHttpStream(BatchStream, HttpStream):
     def parse_response(self, response: requests.Response, **kwargs: Any) -> Iterable[Mapping[str, Any]]:
         """Rows are read from an `Answer`."""
         return ()
+
+
+def _redirected_to(response: requests.Response) -> str:
+    """The host that a redirect leads to, for the error table and the internal message; the rest may hold secrets."""
+    with suppress(ValueError):
+        host = urlsplit(response.headers.get("Location", "")).hostname
+        if host and 300 <= response.status_code < 400:
+            return f" (redirected to {host})"
+    return ""
 
 
 def _without_queries(text: str) -> str:

@@ -45,10 +45,15 @@ class BatchStream(Stream, ABC):
 
     #: Slices may be read at the same time; the state still moves in their order
     parallel_slices: ClassVar[bool] = False
-    #: Each slice carries its own part of the state, which moves as soon as that slice ends
+    #: Each slice carries its own part of the state, which moves as soon as that slice ends; such slices fail alone
     independent_slices: ClassVar[bool] = False
+    #: A slice that fails costs that slice: the others are read, then the stream ends INCOMPLETE with its name. The
+    #: state stays before the failed slice. See `parts.concerns_all` for the errors that end a stream at once.
+    slices_fail_alone: ClassVar[bool] = False
     #: Least seconds between two STATE messages, for streams with very many slices
     state_interval: ClassVar[float] = 0.0
+    #: How many slices failed alone since one was last read; kept by the engine
+    failed_in_a_row: int = 0
 
     def start(self, state: Mapping[str, Any], full_refresh: bool, sync_start: datetime) -> None:
         """Take the state of the last sync. Raises a config_error that says what to do where it cannot be read.
@@ -80,7 +85,7 @@ class BatchStream(Stream, ABC):
         return instants_of(state, str(self.cursor_field), self.cursor_resolution == "1 s")
 
     def finish(self) -> None:
-        """Called once when every slice was read, before the stream counts as complete.
+        """Called once when every slice was read or has failed alone, before the stream counts as complete.
 
         The place to raise about what only the whole shows, and to log what was skipped.
         """

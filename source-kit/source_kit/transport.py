@@ -175,3 +175,11 @@ def session(connections: int) -> requests.Session:
     made.mount("https://", adapter)
     made.mount("http://", adapter)
     return made
+
+
+def store(spool: IO[bytes], piece: bytes) -> None:
+    """Adds a piece to a temporary file of a stream's own; the empty one ends it and goes back to its beginning.
+
+    Raises a config_error where there is no room for it.
+    """
+    _store(spool, piece)

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from datetime import datetime
 from functools import cached_property
-from operator import itemgetter
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn
 
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
-from source_kit.errors import RetryPolicy, config_error
+from source_kit.errors import RetryPolicy
 from source_kit.http import Answer, BadAnswer, BatchHttpStream
 from source_kit.items import Record
 
@@ -21,17 +19,10 @@ from source_customerio.client import (
     PATIENCE_LEFT,
     READ_TIMEOUT,
     Client,
-    Forbidden,
-    NotFound,
     Throttled,
-    Unauthorized,
     error_table,
 )
 from source_customerio.paging import End, PageTokens
-
-#: Rows younger than the saved cursor less this are emitted again. An edit that happens while a list is paged may be
-#: missed in that sync; its time lies behind the sync's start, which is as far as a cursor ever moves. Seconds.
-LOOKBACK = 3600
 
 
 class CustomerIoStream(BatchHttpStream, ABC):
@@ -45,12 +36,10 @@ class CustomerIoStream(BatchHttpStream, ABC):
     key: ClassVar[tuple[str, ...]] = ("id",)
     endpoint: ClassVar[str]
     envelope: ClassVar[str]
-    end: ClassVar[End] = End.ONE_PAGE
+    end: ClassVar[End] = End.TOKEN
     params: ClassVar[Mapping[str, str]] = {}
     #: Personal data, or a request for every parent: left out of the suggested streams
     opt_in: ClassVar[bool] = False
-    #: What `check` takes for a refusal of this stream alone, once the server has accepted the key
-    refusals: ClassVar[tuple[type[AirbyteTracedException], ...]] = (Unauthorized, Forbidden, NotFound, BadAnswer)
 
     retry_policy: RetryPolicy = PATIENCE
     read_timeout = READ_TIMEOUT
@@ -58,7 +47,7 @@ class CustomerIoStream(BatchHttpStream, ABC):
     def __init__(self, client: Client) -> None:
         self.client = client
         self.config = client.config
-        self.error_table = error_table(self.permission)
+        self.error_table = error_table(self.permission, client.config)
         super().__init__(client.session)
 
     @property
@@ -93,10 +82,10 @@ class CustomerIoStream(BatchHttpStream, ABC):
     @property
     def patience(self) -> RetryPolicy:
         """A request is throttled for a short time only where another one's patience was used up before."""
+        policy = super().patience
         if not self.client.throttled.is_set():
-            return self.retry_policy
-        left = min(self.retry_policy.throttled_seconds, PATIENCE_LEFT)
-        return replace(self.retry_policy, throttled_seconds=left)
+            return policy
+        return replace(policy, throttled_seconds=min(policy.throttled_seconds, PATIENCE_LEFT))
 
     def probe(self) -> None:
         """The cheapest request that needs this stream's permission. Raises what a sync would raise on its answer."""
@@ -108,7 +97,12 @@ class CustomerIoStream(BatchHttpStream, ABC):
             pass
 
     def rows(self, answer: Answer, envelope: str | None = None) -> Iterator[list[Record]]:
-        """The rows of one answer. Raises a system_error where one is no object."""
+        """The rows of one answer; a list that is null is an empty one.
+
+        Raises a BadAnswer where a row is no object, and where the list is empty while another is not: then the rows
+        have moved.
+        """
+        found = False
         for rows in answer.rows(envelope or self.envelope):
             if not set(map(type, rows)) <= {dict}:
                 message = (
@@ -119,7 +113,11 @@ class CustomerIoStream(BatchHttpStream, ABC):
                 raise BadAnswer(
                     message=message, internal_message=f"{self.name}: {kinds}", failure_type=FailureType.system_error
                 )
+            found = True
             yield rows
+        others = [name for name, value in answer.envelope.items() if isinstance(value, list) and value]
+        if others and not found:
+            self.misshapen(f"{envelope or self.envelope!r} is empty beside {', '.join(sorted(others))}")
 
     @cached_property
     def key_types(self) -> Mapping[str, type]:
@@ -147,7 +145,7 @@ class CustomerIoStream(BatchHttpStream, ABC):
         json: Mapping[str, Any] | None = None,
         whole: bool = False,
     ) -> Iterator[list[Record]]:
-        """The rows of a list, in lists of bounded size, as they came. A list that is null is an empty one.
+        """The rows of a list, in lists of bounded size, as they came.
 
         The arguments default to the stream's own facts; with `whole` each list is a page, however large, and an empty
         page is left out. Raises a system_error for a page token that comes back.
@@ -170,90 +168,48 @@ class CustomerIoStream(BatchHttpStream, ABC):
                 return
             query["start"] = token
 
-    def document(self, path: str, key: str | None, params: Mapping[str, str] | None = None) -> dict[str, Any]:
-        """An answer that is no list of rows, as a whole. Raises a transient_error for one without the member `key`.
+    def documents(self, path: str, key: str, params: Mapping[str, str] | None = None) -> Iterator[dict[str, Any]]:
+        """The answers of a list whose rows need another reading than `pages`, each as a whole, to the last page.
 
-        With None for `key` any object will do.
+        Raises a BadAnswer for one without the member `key`.
+        """
+        tokens = PageTokens(End.TOKEN, f"{self.name} ({path})")
+        query = dict(params or {})
+        while True:
+            document = self.call(path, params=query).json()
+            if not isinstance(document, dict) or key not in document:
+                self.misshapen(f"GET {path}: the answer has no {key!r}")
+            yield document
+            token = tokens.following(document.get("next"), len(document))
+            if token is None:
+                return
+            query["start"] = token
+
+    def document(self, path: str, key: str | None, params: Mapping[str, str] | None = None) -> dict[str, Any]:
+        """An answer that is no list, as a whole. Raises a BadAnswer for one without the member `key`.
+
+        With None for `key` any object will do. An answer that goes on behind a `next` is none that we know to read.
         """
         document = self.call(path, params=params).json()
         if not isinstance(document, dict) or (key and key not in document):
-            raise AirbyteTracedException(
-                message=self.error_table.misshapen,
-                internal_message=f"GET {path}: the answer has no {key!r}" if key else f"GET {path}: no object",
-                failure_type=FailureType.transient_error,
-            )
+            self.misshapen(f"GET {path}: the answer has no {key!r}" if key else f"GET {path}: no object")
+        if document.get("next"):
+            self.misshapen(f"GET {path}: the answer has a next page")
         return document
+
+    def misshapen(self, detail: str) -> NoReturn:
+        """Raises the error for JSON that does not hold what was asked for; `detail` is for the internal message."""
+        raise BadAnswer(
+            message=self.error_table.misshapen,
+            internal_message=f"{self.name}: {detail}",
+            failure_type=FailureType.transient_error,
+        )
 
     def bug_of_theirs(self, message: str, detail: str) -> AirbyteTracedException:
         """An error for an answer that contradicts the API's own documentation."""
         return AirbyteTracedException(
             message=message, internal_message=f"{self.name}: {detail}", failure_type=FailureType.system_error
         )
-
-
-class Cursor:
-    """The one column of times that a stream filters by, in epoch seconds."""
-
-    def __init__(self, stream: CustomerIoStream, field: str, sync_start: datetime) -> None:
-        self.field = field
-        self.sync_start = int(sync_start.timestamp())
-        self._began = sync_start
-        self._stream = stream
-        self._get: Callable[[Record], Any] = itemgetter(field)
-        self._start = stream.config.start or 0
-
-    def saved(self, state: Mapping[str, Any], name: str | None = None) -> int | None:
-        """A saved value of the cursor, None where there is none. Raises a config_error for one that is no time."""
-        value = state.get(name or self.field)
-        if isinstance(value, str) and value.isascii() and value.isdigit():
-            value = int(value)  # as Airbyte's own connector writes it
-        if isinstance(value, float) and value.is_integer():
-            value = int(value)
-        if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
-            message = (
-                f"The saved state of {self._stream.name} cannot be read: {name or self.field!r} must be a number of "
-                "seconds. Reset the stream, so that it is read from the beginning, or restore its last good state."
-            )
-            raise config_error(message, f"{self._stream.name}: state value of type {type(value).__name__}")
-        return value
-
-    def floor(self, saved: int | None) -> int:
-        """The oldest second to emit, given the saved cursor."""
-        return self._start if saved is None else max(self._start, saved - LOOKBACK)
-
-    def split(self, rows: list[Record], floor: int) -> tuple[list[Record], int]:
-        """The rows that are not older than `floor`, and the newest cursor value of all.
-
-        Raises a system_error for a row without its cursor: one that is left out of the comparison would be lost.
-        """
-        get = self._get
-        try:
-            oldest, newest = min(map(get, rows)), max(map(get, rows))
-            whole = oldest.__class__ is int and newest.__class__ is int
-        except (KeyError, TypeError):
-            whole = False
-        if not whole:
-            self._fail(rows)
-        return (rows if oldest >= floor else [row for row in rows if get(row) >= floor]), newest
-
-    def advanced(self, saved: int | None, newest: int | None) -> int:
-        """The cursor to save: never behind the last one, never ahead of this sync's start.
-
-        A time in the future, which customers may set, would otherwise hide everything until then.
-        """
-        began = int(self._stream.began(self._began).timestamp())
-        reached = min(began, self._start if newest is None else newest)
-        return reached if saved is None else max(saved, reached)
-
-    def _fail(self, rows: list[Record]) -> None:
-        row = next((row for row in rows if type(row.get(self.field)) is not int), rows[0])
-        where = ", ".join(f"{name} {row.get(name)!r}" for name in self._stream.key if name in row)
-        message = (
-            f"Customer.io sent a row of {self._stream.name} without a usable {self.field!r}, by which the stream is "
-            "synced. The stream stopped there, so that nothing is skipped for ever: report it with the internal "
-            "message, which names the row."
-        )
-        raise self._stream.bug_of_theirs(message, f"{where}: {self.field} is {row.get(self.field)!r}")
 
 
 def integer_or_same(value: Any) -> Any:

@@ -13,12 +13,11 @@ from datetime import datetime
 from typing import Any, ClassVar, NamedTuple
 from urllib.parse import quote
 
-from source_kit.errors import config_error
 from source_kit.items import Checkpoint, Record, SliceItem
 
-from source_customerio.client import NotFound
-from source_customerio.paging import End
-from source_customerio.streams.base import Cursor, CustomerIoStream, integer_or_same
+from source_customerio.client import Malformed, NotFound
+from source_customerio.streams.base import CustomerIoStream, integer_or_same
+from source_customerio.streams.cursor import Cursor, later
 from source_customerio.streams.lists import Broadcasts, Campaigns, Newsletters, Segments
 
 _STATE_SECONDS = 15.0
@@ -27,24 +26,27 @@ NAMED = 20
 
 
 class Parent(NamedTuple):
-    """One object of the parent list: its id, and when it was created if it says so (epoch seconds)."""
+    """One object of the parent list: its id, when it was created if it says so (epoch seconds), what it is called."""
 
     id: int
     created: int | None
+    kind: str
 
     def __str__(self) -> str:
-        return str(self.id)
+        return f"{self.kind} {self.id}"
 
 
 class Children(CustomerIoStream, ABC):
     """Full lists below each parent. `endpoint` holds the parent's id as `{}`, `parent_key` is its column in the rows.
 
-    A parent that answers 404 was deleted after it was listed: it is skipped and counted.
+    A parent that answers 404 was deleted after it was listed: it is skipped and counted. So is one that answers 400 and
+    is not listed any more: the vendor documents 400 for ids that it does not know, beside 404. Any other parent that
+    fails costs its own rows only.
     """
 
     parent: ClassVar[type[CustomerIoStream]]
     parent_key: ClassVar[str]
-    parallel_slices = True
+    parallel_slices = slices_fail_alone = True
     opt_in = True
     reread = "everything"
     deletes = "deleted objects are gone with the next sync"
@@ -57,7 +59,7 @@ class Children(CustomerIoStream, ABC):
     def list_parents(self) -> dict[int, Parent]:
         """All parents by id, as the server lists them now."""
         parent = self.parent(self.client)
-        parents = {}
+        parents, kind = {}, self.parent_key.removesuffix("_id")
         for rows in parent.pages(parent.endpoint):
             for row in parent.shape(rows):
                 number, created = row.get("id"), row.get("created", row.get("created_at"))
@@ -67,7 +69,7 @@ class Children(CustomerIoStream, ABC):
                         "cannot be read. The stream stopped there, so that nothing is skipped for ever: report it."
                     )
                     raise self.bug_of_theirs(message, f"a row of {parent.name} has no id")
-                parents[number] = Parent(number, created if isinstance(created, int) else None)
+                parents[number] = Parent(number, created if isinstance(created, int) else None, kind)
         return parents
 
     def slices(self) -> Iterator[Parent]:
@@ -78,13 +80,21 @@ class Children(CustomerIoStream, ABC):
 
     def read_slice(self, slice_: Parent) -> Iterator[SliceItem]:
         """The rows of one parent; nothing where it is gone."""
+        yield from self.rows_unless_gone(slice_)
+
+    def rows_unless_gone(self, parent: Parent) -> Iterator[list[Record]]:
+        """Finished rows of one parent, which is counted where it is gone."""
         try:
-            yield from self.rows_of(slice_)
+            yield from self.rows_of(parent)
         except NotFound:
-            self._gone.add(slice_.id)
+            self._gone.add(parent.id)
+        except Malformed:
+            if parent.id in self.list_parents():
+                raise
+            self._gone.add(parent.id)
 
     def rows_of(self, parent: Parent) -> Iterator[list[Record]]:
-        """Finished rows of one parent. Raises NotFound."""
+        """Finished rows of one parent. Raises NotFound, or Malformed, also where it is gone."""
         for rows in self.pages(self.path_of(parent)):
             yield self.adopt(rows, parent)
 
@@ -103,21 +113,32 @@ class Children(CustomerIoStream, ABC):
         self.parent(self.client).probe()
 
     def finish(self) -> None:
-        """Tell how many parents were gone, or fail where the server refuses the path and not a parent.
+        """Log how many parents were gone, or fail where the server refuses the path and not a parent.
 
-        If no parent has answered although it is still listed, then nothing was deleted.
+        A parent that is still listed was not deleted.
         """
         if not self._gone:
             return
-        if self._gone == self._listed.keys() and self._gone & self.list_parents().keys():
+        refused = self._gone & self.list_parents().keys()
+        if self._gone == self._listed.keys() and refused:
             message = (
                 f"Customer.io answered 404 for every one of the {len(self._gone)} {self.parent.endpoint} below which "
                 f"{self.name} lies, although they exist. If api_url is set, check it; otherwise report it."
             )
             raise self.bug_of_theirs(message, f"404 for each of {len(self._gone)} parents")
-        what = f"{len(self._gone)} {self.parent.endpoint}"
-        names = ", ".join(map(str, sorted(self._gone)[:NAMED]))
-        self.logger.info(f"Stream {self.name}: {what} were deleted during the sync and skipped: {names}")
+        deleted = self._gone - refused
+        what = self.parent.endpoint
+        if deleted:
+            names = ", ".join(map(str, sorted(deleted)[:NAMED]))
+            self.logger.info(
+                f"Stream {self.name}: {len(deleted)} {what} were deleted during the sync and skipped: {names}"
+            )
+        if refused:
+            names = ", ".join(map(str, sorted(refused)[:NAMED]))
+            self.logger.warning(
+                f"Stream {self.name}: {len(refused)} {what} were skipped because Customer.io answered 404 for them, "
+                f"although they exist: {names}"
+            )
 
 
 class ChangingChildren(Children, ABC):
@@ -138,15 +159,13 @@ class ChangingChildren(Children, ABC):
         """Take the cursors of the parents."""
         super().start(state, full_refresh, sync_start)
         cursor = self._cursor = Cursor(self, str(self.cursor_field), sync_start)
-        parents = state.get("parents") or {}
+        if state and not state.keys() & {cursor.field, "parents"}:
+            cursor.unreadable(f"it has neither {cursor.field!r} nor 'parents'")
+        parents = state.get("parents", {})
         if not isinstance(parents, Mapping):
-            message = (
-                f"The saved state of {self.name} cannot be read: 'parents' must be an object of cursors. Reset the "
-                "stream, so that it is read from the beginning, or restore its last good state."
-            )
-            raise config_error(message, f"{self.name}: parents of type {type(parents).__name__}")
-        self._newest = cursor.saved(state)
-        self._saved = {key: cursor.saved(parents, key) for key in parents}
+            cursor.unreadable("'parents' must be an object of cursors")
+        self._newest = cursor.time_in(state, cursor.field) if cursor.field in state else None
+        self._saved = {key: cursor.time_in(parents, key) for key in parents}
         self._forgotten: set[str] = set()
 
     def slices(self) -> Iterator[Parent]:
@@ -164,13 +183,10 @@ class ChangingChildren(Children, ABC):
         ahead = self._newest is not None and self._newest > cursor.sync_start
         if ahead:  # such a state was put there to keep everything out
             floor = max(floor, self._newest or 0)
-        try:
-            for rows in self.rows_of(slice_):
-                recent, latest = cursor.split(rows, floor)
-                newest = latest if newest is None else max(newest, latest)
-                yield recent
-        except NotFound:
-            self._gone.add(slice_.id)
+        for rows in self.rows_unless_gone(slice_):
+            recent, latest = cursor.split(rows, floor)
+            newest = later(newest, latest)
+            yield recent
         if newest is None or ahead:  # no cursor passes rows that were kept out
             yield Checkpoint({"parents": {}})
         else:
@@ -184,6 +200,11 @@ class ChangingChildren(Children, ABC):
         for key in self._forgotten:
             parents.pop(key, None)
         return {field: max(state.get(field) or 0, update.get(field, 0)), "parents": parents}
+
+    def finish(self) -> None:
+        """Name rows without a time, too."""
+        super().finish()
+        self._cursor.report()
 
     def final_state(self) -> Mapping[str, Any]:
         """A state also where there are no parents at all."""
@@ -199,7 +220,6 @@ class CampaignActions(ChangingChildren):
     parent = Campaigns
     parent_key = "campaign_id"
     key = ("campaign_id", "id")
-    end = End.TOKEN
     page_size = 10
     cost = "1, and for each campaign 1 for each 10 actions, at least 1"
 
@@ -220,7 +240,6 @@ class BroadcastActions(ChangingChildren):
     parent = Broadcasts
     parent_key = "broadcast_id"
     key = ("broadcast_id", "id")
-    end = End.TOKEN
     cost = "1, and 1 for each broadcast"
 
     def shape(self, rows: list[Record]) -> list[Record]:
@@ -290,7 +309,6 @@ class SegmentMemberships(Children):
     parent = Segments
     parent_key = "segment_id"
     key = ("segment_id", "cio_id")
-    end = End.TOKEN
     params: ClassVar[Mapping[str, str]] = {"limit": "30000"}
     page_size = 30_000
     cost = "1, and for each segment 1 for each 30,000 members, at least 1"
@@ -309,7 +327,11 @@ class SegmentUsage(Children):
 
     def rows_of(self, parent: Parent) -> Iterator[list[Record]]:
         """One row, or none where the vendor says nothing of the segment."""
-        used_by = self.document(self.path_of(parent), None).get("used_by")
+        document = self.document(self.path_of(parent), None)
+        used_by = document.get("used_by")
+        elsewhere = "used_by" not in document and any(isinstance(value, list | dict) for value in document.values())
+        if elsewhere or not isinstance(used_by or {}, dict):
+            self.misshapen("'used_by' is no object, or lies elsewhere")
         if used_by:
             yield self.adopt([used_by], parent)
 
@@ -326,7 +348,9 @@ class SegmentCustomerCounts(Children):
 
     def rows_of(self, parent: Parent) -> Iterator[list[Record]]:
         """One row."""
-        count = self.document(self.path_of(parent), "count")["count"]
+        count = integer_or_same(self.document(self.path_of(parent), "count")["count"])
+        if not isinstance(count, int | None):
+            self.misshapen("'count' is no number")
         yield self.adopt([{"count": count}], parent)
 
 

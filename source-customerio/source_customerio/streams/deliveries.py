@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 from source_kit.items import Checkpoint, SliceItem
 
 from source_customerio.paging import End
-from source_customerio.streams.base import Cursor, CustomerIoStream
+from source_customerio.streams.base import CustomerIoStream
+from source_customerio.streams.cursor import Cursor, later
 from source_customerio.windows import DAY, Window, windows
 
 #: 2012-01-01, the year the product appeared in (inferred): where deliveries begin when no start date is given. Windows
@@ -30,9 +31,8 @@ class Messages(CustomerIoStream):
     cursor_field = "created"
     cursor_resolution = "1 s"
     server_filters = True
-    parallel_slices = True
+    parallel_slices = slices_fail_alone = True
     opt_in = True
-    end = End.TOKEN
     params: ClassVar[Mapping[str, str]] = {"limit": "1000"}
     page_size = 1000
     settle = "metrics arrive for up to six months"
@@ -61,6 +61,10 @@ class Messages(CustomerIoStream):
         for rows in self.pages(self.endpoint, params={**self.params, **bounds}):
             yield cursor.split(rows, self._first)[0]
         yield Checkpoint({cursor.field: cursor.advanced(self._saved, slice_.end)})
+
+    def finish(self) -> None:
+        """Name deliveries without a time."""
+        self._cursor.report()
 
     def final_state(self) -> Mapping[str, Any] | None:
         """A state also where no window was to be read, because the start date or the state lies ahead."""
@@ -111,8 +115,12 @@ class Activities(CustomerIoStream):
         floor = cursor.floor(self._saved)
         for rows in self.pages(slice_, whole=True):
             recent, latest = cursor.split(rows, floor)
-            newest = latest if newest is None else max(newest, latest)
+            newest = later(newest, latest)
             yield recent
-            if not recent:
+            if latest is not None and latest < floor:
                 break
         yield Checkpoint({cursor.field: cursor.advanced(self._saved, newest)})
+
+    def finish(self) -> None:
+        """Name entries without a time."""
+        self._cursor.report()

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
-from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_kit.items import SliceItem
 
-from source_customerio.client import Unaccepted
+from source_customerio.paging import End, PageTokens
 from source_customerio.streams.base import CustomerIoStream
 
 #: Rows a page, the most there are (certain: vendor documentation)
@@ -41,18 +41,15 @@ class EspSuppressions(CustomerIoStream):
     permission = "email suppressions"
     key = ("suppression_type", "domain", "email")
     page_size = _PAGE
-    parallel_slices = True
+    parallel_slices = slices_fail_alone = True
     opt_in = True
-    #: The lists are those of the vendor's own mail service; what a workspace that sends through another one gets is not
-    #: documented.
-    refusals: ClassVar[tuple[type[AirbyteTracedException], ...]] = (*CustomerIoStream.refusals, Unaccepted)
     reread = "everything"
     deletes = "addresses that were taken off a list are gone with the next sync"
     cost = "4 for each domain, and 1 for each 1,000 addresses"
 
     def start(self, state: Mapping[str, Any], full_refresh: bool, sync_start: datetime) -> None:
-        """No domain has shown an address yet."""
-        self._silent = set(self.config.esp_suppression_domains)
+        """No list was read yet."""
+        self._empty: list[SuppressionList] = []
 
     def slices(self) -> Iterator[SuppressionList]:
         """Each list of each configured domain, or of the default one."""
@@ -61,19 +58,32 @@ class EspSuppressions(CustomerIoStream):
                 yield SuppressionList(kind, domain)
 
     def read_slice(self, slice_: SuppressionList) -> Iterator[SliceItem]:
-        """One list. Only here a short page ends it: there is no token, and past the end the list is null."""
+        """One list, to its first empty page: the server may cap the size of pages. Past the end the list is null.
+
+        A `next`, which this list does not have by the documentation, would be followed.
+        """
         kind, domain = slice_
         params = {"limit": str(_PAGE)} | ({"domain": domain} if domain else {})
-        offset, count = 0, _PAGE
-        while count >= _PAGE:
+        position, offset = {"offset": "0"}, 0
+        pages = PageTokens(End.TOKEN, f"{self.name} ({slice_})")
+        while True:
             count = 0
-            answer = self.call(self.endpoint.format(kind), params={**params, "offset": str(offset)})
+            answer = self.call(self.endpoint.format(kind), params={**params, **position})
             for rows in self.rows(answer):
+                if not count:  # a server that ignores the offset would go on for ever
+                    pages.require_new(f"page that begins with {rows[0]}")
                 count += len(rows)
                 yield [{"suppression_type": kind, "domain": domain, **row} for row in rows]
             offset += count
-        if offset:
-            self._silent.discard(domain)
+            token = pages.following(answer.envelope.get("next"), count)
+            if token is not None:
+                position = {"start": token}
+            elif count and "offset" in position:
+                position = {"offset": str(offset)}
+            else:
+                break
+        if not offset:
+            self._empty.append(slice_)
 
     def probe(self) -> None:
         """The first list."""
@@ -81,7 +91,8 @@ class EspSuppressions(CustomerIoStream):
 
     def finish(self) -> None:
         """Name the domains that have no suppressed address at all: one that is mistyped looks like that."""
-        for domain in sorted(self._silent):
+        empty = Counter(found.domain for found in self._empty if found.domain)
+        for domain in sorted(name for name, lists in empty.items() if lists == len(SUPPRESSION_TYPES)):
             self.logger.warning(
                 f"Stream {self.name}: no list has an address for the domain {domain}. If you send mail from it, check "
                 "its spelling in esp_suppression_domains."

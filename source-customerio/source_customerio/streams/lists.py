@@ -11,7 +11,8 @@ from typing import Any, ClassVar
 from source_kit.items import Checkpoint, Record, SliceItem
 
 from source_customerio.paging import End
-from source_customerio.streams.base import Cursor, CustomerIoStream
+from source_customerio.streams.base import CustomerIoStream
+from source_customerio.streams.cursor import Cursor, later
 
 SETTINGS = "the workspace's settings"
 _FILTERED_HERE = "rows of the hour before the saved cursor"
@@ -63,9 +64,13 @@ class ChangingList(CustomerIoStream, ABC):
         floor = cursor.floor(self._saved)
         for rows in self.pages(slice_):
             recent, latest = cursor.split(rows, floor)
-            newest = latest if newest is None else max(newest, latest)
+            newest = later(newest, latest)
             yield self.shape(recent)
         yield Checkpoint({cursor.field: cursor.advanced(self._saved, newest)})
+
+    def finish(self) -> None:
+        """Name rows without a time."""
+        self._cursor.report()
 
 
 class Campaigns(ChangingList):
@@ -197,6 +202,7 @@ class SenderIdentities(FullList):
     permission = SETTINGS
     end = End.TOKEN_OR_EMPTY_PAGE
     page_size = 100
+    slices_fail_alone = True
     cost = "2 for each 100 senders, and 2"
 
     def start(self, state: Mapping[str, Any], full_refresh: bool, sync_start: datetime) -> None:
@@ -223,8 +229,11 @@ class IpAddresses(FullList):
 
     def read_slice(self, slice_: str) -> Iterator[SliceItem]:
         """The addresses, which are bare texts."""
-        addresses = self.document(slice_, "ip_addresses")["ip_addresses"] or []
-        yield [{"ip_address": address} for address in addresses]
+        for document in self.documents(slice_, "ip_addresses"):
+            addresses = document["ip_addresses"] or []
+            if not isinstance(addresses, list) or not set(map(type, addresses)) <= {str}:
+                self.misshapen("'ip_addresses' is no list of texts")
+            yield [{"ip_address": address} for address in addresses]
 
 
 class Optouts(FullList):
@@ -233,7 +242,6 @@ class Optouts(FullList):
     endpoint = envelope = "optouts"
     permission = "people"
     key = ("cio_id",)
-    end = End.TOKEN
     params: ClassVar[Mapping[str, str]] = {"limit": "1000"}
     page_size = 1000
     cost = "1 for each 1,000 people who opted out"

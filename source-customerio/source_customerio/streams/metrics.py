@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, ClassVar
+from typing import Any
 
 from source_kit.items import Record
 from source_kit.timestamps import utc_now
@@ -36,6 +36,28 @@ class Metrics(Children, ABC):
         """Take the end of the periods to ask for."""
         super().start(state, full_refresh, sync_start)
         self._sync_start = sync_start
+
+    def series_of(self, document: Mapping[str, Any]) -> Mapping[str, list[Any]]:
+        """The arrays at `metric.series`; none where the vendor has recorded nothing. Raises a BadAnswer."""
+        metric = document.get("metric") or {}
+        if not isinstance(metric, dict) or (metric and "series" not in metric):
+            self.misshapen("'metric' has no 'series'")
+        return self.arrays(metric.get("series"))
+
+    def arrays(self, series: Any) -> Mapping[str, list[Any]]:
+        """The arrays by their names. The vendor writes null for one, or all, that it did not record.
+
+        Raises a BadAnswer where the values are no arrays, which would make no row of numbers that are there.
+        """
+        if not series:
+            return {}
+        if not isinstance(series, dict):
+            self.misshapen("a series is no object of arrays")
+        arrays = {name: array for name, array in series.items() if isinstance(array, list)}
+        others = {name for name, value in series.items() if name not in arrays and value is not None}
+        if any(isinstance(series[name], dict) for name in others) or (others and not arrays):
+            self.misshapen(f"no array at {', '.join(sorted(others))}")
+        return arrays
 
     def records(self, parent: Parent, resolution: Resolution, periods: Iterator[Period], **more: Any) -> list[Record]:
         """Periods as rows."""
@@ -83,9 +105,11 @@ class CampaignMetrics(DatedMetrics):
         """The answer says where its series begins; where it does not, it begins where it was asked to."""
         params = {"version": "2", "res": Resolution.DAYS.value, "tz": "UTC", **self.bounds(parent)}
         document = self.document(self.path_of(parent), "metric", params)
+        if document.get("res") not in (None, "days", "daily"):
+            self.misshapen("the metrics are not those of days")
         first = instant_or_none(document.get("start"))
         start = Resolution.DAYS.floor(first) if first else self.first_day(parent)
-        yield self.records(parent, Resolution.DAYS, from_start(series_of(document), start, Resolution.DAYS))
+        yield self.records(parent, Resolution.DAYS, from_start(self.series_of(document), start, Resolution.DAYS))
 
 
 class CampaignJourneyMetrics(DatedMetrics):
@@ -100,7 +124,7 @@ class CampaignJourneyMetrics(DatedMetrics):
     def rows_of(self, parent: Parent) -> Iterator[list[Record]]:
         """All three parameters are required. The answer has no dates: it begins where it was asked to."""
         params = {"resolution": "daily", **self.bounds(parent)}
-        journeys = self.document(self.path_of(parent), "journey_metric", params)["journey_metric"] or {}
+        journeys = self.arrays(self.document(self.path_of(parent), "journey_metric", params)["journey_metric"])
         yield self.records(parent, Resolution.DAYS, from_start(journeys, self.first_day(parent), Resolution.DAYS))
 
 
@@ -111,21 +135,23 @@ class ApproximateMetrics(Metrics, ABC):
     """
 
     cost = "those of the parents' list, and 2 for each parent"
-    #: What the answer must have
-    member: ClassVar[str] = "metric"
 
     def rows_of(self, parent: Parent) -> Iterator[list[Record]]:
         """Days, then months."""
         for resolution in Resolution:
             params = {"period": resolution.value, "steps": str(self.steps(parent, resolution))}
-            document = self.document(self.path_of(parent), self.member, params)
-            yield self.rows_until_now(parent, resolution, document, utc_now())
+            for document in self.answers(parent, params):
+                yield self.rows_until_now(parent, resolution, document, utc_now())
+
+    def answers(self, parent: Parent, params: Mapping[str, str]) -> Iterator[Mapping[str, Any]]:
+        """The one answer with all periods."""
+        yield self.document(self.path_of(parent), "metric", params)
 
     def rows_until_now(
         self, parent: Parent, resolution: Resolution, document: Mapping[str, Any], now: datetime
     ) -> list[Record]:
         """The series of one answer as rows."""
-        return self.records(parent, resolution, until_now(series_of(document), now, resolution))
+        return self.records(parent, resolution, until_now(self.series_of(document), now, resolution))
 
     def steps(self, parent: Parent, resolution: Resolution) -> int:
         """How many periods to ask for: all 45 days; months since the parent was created, and one more."""
@@ -169,24 +195,31 @@ class TransactionalMetrics(ApproximateMetrics):
 class LinkMetrics(ApproximateMetrics, ABC):
     """Clicks on each link of each parent. All clicks, not only the first of each person."""
 
-    member = "links"
-
     def start(self, state: Mapping[str, Any], full_refresh: bool, sync_start: datetime) -> None:
         """No link lacked its id yet."""
         super().start(state, full_refresh, sync_start)
         self._with_nameless: set[int] = set()
+
+    def answers(self, parent: Parent, params: Mapping[str, str]) -> Iterator[Mapping[str, Any]]:
+        """The links, to the last page."""
+        yield from self.documents(self.path_of(parent), "links", params)
 
     def rows_until_now(
         self, parent: Parent, resolution: Resolution, document: Mapping[str, Any], now: datetime
     ) -> list[Record]:
         """The series of every link. One without an id has no key and is skipped."""
         rows: list[Record] = []
-        for item in document["links"] or []:
-            link = (item or {}).get("link") or {}
-            if link.get("id") is None:
+        links = document["links"] or []
+        if not isinstance(links, list) or not set(map(type, links)) <= {dict, type(None)}:
+            self.misshapen("'links' is no list of objects")
+        for item in links:
+            link = (item or {}).get("link")
+            if not isinstance(link, dict) or link.get("id") is None:
                 self._with_nameless.add(parent.id)
                 continue
-            periods = until_now(series_of(item), now, resolution)
+            if "metric" not in item and len(item) > 1:
+                self.misshapen("a link has no 'metric'")
+            periods = until_now(self.series_of(item), now, resolution)
             rows += self.records(
                 parent, resolution, periods, link_id=integer_or_same(link["id"]), href=link.get("href")
             )
@@ -221,8 +254,3 @@ class NewsletterLinkMetrics(LinkMetrics):
     parent = Newsletters
     parent_key = "newsletter_id"
     key = ("newsletter_id", "link_id", "resolution", "period_start")
-
-
-def series_of(document: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The arrays at `metric.series`; none where the vendor has recorded nothing."""
-    return (document.get("metric") or {}).get("series") or {}

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import tempfile
+import threading
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, ClassVar, NamedTuple
 
+import orjson
 from source_kit.items import Record, SliceItem
+from source_kit.transport import SPOOL_MEMORY_BYTES, store
 
-from source_customerio.paging import End
 from source_customerio.streams.base import CustomerIoStream
 
 #: Certain: vendor documentation
@@ -39,10 +42,9 @@ class Customers(CustomerIoStream):
     envelope = "identifiers"
     permission = "people"
     key = ("cio_id",)
-    end = End.TOKEN
     params: ClassVar[Mapping[str, str]] = {"limit": "1000"}
     page_size = 1000
-    parallel_slices = True
+    parallel_slices = slices_fail_alone = True
     opt_in = True
     reread = "everything"
     deletes = "deleted people are gone with the next sync"
@@ -50,22 +52,36 @@ class Customers(CustomerIoStream):
 
     def start(self, state: Mapping[str, Any], full_refresh: bool, sync_start: datetime) -> None:
         """Nobody was found or fetched yet."""
-        self._found = self._nameless = 0
-        self._fetched: dict[int, int] = {}
+        self._found = self._nameless = self._asked = self._fetched = 0
+        self._lock = threading.Lock()
 
     def slices(self) -> Iterator[Batch]:
-        """The people of one request each; the search goes on while earlier ones are fetched."""
-        number, waiting = 0, []
+        """The people of one request each.
+
+        The search is walked to its end first, without a profile in between: a person that is deleted meanwhile shifts
+        those behind, one of whom would not be found. What it finds waits in a file, 10 bytes a person.
+        """
+        with tempfile.SpooledTemporaryFile(max_size=SPOOL_MEMORY_BYTES) as found:
+            for ids in self._search():
+                store(found, orjson.dumps(ids, option=orjson.OPT_APPEND_NEWLINE))
+            store(found, b"")
+            self.logger.info(f"Stream {self.name}: {self._found} people to read")
+            for number, line in enumerate(found):
+                yield Batch(number, orjson.loads(line))
+
+    def _search(self) -> Iterator[list[str]]:
+        """All people, as many as one request fetches at a time."""
+        waiting: list[str] = []
         for rows in self.pages(self.endpoint, method="POST", json=EVERYBODY):
-            found = [str(row["cio_id"]) for row in rows if row.get("cio_id") is not None]
-            self._found += len(found)
-            self._nameless += len(rows) - len(found)
-            waiting += found
+            known = [str(row["cio_id"]) for row in rows if row.get("cio_id") is not None]
+            self._found += len(known)
+            self._nameless += len(rows) - len(known)
+            waiting += known
             while len(waiting) >= HYDRATE_AT_MOST:
-                yield Batch(number, waiting[:HYDRATE_AT_MOST])
-                number, waiting = number + 1, waiting[HYDRATE_AT_MOST:]
+                yield waiting[:HYDRATE_AT_MOST]
+                waiting = waiting[HYDRATE_AT_MOST:]
         if waiting:
-            yield Batch(number, waiting)
+            yield waiting
 
     def read_slice(self, slice_: Batch) -> Iterator[SliceItem]:
         """The profiles of one request. Who was deleted since the search is left out by the server, without an error."""
@@ -75,32 +91,37 @@ class Customers(CustomerIoStream):
         fetched = 0
         for rows in self.rows(answer, "customers"):
             fetched += len(rows)
-            yield [profile(row) for row in rows]
-        self._fetched[slice_.number] = fetched
-        if fetched != len(slice_.ids):
-            self.logger.debug(f"Stream {self.name}: {slice_}: {len(slice_.ids) - fetched} are gone since the search")
+            profiles = [profile(row) for row in rows]
+            if any(person["cio_id"] is None for person in profiles):
+                self.misshapen("a profile without a cio_id")
+            yield profiles
+        with self._lock:
+            self._asked += len(slice_.ids)
+            self._fetched += fetched
 
     def probe(self) -> None:
         """A search for one person."""
         self.accept(self.call(self.endpoint, method="POST", params={"limit": "1"}, json=EVERYBODY))
 
     def finish(self) -> None:
-        """Tell who was left out, or fail where the search finds people and nobody can be fetched."""
+        """Count who is missing, or fail where the search finds people and nobody can be fetched."""
         if self._nameless:
             self.logger.warning(
                 f"Stream {self.name}: {self._nameless} people were found without a cio_id, so their profiles could not "
                 "be fetched. Report it to Customer.io's support."
             )
-        fetched, found = sum(self._fetched.values()), self._found + self._nameless
-        if found and not fetched:
+        if not self._fetched and (self._asked or (self._nameless and not self._found)):
+            found = self._asked + self._nameless
             message = (
                 f"Customer.io found {found} people and returned the profile of none. Run the sync again; if it "
                 "happens again, report it to Customer.io's support."
             )
-            raise self.bug_of_theirs(message, f"{len(self._fetched)} requests returned no profile")
-        if fetched < self._found:
-            self.logger.info(
-                f"Stream {self.name}: {self._found - fetched} people were deleted during the sync and skipped"
+            raise self.bug_of_theirs(message, "the requests returned no profile")
+        missing = self._asked - self._fetched
+        if missing > 0:
+            self.logger.warning(
+                f"Stream {self.name}: Customer.io returned no profile for {missing} of the {self._asked} people that "
+                "the search found. They were deleted or merged during the sync; the next sync looks for them again."
             )
 
 
@@ -110,6 +131,6 @@ def profile(row: Record) -> Record:
     The vendor's specification wraps it in `customer`, recorded answers do not: both are read.
     """
     person = row["customer"] if isinstance(row.get("customer"), dict) else row
-    identifiers, attributes = person.get("identifiers") or {}, person.get("attributes") or {}
-    cio_id = identifiers.get("cio_id") or attributes.get("cio_id")
+    places = [place for place in (person.get("identifiers"), person.get("attributes")) if isinstance(place, dict)]
+    cio_id = next((place["cio_id"] for place in places if place.get("cio_id")), None)
     return {"cio_id": None if cio_id is None else str(cio_id), **person}
