@@ -12,6 +12,7 @@ from pathlib import Path
 
 from source_heap.avro.pool import AvroFile
 from source_heap.bucket import Bucket
+from source_heap.room import no_room
 
 #: Files on their way at a time, at most: a dump may have ten thousand small ones, and each waits for its own answer.
 _FILES_AHEAD = 8
@@ -26,7 +27,10 @@ class Spool:
         """`upcoming` are the files in the order in which they will be taken."""
         self._bucket = bucket
         self._upcoming = iter(upcoming)
-        self._folder = Path(tempfile.mkdtemp(prefix="source-heap-"))
+        try:
+            self._folder = Path(tempfile.mkdtemp(prefix="source-heap-"))
+        except OSError as error:
+            raise no_room(error) from error
         self._coming: dict[str, Future[AvroFile]] = {}
         self._taken = 0
         self._taken_bytes = 0

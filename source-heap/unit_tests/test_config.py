@@ -90,7 +90,8 @@ def test_a_key_that_was_copied_badly_is_named_without_its_value(option: str, ins
     with pytest.raises(AirbyteTracedException) as caught:
         HeapConfig.parse({"bucket": "heap", "credentials": credentials})
     assert caught.value.message == (
-        f"Option {option} has a blank, a line break or a control character inside. Copy it again, on one line."
+        f"Option {option} has a blank, a line break or a control character inside. Enter it whole, on one line; a "
+        "secret is shown once, so it may take a new key."
     )
     assert "FIRST" not in f"{caught.value.internal_message}"
 
