@@ -75,8 +75,9 @@ class Bucket:
 
     def _page(self, token: dict[str, str]) -> Callable[[], Any]:
         def page() -> Any:
+            client = self.client
             try:
-                answer = self.client.list_objects_v2(Bucket=self.name, Prefix=PREFIX, **token)
+                answer = client.list_objects_v2(Bucket=self.name, Prefix=PREFIX, **token)
             except KeyError as error:  # botocore decodes every key where the server says that they are encoded
                 raise _misshapen_list(self.name, f"has an entry without {error.args[0]}") from error
             if "IsTruncated" not in answer:  # S3 says it in every list, also in an empty one

@@ -6,6 +6,7 @@ roles, web identity, sign-on, programs), and the role of the container or the ma
 
 from __future__ import annotations
 
+from json import JSONDecodeError
 from typing import Any
 
 from airbyte_cdk.models import FailureType
@@ -43,7 +44,7 @@ _SOURCES = {
     "container-role": "the container's role",
     "iam-role": "the machine's role",
 }
-ENVIRONMENT = "the environment"
+ENVIRONMENT = "the environment in which the connector runs"
 
 NO_CREDENTIALS = (
     "No AWS credentials were found in the environment in which the connector runs. Enter an access key or a role in "
@@ -79,12 +80,12 @@ _SIGN_ON = (
     "`aws sso login` where the connector runs; a connector that runs by itself needs a role or an access key."
 )
 _FETCH = (
-    "The credentials could not be fetched from {source}. See the internal message for the reason, and check what the "
-    "environment in which the connector runs is set up with."
+    "The credentials could not be fetched from {source}. See the internal message for the reason, and check whether "
+    "that gives credentials where the connector runs."
 )
 _SET_UP = (
-    "The credentials of the environment in which the connector runs are not set up right. See the internal message for "
-    "what is wrong, and correct the AWS profile or the variables."
+    "The credentials could not be had from {source}, which is not set up right. See the internal message for what is "
+    "wrong, and correct the AWS profile or the variables."
 )
 _WEB_IDENTITY = (
     "AWS refused the web identity from which the connector gets its credentials ({code}). Check that the role in "
@@ -148,6 +149,8 @@ def _sentence(error: Exception, source: str) -> str:
             return _BROKEN_FILE.format(path=told.get("path"))
         case SSOError() | LoginError() | TokenRetrievalError() | UnknownTokenProviderError():
             return _SIGN_ON
+        case JSONDecodeError():  # what a program printed; every other document is looked at by botocore
+            return _PROCESS
         case CredentialRetrievalError():
             process = told.get("provider") == "custom-process"
             return _PROCESS if process else _FETCH.format(source=_SOURCES.get(str(told.get("provider")), source))
@@ -156,7 +159,7 @@ def _sentence(error: Exception, source: str) -> str:
         case OSError():
             return _FETCH.format(source=source)
         case _:
-            return _SET_UP
+            return _SET_UP.format(source=source)
 
 
 def _variable(name: str) -> str:

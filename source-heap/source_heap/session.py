@@ -27,7 +27,7 @@ from source_heap.credential_errors import ENVIRONMENT, no_credentials, source_of
 from source_heap.network import ca_bundle, host_of, is_loopback, require_usable_proxy
 from source_heap.retrying import ATTEMPTS, wait
 from source_heap.s3_errors import code_of, failure, heals
-from source_heap.s3_rules import NO_STS, OPTIONS, Operation
+from source_heap.s3_rules import NO_STS, OPTIONS, NotS3, Operation
 
 logger = logging.getLogger("airbyte")
 
@@ -83,17 +83,20 @@ def quiet_logs() -> None:
 _DESCRIPTIONS = Loader()
 
 
-def _core_session(with_profiles: bool) -> Session:
+def _core_session(config: HeapConfig, with_profiles: bool) -> Session:
     """A session of botocore's. Without profiles nothing of the shared AWS files is read: they may be broken."""
     core = get_session()
     core.register_component("data_loader", _DESCRIPTIONS)
+    settings = core.get_component("config_store")
     if not with_profiles:
-        core.set_config_variable("profile", None)
-        core.set_config_variable("config_file", os.devnull)
-        core.set_config_variable("credentials_file", os.devnull)
+        settings.set_config_variable("profile", None)
+        settings.set_config_variable("config_file", os.devnull)
+        settings.set_config_variable("credentials_file", os.devnull)
     bundle = ca_bundle()
-    if bundle is not None or not core.get_config_variable("ca_bundle"):
-        core.set_config_variable("ca_bundle", bundle[1] if bundle else True)  # a blank variable would be taken for one
+    if bundle is not None or not (core.get_config_variable("ca_bundle") or "").strip():
+        settings.set_config_variable("ca_bundle", bundle[1] if bundle else True)  # a blank variable would count
+    if not core.get_config_variable("region"):  # roles of profiles and web identities are asked for in one
+        settings.set_config_variable("region", config.region or FIRST_REGION)
     return core
 
 
@@ -117,9 +120,9 @@ class _Environment:
     role: str
 
     @classmethod
-    def of(cls, role: str = "") -> _Environment:
+    def of(cls, config: HeapConfig, role: str = "") -> _Environment:
         """Raises a config_error where there are no credentials; `role` is the one that they would assume."""
-        core: Session = _found_credentials(lambda: _core_session(with_profiles=True), ENVIRONMENT, role)
+        core: Session = _found_credentials(lambda: _core_session(config, with_profiles=True), ENVIRONMENT, role)
         credentials = _found_credentials(core.get_credentials, ENVIRONMENT, role)
         if credentials is None:
             raise no_credentials(NoCredentialsError(), ENVIRONMENT, role)
@@ -150,11 +153,11 @@ class RoleSession:
         return DeferredRefreshableCredentials(refresh_using=self._assume, method="sts-assume-role")
 
     def _assume(self) -> dict[str, Any]:
-        environment = _Environment.of(self._role.arn)
+        environment = _Environment.of(self._config, self._role.arn)
         endpoint = os.environ.get("AWS_ENDPOINT_URL_STS") or self._config.endpoint_url
         sts = _client("sts", environment.core, self._config, endpoint)
         environment.renew_for(sts)
-        found = self._answer(sts)["Credentials"]
+        found = self._answer(sts, environment.source)["Credentials"]
         for secret in (found["AccessKeyId"], found["SecretAccessKey"], found["SessionToken"]):
             for shape in secret_shapes(secret):
                 add_to_secrets(shape)
@@ -165,7 +168,7 @@ class RoleSession:
             "expiry_time": found["Expiration"].isoformat(),
         }
 
-    def _answer(self, sts: Any) -> Any:
+    def _answer(self, sts: Any, source: str) -> Any:
         attempt = 0
         while True:
             attempt += 1
@@ -176,17 +179,25 @@ class RoleSession:
                     ExternalId=self._role.external_id,
                     DurationSeconds=ROLE_SECONDS,
                 )
-            except ResponseParserError as error:
-                raise config_error(NO_STS.format(role=self._role.arn), str(error)) from error
+            except (ResponseParserError, KeyError) as error:
+                raise self._not_of_sts(error) from error
             except (ClientError, BotoCoreError) as error:
                 if attempt >= self._attempts or not heals(Operation.ROLE, error):
-                    raise failure(Operation.ROLE, error, bucket=self._config.bucket, role=self._role.arn) from error
+                    texts = {"bucket": self._config.bucket, "role": self._role.arn, "source": source}
+                    raise failure(Operation.ROLE, error, **texts) from error
                 name = code_of(error) if isinstance(error, ClientError) else type(error).__name__
                 wait(attempt, f"STS failed while {Operation.ROLE.value} ({name})")
                 continue
             if "Credentials" not in answer:
-                raise config_error(NO_STS.format(role=self._role.arn), "the answer has no credentials")
+                raise self._not_of_sts(KeyError("Credentials"))
             return answer
+
+    def _not_of_sts(self, error: Exception) -> AirbyteTracedException:
+        """The error for an answer that STS would not give."""
+        if self._config.endpoint_url:
+            return config_error(NO_STS.format(role=self._role.arn), f"{type(error).__name__}: {error}")
+        unlike = NotS3(f"{type(error).__name__}: {error}")
+        return failure(Operation.ROLE, unlike, bucket=self._config.bucket, role=self._role.arn)
 
 
 def s3_client(config: HeapConfig, attempts: int = ATTEMPTS) -> Access:
@@ -198,15 +209,15 @@ def s3_client(config: HeapConfig, attempts: int = ATTEMPTS) -> Access:
     style = {"addressing_style": "path"} if config.endpoint_url else {}
     match config.credentials:
         case KeyCredentials() as keys:
-            core = _core_session(with_profiles=False)
+            core = _core_session(config, with_profiles=False)
             core.set_credentials(keys.access_key_id, keys.secret_access_key, keys.session_token)
             return Access(_client("s3", core, config, config.endpoint_url, s3=style), OPTIONS)
         case RoleCredentials() as role:
-            core = _core_session(with_profiles=False)
+            core = _core_session(config, with_profiles=False)
             core._credentials = RoleSession(config, role, attempts).credentials()  # type: ignore[attr-defined]
             return Access(_client("s3", core, config, config.endpoint_url, s3=style), f"the role {role.arn}")
         case _:
-            environment = _Environment.of()
+            environment = _Environment.of(config)
             client = _client("s3", environment.core, config, config.endpoint_url, s3=style)
             environment.renew_for(client)
             return Access(client, environment.source)
