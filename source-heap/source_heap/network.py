@@ -86,7 +86,7 @@ def require_usable_proxy(url: str) -> None:
         raise config_error(msg)
     try:
         parts = urlsplit(address if separator else f"http://{address.removeprefix('//')}")
-        usable = parts.port != 0 and can_exist(parts.hostname or "")
+        usable = parts.port != 0 and can_exist(parts.hostname or "") and parts.path in ("", "/")
     except ValueError:
         usable = False
     if usable and parts.password:
@@ -136,7 +136,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 def _of_proxy(causes: list[BaseException]) -> str | None:
     words = " ".join(str(cause) for cause in causes)
-    refused = re.search(r"Tunnel connection failed: (4\d\d)", words)
+    refused = re.search(r"Tunnel connection failed: (4\d\d|501)", words)
     if refused is None:
         return None
     return PROXY_WANTS_LOGIN if refused[1] == "407" else _PROXY_REFUSES.format(status=refused[1])
