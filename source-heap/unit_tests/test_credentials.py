@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from heap_world import KEYS, Heap, Row, put_event
 from odd_server import OddServer
 from simulators.exchange import Request, Response
 from simulators.heap.s3_server import error
+from source_kit.timestamps import utc_now
 
 ROLE = {"auth_type": "role", "role_arn": "arn:aws:iam::123456789012:role/heap-reader", "external_id": "right-id"}
 WEB_IDENTITY = {"AWS_ROLE_ARN": "arn:aws:iam::123456789012:role/pod", "AWS_WEB_IDENTITY_TOKEN_FILE": "/token"}
@@ -85,7 +87,7 @@ def check(bucket: OddServer, **credentials: str) -> Row:
         (
             {},
             "[default]\ncredential_process = /no/program\n",
-            "The credentials cannot be fetched because the file /no/",
+            "The credentials cannot be fetched because the file /",
         ),
         (WEB_IDENTITY, "", "The credentials cannot be fetched because the file "),
         ({}, SIGN_ON, "The credentials come from an AWS sign-on session (SSO), which was never begun or has ended."),
@@ -167,9 +169,7 @@ def test_what_is_wrong_with_the_role_is_tried_again_only_where_it_may_heal(
     bucket: OddServer, sts: OddServer, environment: Callable[..., None]
 ) -> None:
     environment({"AWS_ACCESS_KEY_ID": "A", "AWS_SECRET_ACCESS_KEY": "B", "AWS_ENDPOINT_URL_STS": sts.url})
-    sts.odd = lambda request, usual: (
-        refuse("Throttling", 400)(request, usual) if not sts.answered else give(request, usual)
-    )
+    sts.odd = lambda request, usual: (give if sts.answered else refuse("Throttling", 400))(request, usual)
     assert check(bucket, **ROLE) == {"status": "SUCCEEDED"}
     sts.odd = refuse("AccessDenied")
     sts.answered = 0
@@ -177,19 +177,21 @@ def test_what_is_wrong_with_the_role_is_tried_again_only_where_it_may_heal(
     assert sts.answered == 1
 
 
-def test_credentials_that_end_within_a_sync_are_not_blamed_on_the_bucket(
+def test_credentials_that_cannot_be_renewed_are_not_blamed_on_the_bucket(
     bucket: OddServer, tmp_path: Path, environment: Callable[..., None]
 ) -> None:
-    """A program gave them for a moment, and gives none any more."""
+    """A program gives them for five minutes, so they are renewed at once, and gives none any more."""
+    soon = (utc_now() + timedelta(minutes=5)).strftime("%Y-%m-%dT%H:%M:%SZ")
     once = tmp_path / "once"
     once.write_text(
         "#!/bin/sh\n[ -e $0.given ] && exit 1\ntouch $0.given\n"
-        'echo \'{"Version": 1, "AccessKeyId": "A", "SecretAccessKey": "B", "Expiration": "2035-01-01T00:00:00Z"}\'\n'
+        f'echo \'{{"Version": 1, "AccessKeyId": "A", "SecretAccessKey": "B", "Expiration": "{soon}"}}\'\n'
     )
     once.chmod(0o755)
     environment(config=f"[default]\ncredential_process = {once}\n")
-    assert check(bucket) == {"status": "SUCCEEDED"}
     assert check(bucket)["message"].startswith("The program that gives the credentials (credential_process of the AWS")
+    assert (tmp_path / "once.given").exists()
+    assert not bucket.requests
 
 
 def test_a_refused_key_is_looked_for_where_it_came_from(bucket: OddServer, environment: Callable[..., None]) -> None:
@@ -205,7 +207,7 @@ def test_a_refused_key_is_looked_for_where_it_came_from(bucket: OddServer, envir
         (
             "AccessDenied",
             "not authorized to perform: kms:Decrypt",
-            "Allow kms:Decrypt on that key to it, in its policy",
+            "Allow kms:Decrypt on that key to it, in its",
         ),
         ("KMS.DisabledException", "the key is disabled", "with a key of AWS KMS that cannot be used (KMS.Disabled"),
         ("KMS.NotFoundException", "no such key", "with a key of AWS KMS that cannot be used (KMS.NotFoundException)"),

@@ -22,25 +22,22 @@ Serve = Callable[..., str]
 
 
 def certificate(folder: Path, name: str = "127.0.0.1", days: int = 2) -> Path:
-    """A certificate that signs itself, with its key, for an address or a host; valid for some days from yesterday on."""
+    """A certificate that signs itself, with its key, for an address or a host; it ends in some days."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
-    yesterday = datetime.now(UTC) - timedelta(days=3)
+    now = datetime.now(UTC)
     alternative = x509.IPAddress(ip_address(name)) if name[0].isdigit() else x509.DNSName(name)
     made = (
         x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
-        .not_valid_before(yesterday)
-        .not_valid_after(yesterday + timedelta(days=days + 1))
+        .not_valid_before(now - timedelta(days=3))
+        .not_valid_after(now + timedelta(days=days))
         .add_extension(x509.SubjectAlternativeName([alternative]), critical=False)
         .sign(key, hashes.SHA256())
     )
-    path = folder / f"{name}-{days}.pem"
-    form, text, no_password = (
-        serialization.PrivateFormat.PKCS8,
-        serialization.Encoding.PEM,
-        serialization.NoEncryption(),
-    )
-    path.write_bytes(made.public_bytes(text) + key.private_bytes(text, form, no_password))
+    path = folder / f"{name}{days}.pem"
+    text = serialization.Encoding.PEM
+    secret = key.private_bytes(text, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    path.write_bytes(made.public_bytes(text) + secret)
     return path
 
 
@@ -50,6 +47,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.send_error(500)
+
+    def do_CONNECT(self) -> None:
+        """As a proxy: asks for a password, or refuses the host."""
+        self.send_error(407 if "asks" in self.path else 403)
 
 
 class _Server(ThreadingHTTPServer):
@@ -109,7 +110,7 @@ def test_a_certificate_that_nobody_knows(
 def test_a_certificate_for_another_name_or_time(
     serve: Serve, heap: Heap, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    other, old = certificate(tmp_path, "other.example"), certificate(tmp_path, days=1)
+    other, old = certificate(tmp_path, "other.example"), certificate(tmp_path, days=-1)
     monkeypatch.setenv("AWS_CA_BUNDLE", str(other))
     assert said(serve(other), heap).startswith("The certificate of 127.0.0.1 is made out to another name.")
     monkeypatch.setenv("AWS_CA_BUNDLE", str(old))
@@ -154,18 +155,17 @@ def test_a_proxy_that_cannot_be_used(proxy: str, sentence: str, heap: Heap, monk
     assert "hidden-word" not in message
 
 
-def test_a_proxy_that_refuses(heap: Heap, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_proxy_that_refuses(serve: Serve, heap: Heap, monkeypatch: pytest.MonkeyPatch) -> None:
+    wants_password = "The proxy of this environment refuses the connector (407): it wants a name and a password."
+    monkeypatch.setenv("https_proxy", serve().replace("https:", "http:"))
+    assert said("https://s3.asks.invalid", heap).startswith(wants_password)
+    assert said("https://s3.other.invalid", heap).startswith(
+        "The proxy of this environment does not let the connector through to the server (403)."
+    )
     with OddServer() as proxy:
-        for variable, url in (
-            ("http_proxy", "http://s3.example.invalid"),
-            ("https_proxy", "https://s3.example.invalid"),
-        ):
-            monkeypatch.setenv(variable, proxy.url)
-            proxy.odd = lambda request, usual: Response(407, b"<html>no</html>", "text/html")
-            if variable == "http_proxy":
-                assert said(url, heap).startswith("The proxy of this environment refuses the connector (407)")
-            else:
-                assert said(url, heap).startswith("The proxy of this environment does not let the connector through to")
+        proxy.odd = lambda request, usual: Response(407, b"<html>no</html>", "text/html")
+        monkeypatch.setenv("http_proxy", proxy.url)
+        assert said("http://s3.other.invalid", heap).startswith(wants_password)
 
 
 def test_a_proxy_that_is_not_there_is_asked_again(heap: Heap, monkeypatch: pytest.MonkeyPatch) -> None:
