@@ -76,8 +76,8 @@ _PROCESS = (
     "runs, as the same user, to see why."
 )
 _SIGN_ON = (
-    "The credentials come from an AWS sign-on session (SSO), which was never begun or has ended. Sign on anew with "
-    "`aws sso login` where the connector runs; a connector that runs by itself needs a role or an access key."
+    "The credentials come from an AWS sign-on session (SSO), which was never begun or has ended. Sign on anew where "
+    "the connector runs (aws sso login); a connector that runs by itself needs a role or an access key."
 )
 _FETCH = (
     "The credentials could not be fetched from {source}. See the internal message for the reason, and check whether "

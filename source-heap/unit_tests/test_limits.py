@@ -1,4 +1,4 @@
-"""What is too large to be held ends with a sentence that names it, and many small things take no more memory than few."""
+"""What is too large to be held ends with a sentence that names it; many small things take no more than few."""
 
 from __future__ import annotations
 
