@@ -99,11 +99,13 @@ def _set_patience(package: str, settings: dict[str, Any]) -> None:
 def _set_s3_patience(settings: dict[str, Any]) -> None:
     session = importlib.import_module("source_heap.session")
     bucket = importlib.import_module("source_heap.bucket")
-    session.READ_SECONDS = bucket.READ_SECONDS = settings.get("read_timeout", session.READ_SECONDS)
+    retrying = importlib.import_module("source_heap.retrying")
+    transfer = importlib.import_module("source_heap.transfer")
+    session.READ_SECONDS = transfer.READ_SECONDS = settings.get("read_timeout", session.READ_SECONDS)
     session._CONNECT_SECONDS = settings.get("connect_timeout", session._CONNECT_SECONDS)
-    bucket._FIRST_WAIT_SECONDS = settings.get("base_seconds", bucket._FIRST_WAIT_SECONDS)
-    bucket._LONGEST_WAIT_SECONDS = settings.get("cap_seconds", bucket._LONGEST_WAIT_SECONDS)
-    bucket.Bucket.__init__.__defaults__ = (settings.get("tries", bucket.ATTEMPTS),)
+    retrying._FIRST_WAIT_SECONDS = settings.get("base_seconds", retrying._FIRST_WAIT_SECONDS)
+    retrying._LONGEST_WAIT_SECONDS = settings.get("cap_seconds", retrying._LONGEST_WAIT_SECONDS)
+    bucket.Bucket.__init__.__defaults__ = (settings.get("tries", retrying.ATTEMPTS),)
 
 
 def _with_subclasses(of: type[Any]) -> Iterator[Any]:

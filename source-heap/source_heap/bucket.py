@@ -6,51 +6,32 @@ and GET. Nothing else is listed, and the bucket itself is never asked about.
 
 from __future__ import annotations
 
+import io
 import logging
 import tempfile
 import threading
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import IO, Any, TypeVar
 
-from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
-from source_kit import waiting
 from source_kit.errors import config_error
-from urllib3.exceptions import HTTPError
 
 from source_heap.config import HeapConfig, RoleCredentials
+from source_heap.limits import LIST_PAGES, LISTED_MANIFESTS
 from source_heap.manifest import PREFIX, ManifestObject, dump_id_of
-from source_heap.s3_errors import REQUEST_ERRORS, WRONG_REGION, Operation, code_of, failure, heals, rule_for
-from source_heap.session import READ_SECONDS, s3_client
+from source_heap.retrying import ATTEMPTS, wait
+from source_heap.room import no_room
+from source_heap.s3_errors import REQUEST_ERRORS, code_of, failure, heals, rule_for
+from source_heap.s3_rules import WRONG_REGION, CutShort, NotS3, Operation
+from source_heap.session import Access, s3_client, warn_of_plain_http
+from source_heap.transfer import Download, first_bytes
 
 logger = logging.getLogger("airbyte")
 
-#: Attempts at one request; a file that goes on arriving may break as often as it likes.
-ATTEMPTS = 5
-#: For `check`: an answer now is worth more than one that waited.
-CHECK_ATTEMPTS = 2
-_FIRST_WAIT_SECONDS = 0.5
-_LONGEST_WAIT_SECONDS = 30.0
-_CHUNK_BYTES = 1024 * 1024
-#: A file of which less than this comes within the read timeout is not waited for: a megabyte would take an hour.
-_SLOWEST_BYTES = 16 * 1024
 _T = TypeVar("_T")
-
-
-class CutShort(OSError):
-    """An answer that ended early, without an error of the connection.
-
-    The standard library takes a head that breaks off for a whole one, and a body without a length for one that ends
-    with its connection, so botocore hands both on as good answers: an empty list, an object of no bytes.
-    """
-
-
-class TooSlow(CutShort):
-    """A transfer that brings next to nothing: no read of it times out, and it would not end within the day."""
 
 
 class Bucket:
@@ -60,42 +41,50 @@ class Bucket:
         self.name = config.bucket
         self._config = config
         self._attempts = attempts
-        self._client: Any = None
+        self._access: Access | None = None
         self._making = threading.Lock()
+        warn_of_plain_http(config)
 
     @property
     def client(self) -> Any:
         """The client, made when it is first needed."""
         with self._making:
-            if self._client is None:
-                try:
-                    self._client = s3_client(self._config)
-                except ValueError as error:
-                    raise _unusable_endpoint(error) from None
-                except REQUEST_ERRORS as error:
-                    raise failure(Operation.LIST, error, bucket=self.name) from error
-            return self._client
+            if self._access is None:
+                self._access = s3_client(self._config, self._attempts)
+            return self._access.client
 
     def manifests(self) -> list[ManifestObject]:
         """Every manifest, in the order of the dump ids. Other objects below the prefix are passed over."""
         found: dict[int, ManifestObject] = {}
         token: dict[str, str] = {}
+        seen: set[str] = set()
         while True:
             page = self._try(Operation.LIST, PREFIX, self._page(token))
-            for item in page.get("Contents", ()):
-                dump_id = dump_id_of(item["Key"])
-                if dump_id is not None:
-                    found[dump_id] = ManifestObject(dump_id, item["Key"], item["ETag"], item["LastModified"])
-            if not page.get("IsTruncated"):
+            found.update(_manifests_of(self.name, page.get("Contents", ())))
+            if not page["IsTruncated"]:
                 return [found[dump_id] for dump_id in sorted(found)]
-            token = {"ContinuationToken": page["NextContinuationToken"]}
+            following = page.get("NextContinuationToken")
+            if not following:
+                raise _misshapen_list(self.name, "says that it goes on, but not where (NextContinuationToken)")
+            if following in seen or len(seen) >= LIST_PAGES:
+                raise _misshapen_list(self.name, "has no end: its pages lead round in a circle")
+            if len(found) > LISTED_MANIFESTS:
+                raise _too_many_manifests(self.name)
+            seen.add(following)
+            token = {"ContinuationToken": following}
 
     def _page(self, token: dict[str, str]) -> Callable[[], Any]:
         def page() -> Any:
-            answer = self.client.list_objects_v2(Bucket=self.name, Prefix=PREFIX, **token)
+            client = self.client
+            try:
+                answer = client.list_objects_v2(Bucket=self.name, Prefix=PREFIX, **token)
+            except KeyError as error:  # botocore decodes every key where the server says that they are encoded
+                raise _misshapen_list(self.name, f"has an entry without {error.args[0]}") from error
             if "IsTruncated" not in answer:  # S3 says it in every list, also in an empty one
-                msg = "the list is not whole"
-                raise CutShort(msg)
+                if answer.get("Contents"):
+                    raise _misshapen_list(self.name, "does not say whether it goes on (IsTruncated)")
+                msg = "the answer is no list"
+                raise NotS3(msg)
             self._check_region(answer)
             return answer
 
@@ -110,27 +99,15 @@ class Bucket:
         if self._config.region and found and found != self._config.region:
             raise config_error(WRONG_REGION.format(bucket=self.name, region=f", {found}"))
 
-    def read(self, key: str) -> bytes:
-        """A small object, whole."""
-
-        def get() -> bytes:
-            return _body(self.client.get_object(Bucket=self.name, Key=key))
-
-        return self._try(Operation.GET, key, get)
+    def read(self, key: str, limit: int) -> bytes:
+        """A small object, whole. Raises TooLong for one of more than `limit` bytes."""
+        memory = io.BytesIO()
+        self._bring(key, memory, limit)
+        return memory.getvalue()
 
     def first_bytes(self, key: str, size: int) -> bytes:
         """The first bytes of an object, fewer where it is shorter."""
-
-        def get() -> bytes:
-            try:
-                answer = self.client.get_object(Bucket=self.name, Key=key, Range=f"bytes=0-{size - 1}")
-            except ClientError as error:
-                if code_of(error) in ("InvalidRange", "416"):  # the object is empty
-                    return b""
-                raise
-            return _body(answer)
-
-        return self._try(Operation.GET, key, get)
+        return self._try(Operation.GET, key, lambda: first_bytes(self._object, key, size))
 
     def fetch(self, key: str) -> IO[bytes]:
         """Brings an object to disk, whole: its length is that which the server announced, and it is one version of it.
@@ -141,18 +118,26 @@ class Bucket:
         try:
             file = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
         except OSError as error:
-            raise _no_room(error) from error
+            raise no_room(error) from error
         try:
-            download = Download(self, key, file)
-            while not download.complete:
-                download.resume()
+            self._bring(key, file)
         except BaseException as error:
             with suppress(OSError):  # on a full disk closing writes what was buffered, and fails once more
                 file.close()
             if isinstance(error, OSError):
-                raise _no_room(error) from error
+                raise no_room(error) from error
             raise
         return file
+
+    def _bring(self, key: str, file: IO[bytes], limit: int | None = None) -> None:
+        download = Download(self._object, key, file, limit)
+        while not download.complete:
+            self._try(Operation.GET, key, download.resume)
+            if not download.complete:
+                logger.info(f"{key} broke after {download.progress}; going on from there")
+
+    def _object(self, key: str, **more: Any) -> Any:
+        return self.client.get_object(Bucket=self.name, Key=key, **more)
 
     def _try(self, operation: Operation, key: str, request: Callable[[], _T]) -> _T:
         """A request, again while its errors may heal; once with fresh credentials where those went stale."""
@@ -167,7 +152,8 @@ class Bucket:
                     renewed = True
                     continue
                 if attempt >= self._attempts or not heals(operation, error):
-                    raise failure(operation, error, bucket=self.name, key=key) from error
+                    source = self._access.source if self._access else ""
+                    raise failure(operation, error, bucket=self.name, key=key, source=source) from error
                 wait(attempt, f"S3 failed while {operation.value} {key} ({_brief(error)})")
 
     def _renew(self, operation: Operation, error: Exception) -> bool:
@@ -177,72 +163,22 @@ class Bucket:
         if not rule_for(operation, error).renews:
             return False
         with self._making:
-            self._client = None
+            self._access = None
         return True
 
 
-class Download:
-    """The transfer of one object, over as many answers as it takes."""
-
-    def __init__(self, bucket: Bucket, key: str, file: IO[bytes]) -> None:
-        self._bucket = bucket
-        self._key = key
-        self._file = file
-        self._etag: str | None = None
-        self._size: int | None = None
-        self._have = 0
-
-    @property
-    def complete(self) -> bool:
-        """Whether every byte is there."""
-        return self._size is not None and self._have >= self._size
-
-    def resume(self) -> None:
-        """Reads on to the end. Returns early where the connection broke after it brought something."""
-        before = self._have
-
-        def get() -> None:
-            try:
-                for chunk in self._answer():
-                    self._store(chunk)
-            except REQUEST_ERRORS as error:
-                if self._have > before and not isinstance(error, TooSlow):
-                    return  # progress: the next answer starts where this one broke
-                raise
-            if not self.complete and self._have == before:
-                msg = "the body ended early"
-                raise CutShort(msg)
-
-        self._bucket._try(Operation.GET, self._key, get)
-        if not self.complete:
-            logger.info(f"{self._key} broke after {self._have} of {self._size} bytes; going on from there")
-
-    def _store(self, chunk: bytes) -> None:
-        try:
-            self._file.write(chunk)
-            self._file.flush()
-        except OSError as error:
-            raise _no_room(error) from error
-        self._have += len(chunk)
-
-    def _answer(self) -> Iterator[bytes]:
-        client = self._bucket.client
-        try:
-            more = {"Range": f"bytes={self._have}-", "IfMatch": self._etag} if self._have and self._etag else {}
-            answer = client.get_object(Bucket=self._bucket.name, Key=self._key, **more)
-        except ClientError as error:
-            if code_of(error) in ("PreconditionFailed", "412"):
-                self._restart()  # another delivery of the file has taken its place
-            raise
-        if not more:
-            self._restart()
-            self._etag, self._size = answer.get("ETag"), _length(answer)
-        return _pieces(answer["Body"]._raw_stream)
-
-    def _restart(self) -> None:
-        self._file.seek(0)
-        self._file.truncate()
-        self._have, self._size, self._etag = 0, None, None
+def _manifests_of(bucket: str, entries: Iterable[Mapping[str, Any]]) -> Iterable[tuple[int, ManifestObject]]:
+    """The manifests among the entries of a list."""
+    for entry in entries:
+        key = entry.get("Key")
+        if not isinstance(key, str):
+            raise _misshapen_list(bucket, "has an entry without Key")
+        dump_id = dump_id_of(key)
+        if dump_id is None:
+            continue
+        if not entry.get("ETag"):  # nothing else tells for certain whether a dump was delivered again
+            raise _misshapen_list(bucket, "has an entry without ETag")
+        yield dump_id, ManifestObject(dump_id, key, entry["ETag"], entry.get("LastModified"), entry.get("Size"))
 
 
 def _readable(request: Callable[[], _T]) -> _T:
@@ -253,71 +189,25 @@ def _readable(request: Callable[[], _T]) -> _T:
         raise
     except (ResponseParserError, ValueError) as error:
         msg = f"the answer cannot be read: {error}"
-        raise CutShort(msg) from error
-
-
-def _pieces(body: Any) -> Iterator[bytes]:
-    """A body as it arrives; a whole chunk would be waited for past any time limit. Raises CutShort or TooSlow."""
-    since, brought = time.monotonic(), 0
-    while piece := _read(body):
-        yield piece
-        brought += len(piece)
-        if time.monotonic() - since > READ_SECONDS:
-            if brought < _SLOWEST_BYTES:
-                msg = f"no more than {brought} bytes came within {READ_SECONDS} s"
-                raise TooSlow(msg)
-            since, brought = time.monotonic(), 0
-
-
-def _read(body: Any) -> bytes:
-    try:
-        piece: bytes = body.read1(_CHUNK_BYTES)
-    except HTTPError as error:  # botocore translates them where it reads itself
-        raise CutShort(str(error)) from error
-    return piece
-
-
-def _length(answer: Mapping[str, Any]) -> int:
-    """The announced length of an object. Raises CutShort where there is none to tell a whole object by."""
-    length = answer.get("ContentLength")
-    if not isinstance(length, int):
-        msg = "the answer does not say its length"
-        raise CutShort(msg)
-    return length
-
-
-def _body(answer: Mapping[str, Any]) -> bytes:
-    """The body of an answer, whole."""
-    _length(answer)
-    body: bytes = answer["Body"].read()
-    return body
-
-
-def wait(attempt: int, why: str) -> None:
-    """The pause behind a failed attempt: half a second, then twice as long each time."""
-    seconds = min(_FIRST_WAIT_SECONDS * 2 ** (attempt - 1), _LONGEST_WAIT_SECONDS)
-    logger.info(f"{why}; attempt {attempt + 1} follows in {seconds:.1f} s")
-    waiting.current().wait(seconds, why)
+        raise NotS3(msg) from error
 
 
 def _brief(error: Exception) -> str:
-    return code_of(error) if isinstance(error, ClientError) else type(error).__name__
+    if isinstance(error, ClientError):
+        return code_of(error)
+    return str(error) if isinstance(error, CutShort) else type(error).__name__
 
 
-def _no_room(error: OSError) -> AirbyteTracedException:
-    return AirbyteTracedException(
-        message=(
-            f"A file of the dump could not be stored in {tempfile.gettempdir()}. Give the connector more space for "
-            "temporary files: room for two of the dump's largest files."
-        ),
-        internal_message=f"{type(error).__name__}: {error.strerror}",
-        failure_type=FailureType.system_error,
+def _misshapen_list(bucket: str, what: str) -> AirbyteTracedException:
+    return config_error(
+        f"The list of the bucket {bucket} {what}, so its manifests cannot be found. The server does not speak S3's "
+        "ListObjectsV2 as AWS does: check endpoint_url, or ask who runs the server for a newer version.",
+        f"the list {what}",
     )
 
 
-def _unusable_endpoint(error: ValueError) -> AirbyteTracedException:
-    return AirbyteTracedException(
-        message="Option endpoint_url or region cannot be used as written. Check them for typing mistakes.",
-        internal_message=f"{type(error).__name__}: {error}",
-        failure_type=FailureType.config_error,
+def _too_many_manifests(bucket: str) -> AirbyteTracedException:
+    return config_error(
+        f"The bucket {bucket} holds more than {LISTED_MANIFESTS} manifests, more than this connector keeps in memory. "
+        "Move the oldest dumps that a later full export has replaced, with their manifests, out of the bucket."
     )

@@ -8,11 +8,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
+from urllib.parse import urlsplit
 
 from source_kit.errors import config_error, shorten
 from source_kit.timestamps import parse_instant
 
+from source_heap.network import can_exist
+
 MAX_WORKERS = 16
+#: A date, or with a time, which is in UTC where it names no zone. The pattern of `spec.yaml` says the same.
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?", re.ASCII)
 
 
 class KeyMode(StrEnum):
@@ -113,9 +118,30 @@ def _bucket(raw: Mapping[str, Any]) -> str:
 
 
 def _endpoint(raw: Mapping[str, Any]) -> str | None:
+    """The address of a server. One with a name and a password would be shown where addresses are."""
     endpoint = _text(raw, "endpoint_url")
-    if endpoint is not None and not re.match(r"https?://[^/\s]+", endpoint):
+    if endpoint is None:
+        return None
+    try:
+        parts = urlsplit(endpoint)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        usable = usable and not re.search(r"[\s?#]", endpoint)
+    except ValueError:
+        usable = False
+    if not usable:
         msg = "Option endpoint_url must begin with https:// or http:// and name a host; leave it empty for AWS."
+        raise config_error(msg)
+    if parts.username is not None or parts.password is not None:
+        msg = (
+            "Option endpoint_url carries a user name or password. Leave them out, and enter an access key in "
+            "credentials."
+        )
+        raise config_error(msg)
+    if not can_exist(parts.hostname or ""):
+        msg = (
+            "Option endpoint_url names a host that cannot exist: between its dots there must be 1 to 63 letters, "
+            "digits or hyphens. Check it for typing mistakes."
+        )
         raise config_error(msg)
     return endpoint
 
@@ -125,6 +151,8 @@ def _start_date(raw: Mapping[str, Any]) -> datetime | None:
     if text is None:
         return None
     try:
+        if not _DATE.fullmatch(text):
+            raise ValueError
         return parse_instant(text)
     except ValueError:
         msg = f"Option start_date is not a date and time: {shorten(text, 40)!r}. Write it like 2026-01-01T00:00:00Z."
@@ -153,7 +181,10 @@ def _key_part(raw: Mapping[str, Any], name: str) -> str | None:
     """A part of an access key, which travels in a header; the sentence never shows it."""
     value = _text(raw, name)
     if value is not None and (re.search(r"\s", value) or not value.isprintable()):
-        msg = f"Option {name} has a blank, a line break or a control character inside. Copy it again, on one line."
+        msg = (
+            f"Option {name} has a blank, a line break or a control character inside. Enter it whole, on one line; a "
+            "secret is shown once, so it may take a new key."
+        )
         raise config_error(msg)
     return value
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -21,9 +20,10 @@ from source_heap.avro.container import BrokenFile, Header, HeaderCut, parse_head
 from source_heap.avro.schema import INSTANT, INTEGER, TEXT, JsonSchema, columns_of, union
 from source_heap.avro.times import TIME_COLUMNS
 from source_heap.bucket import Bucket
-from source_heap.dumps import PARALLEL_GETS, Dumps
+from source_heap.dumps import Dumps, in_parallel
+from source_heap.limits import SAMPLED_HEADER_BYTES
 from source_heap.manifest import Manifest, TableDump
-from source_heap.s3_errors import Missing
+from source_heap.s3_rules import Missing
 
 logger = logging.getLogger("airbyte")
 
@@ -97,10 +97,9 @@ def find_tables(dumps: Dumps) -> dict[str, TableFound]:
     that leaves nothing.
     """
     tables: dict[str, TableFound] = {}
-    with ThreadPoolExecutor(PARALLEL_GETS, "manifests") as pool:
-        for manifest in pool.map(dumps.fetch_unbroken, dumps.listed()[::-1]):
-            for entry in manifest.tables.values() if manifest else ():
-                tables.setdefault(entry.name, TableFound(entry.name)).add(entry)
+    for _, manifest in in_parallel(dumps.fetch_unbroken, reversed(dumps.listed())):
+        for entry in manifest.tables.values() if manifest else ():
+            tables.setdefault(entry.name, TableFound(entry.name)).add(entry)
     if not tables:
         list(dumps.manifests(dumps.listed()[-1:]))  # raises where it is broken
     return dict(sorted(tables.items()))
@@ -113,9 +112,7 @@ def table_schemas(
     found = list(tables)
     keys = list(dict.fromkeys(key for table in found for key in table.chosen()))
     refused: list[AirbyteTracedException] = []
-    with ThreadPoolExecutor(PARALLEL_GETS, "headers") as pool:
-        look = partial(_columns_or_none, bucket, normalize_times, refused)
-        files = dict(zip(keys, pool.map(look, keys), strict=True))
+    files = dict(in_parallel(partial(_columns_or_none, bucket, normalize_times, refused), keys))
     if refused and all(columns is None for columns in files.values()):
         raise refused[0]  # nothing but guesses would be left
     for error in refused:
@@ -180,14 +177,17 @@ def read_header_of(bucket: Bucket, key: str) -> Header:
             if len(data) < size:
                 raise
         size *= 4
+        if size > SAMPLED_HEADER_BYTES:
+            msg = f"its header is longer than {SAMPLED_HEADER_BYTES // (1024 * 1024)} MB"
+            raise BrokenFile(msg)
 
 
-def sample_file(newest_first: Iterable[Manifest]) -> str | None:
-    """A live data file, for `check`: one of the first dump that has any. What a full dump replaced may be gone."""
+def sample_file(newest_first: Iterable[Manifest]) -> tuple[str, int] | None:
+    """A live data file and its dump, for `check`: of the first dump that has any. What was replaced may be gone."""
     dead: set[str] = set()
     for manifest in newest_first:
         for table in manifest.tables.values():
             if table.file_count and table.name not in dead:
-                return table.files[0]
+                return table.files[0], manifest.dump_id
         dead |= {table.name for table in manifest.tables.values() if table.incremental is False}
     return None

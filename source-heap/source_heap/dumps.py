@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TypeVar
 
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_kit.errors import config_error
 
 from source_heap.bucket import Bucket
+from source_heap.limits import MANIFEST_BYTES, MANIFEST_BYTES_AT_A_TIME
 from source_heap.manifest import BrokenManifest, Manifest, ManifestObject, broken_manifest, parse_manifest
+from source_heap.manifest_store import ManifestStore
 from source_heap.plan import DumpOfTable
-from source_heap.s3_errors import Missing
+from source_heap.s3_rules import Missing
+from source_heap.transfer import TooLong
 
 logger = logging.getLogger("airbyte")
 
@@ -23,6 +29,8 @@ PARALLEL_GETS = 16
 _BATCH = 64
 #: Manifests that are looked at for a table of which there is no news: months of nights, weeks of every two hours
 _LOOKED_AT = 200
+_Item = TypeVar("_Item")
+_Made = TypeVar("_Made")
 
 
 class Dumps:
@@ -32,7 +40,9 @@ class Dumps:
         self.bucket = bucket
         self._only = only
         self._listed: list[ManifestObject] | None = None
-        self._known: dict[int, Manifest | BrokenManifest | None] = {}
+        self._known: dict[int, int | BrokenManifest | None] = {}
+        self._store: ManifestStore | None = None
+        self._room = _Room(MANIFEST_BYTES_AT_A_TIME)
         self._lock = threading.RLock()
 
     def listed(self) -> list[ManifestObject]:
@@ -44,29 +54,38 @@ class Dumps:
                 raise no_manifests(self.bucket.name)
             return self._listed
 
-    def manifests(self, objects: Iterable[ManifestObject]) -> Iterator[Manifest]:
-        """The manifests in the order asked for. One that was deleted since it was listed is left out.
+    def manifests(self, objects: Iterable[ManifestObject], table: str | None = None) -> Iterator[Manifest]:
+        """The manifests in the order asked for: all tables without their files, or one with them.
 
-        Raises BrokenManifest when it comes to a broken one, so who stops before it is not concerned.
+        One that was deleted since it was listed is left out. Raises BrokenManifest when it comes to a broken one, so
+        who stops before it is not concerned.
         """
-        return _usable(self._read(objects))
+        return _usable(self._read(objects, table))
 
-    def unbroken(self, objects: Iterable[ManifestObject]) -> list[Manifest]:
+    def unbroken(self, objects: Iterable[ManifestObject], table: str | None = None) -> Iterator[Manifest]:
         """As `manifests`, without the broken ones, for those who can do without."""
-        read = self._read(objects)
-        for found in read:
+        for found in self._read(objects, table):
             if isinstance(found, BrokenManifest):
                 logger.warning(f"{found.internal_message}; its dump is left out.")
-        return [found for found in read if isinstance(found, Manifest)]
+            elif found is not None:
+                yield found
 
-    def _read(self, objects: Iterable[ManifestObject]) -> list[Manifest | BrokenManifest | None]:
+    def _read(self, objects: Iterable[ManifestObject], table: str | None) -> Iterator[Manifest | BrokenManifest | None]:
+        """Fetches what is not known yet, all of it, and gives one after the other."""
+        wanted = list(objects)
         with self._lock:
-            wanted = list(objects)
-            missing = [found for found in wanted if found.dump_id not in self._known]
-            with ThreadPoolExecutor(PARALLEL_GETS, "manifests") as pool:
-                for found, manifest in zip(missing, pool.map(self._fetch_or_error, missing), strict=True):
-                    self._known[found.dump_id] = manifest
-            return [self._known[found.dump_id] for found in wanted]
+            self._learn(found for found in wanted if found.dump_id not in self._known)
+        for one in wanted:
+            known = self._known[one.dump_id]
+            yield self._store.manifest(known, table) if self._store and isinstance(known, int) else known  # type: ignore[misc]
+
+    def _learn(self, objects: Iterable[ManifestObject]) -> None:
+        for found, manifest in in_parallel(self._fetch_or_error, objects):
+            if isinstance(manifest, Manifest):
+                self._store = self._store or ManifestStore()
+                self._known[found.dump_id] = self._store.keep(manifest)
+            else:
+                self._known[found.dump_id] = manifest
 
     def _fetch_or_error(self, found: ManifestObject) -> Manifest | BrokenManifest | None:
         try:
@@ -75,13 +94,16 @@ class Dumps:
             return error
 
     def fetch(self, found: ManifestObject) -> Manifest | None:
-        """One manifest, read now."""
-        try:
-            data = self.bucket.read(found.key)
-        except Missing:
-            logger.warning(f"{found.key} was deleted after it was listed; its dump is left out.")
-            return None
-        return parse_manifest(found, data, self._only)
+        """One manifest, read now, with all its files. None where it is gone. Raises BrokenManifest."""
+        with self._room.of(found.size):
+            try:
+                return parse_manifest(found, self.bucket.read(found.key, MANIFEST_BYTES), self._only)
+            except TooLong:
+                most = MANIFEST_BYTES // (1024 * 1024)
+                raise broken_manifest(found, f"is longer than the {most} MB that this connector reads") from None
+            except Missing:
+                logger.warning(f"{found.key} was deleted after it was listed; its dump is left out.")
+                return None
 
     def fetch_unbroken(self, found: ManifestObject) -> Manifest | None:
         """One manifest, read now; none where it is broken, for those who can do without."""
@@ -99,7 +121,7 @@ class Dumps:
         found: list[Manifest] = []
         newest_first = [one for one in reversed(self.listed()) if one.dump_id >= from_id]
         for at in range(0, len(newest_first), _BATCH):
-            for manifest in self.manifests(newest_first[at : at + _BATCH]):
+            for manifest in self.manifests(newest_first[at : at + _BATCH], table):
                 found.append(manifest)
                 if table in manifest.tables and not dump_of(manifest, table).incremental:
                     return found[::-1]
@@ -116,7 +138,48 @@ class Dumps:
         if len(objects) > _LOOKED_AT or not first <= {found.dump_id for found in objects}:
             return True
         probable, others = objects[: len(first)], objects[len(first) :]
-        return any(table in found.tables for some in (probable, others) for found in self.unbroken(some))
+        return any(table in found.tables for some in (probable, others) for found in self.unbroken(some, table))
+
+
+def in_parallel(work: Callable[[_Item], _Made], items: Iterable[_Item]) -> Iterator[tuple[_Item, _Made]]:
+    """Each item with what was made of it, in their order; no more are on their way than are worked on at a time."""
+    coming: deque[tuple[_Item, Future[_Made]]] = deque()
+    with ThreadPoolExecutor(PARALLEL_GETS, "gets") as pool:
+        try:
+            for item in items:
+                coming.append((item, pool.submit(work, item)))
+                if len(coming) >= PARALLEL_GETS:
+                    first, future = coming.popleft()
+                    yield first, future.result()
+            while coming:
+                first, future = coming.popleft()
+                yield first, future.result()
+        finally:
+            for _, future in coming:
+                future.cancel()
+
+
+class _Room:
+    """Bytes that may be taken at a time: what is of unknown size, or larger, takes all of them."""
+
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._left = total
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def of(self, size: int | None) -> Iterator[None]:
+        """Takes this many while the block runs, and waits for them."""
+        taken = self._total if size is None else min(size, self._total)
+        with self._changed:
+            self._changed.wait_for(lambda: self._left >= taken)
+            self._left -= taken
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._left += taken
+                self._changed.notify_all()
 
 
 def _usable(read: Iterable[Manifest | BrokenManifest | None]) -> Iterator[Manifest]:

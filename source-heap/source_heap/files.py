@@ -13,7 +13,7 @@ from source_heap.avro.decoder import Piece
 from source_heap.avro.pool import DecoderPool, ProcessLost
 from source_heap.avro.values import RowRules
 from source_heap.bucket import Bucket
-from source_heap.s3_errors import Missing
+from source_heap.s3_rules import Missing
 from source_heap.spool import Spool
 
 logger = logging.getLogger("airbyte")

@@ -12,14 +12,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-import sys
 import zlib
 from codecs import BOM_UTF8
 from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
-from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -40,7 +38,8 @@ class ManifestObject:
     dump_id: int
     key: str
     etag: str
-    modified: datetime
+    modified: datetime | None
+    size: int | None = None
 
     @property
     def mark(self) -> str:
@@ -58,6 +57,8 @@ def dump_id_of(key: str) -> int | None:
 class TableDump:
     """What one dump says about one table. The files' keys are kept compressed: a dump may name ten thousand.
 
+    `packed` is None where they were not asked for, of which only `file_count` tells.
+
     `incremental` is None where the manifest does not say. `fault`, a clause that goes on after the manifest's key, says
     why the table cannot be read from this dump.
     """
@@ -66,7 +67,7 @@ class TableDump:
     incremental: bool | None
     columns: tuple[str, ...]
     file_count: int
-    _packed: bytes
+    packed: bytes | None
     fault: str | None = None
 
     @classmethod
@@ -75,12 +76,15 @@ class TableDump:
     ) -> TableDump:
         """From the keys of the files, in the manifest's order."""
         packed = zlib.compress("\n".join(_in_order(files)).encode(), 1) if files else b""
-        return cls(sys.intern(name), incremental, _shared(columns), len(files), packed, fault)
+        return cls(name, incremental, columns, len(files), packed, fault)
 
     @property
     def files(self) -> list[str]:
         """The keys, in the order in which they are read: the manifest's, or that of the numbers they all begin with."""
-        return zlib.decompress(self._packed).decode().split("\n") if self.file_count else []
+        if not self.file_count:
+            return []
+        assert self.packed is not None  # noqa: S101 - who asks for files has asked for the table
+        return zlib.decompress(self.packed).decode().split("\n")
 
 
 def _in_order(files: list[str]) -> list[str]:
@@ -92,12 +96,6 @@ def _in_order(files: list[str]) -> list[str]:
         return files
     numbers = {file: int(found[1]) for file in files if (found := _NUMBERED.fullmatch(file))}
     return sorted(files, key=numbers.__getitem__) if len(numbers) == len(set(files)) else files
-
-
-@lru_cache(maxsize=16_384)
-def _shared(columns: tuple[str, ...]) -> tuple[str, ...]:
-    """One tuple for equal lists of columns: a table has the same ones in thousands of manifests."""
-    return tuple(map(sys.intern, columns))
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,8 +127,8 @@ class TableState:
         generation = _integer(document, "generation") if "generation" in document else None
         reading = document.get("reading")
         replaces = document.get("replaces")
-        return cls(
-            bucket=str(document.get("bucket") or ""),
+        state = cls(
+            bucket=_bucket(document.get("bucket")),
             dump_id=dump_id,
             generation=dump_id if generation is None else generation,
             floor=_integer(document, "floor") if "floor" in document else dump_id,
@@ -136,6 +136,22 @@ class TableState:
             reading=_reading(reading) if reading else None,
             replaces=_integer(document, "replaces") if replaces is not None else None,
         )
+        state._require_order()
+        return state
+
+    def _require_order(self) -> None:
+        """Raises UnreadableState for what no sync can have written: dumps would count as read that never were."""
+        if self.generation > self.dump_id:
+            msg = f"its generation {self.generation} is newer than its dump {self.dump_id}"
+            raise UnreadableState(msg)
+        if self.floor > max(self.dump_id, *self.recent, 0):
+            msg = f"its floor {self.floor} is above every dump that it names"
+            raise UnreadableState(msg)
+
+    @property
+    def reached(self) -> int:
+        """The id at and below which dumps are known to it."""
+        return max(self.dump_id, self.floor)
 
 
 def _integer(document: Mapping[str, Any], name: str) -> int:
@@ -144,6 +160,13 @@ def _integer(document: Mapping[str, Any], name: str) -> int:
         msg = f"its {name} is not a whole number"
         raise UnreadableState(msg)
     return value
+
+
+def _bucket(value: Any) -> str:
+    if value is not None and not isinstance(value, str):
+        msg = "its bucket is not text"
+        raise UnreadableState(msg)
+    return value or ""
 
 
 def _recent(value: Any) -> dict[int, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from itertools import chain
 from typing import Any
 
 from airbyte_cdk.models import ConfiguredAirbyteCatalog, ConfiguredAirbyteStream
@@ -14,12 +15,13 @@ from source_kit.source import BatchSource
 from source_heap.avro.container import BrokenFile
 from source_heap.avro.pool import DecoderPool
 from source_heap.avro.schema import JsonSchema
-from source_heap.bucket import CHECK_ATTEMPTS, Bucket
+from source_heap.bucket import Bucket
 from source_heap.config import HeapConfig
 from source_heap.discovery import find_tables, read_header_of, sample_file, table_schemas
 from source_heap.dumps import Dumps
 from source_heap.manifest import Manifest, broken_manifest
-from source_heap.s3_errors import Missing
+from source_heap.retrying import CHECK_ATTEMPTS
+from source_heap.s3_rules import Missing
 from source_heap.streams.dumps import NAME as DUMPS_NAME
 from source_heap.streams.dumps import HeapDumps
 from source_heap.streams.keys import key_of
@@ -38,15 +40,24 @@ class SourceHeap(BatchSource):
         """Lists the manifests, reads the newest, and the header of one data file: what a sync needs, once."""
         parsed = HeapConfig.parse(config)
         dumps = Dumps(Bucket(parsed, CHECK_ATTEMPTS))
-        new_files: set[str] = set()
-        for manifest in dumps.manifests(dumps.listed()[-1:]):
+        newest = dumps.listed()[-1]
+        manifest = dumps.fetch(newest)
+        if manifest is not None:
             _check_tables(manifest)
-            new_files.update(key for table in manifest.tables.values() for key in table.files)
-        newest_first = map(dumps.fetch_unbroken, dumps.listed()[: -_CHECKED_DUMPS - 1 : -1])
-        key = sample_file(filter(None, newest_first))
-        if key is not None:  # an older one may be gone: it may have been read long ago
-            _check_file(dumps.bucket, key, parsed.skip_missing_files or key not in new_files)
+        older = map(dumps.fetch_unbroken, dumps.listed()[-2 : -_CHECKED_DUMPS - 1 : -1])
+        found = sample_file(filter(None, chain([manifest], older)))
+        if found is not None:  # a file of an older dump may be gone: it may have been read long ago
+            _check_file(dumps.bucket, found[0], parsed.skip_missing_files or found[1] != newest.dump_id)
         return True, None
+
+    def configure(self, config: Mapping[str, Any], temp_dir: str) -> Mapping[str, Any]:
+        """As the base; the digits of an account's id may come as a number."""
+        options = dict(super().configure(config, temp_dir))
+        credentials = options.get("credentials")
+        account = credentials.get("account_id") if isinstance(credentials, Mapping) else None
+        if isinstance(account, int) and not isinstance(account, bool):
+            options["credentials"] = {**options["credentials"], "account_id": f"{account:012d}"}
+        return options
 
     def require_valid(self, config: Mapping[str, Any]) -> None:
         """See the base."""

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
-from heap_world import KEYS, run
+from heap_world import KEYS, Heap, run
+from jsonschema import Draft7Validator
+from source_heap import SourceHeap
 from source_heap.config import DefaultCredentials, HeapConfig, KeyCredentials, KeyMode, ResyncMode, RoleCredentials
+from source_kit.source import BatchSource
 
 ROLE = {"auth_type": "role", "account_id": "1234-5678-9012", "role_name": "heap-reader", "external_id": "x"}
 
@@ -90,7 +94,8 @@ def test_a_key_that_was_copied_badly_is_named_without_its_value(option: str, ins
     with pytest.raises(AirbyteTracedException) as caught:
         HeapConfig.parse({"bucket": "heap", "credentials": credentials})
     assert caught.value.message == (
-        f"Option {option} has a blank, a line break or a control character inside. Copy it again, on one line."
+        f"Option {option} has a blank, a line break or a control character inside. Enter it whole, on one line; a "
+        "secret is shown once, so it may take a new key."
     )
     assert "FIRST" not in f"{caught.value.internal_message}"
 
@@ -113,3 +118,54 @@ def test_the_options_of_the_specification_are_those_that_are_read() -> None:
     assert sorted(kinds) == ["default", "keys", "role"]
     for name, default in (("num_workers", 2), ("resync_mode", "generation"), ("on_missing_file", "fail")):
         assert spec["properties"][name]["default"] == default
+
+
+@pytest.mark.parametrize(
+    ("option", "values"),
+    [
+        (
+            "start_date",
+            [
+                *("2025-01-01", "2025-01-01T00:00:00", "2025-01-01T00:00:00Z", "2025-01-01 00:00", " 2025-01-01 "),
+                *("2025-01-01T00:00:00.123456789+05:30", "2025-01-01T00:00:00+0530", "20250101", "2025-01-01T00"),
+                *("2025-W01-1", "2025-01-01x00:00:00", "2025-13-01", "1735689600"),
+            ],
+        ),
+        ("bucket", ["heap-rs3-acme", " heap-rs3-acme ", "s3://heap", "a", "heap rs3"]),
+        ("num_workers", [1, 16, 0, 17, "2"]),
+        ("timestamp_mode", ["normalized", "raw", "Raw"]),
+        ("primary_key_mode", ["heap", "stitch", "x"]),
+        ("resync_mode", ["fail", "tombstones", "Fail"]),
+    ],
+)
+def test_what_the_options_take_the_specification_takes(option: str, values: list[Any]) -> None:
+    """It may be looser: what it lets pass, a sentence of the connector's own refuses."""
+    spec = BatchSource.spec(SourceHeap(), logging.getLogger("airbyte")).connectionSpecification
+    taken = 0
+    for value in values:
+        options = {"bucket": "heap-rs3-acme", option: value}
+        try:
+            HeapConfig.parse(options)
+        except AirbyteTracedException:
+            continue
+        taken += 1
+        assert Draft7Validator(spec).is_valid(options), value
+    assert 0 < taken < len(values)
+
+
+def test_an_account_may_come_as_a_number(heap: Heap, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"):
+        monkeypatch.setenv(name, "/nonexistent")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    role = {"auth_type": "role", "account_id": 12345678901, "role_name": "r", "external_id": "some"}
+    message = heap.check(credentials=role)["message"]
+    assert "arn:aws:iam::012345678901:role/r" in message
+
+
+@pytest.mark.parametrize("address", ["https://user:word@s3.example.com", "http://user@127.0.0.1:9000"])
+def test_an_address_with_a_name_or_password_is_refused_without_showing_it(address: str, heap: Heap) -> None:
+    output = run("check", config=heap.config(endpoint_url=address))
+    assert output.check["message"].startswith("Option endpoint_url carries a user name or password. Leave them out")
+    assert "word@" not in output.text

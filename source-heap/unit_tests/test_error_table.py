@@ -10,13 +10,12 @@ from botocore.exceptions import (
     ClientError,
     ConnectTimeoutError,
     EndpointConnectionError,
-    NoCredentialsError,
     ParamValidationError,
-    PartialCredentialsError,
     ReadTimeoutError,
     SSLError,
 )
-from source_heap.s3_errors import Operation, failure, heals
+from source_heap.s3_errors import failure, heals
+from source_heap.s3_rules import CutShort, Misplaced, NotS3, Operation
 
 CONFIG, TRANSIENT, SYSTEM = "config_error", "transient_error", "system_error"
 GET, LIST, ROLE = Operation.GET, Operation.LIST, Operation.ROLE
@@ -119,28 +118,31 @@ TABLE: list[tuple[Operation, str, str, bool, str]] = [
         "InvalidAccessKeyId",
         CONFIG,
         False,
-        "AWS does not know the access key. Check aws_access_key_id, and whether the key was deleted.",
+        "AWS does not know the access key. It came from option credentials: check the key there, and whether it was "
+        "deleted.",
     ),
     (
         LIST,
         "SignatureDoesNotMatch",
         CONFIG,
         False,
-        "The secret does not belong to the access key. Check aws_secret_access_key.",
+        "The secret does not belong to the access key. They came from option credentials: check both there.",
     ),
     (
         GET,
         "ExpiredToken",
         CONFIG,
         False,
-        "The session token has expired. Enter fresh temporary keys, or use a role or permanent keys instead.",
+        "The session token has expired. It came from option credentials: give fresh temporary keys there, or use a "
+        "role or permanent keys instead.",
     ),
     (
         GET,
         "InvalidToken",
         CONFIG,
         False,
-        "The session token is not valid. Check aws_session_token, or leave it empty for permanent keys.",
+        "The session token is not valid. It came from option credentials: check it there, or leave it out for "
+        "permanent keys.",
     ),
     (
         LIST,
@@ -218,9 +220,8 @@ def test_each_answer_has_its_sentence(operation: Operation, code: str, kind: str
 @pytest.mark.parametrize(
     ("error", "kind", "again", "sentence"),
     [
-        (NoCredentialsError(), CONFIG, False, "No AWS credentials were found in the environment"),
         (ParamValidationError(report="x"), CONFIG, False, "B cannot be the name of a bucket."),
-        (SSLError(endpoint_url="x", error="y"), CONFIG, False, "The server's TLS certificate could not be verified."),
+        (SSLError(endpoint_url="x", error="y"), TRANSIENT, True, "The connection to S3 could not be made or broke"),
         (
             EndpointConnectionError(endpoint_url="x"),
             TRANSIENT,
@@ -234,7 +235,11 @@ def test_each_answer_has_its_sentence(operation: Operation, code: str, kind: str
             True,
             "The connection to S3 could not be made or broke while",
         ),
-        (BotoCoreError(), TRANSIENT, True, "The connection to S3 could not be made or broke while"),
+        (BotoCoreError(), SYSTEM, False, "S3 could not be asked while reading an object, for a reason that this"),
+        (CutShort("x"), TRANSIENT, True, "The connection to S3 could not be made or broke while"),
+        (Misplaced("x"), TRANSIENT, True, "The server sent another part of the object K than was asked for"),
+        (NotS3("x"), TRANSIENT, True, "The server answered with something that is not S3's while reading an object"),
+        (FileNotFoundError(2, "x", "f"), CONFIG, False, "A file that is needed for reading an object cannot be read"),
         (OSError("x"), TRANSIENT, True, "The connection to S3 could not be made or broke while"),
     ],
 )
@@ -251,8 +256,6 @@ def test_each_failure_without_an_answer_has_its_sentence(
     ("error", "sentence"),
     [
         (ParamValidationError(report="x"), "AWS does not accept the role R: check the account id"),
-        (NoCredentialsError(), "No AWS credentials were found in the environment in which the connector runs, so it "),
-        (PartialCredentialsError(provider="env", cred_var="x"), "No AWS credentials were found in the environment"),
         (OSError("x"), "The connection to S3 could not be made or broke while assuming the role"),
     ],
 )

@@ -13,7 +13,7 @@ from simulators.heap.layout import DEFAULT_BUCKET, StoredObject
 from simulators.heap.s3_server import BucketServer, error_fault
 from simulators.heap.scenarios import scenario
 from source_heap.config import HeapConfig
-from source_heap.s3_errors import Operation
+from source_heap.s3_rules import Operation
 from source_heap.session import s3_client
 
 CONFIG, TRANSIENT, SYSTEM = "config_error", "transient_error", "system_error"
@@ -177,7 +177,7 @@ def test_a_role_whose_credentials_ran_out_is_assumed_again_in_the_middle_of_a_fi
     catalog = heap.discover().catalog
     made: list[HeapConfig] = []
 
-    def client(config: HeapConfig) -> Any:
+    def client(config: HeapConfig, attempts: int) -> Any:
         made.append(config)
         return s3_client(HeapConfig.parse(heap.config()))
 

@@ -85,12 +85,6 @@ def test_a_table_that_is_named_twice_must_say_the_same_twice() -> None:
     assert table.fault == "names table users twice, incremental and not"
 
 
-def test_manifests_that_are_kept_share_what_is_the_same_in_all() -> None:
-    first, second = (parse_manifest(FOUND, document(columns=["a", "b"])).tables["users"] for _ in range(2))
-    assert first.columns is second.columns
-    assert first.name is second.name
-
-
 def test_a_table_may_have_no_files_and_no_columns() -> None:
     table = parse_manifest(FOUND, document(files=[], columns=None)).tables["users"]
     assert (table.files, table.columns, table.file_count) == ([], (), 0)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_kit.errors import config_error
 
 from source_heap.dumps import Dumps
@@ -27,8 +28,7 @@ def read_state(stream: str, document: Mapping[str, Any], dumps: Dumps, cursor: s
     try:
         state = TableState.from_json(document, cursor)
     except UnreadableState as error:
-        msg = f"The state of stream {stream} cannot be read: {error}. Reset the stream, which reads it from the start."
-        raise config_error(msg) from None
+        raise unreadable(stream, str(error)) from None
     if state.bucket and state.bucket != dumps.bucket.name:
         msg = (
             f"The state of stream {stream} belongs to the bucket {state.bucket}, not to {dumps.bucket.name}. Enter the "
@@ -36,16 +36,23 @@ def read_state(stream: str, document: Mapping[str, Any], dumps: Dumps, cursor: s
         )
         raise config_error(msg)
     newest = dumps.listed()[-1].dump_id
-    if newest < state.dump_id and not state.bucket:
+    if newest < state.reached and not state.bucket:
         logger.warning(
-            f"The state of stream {stream} says that all dumps up to {state.dump_id} are read; the newest one in the "
+            f"The state of stream {stream} says that all dumps up to {state.reached} are read; the newest one in the "
             f"bucket is {newest}. Nothing is read before a later one arrives."
         )
-    elif newest < state.dump_id:
+    elif newest < state.reached:
         msg = (
-            f"The state of stream {stream} is at dump {state.dump_id}, but the newest dump in the bucket "
+            f"The state of stream {stream} is at dump {state.reached}, but the newest dump in the bucket "
             f"{dumps.bucket.name} is {newest}: the bucket was emptied or set up anew. Reset the stream, which reads it "
             "from the start."
         )
         raise config_error(msg)
-    return state if state.bucket or newest < state.dump_id else replace(state, bucket=dumps.bucket.name)
+    return state if state.bucket or newest < state.reached else replace(state, bucket=dumps.bucket.name)
+
+
+def unreadable(stream: str, why: str) -> AirbyteTracedException:
+    """The error for a state that no sync of this stream can have written; `why` is a clause."""
+    return config_error(
+        f"The state of stream {stream} cannot be read: {why}. Reset the stream, which reads it from the start."
+    )

@@ -26,7 +26,7 @@ from source_heap.files import TableFiles
 from source_heap.manifest import Manifest
 from source_heap.plan import CURSOR, Plan, Step, TableState, first_plan, next_plan, oldest_unread
 from source_heap.streams.keys import MIGRATIONS, NOT_EVENTS, key_columns
-from source_heap.streams.state import read_state
+from source_heap.streams.state import read_state, unreadable
 from source_heap.streams.tombstones import DELETED_AT, Tombstones
 
 logger = logging.getLogger("airbyte")
@@ -126,6 +126,7 @@ class TableStream(BatchStream):
         dumps = [dump_of(found, self.name) for found in self._manifests.values()]
         keep = self._config.resync_mode is ResyncMode.TOMBSTONES
         plan = first_plan(self._config.bucket, dumps) if known is None else next_plan(known, dumps, keep)
+        self._require_files(plan)
         without = {found.dump_id: found.object.mark for found in live if found.dump_id not in self._manifests}
         self._without = {dump_id: mark for dump_id, mark in without.items() if dump_id > plan.state.generation}
         self._plan = plan if plan.steps else replace(plan, state=plan.state.passing(self._without))
@@ -145,6 +146,14 @@ class TableStream(BatchStream):
             )
             raise config_error(msg)
         logger.warning(f"{self.name}: the manifest of dump {state.reading.dump_id} is gone; the rest of it is skipped.")
+
+    def _require_files(self, plan: Plan) -> None:
+        """A dump that was half read has a file to go on with: its manifest is the same, or it would begin anew."""
+        for step in plan.steps:
+            files = self._manifests[step.dump.dump_id].tables[self.name].file_count
+            if step.first_file and step.first_file >= files:
+                why = f"of dump {step.dump.dump_id} it has read {step.first_file} files, and the dump has {files}"
+                raise unreadable(self.name, why)
 
     def _explain(self, plan: Plan, before: TableState | None) -> None:
         """Says in the log what will be read and why: a surprising full sync is the first thing that users ask about."""
@@ -239,6 +248,7 @@ class TableStream(BatchStream):
     def finish(self) -> None:
         """See the base."""
         self._files.close()
+        self._manifests, self._without = {}, {}  # hundreds of tables, each with thousands of dumps, are read in turn
 
     def _rules(self, constants: Mapping[str, Any], keys_only: bool = False) -> RowRules:
         """What to make of the rows: the selected columns as the catalog promises them, keys and cursor in any case."""

@@ -1,0 +1,171 @@
+"""Why no credentials could be had: the sentence names where they were looked for, and what is missing there.
+
+The sources are those of boto3's default chain, in its order: environment variables, profiles of the shared files (keys,
+roles, web identity, sign-on, programs), and the role of the container or the machine.
+"""
+
+from __future__ import annotations
+
+from json import JSONDecodeError
+from typing import Any
+
+from airbyte_cdk.models import FailureType
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+from botocore.exceptions import (
+    ClientError,
+    ConfigParseError,
+    ConnectionError,
+    CredentialRetrievalError,
+    HTTPClientError,
+    LoginError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    ProfileNotFound,
+    SSOError,
+    TokenRetrievalError,
+    UnknownTokenProviderError,
+)
+from source_kit.errors import shorten
+
+from source_heap.network import fault
+from source_heap.s3_errors import code_of, heals, words_of
+from source_heap.s3_rules import Operation
+
+#: What is said of credentials by the name that botocore gives to the way they came (`Credentials.method`)
+_SOURCES = {
+    "env": "the variables AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+    "assume-role": "the role of the AWS profile",
+    "assume-role-with-web-identity": "the web identity of AWS_WEB_IDENTITY_TOKEN_FILE and AWS_ROLE_ARN",
+    "sso": "the AWS sign-on session",
+    "login": "the AWS sign-on session",
+    "shared-credentials-file": "the shared AWS credentials file",
+    "config-file": "the shared AWS config file",
+    "custom-process": "the program credential_process of the AWS profile",
+    "container-role": "the container's role",
+    "iam-role": "the machine's role",
+}
+ENVIRONMENT = "the environment in which the connector runs"
+
+NO_CREDENTIALS = (
+    "No AWS credentials were found in the environment in which the connector runs. Enter an access key or a role in "
+    "credentials, or give the environment credentials of its own."
+)
+NO_CREDENTIALS_FOR_ROLE = (
+    "No AWS credentials were found in the environment in which the connector runs, so it cannot assume the role "
+    "{role}. Give that environment credentials that may assume it, or enter an access key in credentials."
+)
+_PARTIAL = (
+    "Only a part of the AWS credentials was found in the environment in which the connector runs: {variable} is "
+    "missing. Set it beside the others, or remove them all."
+)
+_NO_PROFILE = (
+    "There is no profile {profile} in the shared AWS files, where the credentials are looked for because the variable "
+    "AWS_PROFILE names it. Correct the variable, or mount the files that have the profile."
+)
+_BROKEN_FILE = (
+    "The shared AWS file {path}, where credentials are looked for, cannot be read: it is no INI file in UTF-8. Correct "
+    "it, or have the variables AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE name others."
+)
+_NO_FILE = (
+    "The credentials cannot be fetched because the file {path} cannot be used: {why}. A token file is named by the "
+    "variable AWS_WEB_IDENTITY_TOKEN_FILE or AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE, a program by credential_process "
+    "of the AWS profile: mount it, readable for the user that runs the connector."
+)
+_PROCESS = (
+    "The program that gives the credentials (credential_process of the AWS profile) failed. Run it where the connector "
+    "runs, as the same user, to see why."
+)
+_SIGN_ON = (
+    "The credentials come from an AWS sign-on session (SSO), which was never begun or has ended. Sign on anew where "
+    "the connector runs (aws sso login); a connector that runs by itself needs a role or an access key."
+)
+_FETCH = (
+    "The credentials could not be fetched from {source}. See the internal message for the reason, and check whether "
+    "that gives credentials where the connector runs."
+)
+_SET_UP = (
+    "The credentials could not be had from {source}, which is not set up right. See the internal message for what is "
+    "wrong, and correct the AWS profile or the variables."
+)
+_WEB_IDENTITY = (
+    "AWS refused the web identity from which the connector gets its credentials ({code}). Check that the role in "
+    "AWS_ROLE_ARN trusts the identity provider and this service account (sts:AssumeRoleWithWebIdentity), and that the "
+    "token in AWS_WEB_IDENTITY_TOKEN_FILE is fresh."
+)
+_PROFILE_ROLE = (
+    "AWS refused the role of the AWS profile from which the connector gets its credentials ({code}). The profile's own "
+    "credentials need the right sts:AssumeRole on it, and the role's trust policy must name them."
+)
+_REFUSED = (
+    "AWS refused to give the connector its credentials from {source} ({doing} answered {code}). Check the right to do "
+    "that, and whether the session has ended."
+)
+_FAILED = (
+    "The service that gives the connector its credentials failed or could not be reached ({source}), after several "
+    "attempts. Check the network; the next sync continues from the last state."
+)
+
+
+def source_of(credentials: Any) -> str:
+    """Where credentials came from, in words."""
+    return _SOURCES.get(str(getattr(credentials, "method", "")), ENVIRONMENT)
+
+
+def no_credentials(error: Exception, source: str, role: str = "") -> AirbyteTracedException:
+    """The error for credentials that could not be had; `role` is the one that they would assume."""
+    known = fault(error)
+    if known is not None:
+        return known
+    if isinstance(error, ClientError):
+        sentence, kind = _refused(error)
+        detail = f"{error.operation_name}: {code_of(error)}: {shorten(words_of(error))}"
+        texts = {"source": source, "code": code_of(error), "doing": error.operation_name}
+        return _traced(sentence.format(**texts), detail, kind)
+    if isinstance(error, NoCredentialsError):
+        message = NO_CREDENTIALS_FOR_ROLE.format(role=role) if role else NO_CREDENTIALS
+        return _traced(message, str(error))
+    detail = f"{type(error).__name__}: {shorten(str(error))}"
+    if isinstance(error, ConnectionError | HTTPClientError):
+        return _traced(_FAILED.format(source=source), detail, FailureType.transient_error)
+    return _traced(_sentence(error, source), detail)
+
+
+def _refused(error: ClientError) -> tuple[str, FailureType]:
+    if heals(Operation.CREDENTIALS, error):
+        return _FAILED, FailureType.transient_error
+    by_operation = {"AssumeRoleWithWebIdentity": _WEB_IDENTITY, "AssumeRole": _PROFILE_ROLE}
+    return by_operation.get(error.operation_name, _REFUSED), FailureType.config_error
+
+
+def _sentence(error: Exception, source: str) -> str:
+    """For errors that came without any server's answer."""
+    told: dict[str, Any] = getattr(error, "kwargs", {})
+    match error:
+        case PartialCredentialsError():
+            return _PARTIAL.format(variable=_variable(str(told.get("cred_var"))))
+        case ProfileNotFound():
+            return _NO_PROFILE.format(profile=str(told.get("profile"))[:60])
+        case ConfigParseError():
+            return _BROKEN_FILE.format(path=told.get("path"))
+        case SSOError() | LoginError() | TokenRetrievalError() | UnknownTokenProviderError():
+            return _SIGN_ON
+        case JSONDecodeError():  # what a program printed; every other document is looked at by botocore
+            return _PROCESS
+        case CredentialRetrievalError():
+            process = told.get("provider") == "custom-process"
+            return _PROCESS if process else _FETCH.format(source=_SOURCES.get(str(told.get("provider")), source))
+        case OSError(filename=str(path)):
+            return _NO_FILE.format(path=path, why=(error.strerror or "it cannot be read").lower())
+        case OSError():
+            return _FETCH.format(source=source)
+        case _:
+            return _SET_UP.format(source=source)
+
+
+def _variable(name: str) -> str:
+    """botocore names what is missing of the environment by its own words."""
+    return {"access_key": "AWS_ACCESS_KEY_ID", "secret_key": "AWS_SECRET_ACCESS_KEY"}.get(name, name)
+
+
+def _traced(message: str, detail: str, kind: FailureType = FailureType.config_error) -> AirbyteTracedException:
+    return AirbyteTracedException(message=message, internal_message=detail, failure_type=kind)

@@ -1,0 +1,77 @@
+"""What manifests say, kept in a temporary database: a bucket has thousands of them, of hundreds of tables each.
+
+SQLite holds a few megabytes in memory and the rest in a file that has no name and vanishes with the process.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import orjson
+
+from source_heap.manifest import Manifest, ManifestObject, TableDump
+from source_heap.room import no_room
+
+_TABLES = """
+create table entry (
+    manifest integer, name text, incremental integer, columns blob, files integer, packed blob, fault text
+);
+create index of_manifest on entry (manifest, name);
+pragma journal_mode = off; pragma synchronous = off; pragma cache_size = -4096;
+"""
+_WHOLE = "select name, incremental, columns, files, null, fault from entry where manifest = ? order by rowid"
+_ONE_TABLE = "select name, incremental, columns, files, packed, fault from entry where manifest = ? and name = ?"
+
+
+class ManifestStore:
+    """Manifests by number, in the order in which they were kept. Threads share it."""
+
+    def __init__(self) -> None:
+        import sqlite3  # for a sync that reads manifests; starting a command is no reason
+
+        self._errors = sqlite3.Error
+        self._lock = threading.Lock()
+        self._kept: list[ManifestObject] = []
+        self._database = sqlite3.connect("", check_same_thread=False, isolation_level=None)
+        self._database.executescript(_TABLES)
+
+    def keep(self, manifest: Manifest) -> int:
+        """Keeps a manifest and returns its number."""
+        with self._lock:
+            number = len(self._kept)
+            rows = [
+                (
+                    number,
+                    table.name,
+                    table.incremental,
+                    orjson.dumps(table.columns),
+                    table.file_count,
+                    table.packed,
+                    table.fault,
+                )
+                for table in manifest.tables.values()
+            ]
+            try:
+                self._database.executemany("insert into entry values (?, ?, ?, ?, ?, ?, ?)", rows)
+            except self._errors as error:
+                raise no_room(error) from error
+            self._kept.append(manifest.object)
+            return number
+
+    def manifest(self, number: int, table: str | None = None) -> Manifest:
+        """A kept manifest: all its tables without their files, or one table, whole."""
+        query, values = (_WHOLE, (number,)) if table is None else (_ONE_TABLE, (number, table))
+        with self._lock:
+            try:
+                found = self._database.execute(query, values).fetchall()
+            except self._errors as error:
+                raise no_room(error) from error
+            return Manifest(self._kept[number], {row[0]: _table(*row) for row in found})
+
+
+def _table(
+    name: str, incremental: int | None, columns: bytes, files: int, packed: bytes, fault: str | None
+) -> TableDump:
+    shown: Any = orjson.loads(columns)
+    return TableDump(name, None if incremental is None else bool(incremental), tuple(shown), files, packed, fault)

@@ -1,0 +1,23 @@
+"""How often a request is tried, and the pauses in between."""
+
+from __future__ import annotations
+
+import logging
+
+from source_kit import waiting
+
+logger = logging.getLogger("airbyte")
+
+#: Attempts at one request; a file that goes on arriving may break as often as it likes.
+ATTEMPTS = 5
+#: For `check`: an answer now is worth more than one that waited.
+CHECK_ATTEMPTS = 2
+_FIRST_WAIT_SECONDS = 0.5
+_LONGEST_WAIT_SECONDS = 30.0
+
+
+def wait(attempt: int, why: str) -> None:
+    """The pause behind a failed attempt: half a second, then twice as long each time."""
+    seconds = min(_FIRST_WAIT_SECONDS * 2 ** (attempt - 1), _LONGEST_WAIT_SECONDS)
+    logger.info(f"{why}; attempt {attempt + 1} follows in {seconds:.1f} s")
+    waiting.current().wait(seconds, why)

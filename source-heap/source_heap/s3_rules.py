@@ -1,0 +1,296 @@
+"""The rows of the error table: what S3 and STS answer, whether it can heal, and the sentence that the user reads.
+
+Codes are AWS's documented ones; what was seen of Ceph's gateway and of moto is noted. Some servers answer without the
+documented `Error` element (Ceph does for STS), so a code is looked for in several places and may be absent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from airbyte_cdk.models import FailureType
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+from botocore.exceptions import (
+    ConnectionError,
+    EndpointConnectionError,
+    HTTPClientError,
+    InvalidRegionError,
+    ParamValidationError,
+    ProxyConnectionError,
+)
+
+from source_heap.network import PROXY_WANTS_LOGIN
+
+
+class CutShort(OSError):
+    """An answer that ended early, without an error of the connection.
+
+    The standard library takes a head that breaks off for a whole one, and a body without a length for one that ends
+    with its connection, so botocore hands both on as good answers: an empty list, an object of no bytes.
+    """
+
+
+class NotS3(CutShort):
+    """An answer that cannot be read as one of S3's."""
+
+
+class Misplaced(CutShort):
+    """An answer with another part of an object, or of another version of it, than was asked for."""
+
+
+class Unsteady(Misplaced):
+    """An object whose parts did not fit together however often it was begun anew."""
+
+
+class Operation(Enum):
+    """What was being done."""
+
+    CREDENTIALS = "looking for credentials"
+    ROLE = "assuming the role"
+    LIST = "listing the manifests"
+    GET = "reading an object"
+
+
+class Missing(AirbyteTracedException):
+    """The object does not exist."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One row: for which operation (None for any) and codes, the sentence, and what to do.
+
+    `heals` answers are tried again; `renews` ones are tried again once with fresh credentials. With `words` the row is
+    for answers in which these stand: AWS says in its words, not in its code, which right is missing.
+    """
+
+    codes: frozenset[str]
+    message: str
+    operation: Operation | None = None
+    words: str = ""
+    failure_type: FailureType = FailureType.config_error
+    heals: bool = False
+    renews: bool = False
+    raises: type[AirbyteTracedException] = AirbyteTracedException
+
+    def matches(self, operation: Operation, code: str, said: str) -> bool:
+        """Whether this row speaks of the answer."""
+        named = code in self.codes or code.partition(".")[0] + ".*" in self.codes
+        return named and self.operation in (None, operation) and self.words in said
+
+
+def _codes(*names: str) -> frozenset[str]:
+    return frozenset(names)
+
+
+#: Where access keys of the configuration come from
+OPTIONS = "option credentials"
+WRONG_ROLE = "AWS does not accept the role {role}: check the account id, the role's name and external_id."
+NO_STS = (
+    "The server at endpoint_url does not assume roles, so {role} cannot be assumed there: like a VPC endpoint it "
+    "speaks S3 alone. Name the address of STS in the variable AWS_ENDPOINT_URL_STS (AWS's own is "
+    "https://sts.us-east-1.amazonaws.com), or use an access key."
+)
+WRONG_REGION = "The bucket {bucket} is in another region{region}. Set region to the bucket's, or leave it empty."
+RULES = (
+    Rule(
+        _codes("AccessDenied", "NoSuchEntity", "403", "404"),
+        "AWS refused to let this connector assume the role {role}. Check the account id and the role's name, that the "
+        "role's trust policy names the connector's AWS account or user, and that external_id is the one the trust "
+        "policy asks for.",
+        Operation.ROLE,
+    ),
+    Rule(
+        _codes("MethodNotAllowed", "NotImplemented", "NoSuchBucket", "UnknownOperation", "405", "501"),
+        NO_STS,
+        Operation.ROLE,
+    ),
+    Rule(
+        _codes("ValidationError", "MalformedPolicyDocument", "400"),
+        WRONG_ROLE,
+        Operation.ROLE,
+    ),
+    Rule(
+        _codes("RegionDisabledException"),
+        "The role's AWS account has switched off the region of this connector: set region to one that is on.",
+        Operation.ROLE,
+    ),
+    Rule(
+        _codes("InvalidClientTokenId", "InvalidAccessKeyId", "UnrecognizedClientException", "SignatureDoesNotMatch"),
+        "The connector's own AWS credentials, with which it would assume the role {role}, are not valid. Check the "
+        "credentials in the environment in which the connector runs.",
+        Operation.ROLE,
+    ),
+    Rule(
+        _codes("NoSuchBucket"),
+        "There is no bucket named {bucket}. Check option bucket, and endpoint_url if it is set.",
+    ),
+    Rule(_codes("InvalidBucketName"), "{bucket} cannot be the name of a bucket. Check option bucket."),
+    Rule(
+        _codes("NoSuchKey", "404"),
+        "The object {key} does not exist in the bucket {bucket}, though a manifest names it. A lifecycle rule or a "
+        "person has deleted it; ask Heap to send the table again (turn it off and on in Heap), or set "
+        "on_missing_file to skip to read on without it.",
+        Operation.GET,
+        raises=Missing,
+    ),
+    Rule(
+        _codes("AccessDenied", "AllAccessDisabled", "403"),
+        "Listing the manifests in the bucket {bucket} was refused. Allow s3:ListBucket on the bucket for the prefix "
+        "manifests/ to the role or user that this connector uses.",
+        Operation.LIST,
+    ),
+    Rule(
+        _codes("AccessDenied", "KMS.AccessDeniedException"),
+        "Reading {key} in the bucket {bucket} was refused, since it is encrypted with a key of AWS KMS that this role "
+        "or user may not use. Allow kms:Decrypt on that key to it, in its policy and in the key's.",
+        Operation.GET,
+        words="kms:",
+    ),
+    Rule(
+        _codes("KMS.*"),
+        "The object {key} in the bucket {bucket} is encrypted with a key of AWS KMS that cannot be used ({code}): it "
+        "is disabled, to be deleted, in another account, or kms:Decrypt is missing. Make the key usable again.",
+    ),
+    Rule(
+        _codes("AccessDenied", "AllAccessDisabled", "403"),
+        "Reading {key} in the bucket {bucket} was refused, though listing works. Either s3:GetObject on the bucket's "
+        "objects is missing (or the object belongs to Heap's account: set Object Ownership to Bucket owner enforced), "
+        "or the object was deleted, which S3 does not tell a caller who may list the prefix manifests/ only.",
+        Operation.GET,
+    ),
+    Rule(
+        _codes("InvalidObjectState"),
+        "The object {key} is archived in Glacier and cannot be read. Restore it in S3, and keep lifecycle rules away "
+        "from this bucket.",
+    ),
+    Rule(
+        _codes("InvalidAccessKeyId", "InvalidClientTokenId"),
+        "AWS does not know the access key. It came from {source}: check the key there, and whether it was deleted.",
+        renews=True,
+    ),
+    Rule(
+        _codes("SignatureDoesNotMatch"),
+        "The secret does not belong to the access key. They came from {source}: check both there. A secret is shown "
+        "once, so it may take a new key.",
+    ),
+    Rule(
+        _codes("ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "RequestExpired"),
+        "The session token has expired. It came from {source}: give fresh temporary keys there, or use a role or "
+        "permanent keys instead.",
+        renews=True,
+    ),
+    Rule(
+        _codes("InvalidToken"),
+        "The session token is not valid. It came from {source}: check it there, or leave it out for permanent keys.",
+        renews=True,
+    ),
+    Rule(
+        _codes("RequestTimeTooSkewed", "RequestInTheFuture"),
+        "The clock of the machine that runs this connector differs from the server's by more than 15 minutes. Set the "
+        "clock right.",
+    ),
+    Rule(
+        _codes(
+            *("PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"),
+            *("IncorrectEndpoint", "TemporaryRedirect", "Redirect", "301", "307"),
+        ),
+        WRONG_REGION,
+    ),
+    Rule(_codes("407"), PROXY_WANTS_LOGIN),
+    Rule(
+        _codes("PreconditionFailed", "412", "InvalidRange", "416"),
+        "The object {key} was replaced while it was read, several times. Run the sync again when Heap has finished.",
+        failure_type=FailureType.transient_error,
+        heals=True,
+    ),
+    Rule(
+        _codes(
+            *("SlowDown", "ServiceUnavailable", "InternalError", "RequestTimeout", "Throttling", "ThrottlingException"),
+            *("RequestLimitExceeded", "OperationAborted", "BandwidthLimitExceeded", "500", "502", "503", "504", "429"),
+        ),
+        "S3 failed with {code} while {doing}, after several attempts. The state is kept; run the sync again later.",
+        failure_type=FailureType.transient_error,
+        heals=True,
+    ),
+)
+UNKNOWN = Rule(
+    frozenset(),
+    "S3 answered {code} while {doing}. See the internal message for its words.",
+    failure_type=FailureType.system_error,
+)
+
+_UNREACHABLE = (
+    "The connection to S3 could not be made or broke while {doing}, after several attempts. Check the network, region "
+    "and endpoint_url; the next sync continues from the last state."
+)
+#: Classes, sentence, failure type, whether it heals
+NoAnswer = tuple[tuple[type[Exception], ...], str, FailureType, bool]
+#: Errors without an answer. First match.
+NO_ANSWER: tuple[NoAnswer, ...] = (
+    (
+        (InvalidRegionError,),
+        "Option region is not the name of an AWS region: write it like us-east-1, or leave it empty.",
+        FailureType.config_error,
+        False,
+    ),
+    (
+        (ParamValidationError,),
+        "{bucket} cannot be the name of a bucket. Check option bucket.",
+        FailureType.config_error,
+        False,
+    ),
+    (
+        (Unsteady,),
+        "The object {key} could not be read in one piece: several times the server sent other parts of it, or of "
+        "another version, than were asked for. Check endpoint_url and any proxy or cache in between; the next sync "
+        "continues from the last state.",
+        FailureType.transient_error,
+        False,
+    ),
+    (
+        (Misplaced,),
+        "The server sent another part of the object {key} than was asked for, several times. Check endpoint_url and "
+        "any proxy or cache in between; the next sync continues from the last state.",
+        FailureType.transient_error,
+        True,
+    ),
+    (
+        (NotS3,),
+        "The server answered with something that is not S3's while {doing}, several times: for instance an HTML page "
+        "of a proxy or sign-on, or an answer that was cut. Check endpoint_url and any proxy in between; the next sync "
+        "continues from the last state.",
+        FailureType.transient_error,
+        True,
+    ),
+    (
+        (ProxyConnectionError,),
+        "The proxy of this environment could not be reached or broke the connection while {doing}, after several "
+        "attempts. Check the variable HTTPS_PROXY, or name the server in NO_PROXY; the next sync continues from the "
+        "last state.",
+        FailureType.transient_error,
+        True,
+    ),
+    (
+        (EndpointConnectionError,),
+        "No server answers at the address for this bucket. Check region (is it spelled right?), endpoint_url and the "
+        "network; the next sync continues from the last state.",
+        FailureType.transient_error,
+        True,
+    ),
+    (
+        (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError),
+        "A file that is needed for {doing} cannot be read: see the internal message for its name. Mount it, readable "
+        "for the user that runs the connector.",
+        FailureType.config_error,
+        False,
+    ),
+    ((ConnectionError, HTTPClientError, OSError), _UNREACHABLE, FailureType.transient_error, True),
+    (
+        (Exception,),
+        "S3 could not be asked while {doing}, for a reason that this connector does not know. See the internal "
+        "message.",
+        FailureType.system_error,
+        False,
+    ),
+)
