@@ -425,7 +425,7 @@ def usable_state(state: Mapping[str, Any], sync_mode: SyncMode) -> dict[str, Any
     A full refresh begins anew unless the state says that it was interrupted; otherwise the state of an incremental
     sync would turn a full refresh into a partial one.
     """
-    marked = bool(state.get(UNFINISHED))
+    marked = state.get(UNFINISHED) is True
     usable = {key: value for key, value in state.items() if not key.startswith("__ab_")}
     return {} if sync_mode is SyncMode.full_refresh and not marked else usable
 

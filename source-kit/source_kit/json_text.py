@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import orjson
@@ -85,6 +86,52 @@ def to_utf8(text: str) -> bytes:
         return text.encode()
     except UnicodeEncodeError:
         return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").encode()
+
+
+class _Text(bytes):
+    """JSON that is written already."""
+
+
+def dumps(value: Any, default: Callable[[Any], Any] = str, sort_keys: bool = False) -> bytes:
+    """A value as JSON, also one that orjson refuses: nested deep, with an integer beyond 64 bits, a lone surrogate."""
+    try:
+        return orjson.dumps(value, default, orjson.OPT_SORT_KEYS if sort_keys else None)
+    except TypeError:
+        return b"".join(_written(value, default, sort_keys))
+
+
+def _written(value: Any, default: Callable[[Any], Any], sort_keys: bool) -> Iterator[bytes]:
+    """The parts of a value's JSON, without recursion."""
+    todo: list[Any] = [value]  # what comes next is the last
+    while todo:
+        match todo.pop():
+            case _Text() as text:
+                yield text
+            case dict() as members:
+                todo.append(_Text(b"}"))
+                items = [(str(key), item) for key, item in members.items()]
+                if sort_keys:
+                    items.sort(key=lambda item: item[0])
+                for number, (key, item) in reversed(list(enumerate(items))):
+                    before = b"," if number else b"{"
+                    todo += [item, _Text(before + _scalar(key, default) + b":")]
+                if not members:
+                    todo.append(_Text(b"{"))
+            case list() | tuple() as values:
+                todo.append(_Text(b"]"))
+                for number, item in reversed(list(enumerate(values))):
+                    todo += [item, _Text(b"," if number else b"[")]
+                if not values:
+                    todo.append(_Text(b"["))
+            case other:
+                yield _scalar(other, default)
+
+
+def _scalar(value: Any, default: Callable[[Any], Any]) -> bytes:
+    try:
+        return orjson.dumps(value, default=default)
+    except TypeError:
+        return to_utf8(json.dumps(value, default=default, ensure_ascii=False))
 
 
 def decoded_bytes(text: bytes) -> int:

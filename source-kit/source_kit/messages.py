@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -25,7 +25,7 @@ from airbyte_cdk.models import (
 
 from source_kit.channel import Batch
 from source_kit.items import Estimate, Ndjson, Record, RecordLines, RecordMeta
-from source_kit.json_text import to_utf8
+from source_kit.json_text import dumps
 
 #: What ends the line of a record
 RECORD_TAIL = b"}}\n"
@@ -58,11 +58,11 @@ class RecordEncoder:
             return Batch(self._stream, lines, item.count)
         if isinstance(item, RecordMeta):
             meta = orjson.dumps({"changes": item.changes})
-            return Batch(self._stream, b'%b%b,"meta":%b}}\n' % (head, encode(item.data), meta), 1)
+            return Batch(self._stream, b'%b%b,"meta":%b}}\n' % (head, dumps(item.data), meta), 1)
         try:
             rows = list(map(orjson.dumps, item))
         except TypeError:
-            rows = list(map(encode, item))
+            rows = list(map(dumps, item))
         count = len(rows)
         parts = [RECORD_TAIL + head] * (2 * count + 1)
         parts[0], parts[-1] = head, RECORD_TAIL
@@ -75,49 +75,6 @@ class RecordEncoder:
             return lines
         before, after = _record_begin(self._stream, None), _record_begin(self._stream, self._namespace)
         return (b"\n" + lines).replace(b"\n" + before, b"\n" + after)[1:]
-
-
-class _Text(bytes):
-    """JSON that is written already."""
-
-
-def encode(record: Record, default: Callable[[Any], Any] = str) -> bytes:
-    """A record as JSON, also one that orjson refuses: nested deep, with an integer beyond 64 bits, a lone surrogate."""
-    try:
-        return orjson.dumps(record, default=default)
-    except TypeError:
-        return b"".join(_written(record, default))
-
-
-def _written(record: Record, default: Callable[[Any], Any]) -> Iterator[bytes]:
-    """The parts of a record's JSON, without recursion."""
-    todo: list[Any] = [record]  # what comes next is the last
-    while todo:
-        match todo.pop():
-            case _Text() as text:
-                yield text
-            case dict() as members:
-                todo.append(_Text(b"}"))
-                for number, (key, value) in reversed(list(enumerate(members.items()))):
-                    before = b"," if number else b"{"
-                    todo += [value, _Text(before + _scalar(str(key), default) + b":")]
-                if not members:
-                    todo.append(_Text(b"{"))
-            case list() | tuple() as values:
-                todo.append(_Text(b"]"))
-                for number, value in reversed(list(enumerate(values))):
-                    todo += [value, _Text(b"," if number else b"[")]
-                if not values:
-                    todo.append(_Text(b"["))
-            case value:
-                yield _scalar(value, default)
-
-
-def _scalar(value: Any, default: Callable[[Any], Any]) -> bytes:
-    try:
-        return orjson.dumps(value, default=default)
-    except TypeError:
-        return to_utf8(json.dumps(value, default=default, ensure_ascii=False))
 
 
 def state_message(stream: StreamDescriptor, state: Mapping[str, Any]) -> AirbyteMessage:

@@ -55,10 +55,13 @@ def warn_of_future(logger: logging.Logger, stream: str, instants: Iterator[datet
 
 
 def instants_of(state: Mapping[str, Any], cursor: str, seconds: bool) -> Iterator[datetime]:
-    """The instants in a state: its cursor, as text; or, with `seconds`, in epoch seconds and those of parents, too."""
-    values = [state.get(cursor)]
+    """The instants in a state: its cursor, a text, and others beside it; or epoch seconds, also those of parents."""
+    reached = state.get(cursor)
     if seconds:
-        values += [value for part in state.values() if isinstance(part, Mapping) for value in part.values()]
+        below = (part.values() for part in state.values() if isinstance(part, Mapping))
+        values = [reached, *(value for part in below for value in part)]
+    else:
+        values = list(state.values()) if isinstance(reached, str) else []
     for value in values:
         with suppress(ValueError, OverflowError, OSError):
             if seconds and isinstance(value, int | float | str):

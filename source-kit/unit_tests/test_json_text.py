@@ -6,12 +6,12 @@ import json
 import math
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from source_kit.json_text import BadDocument, Brackets, decoded_bytes, loads
+from source_kit.json_text import BadDocument, Brackets, _written, decoded_bytes, dumps, loads
 from source_kit.limits import TooLarge
-from source_kit.messages import encode
 
 TEXT = st.text(alphabet=st.characters(exclude_categories=()) | st.sampled_from('\\"[]{}u,\ud800\udc00'), max_size=8)
 VALUES = st.recursive(
@@ -103,9 +103,15 @@ def test_a_record_of_any_depth_is_written() -> None:
     value: Any = {"n": 2**70, "é": "\ud800", "at": math.nan, "empty": [{}, [], ()]}
     for _ in range(5000):
         value = {"in": [value, "}"]}
-    text = encode(value)
+    text = dumps(value)
     inside = b'{"n":1180591620717411303424,"\xc3\xa9":"\xef\xbf\xbd","at":null,"empty":[{},[],[]]}'
     assert text == b'{"in":[' * 5000 + inside + b',"}"]}' * 5000
+
+
+@given(value=VALUES)
+def test_sorted_keys_are_sorted_as_orjson_does_at_any_depth(value: Any) -> None:
+    value = loads(json.dumps(value).encode())
+    assert b"".join(_written(value, str, True)) == orjson.dumps(value, None, orjson.OPT_SORT_KEYS)
 
 
 @pytest.mark.parametrize(

@@ -124,12 +124,13 @@ SOON = utc_now() + timedelta(days=2)
     [
         (Daily("s"), {"day": SOON.date().isoformat()}),
         (Daily("s"), {"day": "2100-01-01T00:00:00.000Z", "version": 1}),
+        (Daily("s"), {"day": "2026-01-01", "synced": "2100-01-01"}),
         (Seconds("s"), {"updated": int(SOON.timestamp())}),
         (Seconds("s"), {"updated": "4102444800"}),
         (Seconds("s"), {"updated": 10**15}),
         (Seconds("s"), {"updated": 1, "parents": {"7": 4102444800}}),
     ],
-    ids=["tomorrow", "an instant", "seconds", "as text", "milliseconds or worse", "a parent"],
+    ids=["tomorrow", "an instant", "beside the cursor", "seconds", "as text", "milliseconds or worse", "a parent"],
 )
 def test_a_state_in_the_future_is_warned_of(toy: CommandLine, stream: ToyStream, state: dict[str, Any]) -> None:
     code, messages = toy.read(ToySource(stream), states=[stream_state("s", state)])
@@ -143,7 +144,7 @@ def test_a_state_in_the_future_is_warned_of(toy: CommandLine, stream: ToyStream,
     ("stream", "state"),
     [
         (Daily("s"), {"day": utc_now().date().isoformat()}),
-        (Daily("s"), {"day": "no day", "other": "2100-01-01"}),
+        (Daily("s"), {"day": 7, "other": "2100-01-01"}),
         (Daily("s"), {"day": 4102444800}),
         (Daily("s"), {"day": None}),
         (Daily("s"), {}),

@@ -19,6 +19,7 @@ from functools import lru_cache
 from hashlib import blake2b
 
 import orjson
+from source_kit.json_text import dumps
 
 from source_pendo.aggregation import Row
 
@@ -60,10 +61,9 @@ class ContentIds:
         """An id for each row, in the rows' order."""
         ignored = self._ignored
         contents = [
-            orjson.dumps(
+            dumps(
                 {name: value for name, value in row.items() if (value or value == 0) and name not in ignored},
-                None,
-                _SORTED,
+                sort_keys=True,
             )
             for row in rows
         ]
@@ -103,7 +103,7 @@ def digest(content: bytes) -> str:
 
 def _by_time(row: Row) -> tuple[float, float, bytes]:
     first, last = row.get("firstTime"), row.get("lastTime")
-    rest = orjson.dumps(row, None, _SORTED)
+    rest = dumps(row, sort_keys=True)
     return (
         first if isinstance(first, int | float) else 0,
         last if isinstance(last, int | float) else 0,

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeAlias
 
-import orjson
+from source_kit.json_text import dumps
 from source_kit.names import snake_case
 from source_kit.rows import Shaper
 from source_kit.timestamps import epoch_millis, iso_millis, parse_instant
@@ -100,7 +100,7 @@ class Instants(dict[Any, Any]):
 
 def text(value: Any) -> str:
     """A text; anything else as its JSON."""
-    return value if isinstance(value, str) else orjson.dumps(value).decode()
+    return value if isinstance(value, str) else dumps(value).decode()
 
 
 #: Python's own reading of numbers takes "1_000", "infinity", "nan" and the digits of any script
