@@ -167,9 +167,9 @@ class DayReader:
                 if scope.hours is None or scope.hours.first == 0:
                     self._starts[scope.day] = answer.envelope.get("startTime")
                 break
-            except AirbyteTracedException:
+            except AirbyteTracedException as error:
                 pager.broken_off()
-                if attempt == BROKEN_BODIES:
+                if attempt == BROKEN_BODIES or error.failure_type is not FailureType.transient_error:
                     raise
                 self._logger.info(f"{scope}: a page broke in the middle and is asked for again")
         if ready := pager.end_page():

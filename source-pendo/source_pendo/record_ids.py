@@ -18,12 +18,9 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from hashlib import blake2b
 
-import orjson
 from source_kit.json_text import dumps
 
 from source_pendo.aggregation import Row
-
-_SORTED = orjson.OPT_SORT_KEYS
 
 
 class IdentityIds:
@@ -43,8 +40,7 @@ class IdentityIds:
     def __call__(self, rows: list[Row], of: Sequence[str] = ()) -> list[str]:
         """An id for each row, in the rows' order."""
         columns = self._columns
-        dumps = orjson.dumps
-        identities = [dumps([*of, *[value or None for value in map(row.get, columns)]], None, _SORTED) for row in rows]
+        identities = [dumps([*of, *[value or None for value in map(row.get, columns)]], sort_keys=True) for row in rows]
         return _numbered(rows, identities, _by_time)
 
 
@@ -83,7 +79,7 @@ class GrowingIds:
         ids = []
         for row in rows:
             rest = {name: value for name, value in row.items() if (value or value == 0) and not _grows(name)}
-            identity = orjson.dumps([*of, rest], None, _SORTED)
+            identity = dumps([*of, rest], sort_keys=True)
             ordinal = before[identity]
             before[identity] += 1
             ids.append(digest(b"%b#%d" % (identity, ordinal) if ordinal else identity))
