@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import logging
+import re
 import tempfile
 import threading
 from collections.abc import Callable, Iterable, Mapping
@@ -83,8 +84,7 @@ class Bucket:
             if "IsTruncated" not in answer:  # S3 says it in every list, also in an empty one
                 if answer.get("Contents"):
                     raise _misshapen_list(self.name, "does not say whether it goes on (IsTruncated)")
-                msg = "the answer is no list"
-                raise NotS3(msg)
+                raise _no_answer(answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("content-type", ""))
             self._check_region(answer)
             return answer
 
@@ -188,8 +188,14 @@ def _readable(request: Callable[[], _T]) -> _T:
     except BotoCoreError:
         raise
     except (ResponseParserError, ValueError) as error:
-        msg = f"the answer cannot be read: {error}"
-        raise NotS3(msg) from error
+        raise _no_answer(str(error)) from error
+
+
+def _no_answer(words: str) -> CutShort:
+    """The error for what cannot be read as an answer of S3's: by its type or words a page, else one that was cut."""
+    if re.search("html", words, re.IGNORECASE):
+        return NotS3("a page in HTML came")
+    return CutShort("the answer is not whole")
 
 
 def _brief(error: Exception) -> str:

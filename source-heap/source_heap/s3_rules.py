@@ -32,7 +32,7 @@ class CutShort(OSError):
 
 
 class NotS3(CutShort):
-    """An answer that cannot be read as one of S3's."""
+    """A page in HTML, where S3 answers in XML."""
 
 
 class Misplaced(CutShort):
@@ -257,9 +257,8 @@ NO_ANSWER: tuple[NoAnswer, ...] = (
     ),
     (
         (NotS3,),
-        "The server answered with something that is not S3's while {doing}, several times: for instance an HTML page "
-        "of a proxy or sign-on, or an answer that was cut. Check endpoint_url and any proxy in between; the next sync "
-        "continues from the last state.",
+        "The server answered with a page in HTML while {doing}, several times, as proxies, sign-ons and web servers "
+        "do. Check endpoint_url and any proxy in between; the next sync continues from the last state.",
         FailureType.transient_error,
         True,
     ),

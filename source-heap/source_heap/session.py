@@ -19,7 +19,7 @@ from botocore.exceptions import BotoCoreError, ClientError, InvalidRegionError, 
 from botocore.loaders import Loader
 from botocore.parsers import ResponseParserError
 from botocore.session import Session, get_session
-from source_kit.errors import config_error
+from source_kit.errors import config_error, shorten
 from source_kit.run import secret_shapes
 
 from source_heap.config import HeapConfig, KeyCredentials, RoleCredentials
@@ -27,7 +27,7 @@ from source_heap.credential_errors import ENVIRONMENT, no_credentials, source_of
 from source_heap.network import ca_bundle, host_of, is_loopback, require_usable_proxy
 from source_heap.retrying import ATTEMPTS, wait
 from source_heap.s3_errors import code_of, failure, heals
-from source_heap.s3_rules import NO_STS, OPTIONS, NotS3, Operation
+from source_heap.s3_rules import NO_STS, OPTIONS, CutShort, NotS3, Operation
 
 logger = logging.getLogger("airbyte")
 
@@ -194,9 +194,10 @@ class RoleSession:
 
     def _not_of_sts(self, error: Exception) -> AirbyteTracedException:
         """The error for an answer that STS would not give."""
+        detail = f"{type(error).__name__}: {shorten(str(error))}"
         if self._config.endpoint_url:
-            return config_error(NO_STS.format(role=self._role.arn), f"{type(error).__name__}: {error}")
-        unlike = NotS3(f"{type(error).__name__}: {error}")
+            return config_error(NO_STS.format(role=self._role.arn), detail)
+        unlike = NotS3(detail) if "html" in detail.lower() else CutShort(detail)
         return failure(Operation.ROLE, unlike, bucket=self._config.bucket, role=self._role.arn)
 
 

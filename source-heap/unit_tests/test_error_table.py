@@ -238,7 +238,7 @@ def test_each_answer_has_its_sentence(operation: Operation, code: str, kind: str
         (BotoCoreError(), SYSTEM, False, "S3 could not be asked while reading an object, for a reason that this"),
         (CutShort("x"), TRANSIENT, True, "The connection to S3 could not be made or broke while"),
         (Misplaced("x"), TRANSIENT, True, "The server sent another part of the object K than was asked for"),
-        (NotS3("x"), TRANSIENT, True, "The server answered with something that is not S3's while reading an object"),
+        (NotS3("x"), TRANSIENT, True, "The server answered with a page in HTML while reading an object"),
         (FileNotFoundError(2, "x", "f"), CONFIG, False, "A file that is needed for reading an object cannot be read"),
         (OSError("x"), TRANSIENT, True, "The connection to S3 could not be made or broke while"),
     ],

@@ -73,4 +73,6 @@ def test_more_manifests_than_can_be_held_are_said_so(odd: OddServer, monkeypatch
 
 def test_a_page_in_html_is_not_blamed_on_the_network(odd: OddServer) -> None:
     bend_lists(odd, Response(200, b"<html><body>Sign on</body></html>", "text/html"))
-    assert Heap(odd).check()["message"].startswith("The server answered with something that is not S3's while listing")
+    assert (
+        Heap(odd).check()["message"].startswith("The server answered with a page in HTML while listing the manifests")
+    )
