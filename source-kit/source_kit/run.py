@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import io
+import codecs
 import logging
 import os
 import sys
@@ -264,13 +264,11 @@ def _output_lost(lost: OutputLost) -> str:
 
 
 def _use_utf8() -> None:
-    """Messages are UTF-8 whatever the locale says. What is no Unicode becomes an escape, one of JSON's, too."""
-    if sys.__stdout__ is None:  # the process was started with stdout closed
+    """Messages are UTF-8 whatever the locale says, also where the process was started with stdout closed."""
+    if sys.__stdout__ is None or codecs.lookup(sys.__stdout__.encoding).name != "utf-8":
         with suppress(OSError):
-            sys.stdout = sys.__stdout__ = os.fdopen(1, "w", closefd=False)  # type: ignore[misc]
-    for stream in (sys.__stdout__, sys.__stderr__):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+            # not `reconfigure`, which seeks where stdout was a file before it became a pipe
+            sys.stdout = sys.__stdout__ = os.fdopen(1, "w", encoding="utf-8", closefd=False)  # type: ignore[misc]
 
 
 def _run(entrypoint: BatchEntrypoint, parsed: argparse.Namespace, logger: logging.Logger) -> int:
