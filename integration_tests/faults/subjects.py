@@ -277,7 +277,7 @@ class Pendo(Subject):
 
     def row(self, stream: str, record: Row) -> Row:
         """Without the columns that the connector adds."""
-        added = {"record_id", "lastupdated", "poll_response_number"}
+        added = {"record_id", "lastupdated", "poll_response_number", "read_day", "read_at", "raw_metadata"}
         return _squeezed({name: value for name, value in record.items() if name not in added})
 
     def happen(self, draw: Random) -> None:
