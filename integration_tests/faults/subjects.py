@@ -281,7 +281,9 @@ class Pendo(Subject):
         return _squeezed({name: value for name, value in record.items() if name not in added})
 
     def happen(self, draw: Random) -> None:
-        recent = str((self.simulator.now - timedelta(days=draw.randint(1, self._DAYS - 1))).date())
+        # Twelve hours: a day of the subscription ends later than that of UTC, and what is late is of a day that ended.
+        ended = self.simulator.now - timedelta(hours=12)
+        recent = str((ended - timedelta(days=draw.randint(1, self._DAYS - 1))).date())
         match draw.randrange(5):
             case 0:
                 self.simulator.mutate("late", source="pageEvents", day=recent, rows=draw.randint(1, 5))
