@@ -21,6 +21,7 @@ def command(module: str, source: str) -> NoReturn:
     `module` and `source` name the connector's class. Nothing that is imported is ever garbage, and the memory is given
     back as a whole at the end, so the collector need not look at either: 0.15 seconds of each command.
     """
+    open_standard_descriptors()
     if os.getpid() == 1:
         # The kernel keeps from a container's first process what it has no handler for: the platform would wait in vain.
         signal.signal(signal.SIGTERM, lambda *_: os._exit(128 + signal.SIGTERM))
@@ -31,6 +32,19 @@ def command(module: str, source: str) -> NoReturn:
     code = launch(make_source, sys.argv[1:])
     gc.freeze()
     sys.exit(code)
+
+
+def open_standard_descriptors() -> None:
+    """Opens the null device where stdin, stdout or stderr is closed, as some supervisors leave them (`<&-`).
+
+    Else the next pipe or file gets the number 0, 1 or 2, and a child process's own stdin or stdout covers it.
+    """
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # it takes the lowest free number, which is this one
+            os.set_inheritable(descriptor, True)
 
 
 @contextmanager

@@ -29,7 +29,7 @@ from typing import Any
 import orjson
 
 from source_heap.avro.codegen import Mark, Run, as_latin, keeps_its_type, rows_function
-from source_heap.avro.container import BrokenFile
+from source_heap.avro.faults import BrokenFile
 from source_heap.avro.flat import NATURAL, FlatColumn
 from source_heap.avro.values import SINCE_COLUMN, RowRules
 

@@ -17,9 +17,10 @@ import orjson
 from source_heap.avro.decoder import Piece
 
 ROWS = 0
-GROUP_END = 1
+SPAN_END = 1
 BROKEN = 2
-FAILED = 3
+BEYOND_LIMIT = 3
+FAILED = 4
 
 _SLOTS = 4
 #: Room for a piece of the usual size; a longer one goes through the pipe.

@@ -16,9 +16,11 @@ import orjson
 
 from source_heap.avro import logical
 from source_heap.avro.codegen import Mark
-from source_heap.avro.container import BrokenFile
+from source_heap.avro.declared import Declared
+from source_heap.avro.faults import BrokenFile
+from source_heap.avro.skim import Skimmer
 from source_heap.avro.times import TIME_COLUMNS, Unfit, normalize_date
-from source_heap.avro.values import SINCE_COLUMN, TIME, RowRules, cast, change, plain
+from source_heap.avro.values import INSTANTS, SINCE_COLUMN, TIME, RowRules, cast, change, plain
 
 _NO_SCHEMA = (AttributeError, KeyError, TypeError, ValueError, RecursionError)
 _BROKEN = (EOFError, IndexError, KeyError, ValueError, OverflowError, TypeError, ArithmeticError, struct.error)
@@ -29,17 +31,19 @@ class ReferenceDecoder:
 
     is_fast = False
 
-    def __init__(self, schema: Any, rules: RowRules) -> None:
+    def __init__(self, schema: Declared, rules: RowRules) -> None:
         # seldom needed, and a tenth of a second to import
         from fastavro import parse_schema, schemaless_reader
         from fastavro.read import LOGICAL_READERS
         from fastavro.schema import SchemaParseException, UnknownType
 
-        LOGICAL_READERS.update(logical.READERS)  # fastavro's documented way to read logical types otherwise
+        # fastavro's documented way to read logical types otherwise
+        LOGICAL_READERS.update({f"{kind}-{name}": read for (kind, name), read in logical.READERS.items()})
         self._rules = rules
         self._read: Any = schemaless_reader
+        self._skim = Skimmer(schema)
         try:
-            self._schema = parse_schema(schema)
+            self._schema = parse_schema(dict(schema.record))
         except (SchemaParseException, UnknownType, *_NO_SCHEMA) as error:
             msg = "its schema cannot be understood"
             raise BrokenFile(msg) from error
@@ -48,8 +52,11 @@ class ReferenceDecoder:
         """As `FastDecoder`; `s` is not looked at."""
         file = io.BytesIO(b)
         file.seek(p)
+        look = self._skim.needed(len(b))
         for _ in range(count):
             try:
+                if look:
+                    self._skim(b, file.tell())
                 row = self._read(file, self._schema, None, handle_unicode_errors="backslashreplace")
             except _BROKEN as error:
                 msg = "a row cannot be decoded"
@@ -82,7 +89,7 @@ def shape(row: Mapping[str, Any], rules: RowRules) -> tuple[dict[str, Any], list
 
 def _made(name: str, value: Any, promised: str, lost: list[str]) -> Any:
     """A column's value as promised. An instant that is one already is taken before it becomes text, which hides a 0."""
-    if promised == TIME and isinstance(value, date):
+    if isinstance(value, date) and promised in INSTANTS:
         return normalize_date(value, zero_is_none=name in TIME_COLUMNS)
     return cast(plain(value, name, lost), promised)
 
