@@ -12,15 +12,19 @@ _MIB = 1024 * 1024
 
 #: A file's header, which is mostly its schema: 5,000 nullable columns with long names take half of it.
 MAX_HEADER_BYTES = 2 * _MIB
-#: A block, as it is in the file and decompressed, and so also a row. Heap's blocks are 64,000 bytes (observed), or one
-#: row. Decoding takes some six copies in each of the processes.
-MAX_BLOCK_BYTES = 8 * _MIB
+#: A block, as it is in the file and decompressed. Heap's are 64,000 bytes, or one row (observed).
+MAX_BLOCK_BYTES = 16 * _MIB
+#: A row in a block. Decoding makes some five copies of a long one, in each process.
+MAX_ROW_BYTES = 5 * _MIB
+#: A row as JSON, where a control character or a byte that is no text takes six bytes
+MAX_LINE_BYTES = 10 * _MIB
 #: Values that a row may have by its schema, each array and map counted once: columns, fields of records, and theirs
 MAX_SCHEMA_VALUES = 20_000
 #: Types that lie within each other in a schema that is not recursive
 MAX_SCHEMA_DEPTH = 650
-#: Records, arrays and maps that lie within each other in a row. fastavro reads one with some 500 bytes of C stack.
-MAX_ROW_DEPTH = 2_000
+#: Records, arrays and maps that lie within each other in a row. Airbyte's platform reads JSON of at most 1,000 levels,
+#: and fastavro takes C stack for each.
+MAX_ROW_DEPTH = 900
 #: Values of a row, with all items of its arrays and maps: about 100 bytes each while it is decoded
 MAX_ROW_VALUES = 250_000
 #: Rows of a file whose schema gives them no bytes: their number alone says how many there are.

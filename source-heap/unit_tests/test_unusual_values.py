@@ -128,7 +128,8 @@ def test_a_logical_type_in_a_time_column_is_an_instant_and_0_is_none() -> None:
             [],
         ),
         (
-            {"time": None, "joindate": None} | dict.fromkeys(("session_time", "renewal"), "1970-01-01T00:00:00.000000Z"),
+            {"time": None, "joindate": None}
+            | dict.fromkeys(("session_time", "renewal"), "1970-01-01T00:00:00.000000Z"),
             [],
         ),
     ]

@@ -4,7 +4,7 @@ Defaults, documentation, aliases and order are for other uses of a schema; a wri
 NaN, half a character, a default of another type), and no row depends on it. What is left has one form:
 
 * a primitive is its name, or `{"type", "logicalType", ...}` where the annotation is known and valid. Avro demands that
-  any other be ignored. An enum is an `int` with the logical type `logical.SYMBOLS` and its `symbols`.
+  any other be ignored. An enum is an `int` with the logical type `logical.SYMBOLS` and its `names`.
 * a union is a list, an array has `items`, a map `values`, a fixed a `size`.
 * a record has a name of its own (`r0`, `r1`, ...) where it is defined, and is that name where it is referred to: by the
   namespaces of Avro, `x.Kind` and `y.Kind` are two types.

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 from source_heap.avro.codegen import Mark
 from source_heap.avro.declared import Declared
-from source_heap.avro.fast import PADDING, FastDecoder, mend
+from source_heap.avro.fast import PADDING, FastDecoder, long_line, mend
 from source_heap.avro.faults import BrokenFile
 from source_heap.avro.flat import flat_columns
 from source_heap.avro.reference import ReferenceDecoder
+from source_heap.avro.skim import Skimmer
 from source_heap.avro.values import RowRules
+from source_heap.limits import MAX_LINE_BYTES
 
 #: Bytes of output that are handed on at a time, at most: they stay in a processor's cache, and a wait for the reader is
 #: short. Only a row, or the first rows of a file, may be longer.
@@ -35,6 +37,7 @@ class Decoder:
     def __init__(self, schema: Declared, rules: RowRules) -> None:
         """Raises BrokenFile where the schema is none."""
         columns = flat_columns(schema.record)
+        self._windows = Skimmer(schema).windows
         self._decode = FastDecoder(columns, rules) if columns else ReferenceDecoder(schema, rules)
         self.is_fast = self._decode.is_fast
         self._step = _ROWS_AT_A_TIME
@@ -50,17 +53,18 @@ class Decoder:
         lines: list[bytes] = []
         marks: list[Mark] = []
         size = 0
-        for count, data in blocks:
+        for count, data in (window for block in blocks for window in self._windows(*block)):
             length, at = len(data), 0
             latin = data.decode("latin-1") if self.is_fast else ""
             block = data + PADDING
-            del data  # a block may be large, and its rows are copies of most of it
             most = max(1, PIECE_BYTES // (length // max(count, 1) + self._overhead))  # where it has few and long rows
             while count:
                 rows, before = min(self._step, most, count), len(lines)
                 at = self._decode(block, latin, at, rows, lines, marks)
                 count -= rows
                 added = sum(map(len, lines[before:])) + (len(lines) - before) * len(self._between)
+                if added > MAX_LINE_BYTES and max(map(len, lines[before:])) > MAX_LINE_BYTES:
+                    raise long_line()
                 size += added
                 if size + added > PIECE_BYTES:
                     self._step = max(1, min(_ROWS_AT_A_TIME, PIECE_BYTES * len(lines) // (3 * size)))

@@ -56,7 +56,7 @@ def _primitive(name: str, kind: Any, null: int | None = None, value: int | None 
     if not isinstance(kind, dict):
         return None
     if kind.get("logicalType") == SYMBOLS:
-        return FlatColumn(name, "enum", null, value, symbols=tuple(kind["symbols"]))
+        return FlatColumn(name, "enum", null, value, symbols=tuple(kind["names"]))
     if kind["type"] == "fixed" and "logicalType" not in kind:
         return FlatColumn(name, "fixed", null, value, size=kind["size"])
     return None

@@ -47,7 +47,8 @@ class Sender:
         changes = b"" if piece.changes is None else orjson.dumps(piece.changes)
         size = len(piece.lines)
         if size > _SLOT_BYTES:
-            self._write(_HEAD.pack(ROWS, _INLINE, piece.count, len(changes), size) + changes + piece.lines)
+            self._write(_HEAD.pack(ROWS, _INLINE, piece.count, len(changes), size) + changes)
+            self._write(piece.lines)
             return
         slot = self._slot()
         start = slot * _SLOT_BYTES

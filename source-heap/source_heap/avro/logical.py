@@ -73,7 +73,7 @@ def _decimal(data: bytes, schema: Mapping[str, Any], *_: Any) -> Any:
 def _symbol(index: int, schema: Mapping[str, Any], *_: Any) -> Any:
     if index < 0:
         raise IndexError  # a list would count from its end
-    return schema["symbols"][index]
+    return schema["names"][index]
 
 
 #: The logical type that stands for Avro's enum, whose symbols fastavro holds to rules that writers break
@@ -123,7 +123,7 @@ def fixed(schema: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 def enum(symbols: list[str]) -> dict[str, Any]:
     """An enum of these symbols."""
-    return {"type": "int", "logicalType": SYMBOLS, "symbols": symbols}
+    return {"type": "int", "logicalType": SYMBOLS, "names": symbols}
 
 
 def _is_decimal(schema: Mapping[str, Any]) -> bool:

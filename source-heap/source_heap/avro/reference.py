@@ -18,7 +18,6 @@ from source_heap.avro import logical
 from source_heap.avro.codegen import Mark
 from source_heap.avro.declared import Declared
 from source_heap.avro.faults import BrokenFile
-from source_heap.avro.skim import Skimmer
 from source_heap.avro.times import TIME_COLUMNS, Unfit, normalize_date
 from source_heap.avro.values import INSTANTS, SINCE_COLUMN, TIME, RowRules, cast, change, plain
 
@@ -41,7 +40,7 @@ class ReferenceDecoder:
         LOGICAL_READERS.update({f"{kind}-{name}": read for (kind, name), read in logical.READERS.items()})
         self._rules = rules
         self._read: Any = schemaless_reader
-        self._skim = Skimmer(schema)
+        self._promises = {field["name"]: rules.promised(field["name"]) for field in schema.record["fields"]}
         try:
             self._schema = parse_schema(dict(schema.record))
         except (SchemaParseException, UnknownType, *_NO_SCHEMA) as error:
@@ -52,18 +51,15 @@ class ReferenceDecoder:
         """As `FastDecoder`; `s` is not looked at."""
         file = io.BytesIO(b)
         file.seek(p)
-        look = self._skim.needed(len(b))
         for _ in range(count):
             try:
-                if look:
-                    self._skim(b, file.tell())
                 row = self._read(file, self._schema, None, handle_unicode_errors="backslashreplace")
             except _BROKEN as error:
                 msg = "a row cannot be decoded"
                 raise BrokenFile(msg) from error
             if self._rules.since is not None and _is_older(row, self._rules.since):
                 continue
-            shaped, changes = shape(row, self._rules)
+            shaped, changes = _shaped(row, self._promises, self._rules.constants)
             if changes:
                 marks.append((len(lines), changes))
             lines.append(orjson.dumps(shaped))
@@ -72,10 +68,16 @@ class ReferenceDecoder:
 
 def shape(row: Mapping[str, Any], rules: RowRules) -> tuple[dict[str, Any], list[dict[str, str]]]:
     """A decoded row with the wanted columns as promised, and the changes that its record must tell."""
+    return _shaped(row, {name: rules.promised(name) for name in row}, rules.constants)
+
+
+def _shaped(
+    row: Mapping[str, Any], promises: Mapping[str, str | None], constants: Mapping[str, Any]
+) -> tuple[dict[str, Any], list[dict[str, str]]]:
     lost: list[str] = []
     shaped: dict[str, Any] = {}
     for name, value in row.items():
-        promised = rules.promised(name)
+        promised = promises[name]
         if promised is None:
             continue
         try:
@@ -83,7 +85,7 @@ def shape(row: Mapping[str, Any], rules: RowRules) -> tuple[dict[str, Any], list
         except Unfit:
             shaped[name] = None
             lost.append(name)
-    shaped.update(rules.constants)
+    shaped.update(constants)
     return shaped, [change(path) for path in lost]
 
 

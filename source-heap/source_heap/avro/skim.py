@@ -1,20 +1,22 @@
-"""Passes over rows without making values, to learn whether they are deeper or larger than what may be decoded.
+"""Passes over rows without making values, to learn whether they are deeper, larger or longer than may be decoded.
 
 fastavro calls itself for each level of a value, so that a row of 60 KB, nested 30,000 deep, overflows the stack of the
-process; and an array of nulls has as many items as a row of ten bytes says. Most schemas allow neither: those rows are
-not looked at. About a microsecond a value.
+process; and an array of nulls has as many items as a row of ten bytes says. Few schemas allow that, and few blocks are
+as long as one row may be: only there are rows looked at. About a microsecond a value.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 
 from source_heap.avro.declared import PRIMITIVES, Declared
 from source_heap.avro.faults import BeyondLimit, BrokenFile
 from source_heap.avro.varint import read_long
-from source_heap.limits import MAX_ROW_DEPTH, MAX_ROW_VALUES
+from source_heap.limits import MAX_ROW_BYTES, MAX_ROW_DEPTH, MAX_ROW_VALUES
 
+#: Bytes of a part of a large block, unless one row is longer: less to copy while its rows are decoded
+_WINDOW_BYTES = 1024 * 1024
 _LONG, _BYTES, _FIXED, _UNION, _RECORD, _BLOCKS, _PAIR = range(7)
 #: What a type is, and its size, branches, fields or items. A list, since a record is known before its fields are.
 _Node: TypeAlias = list[Any]
@@ -41,12 +43,37 @@ class Skimmer:
         self._records: dict[str, _Node] = {}
         self._row = self._node(schema.record)
 
-    def needed(self, block_bytes: int) -> bool:
+    def windows(self, count: int, data: bytes) -> Iterator[tuple[int, bytes]]:
+        """The `count` rows of a block in parts, each of whole rows: the block itself where no row can be too large.
+
+        Raises BeyondLimit, or BrokenFile.
+        """
+        if not self._needed(len(data)):
+            yield count, data
+            return
+        start = at = rows = 0
+        for _ in range(count):
+            try:
+                end = self._behind(data, at)
+            except IndexError as error:
+                msg = "a row cannot be decoded"
+                raise BrokenFile(msg) from error
+            if end - at > MAX_ROW_BYTES:
+                msg = f"a row is longer than {MAX_ROW_BYTES // 1024**2} MiB"
+                raise BeyondLimit(msg)
+            if rows and end - start > _WINDOW_BYTES:
+                yield rows, data[start:at]
+                start, rows = at, 0
+            rows += 1
+            at = end
+        yield rows, data[start:]
+
+    def _needed(self, block_bytes: int) -> bool:
         """Whether a row in a block of so many bytes may be beyond a limit."""
         most = self._schema.values + self._schema.density * block_bytes
-        return self._schema.recursive or most > MAX_ROW_VALUES
+        return self._schema.recursive or most > MAX_ROW_VALUES or block_bytes > MAX_ROW_BYTES
 
-    def __call__(self, data: bytes, at: int) -> int:
+    def _behind(self, data: bytes, at: int) -> int:
         """The position behind the row at this one. Raises BeyondLimit, BrokenFile, or IndexError where it is cut."""
         todo: list[tuple[_Node, int, int]] = [(self._row, 0, 1)]  # what comes next, its depth, and how often it comes
         values = 1

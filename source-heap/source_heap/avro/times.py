@@ -72,10 +72,12 @@ def normalize_text(text: str) -> str | None:
 
 def instant_of(text: str) -> str | None:
     """The instant of a text like `2024-05-01 12:34:56.789`, as `normalize`; None for any other text, a number too."""
-    if _TEXT.fullmatch(text) is None:
-        return None
     try:
-        return normalize_text(text)
+        return _MINUTE[text[:16]] + _MILLI[text[16:23]] + _REST[text[23:]]
+    except KeyError:
+        pass
+    try:
+        return _parse(text) if _TEXT.fullmatch(text) else None
     except Unfit:  # the 31st of February
         return None
 
