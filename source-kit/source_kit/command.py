@@ -39,12 +39,14 @@ def open_standard_descriptors() -> None:
 
     Else the next pipe or file gets the number 0, 1 or 2, and a child process's own stdin or stdout covers it.
     """
-    for descriptor in range(3):
+    for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
         try:
             os.fstat(descriptor)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # it takes the lowest free number, which is this one
-            os.set_inheritable(descriptor, True)
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # it takes the lowest free number, which is this
+            stream = open(descriptor, "w" if descriptor else "r", closefd=False)  # noqa: SIM115 - it stays open
+            setattr(sys, name, stream)
+            setattr(sys, f"__{name}__", stream)
 
 
 @contextmanager
