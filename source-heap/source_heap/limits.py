@@ -11,7 +11,9 @@ from __future__ import annotations
 _MIB = 1024 * 1024
 
 #: A file's header, which is mostly its schema: 5,000 nullable columns with long names take half of it.
-MAX_HEADER_BYTES = 2 * _MIB
+MAX_HEADER_BYTES = _MIB
+#: A header beyond this is fetched and parsed while no other one is: JSON takes 25 times its size while it is parsed.
+MAX_PARALLEL_HEADER_BYTES = _MIB // 4
 #: A block, as it is in the file and decompressed. Heap's are 64,000 bytes, or one row (observed).
 MAX_BLOCK_BYTES = 16 * _MIB
 #: A row in a block. Decoding makes some five copies of a long one, in each process.
@@ -19,7 +21,9 @@ MAX_ROW_BYTES = 5 * _MIB
 #: A row as JSON, where a control character or a byte that is no text takes six bytes
 MAX_LINE_BYTES = 10 * _MIB
 #: Values that a row may have by its schema, each array and map counted once: columns, fields of records, and theirs
-MAX_SCHEMA_VALUES = 20_000
+MAX_SCHEMA_VALUES = 10_000
+#: Types that a schema has, branches of unions too
+MAX_SCHEMA_TYPES = 50_000
 #: Types that lie within each other in a schema that is not recursive
 MAX_SCHEMA_DEPTH = 650
 #: Records, arrays and maps that lie within each other in a row. Airbyte's platform reads JSON of at most 1,000 levels,

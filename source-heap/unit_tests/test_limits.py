@@ -52,16 +52,20 @@ BEYOND: dict[str, tuple[Callable[[], bytes], str]] = {
     },
     "a header that is said to be long": (
         lambda: b"Obj\x01" + long_bytes(1) + text("avro.schema") + long_bytes(2**50) + bytes(100_000),
-        "its header is longer than 2 MiB",
+        "its header is longer than 1 MiB",
     ),
     "a header that is long": (
         lambda: b"Obj\x01" + long_bytes(2**50) + text("a") * 2_000_000,
-        "its header is longer than 2 MiB",
+        "its header is longer than 1 MiB",
     ),
-    "a schema that doubles": (lambda: header(doubling(40)), "its schema has more than 20,000 values in a row"),
+    "a schema that doubles": (lambda: header(doubling(40)), "its schema has more than 10,000 values in a row"),
     "a schema of too many columns": (
-        lambda: header(record(*((f"c{index}", "long") for index in range(20_000)))),
-        "its schema has more than 20,000 values in a row",
+        lambda: header(record(*((f"c{index}", "long") for index in range(10_000)))),
+        "its schema has more than 10,000 values in a row",
+    ),
+    "a schema of too many types": (
+        lambda: header(record(("event_id", ["null"] * 60_000))),
+        "its schema has more than 50,000 types",
     ),
     "a long row": (
         lambda: header(EVENT) + block(2, long_text(9) + long_text(6_000_000)),
@@ -131,7 +135,7 @@ def test_check_names_a_file_beyond_a_limit(heap: Heap) -> None:
     put_tables(heap, {"ev": header(doubling(40))})
     said = heap.check()
     assert said["status"] == "FAILED"
-    assert "sync_1/ev/part-0.avro is more than this connector reads: its schema has more than 20,000" in said["message"]
+    assert "sync_1/ev/part-0.avro is more than this connector reads: its schema has more than 10,000" in said["message"]
 
 
 # ---------------------------------------------------------------------------------------------- within the limits

@@ -9,7 +9,9 @@ behind a snappy block, and cannot start in the middle; all three matter here.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -17,10 +19,12 @@ from source_heap.avro import compression
 from source_heap.avro.declared import Declared, declared, parsed
 from source_heap.avro.faults import BeyondLimit, BrokenFile, HeaderCut
 from source_heap.avro.varint import LONG_BYTES, read_long
-from source_heap.limits import MAX_BLOCK_BYTES, MAX_HEADER_BYTES
+from source_heap.limits import MAX_BLOCK_BYTES, MAX_HEADER_BYTES, MAX_PARALLEL_HEADER_BYTES
 
 MAGIC = b"Obj\x01"
 _MARKER_BYTES = 16
+#: Headers are read many at a time, and a long one takes memory while it is parsed.
+_ONE_LONG_HEADER = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +110,14 @@ def read_header(first: Callable[[int], bytes], size: int) -> Header:
     Raises BrokenFile where it is none.
     """
     while True:
-        data = first(size)
-        try:
-            return parse_header(data)
-        except HeaderCut:
-            if len(data) < size:
-                raise
+        with _ONE_LONG_HEADER if size > MAX_PARALLEL_HEADER_BYTES else nullcontext():
+            data = first(size)
+            try:
+                return parse_header(data)
+            except HeaderCut:
+                if len(data) < size:
+                    raise
+            del data
         size = min(4 * size, MAX_HEADER_BYTES)
 
 

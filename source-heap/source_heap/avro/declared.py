@@ -23,7 +23,7 @@ import orjson
 
 from source_heap.avro import logical
 from source_heap.avro.faults import BeyondLimit, BrokenFile
-from source_heap.limits import MAX_SCHEMA_DEPTH, MAX_SCHEMA_VALUES
+from source_heap.limits import MAX_SCHEMA_DEPTH, MAX_SCHEMA_TYPES, MAX_SCHEMA_VALUES
 
 PRIMITIVES = frozenset({"null", "boolean", "int", "long", "float", "double", "bytes", "string"})
 
@@ -95,10 +95,14 @@ class _Reader:
     def __init__(self) -> None:
         self.records: dict[str, dict[str, Any]] = {}
         self._named: dict[str, Any] = {}
-        self._made = 0
+        self._made = self._types = 0
 
     def of(self, schema: Any, space: str, depth: int) -> Any:
         """A type within the namespace `space`. Raises KeyError, TypeError, AttributeError where it is none."""
+        self._types += 1
+        if self._types > MAX_SCHEMA_TYPES:
+            msg = f"its schema has more than {MAX_SCHEMA_TYPES:,} types"
+            raise BeyondLimit(msg)
         if depth > MAX_SCHEMA_DEPTH:
             raise _too_deep()
         if isinstance(schema, str):
