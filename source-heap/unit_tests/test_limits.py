@@ -175,12 +175,12 @@ def test_a_type_nested_six_hundred_deep_is_discovered_and_emitted(heap: Heap) ->
 
 def test_records_that_refer_to_each_other_are_discovered_in_time(heap: Heap) -> None:
     names = [f"k{index}" for index in range(15)]
-    defined = [
-        record(*((f"f{name}", ["null", name]) for name in names[:index]), name=names[index]) for index in range(15)
-    ]
-    union = ["null", *({"type": kind} for kind in defined)]
-    every = record(("event_id", "long"), ("u", union))
-    put_tables(heap, {"ev": file(every, [long_bytes(1) + b"\0"])})
+    kind: Any = "long"
+    for index in range(15)[::-1]:
+        others = ((f"to_{name}", ["null", name]) for name in names[:index])
+        kind = record(("inner", ["null", kind]), *others, name=names[index])
+    schema = record(("event_id", "long"), ("first", ["null", kind]), *((f"a_{name}", ["null", name]) for name in names))
+    put_tables(heap, {"ev": file(schema, [long_bytes(1) + b"\0" * 16])})
     assert read_table(heap)[1] == [{"event_id": 1}]
 
 
