@@ -16,12 +16,13 @@ from functools import partial
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_heap.avro.container import BrokenFile, Header, HeaderCut, parse_header
+from source_heap.avro.container import Header, read_header
+from source_heap.avro.faults import BrokenFile
 from source_heap.avro.schema import INSTANT, INTEGER, TEXT, JsonSchema, columns_of, union
 from source_heap.avro.times import TIME_COLUMNS
 from source_heap.bucket import Bucket
+from source_heap.columns import OWN_COLUMNS
 from source_heap.dumps import Dumps, in_parallel
-from source_heap.limits import SAMPLED_HEADER_BYTES
 from source_heap.manifest import Manifest, TableDump
 from source_heap.s3_rules import Missing
 
@@ -133,14 +134,17 @@ def _columns(
         instant = normalize_times and name in TIME_COLUMNS
         unseen = INTEGER if name in ID_COLUMNS else TEXT
         columns[name] = INSTANT if instant else union(seen[name]) if name in seen else unseen
-    _warn_of_folding(table.name, columns)
-    return columns
+    _warn_of_names(table.name, columns)
+    return {name: schema for name, schema in columns.items() if name not in OWN_COLUMNS}
 
 
-def _warn_of_folding(table: str, columns: Iterable[str]) -> None:
-    """Destinations fold case; two columns that differ by nothing else would fall together there."""
-    folded: dict[str, str] = {}
+def _warn_of_names(table: str, columns: Iterable[str]) -> None:
+    """Destinations fold case; two columns that differ by nothing else would fall together there, and ours count too."""
+    folded = {name.lower(): name for name in OWN_COLUMNS}
     for name in columns:
+        if name in OWN_COLUMNS:
+            logger.warning(f"Table {table} has a column {name} of its own, which is left out: this connector adds one.")
+            continue
         other = folded.setdefault(name.lower(), name)
         if other != name:
             logger.warning(f"Table {table} has columns {other} and {name}, which many destinations take for one.")
@@ -162,24 +166,13 @@ def _columns_or_none(
             raise
         refused.append(error)
     except BrokenFile as error:
-        logger.warning(f"{key} is not a whole Avro file ({error}); the types of its columns are taken from others.")
+        logger.warning(f"{key} cannot be decoded ({error}); the types of its columns are taken from others.")
     return None
 
 
 def read_header_of(bucket: Bucket, key: str) -> Header:
     """The header of a file in the bucket. Raises BrokenFile where it is none."""
-    size = _HEADER_BYTES
-    while True:
-        data = bucket.first_bytes(key, size)
-        try:
-            return parse_header(data)
-        except HeaderCut:
-            if len(data) < size:
-                raise
-        size *= 4
-        if size > SAMPLED_HEADER_BYTES:
-            msg = f"its header is longer than {SAMPLED_HEADER_BYTES // (1024 * 1024)} MB"
-            raise BrokenFile(msg)
+    return read_header(partial(bucket.first_bytes, key), _HEADER_BYTES)
 
 
 def sample_file(newest_first: Iterable[Manifest]) -> tuple[str, int] | None:

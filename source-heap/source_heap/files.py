@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_heap.avro.container import BrokenFile
 from source_heap.avro.decoder import Piece
+from source_heap.avro.faults import BeyondLimit, BrokenFile
 from source_heap.avro.pool import DecoderPool, ProcessLost
 from source_heap.avro.values import RowRules
 from source_heap.bucket import Bucket
@@ -56,6 +56,15 @@ class TableFiles:
         try:
             with spool.file(key) as file:
                 yield from self._pool.decode(file, rules)
+        except BeyondLimit as error:
+            raise AirbyteTracedException(
+                message=(
+                    f"The file {key} of table {self._table} is more than this connector reads: {error}. The state is "
+                    "kept before it; leave the table out of the connection, or ask Heap to send it anew."
+                ),
+                internal_message=f"{key}: {error}",
+                failure_type=FailureType.system_error,
+            ) from error
         except BrokenFile as error:
             raise AirbyteTracedException(
                 message=(

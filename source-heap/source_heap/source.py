@@ -12,7 +12,7 @@ from airbyte_cdk.sources.streams import Stream
 from source_kit.errors import config_error
 from source_kit.source import BatchSource
 
-from source_heap.avro.container import BrokenFile
+from source_heap.avro.faults import BeyondLimit, BrokenFile
 from source_heap.avro.pool import DecoderPool
 from source_heap.avro.schema import JsonSchema
 from source_heap.bucket import Bucket
@@ -114,6 +114,9 @@ def _check_file(bucket: Bucket, key: str, skip_missing: bool) -> None:
         if not skip_missing:
             raise
         logger.warning(f"{key} does not exist, which stops no sync that need not read it ({error.internal_message}).")
+    except BeyondLimit as error:
+        msg = f"The file {key} is more than this connector reads: {error}. Ask Heap to send its table anew."
+        raise config_error(msg) from error
     except BrokenFile as error:
         msg = f"The file {key} is not an Avro file: {error}. Ask Heap to send its dump again."
         raise config_error(msg) from error

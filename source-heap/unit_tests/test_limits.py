@@ -51,24 +51,6 @@ def test_manifests_are_read_in_turn_where_together_they_are_too_long(
     assert [(row["dump_id"], row["files"]) for row in rows] == [(dump_id, 800) for dump_id in range(1, 40)]
 
 
-def test_a_header_that_never_ends_is_not_read_for_ever(heap: Heap, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("source_heap.discovery.SAMPLED_HEADER_BYTES", 1024 * 1024)
-    put_event(heap, 1, range(3))
-    size = 8_000_000  # a text of that length begins the header
-    length = bytes([(size << 1) & 0x7F | 0x80, (size >> 6) & 0x7F | 0x80, (size >> 13) & 0x7F | 0x80, size >> 20])
-    heap.server.put([StoredObject("sync_1/event/part-0.avro", b"Obj\x01\x02" + length + b"x" * size)])
-    assert "is not an Avro file" in heap.check()["message"]
-    assert (
-        max(
-            int(request.headers["range"].split("-")[1])
-            for request in heap.server.requests
-            if "range" in request.headers
-        )
-        < 2**20
-    )
-    assert heap.discover().stream("event")["json_schema"]["properties"]["event_id"]["type"] == ["null", "integer"]
-
-
 def test_what_manifests_say_survives_its_stay_in_the_store(heap: Heap) -> None:
     """Every dump id that a name can hold, and names of any kind."""
     for dump_id in (7, 10**30):

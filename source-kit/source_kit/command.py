@@ -21,6 +21,7 @@ def command(module: str, source: str) -> NoReturn:
     `module` and `source` name the connector's class. Nothing that is imported is ever garbage, and the memory is given
     back as a whole at the end, so the collector need not look at either: 0.15 seconds of each command.
     """
+    open_standard_descriptors()
     if os.getpid() == 1:
         # The kernel keeps from a container's first process what it has no handler for: the platform would wait in vain.
         signal.signal(signal.SIGTERM, _leave)
@@ -38,6 +39,21 @@ def command(module: str, source: str) -> NoReturn:
 def _leave(number: int, _: object) -> NoReturn:
     """Ends the process as a shell reports it. Nothing is left to tidy up: temporary files have no names."""
     os._exit(128 + number)
+
+
+def open_standard_descriptors() -> None:
+    """Opens the null device where stdin, stdout or stderr is closed, as some supervisors leave them (`<&-`).
+
+    Else the next pipe or file gets the number 0, 1 or 2, and a child process's own stdin or stdout covers it.
+    """
+    for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # it takes the lowest free number, which is this
+            stream = open(descriptor, "w" if descriptor else "r", closefd=False)  # noqa: SIM115 - it stays open
+            setattr(sys, name, stream)
+            setattr(sys, f"__{name}__", stream)
 
 
 @contextmanager

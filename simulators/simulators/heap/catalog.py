@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from simulators.heap.avro_files import AvroType, Column
-from simulators.heap.times import TIME_COLUMNS
+from simulators.heap.times import SESSION_TIME, TIME_COLUMNS
 
 USERS, MIGRATIONS, SESSIONS, PAGEVIEWS = "users", "user_migrations", "sessions", "pageviews"
 EVENT_METADATA = "_event_metadata"
@@ -83,6 +83,7 @@ _VALUES: Mapping[str, tuple[str, ...]] = {
     "logged_in": ("true", "false"),
     "cart_value": ("19.99", "120", "0"),
     "renewal_time": ("09:30", "2024-05-01 09:30:00"),
+    SESSION_TIME: ("2024-05-01 12:34:56.789", "2024-05-01 09:30:00"),
 }
 _NEVER_NULL = ID_COLUMNS | TIME_COLUMNS
 _SELDOM_NULL = frozenset(_EVENT_BASE) | {"path", "title", "identity", "event_name"}
@@ -97,7 +98,8 @@ def columns_of(table: str) -> tuple[Column, ...]:
     rng = random.Random(table)
     chosen = set(rng.sample(_EVENT_PROPERTIES, rng.randint(2, 6)))
     names = (*_EVENT_BASE, *(name for name in _EVENT_PROPERTIES if name in chosen), "time")
-    return tuple(Column(name, "long" if name in ID_COLUMNS else "string") for name in names)
+    types = {SESSION_TIME: "double", **dict.fromkeys(ID_COLUMNS, "long")}
+    return tuple(Column(name, types.get(name, "string")) for name in names)
 
 
 def key_of(columns: list[str], table: str, mode: str = "stitch") -> tuple[str, ...]:
@@ -120,6 +122,8 @@ def value_of(column: Column, rng: random.Random) -> Any:
         share = 0.1 if column.name in _SELDOM_NULL else 0.5
         if rng.random() < share:
             return None
+    if column.name == SESSION_TIME and column.type == "double":
+        return rng.choice((0.0, 12.0, 12.5, 3725.25))  # 0 at the session's first event
     if column.type != "string":
         return typed_value(column.type, rng)
     known = _VALUES.get(column.name)

@@ -11,7 +11,7 @@ from typing import Any
 from simulators.heap.avro_files import Row
 from simulators.heap.catalog import key_of
 from simulators.heap.layout import Dump
-from simulators.heap.times import TIME_COLUMNS, instant_text
+from simulators.heap.times import SESSION_TIME, TIME_COLUMNS, instant_text
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,11 @@ def replay(dumps: Iterable[Dump]) -> dict[str, LiveTable]:
 
 def _shown(values: Mapping[str, Any], normalized: bool) -> Row:
     shown = {
-        name: instant_text(value) if normalized and name in TIME_COLUMNS else value for name, value in values.items()
+        name: instant_text(value) if normalized and _is_instant(name, value) else value
+        for name, value in values.items()
     }
     return {name: value for name, value in shown.items() if value is not None}
+
+
+def _is_instant(name: str, value: Any) -> bool:
+    return name in TIME_COLUMNS or (name == SESSION_TIME and isinstance(value, str))

@@ -1,9 +1,10 @@
 """How Heap writes an instant, and what instant a written value means.
 
-Four columns hold Heap's own instants: `time` and the legacy `session_time` of event tables, `joindate` and
-`last_modified` of users. Their encoding differs by table and era (all observed by third parties, none promised by the
-vendor): text in event tables, integer microseconds for users until 2020, text for users in 2023, milliseconds in the
-vendor's current documentation, and the integer 0 in `user_migrations`, which stands for no instant at all.
+Three columns hold Heap's own instants: `time`, and `joindate` and `last_modified` of users. Their encoding differs by
+table and era (all observed by third parties, none promised by the vendor): text in event tables, integer microseconds
+for users until 2020, text for users in 2023, milliseconds in the vendor's current documentation, and the integer 0 in
+`user_migrations`, which stands for no instant at all. `session_time` of event tables is text with an instant in older
+exports, and the seconds since the session began by the vendor's documentation.
 
 The two halves of this module share no code: a test that compares a connector with `instant_micros` compares two
 independent readings of the same paragraph.
@@ -14,7 +15,8 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from fractions import Fraction
 
-TIME_COLUMNS = frozenset({"time", "session_time", "joindate", "last_modified"})
+TIME_COLUMNS = frozenset({"time", "joindate", "last_modified"})
+SESSION_TIME = "session_time"
 """The only columns whose values are instants. A customer's own `renewal_time` stays what it is."""
 
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache
 from typing import Any, TypeAlias
 
-from source_heap.avro.container import BrokenFile, read_long
+from source_heap.avro.faults import BrokenFile
 from source_heap.avro.flat import NATURAL, FlatColumn
 from source_heap.avro.times import Unfit, normalize, normalize_text
 from source_heap.avro.values import ANY, SINCE_COLUMN, TIME, cast, change
+from source_heap.avro.varint import read_long
+from source_heap.limits import KEPT_COLUMNS
 
 #: The index of a line, and the changes that its record must tell
 Mark: TypeAlias = tuple[int, list[dict[str, str]]]
@@ -51,7 +52,10 @@ def as_latin(text: str) -> str:
     return text.encode().decode("latin-1")
 
 
-@lru_cache(maxsize=256)
+#: The functions that were made, and what they are for: a table's files are many and alike.
+_MADE: dict[tuple[Any, ...], RowsFunction] = {}
+
+
 def rows_function(
     columns: tuple[FlatColumn, ...],
     promised: tuple[str | None, ...],
@@ -60,9 +64,20 @@ def rows_function(
 ) -> RowsFunction:
     """The function for these columns and the types that were promised for them.
 
-    `runs` are the runs of columns that are skipped where their bytes repeat those of the row before. Cached, since a
-    table's files are many and alike.
+    `runs` are the runs of columns that are skipped where their bytes repeat those of the row before.
     """
+    key = (columns, promised, since, runs)
+    function = _MADE.get(key)
+    if function is None:
+        if sum(len(made[0]) for made in list(_MADE)) + len(columns) > KEPT_COLUMNS:
+            _MADE.clear()
+        function = _MADE[key] = _made(columns, promised, since, runs)
+    return function
+
+
+def _made(
+    columns: tuple[FlatColumn, ...], promised: tuple[str | None, ...], since: str | None, runs: tuple[Run, ...]
+) -> RowsFunction:
     writer = _Writer(dict(zip(columns, promised, strict=True)), since)
     source = "\n".join(writer.function(columns, runs))
     scope: dict[str, Any] = {

@@ -9,65 +9,49 @@ behind a snappy block, and cannot start in the middle; all three matter here.
 
 from __future__ import annotations
 
-import bz2
-import lzma
-import zlib
-from collections.abc import Callable, Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
-import cramjam
-import orjson
+from source_heap.avro import compression
+from source_heap.avro.declared import Declared, declared, parsed
+from source_heap.avro.faults import BeyondLimit, BrokenFile, HeaderCut
+from source_heap.avro.varint import LONG_BYTES, read_long
+from source_heap.limits import BLOCK_BYTES, HEADER_BYTES, PARALLEL_HEADER_BYTES
 
 MAGIC = b"Obj\x01"
 _MARKER_BYTES = 16
-#: More than any count or length that the format allows
-_LONG_BYTES = 10
-_CHECKSUM_BYTES = 4
-
-
-class BrokenFile(Exception):
-    """The bytes are not a whole, valid Avro file. The text is a clause that says why, without any data."""
-
-
-class HeaderCut(BrokenFile):
-    """The bytes end within the header: right for the first bytes of a file, wrong for a whole one."""
+#: Headers are read many at a time, and a long one takes memory while it is parsed.
+_ONE_LONG_HEADER = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What stands before the first block. `size` is the offset of the first block."""
+    """What stands before the first block. `text` is the schema as written, `size` the offset of the first block."""
 
-    schema: Any
+    text: bytes
+    schema: Declared
     codec: str
     marker: bytes
     size: int
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
-    """Where a block's compressed rows lie in the file, and how many rows they are."""
+class Span:
+    """Blocks that follow each other: from the first one's count to behind the last one's marker, and all their rows."""
 
     start: int
-    size: int
+    end: int
     rows: int
 
 
-def read_long(data: bytes, at: int) -> tuple[int, int]:
-    """The zigzag-encoded integer at a position, and the position behind it. Raises IndexError, or BrokenFile."""
-    value = shift = 0
-    for position in range(at, at + _LONG_BYTES):
-        byte = data[position]
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return (value >> 1) ^ -(value & 1), position + 1
-        shift += 7
-    msg = "an integer is longer than the format allows"
-    raise BrokenFile(msg)
-
-
 def parse_header(data: bytes) -> Header:
-    """The header at the start of these bytes. Raises HeaderCut where they end too early, BrokenFile if it is none."""
+    """The header at the start of these bytes.
+
+    Raises HeaderCut where they end too early, BrokenFile if it is none, BeyondLimit where it is too large.
+    """
     if data[: len(MAGIC)] != MAGIC[: len(data)]:
         msg = "it does not begin as an Avro file does"
         raise BrokenFile(msg)
@@ -76,29 +60,21 @@ def parse_header(data: bytes) -> Header:
     except IndexError:
         metadata, at = {}, len(data) + 1
     if at + _MARKER_BYTES > len(data):
+        if len(data) >= HEADER_BYTES:
+            raise _long_header()
         msg = "it ends within its header"
         raise HeaderCut(msg)
     codec = metadata.get("avro.codec", b"null").decode("utf-8", "replace")
-    if codec not in _DECOMPRESSORS:
-        msg = f"its compression is {codec[:40]!r}; known are {', '.join(sorted(_DECOMPRESSORS))}"
+    if codec not in compression.DECOMPRESSORS:
+        msg = f"its compression is {codec[:40]!r}; known are {', '.join(sorted(compression.DECOMPRESSORS))}"
         raise BrokenFile(msg)
-    try:
-        schema = orjson.loads(metadata["avro.schema"])
-    except (KeyError, ValueError):
-        msg = "its header holds no schema that can be read"
-        raise BrokenFile(msg) from None
-    if not _is_of_rows(schema):
-        msg = "its schema is not that of rows with named columns"
-        raise BrokenFile(msg)
-    return Header(schema, codec, data[at : at + _MARKER_BYTES], at + _MARKER_BYTES)
+    text = metadata.get("avro.schema", b"")
+    schema = declared(parsed(text))
+    return Header(text, schema, codec, data[at : at + _MARKER_BYTES], at + _MARKER_BYTES)
 
 
-def _is_of_rows(schema: Any) -> bool:
-    """Whether the schema is a record's whose fields have names and types. What types, only decoding has to know."""
-    fields = schema.get("fields") if isinstance(schema, dict) and schema.get("type") == "record" else None
-    return isinstance(fields, list) and all(
-        isinstance(field, dict) and isinstance(field.get("name"), str) and "type" in field for field in fields
-    )
+def _long_header() -> BeyondLimit:
+    return BeyondLimit(f"its header is longer than {HEADER_BYTES // 1024**2} MiB")
 
 
 def _metadata(data: bytes, at: int) -> tuple[dict[str, bytes], int]:
@@ -121,83 +97,91 @@ def _bytes(data: bytes, at: int) -> tuple[bytes, int]:
     if size < 0:
         msg = "a length in its header is negative"
         raise BrokenFile(msg)
+    if size > HEADER_BYTES:
+        raise _long_header()
     if at + size > len(data):
         raise IndexError
     return data[at : at + size], at + size
 
 
-def read_header(file: BinaryIO, first_bytes: int = 64 * 1024) -> Header:
-    """The header of a whole file, however long its schema is."""
-    size = first_bytes
+def read_header(first: Callable[[int], bytes], size: int) -> Header:
+    """The header of a whole file, of which `first` gives the first bytes: `size` at first, more while it needs them.
+
+    Raises BrokenFile where it is none.
+    """
     while True:
-        file.seek(0)
-        data = file.read(size)
-        try:
-            return parse_header(data)
-        except HeaderCut:
-            if len(data) < size:
-                raise
-        size *= 4
+        with _ONE_LONG_HEADER if size > PARALLEL_HEADER_BYTES else nullcontext():
+            data = first(size)
+            try:
+                return parse_header(data)
+            except HeaderCut:
+                if len(data) < size:
+                    raise
+            del data
+        size = min(4 * size, HEADER_BYTES)
 
 
-def scan(file: BinaryIO, header: Header, size: int) -> list[Block]:
-    """Every block of a file of `size` bytes, without reading the rows. Raises BrokenFile where the file is cut."""
-    blocks = []
-    at = header.size
+def scan(file: BinaryIO, header: Header, size: int, rows_of_span: int) -> Iterator[Span]:
+    """Every block of a file of `size` bytes, without reading the rows; a span has `rows_of_span` rows or more.
+
+    Raises BrokenFile where the file is cut. A block without rows and bytes is a valid one (a flush writes it).
+    """
+    start = at = header.size
+    rows = 0
     while at < size:
-        file.seek(at)
-        lead = file.read(2 * _LONG_BYTES)
-        try:
-            rows, used = read_long(lead, 0)
-            length, used = read_long(lead, used)
-        except IndexError:
-            raise _cut(at) from None
-        if rows < 0 or length < 0:
-            msg = f"the block at byte {at} has a negative length"
+        lead, begin, length = _lead(file, at)
+        end = begin + length + _MARKER_BYTES
+        if end > size:
+            raise _cut(at)
+        if length > BLOCK_BYTES:
+            raise compression.too_large()
+        file.seek(begin + length)
+        if file.read(_MARKER_BYTES) != header.marker:
+            msg = f"the block at byte {begin} does not end with the file's marker"
             raise BrokenFile(msg)
-        start = at + used
-        at = start + length + _MARKER_BYTES
-        file.seek(start + length)
-        marker = file.read(_MARKER_BYTES)
-        if len(marker) < _MARKER_BYTES:
-            raise _cut(start)
-        if marker != header.marker:
-            msg = f"the block at byte {start} does not end with the file's marker"
-            raise BrokenFile(msg)
-        blocks.append(Block(start, length, rows))
-    return blocks
+        at = end
+        rows += lead
+        if rows >= rows_of_span:
+            yield Span(start, at, rows)
+            start, rows = at, 0
+    if rows or at > start:
+        yield Span(start, at, rows)
+
+
+def _lead(file: BinaryIO, at: int) -> tuple[int, int, int]:
+    """How many rows the block at this byte has, where they begin, and how many bytes they are."""
+    file.seek(at)
+    lead = file.read(2 * LONG_BYTES)
+    try:
+        rows, used = read_long(lead, 0)
+        length, used = read_long(lead, used)
+    except IndexError:
+        raise _cut(at) from None
+    if rows < 0 or length < 0:
+        msg = f"the block at byte {at} has a negative length"
+        raise BrokenFile(msg)
+    return rows, at + used, length
 
 
 def _cut(at: int) -> BrokenFile:
     return BrokenFile(f"it ends within the block at byte {at}")
 
 
-def read_blocks(file: BinaryIO, codec: str, blocks: list[Block]) -> Iterator[tuple[int, bytes]]:
-    """The row count and the decompressed rows of each block."""
-    decompress = _DECOMPRESSORS[codec]
-    for block in blocks:
-        file.seek(block.start)
-        try:
-            yield block.rows, decompress(file.read(block.size))
-        except (cramjam.DecompressionError, zlib.error, lzma.LZMAError, OSError, EOFError, ValueError) as error:
-            msg = f"the block at byte {block.start} cannot be decompressed"
-            raise BrokenFile(msg) from error
-
-
-def _snappy(data: bytes) -> bytes:
-    rows = bytes(cramjam.snappy.decompress_raw(data[:-_CHECKSUM_BYTES]))
-    if zlib.crc32(rows).to_bytes(_CHECKSUM_BYTES, "big") != data[-_CHECKSUM_BYTES:]:
-        msg = "wrong checksum"
-        raise ValueError(msg)
-    return rows
-
-
-#: The codecs of the Avro specification. Heap writes snappy; certain from its readers' requirements.
-_DECOMPRESSORS: Mapping[str, Callable[[bytes], bytes]] = {
-    "null": bytes,
-    "deflate": lambda data: zlib.decompress(data, -15),
-    "snappy": _snappy,
-    "bzip2": bz2.decompress,
-    "xz": lzma.decompress,
-    "zstandard": lambda data: bytes(cramjam.zstd.decompress(data)),
-}
+def read_blocks(file: BinaryIO, codec: str, spans: Iterable[Span]) -> Iterator[tuple[int, bytes]]:
+    """The row count and the decompressed rows of each block that has any."""
+    decompress = compression.DECOMPRESSORS[codec]
+    for span in spans:
+        at = span.start
+        while at < span.end:
+            rows, begin, length = _lead(file, at)
+            at = begin + length + _MARKER_BYTES
+            if not rows and not length:
+                continue
+            file.seek(begin)
+            try:
+                data = decompress(file.read(length))
+            except compression.ERRORS as error:
+                msg = f"the block at byte {begin} cannot be decompressed"
+                raise BrokenFile(msg) from error
+            yield rows, data
+            del data  # not two blocks at a time

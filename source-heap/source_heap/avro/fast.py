@@ -21,7 +21,6 @@ other for every type.
 
 from __future__ import annotations
 
-import codecs
 import struct
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -29,9 +28,10 @@ from typing import Any
 import orjson
 
 from source_heap.avro.codegen import Mark, Run, as_latin, keeps_its_type, rows_function
-from source_heap.avro.container import BrokenFile
+from source_heap.avro.faults import BeyondLimit, BrokenFile
 from source_heap.avro.flat import NATURAL, FlatColumn
 from source_heap.avro.values import SINCE_COLUMN, RowRules
+from source_heap.limits import LINE_BYTES
 
 #: Stands behind a block's last byte, so that reading an id as four pairs never reaches beyond the end.
 PADDING = bytes(8)
@@ -127,23 +127,33 @@ def _constant(value: Any) -> Any:
 
 
 def mend(lines: bytes) -> bytes:
-    """Lines of rows whose text was taken for latin-1, as they should be."""
+    """Lines of rows whose text was taken for latin-1, as they should be. Raises BeyondLimit where that is too much."""
     if lines.isascii():
         return lines
     mended = lines.decode().encode("latin-1")
+    del lines
     try:
         mended.decode()
     except UnicodeDecodeError:
-        return mended.decode("utf-8", _SHOW_BYTES).encode()
+        return _with_shown_bytes(mended.decode("utf-8", "surrogateescape"))
     return mended
 
 
-def _show_bytes(error: UnicodeError) -> tuple[str, int]:
-    """`backslashreplace` within a JSON text, where a backslash is written twice."""
-    if not isinstance(error, UnicodeDecodeError):
-        raise error
-    return "".join(f"\\\\x{byte:02x}" for byte in error.object[error.start : error.end]), error.end
+#: `backslashreplace` within a JSON text, where a backslash is written twice, by what `surrogateescape` makes of a byte
+_SHOWN = {0xDC00 + byte: f"\\\\x{byte:02x}" for byte in range(0x80, 0x100)}
+_CHARACTERS = 1024 * 1024
 
 
-_SHOW_BYTES = "source_heap.show_bytes"
-codecs.register_error(_SHOW_BYTES, _show_bytes)
+def _with_shown_bytes(text: str) -> bytes:
+    parts, size = [], 0
+    for at in range(0, len(text), _CHARACTERS):
+        parts.append(text[at : at + _CHARACTERS].translate(_SHOWN).encode())
+        size += len(parts[-1])
+        if size > LINE_BYTES:
+            raise long_line()
+    return b"".join(parts)
+
+
+def long_line() -> BeyondLimit:
+    """The fault of a row that is too long as JSON."""
+    return BeyondLimit(f"a row is longer than {LINE_BYTES // 1024**2} MiB as JSON")

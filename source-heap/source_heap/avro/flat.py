@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from source_heap.avro.logical import SYMBOLS
+from source_heap.limits import GENERATED_COLUMNS
 
 #: The JSON type that a value of an Avro type has without doing anything
 NATURAL = {
@@ -27,31 +31,32 @@ class FlatColumn:
     size: int = 0
 
 
-def flat_columns(schema: Any) -> tuple[FlatColumn, ...] | None:
-    """The columns of a record's schema that is flat; None for every other."""
-    columns = [_column(field["name"], field["type"]) for field in schema["fields"]]
+def flat_columns(record: Mapping[str, Any]) -> tuple[FlatColumn, ...] | None:
+    """The columns of a record, as `declared` has it, that is flat and not too wide; None for every other."""
+    if len(record["fields"]) > GENERATED_COLUMNS:
+        return None
+    columns = [_column(field["name"], field["type"]) for field in record["fields"]]
     flat = tuple(column for column in columns if column is not None)
     return flat if len(flat) == len(columns) else None
 
 
-def _column(name: str, declared: Any) -> FlatColumn | None:
-    if not isinstance(declared, list):
-        return _primitive(name, declared)
-    if len(declared) != 2 or "null" not in declared or declared[0] == declared[1]:
+def _column(name: str, kind: Any) -> FlatColumn | None:
+    if not isinstance(kind, list):
+        return _primitive(name, kind)
+    if len(kind) != 2 or "null" not in kind or kind[0] == kind[1]:
         return None
-    null = declared.index("null")
+    null = kind.index("null")
     # the index of a branch is an integer like any other: 0 is written 0, and 1 is written 2
-    return _primitive(name, declared[1 - null], 2 * null, 2 * (1 - null))
+    return _primitive(name, kind[1 - null], 2 * null, 2 * (1 - null))
 
 
-def _primitive(name: str, declared: Any, null: int | None = None, value: int | None = None) -> FlatColumn | None:
-    detail = declared if isinstance(declared, dict) else {"type": declared}
-    kind, symbols, size = detail.get("type"), detail.get("symbols", []), detail.get("size", 0)
-    if not isinstance(kind, str) or kind not in NATURAL or "logicalType" in detail:
+def _primitive(name: str, kind: Any, null: int | None = None, value: int | None = None) -> FlatColumn | None:
+    if isinstance(kind, str):
+        return FlatColumn(name, kind, null, value) if kind in NATURAL else None
+    if not isinstance(kind, dict):
         return None
-    # these become part of a program: what is not as it should be is for the reference to refuse
-    if not isinstance(symbols, list) or not all(isinstance(symbol, str) for symbol in symbols):
-        return None
-    if type(size) is not int or size < 0:
-        return None
-    return FlatColumn(name, kind, null, value, tuple(symbols), size)
+    if kind.get("logicalType") == SYMBOLS:
+        return FlatColumn(name, "enum", null, value, symbols=tuple(kind["names"]))
+    if kind["type"] == "fixed" and "logicalType" not in kind:
+        return FlatColumn(name, "fixed", null, value, size=kind["size"])
+    return None

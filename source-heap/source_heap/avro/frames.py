@@ -17,9 +17,10 @@ import orjson
 from source_heap.avro.decoder import Piece
 
 ROWS = 0
-GROUP_END = 1
+SPAN_END = 1
 BROKEN = 2
-FAILED = 3
+BEYOND_LIMIT = 3
+FAILED = 4
 
 _SLOTS = 4
 #: Room for a piece of the usual size; a longer one goes through the pipe.
@@ -46,7 +47,8 @@ class Sender:
         changes = b"" if piece.changes is None else orjson.dumps(piece.changes)
         size = len(piece.lines)
         if size > _SLOT_BYTES:
-            self._write(_HEAD.pack(ROWS, _INLINE, piece.count, len(changes), size) + changes + piece.lines)
+            self._write(_HEAD.pack(ROWS, _INLINE, piece.count, len(changes), size) + changes)
+            self._write(piece.lines)
             return
         slot = self._slot()
         start = slot * _SLOT_BYTES

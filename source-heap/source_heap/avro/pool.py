@@ -1,6 +1,6 @@
 """Decodes files in processes of their own, and gives the rows back in the order of the file.
 
-A file is cut into groups of blocks, dealt out to the processes in turn, and the answers are collected in the same
+A file is cut into spans of blocks, dealt out to the processes in turn, and the answers are collected in the same
 turn. A process that is ahead waits for room, so memory stays bounded however large the file is, and one file is enough
 to keep all cores busy. Processes are started when the first large file is there or announced, and serve every stream.
 """
@@ -15,23 +15,28 @@ import sys
 import threading
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, cast
 
 import orjson
 
 from source_heap.avro import frames
-from source_heap.avro.container import Block, BrokenFile, Header, read_blocks, read_header, scan
+from source_heap.avro.container import Header, Span, read_blocks, read_header, scan
 from source_heap.avro.decoder import Decoder, Piece
+from source_heap.avro.faults import BeyondLimit, BrokenFile
 from source_heap.avro.values import RowRules
+from source_heap.limits import EMPTY_ROWS
 
 logger = logging.getLogger("airbyte")
 
-#: Rows of a group, at least; a group is whole blocks. Its output should fit into the memory that is shared with a
-#: process, so that one that is ahead by a group need not wait. Heap's blocks are 64,000 bytes before compression, about
+#: First guess at a header's length. Bytes.
+_HEADER_BYTES = 64 * 1024
+#: Rows of a span, at least; a span is whole blocks. Its output should fit into the memory that is shared with a
+#: process, so that one that is ahead by a span need not wait. Heap's blocks are 64,000 bytes before compression, about
 #: 200 rows.
-_GROUP_ROWS = 1_200
+_SPAN_ROWS = 1_200
 #: A file with fewer rows is decoded on the spot: dealing it out would take longer.
 _WORTH_A_PROCESS_ROWS = 5_000
 
@@ -54,19 +59,28 @@ class AvroFile:
 
     path: Path
     header: Header
-    blocks: list[Block]
+    spans: list[Span]
 
     @classmethod
     def open(cls, path: Path) -> AvroFile:
         """Reads the header and finds the blocks. Raises BrokenFile where the file is cut or none."""
-        with path.open("rb") as file:
-            header = read_header(file)
-            return cls(path, header, scan(file, header, path.stat().st_size))
+        with path.open("rb") as data:
+            header = read_header(partial(_first, data), _HEADER_BYTES)
+            file = cls(path, header, list(scan(data, header, path.stat().st_size, _SPAN_ROWS)))
+        if not header.schema.least and file.rows > EMPTY_ROWS:
+            msg = f"it has more than {EMPTY_ROWS:,} rows of no bytes"
+            raise BeyondLimit(msg)
+        return file
 
     @property
     def rows(self) -> int:
         """How many rows the blocks say they hold."""
-        return sum(block.rows for block in self.blocks)
+        return sum(span.rows for span in self.spans)
+
+
+def _first(file: BinaryIO, size: int) -> bytes:
+    file.seek(0)
+    return file.read(size)
 
 
 class DecoderPool:
@@ -146,26 +160,14 @@ def _kill_all(processes: Iterable[_Process]) -> None:
 def _decode_here(file: AvroFile, rules: RowRules) -> Iterator[Piece]:
     decoder = Decoder(file.header.schema, rules)
     with file.path.open("rb") as data:
-        yield from decoder.pieces(read_blocks(data, file.header.codec, file.blocks))
+        yield from decoder.pieces(read_blocks(data, file.header.codec, file.spans))
 
 
 def _collect(processes: Sequence[_Process], file: AvroFile, rules: RowRules) -> Iterator[Piece]:
-    groups = list(_groups(file.blocks))
     for turn, process in enumerate(processes):
-        process.begin(file, rules, groups[turn :: len(processes)])
-    for number in range(len(groups)):
-        yield from processes[number % len(processes)].group()
-
-
-def _groups(blocks: Sequence[Block]) -> Iterator[list[Block]]:
-    group: list[Block] = []
-    for block in blocks:
-        group.append(block)
-        if sum(one.rows for one in group) >= _GROUP_ROWS:
-            yield group
-            group = []
-    if group:
-        yield group
+        process.begin(file, rules, file.spans[turn :: len(processes)])
+    for number in range(len(file.spans)):
+        yield from processes[number % len(processes)].span()
 
 
 class _Process:
@@ -198,13 +200,13 @@ class _Process:
             if memory >= 0:
                 os.close(memory)
 
-    def begin(self, file: AvroFile, rules: RowRules, groups: Sequence[Sequence[Block]]) -> None:
+    def begin(self, file: AvroFile, rules: RowRules, spans: Sequence[Span]) -> None:
         """Gives the process its share of a file."""
         job = {
             "path": str(file.path),
-            "schema": file.header.schema,
+            "schema": file.header.text.decode("latin-1"),
             "codec": file.header.codec,
-            "groups": [[(block.start, block.size, block.rows) for block in group] for group in groups],
+            "spans": [astuple(span) for span in spans],
             "rules": asdict(rules),
         }
         try:
@@ -213,15 +215,17 @@ class _Process:
         except BrokenPipeError:
             raise self._lost() from None
 
-    def group(self) -> Iterator[Piece]:
-        """The rows of the next group."""
+    def span(self) -> Iterator[Piece]:
+        """The rows of the next span."""
         while True:
             try:
                 kind, piece = self._frames.next()
             except EOFError:
                 raise self._lost() from None
-            if kind == frames.GROUP_END:
+            if kind == frames.SPAN_END:
                 return
+            if kind == frames.BEYOND_LIMIT:
+                raise BeyondLimit(piece.lines.decode())
             if kind == frames.BROKEN:
                 raise BrokenFile(piece.lines.decode())
             if kind == frames.FAILED:

@@ -16,9 +16,10 @@ import orjson
 
 from source_heap.avro import logical
 from source_heap.avro.codegen import Mark
-from source_heap.avro.container import BrokenFile
+from source_heap.avro.declared import Declared
+from source_heap.avro.faults import BrokenFile
 from source_heap.avro.times import TIME_COLUMNS, Unfit, normalize_date
-from source_heap.avro.values import SINCE_COLUMN, TIME, RowRules, cast, change, plain
+from source_heap.avro.values import INSTANTS, SINCE_COLUMN, TIME, RowRules, cast, change, plain
 
 _NO_SCHEMA = (AttributeError, KeyError, TypeError, ValueError, RecursionError)
 _BROKEN = (EOFError, IndexError, KeyError, ValueError, OverflowError, TypeError, ArithmeticError, struct.error)
@@ -29,17 +30,19 @@ class ReferenceDecoder:
 
     is_fast = False
 
-    def __init__(self, schema: Any, rules: RowRules) -> None:
+    def __init__(self, schema: Declared, rules: RowRules) -> None:
         # seldom needed, and a tenth of a second to import
         from fastavro import parse_schema, schemaless_reader
         from fastavro.read import LOGICAL_READERS
         from fastavro.schema import SchemaParseException, UnknownType
 
-        LOGICAL_READERS.update(logical.READERS)  # fastavro's documented way to read logical types otherwise
+        # fastavro's documented way to read logical types otherwise
+        LOGICAL_READERS.update({f"{kind}-{name}": read for (kind, name), read in logical.READERS.items()})
         self._rules = rules
         self._read: Any = schemaless_reader
+        self._promises = {field["name"]: rules.promised(field["name"]) for field in schema.record["fields"]}
         try:
-            self._schema = parse_schema(schema)
+            self._schema = parse_schema(dict(schema.record))
         except (SchemaParseException, UnknownType, *_NO_SCHEMA) as error:
             msg = "its schema cannot be understood"
             raise BrokenFile(msg) from error
@@ -56,7 +59,7 @@ class ReferenceDecoder:
                 raise BrokenFile(msg) from error
             if self._rules.since is not None and _is_older(row, self._rules.since):
                 continue
-            shaped, changes = shape(row, self._rules)
+            shaped, changes = _shaped(row, self._promises, self._rules.constants)
             if changes:
                 marks.append((len(lines), changes))
             lines.append(orjson.dumps(shaped))
@@ -65,10 +68,16 @@ class ReferenceDecoder:
 
 def shape(row: Mapping[str, Any], rules: RowRules) -> tuple[dict[str, Any], list[dict[str, str]]]:
     """A decoded row with the wanted columns as promised, and the changes that its record must tell."""
+    return _shaped(row, {name: rules.promised(name) for name in row}, rules.constants)
+
+
+def _shaped(
+    row: Mapping[str, Any], promises: Mapping[str, str | None], constants: Mapping[str, Any]
+) -> tuple[dict[str, Any], list[dict[str, str]]]:
     lost: list[str] = []
     shaped: dict[str, Any] = {}
     for name, value in row.items():
-        promised = rules.promised(name)
+        promised = promises[name]
         if promised is None:
             continue
         try:
@@ -76,13 +85,13 @@ def shape(row: Mapping[str, Any], rules: RowRules) -> tuple[dict[str, Any], list
         except Unfit:
             shaped[name] = None
             lost.append(name)
-    shaped.update(rules.constants)
+    shaped.update(constants)
     return shaped, [change(path) for path in lost]
 
 
 def _made(name: str, value: Any, promised: str, lost: list[str]) -> Any:
     """A column's value as promised. An instant that is one already is taken before it becomes text, which hides a 0."""
-    if promised == TIME and isinstance(value, date):
+    if isinstance(value, date) and promised in INSTANTS:
         return normalize_date(value, zero_is_none=name in TIME_COLUMNS)
     return cast(plain(value, name, lost), promised)
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from source_heap.avro.container import BrokenFile
+from source_heap.avro.declared import Declared
+from source_heap.avro.logical import SYMBOLS
 from source_heap.avro.times import TIME_COLUMNS
 from source_heap.avro.values import ANY, TIME
+from source_heap.limits import DECLARED_DEPTH, SCHEMA_VALUES
 
 JsonSchema = dict[str, Any]
 
@@ -40,65 +42,72 @@ _PRIMITIVES: Mapping[str, JsonSchema] = {
     "boolean": {"type": ["null", "boolean"]},
     **dict.fromkeys(("int", "long"), INTEGER),
     **dict.fromkeys(("float", "double"), _NUMBER),
-    **dict.fromkeys(("string", "bytes", "enum", "fixed"), TEXT),
+    **dict.fromkeys(("string", "bytes"), TEXT),
 }
-#: (underlying type, logical type): only the pairs that fastavro converts; it ignores the others, as Avro demands.
+#: (underlying type, logical type): those of `logical.READERS`
 _LOGICAL: Mapping[tuple[str, str], JsonSchema] = {
-    **dict.fromkeys((("long", "timestamp-millis"), ("long", "timestamp-micros")), INSTANT),
-    **dict.fromkeys((("long", "local-timestamp-millis"), ("long", "local-timestamp-micros")), _LOCAL_INSTANT),
+    **{("long", f"timestamp-{unit}"): INSTANT for unit in ("millis", "micros", "nanos")},
+    **{("long", f"local-timestamp-{unit}"): _LOCAL_INSTANT for unit in ("millis", "micros", "nanos")},
     ("int", "date"): {"type": ["null", "string"], "format": "date"},
     **dict.fromkeys((("int", "time-millis"), ("long", "time-micros")), TEXT),
-    **dict.fromkeys((("bytes", "decimal"), ("fixed", "decimal"), ("string", "uuid")), TEXT),
+    **dict.fromkeys((("bytes", "decimal"), ("fixed", "decimal"), ("fixed", "uuid"), ("int", SYMBOLS)), TEXT),
 }
+_OBJECT: JsonSchema = {"type": ["null", "object"], "additionalProperties": True}
+_ARRAY: JsonSchema = {"type": ["null", "array"]}
 
 
-def columns_of(schema: Any, normalize_times: bool) -> dict[str, JsonSchema]:
-    """The JSON schema of each column of a file. Raises BrokenFile where a column's type is none."""
-    named: dict[str, Any] = {}
-    columns = {}
-    try:
-        for field in schema["fields"]:
-            name = field["name"]
-            instant = normalize_times and name in TIME_COLUMNS
-            columns[name] = INSTANT if instant else _convert(field["type"], named, (), TEXT)
-    except (AttributeError, KeyError, TypeError, RecursionError) as error:
-        msg = "its schema cannot be understood"
-        raise BrokenFile(msg) from error
-    return columns
+def columns_of(schema: Declared, normalize_times: bool) -> dict[str, JsonSchema]:
+    """The JSON schema of each column of a file."""
+    converter = _Converter(schema)
+    return {
+        field["name"]: INSTANT
+        if normalize_times and field["name"] in TIME_COLUMNS
+        else converter.of(field["type"], 1, TEXT)
+        for field in schema.record["fields"]
+    }
 
 
-def _convert(avro: Any, named: dict[str, Any], within: tuple[str, ...], mixed: JsonSchema = _ANYTHING) -> JsonSchema:
-    """The JSON schema of an Avro type, `mixed` where it allows several.
+class _Converter:
+    """JSON schemas of a file's types.
 
-    `named` are the types defined so far, `within` the records being converted.
+    A record that lies within itself, deeper than the limit, or behind so many others that the schema would become too
+    large (two that refer to each other, and so on) is an object of which nothing is said.
     """
-    if isinstance(avro, list):
-        branches = [_convert(branch, named, within, mixed) for branch in avro if branch != "null"]
-        return union(branches, mixed) if branches else _PRIMITIVES["null"]
-    if isinstance(avro, str):
-        if avro in _PRIMITIVES:
-            return _PRIMITIVES[avro]
-        name = avro.rpartition(".")[2]
-        if name in within or name not in named:
-            return {"type": ["null", "object"], "additionalProperties": True}
-        return _convert(named[name], named, within, mixed)
-    kind = avro["type"]
-    if isinstance(kind, list | dict):
-        return _convert(kind, named, within, mixed)
-    name = str(avro.get("name", "")).rpartition(".")[2]
-    if name:
-        named[name] = avro
-    logical = _LOGICAL.get((kind, str(avro.get("logicalType"))))
-    if logical is not None:
-        return logical
-    if kind == "record":
-        fields = {str(field["name"]): _convert(field["type"], named, (*within, name)) for field in avro["fields"]}
+
+    def __init__(self, schema: Declared) -> None:
+        self._records = schema.records
+        self._within: set[str] = set()
+        self._left = SCHEMA_VALUES
+
+    def of(self, avro: Any, depth: int, mixed: JsonSchema = _ANYTHING) -> JsonSchema:
+        """The JSON schema of a type, `mixed` where it allows several."""
+        self._left -= 1
+        if isinstance(avro, list):
+            branches = [self.of(branch, depth, mixed) for branch in avro if branch != "null"]
+            return union(branches, mixed) if branches else _PRIMITIVES["null"]
+        if isinstance(avro, str):
+            return _PRIMITIVES[avro] if avro in _PRIMITIVES else self._record(self._records[avro], depth)
+        kind = avro["type"]
+        if "logicalType" in avro:
+            return _LOGICAL[kind, avro["logicalType"]]
+        if kind == "record":
+            return self._record(avro, depth)
+        if kind == "fixed":
+            return TEXT
+        if depth > DECLARED_DEPTH:
+            return _OBJECT if kind == "map" else _ARRAY
+        if kind == "map":
+            return {"type": ["null", "object"], "additionalProperties": self.of(avro["values"], depth + 1)}
+        return {"type": ["null", "array"], "items": self.of(avro["items"], depth + 1)}
+
+    def _record(self, record: Mapping[str, Any], depth: int) -> JsonSchema:
+        name = record["name"]
+        if name in self._within or depth > DECLARED_DEPTH or self._left < 0:
+            return _OBJECT
+        self._within.add(name)
+        fields = {field["name"]: self.of(field["type"], depth + 1) for field in record["fields"]}
+        self._within.remove(name)
         return {"type": ["null", "object"], "properties": fields, "additionalProperties": True}
-    if kind == "map":
-        return {"type": ["null", "object"], "additionalProperties": _convert(avro["values"], named, within)}
-    if kind == "array":
-        return {"type": ["null", "array"], "items": _convert(avro["items"], named, within)}
-    return _convert(kind, named, within, mixed)
 
 
 def union(schemas: Iterable[JsonSchema], mixed: JsonSchema = TEXT) -> JsonSchema:

@@ -1,10 +1,13 @@
 """Heap's instants as RFC 3339 in UTC, value by value.
 
-Four columns hold them: `time` and the legacy `session_time` of event tables, `joindate` and `last_modified` of users.
-Their encoding differs by table and year (observed by third parties, promised nowhere): text in event tables, integer
-microseconds for users until 2020 and text in 2023, milliseconds in the vendor's present documentation, and 0 for "no
-instant" in `user_migrations`. So nothing is assumed about a column, only about a value: the size of a number tells its
-unit, text without a zone is UTC.
+Three columns hold them: `time`, and `joindate` and `last_modified` of users. Their encoding differs by table and year
+(observed by third parties, promised nowhere): text in event tables, integer microseconds for users until 2020 and text
+in 2023, milliseconds in the vendor's present documentation, and 0 for "no instant" in `user_migrations`. So nothing is
+assumed about a column, only about a value: the size of a number tells its unit, text without a zone is UTC.
+
+`session_time` of event tables is another matter. The vendor documents the seconds since the session began; older
+exports hold an instant as text (both unverified for S3). So it is an instant where it says so itself, by a logical type
+or as text, and else what it is.
 """
 
 from __future__ import annotations
@@ -15,7 +18,8 @@ from fractions import Fraction
 from typing import Any
 
 #: The columns whose values are instants. A customer's own `renewal_time` is not ours to change.
-TIME_COLUMNS = frozenset({"time", "session_time", "joindate", "last_modified"})
+TIME_COLUMNS = frozenset({"time", "joindate", "last_modified"})
+SESSION_TIME = "session_time"
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 #: Numbers of a smaller magnitude are seconds, milliseconds, microseconds: the factor makes microseconds of them.
@@ -64,6 +68,18 @@ def normalize_text(text: str) -> str | None:
         return _MINUTE[text[:16]] + _MILLI[text[16:23]] + _REST[text[23:]]
     except KeyError:
         return _parse(text)
+
+
+def instant_of(text: str) -> str | None:
+    """The instant of a text like `2024-05-01 12:34:56.789`, as `normalize`; None for any other text, a number too."""
+    try:
+        return _MINUTE[text[:16]] + _MILLI[text[16:23]] + _REST[text[23:]]
+    except KeyError:
+        pass
+    try:
+        return _parse(text) if _TEXT.fullmatch(text) else None
+    except Unfit:  # the 31st of February
+        return None
 
 
 def _parse(text: str) -> str | None:

@@ -11,24 +11,33 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time
-from decimal import Decimal
-from typing import Any
+from typing import Any, TypeAlias
 
 import orjson
 
 from source_heap.avro import times
 from source_heap.avro.times import Unfit
+from source_heap.columns import OWN_COLUMNS
 
 #: The promise that nothing is promised: values stay as they are
 ANY = "any"
 #: The promise of an instant, see `times`
 TIME = "time"
+#: What `session_time` is in a catalog that promises nothing, text, or an instant: text that is an instant becomes one;
+#: a number never does.
+_SESSION_TIME = {ANY: "any or instant", "string": "string or instant", TIME: "instant"}
+#: The promises of which all values are instants
+INSTANTS = frozenset({TIME, _SESSION_TIME[TIME]})
 
 #: A limit for the digits, since Python converts no more than 4,300; nineteen are a 64-bit integer's.
 _INTEGER = re.compile(r"[+-]?\d{1,100}", re.ASCII)
 #: Each digit can match in one way only: a long text that is no number must not take its length squared.
 _NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 _LONG_LIMIT = 2**63
+#: Levels that are made JSON at a time; orjson goes 254 deep.
+_DUMPED_DEPTH = 200
+#: Where a value lies: within what, and its key there
+_Path: TypeAlias = tuple[Any, Any] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +58,21 @@ class RowRules:
     tail: str = ""
 
     def promised(self, column: str) -> str | None:
-        """The promised type of a column; None if it is not wanted."""
+        """The promised type of a column; None if it is not wanted, or named like one of ours."""
+        if column in OWN_COLUMNS:
+            return None
         if self.columns is not None:
             return self.columns.get(column)
-        return TIME if self.normalize_times and column in times.TIME_COLUMNS else ANY
+        return promise(column, ANY, self.normalize_times)
+
+
+def promise(column: str, declared: str, normalize_times: bool) -> str:
+    """What is made of a column's values, by the catalog's type and, where that means an instant, by its name."""
+    if column != times.SESSION_TIME and column not in times.TIME_COLUMNS:
+        return declared
+    if not normalize_times:
+        return ANY if declared == TIME else declared
+    return TIME if column in times.TIME_COLUMNS else _SESSION_TIME.get(declared, declared)
 
 
 #: Where rows have their instant; `since` looks at it.
@@ -73,7 +93,42 @@ def plain(value: Any, path: str, lost: list[str]) -> Any:
     """A value of fastavro's as JSON knows it. Raises Unfit for one that JSON has no notation for.
 
     Where such a value lies within another, it alone is None, and its path (`column.field`, `column.0`) joins `lost`.
+    A dict or list is changed where it is, without recursion: values may be deeper than Python's stack, and than orjson
+    goes.
     """
+    if not isinstance(value, dict | list):
+        return _scalar(value)
+    todo: list[tuple[Any, _Path, int]] = [(value, (None, path), 1)]
+    deep = []
+    while todo:
+        container, here, depth = todo.pop()
+        for key, item in container.items() if isinstance(container, dict) else enumerate(container):
+            if item is None or isinstance(item, str | int):
+                continue
+            if isinstance(item, dict | list):
+                todo.append((item, (here, key), depth + 1))
+                if depth % _DUMPED_DEPTH == 0:
+                    deep.append((container, key))
+                continue
+            try:
+                container[key] = _scalar(item)
+            except Unfit:
+                container[key] = None
+                lost.append(_written((here, key)))
+    for container, key in reversed(deep):
+        container[key] = orjson.Fragment(orjson.dumps(container[key]))
+    return value
+
+
+def _written(path: _Path) -> str:
+    parts = []
+    while path is not None:
+        path, key = path
+        parts.append(str(key))
+    return ".".join(reversed(parts))
+
+
+def _scalar(value: Any) -> Any:
     match value:
         case None | bool() | int() | str():
             return value
@@ -87,21 +142,7 @@ def plain(value: Any, path: str, lost: list[str]) -> Any:
             return times.write(value) if value.tzinfo else times.write(value)[:-1]
         case date() | time():
             return value.isoformat()
-        case Decimal():
-            return format(value, "f")
-        case Mapping():
-            return {str(key): _inner(item, f"{path}.{key}", lost) for key, item in value.items()}
-        case list() | tuple():
-            return [_inner(item, f"{path}.{index}", lost) for index, item in enumerate(value)]
     raise Unfit
-
-
-def _inner(value: Any, path: str, lost: list[str]) -> Any:
-    try:
-        return plain(value, path, lost)
-    except Unfit:
-        lost.append(path)
-        return None
 
 
 def cast(value: Any, promised: str) -> Any:
@@ -147,6 +188,18 @@ def _to_boolean(value: Any) -> bool:
     raise Unfit
 
 
+def _with_instant(text: str) -> str:
+    return times.instant_of(text) or text
+
+
+def _to_instant(value: Any) -> str:
+    """Only text that is an instant: what a number says of `session_time` is not known."""
+    found = times.instant_of(value) if isinstance(value, str) else None
+    if found is None:
+        raise Unfit
+    return found
+
+
 def _of(kind: type) -> Callable[[Any], Any]:
     def same(value: Any) -> Any:
         if not isinstance(value, kind):
@@ -159,6 +212,11 @@ def _of(kind: type) -> Callable[[Any], Any]:
 _CASTS: Mapping[str, Callable[[Any], Any]] = {
     ANY: lambda value: value,
     TIME: times.normalize,
+    _SESSION_TIME[ANY]: lambda value: (
+        _with_instant(value) if isinstance(value, str) else plain(value, times.SESSION_TIME, [])
+    ),
+    _SESSION_TIME["string"]: lambda value: _with_instant(_to_string(value)),
+    _SESSION_TIME[TIME]: _to_instant,
     "string": _to_string,
     "integer": _to_integer,
     "number": _to_number,

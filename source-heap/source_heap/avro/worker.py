@@ -16,8 +16,10 @@ from typing import Any
 import orjson
 
 from source_heap.avro import frames
-from source_heap.avro.container import Block, BrokenFile, read_blocks
+from source_heap.avro.container import Span, read_blocks
+from source_heap.avro.declared import declared, parsed
 from source_heap.avro.decoder import Decoder
+from source_heap.avro.faults import BeyondLimit, BrokenFile
 from source_heap.avro.values import RowRules
 
 
@@ -26,6 +28,8 @@ def serve(jobs: Iterable[bytes], sender: frames.Sender) -> None:
     for line in jobs:
         try:
             _answer(orjson.loads(line), sender)
+        except BeyondLimit as error:
+            sender.tell(frames.BEYOND_LIMIT, str(error))
         except BrokenFile as error:
             sender.tell(frames.BROKEN, str(error))
         except BrokenPipeError:
@@ -35,14 +39,14 @@ def serve(jobs: Iterable[bytes], sender: frames.Sender) -> None:
 
 
 def _answer(job: dict[str, Any], sender: frames.Sender) -> None:
-    """Decodes the groups of blocks that fell to this process, each followed by a frame that ends it."""
-    decoder = Decoder(job["schema"], RowRules(**job["rules"]))
+    """Decodes the spans of blocks that fell to this process, each followed by a frame that ends it."""
+    schema = declared(parsed(job["schema"].encode("latin-1")))
+    decoder = Decoder(schema, RowRules(**job["rules"]))
     with Path(job["path"]).open("rb") as file:
-        for group in job["groups"]:
-            blocks = [Block(*block) for block in group]
-            for piece in decoder.pieces(read_blocks(file, job["codec"], blocks)):
+        for span in job["spans"]:
+            for piece in decoder.pieces(read_blocks(file, job["codec"], [Span(*span)])):
                 sender.rows(piece)
-            sender.tell(frames.GROUP_END)
+            sender.tell(frames.SPAN_END)
 
 
 if __name__ == "__main__":

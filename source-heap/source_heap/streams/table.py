@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 from source_kit.errors import config_error
-from source_kit.items import Checkpoint, Estimate, RecordLines, RecordMeta, SliceItem
+from source_kit.items import Checkpoint, Estimate, RecordLines, SliceItem
 from source_kit.messages import RECORD_TAIL, record_head
 from source_kit.source import unknown_stream
 from source_kit.stream import BatchStream
@@ -18,8 +18,9 @@ from source_kit.stream import BatchStream
 from source_heap.avro.decoder import Piece
 from source_heap.avro.pool import DecoderPool
 from source_heap.avro.schema import INSTANT, promised_type
-from source_heap.avro.times import TIME_COLUMNS, write
-from source_heap.avro.values import ANY, TIME, RowRules
+from source_heap.avro.times import write
+from source_heap.avro.values import RowRules, promise
+from source_heap.columns import DELETED_AT, FILE, GENERATION
 from source_heap.config import HeapConfig, ResyncMode
 from source_heap.dumps import Dumps, dump_of
 from source_heap.files import TableFiles
@@ -27,11 +28,9 @@ from source_heap.manifest import Manifest
 from source_heap.plan import CURSOR, Plan, Step, TableState, first_plan, next_plan, oldest_unread
 from source_heap.streams.keys import MIGRATIONS, NOT_EVENTS, key_columns
 from source_heap.streams.state import read_state, unreadable
-from source_heap.streams.tombstones import DELETED_AT, Tombstones
+from source_heap.streams.tombstones import Tombstones
 
 logger = logging.getLogger("airbyte")
-
-GENERATION, FILE = "_heap_generation", "_heap_file"
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,14 +226,15 @@ class TableStream(BatchStream):
             yield from deleted.items(after)
             after = after.without_replaced()
         elif slice_.key is not None:
+            head = record_head(self.name)
             rules = replace(
                 self._rules({CURSOR: slice_.dump_id, GENERATION: after.generation, FILE: slice_.key}),
-                head=record_head(self.name).decode(),
+                head=head.decode(),
                 tail=RECORD_TAIL.decode().removesuffix("\n"),
             )
             for piece in self._files.rows(slice_.key, rules):
                 self._rows_of_files += piece.count
-                yield from items_of(piece)
+                yield from items_of(piece, head)
             self._files_read += 1
             if self._files_read.bit_count() == 1:  # after 1, 2, 4, 8, ... files
                 yield Estimate(rows=self._rows_of_files * slice_.total // self._files_read)
@@ -258,18 +258,13 @@ class TableStream(BatchStream):
         wanted: dict[str, str] | None = None
         if keys_only or properties:
             names = keys if keys_only else dict.fromkeys((*properties, *keys))
-            wanted = {name: self._promised(name, properties.get(name)) for name in names}
+            normalize = self._config.normalize_times
+            wanted = {name: promise(name, promised_type(properties.get(name)), normalize) for name in names}
         if self._config.resync_mode is ResyncMode.TOMBSTONES and constants:
             constants = {**constants, DELETED_AT: None}
         always = {CURSOR} if properties else constants.keys()
         kept = {name: value for name, value in constants.items() if name in always or name in properties}
         return RowRules(wanted, kept, write(since.astimezone(UTC)) if since else None, self._config.normalize_times)
-
-    def _promised(self, name: str, schema: Any) -> str:
-        promised = promised_type(schema)
-        if name in TIME_COLUMNS:
-            return TIME if self._config.normalize_times else ANY if promised == TIME else promised
-        return promised
 
 
 def added_columns(config: HeapConfig) -> dict[str, Any]:
@@ -284,10 +279,11 @@ def added_columns(config: HeapConfig) -> dict[str, Any]:
     return columns
 
 
-def items_of(piece: Piece) -> Iterator[SliceItem]:
-    """Decoded rows as the engine takes them."""
+def items_of(piece: Piece, head: bytes) -> Iterator[SliceItem]:
+    """Decoded rows as the engine takes them; `head` is what a record's line begins with."""
     if piece.changes is None:
         yield RecordLines(piece.lines, piece.count)
         return
     for line, changes in zip(piece.lines.splitlines(), piece.changes, strict=True):
-        yield RecordMeta(orjson.loads(line), changes)
+        meta = orjson.dumps({"changes": changes})
+        yield RecordLines(b'%b%b,"meta":%b}}\n' % (head, line, meta), 1)  # never parsed again: it may be deep

@@ -19,6 +19,7 @@ from source_kit.timestamps import utc_now
 
 from source_heap.avro.times import write
 from source_heap.avro.values import RowRules
+from source_heap.columns import DELETED_AT
 from source_heap.config import HeapConfig
 from source_heap.dumps import Dumps, dump_of
 from source_heap.files import TableFiles
@@ -30,8 +31,6 @@ from source_heap.streams.keys import key_columns
 
 logger = logging.getLogger("airbyte")
 
-#: Airbyte's column for deleted rows; destinations that deduplicate drop or mark rows in which it is set.
-DELETED_AT = "_ab_cdc_deleted_at"
 _BATCH = 1000
 
 

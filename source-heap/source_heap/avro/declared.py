@@ -1,0 +1,227 @@
+"""A writer's schema as the readings need it: what decides about the bytes and values of a row, and nothing else.
+
+Defaults, documentation, aliases and order are for other uses of a schema; a writer may have put anything there (a bare
+NaN, half a character, a default of another type), and no row depends on it. What is left has one form:
+
+* a primitive is its name, or `{"type", "logicalType", ...}` where the annotation is known and valid. Avro demands that
+  any other be ignored. An enum is an `int` with the logical type `logical.SYMBOLS` and its `names`.
+* a union is a list, an array has `items`, a map `values`, a fixed a `size`.
+* a record has a name of its own (`r0`, `r1`, ...) where it is defined, and is that name where it is referred to: by the
+  namespaces of Avro, `x.Kind` and `y.Kind` are two types.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from source_heap.avro import logical
+from source_heap.avro.faults import BeyondLimit, BrokenFile
+from source_heap.limits import SCHEMA_DEPTH, SCHEMA_TYPES, SCHEMA_VALUES
+
+PRIMITIVES = frozenset({"null", "boolean", "int", "long", "float", "double", "bytes", "string"})
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """A table's schema: a record in the form above, all records by name, and what its rows may be.
+
+    `least` is the fewest bytes of a row. A block of `n` bytes holds `values + n * density` values or fewer for each
+    row, unless the schema is `recursive`: then nothing is known before it was looked at.
+    """
+
+    record: Mapping[str, Any]
+    records: Mapping[str, Mapping[str, Any]]
+    least: int
+    values: int
+    density: float
+    recursive: bool
+
+
+def parsed(text: bytes) -> Any:
+    """The JSON of a header's schema. Raises BrokenFile.
+
+    The libraries of Java and Python write NaN, infinities and lone surrogates, which strict JSON does not know.
+    """
+    try:
+        return orjson.loads(text)
+    except ValueError:
+        pass
+    try:
+        return json.loads(text.decode("utf-8", "surrogateescape"))
+    except ValueError:
+        msg = "its header holds no schema that can be read"
+        raise BrokenFile(msg) from None
+    except RecursionError:
+        raise _too_deep() from None
+
+
+def declared(schema: Any) -> Declared:
+    """The form above of a parsed schema. Raises BrokenFile where it is none of rows, BeyondLimit if it is too large."""
+    fields = schema.get("fields") if isinstance(schema, dict) and schema.get("type") == "record" else None
+    if not isinstance(fields, list) or not all(
+        isinstance(field, dict) and isinstance(field.get("name"), str) and "type" in field for field in fields
+    ):
+        msg = "its schema is not that of rows with named columns"
+        raise BrokenFile(msg)
+    reader, measurer = _Reader(), _Measurer()
+    try:
+        record = reader.of(schema, "", 0)
+        row = measurer.of(record)
+    except RecursionError:
+        raise _too_deep() from None
+    except (AttributeError, KeyError, TypeError) as error:
+        msg = "its schema cannot be understood"
+        raise BrokenFile(msg) from error
+    if row.values > SCHEMA_VALUES:
+        msg = f"its schema has more than {SCHEMA_VALUES:,} values in a row"
+        raise BeyondLimit(msg)
+    return Declared(record, reader.records, row.least, row.values, row.density, measurer.recursive)
+
+
+def _too_deep() -> BeyondLimit:
+    return BeyondLimit(f"its schema has more than {SCHEMA_DEPTH} types within each other")
+
+
+class _Reader:
+    """Walks through a schema as written. `records` are those that it made, by their new names."""
+
+    def __init__(self) -> None:
+        self.records: dict[str, dict[str, Any]] = {}
+        self._named: dict[str, Any] = {}
+        self._made = self._types = 0
+
+    def of(self, schema: Any, space: str, depth: int) -> Any:
+        """A type within the namespace `space`. Raises KeyError, TypeError, AttributeError where it is none."""
+        self._types += 1
+        if self._types > SCHEMA_TYPES:
+            msg = f"its schema has more than {SCHEMA_TYPES:,} types"
+            raise BeyondLimit(msg)
+        if depth > SCHEMA_DEPTH:
+            raise _too_deep()
+        if isinstance(schema, str):
+            return schema if schema in PRIMITIVES else self._reference(schema, space)
+        if isinstance(schema, list):
+            union = []
+            for branch in schema:  # no comprehension here: each is a frame, and schemas may be deep
+                union.append(self.of(branch, space, depth + 1))
+            return union
+        kind = schema["type"]
+        match kind:
+            case "record" | "error":
+                return self._record(schema, space, depth)
+            case "array" | "map":
+                within = "items" if kind == "array" else "values"
+                return {"type": kind, within: self.of(schema[within], space, depth + 1)}
+            case "enum":
+                return self._define(schema, space, logical.enum([_visible(name) for name in schema["symbols"]]))
+            case "fixed":
+                return self._define(schema, space, logical.fixed(schema, self._new_name()))
+            case str() if kind in PRIMITIVES:
+                return logical.annotated(kind, schema)
+        return self.of(kind, space, depth + 1)
+
+    def _new_name(self) -> str:
+        self._made += 1
+        return f"r{self._made}"
+
+    def _reference(self, name: str, space: str) -> Any:
+        near = f"{space}.{name}" if space and "." not in name else name
+        found = self._named[near if near in self._named else name]
+        return {**found, "name": self._new_name()} if isinstance(found, dict) and "size" in found else found
+
+    def _define(self, schema: Mapping[str, Any], space: str, made: Any) -> Any:
+        self._named[_full_name(schema, space)] = made
+        return made
+
+    def _record(self, schema: Mapping[str, Any], space: str, depth: int) -> dict[str, Any]:
+        space, name = _full_name(schema, space).rpartition(".")[0], self._define(schema, space, self._new_name())
+        fields: list[dict[str, Any]] = []
+        for field in schema["fields"]:
+            fields.append({"name": _visible(field["name"]), "type": self.of(field["type"], space, depth + 1)})
+        self.records[name] = {"type": "record", "name": name, "fields": fields}
+        return self.records[name]
+
+
+def _full_name(schema: Mapping[str, Any], space: str) -> str:
+    name, own = str(schema.get("name", "")), schema.get("namespace")
+    space = own if isinstance(own, str) else space
+    return f"{space}.{name}" if space and "." not in name else name
+
+
+def _visible(name: str) -> str:
+    """A name as text that can be written: half a character is shown as `\\ud83d`."""
+    return sys.intern(name.encode("utf-8", "backslashreplace").decode())
+
+
+@dataclass(frozen=True, slots=True)
+class _Measure:
+    """Of a type: the values that one holds, arrays and maps counted as one, its fewest bytes, and see `Declared`."""
+
+    values: int = 1
+    least: int = 1
+    density: float = 0
+
+
+_SIZES: Mapping[str, int] = {"null": 0, "float": 4, "double": 8}
+
+
+class _Measurer:
+    """Measures types in the form above."""
+
+    def __init__(self) -> None:
+        self.recursive = False
+        self._records: dict[str, _Measure | None] = {}
+
+    def of(self, kind: Any) -> _Measure:
+        """The measure of a type."""
+        if isinstance(kind, str):
+            return _Measure(1, _SIZES.get(kind, 1)) if kind in PRIMITIVES else self._known(kind)
+        if isinstance(kind, list):
+            branches = []
+            for branch in kind:
+                branches.append(self.of(branch))
+            least = min((branch.least for branch in branches), default=0)
+            return _Measure(_most(branches, "values"), 1 + least, _most(branches, "density"))
+        match kind["type"]:
+            case "record":
+                return self._record(kind)
+            case "array":
+                return _several(self.of(kind["items"]), 0)
+            case "map":
+                return _several(self.of(kind["values"]), 1)
+            case "fixed":
+                return _Measure(1, kind["size"])
+        return self.of(kind["type"])
+
+    def _known(self, name: str) -> _Measure:
+        found = self._records[name]
+        if found is None:
+            self.recursive = True
+        return found or _Measure(1, 0)
+
+    def _record(self, record: Mapping[str, Any]) -> _Measure:
+        self._records[record["name"]] = None
+        fields = []
+        for field in record["fields"]:
+            fields.append(self.of(field["type"]))
+        values, least = sum(field.values for field in fields), sum(field.least for field in fields)
+        measure = _Measure(1 + values, least, _most(fields, "density"))
+        self._records[record["name"]] = measure
+        return measure
+
+
+def _most(measures: Sequence[_Measure], what: str) -> Any:
+    return max((getattr(measure, what) for measure in measures), default=0)
+
+
+def _several(item: _Measure, key_bytes: int) -> _Measure:
+    """Any number of these, each behind a key of so many bytes at least."""
+    least = item.least + key_bytes
+    return _Measure(1, 1, (item.values / least if least else math.inf) + item.density)
