@@ -71,6 +71,26 @@ def test_an_option_that_was_left_empty_takes_its_default(stage: Stage, connector
     assert stage.run("discover", config=config).succeeded().catalog["streams"]
 
 
+@pytest.mark.parametrize(
+    "text", ["2025-01-01", "2025-01-01T00:00:00", "2025-01-01T00:00:00.000+02:00", " 2025-01-01T00:00Z "]
+)
+def test_every_form_of_a_start_date_is_accepted(stage: Stage, text: str) -> None:
+    """Also where the pattern of the specification, which guides forms, is narrower."""
+    status = stage.run("check", config={**stage.vendor.config, "start_date": text}).connection_status
+    assert status["status"] == "SUCCEEDED", status
+
+
+def test_a_choice_in_other_letters_is_accepted_or_refused_with_all_choices(stage: Stage) -> None:
+    options: Row = {name: schema for name, schema in _spec(stage)["properties"].items() if "enum" in schema}
+    assert options
+    for name, schema in options.items():
+        for choice in schema["enum"]:
+            other = choice.swapcase()
+            status = stage.run("check", config={**stage.vendor.config, name: other}).connection_status
+            if status["status"] == "FAILED":
+                assert all(known in status["message"] for known in [name, *schema["enum"]]), status
+
+
 def _spec(stage: Stage) -> Row:
     found: Row = stage.run("spec").spec["connectionSpecification"]
     return found

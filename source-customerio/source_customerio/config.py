@@ -63,20 +63,6 @@ class Config:
         )
 
     @property
-    def options(self) -> dict[str, Any]:
-        """The options in the form that the specification gives them, whichever of the accepted ones they had."""
-        start = None if self.start is None else f"{datetime.fromtimestamp(self.start, UTC):%Y-%m-%dT%H:%M:%SZ}"
-        return {
-            "app_api_key": self.app_api_key,
-            "region": self.region,
-            "api_url": self.api_url,
-            "start_date": start,
-            "messages_lookback_days": self.messages_lookback_days,
-            "esp_suppression_domains": list(self.esp_suppression_domains),
-            "num_workers": self.num_workers,
-        }
-
-    @property
     def base_url(self) -> str:
         """Where requests go, with the version and without a slash at the end."""
         return f"{self.api_url or HOSTS[self.region]}/v1"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -43,14 +42,6 @@ class SourceCustomerio(BatchSource):
         """All streams, at the beginning of a read."""
         warn_of_plain_http(logging.getLogger("airbyte"), Config.parse(config).base_url)
         return self.streams(config)
-
-    def configure(self, config: Mapping[str, Any], temp_dir: str) -> Mapping[str, Any]:
-        """The options in the specification's own form, such as `EU` for `eu`, since they are held against it."""
-        given = super().configure(config, temp_dir)
-        with suppress(AirbyteTracedException):  # `require_valid` raises it where it can be reported
-            forms = Config.parse(given).options
-            return {name: forms.get(name, value) for name, value in given.items()}
-        return given
 
     def check_connection(self, logger: logging.Logger, config: Mapping[str, Any]) -> tuple[bool, str | None]:
         """A cheap request for each permission that a stream needs.

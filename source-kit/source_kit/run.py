@@ -39,6 +39,10 @@ _BUFFER_BYTES = 64 * 1024
 _MEMORY_CHECK_EVERY = 50
 
 
+#: What of a specification is for forms alone
+_FOR_FORMS = frozenset({"enum", "pattern"})
+
+
 class OutputLost(Exception):
     """Stdout cannot be written any more. The cause is the system's error."""
 
@@ -171,11 +175,13 @@ class BatchEntrypoint(AirbyteEntrypoint):
     ) -> None:
         """The connector's own sentences come first; the schema's are about what a form would not have let pass.
 
-        No value is repeated: it may be a secret under a name that is misspelled.
+        Patterns and menus guide forms: whether a text will do, such as `eu` for `EU`, the connector has decided. No
+        value is repeated: it may be a secret under a name that is misspelled.
         """
         self.batch_source.require_valid(config)
         options, _ = split_config(config)
-        error = best_match(Draft7Validator(source_spec.connectionSpecification).iter_errors(options))
+        errors = Draft7Validator(source_spec.connectionSpecification).iter_errors(options)
+        error = best_match(error for error in errors if error.validator not in _FOR_FORMS)
         if error is None:
             return
         missing = (

@@ -121,10 +121,12 @@ def _start_date(value: Any) -> date | None:
 
 def _one_of(given: Mapping[str, Any], name: str, allowed: tuple[str, ...], default: str) -> str:
     value = given.get(name, default)
-    if value not in allowed:
-        message = f"{name} is not one of {', '.join(allowed)}: choose one of them."
-        raise config_error(message)
-    return str(value)
+    folded = value.strip().casefold() if isinstance(value, str) else value
+    for choice in allowed:
+        if choice.casefold() == folded:
+            return choice
+    message = f"{name} is not one of {', '.join(allowed)}: choose one of them."
+    raise config_error(message)
 
 
 def _whole(given: Mapping[str, Any], name: str, default: int, low: int, high: int) -> int:

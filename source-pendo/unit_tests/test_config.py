@@ -19,7 +19,6 @@ WRONG: list[tuple[str, Any]] = [
     ("api_key", "line\nbreak"),
     ("api_key", "schlüssel"),
     ("region", "MARS"),
-    ("region", "us"),
     ("region", ["US"]),
     ("api_url", "app.pendo.io"),
     ("api_url", "ftp://app.pendo.io"),
