@@ -10,7 +10,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import boto3
-from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.airbyte_secrets_utils import add_to_secrets
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from botocore.config import Config
@@ -260,11 +259,8 @@ def _client(service: str, core: Session, config: HeapConfig, endpoint: str | Non
 
 
 def _unusable_endpoint(error: ValueError) -> AirbyteTracedException:
-    return AirbyteTracedException(
-        message=(
-            "The server's address cannot be used as written: check options endpoint_url and region, and the variables "
-            "AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_S3 and AWS_ENDPOINT_URL_STS where they are set."
-        ),
-        internal_message=f"{type(error).__name__}: {error}",
-        failure_type=FailureType.config_error,
+    return config_error(
+        "The server's address cannot be used as written: check options endpoint_url and region, and the variables "
+        "AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_S3 and AWS_ENDPOINT_URL_STS where they are set.",
+        f"{type(error).__name__}: {error}",
     )
