@@ -26,6 +26,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
@@ -103,8 +104,8 @@ def _set_s3_patience(settings: dict[str, Any]) -> None:
     transfer = importlib.import_module("source_heap.transfer")
     session.READ_SECONDS = transfer.READ_SECONDS = settings.get("read_timeout", session.READ_SECONDS)
     session._CONNECT_SECONDS = settings.get("connect_timeout", session._CONNECT_SECONDS)
-    retrying._FIRST_WAIT_SECONDS = settings.get("base_seconds", retrying._FIRST_WAIT_SECONDS)
-    retrying._LONGEST_WAIT_SECONDS = settings.get("cap_seconds", retrying._LONGEST_WAIT_SECONDS)
+    waits = {name: settings[name] for name in ("base_seconds", "cap_seconds") if name in settings}
+    retrying.POLICY = replace(retrying.POLICY, **waits)
     bucket.Bucket.__init__.__defaults__ = (settings.get("tries", retrying.ATTEMPTS),)
 
 

@@ -15,11 +15,14 @@ def test_an_address_that_cannot_be_one_is_said_at_once_and_open_http_is_warned_o
     assert status["status"] == "FAILED"
     assert status["message"].startswith("'api..example' in api_url cannot be the name of a host")
     logs = [message["log"]["message"] for message in messages if message["type"] == "LOG"]
-    assert any("api_url begins with http://, so the key travels unencrypted to api..example" in line for line in logs)
+    assert any(
+        "api_url begins with http://, so the key and rows travel unencrypted between here and api..example" in line
+        for line in logs
+    )
 
     synced = workspace.sync("campaigns", "segments", api_url="http://api..example")
     assert {failure.message for failure in synced.failures.values()} == {status["message"]}
-    assert len([line for line in synced.logs if "travels unencrypted" in line]) == 1
+    assert len([line for line in synced.logs if "travel unencrypted" in line]) == 1
 
 
 def test_an_address_on_this_machine_is_not_warned_of(workspace: Workspace) -> None:

@@ -11,9 +11,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from source_kit.errors import config_error, shorten
+from source_kit.network import require_usable_host
 from source_kit.timestamps import parse_instant
-
-from source_heap.network import can_exist
 
 MAX_WORKERS = 16
 #: A date, or with a time, which is in UTC where it names no zone. The pattern of `spec.yaml` says the same.
@@ -137,12 +136,7 @@ def _endpoint(raw: Mapping[str, Any]) -> str | None:
             "credentials."
         )
         raise config_error(msg)
-    if not can_exist(parts.hostname or ""):
-        msg = (
-            "Option endpoint_url names a host that cannot exist: between its dots there must be 1 to 63 letters, "
-            "digits or hyphens. Check it for typing mistakes."
-        )
-        raise config_error(msg)
+    require_usable_host(parts.hostname or "", "endpoint_url")
     return endpoint
 
 

@@ -27,7 +27,7 @@ from botocore.exceptions import (
 )
 from source_kit.errors import shorten
 
-from source_heap.network import fault
+from source_heap.network import fault_of
 from source_heap.s3_errors import code_of, heals, words_of
 from source_heap.s3_rules import Operation
 
@@ -113,9 +113,6 @@ def source_of(credentials: Any) -> str:
 
 def no_credentials(error: Exception, source: str, role: str = "") -> AirbyteTracedException:
     """The error for credentials that could not be had; `role` is the one that they would assume."""
-    known = fault(error)
-    if known is not None:
-        return known
     if isinstance(error, ClientError):
         sentence, kind = _refused(error)
         detail = f"{error.operation_name}: {code_of(error)}: {shorten(words_of(error))}"
@@ -125,6 +122,8 @@ def no_credentials(error: Exception, source: str, role: str = "") -> AirbyteTrac
         message = NO_CREDENTIALS_FOR_ROLE.format(role=role) if role else NO_CREDENTIALS
         return _traced(message, str(error))
     detail = f"{type(error).__name__}: {shorten(str(error))}"
+    if fault := fault_of(error):
+        return _traced(fault.message, detail, fault.failure_type)
     if isinstance(error, ConnectionError | HTTPClientError):
         return _traced(_FAILED.format(source=source), detail, FailureType.transient_error)
     return _traced(_sentence(error, source), detail)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from source_kit import waiting
+from source_kit.errors import RetryPolicy
 
 logger = logging.getLogger("airbyte")
 
@@ -12,12 +13,11 @@ logger = logging.getLogger("airbyte")
 ATTEMPTS = 5
 #: For `check`: an answer now is worth more than one that waited.
 CHECK_ATTEMPTS = 2
-_FIRST_WAIT_SECONDS = 0.5
-_LONGEST_WAIT_SECONDS = 30.0
+POLICY = RetryPolicy()
 
 
 def wait(attempt: int, why: str) -> None:
     """The pause behind a failed attempt: half a second, then twice as long each time."""
-    seconds = min(_FIRST_WAIT_SECONDS * 2 ** (attempt - 1), _LONGEST_WAIT_SECONDS)
+    seconds = POLICY.backoff(attempt)
     logger.info(f"{why}; attempt {attempt + 1} follows in {seconds:.1f} s")
     waiting.current().wait(seconds, why)

@@ -1,24 +1,13 @@
-"""What is said where the temporary folder is full or cannot be written to."""
+"""What is said where a file of a dump, or what was found in it, could not be stored."""
 
 from __future__ import annotations
 
-import tempfile
-
-from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+from source_kit import room
+
+_KEPT = "files of a dump lie while they are read, two of the largest at a time"
 
 
 def no_room(error: Exception) -> AirbyteTracedException:
-    """The error for something that could not be stored."""
-    try:
-        folder = tempfile.gettempdir()
-    except OSError:
-        folder = "/tmp"  # noqa: S108 - named to the user, where there is no temporary folder at all
-    return AirbyteTracedException(
-        message=(
-            f"A file of the dump could not be stored in {folder}. Give the connector more space for "
-            "temporary files: room for two of the dump's largest files."
-        ),
-        internal_message=f"{type(error).__name__}: {getattr(error, 'strerror', None) or error}",
-        failure_type=FailureType.system_error,
-    )
+    """The config_error for something that could not be stored."""
+    return room.no_room(error, _KEPT)

@@ -14,7 +14,7 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 from source_kit.errors import shorten
 
-from source_heap.network import fault
+from source_heap.network import fault_of
 from source_heap.s3_rules import NO_ANSWER, OPTIONS, RULES, UNKNOWN, WRONG_ROLE, NoAnswer, Operation, Rule
 
 
@@ -55,7 +55,8 @@ def heals(operation: Operation, error: Exception) -> bool:
     """Whether trying again may help."""
     if isinstance(error, ClientError):
         return rule_for(operation, error).heals
-    return fault(error) is None and _row(error)[3]
+    fault = fault_of(error)
+    return fault.heals if fault else _row(error)[3]
 
 
 def _row(error: Exception) -> NoAnswer:
@@ -79,15 +80,15 @@ def failure(
             internal_message=f"{operation.value} {key}: {detail}",
             failure_type=rule.failure_type,
         )
-    known = fault(error)
-    if known is not None:
-        return known
-    if operation is Operation.ROLE and isinstance(error, ParamValidationError):
-        sentence, kind = WRONG_ROLE, FailureType.config_error
+    if fault := fault_of(error):
+        message, kind = fault.message, fault.failure_type
+    elif operation is Operation.ROLE and isinstance(error, ParamValidationError):
+        message, kind = WRONG_ROLE.format(**texts), FailureType.config_error
     else:
         _, sentence, kind, _ = _row(error)
+        message = sentence.format(**texts)
     return AirbyteTracedException(
-        message=sentence.format(**texts),
+        message=message,
         internal_message=f"{operation.value} {key}: {type(error).__name__}: {shorten(str(error))}",
         failure_type=kind,
     )

@@ -17,10 +17,8 @@ from botocore.exceptions import (
     HTTPClientError,
     InvalidRegionError,
     ParamValidationError,
-    ProxyConnectionError,
 )
-
-from source_heap.network import PROXY_WANTS_LOGIN
+from source_kit.errors import PROXY_WANTS_LOGIN
 
 
 class CutShort(OSError):
@@ -259,14 +257,6 @@ NO_ANSWER: tuple[NoAnswer, ...] = (
         (NotS3,),
         "The server answered with a page in HTML while {doing}, several times, as proxies, sign-ons and web servers "
         "do. Check endpoint_url and any proxy in between; the next sync continues from the last state.",
-        FailureType.transient_error,
-        True,
-    ),
-    (
-        (ProxyConnectionError,),
-        "The proxy of this environment could not be reached or broke the connection while {doing}, after several "
-        "attempts. Check the variable HTTPS_PROXY, or name the server in NO_PROXY; the next sync continues from the "
-        "last state.",
         FailureType.transient_error,
         True,
     ),

@@ -10,7 +10,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import boto3
-from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.airbyte_secrets_utils import add_to_secrets
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from botocore.config import Config
@@ -19,12 +18,14 @@ from botocore.exceptions import BotoCoreError, ClientError, InvalidRegionError, 
 from botocore.loaders import Loader
 from botocore.parsers import ResponseParserError
 from botocore.session import Session, get_session
+from botocore.utils import get_environ_proxies
 from source_kit.errors import config_error, shorten
-from source_kit.run import secret_shapes
+from source_kit.network import bad_bundle, named_bundle, require_usable_proxy
+from source_kit.secrets import secret_shapes
 
 from source_heap.config import HeapConfig, KeyCredentials, RoleCredentials
 from source_heap.credential_errors import ENVIRONMENT, no_credentials, source_of
-from source_heap.network import ca_bundle, host_of, is_loopback, require_usable_proxy
+from source_heap.network import BUNDLE_VARIABLES
 from source_heap.retrying import ATTEMPTS, wait
 from source_heap.s3_errors import code_of, failure, heals
 from source_heap.s3_rules import NO_STS, OPTIONS, CutShort, NotS3, Operation
@@ -92,12 +93,24 @@ def _core_session(config: HeapConfig, with_profiles: bool) -> Session:
         settings.set_config_variable("profile", None)
         settings.set_config_variable("config_file", os.devnull)
         settings.set_config_variable("credentials_file", os.devnull)
-    bundle = ca_bundle()
-    if bundle is not None or not (core.get_config_variable("ca_bundle") or "").strip():
-        settings.set_config_variable("ca_bundle", bundle[1] if bundle else True)  # a blank variable would count
+    settings.set_config_variable("ca_bundle", _ca_bundle(core) or True)  # a blank variable would count
     if not core.get_config_variable("region"):  # roles of profiles and web identities are asked for in one
         settings.set_config_variable("region", config.region or FIRST_REGION)
     return core
+
+
+def _ca_bundle(core: Session) -> str:
+    """The file of certificate authorities that a variable or the AWS profile names; empty where none does.
+
+    One that a variable names counts for https:// only, so it is looked at when a connection fails.
+    """
+    bundle = named_bundle(BUNDLE_VARIABLES)
+    if bundle:
+        return bundle[1]
+    path = (core.get_config_variable("ca_bundle") or "").strip()
+    if path and (message := bad_bundle("ca_bundle of the AWS profile", path)):
+        raise config_error(message)
+    return path
 
 
 def _found_credentials(make: Callable[[], Any], source: str, role: str = "") -> Any:
@@ -240,26 +253,14 @@ def _client(service: str, core: Session, config: HeapConfig, endpoint: str | Non
         raise _unusable_endpoint(error) from None
     except (BotoCoreError, OSError) as error:
         raise no_credentials(error, ENVIRONMENT) from error
-    require_usable_proxy(client.meta.endpoint_url)
+    url = client.meta.endpoint_url
+    require_usable_proxy(url, get_environ_proxies(url).get(urlsplit(url).scheme))
     return client
 
 
-def warn_of_plain_http(config: HeapConfig) -> None:
-    """Says that nothing keeps others from reading along. On this machine itself nobody could."""
-    endpoint = config.endpoint_url or ""
-    if urlsplit(endpoint).scheme == "http" and not is_loopback(host_of(endpoint)):
-        logger.warning(
-            "Option endpoint_url begins with http://, so rows and signatures travel unencrypted. Use https:// where "
-            "the server has it."
-        )
-
-
 def _unusable_endpoint(error: ValueError) -> AirbyteTracedException:
-    return AirbyteTracedException(
-        message=(
-            "The server's address cannot be used as written: check options endpoint_url and region, and the variables "
-            "AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_S3 and AWS_ENDPOINT_URL_STS where they are set."
-        ),
-        internal_message=f"{type(error).__name__}: {error}",
-        failure_type=FailureType.config_error,
+    return config_error(
+        "The server's address cannot be used as written: check options endpoint_url and region, and the variables "
+        "AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_S3 and AWS_ENDPOINT_URL_STS where they are set.",
+        f"{type(error).__name__}: {error}",
     )

@@ -13,6 +13,7 @@ from airbyte_cdk.models import ConnectorSpecification
 from simulators.heap.s3_server import BucketServer
 from simulators.heap.scenarios import Step
 from source_heap import SourceHeap, retrying
+from source_kit.errors import RetryPolicy
 from source_kit.source import BatchSource
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))  # tests import `heap_world` by its name
@@ -58,5 +59,4 @@ def _specification() -> ConnectorSpecification:
 
 @pytest.fixture(autouse=True)
 def _no_long_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retrying, "_FIRST_WAIT_SECONDS", 0.001)
-    monkeypatch.setattr(retrying, "_LONGEST_WAIT_SECONDS", 0.005)
+    monkeypatch.setattr(retrying, "POLICY", RetryPolicy(base_seconds=0.001, cap_seconds=0.005))

@@ -55,7 +55,8 @@ def give(request: Request, usual: Response) -> Response:
 @pytest.fixture
 def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Sets variables; a `config` or a `token` becomes a file. Nothing else of AWS is there."""
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"):
+    keys = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE")
+    for name in (*keys, "AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -101,6 +102,11 @@ def check(bucket: OddServer, **credentials: str) -> Row:
             {"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://host.invalid/"},
             "",
             "The credentials could not be had from the environment",
+        ),
+        (
+            {},
+            "[default]\nca_bundle = /nonexistent/ca.pem\n",
+            "ca_bundle of the AWS profile names /nonexistent/ca.pem, which does not exist.",
         ),
         ({}, "", "No AWS credentials were found in the environment in which the connector runs. Enter an access key"),
     ],

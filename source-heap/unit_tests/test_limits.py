@@ -72,7 +72,7 @@ def test_a_store_that_finds_no_room_says_so(heap: Heap, monkeypatch: pytest.Monk
     monkeypatch.setattr(ManifestStore, "keep", full)
     put_manifest(heap, 1, [table_entry(f"table_{number}", False) for number in range(200)])
     output = heap.read("_heap_dumps")
-    assert output.failures["_heap_dumps"].message.startswith("A file of the dump could not be stored in ")
+    assert output.failures["_heap_dumps"].message.startswith("Nothing can be written to the temporary directory ")
 
 
 # ---------------------------------------------------------------------------------------------- deleted rows

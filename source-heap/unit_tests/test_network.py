@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from heap_world import Heap, Output, run
 from odd_server import OddServer
 from simulators.exchange import Response
+from source_kit.errors import PROXY_WANTS_LOGIN
 
 Serve = Callable[..., str]
 
@@ -98,10 +99,11 @@ def test_a_certificate_that_nobody_knows(
 ) -> None:
     path = certificate(tmp_path)
     url = serve(path)
-    assert said(url, heap).startswith("The certificate of 127.0.0.1 is signed by an authority that this connector does")
+    assert said(url, heap).startswith("The TLS certificate of 127.0.0.1 is not trusted (self-signed certificate).")
+    assert "into a file and name it in AWS_CA_BUNDLE; otherwise check endpoint_url." in said(url, heap)
     other = certificate(tmp_path, "other.example")
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(other))
-    assert f"that is not in the file {other}, which REQUESTS_CA_BUNDLE names." in said(url, heap)
+    assert f"add the certificate of the signing authority to {other}, which REQUESTS_CA_BUNDLE names" in said(url, heap)
     monkeypatch.setenv("AWS_CA_BUNDLE", str(path))
     output = run("check", config=heap.config(endpoint_url=url))
     assert output.check["message"].startswith("S3 failed with 500 while listing the manifests")  # it got through
@@ -112,19 +114,20 @@ def test_a_certificate_for_another_name_or_time(
 ) -> None:
     other, old = certificate(tmp_path, "other.example"), certificate(tmp_path, days=-1)
     monkeypatch.setenv("AWS_CA_BUNDLE", str(other))
-    assert said(serve(other), heap).startswith("The certificate of 127.0.0.1 is made out to another name.")
+    assert said(serve(other), heap).startswith("The TLS certificate of the server at 127.0.0.1 is for another host.")
     monkeypatch.setenv("AWS_CA_BUNDLE", str(old))
-    assert said(serve(old), heap).startswith("The certificate of 127.0.0.1 is not valid at this time: it has expired")
+    assert said(serve(old), heap).startswith(
+        "The TLS certificate of 127.0.0.1 is out of date (certificate has expired)."
+    )
 
 
 @pytest.mark.parametrize("variable", ["AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"])
-@pytest.mark.parametrize(("path", "why"), [("/nonexistent/ca.pem", "it does not exist"), ("/tmp", "it is a folder")])
+@pytest.mark.parametrize(("path", "why"), [("/nonexistent/ca.pem", "does not exist"), ("/tmp", "is a folder")])
 def test_a_file_of_authorities_that_cannot_be_read(
     path: str, why: str, variable: str, serve: Serve, heap: Heap, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(variable, path)
-    wanted = f"The file of certificate authorities {path}, which {variable} names, cannot be used: {why}."
-    assert said(serve(certificate(tmp_path)), heap).startswith(wanted)
+    assert said(serve(certificate(tmp_path)), heap).startswith(f"{variable} names {path}, which {why}.")
 
 
 def test_a_blank_variable_names_no_file_and_keeps_certificates_checked(
@@ -132,56 +135,57 @@ def test_a_blank_variable_names_no_file_and_keeps_certificates_checked(
 ) -> None:
     monkeypatch.setenv("AWS_CA_BUNDLE", " ")
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "")
-    assert "is signed by an authority that this connector does not know" in said(serve(certificate(tmp_path)), heap)
+    assert "is not trusted (self-signed certificate)" in said(serve(certificate(tmp_path)), heap)
 
 
 def test_a_server_that_speaks_no_tls(serve: Serve, heap: Heap) -> None:
-    assert said(serve(), heap).startswith("The server at 127.0.0.1 does not speak TLS. Write http:// in endpoint_url")
+    assert said(serve(), heap).startswith("No TLS connection to 127.0.0.1 is possible (WRONG_VERSION_NUMBER).")
 
 
 @pytest.mark.parametrize(
-    ("proxy", "sentence"),
+    ("proxy", "why"),
     [
-        ("socks5://127.0.0.1:9", "The proxy in the variable https_proxy is of the kind socks5, which this connector"),
-        ("http://127.0.0.1:port", "The proxy in the variable https_proxy is no address that can be used."),
-        ("http://user:hidden-word@a..b:3128", "The proxy in the variable https_proxy is no address that can be used."),
-        ("htp:/proxy", "The proxy in the variable https_proxy is no address that can be used."),
+        ("socks5://127.0.0.1:9", "SOCKS is not supported"),
+        ("http://127.0.0.1:port", "its host or port cannot be read"),
+        ("http://user:hidden-word@a..b:3128", "its host cannot be the name of a host"),
+        ("htp:/proxy", "it must begin with http:// or https://"),
     ],
 )
-def test_a_proxy_that_cannot_be_used(proxy: str, sentence: str, heap: Heap, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_proxy_that_cannot_be_used(proxy: str, why: str, heap: Heap, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("https_proxy", proxy)
     message = said("https://s3.example.invalid", heap)
-    assert message.startswith(sentence)
+    assert message.startswith(f"The proxy in https_proxy cannot be used: {why}")
     assert "hidden-word" not in message
 
 
 def test_a_proxy_that_refuses(serve: Serve, heap: Heap, monkeypatch: pytest.MonkeyPatch) -> None:
-    wants_password = "The proxy of this environment refuses the connector (407): it wants a name and a password."
     monkeypatch.setenv("https_proxy", serve().replace("https:", "http:"))
-    assert said("https://s3.asks.invalid", heap).startswith(wants_password)
+    assert said("https://s3.asks.invalid", heap) == PROXY_WANTS_LOGIN
     assert said("https://s3.other.invalid", heap).startswith(
-        "The proxy of this environment does not let the connector through to the server (403)."
+        "The proxy in https_proxy refuses to connect to the server (status 403)."
     )
     with OddServer() as proxy:
         proxy.odd = lambda request, usual: Response(407, b"<html>no</html>", "text/html")
         monkeypatch.setenv("http_proxy", proxy.url)
-        assert said("http://s3.other.invalid", heap).startswith(wants_password)
+        assert said("http://s3.other.invalid", heap) == PROXY_WANTS_LOGIN
 
 
 def test_a_proxy_that_is_not_there_is_asked_again(heap: Heap, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
-    output = run("check", config=heap.config(endpoint_url="https://s3.example.invalid"))
-    assert output.check["message"].startswith("The proxy of this environment could not be reached or broke the connect")
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:11")
+    monkeypatch.setenv("http_proxy", "http://user:word@127.0.0.1:9")
+    output = run("check", config=heap.config(endpoint_url="http://s3.example.invalid"))
+    assert output.check["message"].startswith("The proxy in http_proxy could not be reached, or could not reach the")
     assert output.logged("attempt 2")
 
 
 @pytest.mark.parametrize("host", ["a..b", f"{'a' * 64}.example.com", f"{'a.' * 130}com", ".example.com"])
 def test_a_host_that_cannot_exist(host: str, heap: Heap) -> None:
-    assert said(f"https://{host}", heap).startswith("Option endpoint_url names a host that cannot exist")
+    assert said(f"https://{host}", heap).startswith(f"{host[:80]!r}"[:-1])
+    assert "in endpoint_url cannot be the name of a host" in said(f"https://{host}", heap)
 
 
 def test_an_address_in_clear_text_is_warned_of_unless_it_is_this_machine(heap: Heap) -> None:
     warned = run("check", config=heap.config(endpoint_url="http://s3.example.invalid")).logged("unencrypted")
     assert len(warned) == 1
-    assert warned[0].startswith("WARN: Option endpoint_url begins with http://")
+    assert warned[0].startswith("WARN: endpoint_url begins with http://, so signatures and rows travel unencrypted")
     assert not run("check", config=heap.config()).logged("unencrypted")

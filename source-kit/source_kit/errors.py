@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -48,6 +49,11 @@ class RetryPolicy:
     base_seconds: float = 0.5
     cap_seconds: float = 30.0
     throttled_seconds: float = 1800.0
+
+    def backoff(self, failed: int) -> float:
+        """The wait behind the attempt with this number, with up to a fifth of jitter: workers do not return in step."""
+        seconds = min(self.cap_seconds, self.base_seconds * 2.0 ** (failed - 1))
+        return seconds * (1.0 + 0.2 * random.random())  # noqa: S311 - jitter, no secret
 
 
 #: For `check`: an answer now is worth more than an answer that waited.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import email.utils
 import logging
-import random
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -26,7 +25,7 @@ from source_kit import waiting
 from source_kit.errors import Action, ErrorRule, ErrorTable, RetryPolicy, shorten
 from source_kit.json_text import BadDocument, UnexpectedShape, loads, require_room
 from source_kit.limits import JSON_BYTES, TooLarge
-from source_kit.network import fault_of, is_network_error
+from source_kit.request_faults import fault_of, is_network_error
 from source_kit.rows import RowReader
 from source_kit.stream import BatchStream
 from source_kit.timestamps import utc_now
@@ -360,7 +359,7 @@ class _Attempts:
         self._failed += 1
         if self._failed >= self._policy.tries:
             return None
-        seconds = _backoff(self._policy, self._failed)
+        seconds = self._policy.backoff(self._failed)
         asked = retry_after(response) if response is not None else None
         if asked is not None and asked > seconds and self._waited + asked <= self._policy.throttled_seconds:
             self._waited += asked
@@ -371,15 +370,9 @@ class _Attempts:
         self._throttled += 1
         seconds = retry_after(response) if response is not None else None
         if not seconds:  # a server that asks for no wait at all must not be asked in a tight loop
-            seconds = _backoff(self._policy, self._throttled + 1)
+            seconds = self._policy.backoff(self._throttled + 1)
         self._waited += seconds
         return None if self._waited > self._policy.throttled_seconds else seconds
-
-
-def _backoff(policy: RetryPolicy, failed: int) -> float:
-    """Doubling waits with up to a fifth of jitter, so that workers do not return in step."""
-    seconds = min(policy.cap_seconds, policy.base_seconds * 2.0 ** (failed - 1))
-    return seconds * (1.0 + 0.2 * random.random())  # noqa: S311 - jitter, no secret
 
 
 def retry_after(response: requests.Response) -> float | None:

@@ -1,42 +1,44 @@
-"""Faults on the way to a server: what is wrong, whether it can heal, and the sentence that names the fix.
+"""What stands between a connector and its server: certificates, their bundles, proxies, names of hosts.
 
-What can be known before anything is sent (a proxy's address, a bundle of certificates, a host name) is looked at then;
-the rest is read out of the errors of `requests`, urllib3 and OpenSSL. A fault that is not known here is not guessed at.
+What can be known before anything is sent is looked at then; the rest is read out of the errors of OpenSSL and urllib3,
+in whatever a library wrapped them. What a sentence names, options and variables, are arguments. A fault that is not
+known here is not guessed at.
 """
 
 from __future__ import annotations
 
-import errno
 import ipaddress
 import logging
 import os
 import re
 import socket
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import requests
-import urllib3
-from requests.utils import select_proxy
+from airbyte_cdk.models import FailureType
+from urllib3.exceptions import HTTPError
+from urllib3.util import parse_url
+from urllib3.util.ssl_match_hostname import CertificateError
 
 from source_kit.errors import PROXY_WANTS_LOGIN, config_error, shorten
 
-#: The variables that name a bundle of certificate authorities, as `requests` reads them
-BUNDLE_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 #: Results of OpenSSL's verification (its x509_vfy.h)
 _OUT_OF_DATE = frozenset({9, 10})
 _OTHER_HOST = frozenset({62, 64})
 #: What OpenSSL says of the two sides that have no TLS in common; it stays so. Other errors of TLS come of broken lines.
 _NO_TLS_IN_COMMON = re.compile(
-    "WRONG_VERSION_NUMBER|HTTP_REQUEST|UNSUPPORTED_PROTOCOL|NO_PROTOCOLS_AVAILABLE|NO_SHARED_CIPHER|PROTOCOL_VERSION"
-    "|HANDSHAKE_FAILURE|CERTIFICATE_REQUIRED|UNRECOGNIZED_NAME|UNKNOWN_CA|ACCESS_DENIED|DH_KEY_TOO_SMALL"
+    "WRONG_VERSION_NUMBER|HTTP_REQUEST|UNKNOWN_PROTOCOL|PACKET_LENGTH_TOO_LONG|UNSUPPORTED_PROTOCOL"
+    "|NO_PROTOCOLS_AVAILABLE|NO_SHARED_CIPHER|PROTOCOL_VERSION|HANDSHAKE_FAILURE|CERTIFICATE_REQUIRED"
+    "|UNRECOGNIZED_NAME|UNKNOWN_CA|ACCESS_DENIED|DH_KEY_TOO_SMALL"
 )
-#: Errors of this machine, which come up where a connection is made
-_LOCAL = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
+#: What the DNS answers of a name that it does not know
+NO_SUCH_NAME = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)})
+#: What may stand between the dots of a name (RFC 1035, and what resolvers take)
+_HOST = re.compile(r"(?=.{1,253}\.?$)[\w-]{1,63}(\.[\w-]{1,63})*\.?", re.ASCII)
+_IPV6 = re.compile(r"[0-9a-f:.]+(%\w+)?", re.IGNORECASE)
 _SHOWN = 80
 
 
@@ -47,31 +49,159 @@ class Fault:
     message: str
     heals: bool = False
 
+    @property
+    def failure_type(self) -> FailureType:
+        """What heals may have healed at the next sync; the rest is the user's to correct."""
+        return FailureType.transient_error if self.heals else FailureType.config_error
 
-def require_usable_host(host: str) -> None:
+
+def causes_of(error: BaseException) -> Iterator[BaseException]:
+    """An error and all that it was made of: libraries hand causes on in several ways."""
+    todo, seen = [error], set[int]()
+    while todo:
+        cause = todo.pop(0)
+        if id(cause) in seen:
+            continue
+        seen.add(id(cause))
+        yield cause
+        more = (cause.__cause__, cause.__context__, getattr(cause, "reason", None), *cause.args)
+        todo += [one for one in more if isinstance(one, BaseException)]
+
+
+# ------------------------------------------------------------------------------------------------ hosts
+
+
+def host_of(url: str) -> str:
+    """The host of a URL, without anything that may be secret; empty where there is none."""
+    try:
+        return shorten(urlsplit(url).hostname or "", _SHOWN)
+    except ValueError:  # brackets that do not match
+        return ""
+
+
+def require_usable_host(host: str, option: str) -> None:
     """Raises a config_error for the name of a host that no DNS can hold."""
     if not _possible(host):
-        shown = shorten(host, _SHOWN)
         msg = (
-            f"{shown!r} in api_url cannot be the name of a host: names have parts of 1 to 63 characters between single "
-            "dots, 253 characters in all. Correct api_url, e.g. https://host.example."
+            f"{shorten(host, _SHOWN)!r} in {option} cannot be the name of a host: names have parts of 1 to 63 letters, "
+            f"digits, hyphens or underscores between single dots, 253 characters in all. Correct {option}, e.g. "
+            "https://host.example."
         )
         raise config_error(msg)
 
 
 def _possible(host: str) -> bool:
+    if ":" in host:
+        return _IPV6.fullmatch(host) is not None
     try:
-        return 0 < len(host.removesuffix(".").encode("idna")) <= 253
+        return _HOST.fullmatch(host.encode("idna").decode()) is not None
     except UnicodeError:
         return False
 
 
-def require_usable_proxy(url: str, proxies: Mapping[str, str]) -> None:
-    """Raises a config_error where the proxy for an address is no address itself, or of a kind that is not supported."""
-    chosen = select_proxy(url, dict(proxies))
-    if not chosen:
-        return
-    why = _unusable_proxy(chosen)
+def warn_of_plain_http(logger: logging.Logger, url: str, option: str = "api_url", credentials: str = "the key") -> None:
+    """Warns of an address over which everything would travel unencrypted; on this machine that does no harm."""
+    host = host_of(url)
+    if urlsplit(url).scheme == "http" and not _is_loopback(host):
+        logger.warning(
+            f"{option} begins with http://, so {credentials} and rows travel unencrypted between here and {host}: "
+            "whoever is in between can read them. Use https:// unless the network in between is private."
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+# ------------------------------------------------------------------------------------------------ certificates
+
+
+def named_bundle(variables: Sequence[str]) -> tuple[str, str] | None:
+    """The first of the variables that names a bundle of certificate authorities, and its path. Blank is absent."""
+    named = ((variable, os.environ.get(variable, "").strip()) for variable in variables)
+    return next((found for found in named if found[1]), None)
+
+
+def bad_bundle(name: str, path: str, *, folders: bool = False) -> str | None:
+    """The sentence for a bundle that cannot be used; None for a good one. `name` is what names it."""
+    why = _unusable_bundle(path, folders)
+    return why and (
+        f"{name} names {path}, which {why}. Put the certificates (PEM) of the authorities to trust there (for a "
+        f"container, mount the file, readable for its user), or remove {name}."
+    )
+
+
+def _unusable_bundle(path: str, folders: bool) -> str | None:
+    try:
+        if Path(path).is_dir():
+            return None if folders else "is a folder"
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+    except ssl.SSLError:
+        return "holds no certificates"
+    except (FileNotFoundError, NotADirectoryError):
+        return "does not exist"
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
+    return None
+
+
+def tls_fault(causes: Sequence[BaseException], host: str, option: str, variables: Sequence[str]) -> Fault | None:
+    """The fault of a handshake that can never succeed; None where it is another error, or only broke."""
+    for cause in causes:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return Fault(_certificate(cause, host, option, variables))
+        if isinstance(cause, CertificateError):
+            return Fault(_of_another_host(host, option))
+        if isinstance(cause, ssl.SSLError) and _NO_TLS_IN_COMMON.search(cause.reason or ""):
+            return Fault(
+                f"No TLS connection to {host} is possible ({cause.reason}). Check whether {option} has the right port, "
+                "and whether it should begin with http:// or https://; a proxy in between may be the cause, too."
+            )
+    return None
+
+
+def _certificate(error: ssl.SSLCertVerificationError, host: str, option: str, variables: Sequence[str]) -> str:
+    code, reason = getattr(error, "verify_code", 0), getattr(error, "verify_message", "")
+    if code in _OUT_OF_DATE:
+        return (
+            f"The TLS certificate of {host} is out of date ({reason}). Renew it on that server; if it is not yours, "
+            "set the clock of the machine that runs this connector right, or look for a proxy in between."
+        )
+    if code in _OTHER_HOST:
+        return _of_another_host(host, option)
+    if bundle := named_bundle(variables):
+        fix = f"add the certificate of the signing authority to {bundle[1]}, which {bundle[0]} names"
+    else:
+        fix = f"put the certificate of the signing authority into a file and name it in {variables[0]}"
+    return (
+        f"The TLS certificate of {host} is not trusted ({reason}). Where a proxy of your company reads the traffic, or "
+        f"{option} is your own server, {fix}; otherwise check {option}."
+    )
+
+
+def _of_another_host(host: str, option: str) -> str:
+    return (
+        f"The TLS certificate of the server at {host} is for another host. Write the host that it is for into "
+        f"{option}; where {option} is right or empty, a proxy or a wrong DNS entry answers in the server's place."
+    )
+
+
+# ------------------------------------------------------------------------------------------------ proxies
+
+
+def proxy_variable(url: str) -> str:
+    """The variable that names the proxy for an address. Small letters go first, as everywhere."""
+    scheme = urlsplit(url).scheme or "https"
+    names = [name for kind in (scheme, "all") for name in (f"{kind}_proxy", f"{kind.upper()}_PROXY")]
+    return next((name for name in names if os.environ.get(name)), f"{scheme.upper()}_PROXY")
+
+
+def require_usable_proxy(url: str, proxy: str | None) -> None:
+    """Raises a config_error where the proxy that was chosen for an address is no address, or of an unknown kind."""
+    why = _unusable_proxy(proxy) if proxy else None
     if why is not None:
         raise config_error(_bad_proxy(url, why))
 
@@ -85,169 +215,35 @@ def _bad_proxy(url: str, why: str) -> str:
 
 def _unusable_proxy(value: str) -> str | None:
     """What is wrong with a proxy's address; never the address itself, which may hold a password."""
+    whole = "://" in value
     try:
-        parts = urllib3.util.parse_url(value if "://" in value else f"http://{value}")
-    except (ValueError, urllib3.exceptions.HTTPError):
+        parts = parse_url(value if whole else f"http://{value.removeprefix('//')}")
+    except (ValueError, HTTPError):
         return "its host or port cannot be read"
     if parts.scheme and parts.scheme.startswith("socks"):
-        return None if find_spec("socks") else "SOCKS is not supported, only http:// and https:// are"
-    if parts.scheme not in ("http", "https"):
+        return "SOCKS is not supported, only http:// and https:// are"
+    if parts.scheme not in ("http", "https") or not (whole or parts.path in (None, "", "/")):
         return "it must begin with http:// or https://"
-    if not parts.host or not _possible(parts.host.strip("[]")):
-        return "it has no host" if not parts.host else "its host cannot be the name of a host"
-    return None
+    if not parts.host:
+        return "it has no host"
+    if parts.port == 0:
+        return "its port cannot be 0"
+    return None if _possible(parts.host.strip("[]")) else "its host cannot be the name of a host"
 
 
-def proxy_variable(url: str) -> str:
-    """The variable that names the proxy for an address. Small letters go first, as everywhere."""
-    scheme = urlsplit(url).scheme or "https"
-    names = [name for kind in (scheme, "all") for name in (f"{kind}_proxy", f"{kind.upper()}_PROXY")]
-    return next((name for name in names if os.environ.get(name)), f"{scheme.upper()}_PROXY")
+def proxy_fault(causes: Sequence[BaseException], url: str, host: str, *, answered: bool) -> Fault:
+    """The fault of a proxy that an error comes from, on the way to an address.
 
-
-def ca_bundle() -> str | None:
-    """The file or folder of certificate authorities that the environment names. Raises a config_error for a bad one."""
-    for variable in BUNDLE_VARIABLES:
-        if path := os.environ.get(variable):
-            why = _unusable_bundle(path)
-            if why is not None:
-                msg = (
-                    f"{variable} names {path}, which {why}. Put the certificates (PEM) of the authorities to trust "
-                    "there (for a container, mount the file), or remove the variable."
-                )
-                raise config_error(msg)
-            return path
-    return None
-
-
-def _unusable_bundle(path: str) -> str | None:
-    if not Path(path).exists():
-        return "does not exist"
-    if Path(path).is_dir():
-        return None
-    try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
-    except ssl.SSLError:
-        return "holds no certificates"
-    except OSError as error:
-        return f"cannot be read ({error.strerror})"
-    return None
-
-
-def warn_of_plain_http(logger: logging.Logger, url: str, option: str = "api_url") -> None:
-    """Warns of an address over which a key would travel unencrypted; on this machine that does no harm."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    if parts.scheme == "http" and not _is_loopback(host):
-        logger.warning(
-            f"{option} begins with http://, so the key travels unencrypted to {host} and whoever is in between can "
-            "read it. Use https:// unless the network in between is private."
-        )
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
-
-
-def fault_of(error: Exception, url: str, *, answered: bool) -> Fault | None:
-    """The fault that an error of `requests` tells of; None where it is none of those that have a sentence here.
-
-    `answered` says that the host has answered before: then its name is known, and a DNS that does not know it heals.
+    `answered` says that the host has answered before: then a DNS that does not know the proxy heals.
     """
-    causes = list(_causes(error))
-    host = _host(url)
-    proxied = any(isinstance(cause, urllib3.exceptions.ProxyError) for cause in causes)
-    for cause in causes:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return Fault(_certificate(cause, host))
-        if isinstance(cause, ssl.SSLError) and _NO_TLS_IN_COMMON.search(cause.reason or ""):
-            return Fault(_no_tls(host, str(cause.reason)))
-        if isinstance(cause, socket.gaierror) and cause.errno in (socket.EAI_NONAME, _EAI_NODATA):
-            if proxied:
-                return Fault(_bad_proxy(url, "the DNS does not know its host"), heals=answered)
-            return Fault(_unknown_name(host), heals=answered)
-    return _proxy_fault(causes, url, host) if proxied else None
-
-
-def _host(url: str) -> str:
-    try:
-        return shorten(urlsplit(url).hostname or "", _SHOWN)
-    except ValueError:  # brackets that do not match
-        return ""
-
-
-_EAI_NODATA = getattr(socket, "EAI_NODATA", socket.EAI_NONAME)
-
-
-def is_network_error(error: Exception) -> bool:
-    """Whether an error is known to come from the network: a connection that was not made, or broke, or was too slow."""
-    if any(isinstance(cause, OSError) and cause.errno in _LOCAL for cause in _causes(error)):
-        return False
-    kinds = (
-        requests.exceptions.ConnectionError,
-        requests.exceptions.Timeout,
-        requests.exceptions.ChunkedEncodingError,
-        requests.exceptions.ContentDecodingError,
-    )
-    return isinstance(error, kinds)
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """An error and all that it was made of: urllib3 and requests hand causes on in several ways."""
-    todo, seen = [error], set[int]()
-    while todo:
-        cause = todo.pop(0)
-        if id(cause) in seen:
-            continue
-        seen.add(id(cause))
-        yield cause
-        more = (cause.__cause__, cause.__context__, getattr(cause, "reason", None), *cause.args)
-        todo += [one for one in more if isinstance(one, BaseException)]
-
-
-def _certificate(error: ssl.SSLCertVerificationError, host: str) -> str:
-    code, reason = getattr(error, "verify_code", 0), getattr(error, "verify_message", "")
-    if code in _OUT_OF_DATE:
-        return (
-            f"The TLS certificate of {host} is out of date ({reason}). Renew it on that server; if it is not yours, "
-            "set the clock of the machine that runs this connector right, or look for a proxy in between."
-        )
-    if code in _OTHER_HOST:
-        return (
-            f"The TLS certificate of the server at {host} is for another host. Write the host that it is for into "
-            "api_url; where api_url is right or empty, a proxy or a wrong DNS entry answers in the server's place."
-        )
-    return (
-        f"The TLS certificate of {host} is not trusted ({reason}). Where a proxy of your company reads the traffic, or "
-        "api_url is your own server, put the certificate of the signing authority into a file and name it in "
-        "REQUESTS_CA_BUNDLE; otherwise check api_url."
-    )
-
-
-def _no_tls(host: str, reason: str) -> str:
-    return (
-        f"No TLS connection to {host} is possible ({reason}). Check whether api_url has the right port, and whether it "
-        "should begin with http:// or https://; a proxy in between may be the cause, too."
-    )
-
-
-def _unknown_name(host: str) -> str:
-    return (
-        f"The DNS does not know the host {host}. Check api_url for a typing mistake, and whether this machine's DNS "
-        "hides the name, as blocklists do."
-    )
-
-
-def _proxy_fault(causes: list[BaseException], url: str, host: str) -> Fault:
-    variable = proxy_variable(url)
+    if any(isinstance(cause, socket.gaierror) and cause.errno in NO_SUCH_NAME for cause in causes):
+        return Fault(_bad_proxy(url, "the DNS does not know its host"), heals=answered)
     found = re.search(r"Tunnel connection failed: (\d+)", " ".join(map(str, causes)))
     status = int(found[1]) if found else 0
     if status == 407:
         return Fault(PROXY_WANTS_LOGIN)
-    if 400 <= status < 500 and status not in (408, 429):
+    variable = proxy_variable(url)
+    if status == 501 or (400 <= status < 500 and status not in (408, 429)):
         return Fault(
             f"The proxy in {variable} refuses to connect to {host} (status {status}). Allow the host there, or "
             "name it in NO_PROXY where it is reached without one."

@@ -27,7 +27,6 @@ from source_kit.command import rare_garbage_collection
 from source_kit.documents import read_document
 from source_kit.errors import config_error
 from source_kit.memory import give_back_large_blocks
-from source_kit.secrets import secret_shapes as secret_shapes  # where others look for it
 from source_kit.secrets import set_secrets
 from source_kit.source import BatchSource
 from source_kit.waiting import Stopped

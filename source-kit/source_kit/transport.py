@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import errno
-import os
 import tempfile
 import time
 from collections.abc import Mapping
 from contextlib import suppress
 from http.cookiejar import DefaultCookiePolicy
+from importlib.util import find_spec
 from typing import IO, Any
 from urllib.parse import urlsplit
 
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
-from requests.utils import get_environ_proxies
+from requests.utils import get_environ_proxies, select_proxy
 
 from source_kit.errors import config_error
 from source_kit.limits import BODY_BYTES, BODY_EXPANSION, BODY_TRUSTED_BYTES, TooLarge, megabytes
-from source_kit.network import ca_bundle, require_usable_host, require_usable_proxy
+from source_kit.network import bad_bundle, named_bundle, require_usable_host, require_usable_proxy
+from source_kit.request_faults import BUNDLE_VARIABLES, OPTION
+from source_kit.room import store
 
 #: A body up to this size stays in memory, a larger one goes to a temporary file. Bytes.
 SPOOL_MEMORY_BYTES = 8 * 1024 * 1024
@@ -67,11 +68,11 @@ def _receive(response: requests.Response, request: requests.PreparedRequest, sec
         while piece := response.raw.read1(_PIECE_BYTES, decode_content=True):
             size += len(piece)
             _require_body(size, response)
-            _store(spool, piece)
+            store(spool, piece)
             if deadline is not None and time.monotonic() > deadline:
                 msg = f"the body did not end within {seconds:.0f} s"
                 raise requests.exceptions.ReadTimeout(msg, request=request)
-        _store(spool, b"")
+        store(spool, b"")
     except BaseException as error:
         with suppress(OSError):  # on a full disk closing writes what was buffered, and fails once more
             spool.close()
@@ -93,17 +94,6 @@ def _require_body(size: int, response: requests.Response) -> None:
         raise TooLarge(msg)
 
 
-def _store(spool: IO[bytes], piece: bytes) -> None:
-    """Adds a piece; the empty one ends the body and goes back to its beginning, which writes what was buffered."""
-    try:
-        if piece:
-            spool.write(piece)
-        else:
-            spool.seek(0)
-    except OSError as error:
-        raise _no_room(error) from error
-
-
 def _as_request_error(error: BaseException, request: requests.PreparedRequest) -> BaseException:
     """What `requests` would have raised, had it read the body itself."""
     if isinstance(error, urllib3.exceptions.ReadTimeoutError):
@@ -113,24 +103,6 @@ def _as_request_error(error: BaseException, request: requests.PreparedRequest) -
     if isinstance(error, OSError) and not isinstance(error, requests.RequestException):
         return requests.exceptions.ConnectionError(error, request=request)
     return error
-
-
-def _no_room(error: OSError) -> Exception:
-    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-    what = "No space is left in" if full else "Nothing can be written to"
-    return config_error(
-        f"{what} the temporary directory {temporary_directory()}, where answers are kept until they are complete. "
-        "Give the connector a larger one (for a container, a larger /tmp) and run the sync again.",
-        f"{type(error).__name__}: {error.strerror}",
-    )
-
-
-def temporary_directory() -> str:
-    """Where temporary files go, for a sentence; where none is usable, that one which the environment asks for."""
-    try:
-        return tempfile.gettempdir()
-    except OSError:
-        return os.environ.get("TMPDIR") or "/tmp"  # noqa: S108 - only named
 
 
 class _Session(requests.Session):
@@ -161,10 +133,22 @@ class _Session(requests.Session):
 
 def _environment_for(url: str) -> dict[str, Any]:
     parts = urlsplit(url)
-    require_usable_host(parts.hostname or "")
+    require_usable_host(parts.hostname or "", OPTION)
     proxies = get_environ_proxies(url, no_proxy=None)
-    require_usable_proxy(url, proxies)
-    return {"proxies": proxies, "verify": (parts.scheme == "https" and ca_bundle()) or True}
+    chosen = select_proxy(url, proxies)
+    if not (chosen and chosen.startswith("socks") and find_spec("socks")):  # requests can, where PySocks is installed
+        require_usable_proxy(url, chosen)
+    return {"proxies": proxies, "verify": (parts.scheme == "https" and _ca_bundle()) or True}
+
+
+def _ca_bundle() -> str | None:
+    """The file or folder of certificate authorities that the environment names. Raises a config_error for a bad one."""
+    bundle = named_bundle(BUNDLE_VARIABLES)
+    if bundle is None:
+        return None
+    if message := bad_bundle(*bundle, folders=True):
+        raise config_error(message)
+    return bundle[1]
 
 
 def session(connections: int) -> requests.Session:
@@ -175,11 +159,3 @@ def session(connections: int) -> requests.Session:
     made.mount("https://", adapter)
     made.mount("http://", adapter)
     return made
-
-
-def store(spool: IO[bytes], piece: bytes) -> None:
-    """Adds a piece to a temporary file of a stream's own; the empty one ends it and goes back to its beginning.
-
-    Raises a config_error where there is no room for it.
-    """
-    _store(spool, piece)

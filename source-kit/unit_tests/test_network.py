@@ -149,6 +149,15 @@ def test_a_certificate_that_is_refused_says_why(
         expect_fixable(error_of(f"https://{address}"), sentence, waits)
 
 
+def test_a_bundle_without_the_authority_is_named(monkeypatch: pytest.MonkeyPatch, waits: list[float]) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", " ")
+    monkeypatch.setenv("CURL_CA_BUNDLE", str(CERTIFICATES / "expired.pem"))
+    with serving(certificate="good.pem") as address:
+        error = error_of(f"https://{address}")
+    expect_fixable(error, "The TLS certificate of 127.0.0.1 is not trusted", waits)
+    assert f"to {CERTIFICATES / 'expired.pem'}, which CURL_CA_BUNDLE names;" in (error.message or "")
+
+
 @pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
 def test_a_bundle_makes_a_certificate_trusted(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(variable, str(CERTIFICATES / "good.pem"))
@@ -182,6 +191,8 @@ def test_a_server_that_speaks_no_tls_is_not_tried_again(monkeypatch: pytest.Monk
         ("htp://127.0.0.1:9", "it must begin with http:// or https://"),
         ("http://127.0.0.1:port", "its host or port cannot be read"),
         ("http://user:pass-word@127.0.0.1:99999", "its host or port cannot be read"),
+        ("http://127.0.0.1:0", "its port cannot be 0"),
+        ("http:/127.0.0.1:9", "it must begin with http:// or https://"),
         ("http://", "it has no host"),
         ("http://a..b:3128", "its host cannot be the name of a host"),
         ("http://proxy.example:3128", "the DNS does not know its host"),
@@ -218,7 +229,7 @@ def test_a_proxy_that_may_come_back_is_tried_again(
     status: int | None, monkeypatch: pytest.MonkeyPatch, waits: list[float]
 ) -> None:
     with serving(status or 200) as address:
-        monkeypatch.setenv("HTTPS_PROXY", address if status else "http://127.0.0.1:9")
+        monkeypatch.setenv("HTTPS_PROXY", f"//{address}" if status else "http://127.0.0.1:9/path")
         error = error_of("https://acme.example")
     assert (error.message or "").startswith("The proxy in HTTPS_PROXY could not be reached, or could not reach acme")
     assert error.failure_type is FailureType.transient_error

@@ -11,7 +11,7 @@ import requests
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_kit import waiting
-from source_kit.errors import Action, ErrorRule, ErrorTable, config_error
+from source_kit.errors import Action, ErrorRule, ErrorTable, Throttled, config_error
 from source_kit.http import Answer, BatchHttpStream
 from source_kit.timestamps import epoch_millis, parse_instant
 
@@ -42,12 +42,6 @@ class NoAnswerInTime(QueryTooBig):
 
 class BadRequest(AirbyteTracedException):
     """A 400 without a text that is known: if everything is answered so, the key belongs to another region."""
-
-
-class Throttled(AirbyteTracedException):
-    """Pendo limits the rate of requests and did not let one pass for as long as it could be waited for."""
-
-    concerns_all_slices = True
 
 
 class BadQuery(AirbyteTracedException):
@@ -150,11 +144,21 @@ class PendoStream(BatchHttpStream):
     key: ClassVar[tuple[str, ...]] = ()
     cursor_column: ClassVar[str] = ""
     permission: ClassVar[str] = "read access (any integration key)"
+    #: Rows of this sync without a time of change
+    ageless: int = 0
 
     def __init__(self, config: Config, session: requests.Session) -> None:
         self.config = config
         super().__init__(session)
         self.read_timeout = float(config.request_timeout)
+
+    def finish(self) -> None:
+        """Say how many rows have no time of change."""
+        if self.ageless:
+            self.logger.warning(
+                f"Stream {self.name}: {self.ageless} rows have no {self.cursor_column}. They are emitted at every "
+                "sync and do not move the state."
+            )
 
     @property
     def url_base(self) -> str:

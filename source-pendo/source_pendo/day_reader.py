@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+from source_kit.errors import Throttled
 from source_kit.http import Answer
 
 from source_pendo.aggregation import (
@@ -27,7 +28,7 @@ from source_pendo.aggregation import (
     source_stage,
     time_series,
 )
-from source_pendo.client import BROKEN_BODIES, NoAnswerInTime, QueryTooBig, Throttled
+from source_pendo.client import BROKEN_BODIES, NoAnswerInTime, QueryTooBig
 from source_pendo.config import LARGEST_RECORD_LIMIT, Period
 from source_pendo.hour_merge import HourMerger
 

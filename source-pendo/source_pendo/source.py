@@ -11,7 +11,7 @@ from typing import Any, Final, NoReturn
 from airbyte_cdk.models import AirbyteCatalog, AirbyteConnectionStatus, ConfiguredAirbyteCatalog, Status
 from airbyte_cdk.sources.streams import Stream
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
-from source_kit.errors import IMPATIENT, RetryPolicy, config_error
+from source_kit.errors import IMPATIENT, RetryPolicy, Throttled, config_error
 from source_kit.network import warn_of_plain_http
 from source_kit.source import BatchSource
 from source_kit.transport import session
@@ -24,7 +24,6 @@ from source_pendo.client import (
     NotOffered,
     PendoStream,
     QueryTooBig,
-    Throttled,
 )
 from source_pendo.config import Config
 from source_pendo.streams import STREAMS

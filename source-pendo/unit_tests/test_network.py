@@ -6,7 +6,7 @@ import pytest
 from pendo_reader import Subscription
 
 SENTENCE = "'pendo..example' in api_url cannot be the name of a host"
-WARNING = "api_url begins with http://, so the key travels unencrypted to pendo..example"
+WARNING = "api_url begins with http://, so the key and rows travel unencrypted between here and pendo..example"
 
 
 def test_an_address_that_cannot_be_one_is_said_at_once_and_open_http_is_warned_of(

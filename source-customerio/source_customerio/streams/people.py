@@ -10,7 +10,8 @@ from typing import Any, ClassVar, NamedTuple
 
 import orjson
 from source_kit.items import Record, SliceItem
-from source_kit.transport import SPOOL_MEMORY_BYTES, store
+from source_kit.room import store
+from source_kit.transport import SPOOL_MEMORY_BYTES
 
 from source_customerio.streams.base import CustomerIoStream
 

@@ -64,7 +64,6 @@ class Entity(PendoStream):
         self._newest: int | None = None
         self._until = 0
         self._oldest = 0
-        self._ageless = 0
         self._resume: str | None = None
         self.page_size = config.record_limit
         self._shaper: MetadataShaper | None = None
@@ -94,7 +93,7 @@ class Entity(PendoStream):
         self._since = self.cursor_millis(state)
         self._newest = self._since
         self._until = epoch_millis(sync_start)
-        self._ageless = 0
+        self.ageless = 0
         self._resume = None
         resume = self.resume_of(state)
         if resume is not None:
@@ -115,14 +114,6 @@ class Entity(PendoStream):
     def read_slice(self, slice_: str) -> Iterator[SliceItem]:
         """The records, and the state as far as it may move."""
         return self._everything() if self._since is None else self._changes(self._since)
-
-    def finish(self) -> None:
-        """Say how many rows have no time of change."""
-        if self._ageless:
-            self.logger.warning(
-                f"Stream {self.name}: {self._ageless} rows have no {self.cursor_column}. They are emitted at every "
-                "sync and do not move the state."
-            )
 
     def merge_state(self, state: Mapping[str, Any], update: Mapping[str, Any]) -> dict[str, Any]:
         """An update is a whole state: `resume` must not outlive the reading that it belongs to."""
@@ -221,7 +212,7 @@ class Entity(PendoStream):
                 record[self.cursor_column] = auto.get(self.cursor_column)
             updated = self._time(row)
             if updated is None:
-                self._ageless += 1
+                self.ageless += 1
             elif self._newest is None or updated > self._newest:
                 self._newest = updated
             records.append(record)

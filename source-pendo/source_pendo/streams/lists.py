@@ -46,12 +46,11 @@ class ObjectList(PendoStream):
         super().__init__(config, session)
         self._since: int | None = None
         self._sync_start = 0
-        self._ageless = 0
 
     def start(self, state: Mapping[str, Any], full_refresh: bool, sync_start: datetime) -> None:
         """Take the newest change that an earlier sync has seen."""
         self.require_members(state)
-        self._ageless = 0
+        self.ageless = 0
         self._since = self.cursor_millis(state)
         self._sync_start = epoch_millis(sync_start)
 
@@ -70,20 +69,12 @@ class ObjectList(PendoStream):
                 if updated is not None and (newest is None or updated > newest):
                     newest = updated
                 if self._changed(updated) and self._wanted(item):
-                    self._ageless += updated is None
+                    self.ageless += updated is None
                     records.append(convert(item))
             yield records
         if newest is not None:
             newest = newest if newest == self._since else min(newest, self._sync_start)
             yield Checkpoint({self.cursor_column: iso_millis(newest), "version": STATE_VERSION})
-
-    def finish(self) -> None:
-        """Say how many objects have no time of change."""
-        if self._ageless:
-            self.logger.warning(
-                f"Stream {self.name}: {self._ageless} rows have no {self.cursor_column}. They are emitted at every "
-                "sync and do not move the state."
-            )
 
     def probe(self) -> None:
         """Ask for the list: there is no smaller question."""

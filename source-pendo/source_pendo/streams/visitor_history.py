@@ -13,12 +13,12 @@ from urllib.parse import quote as percent_encode
 import requests
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
-from source_kit.errors import config_error
+from source_kit.errors import Throttled, config_error
 from source_kit.items import Checkpoint, SliceItem
 from source_kit.timestamps import epoch_millis, iso_millis, utc_now
 
 from source_pendo.aggregation import Bound, KeyPager, Row, Stage, is_exact, source_stage
-from source_pendo.client import STATE_VERSION, Forbidden, PendoStream, Throttled, fits_a_state
+from source_pendo.client import STATE_VERSION, Forbidden, PendoStream, fits_a_state
 from source_pendo.config import DEFAULT_HISTORY_DAYS, LARGEST_RECORD_LIMIT, Config
 from source_pendo.left_behind import LeftBehind, is_time
 from source_pendo.record_ids import GrowingIds

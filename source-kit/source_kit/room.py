@@ -1,0 +1,47 @@
+"""Room for temporary files, and what is said where there is none."""
+
+from __future__ import annotations
+
+import errno
+import os
+import tempfile
+from typing import IO
+
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+
+from source_kit.errors import config_error
+
+_ANSWERS = "answers are kept until they are complete"
+
+
+def store(spool: IO[bytes], piece: bytes) -> None:
+    """Adds a piece to a temporary file; the empty one ends it and goes back to its beginning.
+
+    Going back writes what was buffered. Raises a config_error where there is no room for it.
+    """
+    try:
+        if piece:
+            spool.write(piece)
+        else:
+            spool.seek(0)
+    except OSError as error:
+        raise no_room(error) from error
+
+
+def no_room(error: Exception, kept: str = _ANSWERS) -> AirbyteTracedException:
+    """The config_error for something that could not be stored. `kept` is what lies there, and for how long."""
+    full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
+    what = "No space is left in" if full else "Nothing can be written to"
+    return config_error(
+        f"{what} the temporary directory {_temporary_directory()}, where {kept}. Give the connector a larger one (for "
+        "a container, a larger /tmp) and run the sync again.",
+        f"{type(error).__name__}: {getattr(error, 'strerror', None) or error}",
+    )
+
+
+def _temporary_directory() -> str:
+    """Where temporary files go; where none is usable, that one which the environment asks for."""
+    try:
+        return tempfile.gettempdir()
+    except OSError:
+        return os.environ.get("TMPDIR") or "/tmp"  # noqa: S108 - only named
