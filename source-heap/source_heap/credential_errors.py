@@ -17,6 +17,7 @@ from botocore.exceptions import (
     ConnectionError,
     CredentialRetrievalError,
     HTTPClientError,
+    InvalidConfigError,
     LoginError,
     NoCredentialsError,
     PartialCredentialsError,
@@ -84,8 +85,12 @@ _FETCH = (
     "that gives credentials where the connector runs."
 )
 _SET_UP = (
-    "The credentials could not be had from {source}, which is not set up right. See the internal message for what is "
-    "wrong, and correct the AWS profile or the variables."
+    "The credentials could not be had from {source}, which is not set up right: {reason}. Correct the AWS profile or "
+    "the variables."
+)
+_MFA = (
+    "The role of the AWS profile wants the code of an MFA device (mfa_serial), which nobody enters for a connector. "
+    "Use a profile without one, a role, or an access key."
 )
 _WEB_IDENTITY = (
     "AWS refused the web identity from which the connector gets its credentials ({code}). Check that the role in "
@@ -104,6 +109,10 @@ _FAILED = (
     "The service that gives the connector its credentials failed or could not be reached ({source}), after several "
     "attempts. Check the network; the next sync continues from the last state."
 )
+
+
+class CodeWanted(Exception):
+    """A role that is assumed with the code of an MFA device, for which botocore would ask at the terminal."""
 
 
 def source_of(credentials: Any) -> str:
@@ -157,8 +166,12 @@ def _sentence(error: Exception, source: str) -> str:
             return _NO_FILE.format(path=path, why=(error.strerror or "it cannot be read").lower())
         case OSError():
             return _FETCH.format(source=source)
+        case CodeWanted():
+            return _MFA
+        case InvalidConfigError() | RuntimeError():  # in words of botocore's, about settings alone
+            return _SET_UP.format(source=source, reason=shorten(str(error)).rstrip("."))
         case _:
-            return _SET_UP.format(source=source)
+            return _SET_UP.format(source=source, reason="see the internal message for what is wrong")
 
 
 def _variable(name: str) -> str:

@@ -25,7 +25,8 @@ from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 PREFIX = "manifests/"
-_KEY = re.compile(r"manifests/sync_(\d+)\.json", re.ASCII)
+#: A 64-bit integer, as JSON and every warehouse take it, has up to eighteen digits, any of them.
+_KEY = re.compile(r"manifests/sync_(\d{1,18})\.json", re.ASCII)
 #: File names that begin with a number of their own, as those of users and user_migrations do (observed by a third
 #: party, which reads them in that order; unverified)
 _NUMBERED = re.compile(r"(?:.*/)?(\d+)_[^/]*", re.ASCII)

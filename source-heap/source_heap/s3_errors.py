@@ -11,11 +11,11 @@ from typing import Any
 
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
-from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
+from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError, ParamValidationError
 from source_kit.errors import shorten
 
 from source_heap.network import fault_of
-from source_heap.s3_rules import NO_ANSWER, OPTIONS, RULES, UNKNOWN, WRONG_ROLE, NoAnswer, Operation, Rule
+from source_heap.s3_rules import NO_ANSWER, NO_STS_THERE, OPTIONS, RULES, UNKNOWN, WRONG_ROLE, NoAnswer, Operation, Rule
 
 
 def code_of(error: ClientError) -> str:
@@ -84,6 +84,8 @@ def failure(
         message, kind = fault.message, fault.failure_type
     elif operation is Operation.ROLE and isinstance(error, ParamValidationError):
         message, kind = WRONG_ROLE.format(**texts), FailureType.config_error
+    elif operation is Operation.ROLE and isinstance(error, EndpointConnectionError):
+        message, kind = NO_STS_THERE.format(**texts), FailureType.transient_error
     else:
         _, sentence, kind, _ = _row(error)
         message = sentence.format(**texts)

@@ -89,6 +89,10 @@ NO_STS = (
     "speaks S3 alone. Name the address of STS in the variable AWS_ENDPOINT_URL_STS (AWS's own is "
     "https://sts.us-east-1.amazonaws.com), or use an access key."
 )
+NO_STS_THERE = (
+    "No server answers at the address of STS, where the role {role} is assumed. Check region, the network, and the "
+    "variable AWS_ENDPOINT_URL_STS or endpoint_url where they are set; the next sync continues from the last state."
+)
 WRONG_REGION = "The bucket {bucket} is in another region{region}. Set region to the bucket's, or leave it empty."
 RULES = (
     Rule(

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import boto3
 from airbyte_cdk.utils.airbyte_secrets_utils import add_to_secrets
@@ -24,7 +24,7 @@ from source_kit.network import bad_bundle, named_bundle, require_usable_proxy
 from source_kit.secrets import secret_shapes
 
 from source_heap.config import HeapConfig, KeyCredentials, RoleCredentials
-from source_heap.credential_errors import ENVIRONMENT, no_credentials, source_of
+from source_heap.credential_errors import ENVIRONMENT, CodeWanted, no_credentials, source_of
 from source_heap.network import BUNDLE_VARIABLES
 from source_heap.retrying import ATTEMPTS, wait
 from source_heap.s3_errors import code_of, failure, heals
@@ -41,6 +41,8 @@ _CONNECT_SECONDS = 10
 #: Seconds until an answer begins, and between two pieces of it
 READ_SECONDS = 60
 _CONNECTIONS = 32
+#: Variables of botocore's that name addresses
+_ENDPOINTS = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL_STS")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,13 +115,30 @@ def _ca_bundle(core: Session) -> str:
     return path
 
 
+#: What botocore raises where it looks for credentials; of the last ones where a program or service gives other JSON
+_NO_CREDENTIALS = (
+    *(ClientError, BotoCoreError, OSError, ValueError, RuntimeError, CodeWanted),
+    *(KeyError, AttributeError, TypeError),
+)
+
+
+def _ask_nobody(question: str) -> str:
+    raise CodeWanted(question)
+
+
+def _credentials_of(core: Session) -> Any:
+    """The first credentials of the default chain; None where there are none."""
+    core.get_component("credential_provider").get_provider("assume-role")._prompter = _ask_nobody
+    return core.get_credentials()
+
+
 def _found_credentials(make: Callable[[], Any], source: str, role: str = "") -> Any:
     """What looks for credentials, whose errors are never to be taken for the server's. `role` is what they are for."""
     try:
         return make()
     except AirbyteTracedException:
         raise
-    except (ClientError, BotoCoreError, OSError, ValueError, RuntimeError, KeyError) as error:
+    except _NO_CREDENTIALS as error:
         raise no_credentials(error, source, role) from error
 
 
@@ -136,7 +155,7 @@ class _Environment:
     def of(cls, config: HeapConfig, role: str = "") -> _Environment:
         """Raises a config_error where there are no credentials; `role` is the one that they would assume."""
         core: Session = _found_credentials(lambda: _core_session(config, with_profiles=True), ENVIRONMENT, role)
-        credentials = _found_credentials(core.get_credentials, ENVIRONMENT, role)
+        credentials = _found_credentials(lambda: _credentials_of(core), ENVIRONMENT, role)
         if credentials is None:
             raise no_credentials(NoCredentialsError(), ENVIRONMENT, role)
         return cls(core, credentials, source_of(credentials), role)
@@ -172,8 +191,7 @@ class RoleSession:
         environment.renew_for(sts)
         found = self._answer(sts, environment.source)["Credentials"]
         for secret in (found["AccessKeyId"], found["SecretAccessKey"], found["SessionToken"]):
-            for shape in secret_shapes(secret):
-                add_to_secrets(shape)
+            _hide(secret)
         return {
             "access_key": found["AccessKeyId"],
             "secret_key": found["SecretAccessKey"],
@@ -220,6 +238,8 @@ def s3_client(config: HeapConfig, attempts: int = ATTEMPTS) -> Access:
     Own endpoints get the bucket in the path: they seldom have a name in the DNS for each bucket.
     """
     quiet_logs()
+    for name in _ENDPOINTS:
+        _hide_password(os.environ.get(name) or "")
     style = {"addressing_style": "path"} if config.endpoint_url else {}
     match config.credentials:
         case KeyCredentials() as keys:
@@ -227,6 +247,7 @@ def s3_client(config: HeapConfig, attempts: int = ATTEMPTS) -> Access:
             core.set_credentials(keys.access_key_id, keys.secret_access_key, keys.session_token)
             return Access(_client("s3", core, config, config.endpoint_url, s3=style), OPTIONS)
         case RoleCredentials() as role:
+            _hide(role.external_id)
             core = _core_session(config, with_profiles=False)
             core._credentials = RoleSession(config, role, attempts).credentials()  # type: ignore[attr-defined]
             return Access(_client("s3", core, config, config.endpoint_url, s3=style), f"the role {role.arn}")
@@ -254,8 +275,24 @@ def _client(service: str, core: Session, config: HeapConfig, endpoint: str | Non
     except (BotoCoreError, OSError) as error:
         raise no_credentials(error, ENVIRONMENT) from error
     url = client.meta.endpoint_url
+    _hide_password(url)
     require_usable_proxy(url, get_environ_proxies(url).get(urlsplit(url).scheme))
     return client
+
+
+def _hide_password(url: str) -> None:
+    """Has the password of an address masked: botocore's errors name the address. Option endpoint_url has none."""
+    try:
+        password = urlsplit(url).password
+    except ValueError:
+        return
+    if password:
+        _hide(unquote(password))
+
+
+def _hide(secret: str) -> None:
+    for shape in secret_shapes(secret):
+        add_to_secrets(shape)
 
 
 def _unusable_endpoint(error: ValueError) -> AirbyteTracedException:

@@ -53,6 +53,9 @@ class Part:
         """Raises CutShort for an answer that does not say its length, Misplaced for one that contradicts itself."""
         length, said = answer.get("ContentLength"), answer.get("ContentRange")
         status = (answer.get("ResponseMetadata") or {}).get("HTTPStatusCode")
+        if status not in (200, 206):
+            msg = f"the answer is of status {status}, which holds no object"
+            raise Misplaced(msg)
         if status != 206 and said is None:
             if not isinstance(length, int):
                 msg = "the answer does not say its length"
@@ -123,7 +126,7 @@ class Download:
             more = {"Range": f"bytes={self._have}-", "IfMatch": self._etag}
         elif self._have:
             self._restart()  # nothing tells whether the rest is of the same version
-        if self._restarts % 2 and not self._have:
+        if self._restarts and self._restarts % 2 == 0 and not self._have:
             more = {"Range": "bytes=0-"}  # a cache that has only a part of the object may pass this on
         try:
             answer = self._ask(self._key, **more)
@@ -135,8 +138,10 @@ class Download:
         try:
             part = Part.of(answer)
             self._fit(part)
-        except BaseException:
+        except BaseException as error:
             body.close()
+            if self._have and isinstance(error, CutShort):
+                self._restart()  # this server does not know how to go on; all of it may still be had
             raise
         return part, body
 
@@ -154,7 +159,8 @@ class Download:
         self._etag, self.size = part.etag, part.total
 
     def _is_same(self, part: Part) -> bool:
-        return part.etag in (None, self._etag) and part.total in (None, self.size)
+        within = self.size is not None and part.end <= self.size
+        return within and part.etag in (None, self._etag) and part.total in (None, self.size)
 
     def _restart(self) -> None:
         self._restarts += 1

@@ -19,6 +19,7 @@ PROFILE_WITH_ROLE = (
     "[default]\nrole_arn = arn:aws:iam::123456789012:role/x\nsource_profile = base\n"
     "[profile base]\naws_access_key_id = AKIAMADEUP\naws_secret_access_key = made-up-secret\n"
 )
+PROFILE_WITH_CODE = PROFILE_WITH_ROLE.replace("base\n", "base\nmfa_serial = arn:aws:iam::123456789012:mfa/me\n", 1)
 SIGN_ON = (
     "[default]\nsso_session = x\nsso_account_id = 111122223333\nsso_role_name = r\nregion = us-east-1\n"
     "[sso-session x]\nsso_region = us-east-1\nsso_start_url = https://sign-on.invalid/start\n"
@@ -90,6 +91,12 @@ def check(bucket: OddServer, **credentials: str) -> Row:
             "[default]\ncredential_process = /no/program\n",
             "The credentials cannot be fetched because the file /",
         ),
+        (
+            {},
+            "[default]\ncredential_process = /bin/echo [1]\n",
+            "The credentials could not be had from the environment",
+        ),
+        ({}, PROFILE_WITH_CODE, "The role of the AWS profile wants the code of an MFA device (mfa_serial), which"),
         (WEB_IDENTITY, "", "The credentials cannot be fetched because the file "),
         ({}, SIGN_ON, "The credentials come from an AWS sign-on session (SSO), which was never begun or has ended."),
         (
@@ -97,7 +104,12 @@ def check(bucket: OddServer, **credentials: str) -> Row:
             "",
             "Only a part of the AWS credentials was found in the environment in which the ",
         ),
-        ({}, "[default]\nrole_arn = x\nsource_profile = y\n", "The credentials could not be had from the environment"),
+        (
+            {},
+            "[default]\nrole_arn = x\nsource_profile = y\n",
+            "The credentials could not be had from the environment in which the connector runs, which is not set up "
+            'right: The source_profile "y" referenced in the profile "default" does not exist. Correct the AWS ',
+        ),
         (
             {"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://host.invalid/"},
             "",
@@ -169,6 +181,27 @@ def test_a_role_is_assumed_at_the_address_of_sts(
     sts.odd = give
     assert check(bucket, **ROLE) == {"status": "SUCCEEDED"}
     assert "Credential=ASIAGIVEN" not in Heap(bucket).read("event", credentials=ROLE).text
+
+
+def test_an_address_of_sts_at_which_nothing_answers_is_not_taken_for_the_buckets(
+    bucket: OddServer, environment: Callable[..., None]
+) -> None:
+    keys = {"AWS_ACCESS_KEY_ID": "A", "AWS_SECRET_ACCESS_KEY": "B"}
+    environment({**keys, "AWS_ENDPOINT_URL_STS": "http://me:pass-word-in-address@127.0.0.1:1"})
+    output = Heap(bucket).read("event", catalog=Heap(bucket).discover().catalog, credentials=ROLE)
+    assert output.failures["event"].message.startswith("No server answers at the address of STS, where the role arn:")
+    assert "pass-word-in-address" not in output.text
+
+
+def test_an_external_id_that_sts_repeats_is_masked(
+    bucket: OddServer, sts: OddServer, environment: Callable[..., None]
+) -> None:
+    environment({"AWS_ACCESS_KEY_ID": "A", "AWS_SECRET_ACCESS_KEY": "B", "AWS_ENDPOINT_URL_STS": sts.url})
+    sts.odd = lambda request, usual: error(403, "AccessDenied", "not with external-id-0123456789")
+    role = {**ROLE, "external_id": "external-id-0123456789"}
+    output = Heap(bucket).read("event", catalog=Heap(bucket).discover().catalog, credentials=role)
+    assert output.statuses == {"event": "INCOMPLETE"}
+    assert "external-id" not in output.text
 
 
 def test_what_is_wrong_with_the_role_is_tried_again_only_where_it_may_heal(

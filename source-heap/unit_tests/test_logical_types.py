@@ -96,6 +96,7 @@ SESSION_TIMES: dict[str, tuple[Any, bytes, Any, Any]] = {
     "seconds as text": ("string", text("12.5"), TEXT, "12.5"),
     "a clock": ("string", text("00:00:12"), TEXT, "00:00:12"),
     "no day": ("string", text("2024-02-31 12:34:56"), TEXT, "2024-02-31 12:34:56"),
+    "without a zone": (logical("long", "local-timestamp-nanos"), NANOS, LOCAL, "2023-11-14T22:13:20.123456"),
     "a logical type": (MICROS, long_bytes(1_714_566_896_789_012), INSTANT, "2024-05-01T12:34:56.789012Z"),
 }
 

@@ -71,6 +71,21 @@ BENDS: dict[str, Bend] = {
 }
 
 
+#: The same, of answers that are so every time
+NEVER: dict[str, Bend] = {
+    "several parts in one": lambda data, at, etag: Response(
+        206, b"--x\r\n\r\n" + data[at:] + b"\r\n--x--\r\n", "multipart/byteranges; boundary=x", {"ETag": etag}
+    ),
+    "a part in another unit": lambda data, at, etag: part(
+        data, at, len(data), ETag=etag, Content_Range=f"rows {at}-{len(data) - 1}/{len(data)}"
+    ),
+    "more than the file has": lambda data, at, etag: Response(
+        206, data[at:] + b"more", "x/y", {"ETag": etag, "Content-Range": f"bytes {at}-{len(data) + 3}/*"}
+    ),
+    "nothing, as a success": lambda data, at, etag: Response(204, b"", "x/y", {"ETag": etag}),
+}
+
+
 @pytest.mark.parametrize("what", BENDS)
 def test_a_resume_that_is_answered_with_something_else_loses_no_row(what: str, odd: OddServer, step: Step) -> None:
     data, heap = file_of(step), Heap(odd)
@@ -100,6 +115,33 @@ def test_a_part_that_nobody_asked_for_is_not_taken_for_the_whole(times: int, odd
     output = heap.read("sessions", catalog=catalog)
     assert odd.answered
     require_truth(output, step)
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        "a later part",
+        "a part of a longer file",
+        "a part that does not say which",
+        "a part that contradicts itself",
+        "several parts in one",
+        "a part in another unit",
+        "more than the file has",
+        "nothing, as a success",
+    ],
+)
+def test_a_server_that_never_knows_how_to_go_on_is_asked_for_the_whole(what: str, odd: OddServer, step: Step) -> None:
+    """Only a request without a range gets what it asked for, so the same request once more would heal nothing."""
+    data, heap = file_of(step), Heap(odd)
+    catalog = heap.discover().catalog
+    at = blocks(data)[5].end
+    odd.faults.add(Fault("cut", path="/sessions/", at=at, times=1))
+    bend = {**BENDS, **NEVER}[what]
+    odd.odd = lambda request, usual: (
+        bend(data, at, usual.headers["ETag"]) if is_of_file(request) and "range" in request.headers else None
+    )
+    require_truth(heap.read("sessions", catalog=catalog), step)
+    assert odd.answered == 1
 
 
 def test_a_server_that_never_sends_what_is_asked_for_is_given_up(odd: OddServer, step: Step) -> None:

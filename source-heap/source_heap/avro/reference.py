@@ -19,7 +19,7 @@ from source_heap.avro.codegen import Mark
 from source_heap.avro.declared import Declared
 from source_heap.avro.faults import BrokenFile
 from source_heap.avro.times import TIME_COLUMNS, Unfit, normalize_date
-from source_heap.avro.values import INSTANTS, SINCE_COLUMN, TIME, RowRules, cast, change, plain
+from source_heap.avro.values import INSTANTS, SINCE_COLUMN, TIME, WITHOUT_ZONE, RowRules, cast, change, plain
 
 _NO_SCHEMA = (AttributeError, KeyError, TypeError, ValueError, RecursionError)
 _BROKEN = (EOFError, IndexError, KeyError, ValueError, OverflowError, TypeError, ArithmeticError, struct.error)
@@ -91,8 +91,10 @@ def _shaped(
 
 def _made(name: str, value: Any, promised: str, lost: list[str]) -> Any:
     """A column's value as promised. An instant that is one already is taken before it becomes text, which hides a 0."""
-    if isinstance(value, date) and promised in INSTANTS:
-        return normalize_date(value, zero_is_none=name in TIME_COLUMNS)
+    if isinstance(value, date):
+        if promised in INSTANTS:
+            return normalize_date(value, zero_is_none=name in TIME_COLUMNS)
+        promised = WITHOUT_ZONE.get(promised, promised)
     return cast(plain(value, name, lost), promised)
 
 

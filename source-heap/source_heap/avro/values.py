@@ -29,6 +29,9 @@ _SESSION_TIME = {ANY: "any or instant", "string": "string or instant", TIME: "in
 #: The promises of which all values are instants
 INSTANTS = frozenset({TIME, _SESSION_TIME[TIME]})
 
+#: What is promised of a `session_time` that is no text but has a logical type, one without a zone or a day: it stays so
+WITHOUT_ZONE = {promise: kind for kind, promise in _SESSION_TIME.items() if kind != TIME}
+
 #: A limit for the digits, since Python converts no more than 4,300; nineteen are a 64-bit integer's.
 _INTEGER = re.compile(r"[+-]?\d{1,100}", re.ASCII)
 #: Each digit can match in one way only: a long text that is no number must not take its length squared.
