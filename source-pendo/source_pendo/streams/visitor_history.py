@@ -109,6 +109,7 @@ class VisitorHistory(PendoStream):
 
     def start(self, state: Mapping[str, Any], full_refresh: bool, sync_start: datetime) -> None:
         """Fix the days of this sync, or take up an interrupted one."""
+        self.require_members(state, "resume", "behind")
         self._since = self.cursor_millis(state)
         self._sync_start = sync_start
         self._began = self._until = epoch_millis(sync_start)
