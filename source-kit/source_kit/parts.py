@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import time
+
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 #: So many slices that fail one after another with a server that does not answer well, none read in between, are an
-#: outage: each costs all attempts of a request.
+#: outage once that has lasted for so many seconds. Fewer seconds would keep what lies behind some broken parts in a
+#: row from being read, in every sync; more would wait for a server that is gone, at each of the parts that are left.
 OUTAGE_AFTER = 10
-#: So many refused slices, none read before, are a stream of which nothing can be read: each costs a request.
-ALL_REFUSED_AFTER = 25
+OUTAGE_SECONDS = 300.0
+#: So many slices that failed, none read before, are a stream of which nothing can be read.
+ALL_FAILED_AFTER = 25
 #: Parts that a message names, and log lines about them
 NAMED = 20
 _DETAILS = 3
@@ -32,6 +36,7 @@ class FailedSlices:
         #: How many failed since a slice was last read to its end
         self.in_a_row = 0
         self._read = 0
+        self._since = 0.0
         self._transient = True
         self._named: list[tuple[int, str]] = []
         self._details: list[str] = []
@@ -47,6 +52,7 @@ class FailedSlices:
 
     def add(self, index: int, name: str, error: AirbyteTracedException) -> bool:
         """Counts a slice that failed. False says that no more slices should be tried."""
+        self._since = self._since if self.in_a_row else time.monotonic()
         self.count += 1
         self.in_a_row += 1
         transient = error.failure_type is FailureType.transient_error
@@ -56,7 +62,10 @@ class FailedSlices:
             self._named.append((index, name))
         if len(self._details) < _DETAILS:
             self._details.append(f"{name}: {error.internal_message or error.message}")
-        return self.in_a_row < OUTAGE_AFTER if transient else self._read > 0 or self.count < ALL_REFUSED_AFTER
+        if not self._read and self.count >= ALL_FAILED_AFTER:
+            return False
+        lasted = time.monotonic() - self._since
+        return not (transient and self.in_a_row >= OUTAGE_AFTER and lasted >= OUTAGE_SECONDS)
 
     def error(self, stream: str, tried: int, given_up: bool = False) -> AirbyteTracedException:
         """The stream's error, with the names of what failed. `tried` is the number of all slices that were begun."""

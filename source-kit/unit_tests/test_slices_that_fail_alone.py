@@ -23,9 +23,10 @@ from kit_toys import (
     statuses,
     stream_state,
 )
+from source_kit import parts
 from source_kit.errors import Throttled, config_error
 from source_kit.items import SliceItem
-from source_kit.parts import ALL_REFUSED_AFTER, OUTAGE_AFTER
+from source_kit.parts import ALL_FAILED_AFTER, OUTAGE_AFTER
 
 
 class Ordered(ToyStream):
@@ -133,8 +134,14 @@ def test_an_error_of_the_whole_stream_ends_it_at_once(
     assert "could not be read" not in errors(messages)[0]["message"]
 
 
-@pytest.mark.parametrize(("error", "tried"), [(refused, ALL_REFUSED_AFTER), (broken, OUTAGE_AFTER)])
-def test_a_stream_of_which_nothing_can_be_read_is_given_up_soon(error: Callable[[], Exception], tried: int) -> None:
+@pytest.mark.parametrize(
+    ("error", "seconds", "tried"),
+    [(refused, 0, ALL_FAILED_AFTER), (broken, 300, ALL_FAILED_AFTER), (broken, 0, OUTAGE_AFTER)],
+)
+def test_a_stream_of_which_nothing_can_be_read_is_given_up_soon(
+    error: Callable[[], Exception], seconds: float, tried: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parts, "OUTAGE_SECONDS", seconds)
     stream = breaking(IndependentStream, {*range(500)}, error, slices=500)
     messages = read(ToySource(stream, workers=1), catalog(stream))
     assert len(stream.tried) == tried
@@ -142,16 +149,19 @@ def test_a_stream_of_which_nothing_can_be_read_is_given_up_soon(error: Callable[
     assert found["message"].startswith(f"The server refused it. All {tried} parts of s that were tried failed:")
 
 
-def test_an_outage_in_the_middle_ends_the_stream_and_refusals_do_not() -> None:
-    """A refusal costs one request, a failing server all attempts at one."""
+def test_an_outage_in_the_middle_ends_the_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parts, "OUTAGE_SECONDS", 0)
     outage = breaking(IndependentStream, {*range(5, 500)}, broken, slices=500)
     messages = read(ToySource(outage, workers=1), catalog(outage))
     assert len(outage.tried) == 5 + OUTAGE_AFTER
     assert "one after another that the rest was not tried" in errors(messages)[0]["message"]
     assert errors(messages)[0]["failure_type"] == "transient_error"
 
-    refusals = breaking(IndependentStream, {*range(5, 90)}, refused, slices=100)
-    messages = read(ToySource(refusals, workers=1), catalog(refusals))
+
+@pytest.mark.parametrize("error", [refused, broken])
+def test_many_broken_parts_in_a_row_do_not_keep_those_behind_from_being_read(error: Callable[[], Exception]) -> None:
+    stream = breaking(IndependentStream, {*range(5, 90)}, error, slices=100)
+    messages = read(ToySource(stream, workers=1), catalog(stream))
     assert rows_of_slices(messages) == {*range(5), *range(90, 100)}
     message = errors(messages)[0]["message"]
     assert message.startswith("85 of the 100 parts of s could not be read: 5, 6, ")

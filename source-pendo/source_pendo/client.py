@@ -305,6 +305,33 @@ class PendoStream(BatchHttpStream):
         )
 
 
+PLACE_IS_GONE: Final = (
+    "Stream {}: the saved state goes on at an id that Pendo does not have (it was deleted, or the state is of another "
+    "subscription), so everything is read anew"
+)
+
+
+class PlaceIsGone(Exception):
+    """The row at which an interrupted reading was to go on does not come: it was removed, or the state is another's."""
+
+
+def from_the_place(place: str | None, column: str, lists: Iterator[list[Row]]) -> Iterator[list[Row]]:
+    """The lists of an ordered reading that goes on at the key `place`; all of them where there is none.
+
+    What lies before the place was read only if the place is one of this subscription. So raises PlaceIsGone, before
+    anything was handed out, where the first row is not the one at the place.
+    """
+    sought = place
+    for rows in lists:
+        if sought is not None and rows:
+            if str(rows[0].get(column)).casefold() != sought.casefold():
+                raise PlaceIsGone
+            sought = None
+        yield rows
+    if sought is not None:
+        raise PlaceIsGone
+
+
 def is_small(limit: int) -> bool:
     """Whether pages are too small to be halved."""
     return limit // 2 < _SMALLEST_PAGE

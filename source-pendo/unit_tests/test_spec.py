@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
 from airbyte_cdk.models import SyncMode
 from jsonschema import Draft7Validator
 from pendo_reader import Subscription
@@ -130,3 +131,19 @@ def test_nobody_is_sent_to_a_page_that_shows_keys() -> None:
     assert re.search(wrong, "copy the integration key again from Pendo's Settings")
     assert [name for name, text in texts.items() if re.search(wrong, text, re.IGNORECASE)] == []
     assert "make a new key" in texts["spec.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("option", "text"),
+    [
+        ("start_date", "2026-03-01T00:00:00"),
+        ("start_date", " 2026-03-01 "),
+        ("start_date", "2026-03-01 00:00"),
+        ("api_url", " https://adopt.pendo.io "),
+    ],
+)
+def test_what_the_code_accepts_the_specification_accepts(option: str, text: str) -> None:
+    """Forms and pipelines write dates and paste addresses in more than one way."""
+    Config.parse({"api_key": "k", option: text})
+    schema = SourcePendo().spec(logging.getLogger()).connectionSpecification["properties"][option]
+    assert re.search(schema["pattern"], text)

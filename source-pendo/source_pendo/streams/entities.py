@@ -13,8 +13,18 @@ from source_kit.items import Checkpoint, SliceItem
 from source_kit.names import snake_case
 from source_kit.timestamps import epoch_millis, iso_millis
 
-from source_pendo.aggregation import Bound, ChangePager, KeyPager, Row, Stage, app_parameter, source_stage
-from source_pendo.client import STATE_VERSION, BadQuery, BadRequest, NotOffered, PendoStream, fits_a_state
+from source_pendo.aggregation import Bound, ChangePager, KeyPager, Row, Stage, app_parameter, is_exact, source_stage
+from source_pendo.client import (
+    PLACE_IS_GONE,
+    STATE_VERSION,
+    BadQuery,
+    BadRequest,
+    NotOffered,
+    PendoStream,
+    PlaceIsGone,
+    fits_a_state,
+    from_the_place,
+)
 from source_pendo.config import LARGEST_RECORD_LIMIT, Config, is_app_id
 from source_pendo.metadata_schema import (
     Groups,
@@ -62,7 +72,7 @@ class Entity(PendoStream):
         super().__init__(config, session)
         self._since: int | None = None
         self._newest: int | None = None
-        self._until = 0
+        self._began = self._until = 0
         self._oldest = 0
         self._resume: str | None = None
         self.page_size = config.record_limit
@@ -92,7 +102,7 @@ class Entity(PendoStream):
         self.require_members(state, "resume")
         self._since = self.cursor_millis(state)
         self._newest = self._since
-        self._until = epoch_millis(sync_start)
+        self._began = self._until = epoch_millis(sync_start)
         self.ageless = 0
         self._resume = None
         resume = self.resume_of(state)
@@ -147,6 +157,14 @@ class Entity(PendoStream):
             return []
 
     def _everything(self) -> Iterator[SliceItem]:
+        try:
+            yield from self._everything_from_the_place()
+        except PlaceIsGone:
+            self.logger.warning(PLACE_IS_GONE.format(self.name))
+            self._resume, self._newest, self._until = None, None, self._began
+            yield from self._everything_from_the_place()
+
+    def _everything_from_the_place(self) -> Iterator[SliceItem]:
         pager = KeyPager(
             self.key_column,
             self.config.record_limit,
@@ -154,7 +172,8 @@ class Entity(PendoStream):
             None if self._resume is None else Bound(">=", self._resume),
         )
         told = pager.bound
-        for rows in self.keyed_rows("everything", self._source_stage(), pager):
+        lists = self.keyed_rows("everything", self._source_stage(), pager)
+        for rows in from_the_place(self._resume, self.key_column, lists):
             yield self._records(rows)
             if pager.bound is not None and pager.bound is not told and fits_a_state(pager.bound.key):
                 told = pager.bound
@@ -261,7 +280,8 @@ class Entity(PendoStream):
         known = set(resume) <= {self.key[0], "newest", "until"} and self._since is None
         if not known or not isinstance(key, str) or not _is_time(until) or not (newest is None or _is_time(newest)):
             raise self.unreadable_state()
-        self._resume, self._newest, self._until = key, newest, min(until, self._until)
+        if is_exact(key):  # else no question finds the place: everything is read again
+            self._resume, self._newest, self._until = key, newest, min(until, self._until)
 
 
 def _is_time(value: Any) -> TypeGuard[int]:

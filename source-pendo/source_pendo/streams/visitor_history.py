@@ -18,7 +18,15 @@ from source_kit.items import Checkpoint, SliceItem
 from source_kit.timestamps import epoch_millis, iso_millis, utc_now
 
 from source_pendo.aggregation import Bound, KeyPager, Row, Stage, is_exact, source_stage
-from source_pendo.client import STATE_VERSION, Forbidden, PendoStream, fits_a_state
+from source_pendo.client import (
+    PLACE_IS_GONE,
+    STATE_VERSION,
+    Forbidden,
+    PendoStream,
+    PlaceIsGone,
+    fits_a_state,
+    from_the_place,
+)
 from source_pendo.config import DEFAULT_HISTORY_DAYS, LARGEST_RECORD_LIMIT, Config
 from source_pendo.left_behind import LeftBehind, is_time
 from source_pendo.record_ids import GrowingIds
@@ -100,6 +108,7 @@ class VisitorHistory(PendoStream):
 
     def start(self, state: Mapping[str, Any], full_refresh: bool, sync_start: datetime) -> None:
         """Fix the days of this sync, or take up an interrupted one."""
+        self.require_members(state, "resume", "behind")
         self._since = self.cursor_millis(state)
         self._sync_start = sync_start
         self._began = self._until = epoch_millis(sync_start)
@@ -186,7 +195,19 @@ class VisitorHistory(PendoStream):
             self.call(_path(visitor_id), params={"starttime": start}, accept=(404, 422)).close()
 
     def _listed(self) -> Iterator[Row]:
-        """Visitors page by page, in order of their ids, with what tells when they were active."""
+        """Visitors in order of their ids, with what tells when they were active; all, where the id to go on at is gone.
+
+        Nobody was handed out by then, so that nobody is read yet.
+        """
+        try:
+            yield from self._listed_from_the_place()
+        except PlaceIsGone:
+            self.logger.warning(PLACE_IS_GONE.format(self.name))
+            self._until, self._after, self._open = self._began, None, None
+            yield from self._listed_from_the_place()
+
+    def _listed_from_the_place(self) -> Iterator[Row]:
+        """Visitors page by page."""
         bound = None if self._after is None else Bound(">=", self._after)
         pager = KeyPager("visitorId", self.config.record_limit, LARGEST_RECORD_LIMIT, bound)
         columns = {
@@ -195,7 +216,8 @@ class VisitorHistory(PendoStream):
             "lastvisit": "metadata.auto.lastvisit",
             "donotprocess": "metadata.pendo.donotprocess",
         }
-        for rows in self.keyed_rows("visitors", self._source_stage(), pager, [{"select": columns}]):
+        lists = self.keyed_rows("visitors", self._source_stage(), pager, [{"select": columns}])
+        for rows in from_the_place(self._after, "visitorId", lists):
             yield from rows
 
     def _starts(self, row: Row) -> range:
@@ -331,9 +353,9 @@ class VisitorHistory(PendoStream):
         visitor_id, until = resume.get("visitor_id"), resume.get("until")
         if not isinstance(visitor_id, str) or not is_time(until):
             raise self.unreadable_state()
-        # A reading cannot go on at an id that does not come back to Pendo as it is: then everybody is read again.
-        self._after = visitor_id if is_exact(visitor_id) else None
-        self._until = min(until, self._until)
+        if not is_exact(visitor_id):  # no question finds the place: everybody is read again
+            return
+        self._after, self._until = visitor_id, min(until, self._until)
         self._open = True  # such a state is written only when somebody was answered
 
 
