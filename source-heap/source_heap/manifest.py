@@ -25,8 +25,8 @@ from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 PREFIX = "manifests/"
-#: A 64-bit integer, as JSON and every warehouse take it, has up to eighteen digits, any of them.
-_KEY = re.compile(r"manifests/sync_(\d{1,18})\.json", re.ASCII)
+#: S3's keys have up to 1,024 bytes; Python converts up to 4,300 digits.
+_KEY = re.compile(r"manifests/sync_(\d{1,1000})\.json", re.ASCII)
 #: File names that begin with a number of their own, as those of users and user_migrations do (observed by a third
 #: party, which reads them in that order; unverified)
 _NUMBERED = re.compile(r"(?:.*/)?(\d+)_[^/]*", re.ASCII)

@@ -214,14 +214,17 @@ def command(heap: Heap, folder: Path, **options: Any) -> list[str]:
     return [str(program), "read", "--config", str(folder / "config"), "--catalog", str(folder / "catalog")]
 
 
-def put_long_rows(heap: Heap, count: int) -> None:
-    """Enough small rows for decoding processes, then rows of 5 MB."""
-    small = b"".join(block(200, (long_bytes(1) + text("a")) * 200, "deflate") for _ in range(30))
+def put_long_rows(heap: Heap, count: int, small_blocks: int = 30) -> None:
+    """Small rows, usually enough for decoding processes, then rows of 5 MB."""
+    small = b"".join(block(200, (long_bytes(1) + text("a")) * 200, "deflate") for _ in range(small_blocks))
     put_tables(heap, {"ev": header(EVENT, "deflate") + small + block(1, long_text(5_000_000), "deflate") * count})
 
 
-def test_a_read_of_long_rows_stays_below_300_mb_with_its_processes(heap: Heap, tmp_path: Path) -> None:
-    put_long_rows(heap, 20)
+@pytest.mark.parametrize(("count", "small_blocks"), [(20, 30), (60, 0)])
+def test_a_read_of_long_rows_stays_below_300_mb_with_its_processes(
+    count: int, small_blocks: int, heap: Heap, tmp_path: Path
+) -> None:
+    put_long_rows(heap, count, small_blocks)
     with subprocess.Popen(command(heap, tmp_path), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         peak, ended = 0, threading.Event()
         while process.poll() is None:

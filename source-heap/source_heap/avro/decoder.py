@@ -53,7 +53,7 @@ class Decoder:
         lines: list[bytes] = []
         marks: list[Mark] = []
         size = 0
-        for count, data in (window for block in blocks for window in self._windows(*block)):
+        for count, data in self._parts(blocks):
             length, at = len(data), 0
             latin = data.decode("latin-1") if self.is_fast else ""
             block = data + PADDING
@@ -73,7 +73,15 @@ class Decoder:
             if at != length:
                 msg = "a block holds more or less than its rows"
                 raise BrokenFile(msg)
+            del data, latin, block  # nothing of a block is held while the next one is decompressed
         yield from self._cut(lines, marks)
+
+    def _parts(self, blocks: Iterable[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
+        """See `Skimmer.windows`, of all blocks."""
+        for count, data in blocks:
+            windows = self._windows(count, data)
+            del data
+            yield from windows
 
     def _cut(self, lines: list[bytes], marks: list[Mark]) -> Iterator[Piece]:
         """The lines as pieces: runs of rows with changes apart from runs without."""

@@ -37,6 +37,8 @@ from source_heap.limits import LINE_BYTES
 PADDING = bytes(8)
 #: Rows that show which columns repeat. 0.5 ms for a table of thirty columns.
 TRIAL_ROWS = 256
+#: JSON of these rows that is kept at most: a few long ones show enough. Bytes.
+_TRIAL_BYTES = 1024 * 1024
 #: A run that repeats in a smaller share of the rows costs more than it saves.
 _WORTH_IT = 0.2
 #: A column joins a run if that keeps so much of the run's repetitions.
@@ -61,6 +63,7 @@ class FastDecoder:
         runs = _RUNS.get(self._key)
         self._decode = rows_function(*self._key, runs or ())
         self._trial: list[dict[str, Any]] | None = [] if runs is None else None
+        self._trial_bytes = 0
         wanted = [column.name for column, kind in zip(columns, self._promised, strict=True) if kind is not None]
         constants = {as_latin(name): _constant(value) for name, value in rules.constants.items()}
         self._row = dict.fromkeys(map(as_latin, wanted)) | constants
@@ -76,7 +79,7 @@ class FastDecoder:
         except _BROKEN as error:
             msg = "a row cannot be decoded"
             raise BrokenFile(msg) from error
-        if self._trial is not None and len(self._trial) >= TRIAL_ROWS:
+        if self._trial is not None and (len(self._trial) >= TRIAL_ROWS or self._trial_bytes > _TRIAL_BYTES):
             runs = self._runs(self._trial)
             self._decode = rows_function(*self._key, runs)
             self._trial = None
@@ -88,7 +91,9 @@ class FastDecoder:
     def _dump_and_look(self, row: dict[str, Any]) -> bytes:
         assert self._trial is not None  # noqa: S101 - it ends outside of a call
         self._trial.append(row.copy())
-        return orjson.dumps(row)
+        line = orjson.dumps(row)
+        self._trial_bytes += len(line)
+        return line
 
     def _runs(self, rows: Sequence[Mapping[str, Any]]) -> tuple[Run, ...]:
         """The runs of columns that repeat together often enough.
