@@ -72,6 +72,7 @@ def _read_bucket(objects: dict[str, bytes]) -> dict[str, list[dict[str, Any]]]:
     return live
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(SCENARIOS))
 def test_the_stored_bytes_of_a_scenario_hold_its_live_rows_after_every_step(name: str) -> None:
     store = Memory()
@@ -82,6 +83,7 @@ def test_the_stored_bytes_of_a_scenario_hold_its_live_rows_after_every_step(name
             assert _read_bucket(store.objects) == live, step.note
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(SCENARIOS))
 def test_a_scenario_is_the_same_at_every_call_and_another_for_another_seed(name: str) -> None:
     first, again, other = (scenario(name, seed=seed) for seed in (1, 1, 2))
@@ -104,6 +106,7 @@ def test_a_scenario_is_the_same_in_another_process() -> None:
     assert len(digests) == 1
 
 
+@pytest.mark.slow
 def test_every_trouble_is_mended_by_the_last_step() -> None:
     histories = {name: scenario(name) for name in SCENARIOS}
     troubled = {name: steps for name, steps in histories.items() if any(step.fails for step in steps)}
@@ -112,6 +115,7 @@ def test_every_trouble_is_mended_by_the_last_step() -> None:
     assert all(not steps[-1].fails for steps in troubled.values())
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 10**9))
 def test_replay_equals_the_rule_of_the_last_full_dump(seed: int) -> None:
@@ -125,6 +129,7 @@ def test_replay_equals_the_rule_of_the_last_full_dump(seed: int) -> None:
             ]
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 10**9), st.randoms(use_true_random=False))
 def test_replay_does_not_depend_on_the_order_in_which_dumps_are_found(seed: int, rng: Any) -> None:
@@ -135,6 +140,7 @@ def test_replay_does_not_depend_on_the_order_in_which_dumps_are_found(seed: int,
     assert replay(dumps) == expected
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 10**9))
 def test_the_latest_rows_have_one_row_a_key_and_it_came_last(seed: int) -> None:
@@ -184,6 +190,7 @@ def test_a_manifest_names_its_files_by_full_addresses() -> None:
     assert table["columns"][-1] == "time"
 
 
+@pytest.mark.slow
 def test_the_command_line_writes_the_same_bucket_in_one_go_and_dump_by_dump(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "simulators", "heap", "--size", "tiny", "--out"]
     for arguments in (

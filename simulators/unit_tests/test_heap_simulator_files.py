@@ -158,6 +158,7 @@ def test_an_instant_is_read_by_its_shape(written: object, text: str | None) -> N
     assert instant_text(written) == text
 
 
+@pytest.mark.slow
 def test_the_benchmark_table_is_what_the_benchmark_says(tmp_path_factory: pytest.TempPathFactory) -> None:
     table = BenchTable(rows=4_000, files=2)
     folder = table.ensure(tmp_path_factory.mktemp("bench"))

@@ -48,6 +48,7 @@ def _code(call: Any, **arguments: Any) -> str:
     return code
 
 
+@pytest.mark.slow
 def test_manifests_are_listed_page_by_page_in_the_order_of_their_bytes(server: BucketServer, client: Any) -> None:
     server.apply(scenario("more_than_a_thousand_manifests")[0])
 
@@ -133,6 +134,7 @@ def test_a_body_cut_at_a_block_is_noticed_by_its_length_only(server: BucketServe
         body.read()
 
 
+@pytest.mark.slow
 def test_a_proxy_passes_answers_on_and_spoils_what_it_is_told_to(server: BucketServer) -> None:
     with S3Proxy(server.url) as proxy, closing(_client(proxy.url)) as client, closing(_client(server.url)) as direct:
         wanted = {"Bucket": DEFAULT_BUCKET, "Key": _KEY}

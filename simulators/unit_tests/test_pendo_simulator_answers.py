@@ -19,6 +19,7 @@ ALL = {"appId": 'expandAppIds("*")'}
 DAY = {"period": "dayRange", "first": "date(2026,3,12)", "count": 1}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["page", "metadata/schema/account", "visitor/x/history?starttime=1", "nowhere"])
 @pytest.mark.parametrize(("key", "status"), [(None, 403), ("unknown", 403), ("simulated-integration-key.eu", 400)])
 def test_a_key_that_is_missing_or_unknown_is_forbidden_and_one_of_another_region_is_told_so(
@@ -57,6 +58,7 @@ def test_sources_hold_the_default_app_only_unless_asked_for_more(pendo: Any) -> 
     assert len(pendo.rows({"source": {"guides": None}})) < len(pendo.rows({"source": {"guides": ALL}}))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("source", "parameter"),
     [
@@ -87,6 +89,7 @@ def test_the_exclude_list_is_applied_unless_told_otherwise(pendo: Any) -> None:
 BAD_PARAMETERS = "bad pipeline: bad source: bad parameters for source type {}: unexpected parameters"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("pipeline", "status", "text"),
     [
@@ -187,6 +190,7 @@ def test_a_kind_of_object_can_be_forbidden_and_allowed_again(pendo: Any) -> None
     assert pendo.call("GET", "guide")[0] == 200
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("switch", "status"), [("timeout_rows", 408), ("memory_rows", 400)])
 def test_a_query_that_scans_too_much_fails_and_a_smaller_window_or_fewer_apps_help(
     pendo: Any, switch: str, status: int

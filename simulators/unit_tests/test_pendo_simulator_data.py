@@ -32,6 +32,7 @@ def bag(rows: list[dict[str, Any]]) -> Counter[bytes]:
     return Counter(orjson.dumps(row, option=orjson.OPT_SORT_KEYS) for row in rows)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("stream", "source"), (GROUPED | SINGLE).items())
 def test_the_truth_is_what_the_source_answers_for_all_apps_and_days(
     unchanged_pendo: Any, stream: str, source: str
@@ -204,6 +205,7 @@ def test_editing_a_page_rewrites_its_past_and_leaves_other_pages_alone(pendo: An
     assert definition["lastUpdatedAt"] == pendo.sim.world.now
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("mutation", "arguments", "stream", "id_"),
     [
@@ -245,6 +247,7 @@ def test_a_subscription_may_live_in_another_time_zone_and_time(make_pendo: Calla
     assert len(days) == 24
 
 
+@pytest.mark.slow
 def test_bulk_rows_are_the_same_by_day_and_by_hour_and_can_be_narrowed(
     make_pendo: Callable[..., Any],
 ) -> None:

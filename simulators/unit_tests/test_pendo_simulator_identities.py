@@ -35,6 +35,7 @@ def test_a_change_of_the_time_zone_moves_days_and_makes_no_events() -> None:
     assert {row["day"] % 86_400_000 // 3_600_000 for row in after} == {7, 8}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stream", ["page_events", "guide_events", "visitors", "visitor_history"])
 def test_an_id_that_was_cut_is_told_with_a_replacement_character(stream: str) -> None:
     with PendoSimulator() as sim:

@@ -59,6 +59,7 @@ def cut_into_pages(workspace: Workspace, monkeypatch: pytest.MonkeyPatch, envelo
     monkeypatch.setattr(workspace.simulator, "answer", paged)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stream", LISTS)
 def test_a_list_that_has_no_pages_by_the_documentation_is_followed_where_it_has(
     workspace: Workspace, clock: Callable[[], datetime], monkeypatch: pytest.MonkeyPatch, stream: str
@@ -92,6 +93,7 @@ def test_a_suppression_list_of_capped_pages_is_read_to_its_end(workspace: Worksp
     assert len(synced.rows["esp_suppressions"]) == len(workspace.truth("esp_suppressions"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("stream", "path", "document"),
     [
@@ -133,6 +135,7 @@ def test_an_answer_that_holds_something_else_than_the_list_is_an_error(
     assert synced.rows[stream] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("stream", "path", "document"),
     [

@@ -96,6 +96,7 @@ def test_streams_keys_and_cursors_are_those_of_the_contract(workspace: Workspace
     assert found == CONTRACT
 
 
+@pytest.mark.slow
 def test_a_stream_is_incremental_where_it_has_a_cursor(workspace: Workspace) -> None:
     for name, stream in discovered(workspace).items():
         incremental = CONTRACT[name][1] is not None

@@ -27,6 +27,7 @@ def europe() -> Iterator[CustomerioSimulator]:
         yield running
 
 
+@pytest.mark.slow
 def test_a_good_key_succeeds_within_five_seconds(workspace: Workspace, real_pace: None) -> None:
     began = time.monotonic()
     assert workspace.check(workspace.config()) == ("SUCCEEDED", None)
@@ -70,6 +71,7 @@ def test_a_key_that_opens_nothing_fails(workspace: Workspace) -> None:
     assert found[1].startswith("Customer.io denied the key access to everything (status 403).")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("path", "status", "family"),
     [
@@ -138,6 +140,7 @@ def test_a_list_that_is_null_is_a_good_answer(workspace: Workspace) -> None:
     assert workspace.check(workspace.config()) == ("SUCCEEDED", None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("status", [500, 503])
 def test_a_server_that_fails_everywhere_fails_soon_with_its_sentence(workspace: Workspace, status: int) -> None:
     workspace.simulator.faults.add(Fault("status", path="/v1/", status=status, times=-1))
@@ -156,6 +159,7 @@ def test_a_key_that_is_refused_with_401_outside_its_scope_is_no_wrong_key(worksp
     assert workspace.check(workspace.config())[0] == "SUCCEEDED"
 
 
+@pytest.mark.slow
 def test_a_page_of_a_proxy_fails_with_a_sentence(workspace: Workspace) -> None:
     workspace.simulator.faults.add(Fault("html", path="/v1/", times=-1))
     found = workspace.check(workspace.config())
@@ -164,6 +168,7 @@ def test_a_page_of_a_proxy_fails_with_a_sentence(workspace: Workspace) -> None:
     assert "something that is not JSON" in found[1]
 
 
+@pytest.mark.slow
 def test_a_server_that_is_not_there_fails_with_a_sentence(workspace: Workspace) -> None:
     found = workspace.check(workspace.config(api_url="http://127.0.0.1:9"))
     assert found[0] == "FAILED"

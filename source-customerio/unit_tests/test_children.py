@@ -99,6 +99,7 @@ def test_parents_whose_ids_are_texts_of_digits_are_numbers_in_their_children(wor
         assert sorted(map(repr, synced.rows[name])) == sorted(map(repr, plain.rows[name]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("stream", "parents"),
     [

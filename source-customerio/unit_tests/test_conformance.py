@@ -42,6 +42,7 @@ def row_key(stream: Any, row: dict[str, Any]) -> tuple[Any, ...]:
     return tuple(row[column] for column in stream.key)
 
 
+@pytest.mark.slow
 def test_every_record_matches_the_discovered_schema_and_has_a_key_of_its_own(workspace: Workspace) -> None:
     """Hazard 39: a row that comes twice must at least have the same key."""
     streams, synced = everything(workspace, full_refresh=False)
@@ -56,6 +57,7 @@ def test_every_record_matches_the_discovered_schema_and_has_a_key_of_its_own(wor
         assert all(None not in key for key in keys), stream.name
 
 
+@pytest.mark.slow
 def test_two_full_refreshes_in_a_row_are_alike(workspace: Workspace, clock: Callable[[], datetime]) -> None:
     streams, first = everything(workspace, full_refresh=True)
     _, second = everything(workspace, full_refresh=True)
@@ -65,6 +67,7 @@ def test_two_full_refreshes_in_a_row_are_alike(workspace: Workspace, clock: Call
         ), stream.name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("full_refresh", [False, True])
 def test_every_row_is_the_vendors_and_none_is_missing(workspace: Workspace, full_refresh: bool) -> None:
     """Hazards 6 and 37: field names untouched, unknown fields passed through."""
@@ -84,6 +87,7 @@ def as_emitted(row: dict[str, Any]) -> dict[str, Any]:
     return row
 
 
+@pytest.mark.slow
 def test_every_stream_starts_runs_and_completes_with_its_last_state_before_that(workspace: Workspace) -> None:
     streams, synced = everything(workspace, full_refresh=False)
     for stream in streams:
@@ -93,6 +97,7 @@ def test_every_stream_starts_runs_and_completes_with_its_last_state_before_that(
         assert kinds.index("record") == kinds.index("RUNNING") + 1, stream.name
 
 
+@pytest.mark.slow
 def test_every_state_is_small_names_its_cursor_and_is_taken_by_the_next_sync(
     workspace: Workspace, clock: Callable[[], datetime]
 ) -> None:
@@ -117,6 +122,7 @@ def test_a_field_that_appears_without_notice_passes_through(workspace: Workspace
     assert synced.rows["campaigns"][0]["brand_new"] == {"Any Key": [1, None]}
 
 
+@pytest.mark.slow
 def test_the_key_shows_in_nothing_that_is_put_out(workspace: Workspace) -> None:
     workspace.simulator.options.forbidden = ["/v1/segments"]
     streams = [stream.name for stream in SourceCustomerio().streams(workspace.config())]

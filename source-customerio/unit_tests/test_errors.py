@@ -63,6 +63,7 @@ def test_a_refusal_is_not_repeated_and_says_what_to_do(
     assert synced.states["campaigns"] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504, 522, 524])
 def test_an_error_that_may_heal_is_repeated_until_it_has(workspace: Workspace, status: int) -> None:
     """Hazard 13."""

@@ -60,6 +60,7 @@ def test_without_a_start_date_the_first_window_begins_when_the_product_did(works
     assert len(synced.rows["messages"]) == len(workspace.truth("messages"))
 
 
+@pytest.mark.slow
 def test_a_start_date_in_the_year_one_begins_at_zero(workspace: Workspace) -> None:
     """Hazard 17: the server takes no negative time."""
     synced = workspace.sync("messages", start_date="0001-01-01T00:00:00Z")
@@ -173,6 +174,7 @@ def test_deliveries_of_deleted_and_forgotten_people_arrive_with_what_is_left(wor
     assert any(row["customer_id"] is None and row["customer_identifiers"] for row in rows)
 
 
+@pytest.mark.slow
 def test_windows_are_read_side_by_side_and_the_state_still_moves_in_their_order(workspace: Workspace) -> None:
     start = workspace.simulator.workspace.start
     workspace.simulator.faults.add(Fault("delay", path=f"start_ts={start}&", seconds=0.3))

@@ -24,6 +24,7 @@ APPROXIMATE = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stream", ["campaign_metrics", "campaign_journey_metrics"])
 def test_metrics_of_campaigns_have_a_row_a_day_since_the_campaign_was_created(
     workspace: Workspace, clock: Callable[[], datetime], stream: str
@@ -42,6 +43,7 @@ def test_metrics_of_campaigns_have_a_row_a_day_since_the_campaign_was_created(
     assert sorted(synced.rows[stream], key=key) == sorted(wanted, key=key)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("begins", "first"),
     [
@@ -89,6 +91,7 @@ def test_version_2_is_asked_for_with_all_it_requires(workspace: Workspace, clock
     assert request.query["end"] == [str(workspace.simulator.now)]
 
 
+@pytest.mark.slow
 def test_a_campaign_older_than_ten_years_is_read_ten_years_back(
     workspace: Workspace, clock: Callable[[], datetime]
 ) -> None:
@@ -103,6 +106,7 @@ def test_a_campaign_older_than_ten_years_is_read_ten_years_back(
     assert synced.statuses["campaign_journey_metrics"][-1] == "COMPLETE"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("stream", "parents", "key"), APPROXIMATE)
 def test_metrics_without_dates_end_with_the_present_day_and_month_on_eastern_time(
     workspace: Workspace, clock: Callable[[], datetime], stream: str, parents: str, key: str
@@ -116,6 +120,7 @@ def test_metrics_without_dates_end_with_the_present_day_and_month_on_eastern_tim
         assert max(row["period_start"] for row in rows) == int(last.timestamp())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("stream", "parents", "key"), APPROXIMATE)
 def test_the_values_of_45_days_are_those_of_the_vendor(
     workspace: Workspace, clock: Callable[[], datetime], stream: str, parents: str, key: str
@@ -148,6 +153,7 @@ def test_months_are_asked_for_since_the_parent_was_created(workspace: Workspace,
     assert all(2 <= count <= 12 for period, count in steps if period == "months")
 
 
+@pytest.mark.slow
 def test_past_periods_that_changed_arrive_with_the_next_sync(
     workspace: Workspace, clock: Callable[[], datetime]
 ) -> None:

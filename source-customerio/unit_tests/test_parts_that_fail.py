@@ -35,6 +35,7 @@ def break_part(workspace: Workspace, path: str, status: int = 400) -> None:
     workspace.simulator.faults.add(Fault("status", path=path, status=status, answer=body, times=-1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("stream", "parents", "key", "status"),
     [*((*child, 400) for child in CHILDREN), (*CHILDREN[0], 422), (*CHILDREN[0], 500), (*CHILDREN[8], 500)],

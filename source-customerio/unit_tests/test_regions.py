@@ -79,6 +79,7 @@ def test_behind_an_address_of_ones_own_the_sentence_names_api_url(workspace: Wor
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [

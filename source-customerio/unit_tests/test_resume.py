@@ -20,6 +20,7 @@ def identity(stream: str, row: dict[str, Any]) -> tuple[Any, ...]:
     return tuple(row[column] for column in KEYS.get(stream, ("id",)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(12))
 def test_a_sync_that_breaks_off_at_any_request_is_completed_by_the_following_ones(
     workspace: Workspace, seed: int

@@ -43,6 +43,7 @@ def wanted(workspace: Workspace, name: str) -> set[tuple[Any, ...]]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CHANGING)
 @pytest.mark.parametrize("allowed", [1, 2, 4])
 def test_a_sync_that_breaks_after_some_requests_loses_nothing(
@@ -61,6 +62,7 @@ def test_a_sync_that_breaks_after_some_requests_loses_nothing(
     assert warehouse.keys(name) == wanted(workspace, name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CHANGING)
 def test_a_second_sync_of_nothing_new_emits_no_more_than_its_lookback(
     workspace: Workspace, clock: Callable[[], datetime], name: str
@@ -72,6 +74,7 @@ def test_a_second_sync_of_nothing_new_emits_no_more_than_its_lookback(
     assert second.statuses[name] in (["STARTED", "RUNNING", "COMPLETE"], ["STARTED", "COMPLETE"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CHANGING)
 def test_the_last_state_comes_before_complete_and_is_small(
     workspace: Workspace, clock: Callable[[], datetime], name: str

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 NO_TIMES: list[dict[str, Any]] = [{}, {"updated": None}, {"updated": "soon"}, {"updated": 0}, {"updated": -62135596800}]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("broken", NO_TIMES)
 @pytest.mark.parametrize("full_refresh", [False, True])
 def test_a_list_with_a_row_without_its_time_is_read_whole(

@@ -17,6 +17,7 @@ UNREADABLE = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("stream", "state", "why"),
     [
@@ -63,6 +64,7 @@ def test_a_state_in_the_future_is_warned_of(
     assert synced.logged(f"Stream {stream}: the saved state lies in the future (")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stream", ["campaigns", "messages", "activities", "campaign_actions"])
 def test_the_states_of_the_last_sync_are_not_warned_of(
     workspace: Workspace, clock: Callable[[], datetime], stream: str

@@ -93,6 +93,7 @@ def assert_equal(file: AvroFile, rules: RowRules = EVERYTHING, *, fast: bool = T
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", list(UnionOrder))
 @pytest.mark.parametrize("kind", [*VALUES, *SPECIAL])
 @settings(max_examples=25, deadline=None)
@@ -161,6 +162,7 @@ PROMISED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", [UnionOrder.TYPE_FIRST, UnionOrder.NULL_FIRST])
 @pytest.mark.parametrize("promised", [PROMISED, {"city": "string", "time": "time"}, {"event_id": "integer"}, None])
 def test_columns_that_repeat_are_skipped_without_a_trace(
@@ -253,6 +255,7 @@ def test_nested_and_logical_types_are_left_to_the_reference(tmp_path: Path) -> N
     assert_equal(avro_file(tmp_path, columns, rows), fast=False)
 
 
+@pytest.mark.slow
 def test_processes_give_the_same_rows_in_the_same_order(tmp_path: Path) -> None:
     file = avro_file(tmp_path, VISIT, visits(12_000), block_bytes=8000)
     rules = RowRules(PROMISED, {"_heap_dump_id": 7})
@@ -263,6 +266,7 @@ def test_processes_give_the_same_rows_in_the_same_order(tmp_path: Path) -> None:
         pool.close()
 
 
+@pytest.mark.slow
 def test_a_reader_that_stops_early_leaves_the_pool_usable(tmp_path: Path) -> None:
     file = avro_file(tmp_path, VISIT, visits(12_000), block_bytes=8000)
     pool = DecoderPool(2)
@@ -275,6 +279,7 @@ def test_a_reader_that_stops_early_leaves_the_pool_usable(tmp_path: Path) -> Non
         pool.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("started", [0, 1])
 def test_where_the_system_gives_no_more_processes_the_rows_come_without_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, started: int

@@ -18,6 +18,7 @@ from simulators.faults import Fault
 _CODE = "from source_kit.command import command; command('source_heap.source', 'SourceHeap')"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
 def test_a_read_that_is_ended_leaves_neither_files_nor_processes(
     heap: Heap, tmp_path: Path, number: signal.Signals

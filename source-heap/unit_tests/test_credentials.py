@@ -79,6 +79,7 @@ def check(bucket: OddServer, **credentials: str) -> Row:
     return Heap(bucket).check(credentials=credentials or {"auth_type": "default"})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("variables", "config", "sentence"),
     [
@@ -204,6 +205,7 @@ def test_an_external_id_that_sts_repeats_is_masked(
     assert "external-id" not in output.text
 
 
+@pytest.mark.slow
 def test_what_is_wrong_with_the_role_is_tried_again_only_where_it_may_heal(
     bucket: OddServer, sts: OddServer, environment: Callable[..., None]
 ) -> None:

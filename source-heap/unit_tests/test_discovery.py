@@ -112,6 +112,7 @@ NO_TABLES: dict[str, tuple[Any, str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("schema", "clause"), NO_TABLES.values(), ids=NO_TABLES)
 def test_a_file_whose_schema_is_no_tables_stops_its_table_alone(schema: Any, clause: str, heap: Heap) -> None:
     put(heap, 1, container_header(schema, Codec.NULL, bytes(16)) + b"\x02\x02\x00" + bytes(16), columns=["event_id"])
@@ -149,6 +150,7 @@ def test_a_column_of_one_dump_in_the_middle_is_found_where_manifests_list_none(h
     assert headers_read(heap) == 30
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("columns", "most"), [(["event_id", "x"], 9), ([], 33)])
 def test_however_many_dumps_a_table_has_few_headers_are_read(columns: list[str], most: int, heap: Heap) -> None:
     for dump in range(1, 151):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from heap_world import Heap, Warehouse, put_event, put_manifest, table_entry
 from simulators.heap.layout import StoredObject
 from simulators.heap.s3_server import error_fault
@@ -47,6 +48,7 @@ def test_a_new_manifest_that_is_broken_fails_the_table_until_a_full_dump_makes_i
 # ---------------------------------------------------------------------------------------------- manifests
 
 
+@pytest.mark.slow
 def test_a_table_that_is_first_exported_late_and_not_in_full_has_its_first_dump_as_generation(heap: Heap) -> None:
     for dump_id in range(1, 230):
         late = [table_entry("late")] if dump_id >= 220 else []
@@ -58,6 +60,7 @@ def test_a_table_that_is_first_exported_late_and_not_in_full_has_its_first_dump_
     assert {row["generation"] for row in rows if row["table_name"] == "late"} == {220}
 
 
+@pytest.mark.slow
 def test_manifests_without_the_table_are_fetched_once(heap: Heap) -> None:
     put_event(heap, 1, range(3))
     for dump_id in range(2, 70):

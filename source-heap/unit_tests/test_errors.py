@@ -86,6 +86,7 @@ def test_discover_reads_headers_and_never_a_whole_file(filled: Heap) -> None:
     assert all(request.headers["range"] == "bytes=0-16383" for request in asked)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", ["SlowDown", "InternalError", "ServiceUnavailable"])
 @pytest.mark.parametrize("path", [r"prefix=manifests", r"sync_100\.json", r"/sessions/"])
 def test_what_can_heal_is_tried_again(code: str, path: str, filled: Heap) -> None:
@@ -96,6 +97,7 @@ def test_what_can_heal_is_tried_again(code: str, path: str, filled: Heap) -> Non
     assert len(output.records["sessions"]) == 30
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", [r"sync_100\.json", r"/sessions/"])
 def test_an_answer_that_broke_off_within_its_head_is_tried_again(path: str, filled: Heap) -> None:
     catalog = filled.discover().catalog
@@ -116,6 +118,7 @@ def test_what_does_not_heal_fails_after_five_attempts_and_keeps_the_other_stream
     assert len([key for key in filled.files_read("sessions") if "part-00000" in key]) == 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("status", "code"), [(403, "AccessDenied"), (403, "InvalidObjectState"), (404, "NoSuchKey")])
 def test_what_cannot_heal_fails_at_once(status: int, code: str, filled: Heap) -> None:
     catalog = filled.discover().catalog
@@ -125,6 +128,7 @@ def test_what_cannot_heal_fails_at_once(status: int, code: str, filled: Heap) ->
     assert len(filled.files_read("users")) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["cut", "reset", "drip"])
 def test_a_transfer_that_breaks_goes_on_where_it_broke(kind: str, heap: Heap, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("source_heap.session.READ_SECONDS", 0.3)
@@ -168,6 +172,7 @@ def test_a_file_that_was_replaced_while_it_was_read_is_read_from_its_start(heap:
     assert [row["event_id"] for row in output.records["sessions"]] == wanted
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", ["ExpiredToken", "InvalidToken", "InvalidAccessKeyId"])
 def test_a_role_whose_credentials_ran_out_is_assumed_again_in_the_middle_of_a_file(
     code: str, heap: Heap, monkeypatch: pytest.MonkeyPatch

@@ -98,6 +98,7 @@ BEYOND: dict[str, tuple[Callable[[], bytes], str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("data", "clause"), BEYOND.values(), ids=BEYOND)
 def test_beyond_a_limit_a_sentence_names_the_file_and_the_limit(
     data: Callable[[], bytes], clause: str, heap: Heap
@@ -119,6 +120,7 @@ def assert_refused(output: Output, clause: str) -> None:
     assert len(output.records["good"]) == 1
 
 
+@pytest.mark.slow
 def test_beyond_a_limit_it_is_the_same_with_decoding_processes(heap: Heap) -> None:
     rows = block(6_000, (long_bytes(1) + text("a")) * 6_000, "deflate")
     data = header(EVENT, "deflate") + rows + block(1, long_text(40_000_000), "deflate")
@@ -184,6 +186,7 @@ def test_records_that_refer_to_each_other_are_discovered_in_time(heap: Heap) -> 
     assert read_table(heap)[1] == [{"event_id": 1}]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("nested", [False, True])
 def test_a_large_block_of_rows_is_read(nested: bool, heap: Heap) -> None:
     columns = [("event_id", "long"), ("t", "string")] + ([("l", LIST)] if nested else [])
@@ -194,6 +197,7 @@ def test_a_large_block_of_rows_is_read(nested: bool, heap: Heap) -> None:
     assert {row["t"] for row in found} == {"ü" * 400}
 
 
+@pytest.mark.slow
 def test_a_row_of_five_thousand_columns_is_read(heap: Heap) -> None:
     names = [f"a_rather_long_name_of_a_property_{index}" for index in range(5_000)]
     schema = record(("event_id", "long"), *((name, ["null", "string"]) for name in names))
@@ -220,6 +224,7 @@ def put_long_rows(heap: Heap, count: int, small_blocks: int = 30) -> None:
     put_tables(heap, {"ev": header(EVENT, "deflate") + small + block(1, long_text(5_000_000), "deflate") * count})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("count", "small_blocks"), [(20, 30), (60, 0)])
 def test_a_read_of_long_rows_stays_below_300_mb_with_its_processes(
     count: int, small_blocks: int, heap: Heap, tmp_path: Path
@@ -245,6 +250,7 @@ def resident_bytes(process: int) -> int:
     return pages * os.sysconf("SC_PAGE_SIZE") + sum(map(resident_bytes, children))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("closed", [(0,), (0, 2)])
 def test_a_read_that_is_started_with_stdin_closed_ends(closed: tuple[int, ...], heap: Heap, tmp_path: Path) -> None:
     put_long_rows(heap, 3)

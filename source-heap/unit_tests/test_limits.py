@@ -51,6 +51,7 @@ def test_manifests_are_read_in_turn_where_together_they_are_too_long(
     assert [(row["dump_id"], row["files"]) for row in rows] == [(dump_id, 800) for dump_id in range(1, 40)]
 
 
+@pytest.mark.slow
 def test_what_manifests_say_survives_its_stay_in_the_store(heap: Heap) -> None:
     """Every dump id that a name can hold, and names of any kind."""
     for dump_id in (7, 10**30):
@@ -78,6 +79,7 @@ def test_a_store_that_finds_no_room_says_so(heap: Heap, monkeypatch: pytest.Monk
 # ---------------------------------------------------------------------------------------------- deleted rows
 
 
+@pytest.mark.slow
 def test_tables_that_are_compared_at_the_same_time_take_one_descriptor_each(
     heap: Heap, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -105,6 +107,7 @@ def test_tables_that_are_compared_at_the_same_time_take_one_descriptor_each(
     assert 0 < most[0] < 16
 
 
+@pytest.mark.slow
 def test_keys_are_parted_until_they_fit_into_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(key_parts, "COMPARED_KEY_BYTES", 2_000)
     file = KeyFile()

@@ -58,6 +58,7 @@ VALUES: dict[str, tuple[Any, bytes, Any, Any]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("within", [False, True])
 @pytest.mark.parametrize(("kind", "data", "declared", "value"), VALUES.values(), ids=VALUES)
 def test_a_logical_type_has_one_notation(
@@ -101,6 +102,7 @@ SESSION_TIMES: dict[str, tuple[Any, bytes, Any, Any]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("nested", [False, True])
 @pytest.mark.parametrize(("kind", "data", "declared", "value"), SESSION_TIMES.values(), ids=SESSION_TIMES)
 def test_session_time_is_an_instant_only_where_it_says_so(

@@ -94,6 +94,7 @@ def said(url: str, heap: Heap) -> str:
     return message
 
 
+@pytest.mark.slow
 def test_a_certificate_that_nobody_knows(
     serve: Serve, heap: Heap, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -86,6 +86,7 @@ NEVER: dict[str, Bend] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", BENDS)
 def test_a_resume_that_is_answered_with_something_else_loses_no_row(what: str, odd: OddServer, step: Step) -> None:
     data, heap = file_of(step), Heap(odd)
@@ -102,6 +103,7 @@ def test_a_resume_that_is_answered_with_something_else_loses_no_row(what: str, o
     require_truth(output, step)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("times", [1, 1000])
 def test_a_part_that_nobody_asked_for_is_not_taken_for_the_whole(times: int, odd: OddServer, step: Step) -> None:
     data, heap = file_of(step), Heap(odd)
@@ -117,6 +119,7 @@ def test_a_part_that_nobody_asked_for_is_not_taken_for_the_whole(times: int, odd
     require_truth(output, step)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "what",
     [
@@ -167,6 +170,7 @@ def test_a_file_whose_parts_never_fit_together_is_given_up(odd: OddServer, step:
     assert odd.answered < 30
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verb", ["check", "discover"])
 @pytest.mark.parametrize(
     "bend",

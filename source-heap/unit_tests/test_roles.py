@@ -85,6 +85,7 @@ def as_connector(roles: Roles, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", roles.key["SecretAccessKey"])
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("as_connector")
 def test_a_role_is_assumed_with_its_external_id(roles: Roles) -> None:
     assert run("check", config=roles.config()).check == {"status": "SUCCEEDED"}
@@ -126,6 +127,7 @@ def test_wrong_keys_are_told_apart(key: str | None, secret: str | None, sentence
     assert run("check", config={**roles.config(), "credentials": credentials}).check["message"].startswith(sentence)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("as_connector")
 @pytest.mark.parametrize("debug", [False, True])
 def test_no_secret_shows_anywhere(debug: bool, roles: Roles, heap: Heap) -> None:
@@ -155,6 +157,7 @@ def test_without_any_credentials_that_is_said(roles: Roles, monkeypatch: pytest.
     assert not output.logged("Refreshing")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("as_connector")
 def test_a_role_that_sts_would_not_even_look_at_is_not_blamed_on_the_bucket(roles: Roles) -> None:
     output = run("check", config=roles.config(external_id="x"))

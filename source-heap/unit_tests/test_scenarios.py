@@ -40,16 +40,19 @@ def assert_follows(warehouse: Warehouse, story: list[Step]) -> None:
                 assert warehouse.generation(table) == truth.generation
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(set(SCENARIOS) - ELSEWHERE))
 def test_after_every_step_the_live_rows_are_those_of_a_perfect_warehouse(name: str, heap: Heap) -> None:
     assert_follows(Warehouse(heap), scenario(name, bucket=heap.server.bucket))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_any_history_ends_in_the_live_rows_of_the_reference_model(seed: int, heap: Heap) -> None:
     assert_follows(Warehouse(heap), random_history(seed, bucket=heap.server.bucket))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["first_sync", "two_resyncs_unread", "bucket_alias", "edge_ids", "unusual_names"])
 def test_a_first_sync_of_the_whole_history_gives_every_live_row_in_dump_and_file_order(name: str, heap: Heap) -> None:
     story = scenario(name, bucket=heap.server.bucket)
@@ -84,6 +87,7 @@ def test_a_sync_with_nothing_new_reads_no_file_and_keeps_the_state(heap: Heap) -
     assert heap.files_read() == read
 
 
+@pytest.mark.slow
 def test_a_full_refresh_reads_the_live_dumps_again(heap: Heap) -> None:
     story = scenario("resync_in_the_middle", bucket=heap.server.bucket)
     warehouse = Warehouse(heap)

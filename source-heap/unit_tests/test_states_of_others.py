@@ -18,6 +18,7 @@ def filled(heap: Heap) -> Heap:
     return heap
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("state", "why"),
     [

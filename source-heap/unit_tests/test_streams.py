@@ -98,6 +98,7 @@ def test_nested_and_logical_types_have_schemas_that_their_values_match(heap: Hea
         assert row["a_bytes"] == (None if live.values["a_bytes"] is None else live.values["a_bytes"].decode())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["time_encodings", "column_changes_type", "edge_ids", "every_avro_type", "unusual_names"]
 )
@@ -182,6 +183,7 @@ def test_start_date_leaves_older_events_out_and_users_in(heap: Heap) -> None:
     assert len(output.records["user_migrations"]) == len(step.live["user_migrations"].rows)
 
 
+@pytest.mark.slow
 def test_a_time_that_is_none_is_nulled_and_the_record_says_so(heap: Heap) -> None:
     account = Account(seed=1, bucket=heap.server.bucket)
     times = (TimeEncoding.TEXT, TimeEncoding.GARBAGE)
@@ -194,6 +196,7 @@ def test_a_time_that_is_none_is_nulled_and_the_record_says_so(heap: Heap) -> Non
         assert changes == [{"field": "time", "change": "NULLED", "reason": "SOURCE_SERIALIZATION_ERROR"}]
 
 
+@pytest.mark.slow
 def test_the_estimate_nears_the_number_of_rows(heap: Heap) -> None:
     fill(heap, "many_files_in_a_dump")
     output = heap.read("pageviews")
@@ -218,6 +221,7 @@ def test_the_dumps_tell_files_columns_and_generations(heap: Heap) -> None:
 # ---------------------------------------------------------------------------------------------- full re-exports
 
 
+@pytest.mark.slow
 def test_a_resync_is_explained_in_the_log(heap: Heap) -> None:
     warehouse = Warehouse(heap)
     for step in scenario("resync_in_the_newest", bucket=heap.server.bucket):
@@ -228,6 +232,7 @@ def test_a_resync_is_explained_in_the_log(heap: Heap) -> None:
     )
 
 
+@pytest.mark.slow
 def test_resync_mode_fail_asks_for_a_refresh_and_keeps_the_state(heap: Heap) -> None:
     warehouse = Warehouse(heap, resync_mode="fail")
     for step in scenario("resync_in_the_newest", bucket=heap.server.bucket):
@@ -256,6 +261,7 @@ def test_the_full_dumps_of_user_migrations_are_no_surprise(heap: Heap) -> None:
 # ---------------------------------------------------------------------------------------------- interruption
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("broken", [0, 1, 17, 39])
 def test_an_interrupted_dump_goes_on_with_the_file_that_broke(broken: int, heap: Heap) -> None:
     step = scenario("many_files_in_a_dump", bucket=heap.server.bucket)[0]
@@ -273,6 +279,7 @@ def test_an_interrupted_dump_goes_on_with_the_file_that_broke(broken: int, heap:
     assert [plain(row) for row in warehouse.rows["pageviews"]] == step.live["pageviews"].emitted()
 
 
+@pytest.mark.slow
 def test_from_every_state_of_a_sync_the_next_one_reads_the_rest_and_no_more(heap: Heap) -> None:
     step = scenario("many_files_in_a_dump", bucket=heap.server.bucket)[0]
     heap.server.apply(step)
@@ -289,6 +296,7 @@ def test_from_every_state_of_a_sync_the_next_one_reads_the_rest_and_no_more(heap
     assert resumed >= 4
 
 
+@pytest.mark.slow
 def test_a_dump_that_is_half_read_when_its_manifest_vanishes_is_an_error(heap: Heap) -> None:
     story = scenario("many_files_in_a_dump", bucket=heap.server.bucket)
     for step in story:
@@ -305,6 +313,7 @@ def test_a_dump_that_is_half_read_when_its_manifest_vanishes_is_an_error(heap: H
     assert warehouse.sync("pageviews").statuses["pageviews"] == "COMPLETE"
 
 
+@pytest.mark.slow
 def test_a_full_refresh_that_was_interrupted_goes_on(heap: Heap) -> None:
     step = scenario("many_files_in_a_dump", bucket=heap.server.bucket)[0]
     heap.server.apply(step)
@@ -315,6 +324,7 @@ def test_a_full_refresh_that_was_interrupted_goes_on(heap: Heap) -> None:
     assert [plain(row) for row in warehouse.rows["pageviews"]] == step.live["pageviews"].emitted()
 
 
+@pytest.mark.slow
 def test_states_stay_below_two_kilobytes(heap: Heap) -> None:
     account = Account(seed=1, bucket=heap.server.bucket)
     for index in range(120):

@@ -28,6 +28,7 @@ def test_every_encoding_means_the_same_instant(micros: int, encoding: TimeEncodi
         assert told(written) == instant_text(written)
 
 
+@pytest.mark.slow
 @settings(max_examples=500, deadline=None)
 @given(
     st.one_of(

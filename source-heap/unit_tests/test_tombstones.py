@@ -26,6 +26,7 @@ def deleted(output: Output) -> list[Any]:
     return [row for row in output.records["event"] if row.get("_ab_cdc_deleted_at")]
 
 
+@pytest.mark.slow
 def test_tombstones_tell_the_rows_that_a_full_dump_no_longer_has(heap: Heap) -> None:
     warehouse = Warehouse(heap, resync_mode="tombstones")
     story = scenario("resync_in_the_middle", bucket=heap.server.bucket)
@@ -46,6 +47,7 @@ def test_tombstones_tell_the_rows_that_a_full_dump_no_longer_has(heap: Heap) -> 
     assert not [row for row in warehouse.sync().records["sessions"] if row.get("_ab_cdc_deleted_at")]
 
 
+@pytest.mark.slow
 def test_tombstones_are_told_by_the_next_sync_when_this_one_broke_before_them(heap: Heap) -> None:
     warehouse = Warehouse(heap, resync_mode="tombstones")
     story = scenario("resync_in_the_newest", bucket=heap.server.bucket)
@@ -76,6 +78,7 @@ def test_tombstones_of_dumps_that_are_gone_are_left_out_with_a_warning(heap: Hea
     assert output.logged("cannot be read (reading an object sync_100/sessions/")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("columns", [EVENT[::-1], TEXT_KEYS])
 @pytest.mark.parametrize("selected", [True, False])
 def test_rows_are_told_from_deleted_ones_by_the_values_of_their_keys(
@@ -93,6 +96,7 @@ def test_rows_are_told_from_deleted_ones_by_the_values_of_their_keys(
     assert [(row["event_id"], row["user_id"]) for row in rows] == [(4, 0)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", [None, (403, "AccessDenied"), (403, "InvalidObjectState")])
 def test_an_old_file_that_cannot_be_read_makes_fewer_tombstones_and_no_failure(fault: Any, heap: Heap) -> None:
     warehouse = Warehouse(heap, resync_mode="tombstones")
@@ -136,6 +140,7 @@ def test_rows_of_a_new_dump_whose_manifest_is_gone_never_count_as_deleted(heap: 
     assert output.logged("event: the manifest of dump 2 does not exist, so the rows that generation 1 had and")
 
 
+@pytest.mark.slow
 def test_manifests_of_a_replaced_generation_are_fetched_once_for_all_tables(heap: Heap) -> None:
     names = [f"table_{number}" for number in range(5)]
     for dump_id in range(1, 31):

@@ -43,6 +43,7 @@ BESIDE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("nested", [False, True])
 @pytest.mark.parametrize("beside", BESIDE.values(), ids=BESIDE)
 def test_what_no_row_depends_on_costs_no_row(beside: dict[str, str], nested: bool, heap: Heap) -> None:
@@ -79,6 +80,7 @@ def test_a_type_that_is_written_within_another_is_that_type(heap: Heap) -> None:
     assert read_table(heap)[1] == [{"event_id": 1, "u": "a"}]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("codec", PACKERS)
 def test_blocks_without_rows_cost_nothing(codec: str, heap: Heap) -> None:
     schema = record(("event_id", "long"), ("t", "string"))
@@ -98,6 +100,7 @@ def test_sixty_thousand_blocks_without_rows_take_no_longer_than_they_are(heap: H
     assert [row["event_id"] for row in output.records["ev"]] == list(range(6_000))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("nested", [False, True])
 @pytest.mark.parametrize("mode", ["generation", "tombstones"])
 def test_columns_named_like_ours_never_replace_ours(mode: str, nested: bool, heap: Heap) -> None:

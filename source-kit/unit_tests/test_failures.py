@@ -210,6 +210,7 @@ def test_an_unknown_stream_fails_with_a_sentence_and_the_others_are_read(toy: Co
     assert error["stream_descriptor"] == {"name": "gone"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("file", "content", "sentence"),
     [

@@ -50,6 +50,7 @@ def deep(levels: int, opening: str = "[", closing: str = "]") -> str:
     return opening * levels + "1" + closing * levels
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["config", "catalog", "state"])
 @pytest.mark.parametrize(
     ("content", "sentence"),

@@ -156,6 +156,7 @@ BROKEN_BODIES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", BROKEN_BODIES, ids=lambda fault: f"{fault.kind}-{fault.at}-{fault.status}")
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_what_breaks_once_is_asked_again(vendor: Vendor, stream: AcmeStream, fault: Fault, method: str) -> None:
@@ -205,6 +206,7 @@ def test_a_compressed_body_that_is_cut_or_broken_is_asked_again(vendor: Vendor, 
     assert len(vendor.requests) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("compress", [False, True])
 def test_a_body_that_drips_meets_its_deadline(compress: bool) -> None:
     with Vendor(compress=compress) as vendor:
@@ -293,6 +295,7 @@ def in_seconds(seconds: float) -> str:
     return email.utils.format_datetime(datetime.now(UTC) + timedelta(seconds=seconds), usegmt=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("asked", "least", "most"),
     [
@@ -483,6 +486,7 @@ def test_a_sync_began_by_our_clock_unless_that_is_clearly_ahead(stream: AcmeStre
     assert stream.began(sync_start) == sync_start
 
 
+@pytest.mark.slow
 def test_an_answer_that_takes_long_is_no_clock_that_is_ahead(
     vendor: Vendor, stream: AcmeStream, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -93,6 +93,7 @@ def read(tmp_path: Path) -> Iterator[Any]:
 SMALL = b'{"id":1,"text":"%b"}' % (b"a" * 40)
 
 
+@pytest.mark.slow
 def test_pages_that_cannot_be_guessed_at_are_read_in_little_memory(read: Any) -> None:
     misleading = b'{"id":1,"text":"if (x) { },{ },\\n{","list":[{"a":[{}]},{"b":"}"}]}'
     found = read(
@@ -123,6 +124,7 @@ def nested(depth: int) -> bytes:
     return b'{"id":1,"deep":%b%b}' % (b"[" * depth, b"]" * depth)
 
 
+@pytest.mark.slow
 def test_what_cannot_be_held_ends_its_stream_with_a_sentence_and_no_other(read: Any) -> None:
     answers = {
         "row": page(b'{"text":"', repeat(b"a" * MB, 40), b'"}'),
@@ -149,6 +151,7 @@ def test_what_cannot_be_held_ends_its_stream_with_a_sentence_and_no_other(read: 
     assert found.peak_mb < PEAK_MB
 
 
+@pytest.mark.slow
 def test_rows_that_are_odd_but_can_be_held_are_emitted(read: Any) -> None:
     digits = b"9" * MB
     found = read({"odd": page(nested(600), b",", nested(990), b',{"id":%b,"float":0.%b,"nan":NaN}' % (digits, digits))})
@@ -165,6 +168,7 @@ def depth_of(value: Any) -> int:
     return depth
 
 
+@pytest.mark.slow
 def test_several_workers_with_large_rows_stay_below_the_bound(read: Any) -> None:
     row = b'{"text":"%b"}' % (b"t" * 15 * MB)
     found = read({f"large{n}": page(row, b",", row, b",", row) for n in range(4)}, workers=4)

@@ -37,6 +37,7 @@ def usual(value: Any) -> Any:
     return {usual(key): usual(item) for key, item in value.items()}
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(value=VALUES, ascii_only=st.booleans())
 def test_what_the_standard_library_writes_is_read_with_replacements(value: Any, ascii_only: bool) -> None:
@@ -47,6 +48,7 @@ def test_what_the_standard_library_writes_is_read_with_replacements(value: Any, 
         loads(text)
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(value=VALUES, size=st.integers(1, 9))
 def test_brackets_are_those_outside_of_strings_wherever_the_text_is_cut(value: Any, size: int) -> None:

@@ -37,6 +37,7 @@ def commit(messages: list[Message], warehouse: set[str], known: dict[str, Messag
             warehouse |= loose.pop(name, set())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_a_sync_that_is_killed_again_and_again_delivers_every_record(toy: CommandLine, seed: int) -> None:
     chance = random.Random(seed)

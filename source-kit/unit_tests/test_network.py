@@ -132,6 +132,7 @@ def expect_fixable(error: AirbyteTracedException, beginning: str, waits: list[fl
     assert waits == [], "it was tried again, though it cannot heal"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("certificate", "trusted", "sentence"),
     [
@@ -149,6 +150,7 @@ def test_a_certificate_that_is_refused_says_why(
         expect_fixable(error_of(f"https://{address}"), sentence, waits)
 
 
+@pytest.mark.slow
 def test_a_bundle_without_the_authority_is_named(monkeypatch: pytest.MonkeyPatch, waits: list[float]) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", " ")
     monkeypatch.setenv("CURL_CA_BUNDLE", str(CERTIFICATES / "expired.pem"))
@@ -158,6 +160,7 @@ def test_a_bundle_without_the_authority_is_named(monkeypatch: pytest.MonkeyPatch
     assert f"to {CERTIFICATES / 'expired.pem'}, which CURL_CA_BUNDLE names;" in (error.message or "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
 def test_a_bundle_makes_a_certificate_trusted(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(variable, str(CERTIFICATES / "good.pem"))
@@ -178,6 +181,7 @@ def test_a_bundle_that_is_none_is_named(
     expect_fixable(error_of("https://127.0.0.1:9"), f"CURL_CA_BUNDLE names {bundle}, which {why}.", waits)
 
 
+@pytest.mark.slow
 def test_a_server_that_speaks_no_tls_is_not_tried_again(monkeypatch: pytest.MonkeyPatch, waits: list[float]) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(CERTIFICATES / "good.pem"))
     with serving() as plain:
@@ -208,6 +212,7 @@ def test_a_proxy_that_cannot_be_one_is_named_by_its_variable(
     assert "pass-word" not in f"{error.message} {error.internal_message}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_a_proxy_that_wants_a_password_says_so(
     scheme: str, monkeypatch: pytest.MonkeyPatch, waits: list[float]
@@ -217,6 +222,7 @@ def test_a_proxy_that_wants_a_password_says_so(
         expect_fixable(error_of(f"{scheme}://acme.example"), PROXY_WANTS_LOGIN, waits)
 
 
+@pytest.mark.slow
 def test_a_proxy_that_refuses_a_host_says_so(monkeypatch: pytest.MonkeyPatch, waits: list[float]) -> None:
     with serving(403) as address:
         monkeypatch.setenv("ALL_PROXY", f"http://{address}")
@@ -224,6 +230,7 @@ def test_a_proxy_that_refuses_a_host_says_so(monkeypatch: pytest.MonkeyPatch, wa
     expect_fixable(error, "The proxy in ALL_PROXY refuses to connect to acme.example (status 403).", waits)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("status", [None, 502])
 def test_a_proxy_that_may_come_back_is_tried_again(
     status: int | None, monkeypatch: pytest.MonkeyPatch, waits: list[float]
@@ -249,6 +256,7 @@ def test_a_host_that_the_dns_does_not_know_is_named_and_not_tried_again(host: st
     expect_fixable(error_of(f"https://{host}"), f"The DNS does not know the host {host}. Check api_url", waits)
 
 
+@pytest.mark.slow
 def test_a_name_that_was_known_before_may_be_known_again(monkeypatch: pytest.MonkeyPatch, waits: list[float]) -> None:
     with serving() as address:
         stream = Rows(f"http://{address}".replace("127.0.0.1", "localhost"))
@@ -282,6 +290,7 @@ def test_what_is_not_known_to_come_from_the_network_is_not_called_so(
     assert waits == []
 
 
+@pytest.mark.slow
 def test_a_large_answer_without_a_temporary_directory_says_where_one_is_missing(
     monkeypatch: pytest.MonkeyPatch, waits: list[float]
 ) -> None:

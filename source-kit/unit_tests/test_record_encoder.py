@@ -22,6 +22,7 @@ VALUES = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(st.lists(st.dictionaries(st.text(max_size=3), VALUES, max_size=3), min_size=1, max_size=5))
 def test_any_record_is_one_line_of_strict_json(rows: list[dict[str, Any]]) -> None:
     batch = RecordEncoder("s")(rows)

@@ -58,6 +58,7 @@ def read(body: bytes, key: str | None = "results", chunk: int = 64) -> tuple[lis
     return rows, reader.envelope
 
 
+@pytest.mark.slow
 @settings(max_examples=120, deadline=None)
 @given(before=MEMBERS, rows=ROWS, after=MEMBERS, style=STYLES, ascii_only=st.booleans(), chunk=CHUNKS)
 def test_rows_and_envelope_are_what_json_finds(
@@ -70,6 +71,7 @@ def test_rows_and_envelope_are_what_json_finds(
     assert envelope == {key: value for key, value in document.items() if key != "results"}
 
 
+@pytest.mark.slow
 @settings(max_examples=120, deadline=None)
 @given(rows=ROWS, style=STYLES, chunk=CHUNKS, indent=st.none() | st.integers(0, 3))
 def test_a_document_that_is_an_array_is_read_the_same_way(
@@ -168,6 +170,7 @@ def unbalanced(n: int) -> dict[str, Any]:
     return {"id": n, "code": "if (x) {" if n % 1000 == 500 else "x", "steps": [{"id": 1}], "pad": "p" * 500}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("row", [flat, nested, unbalanced])
 @pytest.mark.parametrize("style", [(",", ":"), (", ", ": ")])
 def test_a_page_of_40_megabytes_needs_memory_for_a_piece_only(row: Any, style: tuple[str, str]) -> None:

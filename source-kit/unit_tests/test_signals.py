@@ -31,6 +31,7 @@ def make():
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM)])
 def test_a_signal_ends_a_read_at_once_and_quietly(tmp_path: Path, number: signal.Signals, code: int) -> None:
     (tmp_path / "test_signals_toy.py").write_text(_TOY, encoding="utf-8")

@@ -18,6 +18,7 @@ os.write(int(sys.argv[1]), b"%d" % min(os.pipe()))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-", ""])
 def test_pipes_get_numbers_of_their_own(closed: str, tmp_path: Path) -> None:
     told = tmp_path / "told"

@@ -33,6 +33,7 @@ def assert_states_cover_only_what_was_written(messages: list[Message], streams: 
     assert all(count == 0 for count in since_state.values()), "records behind the last state"
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(
     kinds=st.lists(st.sampled_from(KINDS), min_size=1, max_size=4),
@@ -54,6 +55,7 @@ def test_no_state_ever_overtakes_a_record_that_it_covers(
             assert stream.covered(states(messages, stream.name)[-1]) == stream.truth
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_one_worker_at_a_time_looks_for_slices(kind: type[ToyStream]) -> None:
     """A slice that is read to its end says nothing about who is looking for the next one."""

@@ -179,6 +179,7 @@ class Raw(io.RawIOBase):
         return self.out.write(data)
 
 
+@pytest.mark.slow
 def test_a_line_says_what_is_waited_for(toy: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "HEARTBEAT_SECONDS", 0.05)
 
@@ -215,6 +216,7 @@ class Endless(ParallelStream):
             yield self.PIECE
 
 
+@pytest.mark.slow
 def test_a_slow_reader_bounds_what_is_held_in_memory(toy: CommandLine) -> None:
     stream = Endless()
     child = toy.start_read(ToySource(stream, workers=4))

@@ -54,6 +54,7 @@ def test_a_host_without_this_interface_is_told(pendo: Subscription) -> None:
     assert failed_check(pendo, api_url=pendo.sim.url + "/elsewhere") == NOT_FOUND
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("status", [200, 502])
 def test_an_html_page_is_told_in_a_sentence(pendo: Subscription, status: int) -> None:
     """Of a proxy or a sign-on; no part of the page is in the sentence."""
@@ -75,12 +76,14 @@ def test_throttling_that_goes_on_fails_within_seconds(
     assert sum(waits) <= most
 
 
+@pytest.mark.slow
 def test_the_wait_that_pendo_asks_of_a_check_is_kept(pendo: Subscription) -> None:
     """A sync that uses the key at the same time must not make the connection look broken."""
     pendo.sim.faults.add(Fault("status", path="page", status=429, headers={"Retry-After": "2"}))
     assert pendo.check() == (True, "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("num_workers", "at_a_time"), [(1, 1), (3, 3), (20, 6)])
 def test_a_check_makes_no_more_requests_at_a_time_than_the_option_allows(
     pendo: Subscription, monkeypatch: pytest.MonkeyPatch, num_workers: int, at_a_time: int
@@ -106,12 +109,14 @@ def test_a_check_makes_no_more_requests_at_a_time_than_the_option_allows(
     assert most == at_a_time
 
 
+@pytest.mark.slow
 def test_throttling_that_the_check_itself_causes_does_not_fail_it(pendo: Subscription) -> None:
     """The probes are many, and the limit of a subscription may be few."""
     pendo.sim.faults.add(Fault("status", status=429, skip=5, times=3))
     assert pendo.check() == (True, "")
 
 
+@pytest.mark.slow
 def test_a_server_that_is_not_there_is_told(pendo: Subscription) -> None:
     """Nothing listens at this port."""
     with socket.socket() as taken:
@@ -120,6 +125,7 @@ def test_a_server_that_is_not_there_is_told(pendo: Subscription) -> None:
     assert sentence.startswith("The connection to Pendo could not be made")
 
 
+@pytest.mark.slow
 def test_one_failure_of_the_server_is_tried_again(pendo: Subscription) -> None:
     """A single 503 is no reason to call a connection broken."""
     pendo.sim.faults.add(Fault("status", status=503, path="segment"))
@@ -137,6 +143,7 @@ def test_forbidden_objects_are_named_and_left_out_of_the_catalog(pendo: Subscrip
     assert not names & {"guides", "poll_events", "visitor_history"}
 
 
+@pytest.mark.slow
 def test_a_403_is_never_tried_again(pendo: Subscription) -> None:
     """H28: unless it says that it is a rate limit."""
     pendo.sim.mutate("forbid", kinds=["guides"])
@@ -153,6 +160,7 @@ def test_an_endpoint_that_the_subscription_lacks_does_not_fail_the_check(pendo: 
     assert "segments" in {stream.name for stream in pendo.discover().streams}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "fault",
     [
@@ -174,6 +182,7 @@ def test_one_endpoint_that_fails_is_named_and_costs_no_more_than_itself(pendo: S
     assert len(pendo.discover().streams) == 17
 
 
+@pytest.mark.slow
 def test_streams_that_are_refused_and_streams_that_fail_are_both_named(pendo: Subscription) -> None:
     """One sentence for each kind."""
     pendo.sim.mutate("forbid", kinds=["guides"])
@@ -189,12 +198,14 @@ def test_a_query_that_is_too_big_does_not_fail_the_check(pendo: Subscription) ->
     assert pendo.check() == (True, "")
 
 
+@pytest.mark.slow
 def test_a_server_to_which_every_query_is_too_big_fails_the_check(pendo: Subscription) -> None:
     """A gateway that answers 408 to everything is no Pendo."""
     pendo.sim.faults.add(Fault("status", status=408, times=-1))
     assert failed_check(pendo) == TOO_BIG
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("key", "message"), [("wrong", WRONG_KEY), ("simulated-integration-key.eu", WRONG_REGION)])
 def test_a_discovery_without_any_answer_fails(pendo: Subscription, key: str, message: str) -> None:
     """A catalog without the subscription's own columns would be taken for a change of the schema."""
@@ -203,6 +214,7 @@ def test_a_discovery_without_any_answer_fails(pendo: Subscription, key: str, mes
     assert caught.value.message == message  # type: ignore[attr-defined]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("period", ["day", "hour"])
 def test_a_pendo_that_answers_hours_for_single_objects_only_passes_and_is_discovered(
     pendo: Subscription, period: str

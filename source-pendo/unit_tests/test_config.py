@@ -119,6 +119,7 @@ def test_applications_are_trimmed_and_named_once() -> None:
     assert config.app_ids == ("-323232", "6304859583021056")
 
 
+@pytest.mark.slow
 def test_a_suffix_of_the_key_that_contradicts_the_region_is_only_a_warning(
     pendo: Subscription, caplog: pytest.LogCaptureFixture
 ) -> None:

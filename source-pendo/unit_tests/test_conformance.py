@@ -41,6 +41,7 @@ def world() -> Iterator[World]:
     assert sim.errors == []
 
 
+@pytest.mark.slow
 def test_every_stream_is_complete(world: World) -> None:
     """And every one of them has records, so that the tests below say something."""
     for out in (world.first, world.second, world.incremental):
@@ -48,6 +49,7 @@ def test_every_stream_is_complete(world: World) -> None:
         assert out.statuses == {name: ["STARTED", "RUNNING", "COMPLETE"] for name in STREAM_NAMES}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", STREAM_NAMES)
 def test_records_match_the_discovered_schema(world: World, name: str) -> None:
     """H11, H12: types and formats, with the subscription's own metadata."""
@@ -89,6 +91,7 @@ def test_two_full_refreshes_are_alike(world: World, name: str) -> None:
     assert counted(world.first, name) == counted(world.incremental, name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", STREAM_NAMES)
 def test_a_full_refresh_equals_the_truth(world: World, name: str) -> None:
     """H11, H12, H14, H15: every row and every field that Pendo has, in our names and forms, and nothing else."""

@@ -20,6 +20,7 @@ Row = dict[str, Any]
 OPTIONS = {"start_date": "2026-03-15T00:00:00Z"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("record_limit", [1, 2, 3, 7])
 def test_no_row_is_skipped_whatever_the_pages(pendo: Subscription, record_limit: int) -> None:
     """Pendo orders and compares by its own bytes, so `>= "...<U+FFFD>"` lies behind the rows of that very id."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 from event_rows import counted, truth_of
 from pendo_reader import Subscription
 from simulators.faults import Fault
 
 
+@pytest.mark.slow
 def test_a_day_that_fails_for_ever_keeps_no_later_day_from_being_read(pendo: Subscription) -> None:
     pendo.sim.faults.add(Fault("status", body=r"pageEvents.*date\(2026,3,10\)", status=500, times=-1))
     synced = pendo.read("page_events", start_date="2026-03-05T00:00:00Z")

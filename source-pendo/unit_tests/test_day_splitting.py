@@ -42,6 +42,7 @@ _HOUR = 3_600_000
 _LOGGER = logging.getLogger("airbyte.test")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("switch", "period", "apps"),
     [
@@ -68,6 +69,7 @@ def test_a_day_that_was_split_has_the_rows_and_the_keys_of_the_whole_day(
         assert counted(split.rows[stream], _OF_DAYS_ONLY) == counted(whole.rows[stream], _OF_DAYS_ONLY)
 
 
+@pytest.mark.slow
 def test_rows_that_no_column_tells_apart_keep_their_number_and_their_sums(pendo: Subscription) -> None:
     """H1, H29: such rows of `events` may be paired otherwise than Pendo does, but none is lost or counted twice."""
     options = {"start_date": "2026-03-10T00:00:00Z"}
@@ -115,6 +117,7 @@ def test_an_hour_that_is_too_much_fails_the_stream_and_names_the_way_out(pendo: 
     assert synced.statuses["segments"][-1] == "COMPLETE"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stream", ["page_events", "guide_events"])
 def test_a_visitor_with_more_rows_than_the_largest_page_is_read_by_hours(
     pendo: Subscription, monkeypatch: pytest.MonkeyPatch, stream: str
@@ -142,6 +145,7 @@ def test_one_visitor_with_more_rows_in_an_hour_than_a_page_can_hold_fails_the_st
     assert "visitor" in failure.internal_message
 
 
+@pytest.mark.slow
 def test_a_question_that_is_not_answered_in_time_is_asked_in_parts(pendo: Subscription) -> None:
     """H16, H29: Pendo gives up after five minutes, a connector's time-out may be shorter."""
     pendo.sim.faults.add(Fault("delay", body=r"dayRange.*date\(2026,3,17\)", times=1, seconds=1.5))
@@ -187,6 +191,7 @@ def test_rows_without_an_application_are_split_by_hours_so_that_none_is_lost() -
     assert not any(pipeline[0]["source"]["pageEvents"]["appId"] != 'expandAppIds("*")' for pipeline in server.asked)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("status", "text"),
     [
@@ -209,6 +214,7 @@ def test_a_pendo_that_does_not_group_is_asked_by_hours(pendo: Subscription, stat
     assert counted(synced.rows["page_events"], _OF_DAYS_ONLY) == truth
 
 
+@pytest.mark.slow
 def test_the_applications_are_not_answered_in_time_either(pendo: Subscription) -> None:
     """H16: then the day goes on by hours, too."""
     pendo.sim.faults.add(Fault("delay", body=r"dayRange.*date\(2026,3,20\)", times=2, seconds=1.5))
@@ -300,6 +306,7 @@ cells = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(st.lists(cells, max_size=25))
 def test_hours_put_together_keep_every_sum_and_the_span_of_times(hours: list[Row]) -> None:
@@ -316,6 +323,7 @@ def test_hours_put_together_keep_every_sum_and_the_span_of_times(hours: list[Row
         assert min(hour["firstTime"] for hour in alike) <= row["firstTime"] <= row["lastTime"]
 
 
+@pytest.mark.slow
 def test_memory_is_bounded_by_a_piece_of_the_page_and_not_by_the_page() -> None:
     """H15: a page of 20,000 rows, 15 MB, is decoded, shaped and freed piece by piece."""
     text = json.dumps({"visitorId": "v%06d", "day": 1772341200000, "userAgent": "x" * 600, "numEvents": 1})

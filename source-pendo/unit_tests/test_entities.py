@@ -38,6 +38,7 @@ def test_the_first_read_holds_everybody_also_those_without_a_time_of_change(
     assert len(out.rows[stream]) == len(truth)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("stream", "theirs", "ours"), ENTITIES)
 @pytest.mark.parametrize("record_limit", [1, 2, 7])
 def test_small_pages_lose_nobody_and_repeat_nobody(
@@ -89,6 +90,7 @@ def test_a_sync_without_changes_keeps_its_state(pendo: Subscription) -> None:
     assert out.state("visitors") == state
 
 
+@pytest.mark.slow
 def test_the_state_never_passes_the_start_of_the_sync(pendo: Subscription, monkeypatch: pytest.MonkeyPatch) -> None:
     """H19: a clock that runs ahead of ours must not carry the state over changes that are still to come."""
     newest = max(at for row in pendo.truth("visitors") if (at := updated(row)) is not None)
@@ -130,6 +132,7 @@ def test_a_change_during_an_interrupted_read_comes_with_the_next_sync(pendo: Sub
     assert chosen in third.column("visitors", "visitor_id")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("long_id", ["😀" * 700, "é" * 700, "a" * 2000])
 def test_a_very_long_id_is_never_written_into_a_state(pendo: Subscription, long_id: str) -> None:
     """States stay under two kilobytes as JSON, which escapes what is not ASCII, whatever an id looks like."""
@@ -188,6 +191,7 @@ def test_a_small_page_that_is_too_much_is_asked_for_again_before_the_stream_fail
     assert [pipeline[-1]["limit"] for pipeline in questions(pendo)] == [100, 100, 100]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("state", [None, {"lastupdated": "2026-01-01T00:00:00.000Z"}])
 def test_a_page_that_is_not_answered_in_time_is_asked_for_in_smaller_ones(
     pendo: Subscription, state: dict[str, Any] | None
@@ -199,6 +203,7 @@ def test_a_page_that_is_not_answered_in_time_is_asked_for_in_smaller_ones(
     assert [pipeline[-1]["limit"] for pipeline in questions(pendo)] == [4000, 2000]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["metadata", "visitor/[^/]+/history"])
 def test_a_408_where_nothing_can_be_cut_is_tried_again(pendo: Subscription, path: str) -> None:
     """A gateway's, not that of a query; the list endpoints are in the tests of the error table."""

@@ -66,6 +66,7 @@ HEALING: list[tuple[Fault, str]] = [
 NAMES = [f"{fault.kind} {fault.status or 200} {index}" for index, (fault, _) in enumerate(HEALING)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("status", "body", "sentence", "kind"), FATAL)
 def test_an_answer_that_will_not_change_fails_with_its_sentence_at_once(
     pendo: Subscription, status: int, body: str, sentence: str, kind: str
@@ -84,6 +85,7 @@ def test_an_answer_that_will_not_change_fails_with_its_sentence_at_once(
     assert out.statuses["features"] == ["STARTED", "RUNNING", "COMPLETE"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("fault", "sentence"), HEALING, ids=NAMES)
 def test_what_may_heal_is_tried_again_and_nothing_is_lost(pendo: Subscription, fault: Fault, sentence: str) -> None:
     """H16: also while the body is read; half a page is never kept."""
@@ -94,6 +96,7 @@ def test_what_may_heal_is_tried_again_and_nothing_is_lost(pendo: Subscription, f
     assert sorted(out.column("pages", "id")) == sorted(row["id"] for row in pendo.truth("pages"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("fault", "sentence"), HEALING, ids=NAMES)
 def test_what_does_not_heal_fails_with_its_sentence(pendo: Subscription, fault: Fault, sentence: str) -> None:
     """H7: after a bounded number of attempts, as a transient error, with the state where it was."""
@@ -120,6 +123,7 @@ def test_the_wait_that_pendo_asks_for_is_kept(pendo: Subscription, monkeypatch: 
     assert out.failures["pages"].message == THROTTLED
 
 
+@pytest.mark.slow
 def test_a_server_that_drips_is_given_up_in_time(pendo: Subscription, monkeypatch: pytest.MonkeyPatch) -> None:
     """H16: every byte comes in time, the body never ends."""
     monkeypatch.setattr("source_pendo.client.PendoStream.retry_policy", QUICK.__class__(tries=1))
@@ -170,6 +174,7 @@ BAD_STATES: list[dict[str, Any]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in STREAM_NAMES if not name.startswith("metadata_")])
 def test_a_state_that_cannot_be_read_fails_with_a_sentence(pendo: Subscription, name: str) -> None:
     """H30: the documented form is in the sentence; nothing is read from the beginning behind the user's back."""
@@ -185,6 +190,7 @@ def test_a_state_that_cannot_be_read_fails_with_a_sentence(pendo: Subscription, 
         assert out.states[name] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["accounts", "visitors", "visitor_history"])
 @pytest.mark.parametrize(
     "resume", ["x", {}, {"visitor_id": 5, "account_id": 5, "until": 1}, {"visitor_id": "a", "account_id": "a"}]

@@ -33,6 +33,7 @@ def fail_on(pendo: Subscription, day: str, source: str = "pageEvents") -> None:
     pendo.sim.faults.add(Fault("status", body=rf"{source}.*date\({day}\)", status=500, times=-1))
 
 
+@pytest.mark.slow
 def test_the_state_is_the_last_day_that_has_ended_everywhere_under_the_name_of_the_cursor(pendo: Subscription) -> None:
     """H19, H22, H30: it is known at 16:30 UTC that the 19th has ended, not that the 20th has."""
     synced = pendo.read("page_events", "guide_events")
@@ -51,6 +52,7 @@ def test_a_day_has_ended_at_noon_utc_of_the_next(pendo: Subscription, time: str,
     assert state["browser_time"] == f"{last}T00:00:00.000Z"
 
 
+@pytest.mark.slow
 def test_a_second_sync_reads_the_lookback_and_the_open_days_only(pendo: Subscription) -> None:
     """H6, H20: ten closed days before the state, unless the option says otherwise."""
     first = pendo.read("page_events")
@@ -71,6 +73,7 @@ def test_without_lookback_the_last_closed_day_is_read_again_because_it_may_not_h
     assert asked(pendo) == ["2026-03-19", "2026-03-20", "2026-03-21"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("period", ["day", "hour"])
 def test_rows_that_come_late_and_rows_that_grow_reach_a_warehouse_that_upserts(
     pendo: Subscription, period: str
@@ -89,6 +92,7 @@ def test_rows_that_come_late_and_rows_that_grow_reach_a_warehouse_that_upserts(
         assert counted(held) == truth_of(pendo.truth(stream, period=period, since=SINCE))
 
 
+@pytest.mark.slow
 def test_a_row_that_has_grown_keeps_its_key(pendo: Subscription) -> None:
     before = {row["record_id"]: row for row in pendo.read(*GROUPED).rows["page_events"]}
     assert pendo.sim.mutate("grow", source="pageEvents", day="2026-03-15", rows=4)
@@ -108,6 +112,7 @@ def test_a_page_that_is_tagged_anew_brings_its_new_rows_and_leaves_the_old(pendo
     assert counted(held) - truth
 
 
+@pytest.mark.slow
 def test_a_sync_may_die_after_any_of_its_states(pendo: Subscription) -> None:
     """H7, H18: what was written up to a state and what a sync from that state on reads is the truth."""
     options = {"start_date": "2026-03-11T00:00:00Z", "record_limit": 40}
@@ -124,6 +129,7 @@ def test_a_sync_may_die_after_any_of_its_states(pendo: Subscription) -> None:
                 assert counted(held) == truth
 
 
+@pytest.mark.slow
 def test_a_first_sync_of_a_year_goes_on_at_the_day_on_which_it_died(pendo: Subscription) -> None:
     fail_on(pendo, "2025,11,15")
     options = {"start_date": "2025-03-20T00:00:00Z"}
@@ -137,6 +143,7 @@ def test_a_first_sync_of_a_year_goes_on_at_the_day_on_which_it_died(pendo: Subsc
     assert counted(resumed.rows["page_events"]) == truth_of(pendo.truth("page_events", since="2026-01-01"))
 
 
+@pytest.mark.slow
 def test_an_interrupted_full_refresh_goes_on_where_it_stopped(pendo: Subscription) -> None:
     fail_on(pendo, "2026,3,14")
     died = pendo.read("page_events", full_refresh=True)
@@ -150,6 +157,7 @@ def test_an_interrupted_full_refresh_goes_on_where_it_stopped(pendo: Subscriptio
     assert asked(pendo)[0] == SINCE
 
 
+@pytest.mark.slow
 def test_a_sync_that_dies_while_it_reads_the_lookback_leaves_it_to_the_next(pendo: Subscription) -> None:
     """H6, H7: a state that a half-read lookback moved would make its other half final."""
     first = pendo.read("page_events")
@@ -174,6 +182,7 @@ def test_a_day_that_fails_fails_its_stream_and_no_other(pendo: Subscription) -> 
     assert counted(synced.rows["feature_events"]) == truth_of(pendo.truth("feature_events", since=SINCE))
 
 
+@pytest.mark.slow
 def test_another_period_starts_the_stream_anew_and_says_so(pendo: Subscription) -> None:
     first = pendo.read("page_events", "guide_events")
     asked(pendo)
@@ -252,6 +261,7 @@ def test_a_clock_that_was_ahead_at_the_last_sync_makes_no_day_final(pendo: Subsc
     assert asked(pendo)[0] == "2026-03-09"
 
 
+@pytest.mark.slow
 def test_a_clock_that_is_ahead_of_pendos_leaves_the_lookback_as_it_is(
     pendo: Subscription, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -274,6 +284,7 @@ def test_no_day_is_asked_for_that_has_begun_nowhere(pendo: Subscription, time: s
     assert asked(pendo)[-1] == last
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "state",
     [
@@ -310,11 +321,13 @@ def test_a_state_that_cannot_be_read_fails_with_what_it_should_be_like(
     assert synced.statuses["feature_events"][-1] == "COMPLETE"
 
 
+@pytest.mark.slow
 def test_a_state_is_small_however_long_the_history(pendo: Subscription) -> None:
     synced = pendo.read("poll_events", start_date="2025-06-01T00:00:00Z")
     assert len(str(synced.state("poll_events"))) < 200
 
 
+@pytest.mark.slow
 def test_days_come_in_the_order_of_the_calendar_however_many_workers_read_them(pendo: Subscription) -> None:
     synced = pendo.read("page_events", num_workers=8)
     days = [state["day"] for state in synced.states["page_events"]]

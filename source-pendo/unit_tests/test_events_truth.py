@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pendo_reader import Subscription
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("period", ["day", "hour"])
 def test_every_row_of_every_event_stream_arrives_once_under_a_key_of_its_own(pendo: Subscription, period: str) -> None:
     """H1, H3, H4: as many keys as rows as the truth has, though a page is smaller than a busy day and than a visitor.
@@ -29,6 +30,7 @@ def test_every_row_of_every_event_stream_arrives_once_under_a_key_of_its_own(pen
         assert len(set(keys(synced.rows[stream]))) == len(truth)
 
 
+@pytest.mark.slow
 def test_two_full_refreshes_give_the_same_rows_under_the_same_keys(pendo: Subscription) -> None:
     streams = (*GROUPED, *SINGLE)
     first = pendo.read(*streams, full_refresh=True, record_limit=20)
@@ -37,6 +39,7 @@ def test_two_full_refreshes_give_the_same_rows_under_the_same_keys(pendo: Subscr
         assert counted(first.rows[stream], ()) == counted(second.rows[stream], ())
 
 
+@pytest.mark.slow
 def test_all_applications_are_read_unless_some_are_named(pendo: Subscription) -> None:
     """H27: Pendo answers for the default application only unless it is told otherwise."""
     assert len(set(pendo.read("page_events").column("page_events", "app_id"))) == 3
@@ -47,6 +50,7 @@ def test_all_applications_are_read_unless_some_are_named(pendo: Subscription) ->
         )
 
 
+@pytest.mark.slow
 def test_a_day_costs_one_request_however_many_objects_there_are(pendo: Subscription) -> None:
     """H17, H18: no request per page, feature or guide, so no bookmark and no order of parents."""
     synced = pendo.read(*GROUPED, *SINGLE)
@@ -79,6 +83,7 @@ def test_the_day_that_is_an_hour_short_has_all_of_its_hours_and_none_of_the_next
     assert sorted(hours) == sorted(wanted)
 
 
+@pytest.mark.slow
 def test_anonymous_visitors_are_in_the_event_streams_whatever_the_option_says(pendo: Subscription) -> None:
     synced = pendo.read(*GROUPED, *SINGLE, include_anonymous_visitors=False)
     for stream in (*GROUPED, *SINGLE):

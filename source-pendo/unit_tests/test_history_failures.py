@@ -52,6 +52,7 @@ def table(*syncs: Any) -> set[str]:
     return set(map(activity, rows.values()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_workers", [1, 4])
 @pytest.mark.parametrize("status", [400, 402, 500, 503])
 def test_everybody_else_is_read_and_the_stream_says_how_many_are_missing(
@@ -70,6 +71,7 @@ def test_everybody_else_is_read_and_the_stream_says_how_many_are_missing(
     assert out.state(STREAM)["modified_ts"] == instant(pendo.sim.world.now)
 
 
+@pytest.mark.slow
 def test_who_was_missing_comes_with_the_next_sync_and_nobody_is_read_twice_for_that(pendo: Subscription) -> None:
     fail(pendo, ANN)
     first = pendo.read(STREAM, start_date=ALL_DAYS)
@@ -92,6 +94,7 @@ def test_who_was_missing_comes_with_the_next_sync_and_nobody_is_read_twice_for_t
     assert min(starts) >= pendo.sim.world.now - 8 * DAY_MS
 
 
+@pytest.mark.slow
 def test_a_sync_that_dies_behind_a_visitor_that_failed_does_not_forget_that_one(pendo: Subscription) -> None:
     """H18: the state that is resumed from names who is missing."""
     fail(pendo, ANN, 500)
@@ -108,6 +111,7 @@ def test_a_sync_that_dies_behind_a_visitor_that_failed_does_not_forget_that_one(
     assert "behind" not in third.state(STREAM)
 
 
+@pytest.mark.slow
 def test_more_than_a_state_can_hold_keep_it_where_it_was(pendo: Subscription, monkeypatch: pytest.MonkeyPatch) -> None:
     """The next sync reads everything again: a re-read is free."""
     monkeypatch.setattr("source_pendo.left_behind._KEPT", 1)
@@ -125,6 +129,7 @@ def test_more_than_a_state_can_hold_keep_it_where_it_was(pendo: Subscription, mo
         assert table(sync, again) == truth(pendo)
 
 
+@pytest.mark.slow
 def test_a_crowd_that_fails_side_by_side_keeps_nobody_behind_it_from_being_read(pendo: Subscription) -> None:
     """Ids with odd letters sort together; who was answered before is asked again, and is answered."""
     visitors = pendo.sim.world.visitors
@@ -185,6 +190,7 @@ def test_what_happened_twice_in_one_millisecond_comes_twice_however_it_is_asked_
     assert tables[0] == tables[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "state",
     [

@@ -31,6 +31,7 @@ def answer(pendo: Subscription, path: str, rows: list[Row], times: int = -1) -> 
     pendo.sim.faults.add(Fault("status", path=path, status=200, answer=orjson.dumps(rows).decode(), times=times))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("stream", "path", "rows"), [("guides", "guide", GUIDES), ("reports", "report", REPORTS)])
 def test_every_documented_shape_fits_the_schema(pendo: Subscription, stream: str, path: str, rows: list[Row]) -> None:
     answer(pendo, path, rows)
@@ -94,6 +95,7 @@ def test_what_changed_while_a_list_broke_comes_in_its_newer_form(pendo: Subscrip
     assert out.state("pages")["last_updated_at"] == "2026-03-08T20:00:00.005Z"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("stream", "state"),
     [

@@ -29,6 +29,7 @@ def test_a_list_is_read_whole_whatever_the_page_size(pendo: Subscription, stream
     assert len({row.get("appId") for row in truth} - {None}) > 1 or stream in ("reports", "segments")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stream", KINDS)
 def test_only_what_changed_comes_again_and_the_state_moves(pendo: Subscription, stream: str) -> None:
     """H20, H30: the state names the cursor by its field; objects that stayed as they were stay away."""
@@ -51,6 +52,7 @@ def test_a_full_refresh_ignores_the_state_of_an_incremental_sync(pendo: Subscrip
     assert len(out.rows["pages"]) == len(pendo.truth("pages"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stream", ["pages", "features", "guides", "track_types", "reports"])
 @pytest.mark.parametrize("apps", [["-323232"], ["6304859583021056", "5720146138021888"]])
 def test_the_option_app_ids_restricts_a_list(pendo: Subscription, stream: str, apps: list[str]) -> None:
@@ -154,6 +156,7 @@ def test_metadata_of_another_shape_is_no_subscription_without_metadata(pendo: Su
     assert "another shape" in out.failures["metadata_visitors"].message
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", ["{}", '{"auto":{},"agent":{},"custom":{}}', '{"auto":{},"custom":null}'])
 def test_a_subscription_without_metadata_is_complete_and_empty(pendo: Subscription, text: str) -> None:
     """H13: no custom metadata at all is legal, and so are groups without fields."""

@@ -48,6 +48,7 @@ def test_deleted_and_hidden_fields_stay_in_the_schema_and_say_so(pendo: Subscrip
     assert custom["undetermined"]["description"] == "Undetermined; hidden in Pendo"
 
 
+@pytest.mark.slow
 def test_fields_that_differ_only_in_case_stay_two(pendo: Subscription) -> None:
     """H14: names of metadata fields are the subscription's own, in the schema and in the records."""
     assert {"userID", "userId"} <= group(pendo, "visitors", "custom").keys()
@@ -104,6 +105,7 @@ def test_integers_that_come_as_texts_are_left_as_they_are(pendo: Subscription, s
     assert one(pendo, "ann@example.com")["metadata_custom"].get("tier") == sent
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "sent", "expected"),
     [
@@ -162,6 +164,7 @@ def test_metadata_that_is_none_does_not_crash_the_stream(pendo: Subscription, me
     assert one(pendo, "ann@example.com").get("lastupdated") is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "fault",
     [

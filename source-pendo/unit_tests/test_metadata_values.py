@@ -63,6 +63,7 @@ def read_account(pendo: Subscription, types: Mapping[str, str], metadata: Any) -
     return record
 
 
+@pytest.mark.slow
 def test_every_form_in_which_pendo_lets_a_time_be_written_is_understood(pendo: Subscription) -> None:
     types = {f"t{number}": "time" for number in range(len(TIMES))}
     sent = {f"t{number}": value for number, (value, _) in enumerate(TIMES)}
@@ -79,6 +80,7 @@ def test_what_does_not_fit_is_null_in_its_column_and_kept_as_it_was_sent(pendo: 
     assert record["raw_metadata"] == {"agent": sent}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["string", "integer", "number", "float", "boolean", "time", "list", "", "polygon"])
 def test_no_value_of_any_kind_of_field_breaks_the_schema_or_is_lost(pendo: Subscription, kind: str) -> None:
     """The record is validated; what is null in it is in `raw_metadata`."""
@@ -88,6 +90,7 @@ def test_no_value_of_any_kind_of_field_breaks_the_schema_or_is_lost(pendo: Subsc
     assert nulls == set((record.get("raw_metadata") or {}).get("agent", ()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("metadata", "raw"),
     [
@@ -103,6 +106,7 @@ def test_metadata_of_another_shape_is_kept_too(pendo: Subscription, metadata: An
     assert read_account(pendo, {"name": "string"}, metadata).get("raw_metadata") == raw
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rows", [[{"id": "-5"}], [{"appId": "-5"}], [{"appId": -5, "name": "x"}], [{"id": -5}]])
 def test_applications_are_known_by_either_name_as_number_or_text(pendo: Subscription, rows: list[Row]) -> None:
     """The documentation maps `id` from the rows of the source, and joins them by `appId`."""
@@ -112,6 +116,7 @@ def test_applications_are_known_by_either_name_as_number_or_text(pendo: Subscrip
     assert [name for name in schema if name.startswith("metadata_auto__")] == ["metadata_auto__5"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("status", [400, 403, 404, 422])
 def test_a_refusal_to_name_the_applications_costs_only_their_columns(pendo: Subscription, status: int) -> None:
     pendo.sim.faults.add(Fault("status", path="aggregation", body="/apps", times=-1, status=status))

@@ -157,6 +157,7 @@ def test_a_page_that_had_to_be_larger_and_is_too_much_goes_back_to_its_size() ->
     assert [row["n"] for row in found] == list(range(50))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("record_limit", [2, 3])
 def test_larger_pages_that_pendo_cannot_answer_do_not_keep_a_list_from_its_end(
     pendo: Subscription, record_limit: int
@@ -173,6 +174,7 @@ def test_larger_pages_that_pendo_cannot_answer_do_not_keep_a_list_from_its_end(
         assert counted(synced.rows[stream], ()) == counted(whole.rows[stream], ())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("state", [None, {"lastupdated": "2026-01-01T00:00:00.000Z"}])
 def test_a_pendo_that_refuses_ids_with_escapes_is_read_to_the_end(
     pendo: Subscription, state: dict[str, Any] | None
@@ -225,6 +227,7 @@ def test_every_page_asks_for_one_day_only(pendo: Subscription) -> None:
         assert all(text.startswith("visitorId >= ") for text in filters)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["cut", "cut_chunked", "cut_silent", "reset"])
 def test_a_page_that_is_cut_in_the_middle_is_read_again(pendo: Subscription, kind: str) -> None:
     """H16: of half an answer nothing is taken for the whole; nothing comes twice either."""

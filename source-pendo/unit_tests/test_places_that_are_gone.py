@@ -16,6 +16,7 @@ STATES: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ELSEWHERE)
 @pytest.mark.parametrize("stream", STATES)
 def test_a_state_of_another_subscription_skips_nobody(pendo: Subscription, stream: str, place: str) -> None:

@@ -48,6 +48,7 @@ def next_sync(pendo: Subscription, first: Any, *streams: str, **options: Any) ->
     return synced
 
 
+@pytest.mark.slow
 def test_all_rows_of_a_day_say_which_day_was_read_and_when_that_began(pendo: Subscription) -> None:
     synced = pendo.read(*STREAMS, record_limit=10, **OPTIONS)
     for stream in STREAMS:
@@ -71,6 +72,7 @@ def _two_hours_ahead(stream: Any, *_: Any) -> None:
     stream.clock_ahead = timedelta(hours=2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("period", ["day", "hour"])
 def test_identity_mapping_and_tagging_anew_leave_the_view_equal_to_the_truth(pendo: Subscription, period: str) -> None:
     """Rows move to another visitor, vanish and appear; a table that upserts holds both, the view only what is left."""
@@ -87,6 +89,7 @@ def test_identity_mapping_and_tagging_anew_leave_the_view_equal_to_the_truth(pen
         assert counted(rows_of_the_view(appended)) == truth
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stream", ["page_events", "guide_events"])
 def test_another_time_zone_doubles_no_day_and_is_warned_of(pendo: Subscription, stream: str) -> None:
     """The key of a day's row holds the calendar day, and its instant moves."""
@@ -111,6 +114,7 @@ def test_a_row_of_another_time_zone_replaces_itself(pendo: Subscription) -> None
     assert "2026-03-15T05:00:00.000Z" in days
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("zone", ["America/Chicago", "Asia/Kathmandu"])
 def test_a_change_by_an_hour_is_seen_on_a_day_that_is_read_again(pendo: Subscription, zone: str) -> None:
     """Daylight saving cannot change a day that was."""

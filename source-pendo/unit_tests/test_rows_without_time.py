@@ -98,6 +98,7 @@ def test_a_row_without_a_time_among_the_changes_is_emitted_and_stops_nothing(pen
     assert {"a", "b", "c"} <= set(out.column("visitors", "visitor_id"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("updated", [None, 0, "soon", True, [], 10**18, -(10**18)])
 @pytest.mark.parametrize("full_refresh", [False, True])
 def test_an_object_whose_time_of_change_says_nothing_stops_no_list(

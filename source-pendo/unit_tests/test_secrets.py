@@ -69,6 +69,7 @@ def everything_into(file: IO[bytes]) -> Iterator[None]:
         root.setLevel(level)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verb", ["check", "discover", "read"])
 def test_a_good_key_is_in_no_output_at_debug(secretive: Any, verb: str) -> None:
     """H32: headers are never logged."""
@@ -77,6 +78,7 @@ def test_a_good_key_is_in_no_output_at_debug(secretive: Any, verb: str) -> None:
     assert [shape for shape in secret_shapes(KEY) if shape in text] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verb", ["check", "read"])
 def test_a_server_that_echoes_the_key_does_not_get_it_into_the_output(
     pendo: Subscription, secretive: Any, verb: str

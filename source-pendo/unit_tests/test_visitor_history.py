@@ -49,6 +49,7 @@ def active(pendo: Subscription) -> list[str]:
     return [r["visitorId"] for r in rows if not (r["metadata"].get("pendo") or {}).get("donotprocess")]
 
 
+@pytest.mark.slow
 def test_every_activity_arrives_once(pendo: Subscription) -> None:
     """H1, H10, H25: neighboring days answer some activities twice; ids with slashes and percent signs are encoded."""
     out = pendo.read(STREAM, start_date=ALL_DAYS)
@@ -58,6 +59,7 @@ def test_every_activity_arrives_once(pendo: Subscription) -> None:
     assert len(set(keys)) == len(keys) > 0
 
 
+@pytest.mark.slow
 def test_ids_are_percent_encoded_in_the_address(pendo: Subscription) -> None:
     """H10: `/`, `?`, `#`, `%`, `+`, spaces and emoji do not change the address."""
     pendo.read(STREAM, start_date=ALL_DAYS)
@@ -88,6 +90,7 @@ def test_no_more_than_180_days_are_asked_for(pendo: Subscription) -> None:
     assert min(starts) == pendo.sim.world.now - 179 * DAY_MS
 
 
+@pytest.mark.slow
 def test_a_second_sync_asks_only_for_visitors_that_were_active_since(pendo: Subscription) -> None:
     """H20: and only for the days of the lookback window."""
     first = pendo.read(STREAM)
@@ -159,6 +162,7 @@ def test_a_closed_endpoint_is_noticed_before_every_visitor_was_asked(pendo: Subs
     assert len(histories(pendo)) < 150
 
 
+@pytest.mark.slow
 def test_the_only_active_visitor_may_be_gone(pendo: Subscription) -> None:
     """A deleted visitor must not fail every later sync: others are asked before the endpoint is called closed."""
     for row in pendo.sim.world.visitors:
@@ -174,6 +178,7 @@ def test_the_only_active_visitor_may_be_gone(pendo: Subscription) -> None:
     assert second.logged("visitors were skipped")
 
 
+@pytest.mark.slow
 def test_an_interrupted_reading_goes_on_behind_the_last_visitor_whose_batch_was_read(
     pendo: Subscription, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -194,6 +199,7 @@ def test_an_interrupted_reading_goes_on_behind_the_last_visitor_whose_batch_was_
     assert second.state(STREAM) == {"modified_ts": instant(pendo.sim.world.now), "version": 1}
 
 
+@pytest.mark.slow
 def test_the_option_app_ids_restricts_the_activities(pendo: Subscription) -> None:
     """H27: rows carry their application, and Pendo does not filter them."""
     out = pendo.read(STREAM, start_date=ALL_DAYS, app_ids=["-323232"])
@@ -206,6 +212,7 @@ def test_names_of_visitors_are_in_no_progress_line(pendo: Subscription) -> None:
     assert not any("ann@example.com" in line for line in out.logs)
 
 
+@pytest.mark.slow
 def test_too_many_visitors_at_once_are_listed_in_smaller_pages(pendo: Subscription) -> None:
     """H29."""
     pendo.sim.faults.add(Fault("status", path="aggregation", body="visitor_history/visitors", status=408))

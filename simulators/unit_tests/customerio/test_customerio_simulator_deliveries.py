@@ -6,6 +6,7 @@ import time
 from typing import Any
 from urllib.parse import quote
 
+import pytest
 from simulators.customerio import CustomerioSimulator, Options
 from simulators.customerio.build_deliveries import DRAFTS, EMPTY_WINDOW, WINDOW
 from simulators.customerio.workspace import DAY, HALF_YEAR
@@ -136,6 +137,7 @@ def test_the_awkward_deliveries_are_there(sim: CustomerioSimulator) -> None:
     assert len(sim.truth("messages", drafts="true")) == len(rows) + DRAFTS
 
 
+@pytest.mark.slow
 def test_a_page_of_a_large_workspace_costs_next_to_nothing() -> None:
     with CustomerioSimulator(rows=20_000, options=Options(rate_limit=None)) as sim:
         store = sim.workspace.deliveries

@@ -24,6 +24,7 @@ FLAT = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("path", "envelope", "stream"), [(path, *names) for path, names in FLAT.items()])
 def test_a_flat_list_comes_whole_and_without_next(
     sim: CustomerioSimulator, api: Any, path: str, envelope: str, stream: str
