@@ -20,7 +20,9 @@ def python_with(package: str, *more: str) -> Path | None:
     uv = shutil.which("uv") or str(ROOT / ".uv" / "bin" / "uv")
     try:
         subprocess.run([uv, "venv", "-q", "--python", sys.executable, str(folder)], check=True)
-        subprocess.run([uv, "pip", "install", "-q", "--python", str(python), package, *more], check=True)
+        # Outside of the workspace, whose configuration leaves out what the CDK's low-code engine needs.
+        install = [uv, "pip", "install", "-q", "--no-config", "--python", str(python), package, *more]
+        subprocess.run(install, check=True)
     except (OSError, subprocess.CalledProcessError):
         shutil.rmtree(folder, ignore_errors=True)
         return None
