@@ -10,7 +10,6 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import boto3
-from airbyte_cdk.utils.airbyte_secrets_utils import add_to_secrets
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from botocore.config import Config
 from botocore.credentials import Credentials, DeferredRefreshableCredentials
@@ -21,7 +20,7 @@ from botocore.session import Session, get_session
 from botocore.utils import get_environ_proxies
 from source_kit.errors import config_error, shorten
 from source_kit.network import bad_bundle, named_bundle, require_usable_proxy
-from source_kit.secrets import secret_shapes
+from source_kit.secrets import add_secret
 
 from source_heap.config import HeapConfig, KeyCredentials, RoleCredentials
 from source_heap.credential_errors import ENVIRONMENT, CodeWanted, no_credentials, source_of
@@ -191,7 +190,7 @@ class RoleSession:
         environment.renew_for(sts)
         found = self._answer(sts, environment.source)["Credentials"]
         for secret in (found["AccessKeyId"], found["SecretAccessKey"], found["SessionToken"]):
-            _hide(secret)
+            add_secret(secret)
         return {
             "access_key": found["AccessKeyId"],
             "secret_key": found["SecretAccessKey"],
@@ -247,7 +246,7 @@ def s3_client(config: HeapConfig, attempts: int = ATTEMPTS) -> Access:
             core.set_credentials(keys.access_key_id, keys.secret_access_key, keys.session_token)
             return Access(_client("s3", core, config, config.endpoint_url, s3=style), OPTIONS)
         case RoleCredentials() as role:
-            _hide(role.external_id)
+            add_secret(role.external_id)
             core = _core_session(config, with_profiles=False)
             core._credentials = RoleSession(config, role, attempts).credentials()  # type: ignore[attr-defined]
             return Access(_client("s3", core, config, config.endpoint_url, s3=style), f"the role {role.arn}")
@@ -287,12 +286,7 @@ def _hide_password(url: str) -> None:
     except ValueError:
         return
     if password:
-        _hide(unquote(password))
-
-
-def _hide(secret: str) -> None:
-    for shape in secret_shapes(secret):
-        add_to_secrets(shape)
+        add_secret(unquote(password))
 
 
 def _unusable_endpoint(error: ValueError) -> AirbyteTracedException:

@@ -11,7 +11,7 @@ import urllib.parse
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets, update_secrets
+from airbyte_cdk.utils.airbyte_secrets_utils import add_to_secrets, filter_secrets, update_secrets
 
 #: Shorter pieces of base64 or hex are no secret but chance
 _ENCODED_MASKED_FROM = 6
@@ -29,6 +29,12 @@ def set_secrets(secrets: Iterable[Any]) -> None:
     known = [*(secret for secret in secrets if secret is not None), *_proxy_passwords(os.environ)]
     shapes = {shape for secret in known for shape in secret_shapes(secret)}
     update_secrets(sorted(shapes, key=len, reverse=True))
+
+
+def add_secret(secret: str) -> None:
+    """Masks one more secret, which came up behind the options, in every shape."""
+    for shape in secret_shapes(secret):
+        add_to_secrets(shape)
 
 
 def secret_shapes(secret: Any) -> list[str]:
