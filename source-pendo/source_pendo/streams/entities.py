@@ -13,7 +13,17 @@ from source_kit.items import Checkpoint, SliceItem
 from source_kit.names import snake_case
 from source_kit.timestamps import epoch_millis, iso_millis
 
-from source_pendo.aggregation import Bound, ChangePager, KeyPager, Row, Stage, app_parameter, is_exact, source_stage
+from source_pendo.aggregation import (
+    Bound,
+    ChangePager,
+    KeyPager,
+    Row,
+    Stage,
+    app_id_of,
+    app_parameter,
+    is_exact,
+    source_stage,
+)
 from source_pendo.client import (
     PLACE_IS_GONE,
     STATE_VERSION,
@@ -25,7 +35,7 @@ from source_pendo.client import (
     fits_a_state,
     from_the_place,
 )
-from source_pendo.config import LARGEST_RECORD_LIMIT, Config, is_app_id
+from source_pendo.config import LARGEST_RECORD_LIMIT, Config
 from source_pendo.metadata_schema import (
     Groups,
     MetadataShaper,
@@ -148,7 +158,7 @@ class Entity(PendoStream):
             return []
         try:
             rows = self.aggregate("apps", [source_stage("apps", None)]).rows("results")
-            return sorted({found for part in rows for row in part if (found := _app_id(row)) is not None})
+            return sorted({int(app) for part in rows for row in part if (app := app_id_of(row)) is not None})
         except AirbyteTracedException as error:
             self.logger.info(
                 f"Stream {self.name}: Pendo does not tell the applications, so the schema leaves out the metadata of "
@@ -287,15 +297,6 @@ class Entity(PendoStream):
 def _is_time(value: Any) -> TypeGuard[int]:
     """Whether a member of a state is a time as this connector writes it."""
     return isinstance(value, int) and value == change_time(value)
-
-
-def _app_id(row: Row) -> int | None:
-    """An application's id, a number or its digits: the documentation maps `id` from these rows and joins on `appId`."""
-    for name in ("id", "appId"):
-        text = str(row.get(name))
-        if is_app_id(text):
-            return int(text)
-    return None
 
 
 class Accounts(Entity):
