@@ -60,7 +60,7 @@ def serve(package: str, orders: socket.socket) -> None:
 
 def _warm_up(package: str) -> None:
     """Load what a connector loads late, without a thread: forked children have only the thread that forked."""
-    for name in ("source_kit.http", f"{package}.streams", f"{package}.bucket", f"{package}.session"):
+    for name in ("source_kit.http.client", f"{package}.streams", f"{package}.bucket", f"{package}.session"):
         try:
             importlib.import_module(name)
         except ModuleNotFoundError as error:
@@ -73,7 +73,7 @@ def apply(package: str, settings: dict[str, Any]) -> None:
     if "clock" in settings:
         _move_clock(settings["clock"])
     if "spool_bytes" in settings:
-        importlib.import_module("source_kit.transport").SPOOL_MEMORY_BYTES = settings["spool_bytes"]
+        importlib.import_module("source_kit.http.body").SPOOL_MEMORY_BYTES = settings["spool_bytes"]
     if "temporary" in settings:
         tempfile.tempdir = settings["temporary"]
     if "file_bytes" in settings:
@@ -84,7 +84,7 @@ def apply(package: str, settings: dict[str, Any]) -> None:
 
 
 def _set_patience(package: str, settings: dict[str, Any]) -> None:
-    http = importlib.import_module("source_kit.http")
+    http = importlib.import_module("source_kit.http.client")
     if "connect_timeout" in settings:
         http.CONNECT_TIMEOUT_SECONDS = settings["connect_timeout"]
     policy = {name: settings[name] for name in ("tries", "base_seconds", "cap_seconds") if name in settings}
@@ -125,7 +125,7 @@ def _move_clock(offsets: float | list[float]) -> None:
             offset = waiting.pop(0) if len(waiting) > 1 else waiting[0]
             return datetime.now(tz or UTC) + timedelta(seconds=offset)
 
-    importlib.import_module("source_kit.timestamps").datetime = Moved
+    importlib.import_module("source_kit.convert").datetime = Moved
 
 
 if __name__ == "__main__":

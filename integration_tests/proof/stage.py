@@ -107,7 +107,7 @@ def _still(moment: datetime) -> Iterator[None]:
         def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
             return moment.astimezone(tz or UTC)
 
-    with patch("source_kit.timestamps.datetime", Still):
+    with patch("source_kit.convert.datetime", Still):
         yield
 
 

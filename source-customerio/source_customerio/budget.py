@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from source_kit import waiting
+from source_kit import activity
 
 #: Certain: vendor documentation. Reads and writes of everybody who uses the workspace count together.
 REQUESTS_A_SECOND = 10
@@ -77,5 +77,5 @@ class RequestBudget:
         """Wait until one more request may start. Raises Stopped when the sync ends meanwhile."""
         place = self.reserve()
         while (seconds := place.due() - self._clock()) > 0:
-            waiting.current().wait(seconds, f"the workspace's {self._places.maxlen} requests a second")
+            activity.current().wait(seconds, f"the workspace's {self._places.maxlen} requests a second")
         place.started(self._clock())

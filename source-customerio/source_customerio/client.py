@@ -12,7 +12,7 @@ from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_kit import errors
 from source_kit.errors import Action, ErrorRule, ErrorTable, RetryPolicy
-from source_kit.transport import session
+from source_kit.http.body import session
 
 from source_customerio.budget import RequestBudget
 from source_customerio.config import Config

@@ -22,11 +22,11 @@ from source_kit.errors import config_error
 from source_kit.network import warn_of_plain_http
 
 from source_heap.config import HeapConfig, RoleCredentials
+from source_heap.disk import no_room
 from source_heap.limits import LIST_PAGES, LISTED_MANIFESTS
 from source_heap.manifest import PREFIX, ManifestObject, dump_id_of
 from source_heap.network import OPTION
 from source_heap.retrying import ATTEMPTS, wait
-from source_heap.room import no_room
 from source_heap.s3_errors import REQUEST_ERRORS, code_of, failure, heals, rule_for
 from source_heap.s3_rules import WRONG_REGION, CutShort, NotS3, Operation
 from source_heap.session import Access, s3_client

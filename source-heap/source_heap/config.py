@@ -10,9 +10,9 @@ from enum import StrEnum
 from typing import Any
 from urllib.parse import urlsplit
 
+from source_kit.convert import parse_instant
 from source_kit.errors import config_error, shorten
 from source_kit.network import require_usable_host
-from source_kit.timestamps import parse_instant
 
 MAX_WORKERS = 16
 #: A date, or with a time, which is in UTC where it names no zone. The pattern of `spec.yaml` says the same.

@@ -10,8 +10,8 @@ from typing import Any
 
 import orjson
 
+from source_heap.disk import no_room
 from source_heap.manifest import Manifest, ManifestObject, TableDump
-from source_heap.room import no_room
 
 _TABLES = """
 create table entry (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from source_kit import waiting
+from source_kit import activity
 from source_kit.errors import RetryPolicy
 
 logger = logging.getLogger("airbyte")
@@ -20,4 +20,4 @@ def wait(attempt: int, why: str) -> None:
     """The pause behind a failed attempt: half a second, then twice as long each time."""
     seconds = POLICY.backoff(attempt)
     logger.info(f"{why}; attempt {attempt + 1} follows in {seconds:.1f} s")
-    waiting.current().wait(seconds, why)
+    activity.current().wait(seconds, why)

@@ -10,6 +10,6 @@ def run() -> None:
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # while the command is imported Ctrl-C makes no stack trace
 
-    from source_kit.command import command
+    from source_kit.cli import command
 
     command("source_heap.source", "SourceHeap")

@@ -16,8 +16,8 @@ from typing import IO, Any
 from botocore.exceptions import ClientError
 from urllib3.exceptions import HTTPError
 
+from source_heap.disk import no_room
 from source_heap.limits import RESTARTS
-from source_heap.room import no_room
 from source_heap.s3_errors import REQUEST_ERRORS, code_of
 from source_heap.s3_rules import CutShort, Misplaced, Unsteady
 from source_heap.session import READ_SECONDS

@@ -15,7 +15,7 @@ import pytest
 from heap_world import Heap, configured, put_event
 from simulators.faults import Fault
 
-_CODE = "from source_kit.command import command; command('source_heap.source', 'SourceHeap')"
+_CODE = "from source_kit.cli import command; command('source_heap.source', 'SourceHeap')"
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ from heap_world import KEYS, Heap, Row, put_event
 from odd_server import OddServer
 from simulators.exchange import Request, Response
 from simulators.heap.s3_server import error
-from source_kit.timestamps import utc_now
+from source_kit.convert import utc_now
 
 ROLE = {"auth_type": "role", "role_arn": "arn:aws:iam::123456789012:role/heap-reader", "external_id": "right-id"}
 WEB_IDENTITY = {"AWS_ROLE_ARN": "arn:aws:iam::123456789012:role/pod", "AWS_WEB_IDENTITY_TOKEN_FILE": "/token"}

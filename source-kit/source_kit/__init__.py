@@ -5,6 +5,6 @@ What it does once per record is done here once per batch: workers read slices, e
 ready lines to one writer, through one channel in which a STATE can never overtake the records that it covers.
 """
 
-from source_kit import light_cdk
+from source_kit import cdk
 
-light_cdk.enter()
+cdk.enter()

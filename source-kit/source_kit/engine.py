@@ -23,15 +23,13 @@ from airbyte_cdk.models import (
 from airbyte_cdk.utils.stream_status_utils import as_airbyte_message as status_message
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_kit import waiting
-from source_kit.channel import Batch, Channel, ChannelItem
+from source_kit import activity
+from source_kit.activity import Stopped
 from source_kit.errors import shorten
-from source_kit.items import Checkpoint, Estimate, Ndjson, SliceItem
 from source_kit.limits import SLICES_AHEAD
-from source_kit.messages import RecordEncoder, estimate_message, state_message
+from source_kit.output import Batch, Channel, ChannelItem, RecordEncoder, estimate_message, state_message
 from source_kit.parts import NAMED, FailedSlices, concerns_all
-from source_kit.stream import BatchStream
-from source_kit.waiting import Stopped
+from source_kit.stream import BatchStream, Checkpoint, Estimate, SliceItem
 
 #: While nothing is written, a log line says at least this often what is being waited for. Seconds.
 HEARTBEAT_SECONDS = 30.0
@@ -107,7 +105,7 @@ class Engine:
         self._sync_start = sync_start
         self._logger = logger
         self._changed = threading.Condition()
-        self._activities = waiting.Activities()
+        self._activities = activity.Activities()
         self._working = 0
 
     def items(self) -> Generator[ChannelItem | None, None, None]:
@@ -148,7 +146,7 @@ class Engine:
     # ------------------------------------------------------------------------------------------------ workers
 
     def _work(self) -> None:
-        waiting.bind(self._activities)
+        activity.bind(self._activities)
         try:
             while (run := self._pick()) is not None:
                 self._advance(run)
@@ -288,7 +286,7 @@ class Engine:
         if isinstance(item, Estimate):
             self.channel.put(estimate_message(run.name, item))
             return 0
-        if (isinstance(item, list) and not item) or (isinstance(item, Ndjson) and not item.count):
+        if isinstance(item, list) and not item:
             return 0
         batch: Batch = run.encoder(item)
         with self._changed:

@@ -57,7 +57,7 @@ class RetryPolicy:
 
 
 #: For `check`: an answer now is worth more than an answer that waited.
-IMPATIENT = RetryPolicy(tries=2, base_seconds=0.5, throttled_seconds=0.0)
+CHECK_RETRY_POLICY = RetryPolicy(tries=2, base_seconds=0.5, throttled_seconds=0.0)
 
 
 @dataclass(frozen=True, slots=True)

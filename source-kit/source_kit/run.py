@@ -22,14 +22,14 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from jsonschema import Draft7Validator
 from jsonschema.exceptions import best_match
 
-from source_kit.channel import Batch, Channel, ChannelItem
-from source_kit.command import rare_garbage_collection
+from source_kit.activity import Stopped
+from source_kit.cli import rare_garbage_collection
 from source_kit.documents import read_document
 from source_kit.errors import config_error
 from source_kit.memory import give_back_large_blocks
+from source_kit.output import Batch, Channel, ChannelItem
 from source_kit.secrets import set_secrets
 from source_kit.source import BatchSource
-from source_kit.waiting import Stopped
 
 _WRITE_BYTES = 1024 * 1024
 #: Of stdout's buffer: what is longer is written as it is, not copied into the buffer first.

@@ -12,7 +12,7 @@ from typing import Any
 from airbyte_cdk.models import AirbyteStateMessage
 from airbyte_cdk.sources.connector_state_manager import ConnectorStateManager
 
-from source_kit.timestamps import parse_instant
+from source_kit.convert import parse_instant
 
 #: A state may be this far ahead without a word: clocks differ, and days begin in the east.
 _AHEAD_ALLOWED = timedelta(hours=1)

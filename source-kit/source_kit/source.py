@@ -28,13 +28,12 @@ from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
 from airbyte_cdk.utils.stream_status_utils import as_airbyte_message as status_message
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_kit.channel import Batch, Channel
+from source_kit.convert import utc_now
 from source_kit.engine import Engine, StreamRun, usable_state
 from source_kit.errors import config_error
-from source_kit.messages import RecordEncoder
+from source_kit.output import Batch, Channel, RecordEncoder
 from source_kit.saved_state import SavedStates, warn_of_future
 from source_kit.stream import BatchStream
-from source_kit.timestamps import utc_now
 
 
 class BatchSource(AbstractSource, ABC):

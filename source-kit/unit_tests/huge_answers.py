@@ -10,14 +10,13 @@ from typing import Any
 
 from airbyte_cdk.models import ConnectorSpecification
 from airbyte_cdk.sources.streams import Stream
+from source_kit.convert import RecordMapper, snake_case
 from source_kit.errors import ErrorTable
-from source_kit.http import BatchHttpStream
-from source_kit.items import SliceItem
-from source_kit.names import snake_case
-from source_kit.rows import Shaper
+from source_kit.http.body import session
+from source_kit.http.client import BatchHttpStream
 from source_kit.run import launch
 from source_kit.source import BatchSource
-from source_kit.transport import session
+from source_kit.stream import SliceItem
 
 
 class Rows(BatchHttpStream):
@@ -44,7 +43,7 @@ class Rows(BatchHttpStream):
 
     def read_slice(self, slice_: str) -> Iterator[SliceItem]:
         answer = self.call(slice_)
-        shape = Shaper(snake_case)
+        shape = RecordMapper(snake_case)
         if self.name.startswith("document"):
             yield [answer.json()]
             return

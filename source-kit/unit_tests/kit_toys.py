@@ -25,11 +25,10 @@ from airbyte_cdk.models import (
     ConnectorSpecification,
 )
 from airbyte_cdk.sources.streams import Stream
-from source_kit import waiting
-from source_kit.items import Checkpoint, SliceItem
+from source_kit import activity
 from source_kit.run import Writer, launch
 from source_kit.source import BatchSource
-from source_kit.stream import BatchStream
+from source_kit.stream import BatchStream, Checkpoint, SliceItem
 
 Message = dict[str, Any]
 
@@ -337,7 +336,7 @@ class CommandLine:
 
 def sleep_visibly(seconds: float) -> None:
     """What a stream does while a vendor makes it wait."""
-    waiting.current().wait(seconds, "the vendor is slow")
+    activity.current().wait(seconds, "the vendor is slow")
 
 
 if __name__ == "__main__":

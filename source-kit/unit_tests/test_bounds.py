@@ -13,10 +13,9 @@ import pytest
 from airbyte_cdk.models import StreamDescriptor
 from kit_toys import ParallelStream, ToySource, ToyStream, catalog, errors, read, records, states
 from source_kit import engine
-from source_kit.channel import Channel
-from source_kit.items import Checkpoint, SliceItem
-from source_kit.messages import state_message
-from source_kit.waiting import Stopped
+from source_kit.activity import Stopped
+from source_kit.output import Channel, state_message
+from source_kit.stream import Checkpoint, SliceItem
 
 
 def test_few_slices_are_begun_while_the_first_is_slow(monkeypatch: pytest.MonkeyPatch) -> None:

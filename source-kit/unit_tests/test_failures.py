@@ -24,7 +24,7 @@ from kit_toys import (
     statuses,
 )
 from source_kit.errors import config_error
-from source_kit.items import Checkpoint, SliceItem
+from source_kit.stream import Checkpoint, SliceItem
 
 
 class Boom(ValueError):

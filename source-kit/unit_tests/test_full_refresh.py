@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from kit_toys import ToySource, ToyStream, catalog, read, records, states, stream_state
 from source_kit.engine import UNFINISHED
-from source_kit.items import SliceItem
+from source_kit.stream import SliceItem
 
 
 class FailsAtSliceTwo(ToyStream):

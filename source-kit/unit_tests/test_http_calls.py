@@ -17,11 +17,12 @@ from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from simulators.faults import Fault
 from simulators.server import Request, Response, Simulator
-from source_kit import transport, waiting
-from source_kit.errors import IMPATIENT, Action, ErrorRule, ErrorTable, RetryPolicy
-from source_kit.http import Answer, BatchHttpStream
-from source_kit.items import SliceItem
-from source_kit.transport import session
+from source_kit import activity
+from source_kit.errors import CHECK_RETRY_POLICY, Action, ErrorRule, ErrorTable, RetryPolicy
+from source_kit.http import body
+from source_kit.http.body import session
+from source_kit.http.client import Answer, BatchHttpStream
+from source_kit.stream import SliceItem
 
 ROWS = [{"id": n, "text": "x" * 50} for n in range(2000)]
 QUICK = RetryPolicy(tries=3, base_seconds=0.001, cap_seconds=0.002, throttled_seconds=100)
@@ -99,7 +100,7 @@ def stream(vendor: Vendor) -> AcmeStream:
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The waits that a call asked for; none of them is waited."""
     asked: list[float] = []
-    monkeypatch.setattr(waiting.Activities, "wait", lambda _self, seconds, _why: asked.append(seconds))
+    monkeypatch.setattr(activity.Activities, "wait", lambda _self, seconds, _why: asked.append(seconds))
     return asked
 
 
@@ -360,14 +361,14 @@ def test_a_server_error_that_names_a_time_is_asked_again_then(
 def test_a_check_does_not_wait_for_a_rate_limit(
     vendor: Vendor, stream: AcmeStream, waits: list[float], answer: Response
 ) -> None:
-    stream.retry_policy = IMPATIENT
+    stream.retry_policy = CHECK_RETRY_POLICY
     vendor.script = [answer] * 3
     assert error_of(stream).message == TABLE.throttled
     assert waits == []
 
 
 def test_a_check_retries_once(vendor: Vendor, stream: AcmeStream, waits: list[float]) -> None:
-    stream.retry_policy = IMPATIENT
+    stream.retry_policy = CHECK_RETRY_POLICY
     vendor.script = [Response.text("no", 500, {"Retry-After": "600"})] * 3
     error_of(stream)
     assert len(vendor.requests) == 2
@@ -435,7 +436,7 @@ class ReadOnlyDisk(FullDisk):
 def test_a_full_disk_is_named_and_not_retried(
     vendor: Vendor, stream: AcmeStream, monkeypatch: pytest.MonkeyPatch, disk: Any, what: str
 ) -> None:
-    monkeypatch.setattr(transport.tempfile, "SpooledTemporaryFile", disk)
+    monkeypatch.setattr(body.tempfile, "SpooledTemporaryFile", disk)
     error = error_of(stream)
     assert (error.message or "").startswith(f"{what}")
     assert "temporary directory" in (error.message or "")
@@ -444,7 +445,7 @@ def test_a_full_disk_is_named_and_not_retried(
 
 
 def test_a_large_body_lies_on_disk(vendor: Vendor, stream: AcmeStream, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transport, "SPOOL_MEMORY_BYTES", 1000)
+    monkeypatch.setattr(body, "SPOOL_MEMORY_BYTES", 1000)
     answer = stream.call("/rows")
     assert answer._spool._rolled  # type: ignore[attr-defined]
     assert whole(answer) == ROWS
@@ -460,15 +461,15 @@ def test_rows_that_are_not_read_to_their_end_free_their_file(stream: AcmeStream)
 
 
 def test_a_sync_that_ends_breaks_off_the_wait(vendor: Vendor, stream: AcmeStream) -> None:
-    activities = waiting.Activities()
+    activities = activity.Activities()
     activities.stop.set()
-    waiting.bind(activities)
+    activity.bind(activities)
     try:
         vendor.script = [too_many("50")]
-        with pytest.raises(waiting.Stopped):
+        with pytest.raises(activity.Stopped):
             stream.call("/rows")
     finally:
-        waiting.bind(waiting.Activities())
+        activity.bind(activity.Activities())
 
 
 def test_a_sync_began_by_the_vendors_clock_where_ours_is_ahead(stream: AcmeStream) -> None:
@@ -490,7 +491,7 @@ def test_a_sync_began_by_our_clock_unless_that_is_clearly_ahead(stream: AcmeStre
 def test_an_answer_that_takes_long_is_no_clock_that_is_ahead(
     vendor: Vendor, stream: AcmeStream, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("source_kit.http.CLOCK_TOLERANCE", timedelta(seconds=1))
+    monkeypatch.setattr("source_kit.http.client.CLOCK_TOLERANCE", timedelta(seconds=1))
     vendor.script = [Response.json({"results": []})]
     vendor.faults.add(Fault("drip", at=12, seconds=0.8))
     sync_start = datetime.now(UTC)
@@ -514,7 +515,7 @@ def test_a_clock_that_cannot_be_right_is_not_believed(
 def test_a_clock_that_is_ahead_is_told_once(
     stream: AcmeStream, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("source_kit.http.utc_now", lambda: datetime.now(UTC) + timedelta(days=2))
+    monkeypatch.setattr("source_kit.http.client.utc_now", lambda: datetime.now(UTC) + timedelta(days=2))
     with caplog.at_level("WARNING"):
         stream.call("/rows").close()
         stream.call("/rows").close()

@@ -9,8 +9,8 @@ import pytest
 from airbyte_cdk.utils.airbyte_secrets_utils import update_secrets
 from kit_toys import CommandLine, ToySource, ToyStream, logs, stream_state
 from source_kit.errors import shorten
-from source_kit.items import SliceItem
 from source_kit.secrets import mask, secret_shapes, set_secrets
+from source_kit.stream import SliceItem
 
 KEY = "k-0123456789-abcdefghijklmnop"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from source_kit.names import snake_case
+from source_kit.convert import snake_case
 
 
 @pytest.mark.parametrize(

@@ -18,12 +18,12 @@ import pytest
 import urllib3
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
-from source_kit import waiting
+from source_kit import activity
 from source_kit.errors import PROXY_WANTS_LOGIN, ErrorTable, RetryPolicy
-from source_kit.http import BatchHttpStream
-from source_kit.items import SliceItem
+from source_kit.http.body import session
+from source_kit.http.client import BatchHttpStream
 from source_kit.network import warn_of_plain_http
-from source_kit.transport import session
+from source_kit.stream import SliceItem
 
 CERTIFICATES = Path(__file__).with_name("certificates")
 TABLE = ErrorTable("Acme", [])
@@ -60,7 +60,7 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         if name.lower().endswith("_proxy") or name.endswith("_CA_BUNDLE"):
             monkeypatch.delenv(name)
     asked: list[float] = []
-    monkeypatch.setattr(waiting.Activities, "wait", lambda _self, seconds, _why: asked.append(seconds))
+    monkeypatch.setattr(activity.Activities, "wait", lambda _self, seconds, _why: asked.append(seconds))
     return asked
 
 
@@ -294,7 +294,7 @@ def test_what_is_not_known_to_come_from_the_network_is_not_called_so(
 def test_a_large_answer_without_a_temporary_directory_says_where_one_is_missing(
     monkeypatch: pytest.MonkeyPatch, waits: list[float]
 ) -> None:
-    monkeypatch.setattr("source_kit.transport.SPOOL_MEMORY_BYTES", 1)
+    monkeypatch.setattr("source_kit.http.body.SPOOL_MEMORY_BYTES", 1)
     monkeypatch.setattr(tempfile, "tempdir", None)
     monkeypatch.setattr(tempfile, "_candidate_tempdir_list", list)
     monkeypatch.setenv("TMPDIR", "/nowhere")

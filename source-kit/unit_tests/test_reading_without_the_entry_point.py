@@ -13,7 +13,7 @@ from airbyte_cdk.test.catalog_builder import CatalogBuilder
 from airbyte_cdk.test.entrypoint_wrapper import discover, read
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from kit_toys import ParallelStream, ToySource, ToyStream, catalog, sleep_visibly
-from source_kit.items import SliceItem
+from source_kit.stream import SliceItem
 
 LOGGER = logging.getLogger("airbyte.toy")
 
@@ -80,9 +80,3 @@ def test_a_consumer_that_stops_early_ends_the_waits() -> None:
     next(message for message in messages if message.type is Type.RECORD)
     messages.close()
     wait_for_no_readers()
-
-
-def test_a_stream_reads_record_by_record_for_the_cdks_own_callers() -> None:
-    stream = ToyStream("s", slices=2, rows=3)
-    found = list(stream.read_records(SyncMode.full_refresh))
-    assert {record["id"] for record in found} == stream.truth

@@ -12,8 +12,7 @@ import pytest
 from airbyte_cdk.models import StreamDescriptor
 from hypothesis import given
 from hypothesis import strategies as st
-from source_kit.items import Ndjson
-from source_kit.messages import RecordEncoder, state_message
+from source_kit.output import RecordEncoder, state_message
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(alphabet=st.characters(exclude_categories=())),
@@ -53,16 +52,6 @@ def test_any_record_is_one_line_of_strict_json(rows: list[dict[str, Any]]) -> No
 def test_what_orjson_refuses_is_written_all_the_same(value: Any, text: str) -> None:
     line = RecordEncoder("s")([{"v": value}]).lines.decode()
     assert line.endswith('"data":{"v":' + text + "}}}\n")
-
-
-@pytest.mark.parametrize("data", [b'{"a":1}\n{"a":2}\n', b'{"a":1}\n{"a":2}', b'{"a":1}\r\n{"a":2}\n'])
-def test_encoded_records_are_wrapped_line_by_line(data: bytes) -> None:
-    lines = RecordEncoder('a "stream"')(Ndjson(data, 2)).lines.split(b"\n")
-    assert lines.pop() == b""
-    messages = [orjson.loads(line)["record"] for line in lines]
-    assert [message["data"] for message in messages] == [{"a": 1}, {"a": 2}]
-    assert {message["stream"] for message in messages} == {'a "stream"'}
-    assert all(isinstance(message["emitted_at"], int) for message in messages)
 
 
 def test_a_state_that_is_no_json_is_refused_where_it_is_made() -> None:

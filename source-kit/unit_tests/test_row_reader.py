@@ -11,8 +11,8 @@ import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from source_kit.http.rows import RowReader
 from source_kit.json_text import BadDocument, UnexpectedShape, loads
-from source_kit.rows import RowReader
 
 #: Text that looks like the structure around it
 TRICKY = st.sampled_from(

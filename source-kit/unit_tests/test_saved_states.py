@@ -20,9 +20,9 @@ from kit_toys import (
     statuses,
     stream_state,
 )
-from source_kit.items import RecordLines
-from source_kit.messages import RECORD_TAIL, record_head
-from source_kit.timestamps import utc_now
+from source_kit.convert import utc_now
+from source_kit.output import RECORD_TAIL, record_head
+from source_kit.stream import RecordLines
 
 
 class Daily(ToyStream):

@@ -14,7 +14,7 @@ import pytest
 _CODE = f"""
 import sys
 sys.path.insert(0, {str(Path(__file__).parent)!r})
-from source_kit.command import command
+from source_kit.cli import command
 command("test_signals_toy", "make")
 """
 _TOY = """

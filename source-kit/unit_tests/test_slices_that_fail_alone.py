@@ -25,8 +25,8 @@ from kit_toys import (
 )
 from source_kit import parts
 from source_kit.errors import Throttled, config_error
-from source_kit.items import SliceItem
 from source_kit.parts import ALL_FAILED_AFTER, OUTAGE_AFTER
+from source_kit.stream import SliceItem
 
 
 class Ordered(ToyStream):

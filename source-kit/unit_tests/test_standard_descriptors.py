@@ -10,7 +10,7 @@ import pytest
 
 PROGRAM = """
 import os, sys
-from source_kit.command import open_standard_descriptors
+from source_kit.cli import open_standard_descriptors
 open_standard_descriptors()
 print("to nobody"); print("to nobody", file=sys.stderr)
 sys.stdin.read(0)

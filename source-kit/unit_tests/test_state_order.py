@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from kit_toys import IndependentStream, Message, ParallelStream, ToySource, ToyStream, catalog, read, states, statuses
-from source_kit.items import SliceItem
-from source_kit.stream import BatchStream
+from source_kit.stream import BatchStream, SliceItem
 
 KINDS = (ToyStream, ParallelStream, IndependentStream)
 

@@ -33,12 +33,11 @@ from kit_toys import (
     statuses,
 )
 from source_kit import engine
-from source_kit.channel import Batch
-from source_kit.items import Checkpoint, Estimate, Ndjson, RecordMeta, SliceItem
 from source_kit.limits import IN_FLIGHT_BYTES
-from source_kit.messages import state_message
+from source_kit.output import RECORD_TAIL, Batch, record_head, state_message
 from source_kit.run import Writer
 from source_kit.secrets import secret_shapes
+from source_kit.stream import Checkpoint, Estimate, RecordLines, RecordMeta, SliceItem
 
 SECRET = 'k"ey+y/ü=%&\\z 1'
 
@@ -204,7 +203,7 @@ def test_a_sync_ends_as_soon_as_its_last_stream_does(toy: CommandLine) -> None:
 class Endless(ParallelStream):
     """Megabytes without an end; counts what it produced where the parent sees it."""
 
-    PIECE = Ndjson(b'{"id":"' + b"x" * 1_000_000 + b'"}\n', 1)
+    PIECE = RecordLines(record_head("endless") + b'{"id":"' + b"x" * 1_000_000 + b'"}' + RECORD_TAIL, 1)
 
     def __init__(self) -> None:
         super().__init__("endless", slices=4)
@@ -247,9 +246,9 @@ def test_estimates_and_records_with_meta_have_airbytes_shape(toy: CommandLine) -
         def read_slice(self, slice_: int) -> Iterator[SliceItem]:
             yield Estimate(rows=2, size_bytes=10)
             yield []
-            yield Ndjson(b"", 0)
             yield RecordMeta({"id": "1", "name": None}, changes)
-            yield Ndjson(b'{"id":"2"}\n{"id":"3"}\n', 2)
+            lines = (record_head("s") + data + RECORD_TAIL for data in (b'{"id":"2"}', b'{"id":"3"}'))
+            yield RecordLines(b"".join(lines), 2)
 
     code, messages = toy.read(ToySource(Special("s", slices=1)))
     assert code == 0

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from source_kit import timestamps
-from source_kit.timestamps import epoch_millis, iso_millis, parse_instant, utc_now
+from source_kit import convert
+from source_kit.convert import epoch_millis, iso_millis, parse_instant, utc_now
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FIRST = -62_135_596_800_000
@@ -46,7 +46,7 @@ def test_an_instant_outside_of_the_calendar_is_an_error(epoch_ms: float) -> None
 def test_the_memory_for_minutes_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(timestamps, "_MINUTES_KEPT", 10)
     texts = [iso_millis(minute * 60_000) for minute in range(100)]
-    assert len(timestamps._MINUTES) <= 10
+    assert len(convert._MINUTES) <= 10
     assert texts[99] == "1970-01-01T01:39:00.000Z"
 
 

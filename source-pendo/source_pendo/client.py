@@ -10,10 +10,10 @@ from typing import Any, ClassVar, Final
 import requests
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
-from source_kit import waiting
+from source_kit import activity
+from source_kit.convert import epoch_millis, parse_instant
 from source_kit.errors import Action, ErrorRule, ErrorTable, Throttled, config_error
-from source_kit.http import Answer, BatchHttpStream
-from source_kit.timestamps import epoch_millis, parse_instant
+from source_kit.http.client import Answer, BatchHttpStream
 
 from source_pendo.aggregation import KeyPager, KeyTooLarge, Row, Stage, envelope, may_begin_at, no_progress
 from source_pendo.config import Config
@@ -200,7 +200,7 @@ class PendoStream(BatchHttpStream):
                     raise
                 why = f"Stream {self.name}: attempt {failed} at a small query failed ({error.internal_message})"
                 self.logger.info(why)
-                waiting.current().wait(self.retry_policy.base_seconds * 4.0**failed, why)
+                activity.current().wait(self.retry_policy.base_seconds * 4.0**failed, why)
         return self._aggregate_once(body)
 
     def _aggregate_once(self, body: Mapping[str, Any]) -> Answer:

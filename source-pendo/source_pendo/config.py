@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final, Literal, cast, get_args
 
+from source_kit.convert import parse_instant
 from source_kit.errors import config_error
-from source_kit.timestamps import parse_instant
 
 Region = Literal["US", "US1", "EU", "JPN", "AU"]
 Period = Literal["day", "hour"]

@@ -12,7 +12,7 @@ from typing import Any, Final
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_kit.errors import Throttled
-from source_kit.http import Answer
+from source_kit.http.client import Answer
 
 from source_pendo.aggregation import (
     HOUR_MS,

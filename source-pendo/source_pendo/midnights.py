@@ -6,7 +6,7 @@ import threading
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final
 
-from source_kit.timestamps import epoch_millis
+from source_kit.convert import epoch_millis
 
 #: Offsets of the world's time zones from UTC, and their steps. Minutes.
 _FURTHEST_WEST: Final = -12 * 60

@@ -11,10 +11,10 @@ from typing import Any, Final, NoReturn
 from airbyte_cdk.models import AirbyteCatalog, AirbyteConnectionStatus, ConfiguredAirbyteCatalog, Status
 from airbyte_cdk.sources.streams import Stream
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
-from source_kit.errors import IMPATIENT, RetryPolicy, Throttled, config_error
+from source_kit.errors import CHECK_RETRY_POLICY, RetryPolicy, Throttled, config_error
+from source_kit.http.body import session
 from source_kit.network import warn_of_plain_http
 from source_kit.source import BatchSource
-from source_kit.transport import session
 
 from source_pendo.client import (
     WRONG_KEY,
@@ -111,7 +111,7 @@ def _probe_all(streams: list[PendoStream], num_workers: int) -> Findings:
 
 def _probe(stream: PendoStream, throttled: threading.Event) -> AirbyteTracedException | None:
     """What is wrong with a stream, or None. Once one was `throttled` for too long, the others do not wait for it."""
-    stream.retry_policy = IMPATIENT if throttled.is_set() else _PROBING
+    stream.retry_policy = CHECK_RETRY_POLICY if throttled.is_set() else _PROBING
     timeout, stream.read_timeout = stream.read_timeout, min(stream.read_timeout, _PROBE_TIMEOUT)
     try:
         stream.probe()

@@ -7,10 +7,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeAlias
 
+from source_kit.convert import RecordMapper, epoch_millis, iso_millis, parse_instant, snake_case
 from source_kit.json_text import dumps
-from source_kit.names import snake_case
-from source_kit.rows import Shaper
-from source_kit.timestamps import epoch_millis, iso_millis, parse_instant
 
 from source_pendo.written_times import written_instant
 
@@ -181,7 +179,7 @@ def converter_for(schema: Mapping[str, Any], time: Converter = instant) -> Conve
 
 def _object_converter(properties: Mapping[str, Any], time: Converter) -> Converter:
     converters = {name: converter_for(schema, time) for name, schema in properties.items()}
-    shape = Shaper(snake_case, {name: convert for name, convert in converters.items() if convert is not None})
+    shape = RecordMapper(snake_case, {name: convert for name, convert in converters.items() if convert is not None})
 
     def convert(value: Any) -> Any:
         return shape([value])[0] if isinstance(value, dict) else value

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import orjson
-from source_kit.http import Answer
+from source_kit.http.client import Answer
 from source_pendo.client import ERRORS
 
 Row = dict[str, Any]

@@ -70,7 +70,7 @@ def test_throttling_that_goes_on_fails_within_seconds(
 ) -> None:
     """A check does not wait for half an hour, and for a rate limit only once, however many streams there are."""
     waits: list[float] = []
-    monkeypatch.setattr("source_kit.waiting.Activities.wait", lambda self, seconds, why: waits.append(seconds))
+    monkeypatch.setattr("source_kit.activity.Activities.wait", lambda self, seconds, why: waits.append(seconds))
     pendo.sim.faults.add(Fault("status", status=429, headers={"Retry-After": seconds}, times=-1))
     assert failed_check(pendo) == THROTTLED
     assert sum(waits) <= most

@@ -11,8 +11,7 @@ import pytest
 from jsonschema import Draft7Validator, FormatChecker
 from pendo_reader import STREAM_NAMES, Row, Subscription, Synced, as_json, freeze_clock
 from simulators.pendo import PendoSimulator
-from source_kit.names import snake_case
-from source_kit.timestamps import epoch_millis, parse_instant
+from source_kit.convert import epoch_millis, parse_instant, snake_case
 
 #: The first day that is read; the simulated visits begin in the course of it
 START = "2026-02-25"

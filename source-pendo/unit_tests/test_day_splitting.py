@@ -22,7 +22,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from simulators.faults import Fault
 from simulators.pendo.periods import Calendar
-from source_kit.http import Answer
+from source_kit.http.client import Answer
 from source_pendo.aggregation import HourSpan
 from source_pendo.client import NoAnswerInTime, QueryTooBig
 from source_pendo.config import Config

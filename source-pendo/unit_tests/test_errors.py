@@ -115,7 +115,7 @@ def test_what_does_not_heal_fails_with_its_sentence(pendo: Subscription, fault: 
 def test_the_wait_that_pendo_asks_for_is_kept(pendo: Subscription, monkeypatch: pytest.MonkeyPatch) -> None:
     """`Retry-After` counts, as long as the sum of the waits is bounded."""
     waits: list[float] = []
-    monkeypatch.setattr("source_kit.waiting.Activities.wait", lambda self, seconds, why: waits.append(seconds))
+    monkeypatch.setattr("source_kit.activity.Activities.wait", lambda self, seconds, why: waits.append(seconds))
     monkeypatch.setattr("source_pendo.client.PendoStream.retry_policy", QUICK.__class__(throttled_seconds=100.0))
     pendo.sim.faults.add(Fault("status", path="page", status=429, headers={"Retry-After": "37"}, times=-1))
     out = pendo.read("pages")

@@ -11,8 +11,8 @@ from typing import Any, ClassVar, NoReturn
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_kit.errors import RetryPolicy
-from source_kit.http import Answer, BadAnswer, BatchHttpStream
-from source_kit.items import Record
+from source_kit.http.client import Answer, BadAnswer, BatchHttpStream
+from source_kit.stream import Record
 
 from source_customerio.client import (
     PATIENCE,

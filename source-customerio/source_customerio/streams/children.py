@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any, ClassVar, NamedTuple
 from urllib.parse import quote
 
-from source_kit.items import Checkpoint, Record, SliceItem
+from source_kit.stream import Checkpoint, Record, SliceItem
 
 from source_customerio.client import Malformed, NotFound
 from source_customerio.streams.base import CustomerIoStream, integer_or_same

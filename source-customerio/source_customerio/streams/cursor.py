@@ -9,7 +9,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from source_kit.errors import config_error
-from source_kit.items import Record
+from source_kit.stream import Record
 
 if TYPE_CHECKING:
     from source_customerio.streams.base import CustomerIoStream

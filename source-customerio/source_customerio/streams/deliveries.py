@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, ClassVar
 
-from source_kit.items import Checkpoint, SliceItem
+from source_kit.stream import Checkpoint, SliceItem
 
 from source_customerio.paging import End
 from source_customerio.streams.base import CustomerIoStream

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from source_kit.items import SliceItem
+from source_kit.stream import SliceItem
 
 from source_customerio.paging import End, PageTokens
 from source_customerio.streams.base import CustomerIoStream

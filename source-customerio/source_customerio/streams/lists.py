@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, ClassVar
 
-from source_kit.items import Checkpoint, Record, SliceItem
+from source_kit.stream import Checkpoint, Record, SliceItem
 
 from source_customerio.paging import End
 from source_customerio.streams.base import CustomerIoStream

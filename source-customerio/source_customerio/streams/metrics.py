@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from source_kit.items import Record
-from source_kit.timestamps import utc_now
+from source_kit.convert import utc_now
+from source_kit.stream import Record
 
 from source_customerio.series import EASTERN, Period, Resolution, from_start, instant_or_none, until_now
 from source_customerio.streams.base import integer_or_same

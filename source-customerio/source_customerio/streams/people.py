@@ -9,9 +9,9 @@ from datetime import datetime
 from typing import Any, ClassVar, NamedTuple
 
 import orjson
-from source_kit.items import Record, SliceItem
-from source_kit.room import store
-from source_kit.transport import SPOOL_MEMORY_BYTES
+from source_kit.disk import store
+from source_kit.http.body import SPOOL_MEMORY_BYTES
+from source_kit.stream import Record, SliceItem
 
 from source_customerio.streams.base import CustomerIoStream
 

@@ -6,8 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
-from source_kit.items import Checkpoint, SliceItem
-from source_kit.stream import BatchStream
+from source_kit.stream import BatchStream, Checkpoint, SliceItem
 
 from source_heap.avro.schema import INSTANT
 from source_heap.dumps import Dumps

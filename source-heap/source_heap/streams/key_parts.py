@@ -17,8 +17,8 @@ from typing import Any
 
 import orjson
 
+from source_heap.disk import no_room
 from source_heap.limits import COMPARED_KEY_BYTES
-from source_heap.room import no_room
 
 #: The values of a row's key, in the order of the key's columns
 Key = list[Any]

@@ -10,10 +10,9 @@ from typing import Any
 
 import orjson
 from source_kit.errors import config_error
-from source_kit.items import Checkpoint, Estimate, RecordLines, SliceItem
-from source_kit.messages import RECORD_TAIL, record_head
+from source_kit.output import RECORD_TAIL, record_head
 from source_kit.source import unknown_stream
-from source_kit.stream import BatchStream
+from source_kit.stream import BatchStream, Checkpoint, Estimate, RecordLines, SliceItem
 
 from source_heap.avro.decoder import Piece
 from source_heap.avro.pool import DecoderPool

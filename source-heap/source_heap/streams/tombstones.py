@@ -14,8 +14,8 @@ from typing import Any
 import orjson
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
-from source_kit.items import SliceItem
-from source_kit.timestamps import utc_now
+from source_kit.convert import utc_now
+from source_kit.stream import SliceItem
 
 from source_heap.avro.times import write
 from source_heap.avro.values import RowRules

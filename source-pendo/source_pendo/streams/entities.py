@@ -9,9 +9,8 @@ from typing import Any, ClassVar, Final, TypeGuard
 import requests
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
-from source_kit.items import Checkpoint, SliceItem
-from source_kit.names import snake_case
-from source_kit.timestamps import epoch_millis, iso_millis
+from source_kit.convert import epoch_millis, iso_millis, snake_case
+from source_kit.stream import Checkpoint, SliceItem
 
 from source_pendo.aggregation import (
     Bound,

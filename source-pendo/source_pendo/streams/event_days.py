@@ -8,8 +8,8 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any, ClassVar, Final, get_args
 
 import requests
-from source_kit.items import Checkpoint, SliceItem
-from source_kit.timestamps import epoch_millis, iso_millis, parse_instant, utc_now
+from source_kit.convert import epoch_millis, iso_millis, parse_instant, utc_now
+from source_kit.stream import Checkpoint, SliceItem
 
 from source_pendo.aggregation import Row
 from source_pendo.client import STATE_VERSION, PendoStream

@@ -7,8 +7,7 @@ from typing import Any, ClassVar, Final
 import requests
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
-from source_kit.names import snake_case
-from source_kit.rows import Shaper
+from source_kit.convert import RecordMapper, snake_case
 
 from source_pendo.aggregation import Row
 from source_pendo.config import Config
@@ -35,7 +34,7 @@ class GroupedEvents(EventStream):
         super().__init__(config, session)
         bucket = Instants().__getitem__
         converters = dict.fromkeys(_BUCKETS, bucket) | dict.fromkeys(_TIMES, instant)
-        self._shape = Shaper(snake_case, converters)
+        self._shape = RecordMapper(snake_case, converters)
         self._undated = 0
         # A day by its date: its instant moves when the subscription's time zone is changed.
         self._ids = IdentityIds(

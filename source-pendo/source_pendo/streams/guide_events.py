@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 import requests
-from source_kit.names import snake_case
-from source_kit.rows import Shaper
+from source_kit.convert import RecordMapper, snake_case
 
 from source_pendo.aggregation import Row
 from source_pendo.config import Config
@@ -33,7 +32,7 @@ class SingleEvents(EventStream):
 
     def __init__(self, config: Config, session: requests.Session) -> None:
         super().__init__(config, session)
-        self._shape = Shaper(snake_case, dict.fromkeys(_TIMES, instant))
+        self._shape = RecordMapper(snake_case, dict.fromkeys(_TIMES, instant))
         self._ids = ContentIds(_ASKED_FOR)
 
     def records(self, rows: list[Row], reading: Reading) -> list[dict[str, Any]]:

@@ -9,8 +9,8 @@ from typing import Any, ClassVar, Final
 
 import requests
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
-from source_kit.items import Checkpoint, SliceItem
-from source_kit.timestamps import epoch_millis, iso_millis
+from source_kit.convert import epoch_millis, iso_millis
+from source_kit.stream import Checkpoint, SliceItem
 
 from source_pendo.client import STATE_VERSION, PendoStream
 from source_pendo.config import Config, is_app_id

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_kit.errors import shorten
-from source_kit.items import SliceItem
+from source_kit.stream import SliceItem
 
 from source_pendo.client import PendoStream
 from source_pendo.metadata_schema import usable_groups

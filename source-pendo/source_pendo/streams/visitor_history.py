@@ -13,9 +13,9 @@ from urllib.parse import quote as percent_encode
 import requests
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+from source_kit.convert import epoch_millis, iso_millis, utc_now
 from source_kit.errors import Throttled, config_error
-from source_kit.items import Checkpoint, SliceItem
-from source_kit.timestamps import epoch_millis, iso_millis, utc_now
+from source_kit.stream import Checkpoint, SliceItem
 
 from source_pendo.aggregation import Bound, KeyPager, Row, Stage, is_exact, source_stage
 from source_pendo.client import (

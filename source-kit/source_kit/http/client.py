@@ -21,15 +21,15 @@ from airbyte_cdk.sources.streams.http.http_client import HttpClient
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from urllib3.exceptions import HTTPError, LocationValueError
 
-from source_kit import waiting
+from source_kit import activity
+from source_kit.convert import utc_now
 from source_kit.errors import Action, ErrorRule, ErrorTable, RetryPolicy, shorten
+from source_kit.http.body import CONNECT_TIMEOUT_SECONDS, SpooledResponse
+from source_kit.http.faults import fault_of, is_network_error
+from source_kit.http.rows import RowReader
 from source_kit.json_text import BadDocument, UnexpectedShape, loads, require_room
 from source_kit.limits import JSON_BYTES, TooLarge
-from source_kit.request_faults import fault_of, is_network_error
-from source_kit.rows import RowReader
 from source_kit.stream import BatchStream
-from source_kit.timestamps import utc_now
-from source_kit.transport import CONNECT_TIMEOUT_SECONDS, SpooledResponse
 
 _ERROR_BODY_BYTES = 64 * 1024
 #: Attempts at a request of the slice after one that failed alone: all of them at each slice would take hours.
@@ -148,7 +148,7 @@ class BatchHttpStream(BatchStream, HttpStream):
     """
 
     error_table: ErrorTable
-    #: How patient requests are; `check` sets a stream's own to IMPATIENT
+    #: How patient requests are; `check` sets a stream's own to CHECK_RETRY_POLICY
     retry_policy: RetryPolicy = RetryPolicy()
     #: Seconds until an answer begins, and again until it has ended
     read_timeout: float = 60.0
@@ -215,7 +215,7 @@ class BatchHttpStream(BatchStream, HttpStream):
         while True:
             self.before_request()
             sent = utc_now()
-            with waiting.current().doing(f"{self.name}: {what}"):
+            with activity.current().doing(f"{self.name}: {what}"):
                 response = self._send(method, path, params, json)
             if isinstance(response, Exception):
                 rule = self._transport_rule(response)
@@ -353,7 +353,7 @@ class _Attempts:
                 failure_type=rule.failure_type,
             )
         self._logger.info(f"{self._what}: {status}; trying again in {seconds:.1f} s ({shorten(detail, 120)})")
-        waiting.current().wait(seconds, f"{self._what}: {status}")
+        activity.current().wait(seconds, f"{self._what}: {status}")
 
     def _retry_wait(self, response: requests.Response | None) -> float | None:
         self._failed += 1

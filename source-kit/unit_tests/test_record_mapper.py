@@ -6,14 +6,13 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
-from source_kit.names import snake_case
-from source_kit.rows import Shaper
+from source_kit.convert import RecordMapper, snake_case
 
 NAMES = st.text(alphabet="aAbB_", min_size=1, max_size=5)
 
 
 def test_names_are_changed_and_values_converted() -> None:
-    shaper = Shaper(snake_case, {"created_at": lambda value: f"<{value}>"})
+    shaper = RecordMapper(snake_case, {"created_at": lambda value: f"<{value}>"})
     assert shaper([{"createdAt": 1, "id": "a"}, {"id": "b", "createdAt": None}, {}]) == [
         {"created_at": "<1>", "id": "a"},
         {"id": "b", "created_at": None},
@@ -22,7 +21,7 @@ def test_names_are_changed_and_values_converted() -> None:
 
 
 def test_two_names_that_fall_together_keep_both_values() -> None:
-    shaper = Shaper(snake_case)
+    shaper = RecordMapper(snake_case)
     for row in ({"fooBar": 1, "foo_bar": 2}, {"foo_bar": 2, "fooBar": 1}):
         assert shaper([row]) == [{"foo_bar": 2, "fooBar": 1}]
     assert shaper([{"fooBar": 1, "FooBar": 2}]) == [{"foo_bar": 1, "FooBar": 2}]
@@ -30,18 +29,18 @@ def test_two_names_that_fall_together_keep_both_values() -> None:
 
 @given(st.dictionaries(NAMES, st.integers(), max_size=8))
 def test_no_value_is_ever_lost(row: dict[str, int]) -> None:
-    (shaped,) = Shaper(snake_case)([row])
+    (shaped,) = RecordMapper(snake_case)([row])
     assert sorted(shaped.values()) == sorted(row.values())
     assert {name: value for name, value in shaped.items() if name in row} | shaped == shaped
 
 
 def test_a_renaming_that_swaps_names_loses_nothing() -> None:
     swap = {"id": "account_id", "accountId": "id"}
-    (shaped,) = Shaper(lambda name: swap.get(name, name))([{"id": 1, "accountId": 2, "account_id": 3}])
+    (shaped,) = RecordMapper(lambda name: swap.get(name, name))([{"id": 1, "accountId": 2, "account_id": 3}])
     assert sorted(shaped.values()) == [1, 2, 3]
 
 
 def test_rows_of_ever_new_shapes_are_shaped_all_the_same() -> None:
-    shaper = Shaper(str.upper)
+    shaper = RecordMapper(str.upper)
     rows: list[dict[str, Any]] = [{f"key{n}": n} for n in range(10_050)]
     assert shaper(rows) == [{f"KEY{n}": n} for n in range(10_050)]

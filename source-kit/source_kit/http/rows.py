@@ -1,31 +1,27 @@
-"""Pages of rows: cut out of a JSON body in bounded memory, renamed and converted once per shape."""
+"""Pages of rows: cut out of a JSON body in bounded memory."""
 
 from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import suppress
-from typing import IO, Any, TypeAlias
+from typing import IO, Any
 
 import orjson
 
 from source_kit.json_text import STRING, Brackets, Room, UnexpectedShape, loads, require_room
-from source_kit.limits import COMPILED_NAME_CHARACTERS, COMPILED_NAMES, JSON_BYTES, REMEMBERED_NAME_CHARACTERS
+from source_kit.limits import JSON_BYTES
 
 #: Read ahead in pieces of this size; a piece of rows is decoded, handed on and freed before the next.
 CHUNK_BYTES = 128 * 1024
 _SEPARATORS = (b"},{", b"}, {", b"},\n{", b"},\r\n{")
-#: Compiled key orders that are remembered; free-form rows could have one each.
-_PLANS_KEPT = 2_000
 #: Row boundaries tried in a piece, from its end, before its brackets are followed.
 _BOUNDARIES_TRIED = 5_000
 #: Behind the first piece, every piece begins with a comma. It is decoded with this row in front.
 _ROW_BEFORE = b"0"
 #: What may be large is put together by one thread at a time, which the interpreter's lock would enforce anyway.
 _IN_TURN = threading.Lock()
-
-_Plan: TypeAlias = Callable[[Iterable[Any]], dict[str, Any]]
 
 
 class RowReader:
@@ -203,84 +199,3 @@ def _balanced(piece: bytes, separator: bytes, cut: int) -> int | None:
         depth -= piece.count(b"{", before, cut) - piece.count(b"}", before + 1, cut + 1)
         cut = before
     return None
-
-
-class Shaper:
-    """Renames the top-level keys of rows and converts some values; the work of a key order is done once.
-
-    `rename` maps a vendor's name to ours; `convert` maps *our* names to functions that never see None. Two names that
-    fall together lose no value: the one that is spelled our way already has the name, the other keeps the vendor's.
-
-    A key order is compiled to a function of its values, which is a third faster than renaming key by key.
-    """
-
-    def __init__(self, rename: Callable[[str], str], convert: Mapping[str, Callable[[Any], Any]] | None = None) -> None:
-        self._rename = rename
-        self._convert = dict(convert or {})
-        self._plans: dict[tuple[str, ...], _Plan] = {}
-        self._remembered = 0
-
-    def __call__(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """The rows under our names, in the order in which they came."""
-        plans = self._plans
-        shaped = []
-        last: tuple[str, ...] | None = None
-        plan: _Plan = dict
-        for row in rows:
-            shape = tuple(row)
-            if shape != last:
-                plan, last = plans.get(shape) or self._plan(shape), shape
-            shaped.append(plan(row.values()))
-        return shaped
-
-    def _plan(self, shape: tuple[str, ...]) -> _Plan:
-        names, size = self._names(shape), sum(map(len, shape))
-        if len(shape) > COMPILED_NAMES or size > COMPILED_NAME_CHARACTERS:
-            return _uncompiled(names, self._convert)
-        self._remembered += size
-        if len(self._plans) >= _PLANS_KEPT or self._remembered > REMEMBERED_NAME_CHARACTERS:
-            self._plans.clear()
-            self._remembered = size
-        plan = self._plans[shape] = _compiled(names, self._convert)
-        return plan
-
-    def _names(self, shape: tuple[str, ...]) -> list[str]:
-        ours = {name: self._rename(name) for name in shape}
-        unchanged = {name for name, our in ours.items() if our == name}
-        names: dict[str, None] = {}
-        for vendor_name, our in ours.items():
-            name = our
-            if our != vendor_name and (our in unchanged or our in names):
-                name = vendor_name
-            while name in names:
-                name += "_"
-            names[name] = None
-        return list(names)
-
-
-def _uncompiled(names: list[str], convert: Mapping[str, Callable[[Any], Any]]) -> _Plan:
-    """As `_compiled`, for shapes that are too large to compile."""
-    converters = [convert.get(name) for name in names]
-
-    def row(values: Iterable[Any]) -> dict[str, Any]:
-        return {
-            name: value if value is None or converter is None else converter(value)
-            for name, value, converter in zip(names, values, converters, strict=True)
-        }
-
-    return row
-
-
-def _compiled(names: list[str], convert: Mapping[str, Callable[[Any], Any]]) -> _Plan:
-    """A function from the values of a row to the row under `names`. Names get into its source as literals only."""
-    values = [f"v{index}" for index in range(len(names))]
-    converters = {f"c{index}": convert[name] for index, name in enumerate(names) if name in convert}
-    members = [
-        f"{name!r}: {value} if {value} is None else c{index}({value})" if name in convert else f"{name!r}: {value}"
-        for index, (name, value) in enumerate(zip(names, values, strict=True))
-    ]
-    source = f"def row(values):\n    [{', '.join(values)}] = values\n    return {{{', '.join(members)}}}"
-    made: dict[str, Any] = dict(converters)
-    exec(source, made)  # noqa: S102 - of literals and numbered variables
-    row: _Plan = made["row"]
-    return row

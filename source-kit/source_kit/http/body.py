@@ -16,11 +16,11 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from requests.utils import get_environ_proxies, select_proxy
 
+from source_kit.disk import store
 from source_kit.errors import config_error
+from source_kit.http.faults import BUNDLE_VARIABLES, OPTION
 from source_kit.limits import BODY_BYTES, BODY_EXPANSION, BODY_TRUSTED_BYTES, TooLarge, megabytes
 from source_kit.network import bad_bundle, named_bundle, require_usable_host, require_usable_proxy
-from source_kit.request_faults import BUNDLE_VARIABLES, OPTION
-from source_kit.room import store
 
 #: A body up to this size stays in memory, a larger one goes to a temporary file. Bytes.
 SPOOL_MEMORY_BYTES = 8 * 1024 * 1024

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
-from source_kit import room
+from source_kit import disk
 
 _KEPT = "files of a dump lie while they are read, two of the largest at a time"
 
 
 def no_room(error: Exception) -> AirbyteTracedException:
     """The config_error for something that could not be stored."""
-    return room.no_room(error, _KEPT)
+    return disk.no_room(error, _KEPT)

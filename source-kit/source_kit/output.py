@@ -1,0 +1,219 @@
+"""Encodes messages and carries them to stdout: one ordered, bounded channel, so that no STATE overtakes its records."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import orjson
+from airbyte_cdk.models import (
+    AirbyteEstimateTraceMessage,
+    AirbyteMessage,
+    AirbyteStateBlob,
+    AirbyteStateMessage,
+    AirbyteStateStats,
+    AirbyteStateType,
+    AirbyteStreamState,
+    AirbyteTraceMessage,
+    EstimateType,
+    StreamDescriptor,
+    TraceType,
+    Type,
+)
+
+from source_kit.activity import Stopped
+from source_kit.json_text import dumps
+from source_kit.limits import IN_FLIGHT_BYTES
+from source_kit.stream import Estimate, Record, RecordLines, RecordMeta
+
+#: About what a message without records takes
+_MESSAGE_BYTES = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """`count` RECORD messages of one stream, encoded, one a line."""
+
+    stream: str
+    lines: bytes
+    count: int
+
+
+#: `str` is a line that is encoded already, such as a log line of the CDK's formatter.
+ChannelItem: TypeAlias = Batch | AirbyteMessage | str
+
+
+class Channel:
+    """A queue in which records wait for room and every other message does not, though all take room.
+
+    Since all travel in one order, a STATE that is put behind its records is written behind them. Who puts other
+    messages in number waits for room before, where it holds no lock.
+    """
+
+    def __init__(self, in_flight_bytes: int = IN_FLIGHT_BYTES) -> None:
+        self._items: deque[ChannelItem] = deque()
+        self._limit = in_flight_bytes
+        self._held = 0
+        self._closed = False
+        self._ended = False
+        self._changed = threading.Condition()
+
+    def put(self, item: ChannelItem) -> None:
+        """Adds an item; a batch waits until there is room. Raises Stopped when nobody reads any more."""
+        with self._changed:
+            if isinstance(item, Batch):
+                self._wait_for_room()
+            if self._closed:
+                raise Stopped
+            self._held += _size(item)
+            self._items.append(item)
+            self._changed.notify_all()
+
+    def wait_for_room(self) -> None:
+        """Waits until a batch would be let in. Raises Stopped when nobody reads any more."""
+        with self._changed:
+            self._wait_for_room()
+            if self._closed:
+                raise Stopped
+
+    def _wait_for_room(self) -> None:
+        while self._held >= self._limit and not self._closed:
+            self._changed.wait()
+
+    def get(self, timeout: float) -> ChannelItem | None:
+        """The next item, or None after `timeout` seconds without one, at once when no more will come."""
+        with self._changed:
+            if not self._items and not self._ended:
+                self._changed.wait(timeout)
+            if not self._items:
+                return None
+            item = self._items.popleft()
+            self._held -= _size(item)
+            self._changed.notify_all()
+            return item
+
+    @property
+    def empty(self) -> bool:
+        """Whether the next `get` would wait."""
+        return not self._items
+
+    @property
+    def drained(self) -> bool:
+        """Whether the last item was taken and no more will come."""
+        return self._ended and not self._items
+
+    def end(self) -> None:
+        """Says that no more items will come, which spares the reader its last wait."""
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """Wakes all who wait for room; what they wanted to add is dropped."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+
+def _size(item: ChannelItem) -> int:
+    """About the bytes that an item holds, the same at every call; a STATE may name ten thousand parents."""
+    match item:
+        case Batch(lines=lines):
+            return len(lines)
+        case str():
+            return len(item)
+        case AirbyteMessage(state=AirbyteStateMessage(stream=AirbyteStreamState(stream_state=state))):
+            return _MESSAGE_BYTES + len(repr(state.__dict__))
+        case _:
+            return _MESSAGE_BYTES
+
+
+# ------------------------------------------------------------------------------------------------ encoding
+
+#: What ends the line of a record
+RECORD_TAIL = b"}}\n"
+
+
+def record_head(stream: str, namespace: str | None = None) -> bytes:
+    """What a RECORD line of the stream begins with, in ASCII, up to the record's data; emitted now."""
+    return b'%b"emitted_at":%d,"data":' % (_record_begin(stream, namespace), time.time_ns() // 1_000_000)
+
+
+def _record_begin(stream: str, namespace: str | None) -> bytes:
+    begin = b'{"type":"RECORD","record":{"stream":%b,' % json.dumps(stream).encode()
+    return begin if namespace is None else b'%b"namespace":%b,' % (begin, json.dumps(namespace).encode())
+
+
+class RecordEncoder:
+    """Turns the records of one stream into lines; what all lines share is built once a batch."""
+
+    def __init__(self, stream: str, namespace: str | None = None) -> None:
+        self._stream = stream
+        self._namespace = namespace
+
+    def __call__(self, item: list[Record] | RecordLines | RecordMeta) -> Batch:
+        """The item, which holds at least one record, as RECORD lines."""
+        if isinstance(item, RecordLines):
+            return Batch(self._stream, self._with_namespace(item.data), item.count)
+        head = record_head(self._stream, self._namespace)
+        if isinstance(item, RecordMeta):
+            meta = orjson.dumps({"changes": item.changes})
+            return Batch(self._stream, b'%b%b,"meta":%b}}\n' % (head, dumps(item.data), meta), 1)
+        try:
+            rows = list(map(orjson.dumps, item))
+        except TypeError:
+            rows = list(map(dumps, item))
+        count = len(rows)
+        parts = [RECORD_TAIL + head] * (2 * count + 1)
+        parts[0], parts[-1] = head, RECORD_TAIL
+        parts[1::2] = rows
+        return Batch(self._stream, b"".join(parts), count)  # one copy
+
+    def _with_namespace(self, lines: bytes) -> bytes:
+        """Lines that the stream finished itself; it does not know the catalog's namespace, which is a rare thing."""
+        if self._namespace is None:
+            return lines
+        before, after = _record_begin(self._stream, None), _record_begin(self._stream, self._namespace)
+        return (b"\n" + lines).replace(b"\n" + before, b"\n" + after)[1:]
+
+
+def state_message(stream: StreamDescriptor, state: Mapping[str, Any]) -> AirbyteMessage:
+    """A per-stream STATE of this moment; the writer fills in how many records it covers.
+
+    The state is copied whole: a message waits in the channel while the stream goes on changing what it gave. Raises
+    TypeError for a state that is not JSON.
+    """
+    copied = json.loads(json.dumps(state))
+    return AirbyteMessage(
+        type=Type.STATE,
+        state=AirbyteStateMessage(
+            type=AirbyteStateType.STREAM,
+            stream=AirbyteStreamState(
+                stream_descriptor=stream,
+                stream_state=AirbyteStateBlob(copied),
+            ),
+            sourceStats=AirbyteStateStats(recordCount=0.0),
+        ),
+    )
+
+
+def estimate_message(stream: str, estimate: Estimate) -> AirbyteMessage:
+    """An ESTIMATE trace for a stream."""
+    return AirbyteMessage(
+        type=Type.TRACE,
+        trace=AirbyteTraceMessage(
+            type=TraceType.ESTIMATE,
+            emitted_at=time.time_ns() // 1_000_000,
+            estimate=AirbyteEstimateTraceMessage(
+                name=stream,
+                type=EstimateType.STREAM,
+                row_estimate=estimate.rows,
+                byte_estimate=estimate.size_bytes,
+            ),
+        ),
+    )
