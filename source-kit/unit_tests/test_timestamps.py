@@ -44,7 +44,7 @@ def test_an_instant_outside_of_the_calendar_is_an_error(epoch_ms: float) -> None
 
 
 def test_the_memory_for_minutes_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(timestamps, "_MINUTES_KEPT", 10)
+    monkeypatch.setattr(convert, "_MINUTES_KEPT", 10)
     texts = [iso_millis(minute * 60_000) for minute in range(100)]
     assert len(convert._MINUTES) <= 10
     assert texts[99] == "1970-01-01T01:39:00.000Z"
