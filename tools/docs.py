@@ -1,4 +1,4 @@
-"""Writes the stream tables of README.md and docs/ from what the connectors discover and declare.
+"""Writes the stream tables of docs/ from what the connectors discover and declare.
 
 `python tools/docs.py` rewrites them, `--check` fails when one is not up to date.
 """
@@ -49,13 +49,7 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="change nothing, fail when a table is out of date")
     options = parser.parse_args()
     tables = [(documented, streams(documented)) for documented in CONNECTORS]
-    readme = "\n\n".join(f"**{documented.title}**\n\n{short_table(found)}" for documented, found in tables)
-    heap = (
-        "**Heap**\n\nOne stream per table that the bucket's manifests name (`users`, `user_migrations`, `sessions`, "
-        "`pageviews` and one per\nevent), and `_heap_dumps`. See [docs/heap.md](docs/heap.md)."
-    )
-    pages = {ROOT / "README.md": f"{readme}\n\n{heap}"}
-    pages |= {ROOT / "docs" / documented.page: long_table(found) for documented, found in tables}
+    pages = {ROOT / "docs" / documented.page: long_table(found) for documented, found in tables}
     stale = [path for path, content in pages.items() if refresh(path, content, write=not options.check)]
     for path in stale:
         print(f"{path.relative_to(ROOT)}: {'out of date, run `make docs`' if options.check else 'rewritten'}")
@@ -71,23 +65,16 @@ def streams(documented: Documented) -> list[Any]:
         return [(stream, stream.as_airbyte_stream()) for stream in found]
 
 
-def short_table(found: Sequence[Any]) -> str:
-    """Name, key, cursor and modes."""
-    lines = ["| stream | primary key | cursor | modes |", "|---|---|---|---|"]
-    for _, stream in found:
-        modes = ", ".join(mode.value.split("_")[0] for mode in stream.supported_sync_modes)
-        lines.append(f"| `{stream.name}` | {key(stream)} | {cursor(stream)} | {modes} |")
-    return "\n".join(lines)
-
-
 def long_table(found: Sequence[Any]) -> str:
     """What a user must know of every stream."""
     head = ("stream", "primary key", "cursor", "late rows", "read again", "deletes", "right", "requests a sync")
     lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
     for stream, described in found:
-        resolution = f" ({stream.cursor_resolution})" if stream.cursor_resolution else ""
+        docs = stream.docs
+        resolution = f" ({docs.resolution})" if docs.resolution else ""
         cells = [f"`{described.name}`", key(described), cursor(described) + resolution]
-        cells += [getattr(stream, fact) or "-" for fact in ("settle", "reread", "deletes", "permission", "cost")]
+        permission = docs.permission or stream.permission
+        cells += [fact or "-" for fact in (docs.late_rows, docs.read_again, docs.deletes, permission, docs.requests)]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 

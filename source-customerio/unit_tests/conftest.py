@@ -21,7 +21,7 @@ from simulators.customerio import CustomerioSimulator, Options
 from source_customerio import SourceCustomerio
 from source_customerio.budget import RequestBudget
 from source_customerio.streams.base import CustomerIoStream
-from source_kit.errors import RetryPolicy
+from source_kit.http.retry import RetryPolicy
 from source_kit.run import launch
 
 Row = dict[str, Any]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from source_kit import activity
-from source_kit.errors import RetryPolicy
+from source_kit.http.retry import RetryPolicy
 
 logger = logging.getLogger("airbyte")
 

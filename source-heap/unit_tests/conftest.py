@@ -13,7 +13,7 @@ from airbyte_cdk.models import ConnectorSpecification
 from simulators.heap.s3_server import BucketServer
 from simulators.heap.scenarios import Step
 from source_heap import SourceHeap, retrying
-from source_kit.errors import RetryPolicy
+from source_kit.http.retry import RetryPolicy
 from source_kit.source import BatchSource
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))  # tests import `heap_world` by its name

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,29 +34,6 @@ class Action(Enum):
     FAIL = "fail"
     RETRY = "retry"
     THROTTLED = "throttled"
-
-
-@dataclass(frozen=True, slots=True)
-class RetryPolicy:
-    """How patient a request is. Waits double from `base_seconds` to `cap_seconds`.
-
-    `tries` bounds the attempts after errors that may heal; `throttled_seconds` bounds the sum of the waits that
-    rate limiting causes, whether the server names them (`Retry-After`) or not.
-    """
-
-    tries: int = 8
-    base_seconds: float = 0.5
-    cap_seconds: float = 30.0
-    throttled_seconds: float = 1800.0
-
-    def backoff(self, failed: int) -> float:
-        """The wait behind the attempt with this number, with up to a fifth of jitter: workers do not return in step."""
-        seconds = min(self.cap_seconds, self.base_seconds * 2.0 ** (failed - 1))
-        return seconds * (1.0 + 0.2 * random.random())  # noqa: S311 - jitter, no secret
-
-
-#: For `check`: an answer now is worth more than an answer that waited.
-CHECK_RETRY_POLICY = RetryPolicy(tries=2, base_seconds=0.5, throttled_seconds=0.0)
 
 
 @dataclass(frozen=True, slots=True)

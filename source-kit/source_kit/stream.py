@@ -55,6 +55,24 @@ class Estimate:
 SliceItem: TypeAlias = list[Record] | RecordLines | RecordMeta | Checkpoint | Estimate
 
 
+@dataclass(frozen=True, slots=True)
+class StreamDocs:
+    """What a user must know about a stream and no code reads; `tools/docs.py` prints it. Empty: nothing to say."""
+
+    #: How fine the cursor is: "1 day", "1 ms"
+    resolution: str = ""
+    #: How late rows may appear
+    late_rows: str = ""
+    #: What every sync reads again
+    read_again: str = ""
+    #: What happens to deleted objects
+    deletes: str = ""
+    #: Which permission the key needs
+    permission: str = ""
+    #: What a sync costs in requests
+    requests: str = ""
+
+
 class BatchStream(Stream, ABC):
     """A stream that is read slice by slice, in batches.
 
@@ -62,26 +80,17 @@ class BatchStream(Stream, ABC):
     when a slice yields a `Checkpoint`: it is written behind all that was yielded before it, and only when every
     earlier slice was read to its end.
 
-    The facts below are shown in the documentation; a stream that has nothing to say leaves a fact empty.
+    A fact below is read by code. What is for readers only stands in `docs`.
     """
 
-    #: How fine the cursor is: "1 day", "1 ms"; with "1 s" it is a number of epoch seconds
-    cursor_resolution: ClassVar[str] = ""
-    #: Whether the server filters by the cursor; if not, everything is read and filtered here
-    server_filters: ClassVar[bool] = False
-    #: Whether rows arrive in cursor order
-    rows_sorted: ClassVar[bool] = False
-    #: How late rows may appear
-    settle: ClassVar[str] = ""
-    #: What is read again at every sync
-    reread: ClassVar[str] = ""
-    #: What happens to deleted objects
-    deletes: ClassVar[str] = ""
-    #: Which right the key needs
-    permission: ClassVar[str] = ""
-    #: What a sync costs in requests
-    cost: ClassVar[str] = ""
-
+    #: Columns of the primary key
+    key: ClassVar[tuple[str, ...]] = ()
+    #: Column of the cursor; empty for a stream without one
+    cursor_field: str = ""
+    #: The cursor is a number of epoch seconds; otherwise it is an RFC 3339 text
+    cursor_in_seconds: ClassVar[bool] = False
+    #: What the documentation says about the stream
+    docs: ClassVar[StreamDocs] = StreamDocs()
     #: Slices may be read at the same time; the state still moves in their order
     parallel_slices: ClassVar[bool] = False
     #: Each slice carries its own part of the state, which moves as soon as that slice ends; such slices fail alone
@@ -121,7 +130,7 @@ class BatchStream(Stream, ABC):
 
         A state in the future is warned of. What cannot be read is left to `start`.
         """
-        return instants_of(state, str(self.cursor_field), self.cursor_resolution == "1 s")
+        return instants_of(state, self.cursor_field, self.cursor_in_seconds)
 
     def finish(self) -> None:
         """Called once when every slice was read or has failed alone, before the stream counts as complete.
@@ -135,6 +144,11 @@ class BatchStream(Stream, ABC):
     # The rest serves the CDK's own sequential reading, which check_availability and other tools use.
 
     source_defined_cursor = True
+
+    @property
+    def primary_key(self) -> str | list[str] | list[list[str]] | None:
+        """The key as the CDK asks for it, a fresh list for every caller."""
+        return self.key[0] if len(self.key) == 1 else list(self.key) or None
 
     @property
     def state(self) -> MutableMapping[str, Any]:

@@ -13,7 +13,8 @@ from airbyte_cdk.sources.streams import Stream
 from source_kit.convert import RecordMapper, snake_case
 from source_kit.errors import ErrorTable
 from source_kit.http.body import session
-from source_kit.http.client import BatchHttpStream
+from source_kit.http.client import Client, Connection
+from source_kit.http.stream import BatchHttpStream
 from source_kit.run import launch
 from source_kit.source import BatchSource
 from source_kit.stream import SliceItem
@@ -23,26 +24,20 @@ class Rows(BatchHttpStream):
     """The rows of `/<name>`, renamed; a stream whose name begins with `document` reads it as a whole."""
 
     primary_key = "id"
-    error_table = ErrorTable("Acme", ())
 
     def __init__(self, name: str, url_base: str) -> None:
         self._name = name
-        self._url = url_base
-        super().__init__(session(4))
+        super().__init__(Client(name, Connection(url_base, session(4), {}), ErrorTable("Acme", ())))
 
     @property
     def name(self) -> str:
         return self._name
 
-    @property
-    def url_base(self) -> str:
-        return self._url
-
     def slices(self) -> list[str]:
         return [f"/{self.name}"]
 
     def read_slice(self, slice_: str) -> Iterator[SliceItem]:
-        answer = self.call(slice_)
+        answer = self.client.call(slice_)
         shape = RecordMapper(snake_case)
         if self.name.startswith("document"):
             yield [answer.json()]

@@ -7,7 +7,7 @@ import errno
 import gzip
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,11 +18,11 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from simulators.faults import Fault
 from simulators.server import Request, Response, Simulator
 from source_kit import activity
-from source_kit.errors import CHECK_RETRY_POLICY, Action, ErrorRule, ErrorTable, RetryPolicy
+from source_kit.errors import Action, ErrorRule, ErrorTable
 from source_kit.http import body
 from source_kit.http.body import session
-from source_kit.http.client import Answer, BatchHttpStream
-from source_kit.stream import SliceItem
+from source_kit.http.client import Answer, Client, Connection
+from source_kit.http.retry import CHECK_RETRY_POLICY, RetryPolicy
 
 ROWS = [{"id": n, "text": "x" * 50} for n in range(2000)]
 QUICK = RetryPolicy(tries=3, base_seconds=0.001, cap_seconds=0.002, throttled_seconds=100)
@@ -56,32 +56,9 @@ class Vendor(Simulator):
         return Response.json({"results": ROWS, "asked": request.json() if request.body else None})
 
 
-class AcmeStream(BatchHttpStream):
-    """The calls under test."""
-
-    name = "acme"
-    primary_key = "id"
-    error_table = TABLE
-    retry_policy = QUICK
-    read_timeout = 5.0
-
-    def __init__(self, url_base: str) -> None:
-        self._url = url_base
-        super().__init__(session(4))
-
-    @property
-    def url_base(self) -> str:
-        return self._url
-
-    @property
-    def auth_headers(self) -> dict[str, str]:
-        return {"x-key": "key-1"}
-
-    def slices(self) -> list[int]:
-        return [1]
-
-    def read_slice(self, slice_: int) -> Iterator[SliceItem]:
-        yield from self.call("/rows").rows("results")
+def client_of(url: str, before_request: Callable[[], None] | None = None) -> Client:
+    connection = Connection(url, session(4), {"x-key": "key-1"}, before_request)
+    return Client("acme", connection, TABLE, QUICK, 5.0)
 
 
 @pytest.fixture
@@ -92,8 +69,8 @@ def vendor() -> Iterator[Vendor]:
 
 
 @pytest.fixture
-def stream(vendor: Vendor) -> AcmeStream:
-    return AcmeStream(vendor.url)
+def client(vendor: Vendor) -> Client:
+    return client_of(vendor.url)
 
 
 @pytest.fixture
@@ -108,34 +85,34 @@ def whole(answer: Answer) -> list[dict[str, Any]]:
     return [row for rows in answer.rows("results") for row in rows]
 
 
-def error_of(stream: AcmeStream, path: str = "/rows", **options: Any) -> AirbyteTracedException:
+def error_of(client: Client, path: str = "/rows", **options: Any) -> AirbyteTracedException:
     with pytest.raises(AirbyteTracedException) as caught:
-        whole(stream.call(path, **options))
+        whole(client.call(path, **options))
     return caught.value
 
 
-def test_an_answer_is_read_row_by_row_or_whole(stream: AcmeStream) -> None:
-    answer = stream.call("/rows", params={"page": 1})
+def test_an_answer_is_read_row_by_row_or_whole(client: Client) -> None:
+    answer = client.call("/rows", params={"page": 1})
     assert whole(answer) == ROWS
     assert (answer.status, answer.envelope) == (200, {"asked": None})
-    assert stream.call("/rows").json()["results"] == ROWS
+    assert client.call("/rows").json()["results"] == ROWS
 
 
-def test_the_key_travels_as_a_header_and_a_body_as_json(vendor: Vendor, stream: AcmeStream) -> None:
-    stream.call("/rows", method="POST", json={"a": 1}, params={"q": "x y"}).close()
+def test_the_key_travels_as_a_header_and_a_body_as_json(vendor: Vendor, client: Client) -> None:
+    client.call("/rows", method="POST", json={"a": 1}, params={"q": "x y"}).close()
     request = vendor.requests[0]
     assert (request.method, request.json(), request.query) == ("POST", {"a": 1}, {"q": ["x y"]})
     assert request.headers["x-key"] == "key-1"
     assert "gzip" in request.headers["accept-encoding"]
 
 
-def test_connections_are_used_again(vendor: Vendor, stream: AcmeStream) -> None:
+def test_connections_are_used_again(vendor: Vendor, client: Client) -> None:
     opened = []
     count = vendor._server.process_request  # type: ignore[union-attr]
     vendor._server.process_request = lambda *args: (opened.append(1), count(*args))  # type: ignore[union-attr]
     vendor.script = [Response.json({}), Response.text("busy", 500), Response(body=b"[]")]
     for _ in range(5):
-        stream.call("/rows").close()
+        client.call("/rows").close()
     assert len(vendor.requests) == 6
     assert len(opened) == 1
 
@@ -160,9 +137,9 @@ BROKEN_BODIES = [
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", BROKEN_BODIES, ids=lambda fault: f"{fault.kind}-{fault.at}-{fault.status}")
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_what_breaks_once_is_asked_again(vendor: Vendor, stream: AcmeStream, fault: Fault, method: str) -> None:
+def test_what_breaks_once_is_asked_again(vendor: Vendor, client: Client, fault: Fault, method: str) -> None:
     vendor.faults.add(fault)
-    assert whole(stream.call("/rows", method=method, json={"a": 1} if method == "POST" else None)) == ROWS
+    assert whole(client.call("/rows", method=method, json={"a": 1} if method == "POST" else None)) == ROWS
     assert len(vendor.requests) == 2
     assert {request.body for request in vendor.requests} == {'{"a": 1}' if method == "POST" else ""}
 
@@ -181,10 +158,10 @@ def test_what_breaks_once_is_asked_again(vendor: Vendor, stream: AcmeStream, fau
     ids=lambda value: value.kind if isinstance(value, Fault) else "",
 )
 def test_what_stays_broken_is_given_up_with_a_sentence(
-    vendor: Vendor, stream: AcmeStream, fault: Fault, message: str
+    vendor: Vendor, client: Client, fault: Fault, message: str
 ) -> None:
     vendor.faults.add(fault)
-    error = error_of(stream, "/rows?person=jane@example.com")
+    error = error_of(client, "/rows?person=jane@example.com")
     assert error.message is not None
     assert error.message.startswith(message)
     assert error.failure_type is FailureType.transient_error
@@ -196,14 +173,14 @@ def test_what_stays_broken_is_given_up_with_a_sentence(
 @pytest.mark.parametrize("compressed", [False, True])
 def test_bodies_may_be_compressed(compressed: bool) -> None:
     with Vendor(compress=compressed) as vendor:
-        assert whole(AcmeStream(vendor.url).call("/rows")) == ROWS
+        assert whole(client_of(vendor.url).call("/rows")) == ROWS
 
 
-def test_a_compressed_body_that_is_cut_or_broken_is_asked_again(vendor: Vendor, stream: AcmeStream) -> None:
+def test_a_compressed_body_that_is_cut_or_broken_is_asked_again(vendor: Vendor, client: Client) -> None:
     body = gzip.compress(orjson.dumps({"results": ROWS}))
     encoded = {"Content-Encoding": "gzip"}
     vendor.script = [Response(body=body[:-300], headers=encoded), Response(body=b"no gzip at all", headers=encoded)]
-    assert whole(stream.call("/rows")) == ROWS
+    assert whole(client.call("/rows")) == ROWS
     assert len(vendor.requests) == 3
 
 
@@ -211,23 +188,23 @@ def test_a_compressed_body_that_is_cut_or_broken_is_asked_again(vendor: Vendor, 
 @pytest.mark.parametrize("compress", [False, True])
 def test_a_body_that_drips_meets_its_deadline(compress: bool) -> None:
     with Vendor(compress=compress) as vendor:
-        stream = AcmeStream(vendor.url)
-        stream.read_timeout, stream.retry_policy = 0.3, RetryPolicy(tries=1)
+        client = client_of(vendor.url)
+        client.read_timeout, client.retry_policy = 0.3, RetryPolicy(tries=1)
         vendor.faults.add(Fault("drip", seconds=0.01))
         began = time.monotonic()
-        assert error_of(stream).message == TABLE.timeout
+        assert error_of(client).message == TABLE.timeout
         assert time.monotonic() - began < 2
 
 
-def test_a_server_that_does_not_answer_meets_its_deadline(vendor: Vendor, stream: AcmeStream) -> None:
-    stream.read_timeout = 0.1
+def test_a_server_that_does_not_answer_meets_its_deadline(vendor: Vendor, client: Client) -> None:
+    client.read_timeout = 0.1
     vendor.faults.add(Fault("delay", seconds=30), Fault("drip", seconds=30, at=10))
-    assert whole(stream.call("/rows")) == ROWS
+    assert whole(client.call("/rows")) == ROWS
     assert len(vendor.requests) == 3
 
 
 def test_a_server_that_is_not_there_is_unreachable(waits: list[float]) -> None:
-    error = error_of(AcmeStream("http://127.0.0.1:9"), "/rows?person=jane")
+    error = error_of(client_of("http://127.0.0.1:9"), "/rows?person=jane")
     assert error.message == TABLE.unreachable
     assert "jane" not in str(error.internal_message)
     assert len(waits) == 2
@@ -235,55 +212,53 @@ def test_a_server_that_is_not_there_is_unreachable(waits: list[float]) -> None:
 
 @pytest.mark.parametrize("address", ["no-address", "ftp://example.com", "http://", "http://[::1"])
 def test_an_address_that_is_none_fails_at_once(address: str, waits: list[float]) -> None:
-    error = error_of(AcmeStream(address))
+    error = error_of(client_of(address))
     assert error.message == TABLE.bad_address
     assert error.failure_type is FailureType.config_error
     assert waits == []
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
-def test_a_redirect_is_not_followed_since_the_key_would_go_along(
-    vendor: Vendor, stream: AcmeStream, status: int
-) -> None:
+def test_a_redirect_is_not_followed_since_the_key_would_go_along(vendor: Vendor, client: Client, status: int) -> None:
     with Vendor() as elsewhere:
         vendor.script = [Response(status, headers={"Location": f"{elsewhere.url}/rows"})]
-        error = error_of(stream)
+        error = error_of(client)
         assert list(elsewhere.requests) == []
     assert error.message == TABLE.redirected
     assert error.failure_type is FailureType.config_error
     assert len(vendor.requests) == 1
 
 
-def test_cookies_are_not_kept(vendor: Vendor, stream: AcmeStream) -> None:
+def test_cookies_are_not_kept(vendor: Vendor, client: Client) -> None:
     vendor.script = [Response(body=b"{}", headers={"Set-Cookie": "session=1; Path=/"})]
-    stream.call("/rows").close()
-    stream.call("/rows").close()
+    client.call("/rows").close()
+    client.call("/rows").close()
     assert "cookie" not in vendor.requests[1].headers
 
 
-def test_the_first_row_that_matches_decides(vendor: Vendor, stream: AcmeStream) -> None:
+def test_the_first_row_that_matches_decides(vendor: Vendor, client: Client) -> None:
     vendor.script = [Response.text("not in your PLAN", 403), Response.text("no", 403), Response.text("no", 515)]
     with pytest.raises(Forbidden) as caught:
-        stream.call("/rows")
+        client.call("/rows")
     assert caught.value.message == "First row."
     assert caught.value.internal_message == "GET /rows: status 403: not in your PLAN"
-    assert error_of(stream).message == "Second row."
-    assert error_of(stream).message == "A range."
+    assert error_of(client).message == "Second row."
+    assert error_of(client).message == "A range."
     assert len(vendor.requests) == 3
 
 
-def test_a_long_answer_is_quoted_in_part_and_on_one_line(vendor: Vendor, stream: AcmeStream) -> None:
+def test_a_long_answer_is_quoted_in_part_and_on_one_line(vendor: Vendor, client: Client) -> None:
     vendor.script = [Response.text("line\n" * 100_000, 400)]
-    error = error_of(stream)
+    error = error_of(client)
     assert error.message == "Acme refused the request with status 400. See the internal message for its answer."
     assert error.failure_type is FailureType.system_error
     assert len(error.internal_message or "") < 600
     assert "\n" not in (error.internal_message or "")
 
 
-def test_a_status_that_is_accepted_is_an_answer(vendor: Vendor, stream: AcmeStream) -> None:
+def test_a_status_that_is_accepted_is_an_answer(vendor: Vendor, client: Client) -> None:
     vendor.script = [Response.text("gone", 404)]
-    answer = stream.call("/rows", accept=(404,))
+    answer = client.call("/rows", accept=(404,))
     assert answer.status == 404
     answer.close()
 
@@ -311,26 +286,26 @@ def in_seconds(seconds: float) -> str:
     ],
 )
 def test_a_rate_limit_is_waited_out(
-    vendor: Vendor, stream: AcmeStream, waits: list[float], asked: str | int | None, least: float, most: float
+    vendor: Vendor, client: Client, waits: list[float], asked: str | int | None, least: float, most: float
 ) -> None:
     # a number is a date that far away, made now: at import it would be over by the time of the test
     vendor.script = [too_many(in_seconds(asked) if isinstance(asked, int) else asked)]
-    assert whole(stream.call("/rows")) == ROWS
+    assert whole(client.call("/rows")) == ROWS
     (waited,) = waits
     assert least <= waited <= most
 
 
 def test_rate_limits_are_waited_out_more_often_than_errors_are_retried(
-    vendor: Vendor, stream: AcmeStream, waits: list[float]
+    vendor: Vendor, client: Client, waits: list[float]
 ) -> None:
     vendor.script = [too_many("5")] * 15 + [Response.text("please slow down", 400)]
-    assert whole(stream.call("/rows")) == ROWS
+    assert whole(client.call("/rows")) == ROWS
     assert waits[:15] == [5.0] * 15
 
 
-def test_a_rate_limit_that_does_not_end_is_given_up(vendor: Vendor, stream: AcmeStream, waits: list[float]) -> None:
+def test_a_rate_limit_that_does_not_end_is_given_up(vendor: Vendor, client: Client, waits: list[float]) -> None:
     vendor.script = [too_many("30")] * 10
-    error = error_of(stream)
+    error = error_of(client)
     assert error.message == TABLE.throttled
     assert error.failure_type is FailureType.transient_error
     assert waits == [30.0] * 3
@@ -338,75 +313,90 @@ def test_a_rate_limit_that_does_not_end_is_given_up(vendor: Vendor, stream: Acme
 
 @pytest.mark.parametrize("asked", ["0", None])
 def test_a_rate_limit_without_a_time_is_no_tight_loop(
-    vendor: Vendor, stream: AcmeStream, waits: list[float], asked: str | None
+    vendor: Vendor, client: Client, waits: list[float], asked: str | None
 ) -> None:
-    stream.retry_policy = RetryPolicy(base_seconds=1.0, cap_seconds=30.0, throttled_seconds=100)
+    client.retry_policy = RetryPolicy(base_seconds=1.0, cap_seconds=30.0, throttled_seconds=100)
     vendor.script = [too_many(asked)] * 50
-    assert error_of(stream).message == TABLE.throttled
+    assert error_of(client).message == TABLE.throttled
     assert len(waits) <= 6
     assert all(wait >= 1 for wait in waits)
 
 
 def test_a_server_error_that_names_a_time_is_asked_again_then(
-    vendor: Vendor, stream: AcmeStream, waits: list[float]
+    vendor: Vendor, client: Client, waits: list[float]
 ) -> None:
     unavailable = Response.text("maintenance", 503, {"Retry-After": "60"})
     vendor.script = [unavailable, unavailable]
-    assert whole(stream.call("/rows")) == ROWS
+    assert whole(client.call("/rows")) == ROWS
     assert waits[0] == 60
     assert waits[1] < 1, "the second wait would exceed what is waited in all"
 
 
 @pytest.mark.parametrize("answer", [too_many("5"), too_many(None)])
 def test_a_check_does_not_wait_for_a_rate_limit(
-    vendor: Vendor, stream: AcmeStream, waits: list[float], answer: Response
+    vendor: Vendor, client: Client, waits: list[float], answer: Response
 ) -> None:
-    stream.retry_policy = CHECK_RETRY_POLICY
+    client.retry_policy = CHECK_RETRY_POLICY
     vendor.script = [answer] * 3
-    assert error_of(stream).message == TABLE.throttled
+    assert error_of(client).message == TABLE.throttled
     assert waits == []
 
 
-def test_a_check_retries_once(vendor: Vendor, stream: AcmeStream, waits: list[float]) -> None:
-    stream.retry_policy = CHECK_RETRY_POLICY
+def test_a_check_retries_once(vendor: Vendor, client: Client, waits: list[float]) -> None:
+    client.retry_policy = CHECK_RETRY_POLICY
     vendor.script = [Response.text("no", 500, {"Retry-After": "600"})] * 3
-    error_of(stream)
+    error_of(client)
     assert len(vendor.requests) == 2
     assert all(wait < 1 for wait in waits)
 
 
-def test_waits_double_up_to_a_cap(vendor: Vendor, stream: AcmeStream, waits: list[float]) -> None:
-    stream.retry_policy = RetryPolicy(tries=8, base_seconds=1, cap_seconds=10)
+def test_waits_double_up_to_a_cap(vendor: Vendor, client: Client, waits: list[float]) -> None:
+    client.retry_policy = RetryPolicy(tries=8, base_seconds=1, cap_seconds=10)
     vendor.script = [Response.text("no", 500)] * 8
-    error_of(stream)
+    error_of(client)
     assert [least <= wait <= least * 1.2 for wait, least in zip(waits, (1, 2, 4, 8, 10, 10, 10), strict=True)]
 
 
-def test_every_attempt_takes_its_place_in_the_budget(vendor: Vendor, stream: AcmeStream) -> None:
-    class Counted(AcmeStream):
-        places = 0
-
-        def before_request(self) -> None:
-            self.places += 1
-
-    counted = Counted(vendor.url)
+def test_every_attempt_asks_the_request_budget_first(vendor: Vendor) -> None:
+    asked: list[int] = []
+    counted = client_of(vendor.url, lambda: asked.append(1))
     vendor.script = [Response.text("no", 500), Response.text("no", 502)]
     counted.call("/rows").close()
-    assert counted.places == 3
+    assert len(asked) == 3
 
 
-def test_json_of_another_shape_says_what_is_missing(vendor: Vendor, stream: AcmeStream) -> None:
+BROKEN_BODY = Response(body=b'{"results":[{"id":1},}')
+
+
+def test_rows_of_a_body_that_breaks_are_asked_for_again(vendor: Vendor, client: Client) -> None:
+    vendor.script = [BROKEN_BODY, BROKEN_BODY]
+    restarts: list[int] = []
+    rows = [
+        row for part in client.rows(lambda: client.call("/rows"), "results", lambda: restarts.append(1)) for row in part
+    ]
+    assert (rows, len(restarts)) == (ROWS, 2)
+
+
+def test_rows_of_a_body_that_always_breaks_are_given_up(vendor: Vendor, client: Client) -> None:
+    vendor.script = [BROKEN_BODY] * 3
+    with pytest.raises(AirbyteTracedException) as caught:
+        list(client.rows(lambda: client.call("/rows"), "results", lambda: None))
+    assert caught.value.message == TABLE.not_json
+    assert len(vendor.requests) == 3
+
+
+def test_json_of_another_shape_says_what_is_missing(vendor: Vendor, client: Client) -> None:
     vendor.script = [Response.json({"errors": ["no"]})]
-    error = error_of(stream)
+    error = error_of(client)
     assert error.message == TABLE.misshapen
     assert error.internal_message == "GET /rows: status 200: the answer has no 'results'"
 
 
-def test_a_body_that_only_looks_like_json_is_an_error(vendor: Vendor, stream: AcmeStream) -> None:
+def test_a_body_that_only_looks_like_json_is_an_error(vendor: Vendor, client: Client) -> None:
     vendor.script = [Response(body=b'{"results":[{"id":1},}'), Response(body=b"{not json}")]
-    assert error_of(stream).message == TABLE.not_json
+    assert error_of(client).message == TABLE.not_json
     with pytest.raises(AirbyteTracedException, match="not JSON"):
-        stream.call("/rows").json()
+        client.call("/rows").json()
 
 
 class FullDisk(tempfile.SpooledTemporaryFile):  # type: ignore[type-arg]
@@ -434,69 +424,69 @@ class ReadOnlyDisk(FullDisk):
     [(FullDisk, "No space is left in"), (NoRoomForTheLastBytes, "No space is left in"), (ReadOnlyDisk, "Nothing can")],
 )
 def test_a_full_disk_is_named_and_not_retried(
-    vendor: Vendor, stream: AcmeStream, monkeypatch: pytest.MonkeyPatch, disk: Any, what: str
+    vendor: Vendor, client: Client, monkeypatch: pytest.MonkeyPatch, disk: Any, what: str
 ) -> None:
     monkeypatch.setattr(body.tempfile, "SpooledTemporaryFile", disk)
-    error = error_of(stream)
+    error = error_of(client)
     assert (error.message or "").startswith(f"{what}")
     assert "temporary directory" in (error.message or "")
     assert error.failure_type is FailureType.config_error
     assert len(vendor.requests) == 1
 
 
-def test_a_large_body_lies_on_disk(vendor: Vendor, stream: AcmeStream, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_body_lies_on_disk(vendor: Vendor, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(body, "SPOOL_MEMORY_BYTES", 1000)
-    answer = stream.call("/rows")
+    answer = client.call("/rows")
     assert answer._spool._rolled  # type: ignore[attr-defined]
     assert whole(answer) == ROWS
     assert answer._spool.closed
 
 
-def test_rows_that_are_not_read_to_their_end_free_their_file(stream: AcmeStream) -> None:
-    answer = stream.call("/rows")
+def test_rows_that_are_not_read_to_their_end_free_their_file(client: Client) -> None:
+    answer = client.call("/rows")
     rows = answer.rows("results")
     next(rows)
     rows.close()  # type: ignore[attr-defined]
     assert answer._spool.closed
 
 
-def test_a_sync_that_ends_breaks_off_the_wait(vendor: Vendor, stream: AcmeStream) -> None:
+def test_a_sync_that_ends_breaks_off_the_wait(vendor: Vendor, client: Client) -> None:
     activities = activity.Activities()
     activities.stop.set()
     activity.bind(activities)
     try:
         vendor.script = [too_many("50")]
         with pytest.raises(activity.Stopped):
-            stream.call("/rows")
+            client.call("/rows")
     finally:
         activity.bind(activity.Activities())
 
 
-def test_a_sync_began_by_the_vendors_clock_where_ours_is_ahead(stream: AcmeStream) -> None:
+def test_a_sync_began_by_the_vendors_clock_where_ours_is_ahead(client: Client) -> None:
     before = datetime.now(UTC)
     ahead = before + timedelta(hours=2)
-    assert stream.began(ahead) == ahead  # nobody was asked yet
-    stream.call("/rows").close()
-    assert before - timedelta(seconds=1) <= stream.began(ahead) <= datetime.now(UTC)
+    assert client.connection.cursor_ceiling(ahead) == ahead  # nobody was asked yet
+    client.call("/rows").close()
+    assert before - timedelta(seconds=1) <= client.connection.cursor_ceiling(ahead) <= datetime.now(UTC)
 
 
 @pytest.mark.parametrize("ahead", [timedelta(seconds=50), timedelta(hours=-2)], ids=["as good as right", "behind"])
-def test_a_sync_began_by_our_clock_unless_that_is_clearly_ahead(stream: AcmeStream, ahead: timedelta) -> None:
-    stream.call("/rows").close()
+def test_a_sync_began_by_our_clock_unless_that_is_clearly_ahead(client: Client, ahead: timedelta) -> None:
+    client.call("/rows").close()
     sync_start = datetime.now(UTC) + ahead
-    assert stream.began(sync_start) == sync_start
+    assert client.connection.cursor_ceiling(sync_start) == sync_start
 
 
 @pytest.mark.slow
 def test_an_answer_that_takes_long_is_no_clock_that_is_ahead(
-    vendor: Vendor, stream: AcmeStream, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    vendor: Vendor, client: Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("source_kit.http.client.CLOCK_TOLERANCE", timedelta(seconds=1))
     vendor.script = [Response.json({"results": []})]
     vendor.faults.add(Fault("drip", at=12, seconds=0.8))
     sync_start = datetime.now(UTC)
-    stream.call("/rows").close()
-    assert stream.began(sync_start) == sync_start
+    client.call("/rows").close()
+    assert client.connection.cursor_ceiling(sync_start) == sync_start
     assert "clock" not in caplog.text
 
 
@@ -504,22 +494,22 @@ def test_an_answer_that_takes_long_is_no_clock_that_is_ahead(
     "date", ["Thu, 01 Jan 1970 00:00:00 GMT", "", "soon", f"Thu, 01 Jan 2026 00:00:00 +{'9' * 20}"]
 )
 def test_a_clock_that_cannot_be_right_is_not_believed(
-    vendor: Vendor, stream: AcmeStream, monkeypatch: pytest.MonkeyPatch, date: str
+    vendor: Vendor, client: Client, monkeypatch: pytest.MonkeyPatch, date: str
 ) -> None:
     monkeypatch.setattr(vendor._server.RequestHandlerClass, "date_time_string", lambda *_: date)  # type: ignore[union-attr]
     ahead = datetime.now(UTC) + timedelta(hours=2)
-    stream.call("/rows").close()
-    assert timedelta() <= datetime.now(UTC) - stream.began(ahead) < timedelta(minutes=1)
+    client.call("/rows").close()
+    assert timedelta() <= datetime.now(UTC) - client.connection.cursor_ceiling(ahead) < timedelta(minutes=1)
 
 
-def test_a_clock_that_is_ahead_is_told_once(
-    stream: AcmeStream, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+def test_a_clock_that_is_ahead_is_reported_once(
+    client: Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("source_kit.http.client.utc_now", lambda: datetime.now(UTC) + timedelta(days=2))
     with caplog.at_level("WARNING"):
-        stream.call("/rows").close()
-        stream.call("/rows").close()
+        client.call("/rows").close()
+        client.call("/rows").close()
     told = [record.message for record in caplog.records if "clock" in record.message]
     assert len(told) == 1
     assert "s ahead of Acme" in told[0]
-    assert "set the clock right" in told[0]
+    assert "Correct this machine's clock" in told[0]

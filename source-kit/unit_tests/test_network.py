@@ -19,38 +19,20 @@ import urllib3
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_kit import activity
-from source_kit.errors import PROXY_WANTS_LOGIN, ErrorTable, RetryPolicy
+from source_kit.errors import PROXY_WANTS_LOGIN, ErrorTable
 from source_kit.http.body import session
-from source_kit.http.client import BatchHttpStream
+from source_kit.http.client import Client, Connection
+from source_kit.http.retry import RetryPolicy
 from source_kit.network import warn_of_plain_http
-from source_kit.stream import SliceItem
 
 CERTIFICATES = Path(__file__).with_name("certificates")
 TABLE = ErrorTable("Acme", [])
 
 
-class Rows(BatchHttpStream):
+def client_of(url: str) -> Client:
     """Asks one address."""
-
-    name = "rows"
-    primary_key = "id"
-    error_table = TABLE
-    retry_policy = RetryPolicy(tries=3, base_seconds=0.001, cap_seconds=0.002)
-    read_timeout = 5.0
-
-    def __init__(self, url_base: str) -> None:
-        self._url = url_base
-        super().__init__(session(1))
-
-    @property
-    def url_base(self) -> str:
-        return self._url
-
-    def slices(self) -> list[int]:
-        return [1]
-
-    def read_slice(self, slice_: int) -> Iterator[SliceItem]:
-        yield from self.call("/rows").rows(None)
+    policy = RetryPolicy(tries=3, base_seconds=0.001, cap_seconds=0.002)
+    return Client("rows", Connection(url, session(1), {}), TABLE, policy, 5.0)
 
 
 @pytest.fixture(autouse=True)
@@ -116,12 +98,12 @@ def serving(status: int = 200, certificate: str | None = None) -> Iterator[str]:
 
 
 def error_of(url: str) -> AirbyteTracedException:
-    stream = Rows(url)
+    client = client_of(url)
     try:
         with pytest.raises(AirbyteTracedException) as caught:
-            list(stream.call("/rows?person=jane").rows(None))
+            list(client.call("/rows?person=jane").rows(None))
     finally:
-        stream.close()
+        client.close()
     assert "jane" not in f"{caught.value.message} {caught.value.internal_message}"
     return caught.value
 
@@ -165,9 +147,9 @@ def test_a_bundle_without_the_authority_is_named(monkeypatch: pytest.MonkeyPatch
 def test_a_bundle_makes_a_certificate_trusted(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(variable, str(CERTIFICATES / "good.pem"))
     with serving(certificate="good.pem") as address:
-        stream = Rows(f"https://{address}")
-        assert stream.call("/rows").json() == []
-        stream.close()
+        client = client_of(f"https://{address}")
+        assert client.call("/rows").json() == []
+        client.close()
 
 
 @pytest.mark.parametrize(
@@ -259,9 +241,9 @@ def test_a_host_that_the_dns_does_not_know_is_named_and_not_tried_again(host: st
 @pytest.mark.slow
 def test_a_name_that_was_known_before_may_be_known_again(monkeypatch: pytest.MonkeyPatch, waits: list[float]) -> None:
     with serving() as address:
-        stream = Rows(f"http://{address}".replace("127.0.0.1", "localhost"))
-        stream.call("/rows").close()
-        stream.close()
+        client = client_of(f"http://{address}".replace("127.0.0.1", "localhost"))
+        client.call("/rows").close()
+        client.close()
         failing = iter([socket.gaierror(socket.EAI_NONAME, "Name or service not known")])
         ask = socket.getaddrinfo
 
@@ -271,8 +253,8 @@ def test_a_name_that_was_known_before_may_be_known_again(monkeypatch: pytest.Mon
             return ask(*args, **options)
 
         monkeypatch.setattr(socket, "getaddrinfo", forgetful)
-        assert stream.call("/rows").json() == []
-        stream.close()
+        assert client.call("/rows").json() == []
+        client.close()
     assert len(waits) == 1
 
 

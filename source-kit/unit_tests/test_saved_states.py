@@ -36,7 +36,7 @@ class Daily(ToyStream):
 
 class Seconds(Daily):
     cursor_field = "updated"
-    cursor_resolution = "1 s"
+    cursor_in_seconds = True
 
 
 def named(configured: dict[str, Any], *namespaces: str | None) -> dict[str, Any]:

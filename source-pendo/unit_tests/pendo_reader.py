@@ -23,7 +23,7 @@ from airbyte_cdk.models import (
 from airbyte_cdk.test import entrypoint_wrapper
 from airbyte_cdk.test.entrypoint_wrapper import ExpectedOutcome
 from simulators.pendo import PendoSimulator
-from source_kit.errors import RetryPolicy
+from source_kit.http.retry import RetryPolicy
 from source_pendo import SourcePendo
 
 Row = dict[str, Any]

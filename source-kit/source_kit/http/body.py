@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from http.cookiejar import DefaultCookiePolicy
 from importlib.util import find_spec
-from typing import IO, Any
+from typing import IO, Any, cast
 from urllib.parse import urlsplit
 
 import requests
@@ -28,14 +28,8 @@ CONNECT_TIMEOUT_SECONDS = 10.0
 _PIECE_BYTES = 256 * 1024
 
 
-class SpooledResponse(requests.Response):
-    """A response whose body was received to its end and lies in `spool`, decoded."""
-
-    spool: IO[bytes]
-
-
 class SpoolingAdapter(HTTPAdapter):
-    """Receives the body before `send` returns, within a deadline.
+    """Receives the body before `send` returns, within a deadline; `raw` of the response is then a file with all of it.
 
     The read timeout of `requests` bounds the wait for the next bytes only: a server that drips never trips it, so the
     body as a whole gets the read timeout once more.
@@ -53,9 +47,7 @@ class SpoolingAdapter(HTTPAdapter):
         """As `HTTPAdapter.send`, with the body complete. Raises a RequestException for one that is not."""
         response = super().send(request, stream=True, timeout=timeout, verify=verify, cert=cert, proxies=proxies)
         seconds = timeout[1] if isinstance(timeout, tuple) else timeout
-        response.__class__ = SpooledResponse
-        assert isinstance(response, SpooledResponse)  # noqa: S101 - for the type checker
-        response.spool = _receive(response, request, seconds)
+        response.raw = _receive(response, request, seconds)
         return response
 
 
@@ -159,3 +151,18 @@ def session(connections: int) -> requests.Session:
     made.mount("https://", adapter)
     made.mount("http://", adapter)
     return made
+
+
+def spool_of(response: requests.Response) -> IO[bytes]:
+    """The body of a response of `SpoolingAdapter`, decoded, as a file at its beginning."""
+    return cast("IO[bytes]", response.raw)
+
+
+def cut_or_no_json(spool: IO[bytes]) -> bool:
+    """Whether a body cannot be complete JSON: it does not begin and end like an object, an array or null."""
+    first = spool.read(256).lstrip()[:1]
+    end = spool.seek(0, 2)
+    spool.seek(max(0, end - 256))
+    last = spool.read().rstrip()[-1:]
+    spool.seek(0)
+    return first + last not in (b"{}", b"[]", b"nl")

@@ -1,0 +1,109 @@
+"""When a request is sent again: the policy, the wait before each attempt, `Retry-After`."""
+
+from __future__ import annotations
+
+import email.utils
+import logging
+import random
+import re
+from dataclasses import dataclass
+from datetime import datetime
+
+import requests
+
+from source_kit import activity
+from source_kit.convert import utc_now
+from source_kit.errors import Action, ErrorRule, shorten
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """How often and how long a request is tried. Waits double from `base_seconds` to `cap_seconds`.
+
+    `tries` bounds the attempts after errors that may heal; `throttled_seconds` bounds the sum of the waits that
+    rate limiting causes, whether the server names them (`Retry-After`) or not.
+    """
+
+    tries: int = 8
+    base_seconds: float = 0.5
+    cap_seconds: float = 30.0
+    throttled_seconds: float = 1800.0
+
+    def backoff(self, failed: int) -> float:
+        """The wait behind the attempt with this number, with up to a fifth of jitter: workers do not return in step."""
+        seconds = min(self.cap_seconds, self.base_seconds * 2.0 ** (failed - 1))
+        return seconds * (1.0 + 0.2 * random.random())  # noqa: S311 - jitter, no secret
+
+
+#: For a sync
+RETRY_POLICY = RetryPolicy()
+#: For `check`: an answer now is worth more than an answer that waited.
+CHECK_RETRY_POLICY = RetryPolicy(tries=2, base_seconds=0.5, throttled_seconds=0.0)
+
+
+class Attempts:
+    """Counts the attempts at one request and waits between them."""
+
+    def __init__(self, policy: RetryPolicy, what: str, logger: logging.Logger) -> None:
+        self._policy = policy
+        self._what = what
+        self._logger = logger
+        self._failed = 0
+        self._throttled = 0
+        self._waited = 0.0
+
+    def again_or_raise(self, rule: ErrorRule, response: requests.Response | None, detail: str) -> None:
+        """Waits for the next attempt, or raises the rule's error when there is none."""
+        if rule.action is Action.THROTTLED:
+            seconds = self._throttled_wait(response)
+        elif rule.action is Action.RETRY:
+            seconds = self._retry_wait(response)
+        else:
+            seconds = None
+        status = "no answer" if response is None else f"status {response.status_code}"
+        if seconds is None:
+            raise rule.raises(
+                message=rule.message,
+                internal_message=f"{self._what}: {status}: {shorten(detail)}",
+                failure_type=rule.failure_type,
+            )
+        self._logger.info(f"{self._what}: {status}; trying again in {seconds:.1f} s ({shorten(detail, 120)})")
+        activity.current().wait(seconds, f"{self._what}: {status}")
+
+    def _retry_wait(self, response: requests.Response | None) -> float | None:
+        self._failed += 1
+        if self._failed >= self._policy.tries:
+            return None
+        seconds = self._policy.backoff(self._failed)
+        asked = retry_after(response) if response is not None else None
+        if asked is not None and asked > seconds and self._waited + asked <= self._policy.throttled_seconds:
+            self._waited += asked
+            return asked
+        return seconds
+
+    def _throttled_wait(self, response: requests.Response | None) -> float | None:
+        self._throttled += 1
+        seconds = retry_after(response) if response is not None else None
+        if not seconds:  # a server that asks for no wait at all must not be asked in a tight loop
+            seconds = self._policy.backoff(self._throttled + 1)
+        self._waited += seconds
+        return None if self._waited > self._policy.throttled_seconds else seconds
+
+
+def retry_after(response: requests.Response) -> float | None:
+    """Seconds that `Retry-After` asks for, as a number or as an HTTP date; None where it is absent or unreadable."""
+    text = response.headers.get("Retry-After", "").strip()
+    if not text:
+        return None
+    if re.fullmatch(r"[0-9]+(\.[0-9]+)?", text):
+        return float(text)
+    at = http_date(text)
+    return None if at is None else max(0.0, (at - utc_now()).total_seconds())
+
+
+def http_date(text: str) -> datetime | None:
+    try:
+        at = email.utils.parsedate_to_datetime(text)
+    except (ValueError, OverflowError):
+        return None
+    return at if at.tzinfo else None
