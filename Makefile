@@ -10,7 +10,7 @@ INSTALLED  := .venv/.installed
 PYAIRBYTE  := integration_tests/pyairbyte/.venv
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test unit check fix bench images base-image sbom audit docs lock pyairbyte-env clean
+.PHONY: help setup demo test unit check fix bench newest-cdk images base-image wheels sbom audit docs lock pyairbyte-env clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,18 +23,19 @@ $(INSTALLED): uv.lock pyproject.toml tools/uv.txt tools/bootstrap.sh $(addsuffix
 demo: $(INSTALLED) ## read everything from the bundled simulators into a DuckDB file
 	@$(PYTHON_BIN) tools/demo.py
 
-test: $(INSTALLED) ## the whole suite, with what this machine has; says what it had to leave out
+test: $(INSTALLED) ## the whole suite, with what this machine has; says what it had to leave out, and the coverage
 	@$(PYTHON_BIN) tools/run_tests.py $(ARGS)
 
 unit: $(INSTALLED) ## the fast tests only, under a minute
 	@$(PYTHON_BIN) -m pytest -q -n $(UNIT_JOBS) --dist loadfile -m "not slow" $(UNIT_TESTS) $(ARGS)
 
-check: $(INSTALLED) ## formatting, lint, types and licenses
+check: $(INSTALLED) ## formatting, lint, types, licenses and the workflows of the hosted CI
 	@failed=0; \
 	.venv/bin/ruff format --check --quiet . || { echo "not formatted, make fix mends it:"; .venv/bin/ruff format --check .; failed=1; }; \
 	.venv/bin/ruff check . || failed=1; \
 	.venv/bin/mypy || failed=1; \
 	$(PYTHON_BIN) tools/licenses.py || failed=1; \
+	.venv/bin/actionlint -shellcheck= -pyflakes= .github/workflows/*.yml || failed=1; \
 	exit $$failed
 
 fix: $(INSTALLED) ## format, and mend what the linter can mend
@@ -44,11 +45,21 @@ fix: $(INSTALLED) ## format, and mend what the linter can mend
 bench: $(INSTALLED) ## records per CPU second, beside the peers and the floor
 	@$(PYTHON_BIN) benchmarks/run.py $(ARGS)
 
+newest-cdk: $(INSTALLED) ## the kit's unit tests with the newest airbyte-cdk that the packages allow; needs the network
+	@tools/newest-cdk.sh $(ARGS)
+
 images: ## build source-*:dev and source-*:latest; needs a Docker engine
 	@tools/build-images.sh $(CONNECTORS)
 
 base-image: ## a base image from Debian's packages, where no registry can be reached; needs root and debootstrap
 	@tools/base-image.sh
+
+wheels: ## a wheel of the kit and of each connector, into dist/; needs the network
+	@tools/bootstrap.sh uv
+	@for package in source-kit $(CONNECTORS); do \
+		UV_PYTHON_DOWNLOADS=never .uv/bin/uv build --quiet --wheel --out-dir dist --package $$package || exit 1; \
+	done
+	@ls dist/*.whl
 
 sbom: $(INSTALLED) ## a bill of materials (CycloneDX) for each connector, into dist/; that of its image where it is here
 	@tools/sbom.sh $(CONNECTORS)

@@ -4,20 +4,25 @@ Some integration tests need a server or an environment that a laptop may lack (a
 PyAirbyte). Each is named by a pytest marker; where it is missing its tests are deselected and the last lines say so.
 On CI (`CI=true`) nothing may be missing: the run fails before its first test, and it fails when a test skips itself.
 
-Arguments are handed to pytest: `make test ARGS="-k pendo -x"`.
+The last line is the coverage of what ships, see `FastCoverage`.
+
+Arguments are handed to pytest: `make test ARGS="-k pendo -x"`. Then coverage is not measured: of a part of the tests it
+would mislead.
 """
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import coverage
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -92,6 +97,43 @@ class SkipsFail:
                 terminalreporter.line(nodeid)
 
 
+class FastCoverage:
+    """Which lines of these packages the fast unit tests run, in this process: a floor, not the whole truth.
+
+    The tests marked slow and those of integration_tests run unmeasured: tracing makes a test of the read path take half
+    as long again, and some of them hold time and memory to a limit. Lines that only a connector in a process of its own
+    runs count as not covered.
+    """
+
+    def __init__(self, packages: Sequence[Path]) -> None:
+        self._packages = packages
+        # `source` counts files that no test imports, too; in memory, so that no file stays behind
+        self._coverage = coverage.Coverage(data_file=None, config_file=False, source=[str(path) for path in packages])
+        self._coverage.start()  # before the collection, which imports the packages
+
+    def pytest_collection_finish(self) -> None:
+        self._coverage.stop()
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
+        if "unit_tests" not in item.path.parts or item.get_closest_marker("slow"):
+            return (yield)
+        self._coverage.start()
+        try:
+            return (yield)
+        finally:
+            self._coverage.stop()
+
+    def line(self) -> str:
+        """The percentages, of each package and of all."""
+        shares = [f"{path.name} {self._share(path):.0f} %" for path in self._packages]
+        total = self._share(*self._packages)
+        return f"lines covered by the fast unit tests: {total:.0f} % ({', '.join(shares)})"
+
+    def _share(self, *packages: Path) -> float:
+        return self._coverage.report(file=io.StringIO(), include=[f"{path}/*" for path in packages])
+
+
 def say(line: str) -> None:
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
@@ -112,10 +154,13 @@ def main(arguments: list[str]) -> int:
                 return code
             say(f"{' '.join(tool.prepare)}: {time.monotonic() - began:.0f} s")
     options = ["-m", " and ".join(f"not {tool.marker}" for tool in missing)] if missing else []
-    plugins = [SkipsFail()] if ON_CI else []
+    measured = None if arguments else FastCoverage(sorted(ROOT.glob("source-*/source_*")))
+    plugins = [*([SkipsFail()] if ON_CI else []), *([measured] if measured else [])]
     code = int(pytest.main([*options, "--durations=15", *arguments], plugins=plugins))
     for line in left_out:
         say(line)
+    if measured:
+        say(measured.line())
     return code
 
 

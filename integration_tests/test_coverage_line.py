@@ -1,0 +1,75 @@
+"""The coverage that `make test` prints: what counts as covered."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from proof.suite import ROOT
+
+CODE = """
+def fast():
+    return 1
+
+def slow():
+    return 2
+
+def elsewhere():
+    return 3
+"""
+TESTS = {
+    "unit_tests/test_unit.py": """
+import pytest, source_toy.code
+
+def test_fast():
+    assert source_toy.code.fast() == 1
+
+@pytest.mark.slow
+def test_slow():
+    assert source_toy.code.slow() == 2
+""",
+    "integration_tests/test_whole.py": """
+import source_toy.code
+
+def test_elsewhere():
+    assert source_toy.code.elsewhere() == 3
+""",
+}
+SCRIPT = """
+import sys
+from pathlib import Path
+sys.path[:0] = sys.argv[1:]
+import pytest, run_tests
+measured = run_tests.FastCoverage([Path("source_toy").resolve()])
+code = pytest.main(["-q", "-W", "error", "."], plugins=[measured])
+print(measured.line())
+sys.exit(code)
+"""
+
+
+def _write(folder: Path, **files: str) -> None:
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+
+@pytest.fixture
+def toy(tmp_path: Path) -> Path:
+    """A package of eight statements, two of them in a file that no test imports, and its three tests."""
+    package = {"source_toy/__init__.py": "", "source_toy/code.py": CODE, "source_toy/other.py": "ONE = 1\nTWO = 2\n"}
+    _write(tmp_path, **package, **TESTS, **{"pytest.ini": "[pytest]\nmarkers = slow\n"})
+    return tmp_path
+
+
+def test_the_share_is_that_of_the_fast_unit_tests_in_all_files_of_the_package(toy: Path) -> None:
+    command = [sys.executable, "-c", SCRIPT, str(ROOT / "tools"), str(toy)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, cwd=toy)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "3 passed" in done.stdout
+    # three definitions and the body of one function
+    assert done.stdout.splitlines()[-1] == "lines covered by the fast unit tests: 50 % (source_toy 50 %)"
+    assert {path.name for path in toy.iterdir()}.isdisjoint({".coverage"})

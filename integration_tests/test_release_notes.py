@@ -1,0 +1,89 @@
+"""The notes of a release, and what they refuse to be written for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from proof.suite import Connector
+from release_notes import main
+
+CHANGELOG = """\
+# Changelog
+
+What changes for you.
+
+## 0.2.0 (2026-12-01)
+
+- **A column more**, see [the page](../docs/toy.md#columns) and [elsewhere](https://example.com/x).
+
+## 0.1.0 (2026-11-01)
+
+The first version.
+"""
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A repository with one connector, at 0.2.0."""
+    folder = tmp_path / "source-toy"
+    folder.mkdir()
+    (folder / "CHANGELOG.md").write_text(CHANGELOG, encoding="utf-8")
+    (folder / "metadata.yaml").write_text("data:\n  dockerImageTag: 0.2.0\n", encoding="utf-8")
+    (folder / "pyproject.toml").write_text('[project]\nversion = "0.2.0"\n', encoding="utf-8")
+    return tmp_path
+
+
+def test_the_notes_are_the_part_of_that_version(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["source-toy-v0.2.0"], root) == 0
+    assert capsys.readouterr().out == (
+        "- **A column more**, see [the page](../docs/toy.md#columns) and [elsewhere](https://example.com/x).\n"
+    )
+
+
+def test_links_to_files_of_the_repository_become_whole(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["source-toy-v0.2.0", "--links", "https://example.com/blob/v"], root) == 0
+    written = capsys.readouterr().out
+    assert "[the page](https://example.com/blob/v/docs/toy.md#columns)" in written
+    assert "[elsewhere](https://example.com/x)" in written
+
+
+@pytest.mark.parametrize(
+    ("tag", "file", "old", "new", "said"),
+    [
+        (
+            "source-toy-v0.2.0",
+            "metadata.yaml",
+            "0.2.0",
+            "0.1.0",
+            "source-toy/metadata.yaml has version 0.1.0, not 0.2.0",
+        ),
+        ("source-toy-v0.2.0", "metadata.yaml", "dockerImageTag", "other", "metadata.yaml has version none, not 0.2.0"),
+        ("source-toy-v0.2.0", "pyproject.toml", "0.2.0", "0.3.0", "pyproject.toml has version 0.3.0, not 0.2.0"),
+        ("source-toy-v0.2.0", "CHANGELOG.md", "## 0.2.0", "## 0.2.1", "CHANGELOG.md says nothing below a heading"),
+        ("source-toy-v0.2.0", "CHANGELOG.md", " (2026-12-01)", "", "CHANGELOG.md says nothing below a heading"),
+        ("source-toy-v0.1.0", "CHANGELOG.md", "", "", "source-toy/metadata.yaml has version 0.2.0, not 0.1.0"),
+        ("source-other-v0.2.0", "CHANGELOG.md", "", "", "is not a connector and its version"),
+        ("v0.2.0", "CHANGELOG.md", "", "", "is not a connector and its version"),
+        ("source-toy-v0.2", "CHANGELOG.md", "", "", "is not a connector and its version"),
+    ],
+)
+def test_a_tag_that_a_file_contradicts_is_refused_by_name(
+    root: Path, capsys: pytest.CaptureFixture[str], tag: str, file: str, old: str, new: str, said: str
+) -> None:
+    path = root / "source-toy" / file
+    path.write_text(path.read_text(encoding="utf-8").replace(old, new) if old else path.read_text(), encoding="utf-8")
+
+    assert main([tag], root) == 1
+    written = capsys.readouterr()
+    assert said in written.err
+    assert written.out == ""
+
+
+def test_every_connector_as_it_stands_could_be_released(
+    connector: Connector, capsys: pytest.CaptureFixture[str]
+) -> None:
+    version = connector.metadata["dockerImageTag"]
+
+    assert main([f"{connector.name}-v{version}"]) == 0
+    assert len(capsys.readouterr().out) > 100

@@ -1,0 +1,72 @@
+"""Writes the notes of a release to stdout: the part of the connector's changelog that a tag names.
+
+    tools/release_notes.py source-pendo-v0.1.0 [--links URL]
+
+The tag's version must be that of metadata.yaml, of pyproject.toml and of a dated heading of the changelog; else it ends
+with 1 and a line for each that differs, so that nothing is released that names itself otherwise. `--links` is the
+address of the repository's files at that tag; links to files of the repository become whole with it.
+
+Standard library only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import posixpath
+import re
+import sys
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+_TAG = re.compile(r"(source-[a-z0-9-]+)-v(\d+\.\d+\.\d+)")
+_HEADING = re.compile(r"^## (\S+) \(\d{4}-\d{2}-\d{2}\)$", re.MULTILINE)
+_IMAGE_TAG = re.compile(r"^ *dockerImageTag: *[\"']?([^\"'\s]+)", re.MULTILINE)
+_LINK = re.compile(r"\]\((?![a-z]+:|#)([^)\s]+)\)")
+
+
+def sections(changelog: str) -> dict[str, str]:
+    """The text below each dated heading, by version."""
+    parts = _HEADING.split(changelog)[1:]
+    return {version: text.strip() for version, text in zip(parts[::2], parts[1::2], strict=True)}
+
+
+def problems(folder: Path, version: str) -> list[str]:
+    """A line for each file of a connector that does not have this version."""
+    metadata = _IMAGE_TAG.search((folder / "metadata.yaml").read_text(encoding="utf-8"))
+    project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    stated = {"metadata.yaml": metadata[1] if metadata else "none", "pyproject.toml": project["version"]}
+    lines = [f"{folder.name}/{name} has version {it}, not {version}" for name, it in stated.items() if it != version]
+    if not sections((folder / "CHANGELOG.md").read_text(encoding="utf-8")).get(version):
+        lines.append(f"{folder.name}/CHANGELOG.md says nothing below a heading `## {version} (year-month-day)`")
+    return lines
+
+
+def whole_links(text: str, folder: str, address: str) -> str:
+    """The text with links that are relative to a folder of the repository made into addresses."""
+    return _LINK.sub(lambda link: f"]({address}/{posixpath.normpath(posixpath.join(folder, link[1]))})", text)
+
+
+def main(arguments: list[str], root: Path = ROOT) -> int:
+    """The command."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("tag")
+    parser.add_argument("--links")
+    options = parser.parse_args(arguments)
+    tag = _TAG.fullmatch(options.tag)
+    if tag is None or not (root / tag[1] / "metadata.yaml").is_file():
+        found = [f"{options.tag} is not a connector and its version, such as source-pendo-v0.1.0"]
+    else:
+        found = problems(root / tag[1], tag[2])
+    for line in found:
+        print(f"release: {line}", file=sys.stderr)
+    if tag is None or found:
+        return 1
+    notes = sections((root / tag[1] / "CHANGELOG.md").read_text(encoding="utf-8"))[tag[2]]
+    print(whole_links(notes, tag[1], options.links) if options.links else notes)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
