@@ -44,9 +44,8 @@ class SourceCustomerio(Source[Config]):
     def probe(self, logger: logging.Logger, config: Config) -> None:
         """A cheap request for each permission that a stream needs.
 
-        The key is accepted if any of them is answered. Then the check succeeds, since the streams may be chosen
-        accordingly, and the log names those that will fail, whatever the reason: what one part of the server refuses,
-        or cannot answer now, is no reason to sync nothing. If the first few are not answered, the rest is not tried.
+        The check succeeds if any of them is answered, and the log names those that failed, whatever the reason: the
+        other streams can be read. If the first few are not answered, the rest is not tried.
         """
         warn_of_plain_http(logger, config.base_url)
         client = Client.of(config)
@@ -89,7 +88,7 @@ def _failures(streams: Sequence[CustomerIoStream], workers: int) -> list[Airbyte
 
 
 def _is_decisive(error: AirbyteTracedException | None) -> bool:
-    """Whether one probe tells how the others will end: it was answered, or the configuration must be corrected.
+    """Whether one probe shows how the others will end: it was answered, or the configuration must be corrected.
 
     A 401 is not: what a key gets outside its scope is not documented, and 401 is declared on more paths than 403.
     """
@@ -101,7 +100,7 @@ def _is_decisive(error: AirbyteTracedException | None) -> bool:
 def _raise_verdict(config: Config, first: Sequence[AirbyteTracedException | None]) -> None:
     """Raises what is wrong with the key or the way to the server, judged by the first probes.
 
-    A denied access (403) says nothing against the key. All else does where every probe ended so.
+    A denied access (403) does not mean a wrong key; any other error does if every probe ended with one.
     """
     errors = [error for error in first if error is not None and not isinstance(error, Forbidden)]
     if len(errors) < len(first):

@@ -121,7 +121,10 @@ def text(expected: str = ..., *, secret: bool = ..., check: Check = ..., **more:
 def text(
     expected: str = "text", *, required: bool = False, secret: bool = False, check: Check | None = None, **more: Any
 ) -> Any:
-    """A text without white space around it. A secret is in no representation, and by default fit for a header."""
+    """A text without white space around it; `more` are the fields `name` and `as_text` of `Option`.
+
+    A secret is in no representation; without a `check` of its own it must be fit for a header.
+    """
     spec: dict[str, Any] = {"type": "string"}
     if secret:
         spec["airbyte_secret"] = True
@@ -144,16 +147,16 @@ def url(example: str, *, check: Check = bool, path: str = "") -> str | None:
     return _declare(None, read, f"an http:// or https:// address such as {example}, {without}", {"type": "string"})
 
 
-def choice(choices: Iterable[T], *, default: T, **more: Any) -> T:
+def choice(choices: Iterable[T], *, default: T, name: str | None = None) -> T:
     """One of some texts, in upper or lower case."""
     known = {str(one).casefold(): one for one in choices}
     words = [str(one) for one in known.values()]
     read = _text(lambda word: word.casefold() in known)
     spec = {"type": "string", "enum": words, "default": str(default)}
-    return _declare(default, lambda raw: known[read(raw).casefold()], f"one of {', '.join(words)}", spec, **more)
+    return _declare(default, lambda raw: known[read(raw).casefold()], f"one of {', '.join(words)}", spec, name=name)
 
 
-def whole(low: int, high: int, *, default: int, **more: Any) -> int:
+def whole(low: int, high: int, *, default: int, name: str | None = None) -> int:
     """A whole number within limits; 3.0 is one."""
 
     def read(raw: Any) -> int:
@@ -161,7 +164,7 @@ def whole(low: int, high: int, *, default: int, **more: Any) -> int:
         return int(raw)
 
     spec = {"type": "integer", "minimum": low, "maximum": high, "default": default}
-    return _declare(default, read, f"a whole number from {low} to {high}", spec, **more)
+    return _declare(default, read, f"a whole number from {low} to {high}", spec, name=name)
 
 
 def flag(*, default: bool) -> bool:
@@ -174,7 +177,7 @@ def flag(*, default: bool) -> bool:
     return _declare(default, read, "true or false, without quotes", {"type": "boolean", "default": default})
 
 
-def instant(then: Callable[[datetime], T], *, check: Check = bool, **more: Any) -> T | None:
+def instant(then: Callable[[datetime], T], *, check: Check = bool, name: str | None = None) -> T | None:
     """A date or a date and time, in UTC where it has no zone. `then` gets it aware, in the zone that is written."""
 
     def read(raw: Any) -> T:
@@ -182,7 +185,7 @@ def instant(then: Callable[[datetime], T], *, check: Check = bool, **more: Any) 
         return then(at if at.tzinfo else at.replace(tzinfo=UTC))
 
     spec = {"type": "string", "format": "date-time"}
-    return _declare(None, read, "a date, or a date and time such as 2026-01-01T00:00:00Z", spec, **more)
+    return _declare(None, read, "a date, or a date and time such as 2026-01-01T00:00:00Z", spec, name=name)
 
 
 def texts(expected: str, *, check: Check, unique: bool = False) -> tuple[str, ...]:

@@ -90,9 +90,9 @@ class Source(AbstractSource, Generic[Config]):
         return True, self.probe(logger, self.parse(config))
 
     def check(self, logger: logging.Logger, config: Mapping[str, Any]) -> AirbyteConnectionStatus:
-        """As the CDK's, but a failure of any kind is a FAILED status with a plain sentence, not a repr or a crash."""
+        """The status of a connection; a failure of any kind is FAILED with a plain sentence, not a repr or a crash."""
         try:
-            status, (_, message) = Status.SUCCEEDED, self.check_connection(logger, config)
+            status, message = Status.SUCCEEDED, self.probe(logger, self.parse(config))
         except AirbyteTracedException as traced:
             logger.info(f"Check failed: {traced.internal_message}")
             status, message = Status.FAILED, str(traced.message)

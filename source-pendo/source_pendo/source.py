@@ -32,7 +32,7 @@ _PROBE_TIMEOUT: Final = 20.0
 _PROBES_AT_A_TIME: Final = 6
 #: Pendo may throttle a check because of its many probes, or of a sync that uses the same key: that passes in seconds.
 _PROBING: Final = RetryPolicy(tries=2, base_seconds=0.5, throttled_seconds=15.0)
-#: A discovery without the metadata fields would take their columns away, so it is a little more patient about them.
+#: A discovery without the metadata fields would remove their columns, so it waits longer for them.
 _DISCOVERING: Final = RetryPolicy(tries=5, base_seconds=0.5, throttled_seconds=30.0)
 
 Findings = dict[str, AirbyteTracedException | None]
@@ -59,8 +59,8 @@ class SourcePendo(Source[Config]):
     def probe(self, logger: logging.Logger, config: Config) -> str | None:
         """Asks every endpoint and every event source for the least it can give, at the same time.
 
-        Fails where no stream answers: the key, the region or the way to Pendo is wrong, or Pendo fails. It passes when
-        some streams answer; those that are refused to the key, not offered to the subscription or failed are named.
+        Fails if no stream answers: the key or the region is wrong, or the network or Pendo fails. Passes if some
+        streams answer, and names those that the key may not read, the subscription does not offer, or that failed.
         """
         _warn_about_region(logger, config)
         warn_of_plain_http(logger, config.base_url)
@@ -112,10 +112,10 @@ def _probe(stream: PendoStream, throttled: threading.Event) -> AirbyteTracedExce
 
 
 def _judge(logger: logging.Logger, findings: Findings) -> list[str]:
-    """Raises where no stream answered; returns the sentences about those that are refused or failed.
+    """Raises if no stream answered; returns the sentences about those that are refused or failed.
 
-    One stream that answers proves the key, the region and the way; what another one says is about that one. A question
-    that is too big for Pendo is no failure: it is split when it is read.
+    One stream that answers proves the key, the region and the network; the error of another stream is about that stream
+    alone. A query that is too big for Pendo is no failure: it is split when it is read.
     """
     if all(findings.values()):
         _raise_about_all(findings)
@@ -139,7 +139,7 @@ def _judge(logger: logging.Logger, findings: Findings) -> list[str]:
 
 
 def _raise_about_all(findings: Findings) -> NoReturn:
-    """No stream answered: what all of them say is about the connection, else the first error is as good as any."""
+    """Raises, where no stream answered, what all errors have in common, or else the first that is not a refusal."""
     errors = [error for error in findings.values() if error is not None]
     detail = str(errors[0].internal_message)
     if all(isinstance(error, Forbidden) for error in errors):
