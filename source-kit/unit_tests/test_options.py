@@ -200,7 +200,7 @@ def test_the_connectors_own_sentence_comes_before_the_specifications(toy: Comman
         ({"api_key": ""}, "Option api_key is missing."),
     ],
 )
-def test_what_only_the_specification_forbids_is_told_by_the_options_name(
+def test_what_only_the_specification_forbids_is_named_by_the_option(
     toy: CommandLine, options: dict[str, Any], sentence: str
 ) -> None:
     assert checked(toy, {**KEY, **options})["message"].startswith(sentence)
