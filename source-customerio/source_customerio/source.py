@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import Any
 
 from airbyte_cdk.models import ConfiguredAirbyteCatalog, FailureType
 from airbyte_cdk.sources.streams import Stream
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+from source_kit.errors import config_error
 from source_kit.network import warn_of_plain_http
-from source_kit.source import BatchSource
+from source_kit.source import Source
 
 from source_customerio.client import IMPATIENCE, Client, Forbidden, Unauthorized, wrong_region
 from source_customerio.config import Config
@@ -22,58 +22,46 @@ from source_customerio.streams.lists import Campaigns, IpAddresses, Segments, Wo
 from source_customerio.streams.people import Customers
 
 
-class SourceCustomerio(BatchSource):
+class SourceCustomerio(Source[Config]):
     """Customer.io's App API: one workspace, the one that the key belongs to."""
 
-    def require_valid(self, config: Mapping[str, Any]) -> None:
-        """See the base."""
-        Config.parse(config)
+    options = Config
 
-    def workers(self, config: Mapping[str, Any]) -> int:
-        """As configured."""
-        return Config.parse(config).num_workers
+    def workers(self, config: Config) -> int:
+        """Requests at a time."""
+        return config.num_workers
 
-    def streams(self, config: Mapping[str, Any]) -> list[Stream]:
+    def all_streams(self, config: Config) -> list[Stream]:
         """All streams, whatever the key may read: one that it may not fails when it is read, with a sentence."""
-        client = Client.of(Config.parse(config))
+        client = Client.of(config)
         return [stream(client) for stream in STREAMS]
 
-    def catalog_streams(self, config: Mapping[str, Any], catalog: ConfiguredAirbyteCatalog) -> list[Stream]:
+    def catalog_streams(self, config: Config, catalog: ConfiguredAirbyteCatalog) -> list[Stream]:
         """All streams, at the beginning of a read."""
-        warn_of_plain_http(logging.getLogger("airbyte"), Config.parse(config).base_url)
-        return self.streams(config)
+        warn_of_plain_http(logging.getLogger("airbyte"), config.base_url)
+        return self.all_streams(config)
 
-    def check_connection(self, logger: logging.Logger, config: Mapping[str, Any]) -> tuple[bool, str | None]:
+    def probe(self, logger: logging.Logger, config: Config) -> None:
         """A cheap request for each permission that a stream needs.
 
-        The key is accepted if any of them is answered. Then the check succeeds, since the streams may be chosen
-        accordingly, and the log names those that will fail, whatever the reason: what one part of the server refuses,
-        or cannot answer now, is no reason to sync nothing. If the first few are not answered, the rest is not tried.
+        The check succeeds if any of them is answered, and the log names those that failed, whatever the reason: the
+        other streams can be read. If the first few are not answered, the rest is not tried.
         """
-        parsed = Config.parse(config)
-        warn_of_plain_http(logger, parsed.base_url)
-        client = Client.of(parsed)
+        warn_of_plain_http(logger, config.base_url)
+        client = Client.of(config)
         first = [_failure(_FIRST_PROBES[0](client))]
         if not _is_decisive(first[0]):
             first += _failures([stream(client) for stream in _FIRST_PROBES[1:]], len(_FIRST_PROBES))
-        verdict = _verdict(parsed, first)
-        if verdict is not None:
-            return False, verdict
+        _raise_verdict(config, first)
         probed = dict(zip((stream.permission for stream in _FIRST_PROBES), first, strict=False))
         others = [stream for stream in _one_of_each_permission(client) if stream.permission not in probed]
-        found = _failures(others, parsed.num_workers)
+        found = _failures(others, config.num_workers)
         probed |= dict(zip((stream.permission for stream in others), found, strict=True))
-        if all(isinstance(error, Forbidden) for error in probed.values()):
-            return False, (
-                "Customer.io denied the key access to everything (status 403). Use an App API key whose scope includes "
-                "what is to be synced, and if it has an IP allowlist, add the address that this connector runs from."
-            )
         errors = {permission: error for permission, error in probed.items() if error is not None}
         if len(errors) == len(probed):
-            return False, str(next(iter(errors.values())).message)
+            raise _about_all(list(errors.values()))
         for permission, error in errors.items():
             logger.warning(f"Check: {permission} cannot be read: {error.message}")
-        return True, None
 
 
 #: What is asked first: the key may open no more than one of them
@@ -100,7 +88,7 @@ def _failures(streams: Sequence[CustomerIoStream], workers: int) -> list[Airbyte
 
 
 def _is_decisive(error: AirbyteTracedException | None) -> bool:
-    """Whether one probe tells how the others will end: it was answered, or the configuration must be corrected.
+    """Whether one probe shows how the others will end: it was answered, or the configuration must be corrected.
 
     A 401 is not: what a key gets outside its scope is not documented, and 401 is declared on more paths than 403.
     """
@@ -109,16 +97,27 @@ def _is_decisive(error: AirbyteTracedException | None) -> bool:
     )
 
 
-def _verdict(config: Config, first: Sequence[AirbyteTracedException | None]) -> str | None:
-    """What is wrong with the key or the way to the server, judged by the first probes; None where nothing is.
+def _raise_verdict(config: Config, first: Sequence[AirbyteTracedException | None]) -> None:
+    """Raises what is wrong with the key or the way to the server, judged by the first probes.
 
-    A denied access (403) says nothing against the key. All else does where every probe ended so.
+    A denied access (403) does not mean a wrong key; any other error does if every probe ended with one.
     """
-    if any(error is None or isinstance(error, Forbidden) for error in first):
-        return None
-    error = next((error for error in first if error is not None and _is_decisive(error)), first[0])
-    assert error is not None  # noqa: S101 - else there were no verdict
-    return _with_other_region(config, error) if isinstance(error, Unauthorized) else str(error.message)
+    errors = [error for error in first if error is not None and not isinstance(error, Forbidden)]
+    if len(errors) < len(first):
+        return
+    error = next(filter(_is_decisive, errors), errors[0])
+    raise _with_other_region(config, error) if isinstance(error, Unauthorized) else error
+
+
+def _about_all(errors: Sequence[AirbyteTracedException]) -> AirbyteTracedException:
+    """The error where no probe was answered."""
+    if not all(isinstance(error, Forbidden) for error in errors):
+        return errors[0]
+    message = (
+        "Customer.io denied the key access to everything (status 403). Use an App API key whose scope includes what is "
+        "to be synced, and if it has an IP allowlist, add the address that this connector runs from."
+    )
+    return config_error(message, errors[0].internal_message)
 
 
 def _one_of_each_permission(client: Client) -> list[CustomerIoStream]:
@@ -127,16 +126,16 @@ def _one_of_each_permission(client: Client) -> list[CustomerIoStream]:
     return [stream(client) for stream in reversed(of_permission.values())]
 
 
-def _with_other_region(config: Config, error: Unauthorized) -> str:
-    """The error's sentence, or the answer itself where the key opens the other region.
+def _with_other_region(config: Config, error: Unauthorized) -> AirbyteTracedException:
+    """The error, or one that names the other region where the key opens that.
 
     The vendor answers a key of the other region like a wrong one, and has no way to ask for the region of an App API
     key (certain: vendor documentation).
     """
     other = config.other_region
     if other is not None and _opens(replace(config, region=other)):
-        return wrong_region(config)
-    return str(error.message)
+        return config_error(wrong_region(config), error.internal_message)
+    return error
 
 
 def _opens(config: Config) -> bool:

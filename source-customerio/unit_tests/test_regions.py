@@ -106,7 +106,7 @@ def test_every_form_of_an_option_that_is_understood_is_accepted(workspace: Works
     ("options", "form"),
     [
         ({"region": "AU"}, "US, EU"),
-        ({"start_date": "yesterday"}, "2025-01-01T00:00:00Z"),
+        ({"start_date": "yesterday"}, "2026-01-01T00:00:00Z"),
         ({"messages_lookback_days": "many"}, "1 to 180"),
         ({"num_workers": 11}, "1 to 10"),
         ({"esp_suppression_domains": ["Mail.example.com"]}, "mail.example.com"),

@@ -10,7 +10,7 @@ from typing import Any
 from airbyte_cdk.models import ConfiguredAirbyteCatalog, ConfiguredAirbyteStream
 from airbyte_cdk.sources.streams import Stream
 from source_kit.errors import config_error
-from source_kit.source import BatchSource
+from source_kit.source import Source
 
 from source_heap.avro.faults import BeyondLimit, BrokenFile
 from source_heap.avro.pool import DecoderPool
@@ -33,13 +33,14 @@ logger = logging.getLogger("airbyte")
 _CHECKED_DUMPS = 10
 
 
-class SourceHeap(BatchSource):
+class SourceHeap(Source[HeapConfig]):
     """Heap's dumps in one S3 bucket: a stream for each table, and `_heap_dumps`."""
 
-    def check_connection(self, logger: logging.Logger, config: Mapping[str, Any]) -> tuple[bool, Any]:
+    options = HeapConfig
+
+    def probe(self, logger: logging.Logger, config: HeapConfig) -> None:
         """Lists the manifests, reads the newest, and the header of one data file: what a sync needs, once."""
-        parsed = HeapConfig.parse(config)
-        dumps = Dumps(Bucket(parsed, CHECK_ATTEMPTS))
+        dumps = Dumps(Bucket(config, CHECK_ATTEMPTS))
         newest = dumps.listed()[-1]
         manifest = dumps.fetch(newest)
         if manifest is not None:
@@ -47,47 +48,31 @@ class SourceHeap(BatchSource):
         older = map(dumps.fetch_unbroken, dumps.listed()[-2 : -_CHECKED_DUMPS - 1 : -1])
         found = sample_file(filter(None, chain([manifest], older)))
         if found is not None:  # a file of an older dump may be gone: it may have been read long ago
-            _check_file(dumps.bucket, found[0], parsed.skip_missing_files or found[1] != newest.dump_id)
-        return True, None
+            _check_file(dumps.bucket, found[0], config.skip_missing_files or found[1] != newest.dump_id)
 
-    def configure(self, config: Mapping[str, Any], temp_dir: str) -> Mapping[str, Any]:
-        """As the base; the digits of an account's id may come as a number."""
-        options = dict(super().configure(config, temp_dir))
-        credentials = options.get("credentials")
-        account = credentials.get("account_id") if isinstance(credentials, Mapping) else None
-        if isinstance(account, int) and not isinstance(account, bool):
-            options["credentials"] = {**options["credentials"], "account_id": f"{account:012d}"}
-        return options
-
-    def require_valid(self, config: Mapping[str, Any]) -> None:
-        """See the base."""
-        HeapConfig.parse(config)
-
-    def workers(self, config: Mapping[str, Any]) -> int:
+    def workers(self, config: HeapConfig) -> int:
         """How many tables are read, and how many processes decode, at the same time."""
-        return HeapConfig.parse(config).num_workers
+        return config.num_workers
 
-    def streams(self, config: Mapping[str, Any]) -> list[Stream]:
+    def all_streams(self, config: HeapConfig) -> list[Stream]:
         """Every table that a manifest names, with the types of its columns."""
-        parsed = HeapConfig.parse(config)
-        dumps = Dumps(Bucket(parsed))
+        dumps = Dumps(Bucket(config))
         tables = find_tables(dumps)
-        schemas = table_schemas(dumps.bucket, tables.values(), parsed.normalize_times)
-        pool = DecoderPool(parsed.num_workers)
+        schemas = table_schemas(dumps.bucket, tables.values(), config.normalize_times)
+        pool = DecoderPool(config.num_workers)
         found: list[Stream] = [HeapDumps(dumps)]
         for name, columns in zip(tables, schemas, strict=True):
             if name != DUMPS_NAME:
-                key = key_of(name, parsed.key_mode, columns)
-                found.append(TableStream(name, parsed, dumps, pool, table_schema(columns, parsed), key))
+                key = key_of(name, config.key_mode, columns)
+                found.append(TableStream(name, config, dumps, pool, table_schema(columns, config), key))
         return found
 
-    def catalog_streams(self, config: Mapping[str, Any], catalog: ConfiguredAirbyteCatalog) -> list[Stream]:
+    def catalog_streams(self, config: HeapConfig, catalog: ConfiguredAirbyteCatalog) -> list[Stream]:
         """The streams that the catalog names, with its schemas: a read looks into no file for them."""
-        parsed = HeapConfig.parse(config)
         names = frozenset(configured.stream.name for configured in catalog.streams)
-        dumps = Dumps(Bucket(parsed), None if DUMPS_NAME in names else names)
-        pool = DecoderPool(parsed.num_workers)
-        return [self._stream(configured, parsed, dumps, pool) for configured in catalog.streams]
+        dumps = Dumps(Bucket(config), None if DUMPS_NAME in names else names)
+        pool = DecoderPool(config.num_workers)
+        return [self._stream(configured, config, dumps, pool) for configured in catalog.streams]
 
     def _stream(
         self, configured: ConfiguredAirbyteStream, config: HeapConfig, dumps: Dumps, pool: DecoderPool

@@ -14,7 +14,7 @@ from simulators.heap.s3_server import BucketServer
 from simulators.heap.scenarios import Step
 from source_heap import SourceHeap, retrying
 from source_kit.http.retry import RetryPolicy
-from source_kit.source import BatchSource
+from source_kit.source import Source
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))  # tests import `heap_world` by its name
 
@@ -54,7 +54,7 @@ def _specification_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @cache
 def _specification() -> ConnectorSpecification:
-    return BatchSource.spec(SourceHeap(), logging.getLogger("airbyte"))
+    return Source.spec(SourceHeap(), logging.getLogger("airbyte"))
 
 
 @pytest.fixture(autouse=True)

@@ -29,7 +29,7 @@ from source_kit.errors import config_error
 from source_kit.memory import give_back_large_blocks
 from source_kit.output import Batch, Channel, ChannelItem
 from source_kit.secrets import set_secrets
-from source_kit.source import BatchSource
+from source_kit.source import Source
 
 _WRITE_BYTES = 1024 * 1024
 #: Of stdout's buffer: what is longer is written as it is, not copied into the buffer first.
@@ -132,7 +132,7 @@ class _ChannelLog(logging.Handler):
 class BatchEntrypoint(AirbyteEntrypoint):
     """The CDK's entry point with a read of its own, which writes batches and yields nothing."""
 
-    def __init__(self, source: BatchSource) -> None:
+    def __init__(self, source: Source[Any]) -> None:
         super().__init__(source)
         self.batch_source = source
         self.failed: Sequence[str] = ()
@@ -177,7 +177,7 @@ class BatchEntrypoint(AirbyteEntrypoint):
         Patterns and menus guide forms: whether a text will do, such as `eu` for `EU`, the connector has decided. No
         value is repeated: it may be a secret under a name that is misspelled.
         """
-        self.batch_source.require_valid(config)
+        self.batch_source.parse(config)
         options, _ = split_config(config)
         errors = Draft7Validator(source_spec.connectionSpecification).iter_errors(options)
         error = best_match(error for error in errors if error.validator not in _FOR_FORMS)
@@ -232,7 +232,7 @@ def logs_in(channel: Channel) -> Iterator[None]:
         root.handlers[:] = before
 
 
-def launch(make_source: Callable[[], BatchSource], args: Sequence[str]) -> int:
+def launch(make_source: Callable[[], Source[Any]], args: Sequence[str]) -> int:
     """Runs one of Airbyte's verbs; returns the exit code.
 
     Files that cannot be read end with a sentence in a TRACE, as every other failure does. What a library prints goes

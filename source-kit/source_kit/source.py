@@ -1,16 +1,17 @@
-"""A source whose read goes through the engine; everything else is the CDK's."""
+"""A source with typed options, whose read goes through the engine."""
 
 from __future__ import annotations
 
 import logging
-from abc import ABC
+from abc import abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import closing
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import orjson
 from airbyte_cdk.models import (
+    AirbyteCatalog,
     AirbyteConnectionStatus,
     AirbyteMessage,
     AirbyteMessageSerializer,
@@ -31,45 +32,74 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_kit.convert import utc_now
 from source_kit.engine import Engine, StreamRun, usable_state
 from source_kit.errors import config_error
+from source_kit.options import Options
 from source_kit.output import Batch, Channel, RecordEncoder
 from source_kit.saved_state import SavedStates, warn_of_future
 from source_kit.stream import BatchStream
 
+Config = TypeVar("Config", bound=Options)
 
-class BatchSource(AbstractSource, ABC):
-    """An `AbstractSource` of `BatchStream`s."""
 
-    def configure(self, config: Mapping[str, Any], temp_dir: str) -> Mapping[str, Any]:
-        """The options that were filled in: forms send one that was left empty as absent, null or blank.
+class Source(AbstractSource, Generic[Config]):
+    """A source of `BatchStream`s. Its hooks get the options parsed; the CDK's methods, which get them raw, are here."""
 
-        The CDK's own writes them to `temp_dir`, which nobody reads: secrets stay off the disk.
+    options: type[Config]
+
+    @abstractmethod
+    def all_streams(self, config: Config) -> list[Stream]:
+        """Every stream that there is."""
+
+    @abstractmethod
+    def probe(self, logger: logging.Logger, config: Config) -> str | None:
+        """Asks the server for as little as shows whether the options work. Raises an error where they do not.
+
+        Returns what the user should know of a check that succeeds all the same.
         """
-        return _filled_in(config)
 
-    def require_valid(self, config: Mapping[str, Any]) -> None:
-        """Raises a config_error for options that are wrong, with a sentence that names the option and the fix."""
+    def discovered_streams(self, logger: logging.Logger, config: Config) -> list[Stream]:
+        """The streams that `discover` offers."""
+        return self.all_streams(config)
 
-    def workers(self, config: Mapping[str, Any]) -> int:
+    def catalog_streams(self, config: Config, catalog: ConfiguredAirbyteCatalog) -> list[Stream]:
+        """The streams that a read needs; a source that must ask the server for them may build the chosen ones only."""
+        return self.all_streams(config)
+
+    def workers(self, config: Config) -> int:
         """How many slices are read at the same time."""
         return 4
 
-    def catalog_streams(self, config: Mapping[str, Any], catalog: ConfiguredAirbyteCatalog) -> list[Stream]:
-        """The streams that a read needs; a source that must ask the server for them may build the chosen ones only."""
-        return self.streams(config)
+    def configure(self, config: Mapping[str, Any], temp_dir: str) -> Mapping[str, Any]:
+        """The raw options without blanks. The CDK's own writes them to `temp_dir`: here secrets stay off the disk."""
+        return self.options.filled_in(config)
+
+    def parse(self, raw: Mapping[str, Any]) -> Config:
+        """The typed options. Raises a config_error for one that is wrong; the sentence names it and the fix."""
+        return self.options.parse(raw)
+
+    def streams(self, config: Mapping[str, Any]) -> list[Stream]:
+        """All streams, for the CDK and for tools."""
+        return self.all_streams(self.parse(config))
+
+    def discover(self, logger: logging.Logger, config: Mapping[str, Any]) -> AirbyteCatalog:
+        """The catalog of the streams that are offered."""
+        streams = self.discovered_streams(logger, self.parse(config))
+        return AirbyteCatalog(streams=[stream.as_airbyte_stream() for stream in streams])
+
+    def check_connection(self, logger: logging.Logger, config: Mapping[str, Any]) -> tuple[bool, str | None]:
+        """As `probe`, in the CDK's form."""
+        return True, self.probe(logger, self.parse(config))
 
     def check(self, logger: logging.Logger, config: Mapping[str, Any]) -> AirbyteConnectionStatus:
-        """As the CDK's, but a failure of any kind is a FAILED status with a plain sentence, not a repr or a crash."""
+        """The status of a connection; a failure of any kind is FAILED with a plain sentence, not a repr or a crash."""
         try:
-            succeeded, error = self.check_connection(logger, config)
+            status, message = Status.SUCCEEDED, self.probe(logger, self.parse(config))
         except AirbyteTracedException as traced:
             logger.info(f"Check failed: {traced.internal_message}")
-            succeeded, error = False, traced.message
+            status, message = Status.FAILED, str(traced.message)
         except Exception as unexpected:
             logger.error("Check hit an unexpected error", exc_info=unexpected)
-            succeeded, error = False, f"{self.name} hit an unexpected error ({unexpected!r}). See the log."
-        if succeeded:
-            return AirbyteConnectionStatus(status=Status.SUCCEEDED)
-        return AirbyteConnectionStatus(status=Status.FAILED, message=filter_secrets(str(error)))
+            status, message = Status.FAILED, f"{self.name} hit an unexpected error ({unexpected!r}). See the log."
+        return AirbyteConnectionStatus(status=status, message=filter_secrets(message) if message else None)
 
     def read(
         self,
@@ -106,9 +136,10 @@ class BatchSource(AbstractSource, ABC):
     ) -> Engine:
         """The read, ready to run. May ask the server which streams there are; one that is not there has failed."""
         require_once(catalog)
+        options = self.parse(config)
         channel = Channel()
         unknown = []
-        streams = {stream.name: stream for stream in self.catalog_streams(config, catalog)}
+        streams = {stream.name: stream for stream in self.catalog_streams(options, catalog)}
         states = SavedStates(state, logger)
         now = utc_now()
         runs = []
@@ -122,7 +153,7 @@ class BatchSource(AbstractSource, ABC):
                 channel.put(error.as_sanitized_airbyte_message(descriptor))
                 channel.put(status_message(configured.stream, AirbyteStreamStatus.INCOMPLETE))
                 continue
-            assert isinstance(stream, BatchStream)  # noqa: S101 - a BatchSource has no others
+            assert isinstance(stream, BatchStream)  # noqa: S101 - a Source has no others
             usable = usable_state(states.of(name, configured.stream.namespace), configured.sync_mode)
             warn_of_future(logger, name, stream.reached(usable), now)
             runs.append(
@@ -134,18 +165,9 @@ class BatchSource(AbstractSource, ABC):
                     full_refresh=configured.sync_mode is SyncMode.full_refresh,
                 )
             )
-        engine = Engine(runs, self.workers(config), now, logger, channel)
+        engine = Engine(runs, self.workers(options), now, logger, channel)
         engine.failed += unknown
         return engine
-
-
-def _filled_in(options: Mapping[str, Any]) -> dict[str, Any]:
-    given = {name: _filled_in(value) if isinstance(value, Mapping) else value for name, value in options.items()}
-    return {
-        name: value
-        for name, value in given.items()
-        if value not in (None, {}) and not (isinstance(value, str) and not value.strip())
-    }
 
 
 def require_once(catalog: ConfiguredAirbyteCatalog) -> None:

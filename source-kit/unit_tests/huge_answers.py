@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from airbyte_cdk.models import ConnectorSpecification
 from airbyte_cdk.sources.streams import Stream
@@ -15,8 +15,9 @@ from source_kit.errors import ErrorTable
 from source_kit.http.body import session
 from source_kit.http.client import Client, Connection
 from source_kit.http.stream import BatchHttpStream
+from source_kit.options import Options, text, texts, whole
 from source_kit.run import launch
-from source_kit.source import BatchSource
+from source_kit.source import Source
 from source_kit.stream import SliceItem
 
 
@@ -46,17 +47,28 @@ class Rows(BatchHttpStream):
             yield shape(rows)
 
 
-class HugeSource(BatchSource):
+@dataclass(frozen=True, kw_only=True)
+class Where(Options):
+    """The server at `url`, and the names of the streams."""
+
+    url: str = text(required=True)
+    names: tuple[str, ...] = texts("names", check=bool)
+    workers: int = whole(1, 100, default=1)
+
+
+class HugeSource(Source[Where]):
     """Streams by their names in `names`, from the server at `url`."""
 
-    def streams(self, config: Mapping[str, Any]) -> list[Stream]:
-        return [Rows(name, config["url"]) for name in config["names"]]
+    options = Where
 
-    def workers(self, config: Mapping[str, Any]) -> int:
-        return int(config["workers"])
+    def all_streams(self, config: Where) -> list[Stream]:
+        return [Rows(name, config.url) for name in config.names]
 
-    def check_connection(self, logger: logging.Logger, config: Mapping[str, Any]) -> tuple[bool, Any]:
-        return True, None
+    def workers(self, config: Where) -> int:
+        return config.workers
+
+    def probe(self, logger: logging.Logger, config: Where) -> None:
+        pass
 
     def spec(self, logger: logging.Logger) -> ConnectorSpecification:
         return ConnectorSpecification(connectionSpecification={"type": "object", "properties": {}})

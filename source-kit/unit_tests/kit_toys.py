@@ -26,8 +26,9 @@ from airbyte_cdk.models import (
 )
 from airbyte_cdk.sources.streams import Stream
 from source_kit import activity
+from source_kit.options import Options
 from source_kit.run import Writer, launch
-from source_kit.source import BatchSource
+from source_kit.source import Source
 from source_kit.stream import BatchStream, Checkpoint, SliceItem
 
 Message = dict[str, Any]
@@ -117,21 +118,23 @@ class IndependentStream(ToyStream):
     independent_slices = True
 
 
-class ToySource(BatchSource):
+class ToySource(Source[Options]):
     """Has the streams it is given and a spec with secrets at the top and inside of a oneOf."""
+
+    options = Options
 
     def __init__(self, *streams: Stream, workers: int = 4) -> None:
         self.toys = list(streams)
         self.worker_count = workers
 
-    def workers(self, config: Mapping[str, Any]) -> int:
+    def workers(self, config: Options) -> int:
         return self.worker_count
 
-    def streams(self, config: Mapping[str, Any]) -> list[Stream]:
+    def all_streams(self, config: Options) -> list[Stream]:
         return self.toys
 
-    def check_connection(self, logger: logging.Logger, config: Mapping[str, Any]) -> tuple[bool, Any]:
-        return True, None
+    def probe(self, logger: logging.Logger, config: Options) -> str | None:
+        return None
 
     def spec(self, logger: logging.Logger) -> ConnectorSpecification:
         secret = {"type": "string", "airbyte_secret": True}

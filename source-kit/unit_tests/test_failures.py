@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -255,7 +255,7 @@ def test_an_empty_state_file_is_no_state(toy: CommandLine, nothing: str) -> None
 
 def test_a_bug_outside_of_the_streams_leaves_a_trace_and_no_bare_stack_trace(toy: CommandLine) -> None:
     class Broken(ToySource):
-        def streams(self, config: Mapping[str, Any]) -> list[Any]:
+        def all_streams(self, config: Any) -> list[Any]:
             raise Boom
 
     code, messages = toy.read(Broken(), configured=catalog("s"))
@@ -271,40 +271,41 @@ def test_a_wrong_command_line_is_explained_on_stderr(toy: CommandLine) -> None:
         assert "usage:" in child.stderr
 
 
-def failing_check(raising: Callable[[], Any]) -> ToySource:
+def checked(toy: CommandLine, result: str | Exception | None) -> dict[str, Any]:
+    """The status of a source whose probe returns or raises this."""
+
     class Checked(ToySource):
-        def check_connection(self, logger: Any, config: Any) -> tuple[bool, Any]:
-            return False, raising()
+        def probe(self, logger: Any, config: Any) -> str | None:
+            if isinstance(result, Exception):
+                raise result
+            return result
 
-    return Checked()
-
-
-def refuse() -> None:
-    msg = "The key is unknown. Create one at example.com."
-    raise config_error(msg, "GET /x: status 401")
-
-
-def crash() -> None:
-    raise Boom
+    config = toy.file("config.json", {"api_key": "key-12345678"})
+    code, messages = toy.start(Checked(), "check", "--config", config).finish()
+    assert code == 0
+    (status,) = (message["connectionStatus"] for message in messages if message["type"] == "CONNECTION_STATUS")
+    return dict(status)
 
 
 @pytest.mark.parametrize(
-    ("raising", "sentence"),
+    ("error", "sentence"),
     [
-        (lambda: "The bucket is empty.", "The bucket is empty."),
-        (refuse, "The key is unknown. Create one at example.com."),
-        (crash, "Checked hit an unexpected error (Boom()). See the log."),
-        (lambda: "Key key-12345678 is no key.", "Key **** is no key."),
+        (config_error("The bucket is empty."), "The bucket is empty."),
+        (config_error("The key is unknown.", "GET /x: status 401"), "The key is unknown."),
+        (Boom(), "Checked hit an unexpected error (Boom()). See the log."),
+        (config_error("Key key-12345678 is no key."), "Key **** is no key."),
     ],
 )
-def test_a_failed_check_is_a_status_with_a_plain_sentence(
-    toy: CommandLine, raising: Callable[[], Any], sentence: str
-) -> None:
-    config = toy.file("config.json", {"api_key": "key-12345678"})
-    code, messages = toy.start(failing_check(raising), "check", "--config", config).finish()
-    assert code == 0
-    (status,) = (message["connectionStatus"] for message in messages if message["type"] == "CONNECTION_STATUS")
-    assert status == {"status": "FAILED", "message": sentence}
+def test_a_failed_check_is_a_status_with_a_plain_sentence(toy: CommandLine, error: Exception, sentence: str) -> None:
+    assert checked(toy, error) == {"status": "FAILED", "message": sentence}
+
+
+def test_a_check_that_succeeds_may_say_something_without_secrets(toy: CommandLine) -> None:
+    assert checked(toy, None) == {"status": "SUCCEEDED"}
+    assert checked(toy, "key-12345678 may not read pages.") == {
+        "status": "SUCCEEDED",
+        "message": "**** may not read pages.",
+    }
 
 
 @pytest.mark.parametrize("config", [{"pages": "many"}, {"credentials": "abc"}, {"spare_key": 5}])

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final, NoReturn
+from typing import Final, NoReturn
 
-from airbyte_cdk.models import AirbyteCatalog, AirbyteConnectionStatus, ConfiguredAirbyteCatalog, Status
+from airbyte_cdk.models import ConfiguredAirbyteCatalog
 from airbyte_cdk.sources.streams import Stream
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_kit.errors import CHECK_RETRY_POLICY, RetryPolicy, Throttled, config_error
 from source_kit.http.body import session
 from source_kit.network import warn_of_plain_http
-from source_kit.source import BatchSource
+from source_kit.source import Source
 
 from source_pendo.client import (
     WRONG_KEY,
@@ -33,73 +32,61 @@ _PROBE_TIMEOUT: Final = 20.0
 _PROBES_AT_A_TIME: Final = 6
 #: Pendo may throttle a check because of its many probes, or of a sync that uses the same key: that passes in seconds.
 _PROBING: Final = RetryPolicy(tries=2, base_seconds=0.5, throttled_seconds=15.0)
-#: A discovery without the metadata fields would take their columns away, so it is a little more patient about them.
+#: A discovery without the metadata fields would remove their columns, so it waits longer for them.
 _DISCOVERING: Final = RetryPolicy(tries=5, base_seconds=0.5, throttled_seconds=30.0)
 
 Findings = dict[str, AirbyteTracedException | None]
 
 
-class SourcePendo(BatchSource):
+class SourcePendo(Source[Config]):
     """Pendo as an Airbyte source."""
 
-    def require_valid(self, config: Mapping[str, Any]) -> None:
-        """See the base."""
-        Config.parse(config)
+    options = Config
 
-    def workers(self, config: Mapping[str, Any]) -> int:
+    def workers(self, config: Config) -> int:
         """Requests at a time."""
-        return Config.parse(config).num_workers
+        return config.num_workers
 
-    def streams(self, config: Mapping[str, Any]) -> list[Stream]:
+    def all_streams(self, config: Config) -> list[Stream]:
         """All streams; asks Pendo nothing."""
-        return list(self._pendo_streams(Config.parse(config)))
+        return list(_streams(config))
 
-    def catalog_streams(self, config: Mapping[str, Any], catalog: ConfiguredAirbyteCatalog) -> list[Stream]:
-        """All streams: a name that the catalog has and the source has not must be told from one that it has."""
-        warn_of_plain_http(logging.getLogger("airbyte"), Config.parse(config).base_url)
-        return self.streams(config)
+    def catalog_streams(self, config: Config, catalog: ConfiguredAirbyteCatalog) -> list[Stream]:
+        """All streams, at the beginning of a read."""
+        warn_of_plain_http(logging.getLogger("airbyte"), config.base_url)
+        return self.all_streams(config)
 
-    def check(self, logger: logging.Logger, config: Mapping[str, Any]) -> AirbyteConnectionStatus:
-        """As of any source; a check that succeeded still names the streams that are refused or failed."""
-        self._warnings: list[str] = []
-        status = super().check(logger, config)
-        if status.status is Status.SUCCEEDED and self._warnings:
-            return AirbyteConnectionStatus(status=Status.SUCCEEDED, message=" ".join(self._warnings))
-        return status
+    def probe(self, logger: logging.Logger, config: Config) -> str | None:
+        """Asks every endpoint and every event source for the least it can give, at the same time.
 
-    def check_connection(self, logger: logging.Logger, config: Mapping[str, Any]) -> tuple[bool, str | None]:
-        """Ask every endpoint and every event source for the least it can give, at the same time.
-
-        Fails where no stream answers: the key, the region or the way to Pendo is wrong, or Pendo fails. It passes when
-        some streams answer; those that are refused to the key, not offered to the subscription or failed are named.
+        Fails if no stream answers: the key or the region is wrong, or the network or Pendo fails. Passes if some
+        streams answer, and names those that the key may not read, the subscription does not offer, or that failed.
         """
-        parsed = Config.parse(config)
-        _warn_about_region(logger, parsed)
-        warn_of_plain_http(logger, parsed.base_url)
-        findings = _probe_all(self._pendo_streams(parsed), parsed.num_workers)
-        self._warnings = _judge(logger, findings)
-        return True, None
+        _warn_about_region(logger, config)
+        warn_of_plain_http(logger, config.base_url)
+        findings = _probe_all(_streams(config), config.num_workers)
+        return " ".join(_judge(logger, findings)) or None
 
-    def discover(self, logger: logging.Logger, config: Mapping[str, Any]) -> AirbyteCatalog:
+    def discovered_streams(self, logger: logging.Logger, config: Config) -> list[Stream]:
         """The streams that the key may read, with the subscription's own metadata in their schemas.
 
-        A stream is left out only where Pendo refuses it (403): an endpoint that fails today may work tomorrow.
+        Only a stream that Pendo refuses (403) is missing: an endpoint that fails today may work tomorrow.
         """
-        parsed = Config.parse(config)
-        streams = self._pendo_streams(parsed)
-        findings = _probe_all(streams, parsed.num_workers)
-        refused = _refused(findings)
+        streams = _streams(config)
+        findings = _probe_all(streams, config.num_workers)
+        refused = [name for name, error in findings.items() if isinstance(error, Forbidden)]
         if all(findings.values()):
             _raise_about_all(findings)
         if refused:
             logger.warning(_refused_sentence(refused))
         for stream in streams:
             stream.retry_policy = _DISCOVERING
-        return AirbyteCatalog(streams=[stream.as_airbyte_stream() for stream in streams if stream.name not in refused])
+        return [stream for stream in streams if stream.name not in refused]
 
-    def _pendo_streams(self, config: Config) -> list[PendoStream]:
-        shared = session(config.num_workers)
-        return [stream(config, shared) for stream in STREAMS]
+
+def _streams(config: Config) -> list[PendoStream]:
+    shared = session(config.num_workers)
+    return [stream(config, shared) for stream in STREAMS]
 
 
 def _probe_all(streams: list[PendoStream], num_workers: int) -> Findings:
@@ -125,10 +112,10 @@ def _probe(stream: PendoStream, throttled: threading.Event) -> AirbyteTracedExce
 
 
 def _judge(logger: logging.Logger, findings: Findings) -> list[str]:
-    """Raises where no stream answered; returns the sentences about those that are refused or failed.
+    """Raises if no stream answered; returns the sentences about those that are refused or failed.
 
-    One stream that answers proves the key, the region and the way; what another one says is about that one. A question
-    that is too big for Pendo is no failure: it is split when it is read.
+    One stream that answers proves the key, the region and the network; the error of another stream is about that stream
+    alone. A query that is too big for Pendo is no failure: it is split when it is read.
     """
     if all(findings.values()):
         _raise_about_all(findings)
@@ -152,7 +139,7 @@ def _judge(logger: logging.Logger, findings: Findings) -> list[str]:
 
 
 def _raise_about_all(findings: Findings) -> NoReturn:
-    """No stream answered: what all of them say is about the connection, else the first error is as good as any."""
+    """Raises, where no stream answered, what all errors have in common, or else the first that is not a refusal."""
     errors = [error for error in findings.values() if error is not None]
     detail = str(errors[0].internal_message)
     if all(isinstance(error, Forbidden) for error in errors):
@@ -160,10 +147,6 @@ def _raise_about_all(findings: Findings) -> NoReturn:
     if all(isinstance(error, BadRequest) for error in errors):
         raise config_error(WRONG_REGION, detail)
     raise next((error for error in errors if not isinstance(error, Forbidden)), errors[0])
-
-
-def _refused(findings: Findings) -> list[str]:
-    return [name for name, error in findings.items() if isinstance(error, Forbidden)]
 
 
 def _refused_sentence(names: list[str]) -> str:

@@ -165,7 +165,7 @@ def test_visitors_whom_the_server_takes_for_one_come_once_and_with_keys_of_their
         for number in range(3)
         for visitor in ("ann", "Ann", "bob", "ANN", "Bob", "carol")
     ]
-    stream = PageEvents(Config(api_key="any", base_url="x", period="hour"), SimpleNamespace(auth=None))  # type: ignore[arg-type]
+    stream = PageEvents(Config(api_key="any", period="hour"), SimpleNamespace(auth=None))  # type: ignore[arg-type]
     reading = Reading("2026-03-05", "2026-03-20T00:00:00.000Z")
     read = [stream.records(rows, reading) for rows in server.reader("hour", limit).read(server.day, ()) if rows]
     records = [record for part in read for record in part]
@@ -328,7 +328,7 @@ def test_memory_is_bounded_by_a_piece_of_the_page_and_not_by_the_page() -> None:
     """H15: a page of 20,000 rows, 15 MB, is decoded, shaped and freed piece by piece."""
     text = json.dumps({"visitorId": "v%06d", "day": 1772341200000, "userAgent": "x" * 600, "numEvents": 1})
     body = b'{"results":[' + ",".join(text % number for number in range(20_000)).encode() + b"]}"
-    stream = PageEvents(Config(api_key="any", base_url="https://example.com"), SimpleNamespace(auth=None))  # type: ignore[arg-type]
+    stream = PageEvents(Config(api_key="any"), SimpleNamespace(auth=None))  # type: ignore[arg-type]
     page = answer_of(body)
     reader = DayReader(_source("day"), lambda label, pipeline: page, 50_000, _LOGGER)
     tracemalloc.start()

@@ -96,7 +96,7 @@ def test_a_key_that_is_no_key_is_not_repeated_in_the_sentence_about_it(pendo: Su
     succeeded, sentence = pendo.check(api_key=SECRET)
     assert not succeeded
     assert SECRET not in sentence
-    assert sentence.startswith("api_key holds a space")
+    assert sentence.startswith("Option api_key must be text without spaces")
 
 
 def test_the_key_goes_only_where_it_belongs(pendo: Subscription) -> None:

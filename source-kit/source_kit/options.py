@@ -1,0 +1,236 @@
+"""Options: each is declared once, as a field of a frozen dataclass. A test holds the specification against it.
+
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class Config(Options):
+        api_key: str = text("an API key of Acme", required=True, secret=True)
+        num_workers: int = whole(1, 20, default=4)
+
+    Config.parse({"api_key": " abc\\n", "num_workers": ""})  # Config(num_workers=4), with api_key "abc"
+
+The same mistake gets the same sentence: `Option num_workers must be a whole number from 1 to 20.` The value is never in
+it, because it may be a secret that was entered in the wrong field.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from datetime import UTC, datetime
+from typing import Any, Literal, Self, TypeVar, overload
+from urllib.parse import urlsplit
+
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+
+from source_kit.errors import config_error
+
+T = TypeVar("T")
+#: Gets a text without the white space around it; answers false for a wrong one
+Check = Callable[[str], Any]
+
+_NOT_A_SECRET = "must be text without spaces, line breaks or unusual characters: enter"  # noqa: S105
+_VISIBLE_ASCII = re.compile(r"[\x21-\x7e]+").fullmatch
+
+
+@dataclass(frozen=True, kw_only=True)
+class Option:
+    """One declaration.
+
+    `read` makes the typed value and raises ValueError or OverflowError for a wrong one; `problem` and `expected` end
+    the sentence for it. `spec` is what the specification must say about the option, in the words of JSON schema.
+    `as_text` writes a number where the specification wants text. `groups` are the choices of a `group`.
+    """
+
+    expected: str
+    read: Callable[[Any], Any]
+    spec: Mapping[str, Any]
+    name: str | None = None
+    required: bool = False
+    problem: str = "must be"
+    as_text: Callable[[int], str] | None = None
+    groups: Mapping[str, type[Options]] = field(default_factory=dict)
+
+    def value(self, name: str, raw: Any) -> Any:
+        """The typed value. Raises a config_error that names the option and says what is expected."""
+        try:
+            return self.read(raw)
+        except (ValueError, OverflowError):
+            message = f"Option {name} {self.problem} {self.expected}."
+            raise config_error(message) from None
+
+    def filled_in(self, raw: Any) -> Any:
+        """A raw value in the form that the specification has for it."""
+        if self.as_text and isinstance(raw, int) and not isinstance(raw, bool):
+            return self.as_text(raw)
+        chosen = self.groups.get(_kind(raw))
+        return chosen.filled_in(raw) if chosen else raw
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Base of the options of a source, and of a group of options within them."""
+
+    @classmethod
+    def declared(cls) -> dict[str, tuple[str, Option]]:
+        """The field and the declaration of each option, by the option's name."""
+        options = [(known.name, known.metadata["option"]) for known in fields(cls)]
+        return {option.name or name: (name, option) for name, option in options}
+
+    @classmethod
+    def filled_in(cls, raw: Mapping[str, Any]) -> dict[str, Any]:
+        """The raw options without blanks: forms send an empty option as absent, null, "" or white space."""
+        declared, given = cls.declared(), _without_blanks(raw)
+        return {name: declared[name][1].filled_in(given[name]) if name in declared else given[name] for name in given}
+
+    @classmethod
+    def parse(cls, raw: Mapping[str, Any]) -> Self:
+        """The typed options; unknown ones are ignored. Raises a config_error that names the option and the fix."""
+        given = cls.filled_in(raw)
+        values = {}
+        for name, (attribute, option) in cls.declared().items():
+            if name in given:
+                values[attribute] = option.value(name, given[name])
+            elif option.required:
+                raise cls.missing(name)
+        return cls(**values)
+
+    @classmethod
+    def missing(cls, name: str) -> AirbyteTracedException:
+        """The error for an option that must be given and is not."""
+        return config_error(f"Option {name} is missing: enter {cls.declared()[name][1].expected}.")
+
+
+def _without_blanks(options: Mapping[str, Any]) -> dict[str, Any]:
+    given = {name: _without_blanks(value) if isinstance(value, Mapping) else value for name, value in options.items()}
+    return {
+        name: value
+        for name, value in given.items()
+        if value not in (None, {}) and not (isinstance(value, str) and not value.strip())
+    }
+
+
+def _declare(default: T, read: Callable[[Any], Any], expected: str, spec: Mapping[str, Any], **more: Any) -> T:
+    option = Option(expected=expected, read=read, spec=spec, **more)
+    return field(default=default, repr="airbyte_secret" not in spec, metadata={"option": option})
+
+
+@overload
+def text(expected: str, *, required: Literal[True], secret: bool = ..., check: Check = ..., name: str = ...) -> str: ...
+@overload
+def text(expected: str = ..., *, secret: bool = ..., check: Check = ..., **more: Any) -> str | None: ...
+def text(
+    expected: str = "text", *, required: bool = False, secret: bool = False, check: Check | None = None, **more: Any
+) -> Any:
+    """A text without white space around it; `more` are the fields `name` and `as_text` of `Option`.
+
+    A secret is in no representation; without a `check` of its own it must be fit for a header.
+    """
+    spec: dict[str, Any] = {"type": "string"}
+    if secret:
+        spec["airbyte_secret"] = True
+        more["problem"] = _NOT_A_SECRET
+    read = _text(check or (_VISIBLE_ASCII if secret else bool))
+    return _declare(MISSING if required else None, read, expected, spec, required=required, **more)
+
+
+def url(example: str, *, check: Check = bool, path: str = "") -> str | None:
+    """An http(s) address without a slash at the end, and without the `path` that the connector appends itself."""
+
+    def read(raw: Any) -> str:
+        address = _text(bool)(raw).rstrip("/").removesuffix(path)
+        parts = urlsplit(address)
+        _require(parts.scheme in ("http", "https") and parts.hostname and parts.port != 0)
+        _require(not (parts.username or parts.password or re.search(r"[\s?#]", address)) and check(address))
+        return address
+
+    without = "without user name, password, query and fragment"
+    return _declare(None, read, f"an http:// or https:// address such as {example}, {without}", {"type": "string"})
+
+
+def choice(choices: Iterable[T], *, default: T, name: str | None = None) -> T:
+    """One of some texts, in upper or lower case."""
+    known = {str(one).casefold(): one for one in choices}
+    words = [str(one) for one in known.values()]
+    read = _text(lambda word: word.casefold() in known)
+    spec = {"type": "string", "enum": words, "default": str(default)}
+    return _declare(default, lambda raw: known[read(raw).casefold()], f"one of {', '.join(words)}", spec, name=name)
+
+
+def whole(low: int, high: int, *, default: int, name: str | None = None) -> int:
+    """A whole number within limits; 3.0 is one."""
+
+    def read(raw: Any) -> int:
+        _require(isinstance(raw, int | float) and not isinstance(raw, bool) and low <= raw <= high and raw == int(raw))
+        return int(raw)
+
+    spec = {"type": "integer", "minimum": low, "maximum": high, "default": default}
+    return _declare(default, read, f"a whole number from {low} to {high}", spec, name=name)
+
+
+def flag(*, default: bool) -> bool:
+    """True or false; no text or number stands for either."""
+
+    def read(raw: Any) -> bool:
+        _require(isinstance(raw, bool))
+        return bool(raw)
+
+    return _declare(default, read, "true or false, without quotes", {"type": "boolean", "default": default})
+
+
+def instant(then: Callable[[datetime], T], *, check: Check = bool, name: str | None = None) -> T | None:
+    """A date or a date and time, in UTC where it has no zone. `then` gets it aware, in the zone that is written."""
+
+    def read(raw: Any) -> T:
+        at = datetime.fromisoformat(_text(check)(raw).upper())
+        return then(at if at.tzinfo else at.replace(tzinfo=UTC))
+
+    spec = {"type": "string", "format": "date-time"}
+    return _declare(None, read, "a date, or a date and time such as 2026-01-01T00:00:00Z", spec, name=name)
+
+
+def texts(expected: str, *, check: Check, unique: bool = False) -> tuple[str, ...]:
+    """A list of texts. One that comes again is dropped, or is a mistake where they must be `unique`."""
+
+    def read(raw: Any) -> tuple[str, ...]:
+        _require(isinstance(raw, list))
+        found = dict.fromkeys(map(_text(check), raw))
+        _require(not unique or len(found) == len(raw))
+        return tuple(found)
+
+    return _declare(
+        (),
+        read,
+        expected,
+        {"type": "array", "items": {"type": "string"}, "default": [], **({"uniqueItems": True} if unique else {})},
+    )
+
+
+def group(groups: Mapping[str, type[T]], *, default: str) -> T:
+    """One of several groups of options, each an `Options`. The option `auth_type` within it says which."""
+    known: Any = groups
+
+    def read(raw: Any) -> T:
+        _require(_kind(raw) in known)
+        made: T = known[_kind(raw)].parse(raw)
+        return made
+
+    spec = {"type": "object", "default": {"auth_type": default}}
+    expected = f"an object whose auth_type is one of {', '.join(groups)}"
+    return _declare(groups[default](), read, expected, spec, groups=known)
+
+
+def _kind(raw: Any) -> str:
+    return str(raw.get("auth_type")) if isinstance(raw, Mapping) else ""
+
+
+def _require(right: Any) -> None:
+    if not right:
+        raise ValueError
+
+
+def _text(check: Check) -> Callable[[Any], str]:
+    def read(raw: Any) -> str:
+        _require(isinstance(raw, str) and check(raw.strip()))
+        return str(raw).strip()
+
+    return read
