@@ -20,7 +20,6 @@ import pytest
 from simulators.customerio import CustomerioSimulator, Options
 from source_customerio import SourceCustomerio
 from source_customerio.budget import RequestBudget
-from source_customerio.streams.base import CustomerIoStream
 from source_kit.http.retry import RetryPolicy
 from source_kit.run import launch
 
@@ -223,7 +222,7 @@ def _no_waiting(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
         return
     monkeypatch.setattr(RequestBudget, "acquire", lambda self: None)
     policy = RetryPolicy(tries=4, base_seconds=0.001, cap_seconds=0.01, throttled_seconds=0.05)
-    monkeypatch.setattr(CustomerIoStream, "retry_policy", policy)
+    monkeypatch.setattr("source_customerio.client.RETRY_POLICY", policy)
 
 
 @pytest.fixture

@@ -131,7 +131,7 @@ def test_a_daily_quota_ends_the_stream_and_the_next_sync_goes_on(workspace: Work
 
 def test_a_spent_quota_is_waited_for_by_one_request_only(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     """Hazard 13: ten minutes a stream would be hours for all of them."""
-    monkeypatch.setattr("source_customerio.streams.base.PATIENCE_LEFT", 0.0)
+    monkeypatch.setattr("source_customerio.client.THROTTLED_AGAIN_SECONDS", 0.0)
     workspace.simulator.options.daily_quota = 0
     synced = workspace.sync("campaigns", "segments", "snippets", num_workers=1)
     assert {failure.message for failure in synced.failures.values()} == {THROTTLED}

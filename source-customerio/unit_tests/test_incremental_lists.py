@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from simulators.server import Fault
 from source_customerio.streams import STREAMS
+from source_customerio.streams.deliveries import Activities
 from source_customerio.streams.lists import ChangingList
 
 if TYPE_CHECKING:
     from conftest import Workspace
 
 HOUR = 3_600
-CHANGING = [stream for stream in STREAMS if issubclass(stream, ChangingList)]
+CHANGING = [stream for stream in STREAMS if issubclass(stream, ChangingList) and stream is not Activities]
 NAMES = [
     "campaigns",
     "broadcasts",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from simulators.server import Fault
 from source_customerio.streams import STREAMS
+from source_customerio.streams.esp import EspSuppressions
 from source_customerio.streams.lists import FullList, without_credentials
 
 if TYPE_CHECKING:
@@ -158,7 +159,7 @@ def test_each_configured_domain_has_lists_of_its_own(workspace: Workspace) -> No
 
 def test_a_long_suppression_list_is_read_page_by_page(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     """Hazard 3: there is no token, and a short page ends nothing, since the server may cap the size of pages."""
-    monkeypatch.setattr("source_customerio.streams.esp._PAGE", 50)
+    monkeypatch.setattr(EspSuppressions, "page_size", 50)
     synced = workspace.sync("esp_suppressions")
     assert len(synced.rows["esp_suppressions"]) == len(workspace.truth("esp_suppressions"))
     offsets = [int(request.query["offset"][0]) for request in workspace.asked("esp/suppression/bounces")]
@@ -177,7 +178,7 @@ def test_an_address_that_moves_between_pages_is_at_worst_repeated_under_its_key(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Hazard 30: lists are paged by offset and may grow in front; the key makes the repetition harmless."""
-    monkeypatch.setattr("source_customerio.streams.esp._PAGE", 20)
+    monkeypatch.setattr(EspSuppressions, "page_size", 20)
     rows = workspace.simulator.workspace.suppressions[("bounces", "")]
     before = [row["email"] for row in rows]
     insert = {"created": 1, "email": "0@example.com", "reason": "new", "status": "550"}
