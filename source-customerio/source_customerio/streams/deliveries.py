@@ -112,7 +112,7 @@ class Activities(ChangingList):
             order.look_at(page, latest)
             if order.holds and latest is not None and latest < floor:
                 break
-        if not order.holds:
+        if floor and not order.holds:
             self.logger.warning(
                 f"Stream {self.name}: Customer.io did not list the newest activities first, so the whole list was "
                 "read, which takes longer. If it happens again, report it to Customer.io's support."
