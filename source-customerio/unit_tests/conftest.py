@@ -70,7 +70,7 @@ class Workspace:
         self.simulator = simulator
 
     def config(self, **options: Any) -> dict[str, Any]:
-        """A configuration for the simulator; an option that is None is left out."""
+        """A configuration for the simulator; an option that is None is dropped."""
         config = {"app_api_key": self.simulator.api_key, "api_url": self.simulator.url, **options}
         return {name: value for name, value in config.items() if value is not None}
 
@@ -129,7 +129,7 @@ def stream_state(name: str, state: Mapping[str, Any]) -> dict[str, Any]:
 def run(verb: str, **files: Any) -> list[dict[str, Any]]:
     """The command line in this process: the messages that it writes to its stdout.
 
-    `files` become JSON files, one an option; one that is None is left out.
+    `files` become JSON files, one an option; one that is None is dropped.
     """
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as out:
         args = [verb]

@@ -1,4 +1,4 @@
-"""What the connector promises before it reads: specification, streams, keys, schemas, metadata."""
+"""What the connector declares before it reads: specification, streams, keys, schemas, metadata."""
 
 from __future__ import annotations
 
@@ -106,14 +106,14 @@ def test_a_stream_is_incremental_where_it_has_a_cursor(workspace: Workspace) -> 
 
 
 def test_discovery_asks_nothing_and_drops_no_stream_that_the_key_may_not_read(workspace: Workspace) -> None:
-    """Hazard 41: a stream out of scope stays in the catalog and fails when it is read."""
+    """A stream outside the scope of the key stays in the catalog and fails when it is read."""
     workspace.simulator.options.forbidden = ["/v1/"]
     assert discovered(workspace).keys() == CONTRACT.keys()
     assert len(workspace.simulator.requests) == 0
 
 
 def test_schemas_are_open_nullable_and_plain(workspace: Workspace) -> None:
-    """Hazards 36 and 37: no enums, no closed objects, no required columns, no references."""
+    """No enums, no closed objects, no required columns, no references."""
     for name, stream in discovered(workspace).items():
         schema = stream["json_schema"]
         Draft7Validator.check_schema(schema)
@@ -128,7 +128,7 @@ def test_schemas_are_open_nullable_and_plain(workspace: Workspace) -> None:
 
 
 def test_free_form_maps_declare_no_keys(workspace: Workspace) -> None:
-    """Hazard 37: declared keys would make typed file destinations drop the others."""
+    """Declared keys would make typed file destinations drop the others."""
     found = discovered(workspace)
     maps = [("messages", "metrics"), ("activities", "data"), ("customers", "attributes"), ("customers", "timestamps")]
     maps += [(name, "metrics") for name in CONTRACT if name.endswith("_metrics")]
