@@ -1,4 +1,4 @@
-"""How Customer.io is asked: the key, the workspace's request budget, retries, and the walk through a list's pages."""
+"""Requests to Customer.io: the key, the workspace's request budget, retries, and lists that are read page by page."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ READ_TIMEOUT = 60.0
 #: A key that other programs use too is throttled for a second at a time; ten minutes of that in one request mean that
 #: the limit does not clear during this sync, as a daily quota does not.
 RETRY_POLICY = RetryPolicy(throttled_seconds=600.0)
-#: Once a request has waited in vain, the others wait for seconds only: ten minutes for each stream would be hours.
+#: Once a request has given up on the limit, the others wait this long only: ten minutes for each stream would be hours.
 THROTTLED_AGAIN_SECONDS = 5.0
 
 
@@ -60,7 +60,7 @@ class CustomerIoClient(Client):
         return answer
 
     def policy(self) -> RetryPolicy:
-        """As the base, with a short wait for a limit that another request has waited for in vain."""
+        """As the base, with a short wait for a limit on which another request has given up."""
         policy = super().policy()
         if not self.connection.throttled.is_set():
             return policy

@@ -13,7 +13,7 @@ from source_customerio.config import Config
 
 
 class Unauthorized(AirbyteTracedException):
-    """401: the key opens nothing here."""
+    """401: the key was not accepted."""
 
 
 class WrongRegion(AirbyteTracedException):
@@ -21,7 +21,7 @@ class WrongRegion(AirbyteTracedException):
 
 
 class Forbidden(AirbyteTracedException):
-    """403: the key does not open this."""
+    """403: the key may not read this."""
 
 
 class NotFound(AirbyteTracedException):

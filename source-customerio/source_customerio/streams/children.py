@@ -1,4 +1,4 @@
-"""Lists below a parent: one walk for every campaign, broadcast, newsletter or segment.
+"""Lists below a parent: one for every campaign, broadcast, newsletter or segment.
 
 Parents are always read unfiltered: a campaign's `updated` stays where it is when one of its actions is edited (certain:
 recorded answers), so a parent that looks unchanged may have changed children.

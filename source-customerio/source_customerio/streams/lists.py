@@ -1,4 +1,4 @@
-"""Lists that stand for themselves: one walk through the whole list at every sync."""
+"""Lists without a parent, read whole at every sync."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ class Segments(ChangingList):
 
 
 class Snippets(ChangingList):
-    """Pieces of text by name; there is no id, and a snippet cannot be renamed."""
+    """Texts by name; there is no id, and a snippet cannot be renamed."""
 
     endpoint = envelope = "snippets"
     permission = SETTINGS

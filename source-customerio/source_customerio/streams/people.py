@@ -127,11 +127,11 @@ class Customers(CustomerIoStream):
 
 
 def profile(row: Record) -> Record:
-    """A profile with its key on top.
+    """A profile with its key as the first column.
 
     The vendor's specification wraps it in `customer`, recorded answers do not: both are read.
     """
     person = row["customer"] if isinstance(row.get("customer"), dict) else row
-    places = [place for place in (person.get("identifiers"), person.get("attributes")) if isinstance(place, dict)]
-    cio_id = next((place["cio_id"] for place in places if place.get("cio_id")), None)
+    maps = [found for found in (person.get("identifiers"), person.get("attributes")) if isinstance(found, dict)]
+    cio_id = next((found["cio_id"] for found in maps if found.get("cio_id")), None)
     return {"cio_id": None if cio_id is None else str(cio_id), **person}
