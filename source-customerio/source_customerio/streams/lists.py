@@ -208,8 +208,8 @@ class SenderIdentities(FullList):
 
     def read_slice(self, slice_: str) -> Iterator[SliceItem]:
         """The senders of one list that were in none before."""
-        for rows in self.pages(self.endpoint, {"hidden": slice_}):
-            yield [row for row in self.shape(rows) if row.get("id") is None or row["id"] not in self._seen]
+        for rows in map(self.shape, self.pages(self.endpoint, {"hidden": slice_})):
+            yield [row for row in rows if row.get("id") is None or row["id"] not in self._seen]
             self._seen.update(row.get("id") for row in rows)
 
 

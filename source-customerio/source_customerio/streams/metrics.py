@@ -134,18 +134,14 @@ class ApproximateMetrics(Metrics, ABC):
         """Days, then months."""
         for resolution in Resolution:
             params = {"period": resolution.value, "steps": str(self.steps(parent, resolution))}
-            for document in self.answers(parent, params):
-                yield self.rows_until_now(parent, resolution, document, utc_now())
-
-    def answers(self, parent: Parent, params: Mapping[str, str]) -> Iterator[Mapping[str, Any]]:
-        """The one answer with all periods."""
-        yield self.client.document(self.path_of(parent), "metric", params)
+            yield from self.rows_until_now(parent, resolution, params)
 
     def rows_until_now(
-        self, parent: Parent, resolution: Resolution, document: Mapping[str, Any], now: datetime
-    ) -> list[Record]:
-        """The series of one answer as rows."""
-        return self.records(parent, resolution, until_now(self.series_of(document), now, resolution))
+        self, parent: Parent, resolution: Resolution, params: Mapping[str, str]
+    ) -> Iterator[list[Record]]:
+        """The rows of one resolution, from one answer with all periods up to its own time."""
+        document = self.client.document(self.path_of(parent), "metric", params)
+        yield self.records(parent, resolution, until_now(self.series_of(document), utc_now(), resolution))
 
     def steps(self, parent: Parent, resolution: Resolution) -> int:
         """How many periods to ask for: all 45 days; months since the parent was created, and one more."""
@@ -187,30 +183,25 @@ class LinkMetrics(ApproximateMetrics, ABC):
         super().start(state, full_refresh, sync_start)
         self._with_nameless: set[int] = set()
 
-    def answers(self, parent: Parent, params: Mapping[str, str]) -> Iterator[Mapping[str, Any]]:
-        """The links, to the last page."""
-        yield from self.client.documents(self.path_of(parent), "links", params)
-
     def rows_until_now(
-        self, parent: Parent, resolution: Resolution, document: Mapping[str, Any], now: datetime
-    ) -> list[Record]:
-        """The series of every link. One without an id has no key and is skipped."""
-        rows: list[Record] = []
-        links = document["links"] or []
-        if not isinstance(links, list) or not set(map(type, links)) <= {dict, type(None)}:
-            self.client.misshapen("'links' is no list of objects")
-        for item in links:
-            link = (item or {}).get("link")
-            if not isinstance(link, dict) or link.get("id") is None:
-                self._with_nameless.add(parent.id)
-                continue
-            if "metric" not in item and len(item) > 1:
-                self.client.misshapen("a link has no 'metric'")
-            periods = until_now(self.series_of(item), now, resolution)
-            rows += self.records(
-                parent, resolution, periods, link_id=integer_or_same(link["id"]), href=link.get("href")
-            )
-        return rows
+        self, parent: Parent, resolution: Resolution, params: Mapping[str, str]
+    ) -> Iterator[list[Record]]:
+        """The series of every link, to the last page of links. A link without an id has no key and is skipped."""
+        for document in self.client.documents(self.path_of(parent), "links", params):
+            now, links = utc_now(), document["links"] or []
+            if not isinstance(links, list) or not set(map(type, links)) <= {dict, type(None)}:
+                self.client.misshapen("'links' is no list of objects")
+            rows: list[Record] = []
+            for item in links:
+                link = (item or {}).get("link")
+                if not isinstance(link, dict) or link.get("id") is None:
+                    self._with_nameless.add(parent.id)
+                    continue
+                if "metric" not in item and len(item) > 1:
+                    self.client.misshapen("a link has no 'metric'")
+                periods, number = until_now(self.series_of(item), now, resolution), integer_or_same(link["id"])
+                rows += self.records(parent, resolution, periods, link_id=number, href=link.get("href"))
+            yield rows
 
     def finish(self) -> None:
         """Warn of links that were skipped."""
