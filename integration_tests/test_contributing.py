@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
@@ -108,3 +109,52 @@ def _typed(stream: Row) -> AirbyteCatalog:
 def _read(copy: Path, folder: Path, vendor: Vendor, catalog: Row, state: list[Row] | None = None) -> Output:
     chosen = json.loads(json.dumps(configured(catalog, [STREAM])))
     return _run(copy, folder, "read", config=vendor.config, catalog=chosen, state=state).succeeded()
+
+
+#: Connectors whose section is done on a copy of the repository, with the streams that it adds
+ADDED = {"source-customerio": ("brands", "transactional_variants")}
+_FILE_OF_REPOSITORY = re.compile(r"`([\w./-]+/[\w./-]+\.(?:py|json|yaml|md))`")
+
+
+def _repository_with_streams_of(connector: str, folder: Path) -> Path:
+    """A copy of the repository after every block of the connector's section."""
+    ignored = shutil.ignore_patterns(".*", "__pycache__", "dist")
+    shutil.copytree(ROOT, folder, ignore=ignored, dirs_exist_ok=True)
+    marker = f"add-a-stream-to-{connector}"
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    section = text.split(f"<!-- {marker}:begin -->\n")[1].split(f"<!-- {marker}:end -->")[0]
+    for block in _BLOCK.finditer(section):
+        content = textwrap.dedent(block[2])
+        if block[1] == "sh":
+            for command in content.splitlines():
+                _python_in(folder, *command.removeprefix(".venv/bin/python ").split())
+        else:
+            _apply(folder / _FILE_OF_REPOSITORY.findall(section[: block.start()])[-1], block[1], content)
+    return folder
+
+
+def _python_in(folder: Path, *arguments: str) -> None:
+    """Python in a copy of the repository, whose packages come before the installed ones."""
+    packages = [str(package.parent) for package in folder.glob("*/pyproject.toml")]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(packages)}
+    command = [sys.executable, *arguments]
+    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False, timeout=600)
+    assert done.returncode == 0, f"{arguments}:\n{done.stdout[-5000:]}{done.stderr[-5000:]}"
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("connector", ADDED)
+def test_a_repository_with_the_added_streams_is_clean_and_its_suites_are_green(connector: str, tmp_path: Path) -> None:
+    folder = _repository_with_streams_of(connector, tmp_path)
+    expected = (folder / connector / "integration_tests" / "expected_records.jsonl").read_text(encoding="utf-8")
+    assert {json.loads(line)["stream"] for line in expected.splitlines()} >= set(ADDED[connector])
+    page = (folder / "docs" / f"{connector.removeprefix('source-')}.md").read_text(encoding="utf-8")
+    assert all(f"| `{stream}` |" in page for stream in ADDED[connector])
+
+    _python_in(folder, "-m", "ruff", "check", connector, "simulators")
+    _python_in(folder, "-m", "ruff", "format", "--check", connector, "simulators")
+    simulator = f"simulators/unit_tests/{connector.removeprefix('source-')}"
+    _python_in(folder, "-m", "pytest", "-q", "-p", "no:cacheprovider", simulator, "-m", "not slow")
+    _python_in(folder, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"{connector}/unit_tests", "-m", "not slow")
+    conformance = f"{connector}/unit_tests/test_conformance.py"
+    _python_in(folder, "-m", "pytest", "-q", "-p", "no:cacheprovider", conformance, "-m", "slow")

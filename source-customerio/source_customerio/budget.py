@@ -11,19 +11,19 @@ from source_kit import activity
 
 #: Certain: vendor documentation. Reads and writes of everybody who uses the workspace count together.
 REQUESTS_A_SECOND = 10
-#: A request may reach the server a little later than it left, and the eleventh after it a little sooner. The window is
-#: kept this much longer than a second, which costs 4 % of the speed and spares most of the answers 429.
+#: A request may reach the server a little later than it left, and the eleventh after it a little sooner. So the window
+#: is longer than a second, which costs 4 % of the speed and avoids most answers 429.
 WINDOW_SECONDS = 1.04
-#: Least time between two requests: ten that start at once hold one another up and arrive late.
+#: Least time between two requests: ten that start at once delay one another and arrive late.
 SPACING_SECONDS = 0.03
 
 
-class Place:
-    """A request's place in time: planned at first, and the moment of its actual start once it has started."""
+class Slot:
+    """When a request starts: the planned time first, the actual one once it has started."""
 
     __slots__ = ("_before", "_window", "start")
 
-    def __init__(self, planned: float, before: Place | None, window: float) -> None:
+    def __init__(self, planned: float, before: Slot | None, window: float) -> None:
         """`before` is the request that must lie a window back."""
         self.start = planned
         self._before = before
@@ -42,9 +42,8 @@ class Place:
 class RequestBudget:
     """Lets `limit` requests start in any `window` seconds, in the order in which they were asked for.
 
-    Every caller takes the next free place in time and sleeps until then: no caller overtakes another, so streams that
-    are read together advance together, and no time is lost on waking threads up to find nothing. On a busy machine a
-    thread wakes late; what counts for those after it is when it did start.
+    Every caller takes the next slot and sleeps until it is due. No caller overtakes another, so streams that are read
+    together advance together. On a busy machine a thread wakes late; its actual start counts for those after it.
     """
 
     def __init__(
@@ -58,24 +57,24 @@ class RequestBudget:
         self._spacing = spacing
         self._clock = clock
         self._lock = threading.Lock()
-        self._places: deque[Place] = deque(maxlen=limit)
+        self._slots: deque[Slot] = deque(maxlen=limit)
 
-    def reserve(self) -> Place:
-        """Take the next place."""
+    def reserve(self) -> Slot:
+        """Take the next slot."""
         with self._lock:
             planned = self._clock()
-            before = self._places[0] if len(self._places) == self._places.maxlen else None
-            if self._places:
-                planned = max(planned, self._places[-1].start + self._spacing)
+            before = self._slots[0] if len(self._slots) == self._slots.maxlen else None
+            if self._slots:
+                planned = max(planned, self._slots[-1].start + self._spacing)
             if before is not None:
                 planned = max(planned, before.due() + self._window)
-            place = Place(planned, before, self._window)
-            self._places.append(place)
-            return place
+            slot = Slot(planned, before, self._window)
+            self._slots.append(slot)
+            return slot
 
     def acquire(self) -> None:
         """Wait until one more request may start. Raises Stopped when the sync ends meanwhile."""
-        place = self.reserve()
-        while (seconds := place.due() - self._clock()) > 0:
-            activity.current().wait(seconds, f"the workspace's {self._places.maxlen} requests a second")
-        place.started(self._clock())
+        slot = self.reserve()
+        while (seconds := slot.due() - self._clock()) > 0:
+            activity.current().wait(seconds, f"the workspace's {self._slots.maxlen} requests a second")
+        slot.started(self._clock())

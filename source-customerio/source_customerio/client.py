@@ -1,161 +1,173 @@
-"""How Customer.io is talked to: the key, patience, the error table, and what all streams of a sync share."""
+"""Requests to Customer.io: the key, the workspace's request budget, retries, and lists that are read page by page."""
 
 from __future__ import annotations
 
-import re
 import threading
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any, NoReturn
 
-import requests
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
-from source_kit import errors
-from source_kit.errors import Action, ErrorRule, ErrorTable, RetryPolicy
 from source_kit.http.body import session
+from source_kit.http.client import Answer, BadAnswer, Client, Connection
+from source_kit.http.retry import RetryPolicy
+from source_kit.stream import Record
 
 from source_customerio.budget import RequestBudget
 from source_customerio.config import Config
+from source_customerio.errors import Throttled, error_table
+from source_customerio.paging import End, PageTokens
 
 #: Seconds. Answers come in half a second (observed by third parties); a page of 30,000 members takes longer.
 READ_TIMEOUT = 60.0
-#: A key that others use too is throttled for a second at a time; ten minutes of that in one request mean that the
-#: limit does not clear during this sync, as a daily quota does not.
-PATIENCE = RetryPolicy(throttled_seconds=600.0)
-#: For `check`: an answer now is worth more than one that waited, but a busy workspace is no failure.
-IMPATIENCE = RetryPolicy(tries=2, throttled_seconds=5.0)
-#: Seconds that a request is throttled for when another one's patience was used up before: each stream that waited for
-#: its own ten minutes would make hours of a spent quota.
-PATIENCE_LEFT = 5.0
+#: A key that other programs use too is throttled for a second at a time; ten minutes of that in one request mean that
+#: the limit does not clear during this sync, as a daily quota does not.
+RETRY_POLICY = RetryPolicy(throttled_seconds=600.0)
+#: Once a request has given up on the limit, the others wait this long only: ten minutes for each stream would be hours.
+THROTTLED_AGAIN_SECONDS = 5.0
 
 
-class Unauthorized(AirbyteTracedException):
-    """401: the key opens nothing here."""
+class WorkspaceConnection(Connection):
+    """What the streams of one sync share: configuration, session, and the workspace's request budget.
+
+    `throttled` is set from the moment when a request gave up on status 429 until another one is answered.
+    """
+
+    def __init__(self, config: Config) -> None:
+        headers = {"Authorization": f"Bearer {config.app_api_key}", "Accept": "application/json"}
+        super().__init__(f"{config.base_url}/", session(config.num_workers), headers, RequestBudget().acquire)
+        self.config = config
+        self.throttled = threading.Event()
 
 
-class WrongRegion(AirbyteTracedException):
-    """3xx: the account lies in the other data center."""
+class CustomerIoClient(Client):
+    """The requests and lists of one stream. Paths lie below `/v1/`; an envelope is the member that holds the rows."""
 
+    connection: WorkspaceConnection
 
-class Forbidden(AirbyteTracedException):
-    """403: the key does not open this."""
+    def __init__(self, name: str, permission: str, connection: WorkspaceConnection) -> None:
+        super().__init__(name, connection, error_table(permission, connection.config), RETRY_POLICY, READ_TIMEOUT)
 
+    def call(self, path: str, **request: Any) -> Answer:
+        """As the base, and notes whether the server still limits the rate."""
+        try:
+            answer = super().call(path, **request)
+        except Throttled:
+            self.connection.throttled.set()
+            raise
+        self.connection.throttled.clear()
+        return answer
 
-class NotFound(AirbyteTracedException):
-    """404: below a parent that was listed a moment ago, it was deleted since."""
+    def policy(self) -> RetryPolicy:
+        """As the base, with a short wait for a limit on which another request has given up."""
+        policy = super().policy()
+        if not self.connection.throttled.is_set():
+            return policy
+        return replace(policy, throttled_seconds=min(policy.throttled_seconds, THROTTLED_AGAIN_SECONDS))
 
+    def probe(self, path: str, envelope: str, **request: Any) -> None:
+        """Asks for one row of a list. Raises what a sync would raise on the answer."""
+        params = {**request.pop("params", {}), "limit": "1"}
+        for _ in self.rows_in(self.call(path, params=params, **request), envelope):
+            pass
 
-class Unaccepted(AirbyteTracedException):
-    """400 or 422: the server makes nothing of the request."""
+    def pages(
+        self,
+        path: str,
+        envelope: str,
+        *,
+        end: End = End.TOKEN,
+        page_size: int | None = None,
+        params: Mapping[str, str] | None = None,
+        whole: bool = False,
+        **request: Any,
+    ) -> Iterator[list[Record]]:
+        """The rows of a list to its last page, in lists of bounded size.
 
+        With `whole` each list is a page, however large; empty pages are dropped. `request` is for `call`. Raises a
+        system_error for a page token that comes back.
+        """
+        tokens = PageTokens(end, f"{self.name} ({path})")
+        query = {**(params or {}), **({"limit": str(page_size)} if page_size else {})}
+        while True:
+            answer = self.call(path, params=query, **request)
+            count, page = 0, []
+            for rows in self.rows_in(answer, envelope):
+                count += len(rows)
+                if whole:
+                    page += rows
+                else:
+                    yield rows
+            if page:
+                yield page
+            token = tokens.following(answer.envelope.get("next"), count)
+            if token is None:
+                return
+            query["start"] = token
 
-class Malformed(Unaccepted):
-    """400: below a parent, also what a deleted one may be answered with."""
+    def rows_in(self, answer: Answer, envelope: str) -> Iterator[list[Record]]:
+        """The rows of one answer; a list that is null is an empty one.
 
+        Raises a BadAnswer where a row is no object, and where the list is empty while another is not: then the rows
+        have moved.
+        """
+        found = False
+        for rows in answer.rows(envelope):
+            if not set(map(type, rows)) <= {dict}:
+                message = (
+                    f"Customer.io sent a list of {self.name} in which a row is no object. The stream stopped there, so "
+                    "that nothing is skipped for ever: report it with the internal message."
+                )
+                kinds = ", ".join(sorted({type(row).__name__ for row in rows}))
+                raise BadAnswer(
+                    message=message, internal_message=f"{self.name}: {kinds}", failure_type=FailureType.system_error
+                )
+            found = True
+            yield rows
+        others = [name for name, value in answer.envelope.items() if isinstance(value, list) and value]
+        if others and not found:
+            self.misshapen(f"{envelope!r} is empty beside {', '.join(sorted(others))}")
 
-class Throttled(errors.Throttled):
-    """429 for longer than the patience of a request."""
+    def documents(self, path: str, key: str, params: Mapping[str, str] | None = None) -> Iterator[dict[str, Any]]:
+        """The whole answers of a list whose rows `pages` cannot read, to the last page.
 
+        Raises a BadAnswer for one without the member `key`.
+        """
+        tokens = PageTokens(End.TOKEN, f"{self.name} ({path})")
+        query = dict(params or {})
+        while True:
+            document = self.call(path, params=query).json()
+            if not isinstance(document, dict) or key not in document:
+                self.misshapen(f"GET {path}: the answer has no {key!r}")
+            yield document
+            token = tokens.following(document.get("next"), len(document))
+            if token is None:
+                return
+            query["start"] = token
 
-def wrong_region(config: Config) -> str:
-    """The sentence for a key of the region that was not chosen."""
-    other = config.other_region
-    if other is None:
-        return (
-            "The key belongs to an account in the other region than the one that api_url leads to. Enter the address "
-            "of the account's region in api_url, or leave it empty and choose the region (US or EU)."
+    def document(self, path: str, key: str | None, params: Mapping[str, str] | None = None) -> dict[str, Any]:
+        """One whole answer that is no list. Raises a BadAnswer for one without the member `key`, or with a `next`.
+
+        With None for `key` any object will do.
+        """
+        document = self.call(path, params=params).json()
+        if not isinstance(document, dict) or (key and key not in document):
+            self.misshapen(f"GET {path}: the answer has no {key!r}" if key else f"GET {path}: no object")
+        if document.get("next"):
+            self.misshapen(f"GET {path}: the answer has a next page")
+        return document
+
+    def misshapen(self, detail: str) -> NoReturn:
+        """Raises the error for JSON that does not hold what was asked for; `detail` is for the internal message."""
+        raise BadAnswer(
+            message=self.error_table.misshapen,
+            internal_message=f"{self.name}: {detail}",
+            failure_type=FailureType.transient_error,
         )
-    return f"The key belongs to an account in the region {other}, not {config.region}. Choose {other} as the region."
 
-
-def _other_data_center(config: Config) -> str:
-    """What a redirect to the other region holds: a body that says so, or the address of that region's host.
-
-    Users reported 301 with "wrong datacenter", and the vendor's own Node client follows redirects from one data center
-    to the other. Other reports have 401, like a wrong key.
-    """
-    redirects = (rf"redirected to {re.escape(host)}\)" for host in config.other_hosts)
-    return "|".join([r"wrong data[ -]?cent", *redirects])
-
-
-def error_table(scope: str, config: Config) -> ErrorTable:
-    """The table of a stream that needs the right to read `scope`. First match first.
-
-    401, 404, 408, 429 and the shape of errors are certain (vendor documentation, recorded answers). That a key outside
-    its scope or an address outside its allowlist gets 403 is inferred. Server errors are the shared last resort.
-    """
-    return ErrorTable(
-        vendor="Customer.io",
-        rules=(
-            ErrorRule(
-                range(300, 400),
-                wrong_region(config),
-                failure_type=FailureType.config_error,
-                body=_other_data_center(config),
-                raises=WrongRegion,
-            ),
-            ErrorRule(
-                401,
-                "Customer.io did not accept the key. It is mistyped or revoked, it is a Track API key, or the account "
-                "is in the other region: enter an App API key and choose the account's region (US or EU).",
-                failure_type=FailureType.config_error,
-                raises=Unauthorized,
-            ),
-            ErrorRule(
-                403,
-                f"Customer.io denied the key access to {scope}. Use an App API key whose scope includes {scope}, and "
-                "if the key has an IP allowlist, add the address that this connector runs from.",
-                failure_type=FailureType.config_error,
-                raises=Forbidden,
-            ),
-            ErrorRule(
-                404,
-                f"Customer.io does not know the address of {scope} (status 404). If api_url is set, check it; "
-                "otherwise report it, because the API has changed.",
-                raises=NotFound,
-            ),
-            ErrorRule(
-                400,
-                f"Customer.io did not accept a request for {scope} (status 400). Report it with the internal message, "
-                "which has Customer.io's reference for its support.",
-                raises=Malformed,
-            ),
-            ErrorRule(
-                422,
-                f"Customer.io did not accept the values of a request for {scope} (status 422). Report it with the "
-                "internal message, which has Customer.io's reference for its support.",
-                raises=Unaccepted,
-            ),
-            ErrorRule(
-                429,
-                "Customer.io kept limiting the rate of requests. Either other programs use up the 10 requests a second "
-                "that the workspace has, or a daily quota is spent. What was read is kept: run the sync again later.",
-                Action.THROTTLED,
-                FailureType.transient_error,
-                raises=Throttled,
-            ),
-        ),
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Client:
-    """What the streams of one sync share: the configuration, the connections and the workspace's request budget.
-
-    `throttled` is set while the last request whose patience was used up was followed by none that was answered.
-    """
-
-    config: Config
-    session: requests.Session
-    budget: RequestBudget = field(default_factory=RequestBudget)
-    throttled: threading.Event = field(default_factory=threading.Event)
-
-    @classmethod
-    def of(cls, config: Config) -> Client:
-        """A client of its own connections and budget."""
-        return cls(config, session(config.num_workers))
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """Headers of every request."""
-        return {"Authorization": f"Bearer {self.config.app_api_key}", "Accept": "application/json"}
+    def contradiction(self, message: str, detail: str) -> AirbyteTracedException:
+        """The error for an answer that contradicts the API's own documentation."""
+        return AirbyteTracedException(
+            message=message, internal_message=f"{self.name}: {detail}", failure_type=FailureType.system_error
+        )

@@ -1,4 +1,4 @@
-"""How the vendor's lists go on and end: `next` of an answer is `start` of the following request.
+"""How the vendor's lists continue and end: `next` of an answer is `start` of the following request.
 
 The token is opaque and goes back byte for byte; an altered one is answered with 200 and wrong rows.
 """
@@ -25,9 +25,9 @@ class End(Enum):
 
 
 class PageTokens:
-    """The tokens of one walk through one list.
+    """The page tokens of one list while it is read.
 
-    A page that is shorter than asked for ends nothing: the server may cap the size of pages silently.
+    A page that is shorter than its limit ends nothing: the server may cap the size of pages silently.
     """
 
     def __init__(self, end: End, what: str) -> None:
@@ -40,7 +40,7 @@ class PageTokens:
         """The token to ask for the next page with, None after the last.
 
         `token` is what came as `next`, `rows` how many rows came with it. Raises a system_error for a token that was
-        sent before, which would go in circles.
+        sent before: the list would never end.
         """
         if token is None or token == "":
             return None
@@ -51,7 +51,7 @@ class PageTokens:
         return text
 
     def require_new(self, text: str) -> None:
-        """Raises a system_error for a token, or whatever else tells pages apart, that came before."""
+        """Raises a system_error for a token, or another mark of a page, that came before."""
         if text in self._seen:
             raise AirbyteTracedException(
                 message=f"Customer.io gave the same page of {self._what} twice, so the list cannot be read to its end. "

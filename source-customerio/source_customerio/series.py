@@ -1,7 +1,7 @@
 """Metric series to rows: arrays without dates become one row a period.
 
-Version 2 of the vendor's metrics says where its series begins. Version 1 says nothing: its periods end with the present
-one, in Eastern time (certain: vendor documentation), so their starts are computed and hold only approximately.
+Version 2 of the vendor's metrics says where its series begins. Version 1 sends no dates: its periods end with the
+present one, in Eastern time (certain: vendor documentation), so their starts are computed and only approximate.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 #: The clock of version 1's periods
 EASTERN = ZoneInfo("America/New_York")
 
-#: `2025-01-01 00:00:00 +0000 UTC`, as Go prints an instant; the name of the zone adds nothing to its offset
+#: `2025-01-01 00:00:00 +0000 UTC`, as the language Go prints a time; the name of the zone repeats the offset
 _GO_INSTANT = re.compile(r"(\d{4}-\d{2}-\d{2}) (\d{2}:\d{2}:\d{2}(?:\.\d+)?)(?: ([+-]\d{2})(\d{2})(?: \S+)?| UTC)")
 
 
@@ -58,7 +58,7 @@ class Period(NamedTuple):
 def instant_or_none(value: object) -> datetime | None:
     """An instant as version 2 writes it, as ISO 8601 or in epoch seconds; None for anything else.
 
-    An instant before 1970 is none either: Go prints the year 1 for one that was never set.
+    Also None before 1970: the vendor writes the year 1 for a time that was never set.
     """
     try:
         if type(value) is int:

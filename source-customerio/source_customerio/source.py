@@ -1,4 +1,4 @@
-"""The source: which streams exist, and whether a configuration works. Requests are the streams' business."""
+"""The source: which streams exist, and whether a configuration works."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from airbyte_cdk.models import ConfiguredAirbyteCatalog, FailureType
 from airbyte_cdk.sources.streams import Stream
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_kit.errors import config_error
+from source_kit.http.retry import RetryPolicy
 from source_kit.network import warn_of_plain_http
 from source_kit.source import Source
 
-from source_customerio.client import IMPATIENCE, Client, Forbidden, Unauthorized, wrong_region
+from source_customerio.client import WorkspaceConnection
 from source_customerio.config import Config
+from source_customerio.errors import Forbidden, Unauthorized, wrong_region
 from source_customerio.streams import STREAMS
 from source_customerio.streams.base import CustomerIoStream
 from source_customerio.streams.lists import Campaigns, IpAddresses, Segments, Workspaces
@@ -33,8 +35,8 @@ class SourceCustomerio(Source[Config]):
 
     def all_streams(self, config: Config) -> list[Stream]:
         """All streams, whatever the key may read: one that it may not fails when it is read, with a sentence."""
-        client = Client.of(config)
-        return [stream(client) for stream in STREAMS]
+        connection = WorkspaceConnection(config)
+        return [stream(connection) for stream in STREAMS]
 
     def catalog_streams(self, config: Config, catalog: ConfiguredAirbyteCatalog) -> list[Stream]:
         """All streams, at the beginning of a read."""
@@ -48,13 +50,13 @@ class SourceCustomerio(Source[Config]):
         other streams can be read. If the first few are not answered, the rest is not tried.
         """
         warn_of_plain_http(logger, config.base_url)
-        client = Client.of(config)
-        first = [_failure(_FIRST_PROBES[0](client))]
+        connection = WorkspaceConnection(config)
+        first = [_failure(_FIRST_PROBES[0](connection))]
         if not _is_decisive(first[0]):
-            first += _failures([stream(client) for stream in _FIRST_PROBES[1:]], len(_FIRST_PROBES))
+            first += _failures([stream(connection) for stream in _FIRST_PROBES[1:]], len(_FIRST_PROBES))
         _raise_verdict(config, first)
         probed = dict(zip((stream.permission for stream in _FIRST_PROBES), first, strict=False))
-        others = [stream for stream in _one_of_each_permission(client) if stream.permission not in probed]
+        others = [stream for stream in _one_of_each_permission(connection) if stream.permission not in probed]
         found = _failures(others, config.num_workers)
         probed |= dict(zip((stream.permission for stream in others), found, strict=True))
         errors = {permission: error for permission, error in probed.items() if error is not None}
@@ -64,16 +66,18 @@ class SourceCustomerio(Source[Config]):
             logger.warning(f"Check: {permission} cannot be read: {error.message}")
 
 
-#: What is asked first: the key may open no more than one of them
+#: Probed first: the key may open no more than one of them
 _FIRST_PROBES: tuple[type[CustomerIoStream], ...] = (Campaigns, Segments, Customers, Workspaces)
+#: For `check`: an answer now is worth more than one that waited, but a busy workspace is no failure.
+CHECK_RETRY_POLICY = RetryPolicy(tries=2, throttled_seconds=5.0)
 #: Seconds; a probe asks for one row.
 _PROBE_TIMEOUT = 20.0
 
 
 def _failure(stream: CustomerIoStream) -> AirbyteTracedException | None:
     """Why a stream cannot be read now; None where it can."""
-    stream.retry_policy = IMPATIENCE
-    stream.read_timeout = _PROBE_TIMEOUT
+    stream.client.retry_policy = CHECK_RETRY_POLICY
+    stream.client.read_timeout = _PROBE_TIMEOUT
     try:
         stream.probe()
     except AirbyteTracedException as error:
@@ -90,7 +94,7 @@ def _failures(streams: Sequence[CustomerIoStream], workers: int) -> list[Airbyte
 def _is_decisive(error: AirbyteTracedException | None) -> bool:
     """Whether one probe shows how the others will end: it was answered, or the configuration must be corrected.
 
-    A 401 is not: what a key gets outside its scope is not documented, and 401 is declared on more paths than 403.
+    A 401 does not: what a key gets outside its scope is not documented, and 401 is declared on more paths than 403.
     """
     return error is None or (
         error.failure_type is FailureType.config_error and not isinstance(error, Unauthorized | Forbidden)
@@ -120,10 +124,10 @@ def _about_all(errors: Sequence[AirbyteTracedException]) -> AirbyteTracedExcepti
     return config_error(message, errors[0].internal_message)
 
 
-def _one_of_each_permission(client: Client) -> list[CustomerIoStream]:
+def _one_of_each_permission(connection: WorkspaceConnection) -> list[CustomerIoStream]:
     """A stream for each permission. The list of IP addresses needs no key and proves nothing."""
     of_permission = {stream.permission: stream for stream in reversed(STREAMS) if stream is not IpAddresses}
-    return [stream(client) for stream in reversed(of_permission.values())]
+    return [stream(connection) for stream in reversed(of_permission.values())]
 
 
 def _with_other_region(config: Config, error: Unauthorized) -> AirbyteTracedException:
@@ -139,5 +143,5 @@ def _with_other_region(config: Config, error: Unauthorized) -> AirbyteTracedExce
 
 
 def _opens(config: Config) -> bool:
-    error = _failure(Campaigns(Client.of(config)))
+    error = _failure(Campaigns(WorkspaceConnection(config)))
     return error is None or isinstance(error, Forbidden)

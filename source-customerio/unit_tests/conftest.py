@@ -20,7 +20,6 @@ import pytest
 from simulators.customerio import CustomerioSimulator, Options
 from source_customerio import SourceCustomerio
 from source_customerio.budget import RequestBudget
-from source_customerio.streams.base import CustomerIoStream
 from source_kit.http.retry import RetryPolicy
 from source_kit.run import launch
 
@@ -71,7 +70,7 @@ class Workspace:
         self.simulator = simulator
 
     def config(self, **options: Any) -> dict[str, Any]:
-        """A configuration for the simulator; an option that is None is left out."""
+        """A configuration for the simulator; an option that is None is dropped."""
         config = {"app_api_key": self.simulator.api_key, "api_url": self.simulator.url, **options}
         return {name: value for name, value in config.items() if value is not None}
 
@@ -130,7 +129,7 @@ def stream_state(name: str, state: Mapping[str, Any]) -> dict[str, Any]:
 def run(verb: str, **files: Any) -> list[dict[str, Any]]:
     """The command line in this process: the messages that it writes to its stdout.
 
-    `files` become JSON files, one an option; one that is None is left out.
+    `files` become JSON files, one an option; one that is None is dropped.
     """
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as out:
         args = [verb]
@@ -223,7 +222,7 @@ def _no_waiting(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
         return
     monkeypatch.setattr(RequestBudget, "acquire", lambda self: None)
     policy = RetryPolicy(tries=4, base_seconds=0.001, cap_seconds=0.01, throttled_seconds=0.05)
-    monkeypatch.setattr(CustomerIoStream, "retry_policy", policy)
+    monkeypatch.setattr("source_customerio.client.RETRY_POLICY", policy)
 
 
 @pytest.fixture

@@ -49,7 +49,7 @@ def test_a_request_that_starts_late_holds_up_the_one_a_window_after_it() -> None
     budget = RequestBudget(limit=2, window=1.0, spacing=0.0, clock=lambda: 0.0)
     first, second, third, fourth = [budget.reserve() for _ in range(4)]
     first.started(0.25)
-    assert [place.due() for place in (second, third, fourth)] == [0.0, 1.25, 1.0]
+    assert [slot.due() for slot in (second, third, fourth)] == [0.0, 1.25, 1.0]
 
 
 def test_requests_do_not_start_all_at_once() -> None:

@@ -1,4 +1,4 @@
-"""What the connector promises before it reads: specification, streams, keys, schemas, metadata."""
+"""What the connector declares before it reads: specification, streams, keys, schemas, metadata."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import yaml
 from airbyte_cdk.models.connector_metadata import MetadataFile
 from jsonschema import Draft7Validator
 from source_customerio.streams import STREAMS
+from source_customerio.streams.children import Children
 
 if TYPE_CHECKING:
     from conftest import Workspace
@@ -56,7 +57,7 @@ CONTRACT: dict[str, tuple[list[str], str | None]] = {
     "campaign_link_metrics": (["campaign_id", "link_id", *METRIC], None),
     "newsletter_link_metrics": (["newsletter_id", "link_id", *METRIC], None),
 }
-#: Hazard 28
+#: Streams with personal data, and one whose addresses may hold a token
 PERSONAL = {
     "messages",
     "activities",
@@ -105,14 +106,14 @@ def test_a_stream_is_incremental_where_it_has_a_cursor(workspace: Workspace) -> 
 
 
 def test_discovery_asks_nothing_and_drops_no_stream_that_the_key_may_not_read(workspace: Workspace) -> None:
-    """Hazard 41: a stream out of scope stays in the catalog and fails when it is read."""
+    """A stream outside the scope of the key stays in the catalog and fails when it is read."""
     workspace.simulator.options.forbidden = ["/v1/"]
     assert discovered(workspace).keys() == CONTRACT.keys()
     assert len(workspace.simulator.requests) == 0
 
 
 def test_schemas_are_open_nullable_and_plain(workspace: Workspace) -> None:
-    """Hazards 36 and 37: no enums, no closed objects, no required columns, no references."""
+    """No enums, no closed objects, no required columns, no references."""
     for name, stream in discovered(workspace).items():
         schema = stream["json_schema"]
         Draft7Validator.check_schema(schema)
@@ -127,7 +128,7 @@ def test_schemas_are_open_nullable_and_plain(workspace: Workspace) -> None:
 
 
 def test_free_form_maps_declare_no_keys(workspace: Workspace) -> None:
-    """Hazard 37: declared keys would make typed file destinations drop the others."""
+    """Declared keys would make typed file destinations drop the others."""
     found = discovered(workspace)
     maps = [("messages", "metrics"), ("activities", "data"), ("customers", "attributes"), ("customers", "timestamps")]
     maps += [(name, "metrics") for name in CONTRACT if name.endswith("_metrics")]
@@ -142,20 +143,20 @@ def test_every_stream_has_a_schema_file_and_every_file_a_stream() -> None:
 
 def test_every_stream_says_what_it_costs_what_is_read_again_and_which_right_it_needs() -> None:
     for stream in STREAMS:
-        assert stream.cost, stream
-        assert stream.reread, stream
-        assert stream.deletes, stream
+        assert stream.docs.requests, stream
+        assert stream.docs.read_again, stream
+        assert stream.docs.deletes, stream
         assert stream.permission, stream
         assert stream.__doc__, stream
 
 
 def test_personal_data_and_a_request_for_every_parent_are_not_suggested() -> None:
-    """Hazards 28 and 40."""
+    """Who wants them chooses them: the one may need a legal ground, the other costs requests for each object."""
     suggested = set(metadata()["suggestedStreams"]["streams"])
     names = {name_of(stream): stream for stream in STREAMS}
-    assert suggested == {name for name, stream in names.items() if not stream.opt_in}
-    assert not suggested & PERSONAL
-    assert {name for name in names if names[name].opt_in} >= PERSONAL
+    assert names.keys() >= PERSONAL
+    below_parents = {name for name, stream in names.items() if issubclass(stream, Children)}
+    assert suggested == names.keys() - PERSONAL - below_parents
 
 
 def test_the_metadata_is_whole_and_of_the_version_of_the_package() -> None:

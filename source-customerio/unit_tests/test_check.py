@@ -1,4 +1,4 @@
-"""Whether a configuration works, told before the first sync."""
+"""Whether a configuration works, before the first sync."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ def test_a_good_key_succeeds_within_five_seconds(workspace: Workspace, real_pace
 
 @pytest.mark.parametrize("key", ["cio-no-such-key", TRACK_KEY])
 def test_a_wrong_key_and_a_track_key_get_the_three_causes(workspace: Workspace, key: str) -> None:
-    """Hazard 12."""
+    """The vendor answers 401 to each of these and does not say which it is."""
     assert workspace.check(workspace.config(app_api_key=key)) == ("FAILED", MISTYPED)
 
 
-def test_a_key_of_the_other_region_is_told_which_region_it_is_of(
+def test_a_key_of_the_other_region_fails_with_the_region_to_choose(
     workspace: Workspace, europe: CustomerioSimulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Hazard 12: the vendor answers 401 in both cases; a probe of the other region tells them apart."""
+    """The vendor answers 401 in both cases; a probe of the other region distinguishes them."""
     hosts = {"US": workspace.simulator.url, "EU": europe.url}
     monkeypatch.setattr("source_customerio.config.HOSTS", hosts)
     assert workspace.check({"app_api_key": europe.api_key, "region": "US"}) == (
@@ -73,7 +73,7 @@ def test_a_key_that_opens_nothing_fails(workspace: Workspace) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("path", "status", "family"),
+    ("path", "status", "permission"),
     [
         ("/esp/suppression/", 404, "email suppressions"),
         ("/esp/suppression/", 400, "email suppressions"),
@@ -88,8 +88,8 @@ def test_a_key_that_opens_nothing_fails(workspace: Workspace) -> None:
         ("/v1/activities", 429, "activities"),
     ],
 )
-def test_a_family_that_is_refused_with_another_status_is_named_and_the_rest_can_be_synced(
-    workspace: Workspace, path: str, status: int, family: str
+def test_a_permission_that_is_refused_with_another_status_is_named_and_the_rest_can_be_synced(
+    workspace: Workspace, path: str, status: int, permission: str
 ) -> None:
     """The vendor documents no status for what a key or a workspace does not have; the key itself was accepted.
 
@@ -101,11 +101,11 @@ def test_a_family_that_is_refused_with_another_status_is_named_and_the_rest_can_
     assert found["status"] == "SUCCEEDED"
     warned = [m["log"]["message"] for m in messages if m["type"] == "LOG" and m["log"]["level"] == "WARN"]
     assert len(warned) == 1
-    assert warned[0].startswith(f"Check: {family} cannot be read: Customer.io ")
+    assert warned[0].startswith(f"Check: {permission} cannot be read: Customer.io ")
 
 
 @pytest.mark.parametrize(
-    ("path", "answer", "family"),
+    ("path", "answer", "permission"),
     [
         ("/v1/segments", {"ok": 1}, "segments"),
         ("/v1/customers", {"ok": 1}, "people"),
@@ -113,8 +113,8 @@ def test_a_family_that_is_refused_with_another_status_is_named_and_the_rest_can_
         ("/v1/exports", {"exports": ["x"]}, "exports"),
     ],
 )
-def test_a_family_that_answers_something_else_is_named_and_the_rest_can_be_synced(
-    workspace: Workspace, path: str, answer: dict[str, Any], family: str
+def test_a_permission_that_answers_something_else_is_named_and_the_rest_can_be_synced(
+    workspace: Workspace, path: str, answer: dict[str, Any], permission: str
 ) -> None:
     """What a workspace gets whose mail goes through a service of its own is documented nowhere."""
     workspace.simulator.faults.add(Fault("status", path=path, status=200, answer=json.dumps(answer), times=-1))
@@ -122,7 +122,7 @@ def test_a_family_that_answers_something_else_is_named_and_the_rest_can_be_synce
     found = next(message["connectionStatus"] for message in messages if message["type"] == "CONNECTION_STATUS")
     assert found["status"] == "SUCCEEDED"
     warned = [m["log"]["message"] for m in messages if m["type"] == "LOG" and m["log"]["level"] == "WARN"]
-    assert [line.startswith(f"Check: {family} cannot be read: Customer.io ") for line in warned] == [True]
+    assert [line.startswith(f"Check: {permission} cannot be read: Customer.io ") for line in warned] == [True]
 
 
 def test_an_answer_that_every_sync_would_fail_on_fails(workspace: Workspace) -> None:

@@ -1,23 +1,49 @@
-"""Broken off anywhere and taken up again from the last state, a sync loses nothing."""
+"""Broken off anywhere and taken up again from the last state, a sync loses nothing.
+
+A warehouse that upserts by key ends up equal to the vendor.
+"""
 
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from simulators.server import Fault
 
 if TYPE_CHECKING:
-    from conftest import Workspace
+    from conftest import Synced, Workspace
 
 STREAMS = ("campaigns", "campaign_actions", "broadcast_actions", "newsletters", "segments", "messages", "activities")
-KEYS = {"campaign_actions": ("campaign_id", "id"), "broadcast_actions": ("broadcast_id", "id")}
+CHANGING = ["campaigns", "newsletters", "campaign_actions", "messages", "activities", "segments", "exports", "snippets"]
+KEYS = {
+    "campaign_actions": ("campaign_id", "id"),
+    "broadcast_actions": ("broadcast_id", "id"),
+    "snippets": ("name",),
+}
 
 
 def identity(stream: str, row: dict[str, Any]) -> tuple[Any, ...]:
     """The values of a row's primary key."""
     return tuple(row[column] for column in KEYS.get(stream, ("id",)))
+
+
+class Warehouse:
+    """Upserts by key."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, dict[tuple[Any, ...], dict[str, Any]]] = {}
+
+    def take(self, synced: Synced) -> None:
+        """Everything of a sync, in order."""
+        for name, rows in synced.rows.items():
+            self.rows.setdefault(name, {}).update((identity(name, row), row) for row in rows)
+
+    def keys(self, name: str) -> set[tuple[Any, ...]]:
+        """The keys of a table."""
+        return set(self.rows.get(name, {}))
 
 
 @pytest.mark.slow
@@ -29,7 +55,7 @@ def test_a_sync_that_breaks_off_at_any_request_is_completed_by_the_following_one
     draw = random.Random(seed)
     simulator = workspace.simulator
     simulator.options.page_caps = {"messages": 9, "activities": 20, "newsletters": 2}
-    held: dict[str, dict[Any, Any]] = {name: {} for name in STREAMS}
+    warehouse = Warehouse()
     states: dict[str, dict[str, Any]] = {}
     for attempt in range(5):
         simulator.faults.clear()
@@ -39,9 +65,7 @@ def test_a_sync_that_breaks_off_at_any_request_is_completed_by_the_following_one
         synced = workspace.sync(
             *STREAMS, state=states, start_date=simulator.start_date, num_workers=draw.choice([1, 3])
         )
-        for name in STREAMS:
-            for row in synced.rows[name]:
-                held[name][identity(name, row)] = row
+        warehouse.take(synced)
         states |= synced.all_states()
         if attempt < 3:
             simulator.mutate("edit_action", campaign_id=4, position=draw.randrange(20))
@@ -50,9 +74,61 @@ def test_a_sync_that_breaks_off_at_any_request_is_completed_by_the_following_one
     for name in STREAMS:
         start = simulator.workspace.start
         truth = [row for row in workspace.truth(name) if name != "messages" or row["created"] >= start]
-        assert {identity(name, row) for row in truth} <= held[name].keys(), name
+        assert {identity(name, row) for row in truth} <= warehouse.keys(name), name
     edited = {identity("campaign_actions", row): row["name"] for row in workspace.truth("campaign_actions")}
-    assert {key: row["name"] for key, row in held["campaign_actions"].items()} == edited
+    assert {key: row["name"] for key, row in warehouse.rows["campaign_actions"].items()} == edited
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CHANGING)
+@pytest.mark.parametrize("allowed", [1, 2, 4])
+def test_a_sync_that_breaks_after_some_requests_loses_nothing(
+    workspace: Workspace, clock: Callable[[], datetime], name: str, allowed: int
+) -> None:
+    """The server fails for good after `allowed` requests; the next sync begins with the last state."""
+    warehouse = Warehouse()
+    workspace.simulator.options.page_caps = {"messages": 20, "newsletters": 2, "activities": 5}
+    workspace.simulator.faults.add(Fault("status", path="/v1/", status=503, skip=allowed, times=-1))
+    first = workspace.sync(name, num_workers=1)
+    warehouse.take(first)
+    workspace.simulator.faults.clear()
+    second = workspace.sync(name, state=first.all_states(), num_workers=1)
+    warehouse.take(second)
+    assert second.failures == {}
+    assert warehouse.keys(name) == {identity(name, row) for row in workspace.truth(name)}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CHANGING)
+def test_a_second_sync_of_nothing_new_emits_no_more_than_its_lookback(
+    workspace: Workspace, clock: Callable[[], datetime], name: str
+) -> None:
+    first = workspace.sync(name)
+    second = workspace.sync(name, state=first.all_states())
+    assert second.state(name) == first.state(name)
+    assert len(second.rows[name]) <= len(first.rows[name])
+    assert second.statuses[name] in (["STARTED", "RUNNING", "COMPLETE"], ["STARTED", "COMPLETE"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CHANGING)
+def test_the_last_state_comes_before_complete_and_is_small(
+    workspace: Workspace, clock: Callable[[], datetime], name: str
+) -> None:
+    synced = workspace.sync(name)
+    assert synced.order[-2:] == [("state", name), ("COMPLETE", name)]
+    parents = synced.state(name).get("parents", {})
+    assert len(repr(synced.state(name))) < 2000 + 64 * len(parents)
+
+
+def test_a_state_of_the_far_future_emits_nothing_older_and_does_not_move_back(
+    workspace: Workspace, clock: Callable[[], datetime]
+) -> None:
+    for name, field in (("campaigns", "updated"), ("segments", "updated_at"), ("messages", "created")):
+        synced = workspace.sync(name, state={name: {field: 33_000_000_000}})
+        assert synced.failures == {}
+        assert synced.rows[name] == []
+        assert synced.state(name) == {field: 33_000_000_000}
 
 
 def test_a_stream_that_fails_does_not_stop_the_others(workspace: Workspace) -> None:

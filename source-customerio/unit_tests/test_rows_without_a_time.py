@@ -70,7 +70,7 @@ def test_an_action_and_a_delivery_without_a_time_arrive(workspace: Workspace, cl
     assert (4, "1") in second.keys("campaign_actions", "campaign_id", "id")
 
 
-def test_activities_without_a_time_neither_end_the_walk_nor_keep_it_going(workspace: Workspace) -> None:
+def test_activities_without_a_time_neither_end_the_reading_nor_keep_it_going(workspace: Workspace) -> None:
     """A page of such alone says nothing of what lies behind; beside old entries they are no reason to go on."""
     now = workspace.simulator.now
     pages = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import itemgetter
 
 import orjson
 
@@ -129,8 +130,8 @@ def archived_message(workspace: Workspace, message_id: str) -> Row:
 
 
 def activities(workspace: Workspace, options: Options, request: Request) -> Row:
-    """Activities of the last 30 days, newest first by their own time, so that future-dated ones come first. No filter
-    by time.
+    """Activities of the last 30 days, by default newest first by their own time, so that future-dated ones come first.
+    No filter by time.
     """
     keep: list[Callable[[Row], bool]] = []
     if wanted := request.param("type"):
@@ -142,6 +143,8 @@ def activities(workspace: Workspace, options: Options, request: Request) -> Row:
     if not flag(request, "deleted"):
         keep.append(lambda row: (row["customer_identifiers"] or {}).get("cio_id") not in workspace.deleted_people)
     rows = [row for row in workspace.visible_activities() if all(check(row) for check in keep)]
+    if options.activity_order != "newest first":
+        rows.sort(key=itemgetter("id" if options.activity_order == "id" else "timestamp"))
     size = page_size(request, options, "activities", ACTIVITIES_DEFAULT, ACTIVITIES_MAXIMUM)
     token = request.param("start")
     offset = read_activity_token(token) if token else 0

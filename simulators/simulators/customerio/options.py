@@ -57,6 +57,11 @@ class Options:
     export_polls: int = 2
     """Reads of an export's status before one that was started here is done."""
 
+    activity_order: str = "newest first"
+    """How activities are sorted: `newest first` by their time (observed), `oldest first`, or by `id`, which is
+    no order at all.
+    """
+
     repeat_token: str = ""
     """An envelope whose `next` is the token that was just sent: a server in a loop."""
 

@@ -183,3 +183,12 @@ def test_activities_can_be_filtered_by_type_name_and_person(sim: CustomerioSimul
     ]
     by_cio_id = api.get("/activities", customer_id="cio_a3000000", id_type="cio_id")["activities"]
     assert {row["customer_id"] for row in by_cio_id} == {"u0"}
+
+
+@pytest.mark.parametrize(("order", "column"), [("oldest first", "timestamp"), ("id", "id")])
+def test_activities_come_in_another_order_with_a_switch(
+    sim: CustomerioSimulator, api: Any, order: str, column: str
+) -> None:
+    sim.options.activity_order = order
+    rows = [row for page in api.pages("/activities", "activities", limit=100, deleted="true") for row in page]
+    assert rows == sorted(sim.truth("activities"), key=lambda row: row[column])

@@ -1,44 +1,44 @@
-"""The column of times by which rows are filtered here, and the state that is kept of it."""
+"""The column of times by which the connector filters rows, and the state that is kept of it."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 from source_kit.errors import config_error
 from source_kit.stream import Record
 
-if TYPE_CHECKING:
-    from source_customerio.streams.base import CustomerIoStream
+from source_customerio.client import CustomerIoClient
 
-#: Rows younger than the saved cursor less this are emitted again. An edit that happens while a list is paged may be
-#: missed in that sync; its time lies behind the sync's start, which is as far as a cursor ever moves. Seconds.
+#: Seconds before the saved cursor whose rows are emitted again. An edit that happens while a list is paged may be
+#: missed in that sync; its time lies behind the sync's start, which is as far as a cursor ever moves.
 LOOKBACK = 3600
 #: Rows without a time that the warning names
 _NAMED = 5
 
 
 class Cursor:
-    """The one column of times that a stream filters by, in epoch seconds."""
+    """The column of times `field`, in epoch seconds, of one stream in one sync. `key` names rows in a warning."""
 
-    def __init__(self, stream: CustomerIoStream, field: str, sync_start: datetime) -> None:
+    def __init__(self, client: CustomerIoClient, field: str, key: Sequence[str], sync_start: datetime) -> None:
         self.field = field
         self.sync_start = int(sync_start.timestamp())
-        self._began = sync_start
-        self._stream = stream
+        self._client = client
+        self._key = key
+        self._sync_start = sync_start
         self._get: Callable[[Record], Any] = itemgetter(field)
-        self._start = stream.config.start or 0
+        self._start = client.connection.config.start or 0
         self._lock = threading.Lock()
-        self._ageless = 0
+        self._without_time = 0
         self._names: list[str] = []
 
     def saved(self, state: Mapping[str, Any]) -> int | None:
-        """The saved value of the cursor, None where the state has none. Raises a config_error for one that is no time.
+        """The saved value of the cursor, None for an empty state.
 
-        A state that is not empty and has no value is one of another stream.
+        Raises a config_error for a value that is no time, and for a state without it, which is another stream's.
         """
         if not state:
             return None
@@ -49,7 +49,7 @@ class Cursor:
     def time_in(self, state: Mapping[str, Any], name: str) -> int:
         """The time under a name of a state. Raises a config_error for what is no time."""
         value = state[name]
-        if _is_written_otherwise(value):  # Airbyte's own connector writes text
+        if _is_whole_number(value):  # Airbyte's own connector writes text
             value = int(value)
         if not isinstance(value, int) or isinstance(value, bool):
             self.unreadable(f"{name!r} must be a number of seconds")
@@ -57,7 +57,7 @@ class Cursor:
 
     def unreadable(self, why: str) -> NoReturn:
         """Raises the config_error for a state that is not this stream's."""
-        name = self._stream.name
+        name = self._client.name
         message = (
             f"The saved state of {name} cannot be read: {why}. Reset the stream, so that it is read from the "
             "beginning, or restore its last good state."
@@ -71,8 +71,8 @@ class Cursor:
     def split(self, rows: list[Record], floor: int) -> tuple[list[Record], int | None]:
         """The rows that are not older than `floor`, and the newest time of all; None where no row has one.
 
-        UNKNOWN-AGE-IS-EMITTED: a row without its time is kept, moves no state, and is counted for `report`. No time is
-        also 0 or less, as unset times are written.
+        UNKNOWN-AGE-IS-EMITTED: a row without a time is emitted, moves no state, and is counted for `report`. A time of
+        0 or less is none: the vendor writes unset times so.
         """
         get = self._get
         try:
@@ -84,33 +84,33 @@ class Cursor:
         return (rows if oldest >= floor else [row for row in rows if get(row) >= floor]), newest
 
     def _split_one_by_one(self, rows: list[Record], floor: int) -> tuple[list[Record], int | None]:
-        kept, newest = [], None
+        recent, newest = [], None
         for row in rows:
             at: Any = row.get(self.field)
-            if _is_written_otherwise(at):
+            if _is_whole_number(at):
                 at = row[self.field] = int(at)
             if not isinstance(at, int) or isinstance(at, bool) or at <= 0:
                 self._count(row)
-                kept.append(row)
+                recent.append(row)
                 continue
             newest = later(newest, at)
             if at >= floor:
-                kept.append(row)
-        return kept, newest
+                recent.append(row)
+        return recent, newest
 
     def _count(self, row: Record) -> None:
         with self._lock:
-            self._ageless += 1
+            self._without_time += 1
             if len(self._names) < _NAMED:
-                self._names.append(" ".join(str(row.get(name)) for name in self._stream.key))
+                self._names.append(" ".join(str(row.get(name)) for name in self._key))
 
     def report(self) -> None:
         """Warns once of the rows without a time."""
-        if not self._ageless:
+        if not self._without_time:
             return
-        names = ", ".join(self._names) + (", ..." if self._ageless > len(self._names) else "")
-        self._stream.logger.warning(
-            f"Stream {self._stream.name}: {self._ageless} rows have no usable {self.field!r}. They are emitted at "
+        names = ", ".join(self._names) + (", ..." if self._without_time > len(self._names) else "")
+        self._client.logger.warning(
+            f"Stream {self._client.name}: {self._without_time} rows have no usable {self.field!r}. They are emitted at "
             "every sync and do not move the state. Open and save these objects in Customer.io, which gives them a "
             f"time, or report it to its support: {names}"
         )
@@ -120,12 +120,12 @@ class Cursor:
 
         A time in the future, which customers may set, would otherwise hide everything until then.
         """
-        began = int(self._stream.began(self._began).timestamp())
-        reached = min(began, self._start if newest is None else newest)
+        ceiling = int(self._client.connection.cursor_ceiling(self._sync_start).timestamp())
+        reached = min(ceiling, self._start if newest is None else newest)
         return reached if saved is None else max(saved, reached)
 
 
-def _is_written_otherwise(value: Any) -> bool:
+def _is_whole_number(value: Any) -> bool:
     """Whether a value is a whole number that was written as text or with a fraction of 0."""
     return (isinstance(value, str) and value.isascii() and value.isdigit()) or (
         isinstance(value, float) and value.is_integer()

@@ -3,46 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, ClassVar
 
-from source_kit.stream import Checkpoint, SliceItem
+from source_kit.stream import Checkpoint, Record, SliceItem, StreamDocs
 
 from source_customerio.paging import End
 from source_customerio.streams.base import CustomerIoStream
-from source_customerio.streams.cursor import Cursor, later
+from source_customerio.streams.cursor import LOOKBACK, Cursor, later
+from source_customerio.streams.lists import ChangingList
 from source_customerio.windows import DAY, Window, windows
 
-#: 2012-01-01, the year the product appeared in (inferred): where deliveries begin when no start date is given. Windows
-#: before it would be empty, at a request each.
+#: 2012-01-01, the year in which the product appeared (inferred): deliveries begin here when no start date is given.
+#: Windows before it would be empty, at a request each.
 FIRST_DELIVERY = 1_325_376_000
 
 
 class Messages(CustomerIoStream):
     """Deliveries: one row for each message to each person, over all channels, without drafts.
 
-    Opens, clicks and conversions are written into a delivery for up to six months, and nothing tells when; so the
-    deliveries of the last `messages_lookback_days` are read again at every sync. The server filters by creation, both
-    bounds inclusive, and cuts a range of more than six months without a word: windows of at most 30 days.
+    Opens, clicks and conversions are written into a delivery for up to six months, and the delivery does not say when
+    it last changed. So the deliveries of the last `messages_lookback_days` are read again at every sync. The server
+    filters by creation, both bounds inclusive, and cuts a range of more than six months without an error: windows have
+    at most 30 days.
     """
 
     endpoint = envelope = "messages"
     permission = "deliveries"
     cursor_field = "created"
-    cursor_resolution = "1 s"
-    server_filters = True
-    parallel_slices = slices_fail_alone = True
-    opt_in = True
-    params: ClassVar[Mapping[str, str]] = {"limit": "1000"}
     page_size = 1000
-    settle = "metrics arrive for up to six months"
-    reread = "the last `messages_lookback_days`"
-    deletes = "people who are deleted are made anonymous in later reads; nothing else is deleted"
-    cost = "1 for each 1,000 deliveries and each window; a first sync without start date also reads about 180 windows"
+    parallel_slices = slices_fail_alone = True
+    docs = StreamDocs(
+        resolution="1 s",
+        late_rows="metrics arrive for up to six months",
+        read_again="the last `messages_lookback_days`",
+        deletes="people who are deleted are made anonymous in later reads; nothing else is deleted",
+        requests=(
+            "1 for each 1,000 deliveries and each window; a first sync without start date also reads about 180 windows"
+        ),
+    )
 
     def start(self, state: Mapping[str, Any], full_refresh: bool, sync_start: datetime) -> None:
         """Take the saved cursor. A full refresh that was interrupted goes on behind it without looking back."""
-        self._cursor = Cursor(self, self.cursor_field, sync_start)
+        self._cursor = Cursor(self.client, self.cursor_field, self.key, sync_start)
         self._saved = self._cursor.saved(state)
         first = FIRST_DELIVERY if self.config.start is None else self.config.start
         if self._saved is not None:
@@ -57,70 +61,88 @@ class Messages(CustomerIoStream):
     def read_slice(self, slice_: Window) -> Iterator[SliceItem]:
         """The deliveries of one window, then its end as the cursor."""
         cursor = self._cursor
-        bounds = {"start_ts": str(slice_.start), "end_ts": str(slice_.end)}
-        for rows in self.pages(self.endpoint, params={**self.params, **bounds}):
+        for rows in self.pages(self.endpoint, {"start_ts": str(slice_.start), "end_ts": str(slice_.end)}):
             yield cursor.split(rows, self._first)[0]
         yield Checkpoint({cursor.field: cursor.advanced(self._saved, slice_.end)})
 
     def finish(self) -> None:
-        """Name deliveries without a time."""
+        """Warn of deliveries without a time."""
         self._cursor.report()
 
     def final_state(self) -> Mapping[str, Any] | None:
         """A state also where no window was to be read, because the start date or the state lies ahead."""
-        return (
-            None
-            if self._first <= self._cursor.sync_start
-            else {self.cursor_field: self._cursor.advanced(self._saved, None)}
-        )
+        if self._first <= self._cursor.sync_start:
+            return None
+        return {self.cursor_field: self._cursor.advanced(self._saved, None)}
 
 
-class Activities(CustomerIoStream):
+class Activities(ChangingList):
     """The activity log: newest first by the time that the sender gave, kept for 30 days, without a filter by time.
 
-    So the walk stops at the first page that lies wholly before the cursor. What is written later with an older time
-    than that (backdated events) is missed, and a connection that rests for more than 30 days has a gap.
-    `deleted=true` adds what deleted people did, in the same walk.
+    So reading stops at the first page that lies wholly before the cursor, as long as the order holds. What is written
+    later with an older time than that (backdated events) is missed, and a connection that rests for more than 30 days
+    has a gap. `deleted=true` adds what deleted people did, in the same list.
     """
 
     endpoint = envelope = "activities"
     permission = "activities"
     cursor_field = "timestamp"
-    cursor_resolution = "1 s"
-    rows_sorted = True
-    opt_in = True
     end = End.TOKEN_OR_EMPTY_PAGE
-    params: ClassVar[Mapping[str, str]] = {"limit": "100", "deleted": "true"}
     page_size = 100
-    settle = "events may be sent with a time in the past"
-    reread = "rows of the hour before the saved cursor"
-    deletes = "nothing is deleted; the log keeps 30 days"
-    cost = "1 for each 100 new activities; all of 30 days at the first sync"
-
-    def start(self, state: Mapping[str, Any], full_refresh: bool, sync_start: datetime) -> None:
-        """Take the saved cursor."""
-        self._cursor = Cursor(self, self.cursor_field, sync_start)
-        self._saved = self._cursor.saved(state)
-
-    def slices(self) -> Iterator[str]:
-        """One: from the newest entry back."""
-        yield self.endpoint
+    params: ClassVar[Mapping[str, str]] = {"deleted": "true"}
+    docs = replace(
+        ChangingList.docs,
+        late_rows="events may be sent with a time in the past",
+        deletes="nothing is deleted; the log keeps 30 days",
+        requests="1 for each 100 new activities; all of 30 days at the first sync",
+    )
 
     def read_slice(self, slice_: str) -> Iterator[SliceItem]:
         """Entries since the cursor, then the cursor.
 
-        It moves when the walk has ended: what is newest comes first, so a broken walk has covered nothing for good.
+        It moves when the list was read as far as needed: the newest comes first, so a list that broke off has covered
+        nothing for good.
         """
         cursor, newest = self._cursor, None
-        floor = cursor.floor(self._saved)
-        for rows in self.pages(slice_, whole=True):
-            recent, latest = cursor.split(rows, floor)
+        floor, order = cursor.floor(self._saved), NewestFirst(cursor.field, self._saved, cursor.sync_start)
+        for page in self.pages(slice_, whole=True):
+            recent, latest = cursor.split(page, floor)
             newest = later(newest, latest)
             yield recent
-            if latest is not None and latest < floor:
+            order.look_at(page, latest)
+            if order.holds and latest is not None and latest < floor:
                 break
+        if floor and not order.holds:
+            self.logger.warning(
+                f"Stream {self.name}: Customer.io did not list the newest activities first, so the whole list was "
+                "read, which takes longer. If it happens again, report it to Customer.io's support."
+            )
         yield Checkpoint({cursor.field: cursor.advanced(self._saved, newest)})
 
-    def finish(self) -> None:
-        """Name entries without a time."""
-        self._cursor.report()
+
+class NewestFirst:
+    """Whether a list is sorted with the newest row first, judged by the pages seen so far.
+
+    Rows that are up to `LOOKBACK` seconds out of order are tolerated: what was read again before the cursor covers
+    them. A list whose first rows are older than the saved cursor is not sorted either, since the row that gave the
+    cursor its value must come before them; a cursor in the future was given by none.
+    """
+
+    def __init__(self, field: str, saved: int | None, sync_start: int) -> None:
+        self.holds = True
+        self._field = field
+        self._oldest: int | None = None
+        self._expected = 0 if saved is None or saved > sync_start else saved - LOOKBACK
+
+    def look_at(self, page: list[Record], newest: int | None) -> None:
+        """Compares the next page, whose newest time is given, row by row with all before. Rows without a time pass."""
+        if newest is None:
+            return
+        if self._oldest is None:
+            self._oldest = newest
+            self.holds = newest >= self._expected
+        for row in page:
+            at = row.get(self._field)
+            if at.__class__ is int and at > 0:
+                self._oldest = min(self._oldest, at)
+                self.holds = self.holds and at <= self._oldest + LOOKBACK

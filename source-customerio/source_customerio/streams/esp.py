@@ -7,13 +7,11 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from source_kit.stream import SliceItem
+from source_kit.stream import SliceItem, StreamDocs
 
 from source_customerio.paging import End, PageTokens
 from source_customerio.streams.base import CustomerIoStream
 
-#: Rows a page, the most there are (certain: vendor documentation)
-_PAGE = 1000
 #: Certain: vendor documentation
 SUPPRESSION_TYPES = ("bounces", "blocks", "spam_reports", "invalid_emails")
 
@@ -40,12 +38,13 @@ class EspSuppressions(CustomerIoStream):
     envelope = "suppressions"
     permission = "email suppressions"
     key = ("suppression_type", "domain", "email")
-    page_size = _PAGE
+    page_size = 1000  # the most there are (certain: vendor documentation)
     parallel_slices = slices_fail_alone = True
-    opt_in = True
-    reread = "everything"
-    deletes = "addresses that were taken off a list are gone with the next sync"
-    cost = "4 for each domain, and 1 for each 1,000 addresses"
+    docs = StreamDocs(
+        read_again="everything",
+        deletes="addresses that were taken off a list are gone with the next sync",
+        requests="4 for each domain, and 1 for each 1,000 addresses",
+    )
 
     def start(self, state: Mapping[str, Any], full_refresh: bool, sync_start: datetime) -> None:
         """No list was read yet."""
@@ -63,13 +62,13 @@ class EspSuppressions(CustomerIoStream):
         A `next`, which this list does not have by the documentation, would be followed.
         """
         kind, domain = slice_
-        params = {"limit": str(_PAGE)} | ({"domain": domain} if domain else {})
+        params = {"limit": str(self.page_size)} | ({"domain": domain} if domain else {})
         position, offset = {"offset": "0"}, 0
         pages = PageTokens(End.TOKEN, f"{self.name} ({slice_})")
         while True:
             count = 0
-            answer = self.call(self.endpoint.format(kind), params={**params, **position})
-            for rows in self.rows(answer):
+            answer = self.client.call(self.endpoint.format(kind), params={**params, **position})
+            for rows in self.client.rows_in(answer, self.envelope):
                 if not count:  # a server that ignores the offset would go on for ever
                     pages.require_new(f"page that begins with {rows[0]}")
                 count += len(rows)
@@ -87,10 +86,10 @@ class EspSuppressions(CustomerIoStream):
 
     def probe(self) -> None:
         """The first list."""
-        self.accept(self.call(self.endpoint.format(SUPPRESSION_TYPES[0]), params={"limit": "1"}))
+        self.client.probe(self.endpoint.format(SUPPRESSION_TYPES[0]), self.envelope)
 
     def finish(self) -> None:
-        """Name the domains that have no suppressed address at all: one that is mistyped looks like that."""
+        """Warn of domains without any suppressed address: a mistyped domain looks like that."""
         empty = Counter(found.domain for found in self._empty if found.domain)
         for domain in sorted(name for name, lists in empty.items() if lists == len(SUPPRESSION_TYPES)):
             self.logger.warning(

@@ -1,35 +1,27 @@
-"""Lists that stand for themselves: one walk through the whole list at every sync."""
+"""Lists without a parent, read whole at every sync."""
 
 from __future__ import annotations
 
 import re
 from abc import ABC
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, ClassVar
 
-from source_kit.stream import Checkpoint, Record, SliceItem
+from source_kit.stream import Checkpoint, Record, SliceItem, StreamDocs
 
 from source_customerio.paging import End
 from source_customerio.streams.base import CustomerIoStream
 from source_customerio.streams.cursor import Cursor, later
 
 SETTINGS = "the workspace's settings"
-_FILTERED_HERE = "rows of the hour before the saved cursor"
-_INVISIBLE = "deleted objects vanish from the list: a full refresh removes them, an incremental sync keeps them"
-_GONE = "deleted objects are gone with the next sync"
 
 
 class FullList(CustomerIoStream, ABC):
     """A list without a usable time of change, emitted whole."""
 
-    reread = "everything"
-    deletes = _GONE
-    cost = "1"
-
-    def slices(self) -> Iterator[str]:
-        """One: the list."""
-        yield self.endpoint
+    docs = StreamDocs(read_again="everything", deletes="deleted objects are gone with the next sync", requests="1")
 
     def read_slice(self, slice_: str) -> Iterator[SliceItem]:
         """All rows."""
@@ -44,19 +36,19 @@ class ChangingList(CustomerIoStream, ABC):
     """
 
     cursor_field = "updated"
-    cursor_resolution = "1 s"
-    reread = _FILTERED_HERE
-    deletes = _INVISIBLE
-    cost = "1"
+    #: Column of the id of these objects in the rows of the lists below them; only where there are such lists
+    id_in_children: ClassVar[str]
+    docs = StreamDocs(
+        resolution="1 s",
+        read_again="rows of the hour before the saved cursor",
+        deletes="deleted objects vanish from the list: a full refresh removes them, an incremental sync keeps them",
+        requests="1",
+    )
 
     def start(self, state: Mapping[str, Any], full_refresh: bool, sync_start: datetime) -> None:
         """Take the saved cursor."""
-        self._cursor = Cursor(self, str(self.cursor_field), sync_start)
+        self._cursor = Cursor(self.client, self.cursor_field, self.key, sync_start)
         self._saved = self._cursor.saved(state)
-
-    def slices(self) -> Iterator[str]:
-        """One: the list."""
-        yield self.endpoint
 
     def read_slice(self, slice_: str) -> Iterator[SliceItem]:
         """Rows that changed since the cursor, then the cursor."""
@@ -69,7 +61,7 @@ class ChangingList(CustomerIoStream, ABC):
         yield Checkpoint({cursor.field: cursor.advanced(self._saved, newest)})
 
     def finish(self) -> None:
-        """Name rows without a time."""
+        """Warn of rows without a time."""
         self._cursor.report()
 
 
@@ -78,6 +70,7 @@ class Campaigns(ChangingList):
 
     endpoint = envelope = "campaigns"
     permission = "campaigns"
+    id_in_children = "campaign_id"
 
 
 class Broadcasts(ChangingList):
@@ -85,6 +78,7 @@ class Broadcasts(ChangingList):
 
     endpoint = envelope = "broadcasts"
     permission = "broadcasts"
+    id_in_children = "broadcast_id"
 
 
 class Newsletters(ChangingList):
@@ -92,10 +86,10 @@ class Newsletters(ChangingList):
 
     endpoint = envelope = "newsletters"
     permission = "newsletters"
+    id_in_children = "newsletter_id"
     end = End.TOKEN_OR_EMPTY_PAGE
-    params: ClassVar[Mapping[str, str]] = {"limit": "100"}
     page_size = 100
-    cost = "1 for each 100 newsletters, and 1"
+    docs = replace(ChangingList.docs, requests="1 for each 100 newsletters, and 1")
 
 
 class TransactionalMessages(ChangingList):
@@ -107,6 +101,7 @@ class TransactionalMessages(ChangingList):
     endpoint = "transactional"
     envelope = "messages"
     permission = "transactional messages"
+    id_in_children = "transactional_id"
     cursor_field = "updated_at"
 
 
@@ -115,11 +110,12 @@ class Segments(ChangingList):
 
     endpoint = envelope = "segments"
     permission = "segments"
+    id_in_children = "segment_id"
     cursor_field = "updated_at"
 
 
 class Snippets(ChangingList):
-    """Pieces of text by name; there is no id, and a snippet cannot be renamed."""
+    """Texts by name; there is no id, and a snippet cannot be renamed."""
 
     endpoint = envelope = "snippets"
     permission = SETTINGS
@@ -128,12 +124,11 @@ class Snippets(ChangingList):
 
 
 class Exports(ChangingList):
-    """Exports that people started. The connector starts none, and downloads none: that would raise their counter."""
+    """Exports that people started. The connector starts none and downloads none, which would raise their counter."""
 
     endpoint = envelope = "exports"
     permission = "exports"
     cursor_field = "updated_at"
-    opt_in = True
 
 
 class Collections(FullList):
@@ -147,8 +142,8 @@ class Workspaces(FullList):
     """All workspaces of the account, also those that the key does not open. Counts are up to two hours old."""
 
     endpoint = envelope = "workspaces"
-    settle = "counts are up to two hours old"
     permission = SETTINGS
+    docs = replace(FullList.docs, late_rows="counts are up to two hours old")
 
 
 class Topics(FullList):
@@ -180,22 +175,20 @@ class ReportingWebhooks(FullList):
 
     endpoint = envelope = "reporting_webhooks"
     permission = SETTINGS
-    opt_in = True
 
-    def shape(self, rows: list[Record]) -> list[Record]:
+    def transform(self, row: Record) -> Record:
         """Strip credentials."""
-        for row in rows:
-            if isinstance(row.get("endpoint"), str):
-                row["endpoint"] = without_credentials(row["endpoint"])
-        return super().shape(rows)
+        if isinstance(row.get("endpoint"), str):
+            row["endpoint"] = without_credentials(row["endpoint"])
+        return row
 
 
 class SenderIdentities(FullList):
     """Senders, visible and hidden.
 
     `hidden=true` gives hidden ones only, although the documentation says that it includes them (certain: recorded
-    answers). So both lists are read, and who was in the first is left out of the second: the key stays unique either
-    way.
+    answers). So both lists are read, and senders of the first are dropped from the second: the key is unique in either
+    case.
     """
 
     endpoint = envelope = "sender_identities"
@@ -203,7 +196,7 @@ class SenderIdentities(FullList):
     end = End.TOKEN_OR_EMPTY_PAGE
     page_size = 100
     slices_fail_alone = True
-    cost = "2 for each 100 senders, and 2"
+    docs = replace(FullList.docs, requests="2 for each 100 senders, and 2")
 
     def start(self, state: Mapping[str, Any], full_refresh: bool, sync_start: datetime) -> None:
         """No sender was seen yet."""
@@ -215,8 +208,8 @@ class SenderIdentities(FullList):
 
     def read_slice(self, slice_: str) -> Iterator[SliceItem]:
         """The senders of one list that were in none before."""
-        for rows in self.pages(self.endpoint, params={"limit": str(self.page_size), "hidden": slice_}):
-            yield [row for row in self.shape(rows) if row.get("id") is None or row["id"] not in self._seen]
+        for rows in map(self.shape, self.pages(self.endpoint, {"hidden": slice_})):
+            yield [row for row in rows if row.get("id") is None or row["id"] not in self._seen]
             self._seen.update(row.get("id") for row in rows)
 
 
@@ -229,10 +222,10 @@ class IpAddresses(FullList):
 
     def read_slice(self, slice_: str) -> Iterator[SliceItem]:
         """The addresses, which are bare texts."""
-        for document in self.documents(slice_, "ip_addresses"):
+        for document in self.client.documents(slice_, "ip_addresses"):
             addresses = document["ip_addresses"] or []
             if not isinstance(addresses, list) or not set(map(type, addresses)) <= {str}:
-                self.misshapen("'ip_addresses' is no list of texts")
+                self.client.misshapen("'ip_addresses' is no list of texts")
             yield [{"ip_address": address} for address in addresses]
 
 
@@ -242,10 +235,8 @@ class Optouts(FullList):
     endpoint = envelope = "optouts"
     permission = "people"
     key = ("cio_id",)
-    params: ClassVar[Mapping[str, str]] = {"limit": "1000"}
     page_size = 1000
-    cost = "1 for each 1,000 people who opted out"
-    opt_in = True
+    docs = replace(FullList.docs, requests="1 for each 1,000 people who opted out")
 
 
 _USER_INFO = re.compile(r"^(\s*[a-z][a-z0-9+.-]*://)[^/?#]*@", re.IGNORECASE)

@@ -1,22 +1,23 @@
 """Metrics: one row for each parent, resolution and period, from arrays that the vendor sends without dates.
 
 Late opens, clicks and conversions change past periods for months, so every sync reads all periods again. Values are in
-one open map, because the vendor adds metrics without notice and leaves out what does not apply.
+one open map, because the vendor adds metrics without notice and omits what does not apply.
 """
 
 from __future__ import annotations
 
 from abc import ABC
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 from source_kit.convert import utc_now
-from source_kit.stream import Record
+from source_kit.stream import Record, StreamDocs
 
 from source_customerio.series import EASTERN, Period, Resolution, from_start, instant_or_none, until_now
 from source_customerio.streams.base import integer_or_same
-from source_customerio.streams.children import NAMED, Children, Parent
+from source_customerio.streams.children import Children, Parent, first_of
 from source_customerio.streams.lists import Broadcasts, Campaigns, Newsletters, TransactionalMessages
 
 #: A range of version 2 is at most ten years (certain: vendor documentation); leap days included, this stays below.
@@ -28,42 +29,40 @@ MOST_STEPS: Mapping[Resolution, int] = {Resolution.DAYS: 45, Resolution.MONTHS: 
 class Metrics(Children, ABC):
     """Metrics of each parent."""
 
-    settle = "opens and clicks change past periods for up to six months"
-    reread = "all periods"
-    deletes = "metrics of deleted objects are gone with the next sync"
-
-    def start(self, state: Mapping[str, Any], full_refresh: bool, sync_start: datetime) -> None:
-        """Take the end of the periods to ask for."""
-        super().start(state, full_refresh, sync_start)
-        self._sync_start = sync_start
+    own_key: ClassVar[tuple[str, ...]] = ("resolution", "period_start")
+    docs = StreamDocs(
+        late_rows="opens and clicks change past periods for up to six months",
+        read_again="all periods",
+        deletes="metrics of deleted objects are gone with the next sync",
+    )
 
     def series_of(self, document: Mapping[str, Any]) -> Mapping[str, list[Any]]:
         """The arrays at `metric.series`; none where the vendor has recorded nothing. Raises a BadAnswer."""
         metric = document.get("metric") or {}
         if not isinstance(metric, dict) or (metric and "series" not in metric):
-            self.misshapen("'metric' has no 'series'")
+            self.client.misshapen("'metric' has no 'series'")
         return self.arrays(metric.get("series"))
 
     def arrays(self, series: Any) -> Mapping[str, list[Any]]:
         """The arrays by their names. The vendor writes null for one, or all, that it did not record.
 
-        Raises a BadAnswer where the values are no arrays, which would make no row of numbers that are there.
+        Raises a BadAnswer where values are no arrays: numbers that are there would become no row.
         """
         if not series:
             return {}
         if not isinstance(series, dict):
-            self.misshapen("a series is no object of arrays")
+            self.client.misshapen("a series is no object of arrays")
         arrays = {name: array for name, array in series.items() if isinstance(array, list)}
         others = {name for name, value in series.items() if name not in arrays and value is not None}
         if any(isinstance(series[name], dict) for name in others) or (others and not arrays):
-            self.misshapen(f"no array at {', '.join(sorted(others))}")
+            self.client.misshapen(f"no array at {', '.join(sorted(others))}")
         return arrays
 
     def records(self, parent: Parent, resolution: Resolution, periods: Iterator[Period], **more: Any) -> list[Record]:
         """Periods as rows."""
         return [
             {
-                self.parent_key: parent.id,
+                self.parent.id_in_children: parent.id,
                 **more,
                 "resolution": resolution.value,
                 "period_start": period.start,
@@ -76,7 +75,7 @@ class Metrics(Children, ABC):
 class DatedMetrics(Metrics, ABC):
     """Metrics whose periods are asked for by date: exact, in UTC, a day each, since the parent was created."""
 
-    cost = "1, and 1 for each campaign"
+    docs = replace(Metrics.docs, requests="1, and 1 for each campaign")
 
     def first_day(self, parent: Parent) -> datetime:
         """Midnight of the day that the parent was created on, ten years back at most."""
@@ -95,18 +94,15 @@ class DatedMetrics(Metrics, ABC):
 class CampaignMetrics(DatedMetrics):
     """Deliveries of campaigns and what became of them, a day a row, by version 2 of the vendor's metrics."""
 
-    endpoint = "campaigns/{}/metrics"
-    permission = "campaigns"
     parent = Campaigns
-    parent_key = "campaign_id"
-    key = ("campaign_id", "resolution", "period_start")
+    endpoint = "campaigns/{}/metrics"
 
     def rows_of(self, parent: Parent) -> Iterator[list[Record]]:
         """The answer says where its series begins; where it does not, it begins where it was asked to."""
         params = {"version": "2", "res": Resolution.DAYS.value, "tz": "UTC", **self.bounds(parent)}
-        document = self.document(self.path_of(parent), "metric", params)
+        document = self.client.document(self.path_of(parent), "metric", params)
         if document.get("res") not in (None, "days", "daily"):
-            self.misshapen("the metrics are not those of days")
+            self.client.misshapen("the metrics are not those of days")
         first = instant_or_none(document.get("start"))
         start = Resolution.DAYS.floor(first) if first else self.first_day(parent)
         yield self.records(parent, Resolution.DAYS, from_start(self.series_of(document), start, Resolution.DAYS))
@@ -115,16 +111,14 @@ class CampaignMetrics(DatedMetrics):
 class CampaignJourneyMetrics(DatedMetrics):
     """The funnel of campaigns: journeys by the day on which they started, and what became of them."""
 
-    endpoint = "campaigns/{}/journey_metrics"
-    permission = "campaigns"
     parent = Campaigns
-    parent_key = "campaign_id"
-    key = ("campaign_id", "resolution", "period_start")
+    endpoint = "campaigns/{}/journey_metrics"
 
     def rows_of(self, parent: Parent) -> Iterator[list[Record]]:
         """All three parameters are required. The answer has no dates: it begins where it was asked to."""
         params = {"resolution": "daily", **self.bounds(parent)}
-        journeys = self.arrays(self.document(self.path_of(parent), "journey_metric", params)["journey_metric"])
+        document = self.client.document(self.path_of(parent), "journey_metric", params)
+        journeys = self.arrays(document["journey_metric"])
         yield self.records(parent, Resolution.DAYS, from_start(journeys, self.first_day(parent), Resolution.DAYS))
 
 
@@ -134,24 +128,20 @@ class ApproximateMetrics(Metrics, ABC):
     The starts of the periods are computed from the time of the answer and hold approximately.
     """
 
-    cost = "those of the parents' list, and 2 for each parent"
+    docs = replace(Metrics.docs, requests="those of the parents' list, and 2 for each parent")
 
     def rows_of(self, parent: Parent) -> Iterator[list[Record]]:
         """Days, then months."""
         for resolution in Resolution:
             params = {"period": resolution.value, "steps": str(self.steps(parent, resolution))}
-            for document in self.answers(parent, params):
-                yield self.rows_until_now(parent, resolution, document, utc_now())
-
-    def answers(self, parent: Parent, params: Mapping[str, str]) -> Iterator[Mapping[str, Any]]:
-        """The one answer with all periods."""
-        yield self.document(self.path_of(parent), "metric", params)
+            yield from self.rows_until_now(parent, resolution, params)
 
     def rows_until_now(
-        self, parent: Parent, resolution: Resolution, document: Mapping[str, Any], now: datetime
-    ) -> list[Record]:
-        """The series of one answer as rows."""
-        return self.records(parent, resolution, until_now(self.series_of(document), now, resolution))
+        self, parent: Parent, resolution: Resolution, params: Mapping[str, str]
+    ) -> Iterator[list[Record]]:
+        """The rows of one resolution, from one answer with all periods up to its own time."""
+        document = self.client.document(self.path_of(parent), "metric", params)
+        yield self.records(parent, resolution, until_now(self.series_of(document), utc_now(), resolution))
 
     def steps(self, parent: Parent, resolution: Resolution) -> int:
         """How many periods to ask for: all 45 days; months since the parent was created, and one more."""
@@ -165,92 +155,73 @@ class ApproximateMetrics(Metrics, ABC):
 class BroadcastMetrics(ApproximateMetrics):
     """Deliveries of broadcasts and what became of them."""
 
-    endpoint = "broadcasts/{}/metrics"
-    permission = "broadcasts"
     parent = Broadcasts
-    parent_key = "broadcast_id"
-    key = ("broadcast_id", "resolution", "period_start")
+    endpoint = "broadcasts/{}/metrics"
 
 
 class NewsletterMetrics(ApproximateMetrics):
     """Deliveries of newsletters and what became of them."""
 
-    endpoint = "newsletters/{}/metrics"
-    permission = "newsletters"
     parent = Newsletters
-    parent_key = "newsletter_id"
-    key = ("newsletter_id", "resolution", "period_start")
+    endpoint = "newsletters/{}/metrics"
 
 
 class TransactionalMetrics(ApproximateMetrics):
     """Deliveries of transactional messages and what became of them."""
 
-    endpoint = "transactional/{}/metrics"
-    permission = "transactional messages"
     parent = TransactionalMessages
-    parent_key = "transactional_id"
-    key = ("transactional_id", "resolution", "period_start")
+    endpoint = "transactional/{}/metrics"
 
 
 class LinkMetrics(ApproximateMetrics, ABC):
     """Clicks on each link of each parent. All clicks, not only the first of each person."""
+
+    own_key = ("link_id", "resolution", "period_start")
 
     def start(self, state: Mapping[str, Any], full_refresh: bool, sync_start: datetime) -> None:
         """No link lacked its id yet."""
         super().start(state, full_refresh, sync_start)
         self._with_nameless: set[int] = set()
 
-    def answers(self, parent: Parent, params: Mapping[str, str]) -> Iterator[Mapping[str, Any]]:
-        """The links, to the last page."""
-        yield from self.documents(self.path_of(parent), "links", params)
-
     def rows_until_now(
-        self, parent: Parent, resolution: Resolution, document: Mapping[str, Any], now: datetime
-    ) -> list[Record]:
-        """The series of every link. One without an id has no key and is skipped."""
-        rows: list[Record] = []
-        links = document["links"] or []
-        if not isinstance(links, list) or not set(map(type, links)) <= {dict, type(None)}:
-            self.misshapen("'links' is no list of objects")
-        for item in links:
-            link = (item or {}).get("link")
-            if not isinstance(link, dict) or link.get("id") is None:
-                self._with_nameless.add(parent.id)
-                continue
-            if "metric" not in item and len(item) > 1:
-                self.misshapen("a link has no 'metric'")
-            periods = until_now(self.series_of(item), now, resolution)
-            rows += self.records(
-                parent, resolution, periods, link_id=integer_or_same(link["id"]), href=link.get("href")
-            )
-        return rows
+        self, parent: Parent, resolution: Resolution, params: Mapping[str, str]
+    ) -> Iterator[list[Record]]:
+        """The series of every link, to the last page of links. A link without an id has no key and is skipped."""
+        for document in self.client.documents(self.path_of(parent), "links", params):
+            now, links = utc_now(), document["links"] or []
+            if not isinstance(links, list) or not set(map(type, links)) <= {dict, type(None)}:
+                self.client.misshapen("'links' is no list of objects")
+            rows: list[Record] = []
+            for item in links:
+                link = (item or {}).get("link")
+                if not isinstance(link, dict) or link.get("id") is None:
+                    self._with_nameless.add(parent.id)
+                    continue
+                if "metric" not in item and len(item) > 1:
+                    self.client.misshapen("a link has no 'metric'")
+                periods, number = until_now(self.series_of(item), now, resolution), integer_or_same(link["id"])
+                rows += self.records(parent, resolution, periods, link_id=number, href=link.get("href"))
+            yield rows
 
     def finish(self) -> None:
-        """Tell where links were skipped."""
+        """Warn of links that were skipped."""
         super().finish()
         if self._with_nameless:
-            names = ", ".join(map(str, sorted(self._with_nameless)[:NAMED]))
             self.logger.warning(
                 f"Stream {self.name}: links without an id were skipped in {len(self._with_nameless)} "
-                f"{self.parent.endpoint}: {names}"
+                f"{self.parent.endpoint}: {first_of(self._with_nameless)}"
             )
 
 
 class CampaignLinkMetrics(LinkMetrics):
     """Clicks on the links of campaigns."""
 
-    endpoint = "campaigns/{}/metrics/links"
-    permission = "campaigns"
     parent = Campaigns
-    parent_key = "campaign_id"
-    key = ("campaign_id", "link_id", "resolution", "period_start")
+    endpoint = "campaigns/{}/metrics/links"
 
 
 class NewsletterLinkMetrics(LinkMetrics):
     """Clicks on the links of newsletters."""
 
-    endpoint = "newsletters/{}/metrics/links"
-    permission = "newsletters"
     parent = Newsletters
-    parent_key = "newsletter_id"
-    key = ("newsletter_id", "link_id", "resolution", "period_start")
+    endpoint = "newsletters/{}/metrics/links"

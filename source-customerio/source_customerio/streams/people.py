@@ -6,18 +6,18 @@ import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import orjson
 from source_kit.disk import store
 from source_kit.http.body import SPOOL_MEMORY_BYTES
-from source_kit.stream import Record, SliceItem
+from source_kit.stream import Record, SliceItem, StreamDocs
 
 from source_customerio.streams.base import CustomerIoStream
 
 #: Certain: vendor documentation
 HYDRATE_AT_MOST = 100
-#: Everybody has a `cio_id`; a search by `id` would leave out people who are known by e-mail alone (certain: recorded
+#: Everybody has a `cio_id`; a search by `id` would miss people who are known by e-mail alone (certain: recorded
 #: answers found 121 of 121 against 119).
 EVERYBODY: Mapping[str, Any] = {"filter": {"and": [{"attribute": {"field": "cio_id", "operator": "exists"}}]}}
 
@@ -43,13 +43,13 @@ class Customers(CustomerIoStream):
     envelope = "identifiers"
     permission = "people"
     key = ("cio_id",)
-    params: ClassVar[Mapping[str, str]] = {"limit": "1000"}
     page_size = 1000
     parallel_slices = slices_fail_alone = True
-    opt_in = True
-    reread = "everything"
-    deletes = "deleted people are gone with the next sync"
-    cost = "11 for each 1,000 people"
+    docs = StreamDocs(
+        read_again="everything",
+        deletes="deleted people are gone with the next sync",
+        requests="11 for each 1,000 people",
+    )
 
     def start(self, state: Mapping[str, Any], full_refresh: bool, sync_start: datetime) -> None:
         """Nobody was found or fetched yet."""
@@ -59,8 +59,8 @@ class Customers(CustomerIoStream):
     def slices(self) -> Iterator[Batch]:
         """The people of one request each.
 
-        The search is walked to its end first, without a profile in between: a person that is deleted meanwhile shifts
-        those behind, one of whom would not be found. What it finds waits in a file, 10 bytes a person.
+        The search is read to its end before any profile, so that it is soon over: when a person is deleted meanwhile,
+        those behind move up, and one of them is not found. The ids wait in a file, 10 bytes a person.
         """
         with tempfile.SpooledTemporaryFile(max_size=SPOOL_MEMORY_BYTES) as found:
             for ids in self._search():
@@ -85,16 +85,16 @@ class Customers(CustomerIoStream):
             yield waiting
 
     def read_slice(self, slice_: Batch) -> Iterator[SliceItem]:
-        """The profiles of one request. Who was deleted since the search is left out by the server, without an error."""
-        answer = self.call(
+        """The profiles of one request. The server drops who was deleted since the search, without an error."""
+        answer = self.client.call(
             "customers/attributes", method="POST", params={"id_type": "cio_id"}, json={"ids": slice_.ids}
         )
         fetched = 0
-        for rows in self.rows(answer, "customers"):
+        for rows in self.client.rows_in(answer, "customers"):
             fetched += len(rows)
             profiles = [profile(row) for row in rows]
             if any(person["cio_id"] is None for person in profiles):
-                self.misshapen("a profile without a cio_id")
+                self.client.misshapen("a profile without a cio_id")
             yield profiles
         with self._lock:
             self._asked += len(slice_.ids)
@@ -102,10 +102,10 @@ class Customers(CustomerIoStream):
 
     def probe(self) -> None:
         """A search for one person."""
-        self.accept(self.call(self.endpoint, method="POST", params={"limit": "1"}, json=EVERYBODY))
+        self.client.probe(self.endpoint, self.envelope, method="POST", json=EVERYBODY)
 
     def finish(self) -> None:
-        """Count who is missing, or fail where the search finds people and nobody can be fetched."""
+        """Warn of people who are missing, or fail where the search finds people and nobody can be fetched."""
         if self._nameless:
             self.logger.warning(
                 f"Stream {self.name}: {self._nameless} people were found without a cio_id, so their profiles could not "
@@ -117,7 +117,7 @@ class Customers(CustomerIoStream):
                 f"Customer.io found {found} people and returned the profile of none. Run the sync again; if it "
                 "happens again, report it to Customer.io's support."
             )
-            raise self.bug_of_theirs(message, "the requests returned no profile")
+            raise self.client.contradiction(message, "the requests returned no profile")
         missing = self._asked - self._fetched
         if missing > 0:
             self.logger.warning(
@@ -127,11 +127,11 @@ class Customers(CustomerIoStream):
 
 
 def profile(row: Record) -> Record:
-    """A profile with its key on top.
+    """A profile with its key as the first column.
 
     The vendor's specification wraps it in `customer`, recorded answers do not: both are read.
     """
     person = row["customer"] if isinstance(row.get("customer"), dict) else row
-    places = [place for place in (person.get("identifiers"), person.get("attributes")) if isinstance(place, dict)]
-    cio_id = next((place["cio_id"] for place in places if place.get("cio_id")), None)
+    maps = [found for found in (person.get("identifiers"), person.get("attributes")) if isinstance(found, dict)]
+    cio_id = next((found["cio_id"] for found in maps if found.get("cio_id")), None)
     return {"cio_id": None if cio_id is None else str(cio_id), **person}

@@ -1,0 +1,121 @@
+"""What Customer.io's refusals mean: the error table, and classes for those that a stream or `check` must know."""
+
+from __future__ import annotations
+
+import re
+
+from airbyte_cdk.models import FailureType
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+from source_kit import errors
+from source_kit.errors import Action, ErrorRule, ErrorTable
+
+from source_customerio.config import Config
+
+
+class Unauthorized(AirbyteTracedException):
+    """401: the key was not accepted."""
+
+
+class WrongRegion(AirbyteTracedException):
+    """3xx: the account lies in the other data center."""
+
+
+class Forbidden(AirbyteTracedException):
+    """403: the key may not read this."""
+
+
+class NotFound(AirbyteTracedException):
+    """404. Below a parent that was just listed it means that the parent was deleted since."""
+
+
+class Unaccepted(AirbyteTracedException):
+    """400 or 422: the server cannot use the request."""
+
+
+class Malformed(Unaccepted):
+    """400. A deleted parent may be answered with it, too."""
+
+
+class Throttled(errors.Throttled):
+    """429 for longer than the retry policy waits."""
+
+
+def wrong_region(config: Config) -> str:
+    """The sentence for a key of the region that was not chosen."""
+    other = config.other_region
+    if other is None:
+        return (
+            "The key belongs to an account in the other region than the one that api_url leads to. Enter the address "
+            "of the account's region in api_url, or leave it empty and choose the region (US or EU)."
+        )
+    return f"The key belongs to an account in the region {other}, not {config.region}. Choose {other} as the region."
+
+
+def _other_data_center(config: Config) -> str:
+    """A pattern for redirects to the other region: a body that says so, or the address of that region's host.
+
+    Users reported 301 with "wrong datacenter", and the vendor's own Node client follows redirects from one data center
+    to the other. Other reports have 401, like a wrong key.
+    """
+    redirects = (rf"redirected to {re.escape(host)}\)" for host in config.other_hosts)
+    return "|".join([r"wrong data[ -]?cent", *redirects])
+
+
+def error_table(scope: str, config: Config) -> ErrorTable:
+    """The table of a stream that needs the permission to read `scope`. The first rule that matches counts.
+
+    401, 404, 408, 429 and the shape of errors are certain (vendor documentation, recorded answers). That a key outside
+    its scope or an address outside its allowlist gets 403 is inferred. Server errors are the shared last resort.
+    """
+    return ErrorTable(
+        vendor="Customer.io",
+        rules=(
+            ErrorRule(
+                range(300, 400),
+                wrong_region(config),
+                failure_type=FailureType.config_error,
+                body=_other_data_center(config),
+                raises=WrongRegion,
+            ),
+            ErrorRule(
+                401,
+                "Customer.io did not accept the key. It is mistyped or revoked, it is a Track API key, or the account "
+                "is in the other region: enter an App API key and choose the account's region (US or EU).",
+                failure_type=FailureType.config_error,
+                raises=Unauthorized,
+            ),
+            ErrorRule(
+                403,
+                f"Customer.io denied the key access to {scope}. Use an App API key whose scope includes {scope}, and "
+                "if the key has an IP allowlist, add the address that this connector runs from.",
+                failure_type=FailureType.config_error,
+                raises=Forbidden,
+            ),
+            ErrorRule(
+                404,
+                f"Customer.io does not know the address of {scope} (status 404). If api_url is set, check it; "
+                "otherwise report it, because the API has changed.",
+                raises=NotFound,
+            ),
+            ErrorRule(
+                400,
+                f"Customer.io did not accept a request for {scope} (status 400). Report it with the internal message, "
+                "which has Customer.io's reference for its support.",
+                raises=Malformed,
+            ),
+            ErrorRule(
+                422,
+                f"Customer.io did not accept the values of a request for {scope} (status 422). Report it with the "
+                "internal message, which has Customer.io's reference for its support.",
+                raises=Unaccepted,
+            ),
+            ErrorRule(
+                429,
+                "Customer.io kept limiting the rate of requests. Either other programs use up the 10 requests a second "
+                "that the workspace has, or a daily quota is spent. What was read is kept: run the sync again later.",
+                Action.THROTTLED,
+                FailureType.transient_error,
+                raises=Throttled,
+            ),
+        ),
+    )
