@@ -21,8 +21,8 @@ from simulators.customerio import CustomerioSimulator, Options
 from source_customerio import SourceCustomerio
 from source_customerio.budget import RequestBudget
 from source_customerio.streams.base import CustomerIoStream
+from source_kit.cli import launch
 from source_kit.errors import RetryPolicy
-from source_kit.run import launch
 
 Row = dict[str, Any]
 

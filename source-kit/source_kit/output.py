@@ -1,19 +1,23 @@
-"""Encodes messages and carries them to stdout: one ordered, bounded channel, so that no STATE overtakes its records."""
+"""The way to stdout: encode, channel, write. One ordered, bounded channel, so that no STATE overtakes its records."""
 
 from __future__ import annotations
 
 import json
+import logging
 import threading
 import time
-from collections import deque
-from collections.abc import Mapping
+from collections import defaultdict, deque
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import IO, Any, TypeAlias
 
 import orjson
+from airbyte_cdk.logger import AirbyteLogFormatter
 from airbyte_cdk.models import (
     AirbyteEstimateTraceMessage,
     AirbyteMessage,
+    AirbyteMessageSerializer,
     AirbyteStateBlob,
     AirbyteStateMessage,
     AirbyteStateStats,
@@ -33,6 +37,10 @@ from source_kit.stream import Estimate, Record, RecordLines, RecordMeta
 
 #: About what a message without records takes
 _MESSAGE_BYTES = 1024
+#: The writer collects so much before it writes.
+_WRITE_BYTES = 1024 * 1024
+#: Of stdout's buffer: what is longer is written as it is, not copied into the buffer first.
+_BUFFER_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +54,95 @@ class Batch:
 
 #: `str` is a line that is encoded already, such as a log line of the CDK's formatter.
 ChannelItem: TypeAlias = Batch | AirbyteMessage | str
+
+
+# ------------------------------------------------------------------------------------------------ encode
+
+#: What ends the line of a record
+RECORD_TAIL = b"}}\n"
+
+
+def record_head(stream: str, namespace: str | None = None) -> bytes:
+    """What a RECORD line of the stream begins with, in ASCII, up to the record's data; emitted now."""
+    return b'%b"emitted_at":%d,"data":' % (_record_begin(stream, namespace), time.time_ns() // 1_000_000)
+
+
+def _record_begin(stream: str, namespace: str | None) -> bytes:
+    begin = b'{"type":"RECORD","record":{"stream":%b,' % json.dumps(stream).encode()
+    return begin if namespace is None else b'%b"namespace":%b,' % (begin, json.dumps(namespace).encode())
+
+
+class RecordEncoder:
+    """Turns the records of one stream into lines; what all lines share is built once a batch."""
+
+    def __init__(self, stream: str, namespace: str | None = None) -> None:
+        self._stream = stream
+        self._namespace = namespace
+
+    def __call__(self, item: list[Record] | RecordLines | RecordMeta) -> Batch:
+        """The item, which holds at least one record, as RECORD lines."""
+        if isinstance(item, RecordLines):
+            return Batch(self._stream, self._with_namespace(item.data), item.count)
+        head = record_head(self._stream, self._namespace)
+        if isinstance(item, RecordMeta):
+            meta = orjson.dumps({"changes": item.changes})
+            return Batch(self._stream, b'%b%b,"meta":%b}}\n' % (head, dumps(item.data), meta), 1)
+        try:
+            rows = list(map(orjson.dumps, item))
+        except TypeError:
+            rows = list(map(dumps, item))
+        count = len(rows)
+        parts = [RECORD_TAIL + head] * (2 * count + 1)
+        parts[0], parts[-1] = head, RECORD_TAIL
+        parts[1::2] = rows
+        return Batch(self._stream, b"".join(parts), count)  # one copy
+
+    def _with_namespace(self, lines: bytes) -> bytes:
+        """Lines that the stream finished itself; it does not know the catalog's namespace, which is a rare thing."""
+        if self._namespace is None:
+            return lines
+        before, after = _record_begin(self._stream, None), _record_begin(self._stream, self._namespace)
+        return (b"\n" + lines).replace(b"\n" + before, b"\n" + after)[1:]
+
+
+def state_message(stream: StreamDescriptor, state: Mapping[str, Any]) -> AirbyteMessage:
+    """A per-stream STATE of this moment; the writer fills in how many records it covers.
+
+    The state is copied whole: a message waits in the channel while the stream goes on changing what it gave. Raises
+    TypeError for a state that is not JSON.
+    """
+    copied = json.loads(json.dumps(state))
+    return AirbyteMessage(
+        type=Type.STATE,
+        state=AirbyteStateMessage(
+            type=AirbyteStateType.STREAM,
+            stream=AirbyteStreamState(
+                stream_descriptor=stream,
+                stream_state=AirbyteStateBlob(copied),
+            ),
+            sourceStats=AirbyteStateStats(recordCount=0.0),
+        ),
+    )
+
+
+def estimate_message(stream: str, estimate: Estimate) -> AirbyteMessage:
+    """An ESTIMATE trace for a stream."""
+    return AirbyteMessage(
+        type=Type.TRACE,
+        trace=AirbyteTraceMessage(
+            type=TraceType.ESTIMATE,
+            emitted_at=time.time_ns() // 1_000_000,
+            estimate=AirbyteEstimateTraceMessage(
+                name=stream,
+                type=EstimateType.STREAM,
+                row_estimate=estimate.rows,
+                byte_estimate=estimate.size_bytes,
+            ),
+        ),
+    )
+
+
+# ------------------------------------------------------------------------------------------------ channel
 
 
 class Channel:
@@ -133,87 +230,98 @@ def _size(item: ChannelItem) -> int:
             return _MESSAGE_BYTES
 
 
-# ------------------------------------------------------------------------------------------------ encoding
+class _ChannelLog(logging.Handler):
+    """Sends log lines through the writer's thread: while a sync runs, nobody else writes to stdout."""
 
-#: What ends the line of a record
-RECORD_TAIL = b"}}\n"
+    def __init__(self, channel: Channel) -> None:
+        super().__init__()
+        self._channel = channel
+        self.setFormatter(AirbyteLogFormatter("%(message)s"))
 
-
-def record_head(stream: str, namespace: str | None = None) -> bytes:
-    """What a RECORD line of the stream begins with, in ASCII, up to the record's data; emitted now."""
-    return b'%b"emitted_at":%d,"data":' % (_record_begin(stream, namespace), time.time_ns() // 1_000_000)
-
-
-def _record_begin(stream: str, namespace: str | None) -> bytes:
-    begin = b'{"type":"RECORD","record":{"stream":%b,' % json.dumps(stream).encode()
-    return begin if namespace is None else b'%b"namespace":%b,' % (begin, json.dumps(namespace).encode())
-
-
-class RecordEncoder:
-    """Turns the records of one stream into lines; what all lines share is built once a batch."""
-
-    def __init__(self, stream: str, namespace: str | None = None) -> None:
-        self._stream = stream
-        self._namespace = namespace
-
-    def __call__(self, item: list[Record] | RecordLines | RecordMeta) -> Batch:
-        """The item, which holds at least one record, as RECORD lines."""
-        if isinstance(item, RecordLines):
-            return Batch(self._stream, self._with_namespace(item.data), item.count)
-        head = record_head(self._stream, self._namespace)
-        if isinstance(item, RecordMeta):
-            meta = orjson.dumps({"changes": item.changes})
-            return Batch(self._stream, b'%b%b,"meta":%b}}\n' % (head, dumps(item.data), meta), 1)
+    def emit(self, record: logging.LogRecord) -> None:
         try:
-            rows = list(map(orjson.dumps, item))
-        except TypeError:
-            rows = list(map(dumps, item))
-        count = len(rows)
-        parts = [RECORD_TAIL + head] * (2 * count + 1)
-        parts[0], parts[-1] = head, RECORD_TAIL
-        parts[1::2] = rows
-        return Batch(self._stream, b"".join(parts), count)  # one copy
-
-    def _with_namespace(self, lines: bytes) -> bytes:
-        """Lines that the stream finished itself; it does not know the catalog's namespace, which is a rare thing."""
-        if self._namespace is None:
-            return lines
-        before, after = _record_begin(self._stream, None), _record_begin(self._stream, self._namespace)
-        return (b"\n" + lines).replace(b"\n" + before, b"\n" + after)[1:]
+            self._channel.put(self.format(record))
+        except Stopped:
+            pass
+        except Exception:  # as every handler of logging: a line that cannot be formatted must not end a stream
+            self.handleError(record)
 
 
-def state_message(stream: StreamDescriptor, state: Mapping[str, Any]) -> AirbyteMessage:
-    """A per-stream STATE of this moment; the writer fills in how many records it covers.
-
-    The state is copied whole: a message waits in the channel while the stream goes on changing what it gave. Raises
-    TypeError for a state that is not JSON.
-    """
-    copied = json.loads(json.dumps(state))
-    return AirbyteMessage(
-        type=Type.STATE,
-        state=AirbyteStateMessage(
-            type=AirbyteStateType.STREAM,
-            stream=AirbyteStreamState(
-                stream_descriptor=stream,
-                stream_state=AirbyteStateBlob(copied),
-            ),
-            sourceStats=AirbyteStateStats(recordCount=0.0),
-        ),
-    )
+@contextmanager
+def logs_in(channel: Channel) -> Iterator[None]:
+    """While the block runs, log lines of every thread go through the channel instead of to stdout."""
+    root = logging.getLogger()
+    before = root.handlers[:]
+    root.handlers[:] = [_ChannelLog(channel)]
+    try:
+        yield
+    finally:
+        root.handlers[:] = before
 
 
-def estimate_message(stream: str, estimate: Estimate) -> AirbyteMessage:
-    """An ESTIMATE trace for a stream."""
-    return AirbyteMessage(
-        type=Type.TRACE,
-        trace=AirbyteTraceMessage(
-            type=TraceType.ESTIMATE,
-            emitted_at=time.time_ns() // 1_000_000,
-            estimate=AirbyteEstimateTraceMessage(
-                name=stream,
-                type=EstimateType.STREAM,
-                row_estimate=estimate.rows,
-                byte_estimate=estimate.size_bytes,
-            ),
-        ),
-    )
+# ------------------------------------------------------------------------------------------------ write
+
+
+class OutputLost(Exception):
+    """Stdout cannot be written any more. The cause is the system's error."""
+
+
+@contextmanager
+def writing() -> Iterator[None]:
+    """Raises OutputLost where stdout cannot be written within the block."""
+    try:
+        yield
+    except OSError as error:
+        raise OutputLost from error
+
+
+def open_stdout() -> IO[bytes]:
+    """The process's own stdout, whatever has been put in front of it. Raises OutputLost."""
+    with writing():
+        return open(1, "wb", buffering=_BUFFER_BYTES, closefd=False)
+
+
+class Writer:
+    """Writes lines to stdout, flushing behind every STATE and before every wait."""
+
+    def __init__(self, out: IO[bytes]) -> None:
+        self._out = out
+        self._counts: defaultdict[str, int] = defaultdict(int)
+        self._pending: list[bytes] = []
+        self._size = 0
+
+    def write(self, item: ChannelItem | None) -> None:
+        """Writes one item; None flushes. Raises OutputLost."""
+        match item:
+            case None:
+                self.flush()
+            case Batch(stream=stream, lines=lines, count=count):
+                self._counts[stream] += count
+                self._add(lines)
+            case str():
+                self._add(item.encode() + b"\n")
+            case _:
+                self._message(item)
+
+    def _message(self, message: AirbyteMessage) -> None:
+        if message.type is Type.STATE and message.state and message.state.stream and message.state.sourceStats:
+            name = message.state.stream.stream_descriptor.name
+            message.state.sourceStats.recordCount = float(self._counts.pop(name, 0))
+        self._add(dumps(AirbyteMessageSerializer.dump(message)) + b"\n")
+        if message.type is Type.STATE:
+            self.flush()
+
+    def _add(self, lines: bytes) -> None:
+        self._pending.append(lines)
+        self._size += len(lines)
+        if self._size >= _WRITE_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Everything so far reaches the reader of stdout. Raises OutputLost."""
+        with writing():
+            for lines in self._pending:
+                self._out.write(lines)
+            self._pending.clear()
+            self._size = 0
+            self._out.flush()

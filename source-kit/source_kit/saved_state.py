@@ -9,9 +9,10 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from airbyte_cdk.models import AirbyteStateMessage
+from airbyte_cdk.models import AirbyteStateMessage, SyncMode
 from airbyte_cdk.sources.connector_state_manager import ConnectorStateManager
 
+from source_kit.cdk.state_keys import UNFINISHED, without_keys_of_the_cdk
 from source_kit.convert import parse_instant
 
 #: A state may be this far ahead without a word: clocks differ, and days begin in the east.
@@ -41,6 +42,17 @@ class SavedStates:
         known = [found.namespace for found in self._states.per_stream_states if found.name == name]
         chosen = namespace if namespace in known or not known else known[-1]
         return self._states.get_stream_state(name, chosen)
+
+
+def usable_state(state: Mapping[str, Any], sync_mode: SyncMode) -> dict[str, Any]:
+    """What of an incoming state a sync begins with.
+
+    A full refresh begins anew unless the state says that it was interrupted; otherwise the state of an incremental
+    sync would turn a full refresh into a partial one.
+    """
+    if sync_mode is SyncMode.full_refresh and state.get(UNFINISHED) is not True:
+        return {}
+    return without_keys_of_the_cdk(state)
 
 
 def warn_of_future(logger: logging.Logger, stream: str, instants: Iterator[datetime], now: datetime) -> None:

@@ -10,11 +10,11 @@ from typing import Any
 
 from airbyte_cdk.models import ConnectorSpecification
 from airbyte_cdk.sources.streams import Stream
+from source_kit.cli import launch
 from source_kit.convert import RecordMapper, snake_case
 from source_kit.errors import ErrorTable
 from source_kit.http.body import session
 from source_kit.http.client import BatchHttpStream
-from source_kit.run import launch
 from source_kit.source import BatchSource
 from source_kit.stream import SliceItem
 

@@ -26,7 +26,8 @@ from airbyte_cdk.models import (
 )
 from airbyte_cdk.sources.streams import Stream
 from source_kit import activity
-from source_kit.run import Writer, launch
+from source_kit.cli import launch
+from source_kit.output import Writer
 from source_kit.source import BatchSource
 from source_kit.stream import BatchStream, Checkpoint, SliceItem
 

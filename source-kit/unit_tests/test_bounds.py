@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 from airbyte_cdk.models import StreamDescriptor
 from kit_toys import ParallelStream, ToySource, ToyStream, catalog, errors, read, records, states
-from source_kit import engine
+from source_kit import progress
 from source_kit.activity import Stopped
 from source_kit.output import Channel, state_message
 from source_kit.stream import Checkpoint, SliceItem
 
 
 def test_few_slices_are_begun_while_the_first_is_slow(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "SLICES_AHEAD", 10)
+    monkeypatch.setattr(progress, "SLICES_AHEAD", 10)
 
     class Slow(ParallelStream):
         begun = 0

@@ -34,8 +34,7 @@ from kit_toys import (
 )
 from source_kit import engine
 from source_kit.limits import IN_FLIGHT_BYTES
-from source_kit.output import RECORD_TAIL, Batch, record_head, state_message
-from source_kit.run import Writer
+from source_kit.output import RECORD_TAIL, Batch, Writer, record_head, state_message
 from source_kit.secrets import secret_shapes
 from source_kit.stream import Checkpoint, Estimate, RecordLines, RecordMeta, SliceItem
 
