@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from source_kit.output import OutputLost
     from source_kit.source import BatchSource
 
-#: Container objects made and not freed, before the collector looks for cycles
+#: Objects that are made and not freed before the collector looks for cycles
 _GARBAGE_OBJECTS = 50_000
 #: glibc's `M_MMAP_THRESHOLD`
 _MMAP_THRESHOLD = -3
@@ -40,7 +40,7 @@ def command(module: str, source: str) -> NoReturn:
     """
     open_standard_descriptors()
     if os.getpid() == 1:
-        # The kernel keeps from a container's first process what it has no handler for: the platform would wait in vain.
+        # A container's first process gets only signals that it has a handler for: the platform would wait in vain.
         signal.signal(signal.SIGTERM, _leave)
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # a shell ignores it for what runs in its background
         signal.signal(signal.SIGINT, _leave)
@@ -81,7 +81,7 @@ def launch(make_source: Callable[[], BatchSource], args: Sequence[str]) -> int:
         with redirect_stdout(sys.stderr), rare_garbage_collection():
             return _run(entrypoint, parsed, logger)
     except OutputLost as lost:
-        # what was not read there, there is no state for; what is still buffered must not fail once more at the exit
+        # the reader has no state for rows that it did not get; what is still buffered must not fail again at the exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         if not isinstance(lost.__cause__, BrokenPipeError):  # then somebody may still read stderr
             with suppress(OSError):
@@ -147,7 +147,7 @@ def _use_utf8() -> None:
 
 @contextmanager
 def rare_garbage_collection() -> Iterator[None]:
-    """Records are trees without cycles: looking through them for cycles took a tenth of the CPU time of a read."""
+    """Records are trees: looking for cycles in them took a tenth of the CPU time of a read."""
     before = gc.get_threshold()
     gc.set_threshold(_GARBAGE_OBJECTS, *before[1:])
     try:
@@ -157,10 +157,10 @@ def rare_garbage_collection() -> Iterator[None]:
 
 
 def _give_back_large_blocks() -> None:
-    """Keeps glibc from raising that size by itself, up to 32 MB, which leaves the room of large rows in every heap.
+    """Fixes the size from which glibc gives freed blocks back. It raises it by itself, up to 32 MB.
 
-    Four workers with rows of 15 MB took 346 MB, and 230 MB with this (measured, glibc 2.36). Other C libraries have no
-    such setting and are left as they are.
+    Then each thread's heap keeps the room of large rows: four workers with rows of 15 MB took 346 MB, and 230 MB with
+    this (measured, glibc 2.36). Other C libraries have no such setting and stay as they are.
     """
     with suppress(Exception):
         import ctypes

@@ -138,8 +138,8 @@ _EXPECTED = {
 def require_once(catalog: ConfiguredAirbyteCatalog) -> None:
     """Raises a config_error for a catalog that names a stream twice, before anything is read.
 
-    Read twice, its records and its two states could not be kept apart. Streams have no namespace here, so two that
-    differ in it are the same.
+    The records and states of the two could not be told apart. Streams have no namespace here, so two that differ only
+    in it are the same.
     """
     times = Counter(configured.stream.name for configured in catalog.streams)
     twice = ", ".join(repr(name) for name, count in times.items() if count > 1)

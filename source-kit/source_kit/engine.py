@@ -24,12 +24,11 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_kit import activity
 from source_kit.activity import Stopped
 from source_kit.errors import shorten
-from source_kit.failed_slices import NAMED, concerns_all
 from source_kit.output import Batch, Channel, ChannelItem, RecordEncoder, estimate_message
-from source_kit.progress import Progress
+from source_kit.progress import NAMED, Progress, concerns_all
 from source_kit.stream import BatchStream, Checkpoint, Estimate, SliceItem
 
-#: While nothing is written, a log line says at least this often what is being waited for. Seconds.
+#: While nothing is written, a log line says this often what the workers wait for. Seconds.
 HEARTBEAT_SECONDS = 30.0
 _LOG_EVERY_SECONDS = 2.0
 
@@ -92,7 +91,7 @@ class Engine:
         self._working = 0
 
     def items(self) -> Generator[ChannelItem | None, None, None]:
-        """What is to be written, in order; None says that nothing is ready now, so a writer should flush.
+        """What is to be written, in order; None means that nothing is ready now, so a writer should flush.
 
         Ends when every stream has ended. Closing the generator stops the workers.
         """
@@ -120,7 +119,7 @@ class Engine:
         self._require_all_done()
 
     def _require_all_done(self) -> None:
-        """A stream that no worker brought to an end must not look like one that had nothing to say."""
+        """Raises for a stream that no worker finished: it must not look like an empty one."""
         left = [run.name for run in self._runs if not run.done]
         if left:
             msg = f"The sync ended before these streams did: {', '.join(left)}. Run it again, and report this error."
@@ -147,7 +146,7 @@ class Engine:
             self._changed.notify_all()
 
     def _pick(self) -> StreamRun | None:
-        """The run to serve next: of the few open streams the one with the fewest workers; None when all are done."""
+        """The run to work on: of the first open streams the one with the fewest workers; None when all are done."""
         with self._changed:
             while True:
                 if self._activities.stop.is_set():

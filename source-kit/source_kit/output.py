@@ -39,7 +39,7 @@ from source_kit.stream import Estimate, Record, RecordLines, RecordMeta
 _MESSAGE_BYTES = 1024
 #: The writer collects so much before it writes.
 _WRITE_BYTES = 1024 * 1024
-#: Of stdout's buffer: what is longer is written as it is, not copied into the buffer first.
+#: Size of stdout's buffer: longer pieces are written directly, not copied into the buffer first.
 _BUFFER_BYTES = 64 * 1024
 
 
@@ -98,7 +98,7 @@ class RecordEncoder:
         return Batch(self._stream, b"".join(parts), count)  # one copy
 
     def _with_namespace(self, lines: bytes) -> bytes:
-        """Lines that the stream finished itself; it does not know the catalog's namespace, which is a rare thing."""
+        """Lines that the stream encoded itself, without the catalog's namespace, which is rarely set."""
         if self._namespace is None:
             return lines
         before, after = _record_begin(self._stream, None), _record_begin(self._stream, self._namespace)
@@ -106,10 +106,10 @@ class RecordEncoder:
 
 
 def state_message(stream: StreamDescriptor, state: Mapping[str, Any]) -> AirbyteMessage:
-    """A per-stream STATE of this moment; the writer fills in how many records it covers.
+    """A per-stream STATE; the writer fills in how many records it covers.
 
-    The state is copied whole: a message waits in the channel while the stream goes on changing what it gave. Raises
-    TypeError for a state that is not JSON.
+    The state is copied whole: the stream may change its state while the message waits in the channel. Raises TypeError
+    for a state that is not JSON.
     """
     copied = json.loads(json.dumps(state))
     return AirbyteMessage(
@@ -146,10 +146,10 @@ def estimate_message(stream: str, estimate: Estimate) -> AirbyteMessage:
 
 
 class Channel:
-    """A queue in which records wait for room and every other message does not, though all take room.
+    """A queue with a limit in bytes. Batches of records wait for room; other messages do not, but take room too.
 
-    Since all travel in one order, a STATE that is put behind its records is written behind them. Who puts other
-    messages in number waits for room before, where it holds no lock.
+    All items keep one order: a STATE that is put behind its records is written behind them. A thread that puts many
+    other messages calls `wait_for_room` before each, while it holds no lock.
     """
 
     def __init__(self, in_flight_bytes: int = IN_FLIGHT_BYTES) -> None:
@@ -161,7 +161,7 @@ class Channel:
         self._changed = threading.Condition()
 
     def put(self, item: ChannelItem) -> None:
-        """Adds an item; a batch waits until there is room. Raises Stopped when nobody reads any more."""
+        """Adds an item; a batch waits until there is room. Raises Stopped when the channel is closed."""
         with self._changed:
             if isinstance(item, Batch):
                 self._wait_for_room()
@@ -172,7 +172,7 @@ class Channel:
             self._changed.notify_all()
 
     def wait_for_room(self) -> None:
-        """Waits until a batch would be let in. Raises Stopped when nobody reads any more."""
+        """Waits until there is room for a batch. Raises Stopped when the channel is closed."""
         with self._changed:
             self._wait_for_room()
             if self._closed:
@@ -205,13 +205,13 @@ class Channel:
         return self._ended and not self._items
 
     def end(self) -> None:
-        """Says that no more items will come, which spares the reader its last wait."""
+        """Says that no more items will come: the reader need not wait for one."""
         with self._changed:
             self._ended = True
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Wakes all who wait for room; what they wanted to add is dropped."""
+        """Wakes all threads that wait for room, with Stopped; what they wanted to add is dropped."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -276,7 +276,7 @@ def writing() -> Iterator[None]:
 
 
 def open_stdout() -> IO[bytes]:
-    """The process's own stdout, whatever has been put in front of it. Raises OutputLost."""
+    """Descriptor 1, whatever `sys.stdout` is by now. Raises OutputLost."""
     with writing():
         return open(1, "wb", buffering=_BUFFER_BYTES, closefd=False)
 
@@ -318,7 +318,7 @@ class Writer:
             self.flush()
 
     def flush(self) -> None:
-        """Everything so far reaches the reader of stdout. Raises OutputLost."""
+        """Passes everything so far to the reader of stdout. Raises OutputLost."""
         with writing():
             for lines in self._pending:
                 self._out.write(lines)

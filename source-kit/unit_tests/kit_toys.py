@@ -209,8 +209,8 @@ def states(messages: Iterable[Message], stream: str | None = None) -> list[dict[
 def statuses(messages: Iterable[Message], stream: str) -> list[str]:
     """The statuses that a stream went through."""
     traces = [message["trace"] for message in messages if message["type"] == "TRACE"]
-    told = [trace["stream_status"] for trace in traces if trace["type"] == "STREAM_STATUS"]
-    return [status["status"] for status in told if status["stream_descriptor"]["name"] == stream]
+    found = [trace["stream_status"] for trace in traces if trace["type"] == "STREAM_STATUS"]
+    return [status["status"] for status in found if status["stream_descriptor"]["name"] == stream]
 
 
 def errors(messages: Iterable[Message]) -> list[dict[str, Any]]:

@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from kit_toys import IndependentStream, ToyStream
 from source_kit import progress as module
 from source_kit.cdk.state_keys import UNFINISHED
-from source_kit.failed_slices import ALL_FAILED_AFTER
-from source_kit.progress import Progress
+from source_kit.progress import ALL_FAILED_AFTER, Progress
 
 REFUSED = AirbyteTracedException(
     message="Refused.", internal_message="status 403", failure_type=FailureType.system_error

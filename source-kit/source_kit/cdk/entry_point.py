@@ -36,7 +36,7 @@ def print_line(line: str) -> None:
 
 
 def flush_lines() -> None:
-    """What the CDK's logger and `print_line` hold back reaches the reader of stdout. Raises OutputLost."""
+    """Passes the lines so far, also those of the CDK's logger, to the reader of stdout. Raises OutputLost."""
     with writing():
         PRINT_BUFFER.flush()
 
@@ -53,8 +53,8 @@ class BatchEntrypoint(AirbyteEntrypoint):
     def run(self, parsed_args: argparse.Namespace) -> Iterable[str]:
         """As the CDK's, with two differences: each file is read once, and no temporary directory is made.
 
-        So the files may be pipes, `check` and `spec` need no disk, and the configuration is never written to one: the
-        CDK's copy of it stays behind where a process is ended by a signal.
+        So the files may be pipes, and `check` and `spec` need no disk. The configuration is never written to one: the
+        CDK's copy of it would stay there when a signal ends the process.
         """
         debug = parsed_args.debug or is_platform_debug_log_enabled()
         for logger in (self.logger, logging.getLogger("airbyte")):
@@ -84,10 +84,10 @@ class BatchEntrypoint(AirbyteEntrypoint):
     def validate_connection(  # type: ignore[override]  # the CDK calls it on the instance
         self, source_spec: ConnectorSpecification, config: Mapping[str, Any]
     ) -> None:
-        """The connector's own sentences come first; the schema's are about what a form would not have let pass.
+        """The connector's own checks, with their sentences, then the specification's schema.
 
-        Patterns and menus guide forms: whether a text will do, such as `eu` for `EU`, the connector has decided. No
-        value is repeated: it may be a secret under a name that is misspelled.
+        Patterns and menus only guide forms: the connector itself decides whether a text such as `eu` for `EU` is
+        accepted. No value is quoted: it may be a secret under a misspelled name.
         """
         self.batch_source.require_valid(config)
         options, _ = split_config(config)
