@@ -6,7 +6,9 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from source_customerio.source import SourceCustomerio as SourceCustomerio
+    from source_customerio.source import SourceCustomerio
+
+__all__ = ["SourceCustomerio"]
 
 
 def __getattr__(name: str) -> object:

@@ -7,7 +7,9 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from source_heap.source import SourceHeap as SourceHeap
+    from source_heap.source import SourceHeap
+
+__all__ = ["SourceHeap"]
 
 
 def __getattr__(name: str) -> object:

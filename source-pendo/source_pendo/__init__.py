@@ -6,7 +6,9 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from source_pendo.source import SourcePendo as SourcePendo
+    from source_pendo.source import SourcePendo
+
+__all__ = ["SourcePendo"]
 
 
 def __getattr__(name: str) -> object:
