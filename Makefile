@@ -29,11 +29,12 @@ test: $(INSTALLED) ## the whole suite, with what this machine has; says what it 
 unit: $(INSTALLED) ## the fast tests only, under a minute
 	@$(PYTHON_BIN) -m pytest -q -n $(UNIT_JOBS) --dist loadfile -m "not slow" $(UNIT_TESTS) $(ARGS)
 
-check: $(INSTALLED) ## formatting, lint, types, licenses and the workflows of the hosted CI
+check: $(INSTALLED) ## formatting, lint, types, imports, licenses and the workflows of the hosted CI
 	@failed=0; \
 	.venv/bin/ruff format --check --quiet . || { echo "not formatted, make fix mends it:"; .venv/bin/ruff format --check .; failed=1; }; \
 	.venv/bin/ruff check . || failed=1; \
 	.venv/bin/mypy || failed=1; \
+	imports="$$(.venv/bin/lint-imports --no-logo --no-cache)" || { echo "$$imports"; failed=1; }; \
 	$(PYTHON_BIN) tools/licenses.py || failed=1; \
 	.venv/bin/actionlint -shellcheck= -pyflakes= .github/workflows/*.yml || failed=1; \
 	exit $$failed

@@ -19,7 +19,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = {"source-pendo": "pendo.md", "source-customerio": "customerio.md", "source-heap": "heap.md"}
 #: What of the kit a connector does not use: Heap is not read over HTTP, and its cursor is no time.
-_UNUSED = {"source-heap": ("http/", "errors.py", "parts.py", "saved_state.py")}
+_UNUSED = {"source-heap": ("http/", "errors.py", "progress.py", "saved_state.py")}
 #: Shorter texts are parts of sentences
 _SENTENCE_LENGTH = 20
 #: Stands for what is filled into a sentence

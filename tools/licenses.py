@@ -47,6 +47,7 @@ _SPELLINGS: Mapping[str, str] = {
     "apache-2.0": "Apache-2.0",
     "bsd": _SOME_BSD,
     "bsd license": _SOME_BSD,
+    "bsd 2-clause license": "BSD-2-Clause",
     "bsd-3-clause": "BSD-3-Clause",
     "isc license (iscl)": "ISC",
     "mit": "MIT",

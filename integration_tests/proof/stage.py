@@ -19,7 +19,7 @@ from unittest.mock import patch
 from proof.output import Output, Row, configured
 from proof.suite import Connector
 from proof.vendors import Vendor
-from source_kit.run import launch
+from source_kit.cli import launch
 
 
 class Stage:

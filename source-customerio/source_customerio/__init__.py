@@ -1,9 +1,7 @@
 """Customer.io as an Airbyte source.
 
-`SourceCustomerio` is imported on first use, so that the command answers signals before the CDK is imported.
+`SourceCustomerio` is imported on first use: the command answers signals first and prepares the import of the CDK.
 """
-
-from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
@@ -14,11 +12,9 @@ __all__ = ["SourceCustomerio"]
 
 
 def __getattr__(name: str) -> object:
-    if name == "SourceCustomerio":
-        import source_kit  # noqa: F401 - first: it makes the CDK start faster
+    if name != "SourceCustomerio":
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+    from source_customerio.source import SourceCustomerio
 
-        from source_customerio.source import SourceCustomerio
-
-        return SourceCustomerio
-    msg = f"module {__name__!r} has no attribute {name!r}"
-    raise AttributeError(msg)
+    return SourceCustomerio

@@ -20,8 +20,8 @@ import pytest
 from simulators.customerio import CustomerioSimulator, Options
 from source_customerio import SourceCustomerio
 from source_customerio.budget import RequestBudget
+from source_kit.cli import launch
 from source_kit.http.retry import RetryPolicy
-from source_kit.run import launch
 
 Row = dict[str, Any]
 

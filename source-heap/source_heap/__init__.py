@@ -1,10 +1,8 @@
-"""Airbyte source for Heap's Avro dumps on S3.
+"""Heap's Avro dumps on S3 as an Airbyte source.
 
-`SourceHeap` is imported on first use: the decoding processes (`source_heap.avro.worker`) import this package too, and
-without the CDK each of them takes 20 MB instead of 110.
+`SourceHeap` is imported on first use: the command prepares the import of the CDK, and the decoding processes
+(`source_heap.avro.worker`) do without it. Each of them takes 20 MB instead of 110.
 """
-
-from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
@@ -15,9 +13,9 @@ __all__ = ["SourceHeap"]
 
 
 def __getattr__(name: str) -> object:
-    if name == "SourceHeap":
-        from source_heap.source import SourceHeap
+    if name != "SourceHeap":
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+    from source_heap.source import SourceHeap
 
-        return SourceHeap
-    msg = f"module {__name__!r} has no attribute {name!r}"
-    raise AttributeError(msg)
+    return SourceHeap

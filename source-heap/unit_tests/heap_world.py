@@ -18,7 +18,7 @@ from simulators.heap.avro_files import Column, encode
 from simulators.heap.layout import StoredObject
 from simulators.heap.s3_server import BucketServer
 from source_heap import SourceHeap
-from source_kit.run import launch
+from source_kit.cli import launch
 
 Row = dict[str, Any]
 KEYS = {"auth_type": "keys", "aws_access_key_id": "AKIAMADEUP000000KEY1", "aws_secret_access_key": "made+up/secret=key"}

@@ -1,4 +1,4 @@
-"""Waits that are seen and can be broken off."""
+"""Waits that a log line names and that end with the sync."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from contextlib import contextmanager
 
 
 class Stopped(Exception):
-    """The sync is over; whoever still works or waits gives up quietly."""
+    """The sync is over. A worker that still reads or waits stops, without an error."""
 
 
 class Activities:
-    """What every worker is doing now, for the line that is logged while nothing else happens."""
+    """What every worker is doing now, for the log line of a sync that writes nothing for a while."""
 
     def __init__(self) -> None:
         self._doing: dict[int, tuple[str, float]] = {}
@@ -40,7 +40,7 @@ class Activities:
                 raise Stopped
 
     def report(self) -> str:
-        """One clause for each busy worker, with the seconds that it has been at it."""
+        """One clause for each busy worker, with the seconds since it started that."""
         now = time.monotonic()
         return "; ".join(f"{what} (for {now - since:.0f} s)" for what, since in list(self._doing.values()))
 
@@ -50,11 +50,11 @@ _no_sync = Activities()
 
 
 def current() -> Activities:
-    """The activities of the sync that this thread works for; outside of a sync ones that nobody ever stops."""
+    """The activities of the sync that this thread works for; outside of a sync, activities that never stop."""
     activities: Activities = getattr(_bound, "activities", _no_sync)
     return activities
 
 
 def bind(activities: Activities) -> None:
-    """Makes this thread one of a sync's: what it waits for is seen there and ends when the sync ends."""
+    """Makes this thread a worker of a sync: its waits are reported there and end when the sync ends."""
     _bound.activities = activities

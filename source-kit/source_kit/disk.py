@@ -1,4 +1,4 @@
-"""Room for temporary files, and what is said where there is none."""
+"""Temporary files, and the error where there is no room for them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def store(spool: IO[bytes], piece: bytes) -> None:
 
 
 def no_room(error: Exception, kept: str = _ANSWERS) -> AirbyteTracedException:
-    """The config_error for something that could not be stored. `kept` is what lies there, and for how long."""
+    """The config_error for something that could not be stored. `kept` says what is stored there, and for how long."""
     full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
     what = "No space is left in" if full else "Nothing can be written to"
     return config_error(
@@ -40,7 +40,7 @@ def no_room(error: Exception, kept: str = _ANSWERS) -> AirbyteTracedException:
 
 
 def _temporary_directory() -> str:
-    """Where temporary files go; where none is usable, that one which the environment asks for."""
+    """The directory of temporary files; where none is usable, the one that TMPDIR names."""
     try:
         return tempfile.gettempdir()
     except OSError:

@@ -1,9 +1,10 @@
-"""The JSON files of the command line. Each is read once, so it may be a pipe; what is wrong with it is a sentence."""
+"""The JSON files of the command line, each read once, so it may be a pipe. What is wrong with them is a sentence."""
 
 from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -132,3 +133,24 @@ _EXPECTED = {
     "`destination_sync_mode`",
     "state": "is not a list of per-stream Airbyte state messages; pass the states that an earlier sync wrote, or none",
 }
+
+
+def require_once(catalog: ConfiguredAirbyteCatalog) -> None:
+    """Raises a config_error for a catalog that names a stream twice, before anything is read.
+
+    The records and states of the two could not be told apart. Streams have no namespace here, so two that differ only
+    in it are the same.
+    """
+    times = Counter(configured.stream.name for configured in catalog.streams)
+    twice = ", ".join(repr(name) for name, count in times.items() if count > 1)
+    if twice:
+        msg = f"The catalog names {twice} more than once. Leave each stream in it once, and run the sync again."
+        raise config_error(msg)
+
+
+def unknown_stream(name: str, known: list[str]) -> AirbyteTracedException:
+    """The error for a stream that the catalog names and the source does not have."""
+    return config_error(
+        f"The source has no stream named {name!r}. Refresh the schema of the connection, or remove the stream from it.",
+        f"stream {name!r} is not among {', '.join(known)}",
+    )

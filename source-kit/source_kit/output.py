@@ -1,19 +1,23 @@
-"""Encodes messages and carries them to stdout: one ordered, bounded channel, so that no STATE overtakes its records."""
+"""The way to stdout: encode, channel, write. One ordered, bounded channel, so that no STATE overtakes its records."""
 
 from __future__ import annotations
 
 import json
+import logging
 import threading
 import time
-from collections import deque
-from collections.abc import Mapping
+from collections import defaultdict, deque
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import IO, Any, TypeAlias
 
 import orjson
+from airbyte_cdk.logger import AirbyteLogFormatter
 from airbyte_cdk.models import (
     AirbyteEstimateTraceMessage,
     AirbyteMessage,
+    AirbyteMessageSerializer,
     AirbyteStateBlob,
     AirbyteStateMessage,
     AirbyteStateStats,
@@ -33,6 +37,10 @@ from source_kit.stream import Estimate, Record, RecordLines, RecordMeta
 
 #: About what a message without records takes
 _MESSAGE_BYTES = 1024
+#: The writer collects so much before it writes.
+_WRITE_BYTES = 1024 * 1024
+#: Size of stdout's buffer: longer pieces are written directly, not copied into the buffer first.
+_BUFFER_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,92 +56,7 @@ class Batch:
 ChannelItem: TypeAlias = Batch | AirbyteMessage | str
 
 
-class Channel:
-    """A queue in which records wait for room and every other message does not, though all take room.
-
-    Since all travel in one order, a STATE that is put behind its records is written behind them. Who puts other
-    messages in number waits for room before, where it holds no lock.
-    """
-
-    def __init__(self, in_flight_bytes: int = IN_FLIGHT_BYTES) -> None:
-        self._items: deque[ChannelItem] = deque()
-        self._limit = in_flight_bytes
-        self._held = 0
-        self._closed = False
-        self._ended = False
-        self._changed = threading.Condition()
-
-    def put(self, item: ChannelItem) -> None:
-        """Adds an item; a batch waits until there is room. Raises Stopped when nobody reads any more."""
-        with self._changed:
-            if isinstance(item, Batch):
-                self._wait_for_room()
-            if self._closed:
-                raise Stopped
-            self._held += _size(item)
-            self._items.append(item)
-            self._changed.notify_all()
-
-    def wait_for_room(self) -> None:
-        """Waits until a batch would be let in. Raises Stopped when nobody reads any more."""
-        with self._changed:
-            self._wait_for_room()
-            if self._closed:
-                raise Stopped
-
-    def _wait_for_room(self) -> None:
-        while self._held >= self._limit and not self._closed:
-            self._changed.wait()
-
-    def get(self, timeout: float) -> ChannelItem | None:
-        """The next item, or None after `timeout` seconds without one, at once when no more will come."""
-        with self._changed:
-            if not self._items and not self._ended:
-                self._changed.wait(timeout)
-            if not self._items:
-                return None
-            item = self._items.popleft()
-            self._held -= _size(item)
-            self._changed.notify_all()
-            return item
-
-    @property
-    def empty(self) -> bool:
-        """Whether the next `get` would wait."""
-        return not self._items
-
-    @property
-    def drained(self) -> bool:
-        """Whether the last item was taken and no more will come."""
-        return self._ended and not self._items
-
-    def end(self) -> None:
-        """Says that no more items will come, which spares the reader its last wait."""
-        with self._changed:
-            self._ended = True
-            self._changed.notify_all()
-
-    def close(self) -> None:
-        """Wakes all who wait for room; what they wanted to add is dropped."""
-        with self._changed:
-            self._closed = True
-            self._changed.notify_all()
-
-
-def _size(item: ChannelItem) -> int:
-    """About the bytes that an item holds, the same at every call; a STATE may name ten thousand parents."""
-    match item:
-        case Batch(lines=lines):
-            return len(lines)
-        case str():
-            return len(item)
-        case AirbyteMessage(state=AirbyteStateMessage(stream=AirbyteStreamState(stream_state=state))):
-            return _MESSAGE_BYTES + len(repr(state.__dict__))
-        case _:
-            return _MESSAGE_BYTES
-
-
-# ------------------------------------------------------------------------------------------------ encoding
+# ------------------------------------------------------------------------------------------------ encode
 
 #: What ends the line of a record
 RECORD_TAIL = b"}}\n"
@@ -175,7 +98,7 @@ class RecordEncoder:
         return Batch(self._stream, b"".join(parts), count)  # one copy
 
     def _with_namespace(self, lines: bytes) -> bytes:
-        """Lines that the stream finished itself; it does not know the catalog's namespace, which is a rare thing."""
+        """Lines that the stream encoded itself, without the catalog's namespace, which is rarely set."""
         if self._namespace is None:
             return lines
         before, after = _record_begin(self._stream, None), _record_begin(self._stream, self._namespace)
@@ -183,10 +106,10 @@ class RecordEncoder:
 
 
 def state_message(stream: StreamDescriptor, state: Mapping[str, Any]) -> AirbyteMessage:
-    """A per-stream STATE of this moment; the writer fills in how many records it covers.
+    """A per-stream STATE; the writer fills in how many records it covers.
 
-    The state is copied whole: a message waits in the channel while the stream goes on changing what it gave. Raises
-    TypeError for a state that is not JSON.
+    The state is copied whole: the stream may change its state while the message waits in the channel. Raises TypeError
+    for a state that is not JSON.
     """
     copied = json.loads(json.dumps(state))
     return AirbyteMessage(
@@ -217,3 +140,188 @@ def estimate_message(stream: str, estimate: Estimate) -> AirbyteMessage:
             ),
         ),
     )
+
+
+# ------------------------------------------------------------------------------------------------ channel
+
+
+class Channel:
+    """A queue with a limit in bytes. Batches of records wait for room; other messages do not, but take room too.
+
+    All items keep one order: a STATE that is put behind its records is written behind them. A thread that puts many
+    other messages calls `wait_for_room` before each, while it holds no lock.
+    """
+
+    def __init__(self, in_flight_bytes: int = IN_FLIGHT_BYTES) -> None:
+        self._items: deque[ChannelItem] = deque()
+        self._limit = in_flight_bytes
+        self._held = 0
+        self._closed = False
+        self._ended = False
+        self._changed = threading.Condition()
+
+    def put(self, item: ChannelItem) -> None:
+        """Adds an item; a batch waits until there is room. Raises Stopped when the channel is closed."""
+        with self._changed:
+            if isinstance(item, Batch):
+                self._wait_for_room()
+            if self._closed:
+                raise Stopped
+            self._held += _size(item)
+            self._items.append(item)
+            self._changed.notify_all()
+
+    def wait_for_room(self) -> None:
+        """Waits until there is room for a batch. Raises Stopped when the channel is closed."""
+        with self._changed:
+            self._wait_for_room()
+            if self._closed:
+                raise Stopped
+
+    def _wait_for_room(self) -> None:
+        while self._held >= self._limit and not self._closed:
+            self._changed.wait()
+
+    def get(self, timeout: float) -> ChannelItem | None:
+        """The next item, or None after `timeout` seconds without one, at once when no more will come."""
+        with self._changed:
+            if not self._items and not self._ended:
+                self._changed.wait(timeout)
+            if not self._items:
+                return None
+            item = self._items.popleft()
+            self._held -= _size(item)
+            self._changed.notify_all()
+            return item
+
+    @property
+    def empty(self) -> bool:
+        """Whether the next `get` would wait."""
+        return not self._items
+
+    @property
+    def drained(self) -> bool:
+        """Whether the last item was taken and no more will come."""
+        return self._ended and not self._items
+
+    def end(self) -> None:
+        """Says that no more items will come: the reader need not wait for one."""
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """Wakes all threads that wait for room, with Stopped; what they wanted to add is dropped."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+
+def _size(item: ChannelItem) -> int:
+    """About the bytes that an item holds, the same at every call; a STATE may name ten thousand parents."""
+    match item:
+        case Batch(lines=lines):
+            return len(lines)
+        case str():
+            return len(item)
+        case AirbyteMessage(state=AirbyteStateMessage(stream=AirbyteStreamState(stream_state=state))):
+            return _MESSAGE_BYTES + len(repr(state.__dict__))
+        case _:
+            return _MESSAGE_BYTES
+
+
+class _ChannelLog(logging.Handler):
+    """Sends log lines through the writer's thread: while a sync runs, nobody else writes to stdout."""
+
+    def __init__(self, channel: Channel) -> None:
+        super().__init__()
+        self._channel = channel
+        self.setFormatter(AirbyteLogFormatter("%(message)s"))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self._channel.put(self.format(record))
+        except Stopped:
+            pass
+        except Exception:  # as every handler of logging: a line that cannot be formatted must not end a stream
+            self.handleError(record)
+
+
+@contextmanager
+def logs_in(channel: Channel) -> Iterator[None]:
+    """While the block runs, log lines of every thread go through the channel instead of to stdout."""
+    root = logging.getLogger()
+    before = root.handlers[:]
+    root.handlers[:] = [_ChannelLog(channel)]
+    try:
+        yield
+    finally:
+        root.handlers[:] = before
+
+
+# ------------------------------------------------------------------------------------------------ write
+
+
+class OutputLost(Exception):
+    """Stdout cannot be written any more. The cause is the system's error."""
+
+
+@contextmanager
+def writing() -> Iterator[None]:
+    """Raises OutputLost where stdout cannot be written within the block."""
+    try:
+        yield
+    except OSError as error:
+        raise OutputLost from error
+
+
+def open_stdout() -> IO[bytes]:
+    """Descriptor 1, whatever `sys.stdout` is by now. Raises OutputLost."""
+    with writing():
+        return open(1, "wb", buffering=_BUFFER_BYTES, closefd=False)
+
+
+class Writer:
+    """Writes lines to stdout, flushing behind every STATE and before every wait."""
+
+    def __init__(self, out: IO[bytes]) -> None:
+        self._out = out
+        self._counts: defaultdict[str, int] = defaultdict(int)
+        self._pending: list[bytes] = []
+        self._size = 0
+
+    def write(self, item: ChannelItem | None) -> None:
+        """Writes one item; None flushes. Raises OutputLost."""
+        match item:
+            case None:
+                self.flush()
+            case Batch(stream=stream, lines=lines, count=count):
+                self._counts[stream] += count
+                self._add(lines)
+            case str():
+                self._add(item.encode() + b"\n")
+            case _:
+                self._message(item)
+
+    def _message(self, message: AirbyteMessage) -> None:
+        if message.type is Type.STATE and message.state and message.state.stream and message.state.sourceStats:
+            name = message.state.stream.stream_descriptor.name
+            message.state.sourceStats.recordCount = float(self._counts.pop(name, 0))
+        self._add(dumps(AirbyteMessageSerializer.dump(message)) + b"\n")
+        if message.type is Type.STATE:
+            self.flush()
+
+    def _add(self, lines: bytes) -> None:
+        self._pending.append(lines)
+        self._size += len(lines)
+        if self._size >= _WRITE_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Passes everything so far to the reader of stdout. Raises OutputLost."""
+        with writing():
+            for lines in self._pending:
+                self._out.write(lines)
+            self._pending.clear()
+            self._size = 0
+            self._out.flush()

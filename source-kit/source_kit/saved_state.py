@@ -1,4 +1,4 @@
-"""States as they come from outside: looked up by stream, and looked at for what cannot be right."""
+"""The states that a sync is given: found by stream, and what of them a sync starts with."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from airbyte_cdk.models import AirbyteStateMessage
+from airbyte_cdk.models import AirbyteStateMessage, SyncMode
 from airbyte_cdk.sources.connector_state_manager import ConnectorStateManager
 
+from source_kit.cdk.state_keys import UNFINISHED, without_keys_of_the_cdk
 from source_kit.convert import parse_instant
 
-#: A state may be this far ahead without a word: clocks differ, and days begin in the east.
+#: A state that is ahead by less gets no warning: clocks differ, and a day starts earlier in the east.
 _AHEAD_ALLOWED = timedelta(hours=1)
 #: The end of the year 9999
 _LAST_SECOND = 253_402_300_799
@@ -43,8 +44,19 @@ class SavedStates:
         return self._states.get_stream_state(name, chosen)
 
 
+def usable_state(state: Mapping[str, Any], sync_mode: SyncMode) -> dict[str, Any]:
+    """The part of a given state that a sync starts with.
+
+    A full refresh starts from the beginning, unless the state says that it was interrupted: the state of an
+    incremental sync would turn a full refresh into a partial one.
+    """
+    if sync_mode is SyncMode.full_refresh and state.get(UNFINISHED) is not True:
+        return {}
+    return without_keys_of_the_cdk(state)
+
+
 def warn_of_future(logger: logging.Logger, stream: str, instants: Iterator[datetime], now: datetime) -> None:
-    """Warns of a state that says that rows of the future were read: nothing is emitted until then, as it says."""
+    """Warns of a state in the future: an incremental sync emits nothing until then."""
     newest = max(instants, default=now)
     if newest - now > _AHEAD_ALLOWED:
         logger.warning(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from abc import abstractmethod
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from typing import Any, Generic, TypeVar
@@ -21,7 +20,6 @@ from airbyte_cdk.models import (
     FailureType,
     Status,
     StreamDescriptor,
-    SyncMode,
 )
 from airbyte_cdk.sources import AbstractSource
 from airbyte_cdk.sources.streams import Stream
@@ -30,11 +28,11 @@ from airbyte_cdk.utils.stream_status_utils import as_airbyte_message as status_m
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_kit.convert import utc_now
-from source_kit.engine import Engine, StreamRun, usable_state
-from source_kit.errors import config_error
+from source_kit.documents import require_once, unknown_stream
+from source_kit.engine import Engine, StreamRun
 from source_kit.options import Options
-from source_kit.output import Batch, Channel, RecordEncoder
-from source_kit.saved_state import SavedStates, warn_of_future
+from source_kit.output import Batch, Channel
+from source_kit.saved_state import SavedStates, usable_state, warn_of_future
 from source_kit.stream import BatchStream
 
 Config = TypeVar("Config", bound=Options)
@@ -156,36 +154,7 @@ class Source(AbstractSource, Generic[Config]):
             assert isinstance(stream, BatchStream)  # noqa: S101 - a Source has no others
             usable = usable_state(states.of(name, configured.stream.namespace), configured.sync_mode)
             warn_of_future(logger, name, stream.reached(usable), now)
-            runs.append(
-                StreamRun(
-                    stream=stream,
-                    configured=configured,
-                    state=usable,
-                    encoder=RecordEncoder(name, configured.stream.namespace),
-                    full_refresh=configured.sync_mode is SyncMode.full_refresh,
-                )
-            )
+            runs.append(StreamRun(stream, configured, usable))
         engine = Engine(runs, self.workers(options), now, logger, channel)
         engine.failed += unknown
         return engine
-
-
-def require_once(catalog: ConfiguredAirbyteCatalog) -> None:
-    """Raises a config_error for a catalog that names a stream twice, before anything is read.
-
-    Read twice, its records and its two states could not be kept apart. Streams have no namespace here, so two that
-    differ in it are the same.
-    """
-    times = Counter(configured.stream.name for configured in catalog.streams)
-    twice = ", ".join(repr(name) for name, count in times.items() if count > 1)
-    if twice:
-        msg = f"The catalog names {twice} more than once. Leave each stream in it once, and run the sync again."
-        raise config_error(msg)
-
-
-def unknown_stream(name: str, known: list[str]) -> AirbyteTracedException:
-    """The error for a stream that the catalog names and the source does not have."""
-    return config_error(
-        f"The source has no stream named {name!r}. Refresh the schema of the connection, or remove the stream from it.",
-        f"stream {name!r} is not among {', '.join(known)}",
-    )

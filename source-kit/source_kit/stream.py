@@ -96,7 +96,7 @@ class BatchStream(Stream, ABC):
     #: Each slice carries its own part of the state, which moves as soon as that slice ends; such slices fail alone
     independent_slices: ClassVar[bool] = False
     #: A slice that fails costs that slice: the others are read, then the stream ends INCOMPLETE with its name. The
-    #: state stays before the failed slice. See `parts.concerns_all` for the errors that end a stream at once.
+    #: state stays before the failed slice. See `progress.concerns_all` for the errors that end a stream at once.
     slices_fail_alone: ClassVar[bool] = False
     #: Least seconds between two STATE messages, for streams with very many slices
     state_interval: ClassVar[float] = 0.0

@@ -10,13 +10,13 @@ from pathlib import Path
 
 from airbyte_cdk.models import ConnectorSpecification
 from airbyte_cdk.sources.streams import Stream
+from source_kit.cli import launch
 from source_kit.convert import RecordMapper, snake_case
 from source_kit.errors import ErrorTable
 from source_kit.http.body import session
 from source_kit.http.client import Client, Connection
 from source_kit.http.stream import BatchHttpStream
 from source_kit.options import Options, text, texts, whole
-from source_kit.run import launch
 from source_kit.source import Source
 from source_kit.stream import SliceItem
 

@@ -26,8 +26,9 @@ from airbyte_cdk.models import (
 )
 from airbyte_cdk.sources.streams import Stream
 from source_kit import activity
+from source_kit.cli import launch
 from source_kit.options import Options
-from source_kit.run import Writer, launch
+from source_kit.output import Writer
 from source_kit.source import Source
 from source_kit.stream import BatchStream, Checkpoint, SliceItem
 
@@ -211,8 +212,8 @@ def states(messages: Iterable[Message], stream: str | None = None) -> list[dict[
 def statuses(messages: Iterable[Message], stream: str) -> list[str]:
     """The statuses that a stream went through."""
     traces = [message["trace"] for message in messages if message["type"] == "TRACE"]
-    told = [trace["stream_status"] for trace in traces if trace["type"] == "STREAM_STATUS"]
-    return [status["status"] for status in told if status["stream_descriptor"]["name"] == stream]
+    found = [trace["stream_status"] for trace in traces if trace["type"] == "STREAM_STATUS"]
+    return [status["status"] for status in found if status["stream_descriptor"]["name"] == stream]
 
 
 def errors(messages: Iterable[Message]) -> list[dict[str, Any]]:

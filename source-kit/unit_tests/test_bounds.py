@@ -12,26 +12,26 @@ from typing import Any
 import pytest
 from airbyte_cdk.models import StreamDescriptor
 from kit_toys import ParallelStream, ToySource, ToyStream, catalog, errors, read, records, states
-from source_kit import engine
+from source_kit import progress
 from source_kit.activity import Stopped
 from source_kit.output import Channel, state_message
 from source_kit.stream import Checkpoint, SliceItem
 
 
-def test_few_slices_are_begun_while_the_first_is_slow(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "SLICES_AHEAD", 10)
+def test_few_slices_are_started_while_the_first_is_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "SLICES_AHEAD", 10)
 
     class Slow(ParallelStream):
-        begun = 0
+        started = 0
 
         def read_slice(self, slice_: int) -> Iterator[SliceItem]:
-            self.begun += 1
+            self.started += 1
             if slice_ == 0:
                 before = -1
-                while before != self.begun:
-                    before = self.begun
+                while before != self.started:
+                    before = self.started
                     time.sleep(0.1)
-                assert self.begun == 10
+                assert self.started == 10
             yield from super().read_slice(slice_)
 
     stream = Slow("s", slices=40, rows=2)
@@ -75,7 +75,7 @@ class Page(list[Any]):
     """A list that can be watched."""
 
 
-def test_an_error_lets_go_of_the_page_that_it_came_from() -> None:
+def test_an_error_frees_the_page_that_it_came_from() -> None:
     pages: list[weakref.ref[Page]] = []
     alive: list[bool] = []
 

@@ -1,4 +1,4 @@
-"""The CDK's top-level package is not executed at the start, and is there for whoever asks."""
+"""The command imports the CDK without executing its top-level package; nothing else changes how it is imported."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+LAZILY = "from source_kit.cdk.lazy_import import import_lazily; import_lazily()\n"
+
 
 def run(code: str) -> str:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
@@ -14,33 +16,51 @@ def run(code: str) -> str:
 
 
 @pytest.mark.slow
-def test_a_source_starts_without_the_low_code_engine_and_the_destinations() -> None:
-    loaded = run(
-        "import source_kit.run, sys\n"
-        "print([name for name in sys.modules if '.declarative' in name or name == 'airbyte_cdk.destinations'])"
+def test_a_command_starts_without_the_low_code_engine_and_the_destinations() -> None:
+    """The module and the class that the command is given stand for a connector's."""
+    assert (
+        run(
+            "import sys, source_kit.cli as cli\n"
+            "def launch(make_source, args):\n"
+            "    assert make_source.__name__ == 'Source' and 'source_kit.cdk.entry_point' in sys.modules\n"
+            "    heavy = ('airbyte_cdk.sources.declarative', 'airbyte_cdk.destinations')\n"
+            "    print([name for name in sys.modules if name.startswith(heavy)])\n"
+            "cli.launch = launch\n"
+            "cli.command('source_kit.source', 'Source')"
+        )
+        == "[]"
     )
-    assert loaded == "[]"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("imported", ["cli", "cdk", "cdk.lazy_import", "limits"])
+def test_importing_the_kit_leaves_the_cdk_alone(imported: str) -> None:
+    code = f"import sys, source_kit.{imported}\nprint([name for name in sys.modules if 'airbyte' in name])"
+    assert run(code) == "[]"
+
+
+@pytest.mark.slow
+def test_outside_of_the_command_the_cdk_is_imported_as_it_is() -> None:
+    code = "import source_kit.source, airbyte_cdk, attributes_doc\nprint('HttpStream' in vars(airbyte_cdk))"
+    assert run(code) == "True"
 
 
 @pytest.mark.slow
 def test_a_name_of_the_package_itself_is_there_when_it_is_asked_for() -> None:
-    assert run(
-        "import source_kit.run\nfrom airbyte_cdk import HttpStream, __version__\nprint(HttpStream.__name__)"
-    ) == ("HttpStream")
+    code = f"{LAZILY}from airbyte_cdk import HttpStream, __version__\nprint(HttpStream.__name__)"
+    assert run(code) == "HttpStream"
 
 
 @pytest.mark.slow
 def test_a_name_that_the_package_does_not_have_is_an_attribute_error() -> None:
-    assert run(
-        "import source_kit, airbyte_cdk\nprint(hasattr(airbyte_cdk, 'nothing'), hasattr(airbyte_cdk, '__x__'))"
-    ) == ("False False")
+    code = f"{LAZILY}import airbyte_cdk\nprint(hasattr(airbyte_cdk, 'nothing'), hasattr(airbyte_cdk, '__x__'))"
+    assert run(code) == "False False"
 
 
 @pytest.mark.slow
 def test_nothing_happens_where_the_cdk_was_imported_before() -> None:
-    assert run(
-        "import airbyte_cdk\nfirst = airbyte_cdk\nimport source_kit, sys\nprint(sys.modules['airbyte_cdk'] is first)"
-    ) == ("True")
+    code = f"import airbyte_cdk\nfirst = airbyte_cdk\n{LAZILY}import sys\nprint(sys.modules['airbyte_cdk'] is first)"
+    assert run(code) == "True"
 
 
 @pytest.mark.slow
@@ -48,7 +68,7 @@ def test_the_serializers_of_messages_do_without_the_source_text_of_the_models() 
     read = run(
         "import ast\nread = []\nparse = ast.parse\n"
         "ast.parse = lambda *args, **kwargs: read.append(args) or parse(*args, **kwargs)\n"
-        "import source_kit.run, attributes_doc\n"
+        f"{LAZILY}import source_kit.cdk.entry_point, attributes_doc\n"
         "print([text for text, *_ in read if 'class Airbyte' in text], attributes_doc.get_attributes_doc.__module__)"
     )
     assert read == "[] attributes_doc._base"
@@ -62,4 +82,4 @@ def test_messages_look_as_they_do_with_the_whole_cdk() -> None:
         "{{'stream_descriptor': {{'name': 'a'}}, 'stream_state': {{'b': 1}}}}}}}})\n"
         "print(AirbyteMessageSerializer.dump(message))"
     )
-    assert run(code.format(first="import source_kit")) == run(code.format(first="import airbyte_cdk"))
+    assert run(code.format(first=LAZILY)) == run(code.format(first="import airbyte_cdk"))

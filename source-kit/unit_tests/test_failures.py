@@ -174,7 +174,7 @@ def test_an_error_without_a_sentence_gets_one() -> None:
     assert "inside" in error["internal_message"]
 
 
-def test_a_failed_stream_tells_the_state_that_its_interval_held_back() -> None:
+def test_a_failed_stream_emits_the_state_that_its_interval_held_back() -> None:
     class Held(ToyStream):
         state_interval = 3600.0
 

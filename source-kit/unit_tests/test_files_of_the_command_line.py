@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from kit_toys import Child, CommandLine, ToySource, ToyStream, catalog, errors, messages_of, records, stream_state
-from source_kit.run import launch
+from source_kit.cli import launch
 from source_kit.stream import SliceItem
 
 NOBODY = 65534

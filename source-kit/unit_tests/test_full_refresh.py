@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kit_toys import ToySource, ToyStream, catalog, read, records, states, stream_state
-from source_kit.engine import UNFINISHED
+from source_kit.cdk.state_keys import UNFINISHED
 from source_kit.stream import SliceItem
 
 

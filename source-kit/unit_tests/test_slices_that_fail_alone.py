@@ -23,9 +23,9 @@ from kit_toys import (
     statuses,
     stream_state,
 )
-from source_kit import parts
+from source_kit import progress
 from source_kit.errors import Throttled, config_error
-from source_kit.parts import ALL_FAILED_AFTER, OUTAGE_AFTER
+from source_kit.progress import ALL_FAILED_AFTER, OUTAGE_AFTER
 from source_kit.stream import SliceItem
 
 
@@ -141,7 +141,7 @@ def test_an_error_of_the_whole_stream_ends_it_at_once(
 def test_a_stream_of_which_nothing_can_be_read_is_given_up_soon(
     error: Callable[[], Exception], seconds: float, tried: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(parts, "OUTAGE_SECONDS", seconds)
+    monkeypatch.setattr(progress, "OUTAGE_SECONDS", seconds)
     stream = breaking(IndependentStream, {*range(500)}, error, slices=500)
     messages = read(ToySource(stream, workers=1), catalog(stream))
     assert len(stream.tried) == tried
@@ -150,7 +150,7 @@ def test_a_stream_of_which_nothing_can_be_read_is_given_up_soon(
 
 
 def test_an_outage_in_the_middle_ends_the_stream(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parts, "OUTAGE_SECONDS", 0)
+    monkeypatch.setattr(progress, "OUTAGE_SECONDS", 0)
     outage = breaking(IndependentStream, {*range(5, 500)}, broken, slices=500)
     messages = read(ToySource(outage, workers=1), catalog(outage))
     assert len(outage.tried) == 5 + OUTAGE_AFTER

@@ -21,9 +21,9 @@ os.write(int(sys.argv[1]), b"%d" % min(os.pipe()))
 @pytest.mark.slow
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-", ""])
 def test_pipes_get_numbers_of_their_own(closed: str, tmp_path: Path) -> None:
-    told = tmp_path / "told"
+    number = tmp_path / "number"
     command = [sys.executable, "-c", PROGRAM, "9"]
     subprocess.run(
-        ["bash", "-c", f'exec 9>{told}; exec "$@" {closed}', "it", *command], check=True, capture_output=True
+        ["bash", "-c", f'exec 9>{number}; exec "$@" {closed}', "it", *command], check=True, capture_output=True
     )
-    assert int(told.read_text()) > 2
+    assert int(number.read_text()) > 2

@@ -107,9 +107,9 @@ def test_an_independent_slice_moves_its_state_while_an_earlier_one_is_read() -> 
                 self.others.set()
 
     stream = FirstSliceWaits("s", slices=3, rows=1)
-    told = states(read(ToySource(stream, workers=2), catalog(stream)))
-    assert told[0] == {"read": {"1": 1}}
-    assert told[-1] == {"read": {"0": 1, "1": 1, "2": 1}}
+    emitted = states(read(ToySource(stream, workers=2), catalog(stream)))
+    assert emitted[0] == {"read": {"1": 1}}
+    assert emitted[-1] == {"read": {"0": 1, "1": 1, "2": 1}}
 
 
 def test_a_state_is_written_as_it_was_when_the_checkpoint_came() -> None:
@@ -124,8 +124,8 @@ def test_states_keep_the_interval_and_the_last_one_is_never_left_out() -> None:
         state_interval = 3600.0
 
     stream = Rarely("s", slices=50, rows=1)
-    told = states(read(ToySource(stream), catalog(stream)))
-    assert [state["slice"] for state in told] == [1, 50]
+    emitted = states(read(ToySource(stream), catalog(stream)))
+    assert [state["slice"] for state in emitted] == [1, 50]
 
 
 def test_a_stream_without_checkpoints_ends_with_its_final_state() -> None:

@@ -34,8 +34,7 @@ from kit_toys import (
 )
 from source_kit import engine
 from source_kit.limits import IN_FLIGHT_BYTES
-from source_kit.output import RECORD_TAIL, Batch, record_head, state_message
-from source_kit.run import Writer
+from source_kit.output import RECORD_TAIL, Batch, Writer, record_head, state_message
 from source_kit.secrets import secret_shapes
 from source_kit.stream import Checkpoint, Estimate, RecordLines, RecordMeta, SliceItem
 
@@ -135,7 +134,7 @@ def test_an_option_that_is_null_masks_nothing(toy: CommandLine) -> None:
 
 
 def test_a_reader_has_every_record_and_state_while_the_connector_waits(toy: CommandLine) -> None:
-    go_on, told = os.pipe()
+    go_on, signal_end = os.pipe()
 
     class Waits(ToyStream):
         def read_slice(self, slice_: int) -> Iterator[SliceItem]:
@@ -150,10 +149,10 @@ def test_a_reader_has_every_record_and_state_while_the_connector_waits(toy: Comm
         assert select.select([child.stdout], [], [], 5)[0], "nothing came although two records were read"
         output += child.stdout.read(65536)
     assert b'"slice":1' in output
-    os.write(told, b"x")
+    os.write(signal_end, b"x")
     assert child.finish()[0] == 0
     os.close(go_on)
-    os.close(told)
+    os.close(signal_end)
 
 
 def test_a_state_is_flushed_even_while_more_is_ready() -> None:
@@ -195,9 +194,9 @@ def test_a_line_says_what_is_waited_for(toy: CommandLine, monkeypatch: pytest.Mo
 
 
 def test_a_sync_ends_as_soon_as_its_last_stream_does(toy: CommandLine) -> None:
-    began = time.monotonic()
+    started_at = time.monotonic()
     assert toy.read(ToySource(ToyStream("s")))[0] == 0
-    assert time.monotonic() - began < 0.9
+    assert time.monotonic() - started_at < 0.9
 
 
 class Endless(ParallelStream):
@@ -270,7 +269,7 @@ def test_a_second_sync_in_the_same_process_can_wait_again() -> None:
     """The end of one sync must not break off the waits of what comes after it, such as a check."""
     stream = ToyStream("s")
     read(ToySource(stream), catalog(stream))
-    began = time.monotonic()
+    started_at = time.monotonic()
     sleep_visibly(0.01)
-    assert time.monotonic() - began >= 0.01
+    assert time.monotonic() - started_at >= 0.01
     assert threading.active_count() < 20

@@ -1,9 +1,7 @@
-"""Airbyte source connector for Pendo.
+"""Pendo as an Airbyte source.
 
-`SourcePendo` is imported on first use, so that the command answers signals before the CDK is imported.
+`SourcePendo` is imported on first use: the command answers signals first and prepares the import of the CDK.
 """
-
-from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
@@ -14,11 +12,9 @@ __all__ = ["SourcePendo"]
 
 
 def __getattr__(name: str) -> object:
-    if name == "SourcePendo":
-        import source_kit  # noqa: F401 - first: it makes the CDK start faster
+    if name != "SourcePendo":
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+    from source_pendo.source import SourcePendo
 
-        from source_pendo.source import SourcePendo
-
-        return SourcePendo
-    msg = f"module {__name__!r} has no attribute {name!r}"
-    raise AttributeError(msg)
+    return SourcePendo

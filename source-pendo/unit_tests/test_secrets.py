@@ -17,7 +17,7 @@ from urllib.parse import quote
 import pytest
 from pendo_reader import STREAM_NAMES, Subscription, configured
 from simulators.faults import Fault
-from source_kit.run import launch
+from source_kit.cli import launch
 from source_kit.secrets import secret_shapes
 from source_pendo import SourcePendo
 

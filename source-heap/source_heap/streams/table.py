@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import orjson
+from source_kit.documents import unknown_stream
 from source_kit.errors import config_error
 from source_kit.output import RECORD_TAIL, record_head
-from source_kit.source import unknown_stream
 from source_kit.stream import BatchStream, Checkpoint, Estimate, RecordLines, SliceItem
 
 from source_heap.avro.decoder import Piece

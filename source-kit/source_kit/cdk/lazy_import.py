@@ -1,10 +1,12 @@
-"""Enters the CDK without what a source does not need. Nothing happens where it was imported before, as in test kits.
+"""Imports the CDK without what a source does not need. Changes nothing where the CDK was imported before.
 
 * Its top-level package imports the low-code engine and the destinations, 0.7 of the 1.8 CPU seconds that a source took
-  to start. So the package is put in place without being executed; whoever asks it for a name of its own gets it
-  executed then.
+  to start. So the package is put in place without being executed. It is executed when somebody asks it for a name of
+  its own.
 * Its serializers of messages (serpyco-rs) parse the source text of every model, once for each, for descriptions in
-  JSON schemas that nobody asks for: another 0.4 seconds.
+  JSON schemas that nobody uses: another 0.4 seconds.
+
+Only the command calls this, before anything of the CDK is imported. So this module needs only the standard library.
 """
 
 from __future__ import annotations
@@ -17,11 +19,11 @@ from types import ModuleType
 from typing import Any
 
 CDK = "airbyte_cdk"
-#: Names with underscores that the package really has; others are only probes
+#: Names with underscores that the package has; import machinery also asks for others
 _OWN = frozenset({"__all__", "__version__"})
 
 
-def enter() -> None:
+def import_lazily() -> None:
     """Puts the CDK's package in place, unexecuted. Call it before the first import from the CDK."""
     if CDK in sys.modules:
         return
@@ -32,11 +34,11 @@ def enter() -> None:
 
 
 def _import_serializers() -> None:
-    """Imports serpyco-rs, which keeps the function that it finds: one that has no descriptions."""
+    """Imports serpyco-rs while the function for descriptions returns none. serpyco-rs keeps that function."""
     try:
         library: Any = import_module("attributes_doc")
     except ImportError:
-        return  # serpyco-rs does without it
+        return  # serpyco-rs works without it
     descriptions = library.get_attributes_doc
     library.get_attributes_doc = lambda _: {}
     try:
@@ -49,14 +51,14 @@ def _unexecuted(spec: ModuleSpec) -> ModuleType:
     package = module_from_spec(spec)
 
     def complete(name: str) -> Any:
-        """Executes the package, once, and gives the name that it was asked for."""
+        """Executes the package, once, and returns the name that was asked for."""
         if submodule := sys.modules.get(f"{CDK}.{name}"):
             return submodule  # one that is being imported
         if (name.startswith("__") and name not in _OWN) or "__getattr__" not in vars(package):
             msg = f"module {CDK!r} has no attribute {name!r}"
             raise AttributeError(msg)
         del package.__getattr__
-        assert spec.loader is not None  # noqa: S101 - looked at above
+        assert spec.loader is not None  # noqa: S101 - import_lazily has looked
         spec.loader.exec_module(package)
         return getattr(package, name)
 
