@@ -77,7 +77,7 @@ class Fault:
 
 
 @dataclass
-class _Armed:
+class _ActiveFault:
     fault: Fault
     skip: int
     times: int
@@ -88,17 +88,17 @@ class Faults:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._armed: list[_Armed] = []
+        self._active: list[_ActiveFault] = []
 
     def add(self, *faults: Fault) -> None:
         """Put faults in force behind those that are in force already."""
         with self._lock:
-            self._armed.extend(_Armed(fault, fault.skip, fault.times) for fault in faults)
+            self._active.extend(_ActiveFault(fault, fault.skip, fault.times) for fault in faults)
 
     def clear(self) -> None:
         """Lift every fault."""
         with self._lock:
-            self._armed.clear()
+            self._active.clear()
 
     def take(self, method: str, target: str, body: bytes) -> Fault | None:
         """Return the fault that hits this request and count it; None lets the request through.
@@ -106,21 +106,21 @@ class Faults:
         The first fault that is due hits. A request that a fault skips is counted by it and offered to the next one.
         """
         with self._lock:
-            for armed in self._armed:
-                if armed.times == 0 or not armed.fault.matches(method, target, body):
+            for active in self._active:
+                if active.times == 0 or not active.fault.matches(method, target, body):
                     continue
-                if armed.skip > 0:
-                    armed.skip -= 1
+                if active.skip > 0:
+                    active.skip -= 1
                     continue
-                if armed.times > 0:
-                    armed.times -= 1
-                return armed.fault
+                if active.times > 0:
+                    active.times -= 1
+                return active.fault
         return None
 
-    def left(self) -> list[dict[str, Any]]:
+    def remaining(self) -> list[dict[str, Any]]:
         """The faults that can still hit, with what is left of `skip` and `times`."""
         with self._lock:
-            return [asdict(a.fault) | {"skip": a.skip, "times": a.times} for a in self._armed if a.times != 0]
+            return [asdict(a.fault) | {"skip": a.skip, "times": a.times} for a in self._active if a.times != 0]
 
 
 def faults_from_json(document: Any) -> Iterable[Fault]:

@@ -34,22 +34,22 @@ _ACTIVITY_TYPES = (
 )
 
 
-def build(workspace: Workspace, draw: Random) -> None:
+def build(workspace: Workspace, rng: Random) -> None:
     """Fill deliveries, drafts and activities."""
     people = list(workspace.people.values())
-    moments = list(_moments(workspace, draw))
+    moments = list(_moments(workspace, rng))
     workspace.deliveries = Deliveries(
-        delivery(workspace, draw, index, created, people[index % len(people)]) for index, created in enumerate(moments)
+        delivery(workspace, rng, index, created, people[index % len(people)]) for index, created in enumerate(moments)
     )
     workspace.drafts = Deliveries(
-        _draft(delivery(workspace, draw, 5 * index, workspace.now - index * 2 * DAY - DAY, people[index]))
+        _draft(delivery(workspace, rng, 5 * index, workspace.now - index * 2 * DAY - DAY, people[index]))
         for index in range(DRAFTS)
     )
-    workspace.activities = list(_activities(workspace, draw, people))
+    workspace.activities = list(_activities(workspace, rng, people))
     workspace.sort_activities()
 
 
-def _moments(workspace: Workspace, draw: Random) -> Iterator[int]:
+def _moments(workspace: Workspace, rng: Random) -> Iterator[int]:
     """Creation times: the borders first, then as many more as the size asks for."""
     borders = 0
     for window in range(HISTORY // WINDOW + 1):
@@ -62,11 +62,11 @@ def _moments(workspace: Workspace, draw: Random) -> Iterator[int]:
     span = workspace.now - workspace.start
     count = max(workspace.size.deliveries - borders, 0)
     for index in range(count):
-        moment = workspace.start + (index * span + draw.randrange(span)) // max(count, 1)
+        moment = workspace.start + (index * span + rng.randrange(span)) // max(count, 1)
         yield moment if not empty_from <= moment < empty_to else moment - WINDOW
 
 
-def delivery(workspace: Workspace, draw: Random, index: int, created: int, person: Row) -> Row:
+def delivery(workspace: Workspace, rng: Random, index: int, created: int, person: Row) -> Row:
     """One delivery of one of the four kinds of parent; only the id of the real parent is set."""
     identifiers: Row | None = person["identifiers"]
     customer, recipient = person["id"], person["identifiers"]["email"]
@@ -85,7 +85,7 @@ def delivery(workspace: Workspace, draw: Random, index: int, created: int, perso
         metrics |= {"delivered": created + 40, "secondary:delivered": created + 40}
         if index % 3 == 0 and workspace.now > created + 900:
             metrics |= {"opened": created + 900, "human_opened": created + 900}
-    row_id = base64.b64encode(draw.randbytes(26)).decode()
+    row_id = base64.b64encode(rng.randbytes(26)).decode()
     return {
         "id": row_id,
         "deduplicate_id": f"{row_id}:{max(metrics.values())}",
@@ -138,19 +138,19 @@ def _draft(row: Row) -> Row:
     return row | {"metrics": {"created": row["created"], "drafted": row["created"]}, "failure_message": None}
 
 
-def activity(draw: Random, kind: str, timestamp: int, person: Row | None) -> Row:
+def activity(rng: Random, kind: str, timestamp: int, person: Row | None) -> Row:
     """One activity. Its id is a ULID that does not follow the timestamp, because activities may be dated by the
     customer.
     """
     row: Row = {
-        "id": "01" + "".join(draw.choices(_ULID, k=24)),
+        "id": "01" + "".join(rng.choices(_ULID, k=24)),
         "type": kind,
         "timestamp": timestamp,
         "customer_id": person["id"] if person else None,
         "customer_identifiers": person["identifiers"] if person else None,
     }
     if kind.endswith("_email"):
-        delivery_id = base64.b64encode(draw.randbytes(26)).decode()
+        delivery_id = base64.b64encode(rng.randbytes(26)).decode()
         return row | {"delivery_id": delivery_id, "delivery_type": "email", "data": {"delivered": timestamp}}
     if kind == "event":
         return row | {"name": "purchase", "data": {"price": 12.5, "items": [{"sku": "a"}], "note": None}}
@@ -159,12 +159,12 @@ def activity(draw: Random, kind: str, timestamp: int, person: Row | None) -> Row
     return row | {"data": {"plan": {"from": "free", "to": "pro"}} if kind == "attribute_change" else None}
 
 
-def _activities(workspace: Workspace, draw: Random, people: list[Row]) -> Iterator[Row]:
+def _activities(workspace: Workspace, rng: Random, people: list[Row]) -> Iterator[Row]:
     now, count = workspace.now, workspace.size.activities
     deleted = {"id": None, "identifiers": {"cio_id": "a3ffffff"}}
     workspace.deleted_people.add("a3ffffff")
     for moment in (now + 3600, now + 365 * DAY, now + 366 * DAY):
-        yield activity(draw, "event", moment, people[0])
+        yield activity(rng, "event", moment, people[0])
     for index in range(count):
         person: Row | None = people[index % len(people)]
         if index % 40 == 39:
@@ -172,4 +172,4 @@ def _activities(workspace: Workspace, draw: Random, people: list[Row]) -> Iterat
         if index % 50 == 49:
             person = None
         # a tenth is older than the retention and never shown
-        yield activity(draw, _ACTIVITY_TYPES[index % len(_ACTIVITY_TYPES)], now - index * 33 * DAY // count, person)
+        yield activity(rng, _ACTIVITY_TYPES[index % len(_ACTIVITY_TYPES)], now - index * 33 * DAY // count, person)

@@ -24,12 +24,12 @@ _ACTION_TYPES = ("email", "twilio", "webhook", "push", "in_app", "attribute_upda
 _CAMPAIGN_TYPES = ("event", "segment", "seg_attr", "date", "webhook", UNKNOWN_CAMPAIGN_TYPE)
 
 
-def build(workspace: Workspace, draw: Random) -> None:
+def build(workspace: Workspace, rng: Random) -> None:
     """Fill lists and children of all four families."""
-    _campaigns(workspace, draw)
-    _broadcasts(workspace, draw)
-    _newsletters(workspace, draw)
-    _transactional(workspace, draw)
+    _campaigns(workspace, rng)
+    _broadcasts(workspace, rng)
+    _newsletters(workspace, rng)
+    _transactional(workspace, rng)
 
 
 def content(number: int, kind: str, updated: int) -> Row:
@@ -76,14 +76,14 @@ def action(parent: str, parent_id: int, number: int, kind: str, created: int, up
     return row
 
 
-def _campaigns(workspace: Workspace, draw: Random) -> None:
+def _campaigns(workspace: Workspace, rng: Random) -> None:
     rows: list[Row] = []
     children: dict[int, list[Row]] = {}
     for position in range(workspace.size.campaigns):
         number = position * 3 + 4
         created = workspace.start + position * 9 * DAY
-        updated = created + draw.randrange(20 * DAY)
-        count = LONG_CAMPAIGN_ACTIONS if position == 0 else 1 + draw.randrange(8)
+        updated = created + rng.randrange(20 * DAY)
+        count = LONG_CAMPAIGN_ACTIONS if position == 0 else 1 + rng.randrange(8)
         kinds = [_ACTION_TYPES[(position + index) % len(_ACTION_TYPES)] for index in range(count)]
         if position == 0:
             kinds[-1] = UNKNOWN_ACTION_TYPE
@@ -94,7 +94,7 @@ def _campaigns(workspace: Workspace, draw: Random) -> None:
         ]
         rows.append(_campaign(number, position, created, updated, children[number]))
     _duplicate(workspace, rows, children)
-    draw.shuffle(rows)
+    rng.shuffle(rows)
     workspace.lists["campaigns"] = rows
     workspace.children["campaign_actions"] = children
 
@@ -138,14 +138,14 @@ def _duplicate(workspace: Workspace, rows: list[Row], children: dict[int, list[R
     copy["actions"] = [{"id": int(row["id"]), "type": row["type"]} for row in children[number]]
 
 
-def _broadcasts(workspace: Workspace, draw: Random) -> None:
+def _broadcasts(workspace: Workspace, rng: Random) -> None:
     rows: list[Row] = []
     actions: dict[int, list[Row]] = {}
     triggers: dict[int, list[Row]] = {}
     for position in range(workspace.size.broadcasts):
         number = 200 + position
         created = workspace.start + position * 30 * DAY
-        updated = created + draw.randrange(10 * DAY)
+        updated = created + rng.randrange(10 * DAY)
         languages = ("", "de", "fr")[: 1 + position % 3]
         actions[number] = [
             action("broadcast_id", number, number * 10 + index, "email", created, updated + index)
@@ -184,14 +184,14 @@ def _broadcasts(workspace: Workspace, draw: Random) -> None:
     workspace.children["broadcast_triggers"] = triggers
 
 
-def _newsletters(workspace: Workspace, draw: Random) -> None:
+def _newsletters(workspace: Workspace, rng: Random) -> None:
     rows: list[Row] = []
     variants: dict[int, list[Row]] = {}
     groups: dict[int, list[Row]] = {}
     for position in range(workspace.size.newsletters):
         number = position + 1
         created = workspace.start + position * 5 * DAY
-        updated = created + draw.randrange(5 * DAY)
+        updated = created + rng.randrange(5 * DAY)
         ids = [number * 2, number * 2 + 1] if position % 3 == 0 else [number * 2]
         variants[number] = [
             content(variant, "email", updated) | {"newsletter_id": number, "deduplicate_id": f"{variant}:{updated}"}
@@ -228,13 +228,13 @@ def _newsletters(workspace: Workspace, draw: Random) -> None:
     workspace.children["newsletter_test_groups"] = groups
 
 
-def _transactional(workspace: Workspace, draw: Random) -> None:
+def _transactional(workspace: Workspace, rng: Random) -> None:
     rows: list[Row] = []
     variants: dict[int, list[Row]] = {}
     for position in range(workspace.size.transactional):
         number = position + 1
         created = workspace.start + position * 20 * DAY
-        updated = created + draw.randrange(20 * DAY)
+        updated = created + rng.randrange(20 * DAY)
         variants[number] = [content(number * 5, "email", updated) | {"created": created}]
         rows.append(
             {

@@ -21,17 +21,17 @@ MAIN_DOMAIN, SECOND_DOMAIN = "mail.example.com", "news.example.org"
 BUILDING_SEGMENT, EMPTY_SEGMENT = 3, 4
 
 
-def build(workspace: Workspace, draw: Random) -> None:
+def build(workspace: Workspace, rng: Random) -> None:
     """Fill people, segments, opt-outs and suppressions."""
     for index in range(workspace.size.people):
-        person = _person(workspace, draw, index)
+        person = _person(workspace, rng, index)
         workspace.people[person["identifiers"]["cio_id"]] = person
-    _segments(workspace, draw)
+    _segments(workspace, rng)
     _optouts(workspace)
     _suppressions(workspace)
 
 
-def _person(workspace: Workspace, draw: Random, index: int) -> Row:
+def _person(workspace: Workspace, rng: Random, index: int) -> Row:
     cio_id = NUMERIC_LOOKING if index == NUMERIC_PERSON else f"a3{index:06x}"
     email: str | None = f"person+{index}@example.com" if index % 5 == 0 else f"person.{index}@example.com"
     user: str | None = f"u{index}"
@@ -41,12 +41,12 @@ def _person(workspace: Workspace, draw: Random, index: int) -> Row:
         email = None
     if index == NAMELESS_PERSON:
         email = user = None
-    created = workspace.start + draw.randrange(250 * DAY)
+    created = workspace.start + rng.randrange(250 * DAY)
     # attribute values are always strings on this API, whatever was sent
     attributes = {
         "cio_id": cio_id,
         "created_at": str(created),
-        "plan": draw.choice(["free", "pro"]),
+        "plan": rng.choice(["free", "pro"]),
         "logins": str(index),
     }
     attributes |= {"email": email} if email else {}
@@ -66,13 +66,13 @@ def _person(workspace: Workspace, draw: Random, index: int) -> Row:
     }
 
 
-def _segments(workspace: Workspace, draw: Random) -> None:
+def _segments(workspace: Workspace, rng: Random) -> None:
     everybody = list(workspace.people)
     rows: list[Row] = []
     for position in range(workspace.size.segments):
         number = position + 1
         created = workspace.start + position * 10 * DAY
-        updated = created + draw.randrange(30 * DAY)
+        updated = created + rng.randrange(30 * DAY)
         building = number == BUILDING_SEGMENT
         rows.append(
             {

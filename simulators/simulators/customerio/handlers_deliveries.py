@@ -65,7 +65,7 @@ def messages(
     if drafts:
         rows += workspace.drafts.newest_first(*workspace.drafts.bounds(low, high))
         rows.sort(key=lambda encoded: -int(orjson.loads(encoded)["created"]))
-    rows = [encoded for encoded in rows if _fits(orjson.loads(encoded), filters)]
+    rows = [encoded for encoded in rows if _matches(orjson.loads(encoded), filters)]
     first, last, following = _page(request, options, size, len(rows))
     return _encoded(b",".join(rows[first:last]), following, options)
 
@@ -92,7 +92,7 @@ def _filters(request: Request, fixed: Row) -> Row:
     }
 
 
-def _fits(row: Row, filters: Row) -> bool:
+def _matches(row: Row, filters: Row) -> bool:
     return all(
         wanted in row["metrics"] if name == "metric" else str(row[name]) == wanted for name, wanted in filters.items()
     )

@@ -27,7 +27,7 @@ SUPPRESSIONS_DEFAULT, SUPPRESSIONS_MAXIMUM = 100, 1_000
 def search(workspace: Workspace, options: Options, request: Request) -> Row:
     """`POST /customers`: identifiers of the people who fit a filter."""
     condition = _body(request).get("filter")
-    people = [person for person in workspace.people.values() if fits(workspace, person, condition)]
+    people = [person for person in workspace.people.values() if matches_filter(workspace, person, condition)]
     size = page_size(request, options, "customers", SEARCH_DEFAULT, SEARCH_MAXIMUM)
     first, last, following = offset_page(
         request,
@@ -46,19 +46,21 @@ def search(workspace: Workspace, options: Options, request: Request) -> Row:
     }
 
 
-def fits(workspace: Workspace, person: Row, condition: Any) -> bool:
+def matches_filter(workspace: Workspace, person: Row, condition: Any) -> bool:
     """Evaluate the search language: `and`, `or`, `not`, `segment` by id, `attribute` with `eq` or `exists`. Anything
     else is a 400.
     """
     match condition:
         case {"and": [_, *_] as parts, **rest} if not rest:
-            results = [fits(workspace, person, part) for part in parts]  # each part is checked, whatever the others say
+            results = [
+                matches_filter(workspace, person, part) for part in parts
+            ]  # each part is checked, whatever the others say
             return all(results)
         case {"or": [_, *_] as parts, **rest} if not rest:
-            results = [fits(workspace, person, part) for part in parts]
+            results = [matches_filter(workspace, person, part) for part in parts]
             return any(results)
         case {"not": part, **rest} if not rest:
-            return not fits(workspace, person, part)
+            return not matches_filter(workspace, person, part)
         case {"segment": {"id": int(number)}}:
             return person["identifiers"]["cio_id"] in workspace.members.get(number, [])
         case {"attribute": {"field": str(name), "operator": "exists"}}:

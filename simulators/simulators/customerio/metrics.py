@@ -86,21 +86,21 @@ def last_buckets(resolution: str, now: int, steps: int) -> list[int]:
     return starts[::-1]
 
 
-def value(workspace: Workspace, key: str, life: tuple[int, int], resolution: str, start: int) -> int:
+def value(workspace: Workspace, key: str, lifetime: tuple[int, int], resolution: str, start: int) -> int:
     """Events of one series in one bucket. Days are drawn; hours share out their day; weeks and months add days up."""
     if resolution == "hours":
         day, hour = start // DAY, start % DAY // _HOUR
-        whole = _day_value(workspace, key, life, day)
+        whole = _day_value(workspace, key, lifetime, day)
         return whole // 24 + ((hour + day) % 24 < whole % 24)
     last = (next_bucket(resolution, start) - 1) // DAY
-    first_day = max(start // DAY, life[0] // DAY)
-    return sum(_day_value(workspace, key, life, day) for day in range(first_day, min(last, life[1] // DAY) + 1))
+    first_day = max(start // DAY, lifetime[0] // DAY)
+    return sum(_day_value(workspace, key, lifetime, day) for day in range(first_day, min(last, lifetime[1] // DAY) + 1))
 
 
-def _day_value(workspace: Workspace, key: str, life: tuple[int, int], day: int) -> int:
-    if not life[0] // DAY <= day <= life[1] // DAY:
+def _day_value(workspace: Workspace, key: str, lifetime: tuple[int, int], day: int) -> int:
+    if not lifetime[0] // DAY <= day <= lifetime[1] // DAY:
         return 0
-    late = workspace.late_opens if key.endswith("opened") and day > life[1] // DAY - _LATE_DAYS else 0
+    late = workspace.late_opens if key.endswith("opened") and day > lifetime[1] // DAY - _LATE_DAYS else 0
     return zlib.crc32(f"{workspace.seed}/{key}/{day}".encode()) % 40 + late
 
 
@@ -109,9 +109,11 @@ def series(
 ) -> dict[str, list[int]]:
     """The arrays of a parent: zero before it was created, after now, and always when it was never started."""
     created: int = parent.get("created") or parent.get("created_at") or workspace.start
-    life = (created, workspace.now) if parent.get("first_started", 1) and parent.get("sent_at", 1) else (1, 0)
+    lifetime = (created, workspace.now) if parent.get("first_started", 1) and parent.get("sent_at", 1) else (1, 0)
     prefix = f"{kind}/{parent['id']}"
-    return {name: [value(workspace, f"{prefix}/{name}", life, resolution, start) for start in starts] for name in names}
+    return {
+        name: [value(workspace, f"{prefix}/{name}", lifetime, resolution, start) for start in starts] for name in names
+    }
 
 
 def names_of(parent: Row) -> tuple[str, ...]:

@@ -41,7 +41,7 @@ _HOUR = 3600
 
 
 @dataclass
-class _Later:
+class _PlannedMutation:
     """A mutation that waits for a number of answers on a path."""
 
     path: re.Pattern[str]
@@ -81,11 +81,11 @@ class CustomerioSimulator(Simulator):
         self.options = options or Options()
         chosen = SIZES[size] if isinstance(size, str) else size
         self.workspace = build(seed, replace(chosen, deliveries=chosen.deliveries if rows is None else rows), now)
-        self._draw = Random(seed)
+        self._rng = Random(seed)
         self._lock = threading.RLock()
         self._recent: deque[float] = deque()
         self._archived = 0
-        self._later: list[_Later] = []
+        self._planned: list[_PlannedMutation] = []
 
     @property
     def now(self) -> int:
@@ -103,8 +103,8 @@ class CustomerioSimulator(Simulator):
             try:
                 response = wire.ok(self._answer(request))
             except VendorError as error:
-                response = error.response(self._draw)
-            self._run_later(request)
+                response = error.response(self._rng)
+            self._run_planned(request)
             return response
 
     def _answer(self, request: Request) -> object:
@@ -155,21 +155,21 @@ class CustomerioSimulator(Simulator):
                 return self.options.change(**arguments)
             if name == "after":
                 return self._plan(**arguments)
-            return _copy(mutations.MUTATIONS[name](self.workspace, self._draw, **arguments))
+            return _copy(mutations.MUTATIONS[name](self.workspace, self._rng, **arguments))
 
     def _plan(self, path: str, mutation: str, count: int = 1, arguments: Mapping[str, Any] | None = None) -> None:
         """Run `mutation` once `count` requests whose target holds the regular expression `path` were answered."""
         if mutation not in mutations.MUTATIONS and mutation != "options":
             raise KeyError(mutation)
-        self._later.append(_Later(re.compile(path), count, mutation, arguments or {}))
+        self._planned.append(_PlannedMutation(re.compile(path), count, mutation, arguments or {}))
 
-    def _run_later(self, request: Request) -> None:
-        for later in list(self._later):
-            if later.path.search(request.target):
-                later.left -= 1
-                if later.left <= 0:
-                    self._later.remove(later)
-                    self.mutate(later.name, **later.arguments)
+    def _run_planned(self, request: Request) -> None:
+        for planned in list(self._planned):
+            if planned.path.search(request.target):
+                planned.left -= 1
+                if planned.left <= 0:
+                    self._planned.remove(planned)
+                    self.mutate(planned.name, **planned.arguments)
 
 
 def _copy(document: Any) -> Any:

@@ -47,9 +47,9 @@ class VendorError(Exception):
         self.pointer = pointer
         self.retry_after = retry_after
 
-    def response(self, draw: random.Random) -> Response:
-        """The answer, with a support reference that looks random and comes from `draw`."""
-        reference = "".join(draw.choices(_ALPHABET, k=26))
+    def response(self, rng: random.Random) -> Response:
+        """The answer, with a support reference that looks random and comes from `rng`."""
+        reference = "".join(rng.choices(_ALPHABET, k=26))
         item: dict[str, Any] = {"detail": f"{self.detail} (reference {reference})", "status": str(self.status)}
         if self.code:
             item["code"] = self.code

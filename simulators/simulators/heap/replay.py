@@ -39,7 +39,7 @@ class LiveTable:
 
     def emitted(self, *, normalized: bool = True) -> list[Row]:
         """Every live row without its nulls; the time columns as RFC 3339 (six digits, UTC) or as written."""
-        return [_shown(row.values, normalized) for row in self.rows]
+        return [_as_row(row.values, normalized) for row in self.rows]
 
     def latest(self, mode: str = "stitch", *, normalized: bool = True) -> list[Row]:
         """One row for each key, the one that came last, by the key of `mode`; every row of a table without a key."""
@@ -49,7 +49,7 @@ class LiveTable:
         last: dict[tuple[Any, ...], Row] = {}
         for row in self.rows:
             last[tuple(row.values[name] for name in key)] = row.values
-        return [_shown(values, normalized) for values in last.values()]
+        return [_as_row(values, normalized) for values in last.values()]
 
 
 def replay(dumps: Iterable[Dump]) -> dict[str, LiveTable]:
@@ -64,12 +64,12 @@ def replay(dumps: Iterable[Dump]) -> dict[str, LiveTable]:
     return live
 
 
-def _shown(values: Mapping[str, Any], normalized: bool) -> Row:
-    shown = {
+def _as_row(values: Mapping[str, Any], normalized: bool) -> Row:
+    values_by_name = {
         name: instant_text(value) if normalized and _is_instant(name, value) else value
         for name, value in values.items()
     }
-    return {name: value for name, value in shown.items() if value is not None}
+    return {name: value for name, value in values_by_name.items() if value is not None}
 
 
 def _is_instant(name: str, value: Any) -> bool:

@@ -17,11 +17,11 @@ from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 from xml.sax.saxutils import escape
 
-from simulators.exchange import Request, Response, Row
 from simulators.faults import Fault
 from simulators.heap.layout import DEFAULT_BUCKET, StoredObject
 from simulators.heap.replay import LiveTable
 from simulators.heap.scenarios import Step
+from simulators.http_messages import Request, Response, Row
 from simulators.server import Simulator
 
 _PAGE = 1_000  # keys of a LIST answer, S3's own limit
@@ -32,7 +32,7 @@ _SCOPE = re.compile(r"Credential=[^/]+/\d+/([^/]+)/s3/")
 
 
 @dataclass(frozen=True)
-class _Held:
+class _StoredVersion:
     item: StoredObject
     etag: str
     modified: datetime
@@ -47,7 +47,7 @@ class BucketServer(Simulator):
         self.region = region
         self.clock = _FIRST_PUT
         """Last-Modified of the next objects: an hour later at each `put`. A test may set it."""
-        self._held: dict[str, _Held] = {}
+        self._stored: dict[str, _StoredVersion] = {}
         self._live: dict[str, LiveTable] = {}
 
     def apply(self, step: Step) -> None:
@@ -58,17 +58,17 @@ class BucketServer(Simulator):
     def put(self, objects: Iterable[StoredObject]) -> int:
         """Store the objects; all get the same Last-Modified."""
         self.clock += timedelta(hours=1)
-        held = {
-            item.key: _Held(item, hashlib.md5(item.data, usedforsecurity=False).hexdigest(), self.clock)
+        stored = {
+            item.key: _StoredVersion(item, hashlib.md5(item.data, usedforsecurity=False).hexdigest(), self.clock)
             for item in objects
         }
-        self._held = {**self._held, **held}
-        return len(held)
+        self._stored = {**self._stored, **stored}
+        return len(stored)
 
     def delete(self, keys: Iterable[str]) -> None:
         """Drop the objects with these keys."""
         gone = set(keys)
-        self._held = {key: held for key, held in self._held.items() if key not in gone}
+        self._stored = {key: stored for key, stored in self._stored.items() if key not in gone}
 
     def truth(self, stream: str, **options: str) -> list[Row]:
         """The live rows of a table, times normalized, without nulls."""
@@ -91,7 +91,7 @@ class BucketServer(Simulator):
         prefix = request.param("prefix") or ""
         after = request.param("continuation-token") or request.param("start-after") or ""
         limit = min(int(request.param("max-keys") or _PAGE), _PAGE)
-        keys = sorted((key for key in self._held if key.startswith(prefix)), key=str.encode)
+        keys = sorted((key for key in self._stored if key.startswith(prefix)), key=str.encode)
         rest = [key for key in keys if key.encode() > after.encode()]
         page = rest[:limit]
         encoded = quote if request.param("encoding-type") == "url" else escape
@@ -106,30 +106,30 @@ class BucketServer(Simulator):
         )
 
     def _entry(self, key: str, encoded: str) -> str:
-        held = self._held[key]
+        stored = self._stored[key]
         return (
-            f"<Contents><Key>{encoded}</Key><LastModified>{held.modified:%Y-%m-%dT%H:%M:%S.000Z}</LastModified>"
-            f"<ETag>&quot;{held.etag}&quot;</ETag><Size>{len(held.item.data)}</Size>"
-            f"<StorageClass>{held.item.storage_class or 'STANDARD'}</StorageClass></Contents>"
+            f"<Contents><Key>{encoded}</Key><LastModified>{stored.modified:%Y-%m-%dT%H:%M:%S.000Z}</LastModified>"
+            f"<ETag>&quot;{stored.etag}&quot;</ETag><Size>{len(stored.item.data)}</Size>"
+            f"<StorageClass>{stored.item.storage_class or 'STANDARD'}</StorageClass></Contents>"
         )
 
     def _get(self, request: Request, key: str) -> Response:
-        held = self._held.get(key)
-        if held is None:
+        stored = self._stored.get(key)
+        if stored is None:
             return error(404, "NoSuchKey", "The specified key does not exist.")
-        if held.item.storage_class == "GLACIER":
+        if stored.item.storage_class == "GLACIER":
             return error(403, "InvalidObjectState", "The operation is not valid for the object's storage class")
-        if request.headers.get("if-match", held.etag).strip('"') != held.etag:
+        if request.headers.get("if-match", stored.etag).strip('"') != stored.etag:
             return error(412, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold")
         headers = {
-            "ETag": f'"{held.etag}"',
-            "Last-Modified": format_datetime(held.modified, usegmt=True),
+            "ETag": f'"{stored.etag}"',
+            "Last-Modified": format_datetime(stored.modified, usegmt=True),
             "Accept-Ranges": "bytes",
         }
         wanted = _RANGE.fullmatch(request.headers.get("range", ""))
         if wanted is None or wanted[0] == "bytes=-":
-            return Response(200, held.item.data, "binary/octet-stream", headers)
-        return _part(held.item.data, wanted, headers)
+            return Response(200, stored.item.data, "binary/octet-stream", headers)
+        return _part(stored.item.data, wanted, headers)
 
 
 class S3Proxy(Simulator):

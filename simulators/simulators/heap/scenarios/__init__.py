@@ -10,8 +10,8 @@ Numbers in the docstrings are those of the connector's list of 35 situations; `r
 
 from simulators.heap.layout import DEFAULT_BUCKET
 from simulators.heap.scenarios import columns, files, history
+from simulators.heap.scenarios.builder import Scenario, Step, Trouble
 from simulators.heap.scenarios.history import random_history
-from simulators.heap.scenarios.story import Scenario, Step, Trouble
 
 SCENARIOS: dict[str, Scenario] = {
     make.__name__: make for module in (history, files, columns) for make in module.SCENARIOS

@@ -1,4 +1,4 @@
-"""The pieces of a scenario: a step, and the story that collects steps and replays what the bucket holds."""
+"""The pieces of a scenario: a step, and the builder that collects steps and replays what the bucket holds."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -43,7 +43,7 @@ class Step:
 Scenario = Callable[[str, int], list[Step]]
 
 
-class Story:
+class ScenarioBuilder:
     """Collects steps. It knows the finished dumps; a dump with an id that it knows takes the old one's place."""
 
     def __init__(self, account: Account) -> None:
@@ -58,7 +58,7 @@ class Story:
         more: Iterable[StoredObject] = (),
         delete: Iterable[str] = (),
         fails: Mapping[str, Trouble] | None = None,
-    ) -> "Story":
+    ) -> "ScenarioBuilder":
         """Finished dumps arrive, with objects besides them; others go."""
         self.published.update({dump.id: dump for dump in dumps})
         put = [item for dump in dumps for item in dump.objects()]
@@ -70,13 +70,13 @@ class Story:
         put: Iterable[StoredObject] = (),
         delete: Iterable[str] = (),
         fails: Mapping[str, Trouble] | None = None,
-    ) -> "Story":
+    ) -> "ScenarioBuilder":
         """Objects come and go; the finished dumps are what they were."""
         known = tuple(self.published[dump_id] for dump_id in sorted(self.published))
         self.steps.append(Step(note, tuple(put), tuple(delete), replay(known), dict(fails or {}), known))
         return self
 
-    def mend(self, note: str, files: Iterable[DataFile]) -> "Story":
+    def repair(self, note: str, files: Iterable[DataFile]) -> "ScenarioBuilder":
         """The files arrive whole, under the names that they have already."""
         whole = [replace(file, damage=None, storage_class=None).stored() for file in files]
         return self.add(note, whole)
