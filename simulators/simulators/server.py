@@ -1,4 +1,4 @@
-"""The HTTP server under the simulated vendors: HTTP/1.1 with keep-alive, request log, faults and control endpoints.
+"""The base of the simulated vendors: request log, faults and control endpoints.
 
 A vendor subclasses `Simulator` and implements `answer`, `truth` and `mutate`:
 
@@ -8,8 +8,8 @@ A vendor subclasses `Simulator` and implements `answer`, `truth` and `mutate`:
         assert sim.requests[0].path == "/api/v1/page"
 
 The same over HTTP, for containers and child processes: `GET|POST|DELETE /_sim/faults`, `GET|DELETE /_sim/requests`,
-`GET /_sim/truth/<stream>`, `POST /_sim/mutate` with `{"name": ..., <arguments>}`. Control requests are never logged and
-never spoiled.
+`GET /_sim/truth/<stream>`, `POST /_sim/mutate` with `{"name": ..., <arguments>}`. Control requests are not logged, and
+no fault hits them.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ __all__ = ["Fault", "LoggedRequest", "Request", "RequestLog", "Response", "Row",
 class Simulator:
     """A vendor on loopback.
 
-    `answer`, `truth` and `mutate` are called from several threads at a time: subclasses lock what they share.
+    `answer`, `truth` and `mutate` run in several threads at the same time. A subclass must lock its data.
     """
 
     def __init__(self, *, host: str = "127.0.0.1", port: int = 0, compress: bool = False) -> None:
-        """`port` 0 takes a free one. `compress` answers with gzip where the client accepts it."""
+        """`port` 0 takes a free port. With `compress` answers use gzip if the client accepts it."""
         self.compress = compress
         self.faults = Faults()
         self.requests = RequestLog()
         self.errors: list[str] = []
-        """Tracebacks of the simulator's own mistakes; a test may assert that there are none."""
+        """Tracebacks of the simulator's own bugs. A test can assert that there are none."""
         self.stopping = threading.Event()
         self._address = (host, port)
         self._server: HttpServer | None = None
@@ -55,11 +55,14 @@ class Simulator:
         raise NotImplementedError
 
     def truth(self, stream: str, **options: str) -> list[Row]:
-        """Rows that a perfect warehouse holds now, in the vendor's field names; KeyError for an unknown stream."""
+        """The rows that a complete warehouse holds now, with the vendor's field names.
+
+        KeyError for an unknown stream.
+        """
         raise NotImplementedError
 
     def mutate(self, name: str, **arguments: Any) -> Any:
-        """Change the vendor's data or behavior; KeyError for an unknown name."""
+        """Change the vendor's data or behavior. KeyError for an unknown name."""
         raise NotImplementedError
 
     @property
@@ -71,7 +74,7 @@ class Simulator:
         return f"http://{self._address[0]}:{self._server.server_port}"
 
     def start(self) -> None:
-        """Bind and serve from a thread."""
+        """Open the port and serve from a thread."""
         self.stopping.clear()
         self._server = HttpServer(
             self._address, self._serve, compress=self.compress, stopping=self.stopping, errors=self.errors
@@ -80,7 +83,7 @@ class Simulator:
         self._thread.start()
 
     def stop(self) -> None:
-        """Close every connection and the port. Calling it twice is harmless."""
+        """Close all connections and the port. A second call does nothing."""
         if self._server is None or self._thread is None:
             return
         self.stopping.set()
@@ -155,7 +158,7 @@ class Simulator:
 def run_until_signal(simulator: Simulator) -> int:
     """Serve until SIGINT or SIGTERM.
 
-    Prints `listening on <url>` once the port is open: the line that a parent process waits for.
+    Prints `listening on <url>` when the port is open. A parent process waits for this line.
     """
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

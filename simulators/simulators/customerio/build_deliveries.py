@@ -1,8 +1,8 @@
 """Deliveries and activities.
 
-Deliveries lie between `Workspace.start` and now, with one month of the ten left empty and two rows on every other
-30-day border: one on the first second of a window, one on the last second of the window before. Activities hold the
-future, the past and a whole year ahead.
+Deliveries lie between `Workspace.start` and now. One of the ten 30-day windows is empty. At the border between two
+other windows there are two rows: one in the last second of the earlier window, one in the first second of the later
+one. Activities lie in the last 33 days, and three of them in the future, up to a year ahead.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from simulators.server import Row
 
 WINDOW = 30 * DAY
 EMPTY_WINDOW = 4
-"""The fifth 30-day window from `Workspace.start` has no delivery."""
+"""The fifth 30-day window from `Workspace.start` on has no deliveries."""
 
 DRAFTS = 6
 UNKNOWN_TYPE = "hologram"
@@ -50,7 +50,7 @@ def build(workspace: Workspace, rng: Random) -> None:
 
 
 def _moments(workspace: Workspace, rng: Random) -> Iterator[int]:
-    """Creation times: the borders first, then as many more as the size asks for."""
+    """Creation times: first those at the borders, then the rest up to the number of deliveries of the size."""
     borders = 0
     for window in range(HISTORY // WINDOW + 1):
         first = workspace.start + window * WINDOW
@@ -67,11 +67,11 @@ def _moments(workspace: Workspace, rng: Random) -> Iterator[int]:
 
 
 def delivery(workspace: Workspace, rng: Random, index: int, created: int, person: Row) -> Row:
-    """One delivery of one of the four kinds of parent; only the id of the real parent is set."""
+    """One delivery. Its parent is of one of four kinds, and only the id column of that kind is set."""
     identifiers: Row | None = person["identifiers"]
     customer, recipient = person["id"], person["identifiers"]["email"]
     forgotten = index % 19 == 18
-    if index % 17 == 16:  # a person who was deleted since
+    if index % 17 == 16:  # the person was deleted later
         identifiers, customer = {"cio_id": person["identifiers"]["cio_id"]}, None
     if forgotten:
         identifiers, customer, recipient = None, None, None
@@ -139,8 +139,9 @@ def _draft(row: Row) -> Row:
 
 
 def activity(rng: Random, kind: str, timestamp: int, person: Row | None) -> Row:
-    """One activity. Its id is a ULID that does not follow the timestamp, because activities may be dated by the
-    customer.
+    """One activity.
+
+    Its id is a ULID that is not in the order of the timestamps, because customers can date activities themselves.
     """
     row: Row = {
         "id": "01" + "".join(rng.choices(_ULID, k=24)),
@@ -171,5 +172,5 @@ def _activities(workspace: Workspace, rng: Random, people: list[Row]) -> Iterato
             person = deleted
         if index % 50 == 49:
             person = None
-        # a tenth is older than the retention and never shown
+        # About a tenth of them is older than 30 days, so the API does not show it.
         yield activity(rng, _ACTIVITY_TYPES[index % len(_ACTIVITY_TYPES)], now - index * 33 * DAY // count, person)

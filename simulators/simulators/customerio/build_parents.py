@@ -1,9 +1,8 @@
-"""Campaigns, broadcasts, newsletters and transactional messages with everything below them, and the awkward rows among
-them.
+"""Campaigns, broadcasts, newsletters and transactional messages with their children.
 
-Awkward on purpose: an action that is newer than its campaign, a campaign without inline actions that has some, a
-duplicated campaign whose actions kept their old times, null and absent fields, types nobody declared, ids that are
-strings here and integers there.
+Unusual rows, on purpose: an action that is newer than its campaign, a campaign whose row lists no actions although it
+has some, a duplicated campaign whose actions keep their old times, null and missing fields, undeclared types, ids that
+are strings in one place and integers in another.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from simulators.customerio.workspace import DAY, Workspace
 from simulators.server import Row
 
 DUPLICATED_CAMPAIGN = 1
-"""Position of the campaign of which the last one is a duplicate."""
+"""Position of the campaign that the last campaign is a duplicate of."""
 
 LONG_CAMPAIGN_ACTIONS = 23
 UNKNOWN_CAMPAIGN_TYPE = "moon_phase"
@@ -25,7 +24,7 @@ _CAMPAIGN_TYPES = ("event", "segment", "seg_attr", "date", "webhook", UNKNOWN_CA
 
 
 def build(workspace: Workspace, rng: Random) -> None:
-    """Fill lists and children of all four families."""
+    """Fill lists and children of all four kinds of parent."""
     _campaigns(workspace, rng)
     _broadcasts(workspace, rng)
     _newsletters(workspace, rng)
@@ -33,7 +32,7 @@ def build(workspace: Workspace, rng: Random) -> None:
 
 
 def content(number: int, kind: str, updated: int) -> Row:
-    """The fields that actions, newsletter variants and transactional variants share."""
+    """The fields that actions, newsletter variants and transactional variants have in common."""
     row: Row = {"id": number, "name": f"{kind} {number}", "type": kind, "layout": "", "body": f"<p>Hello {number}</p>"}
     if kind == "email":
         row |= {
@@ -59,14 +58,15 @@ def content(number: int, kind: str, updated: int) -> Row:
 
 
 def action(parent: str, parent_id: int, number: int, kind: str, created: int, updated: int) -> Row:
-    """An action as the lists give it: a campaign's has its id as a string and names its campaign, a broadcast's an
-    integer.
+    """An action as the list endpoints answer it.
+
+    `id` is a string for an action of a campaign and an integer for an action of a broadcast.
     """
     row = content(number, kind, updated)
     row |= {
         "id": str(number) if parent == "campaign_id" else number,
         parent: parent_id,
-        "deduplicate_id": f"{number + 7}:{updated}",  # the first half is a template's id, not the action's
+        "deduplicate_id": f"{number + 7}:{updated}",  # the first number is the id of a template, not of the action
         "created": created,
         "editor": "",
         "recipient_environment_id": 144601,
@@ -87,7 +87,7 @@ def _campaigns(workspace: Workspace, rng: Random) -> None:
         kinds = [_ACTION_TYPES[(position + index) % len(_ACTION_TYPES)] for index in range(count)]
         if position == 0:
             kinds[-1] = UNKNOWN_ACTION_TYPE
-        # editing an action does not touch its campaign: seen live a day later
+        # An edit of an action does not change its campaign (observed live: a difference of one day).
         children[number] = [
             action("campaign_id", number, number * 100 + index, kind, created, updated + (DAY if index % 2 else -60))
             for index, kind in enumerate(kinds)
@@ -126,7 +126,7 @@ def _campaign(number: int, position: int, created: int, updated: int, actions: l
 
 
 def _duplicate(workspace: Workspace, rows: list[Row], children: dict[int, list[Row]]) -> None:
-    """Make the last campaign a duplicate made yesterday whose actions are as old as the originals."""
+    """Make the last campaign a duplicate from yesterday. Its actions have the times of the original actions."""
     original, copy = rows[DUPLICATED_CAMPAIGN], rows[-1]
     made = workspace.now - DAY
     number = copy["id"]

@@ -1,4 +1,4 @@
-"""Deliveries (the API calls them messages) and activities."""
+"""Endpoints of deliveries (the API calls them messages) and of activities."""
 
 from __future__ import annotations
 
@@ -47,10 +47,11 @@ _FILTERS = ("type", "campaign_id", "newsletter_id", "action_id")
 def messages(
     workspace: Workspace, options: Options, request: Request, fixed: Row | None = None, longest: int = HALF_YEAR
 ) -> bytes:
-    """Deliveries by time of creation, newest first, both bounds included.
+    """Deliveries by time of creation, newest first. Both bounds are included.
 
-    Without bounds the latest six months; a longer range is cut silently to the six months before its end. `fixed`
-    restricts to a parent, whose ranges may be a year (`longest`) but default to six months too.
+    Without bounds the range is the last six months. A longer range is shortened, without an error, to the six months
+    before its end. `fixed` filters by a parent; the range of such a list can be a year (`longest`), and is six months
+    by default too.
     """
     low, high = _range(workspace, request, longest)
     filters = _filters(request, fixed or {})
@@ -113,7 +114,7 @@ def _encoded(rows: bytes, following: str, options: Options) -> bytes:
 
 
 def message(workspace: Workspace, message_id: str) -> Row:
-    """One delivery by its id."""
+    """One delivery, by its id."""
     needle = orjson.dumps(message_id)
     for store in (workspace.deliveries, workspace.drafts):
         for encoded in store.newest_first(0, len(store)):
@@ -123,14 +124,15 @@ def message(workspace: Workspace, message_id: str) -> Row:
 
 
 def archived_message(workspace: Workspace, message_id: str) -> Row:
-    """The body of one delivery; the caller counts the quota."""
+    """The body of one delivery. The caller counts the daily quota."""
     row = message(workspace, message_id)["message"]
     return {"archived_message": {"id": row["id"], "subject": row["subject"], "body": "<p>Hello</p>"}}
 
 
 def activities(workspace: Workspace, options: Options, request: Request) -> Row:
-    """Activities of the last 30 days, newest first by their own time, so that future-dated ones come first. No filter
-    by time.
+    """Activities of the last 30 days, newest timestamp first, so activities dated in the future come first.
+
+    The endpoint has no filter by time.
     """
     keep: list[Callable[[Row], bool]] = []
     if wanted := request.param("type"):

@@ -1,6 +1,4 @@
-"""What happens in the vendor's workspace while nobody, or somebody, is reading. Each mutation is a name, some
-arguments and what it returns.
-"""
+"""Changes to the workspace, between two syncs or during one. `POST /_sim/mutate` takes the same names and arguments."""
 
 from __future__ import annotations
 
@@ -26,13 +24,13 @@ _KEYS = {"snippets": "name", "optouts": "cio_id"}
 
 
 def advance(workspace: Workspace, rng: Random, seconds: int) -> int:
-    """Move the clock, which otherwise stands still; returns the new time."""
+    """Move the clock, which does not move by itself. Returns the new time."""
     workspace.now += seconds
     return workspace.now
 
 
 def edit(workspace: Workspace, rng: Random, stream: str, id: int | str, fields: Row | None = None) -> Row:
-    """Change a row of a flat list and, unless the fields say otherwise, its time of change."""
+    """Change a row of a flat list. Its time of change becomes now, unless `fields` sets it."""
     row: Row = next(row for row in workspace.lists[stream] if row[_KEYS.get(stream, "id")] == id)
     cursor = _CURSORS.get(stream)
     row |= ({cursor: workspace.now} if cursor else {}) | (fields or {})
@@ -48,8 +46,9 @@ def edit_action(
     position: int = 0,
     fields: Row | None = None,
 ) -> Row:
-    """Change an action of a campaign (the first that has some) without touching the campaign's own `updated`, as the
-    vendor does.
+    """Change an action of a campaign (default: the first campaign with actions).
+
+    `updated` of the campaign does not change, as with the real vendor.
     """
     actions = workspace.children["campaign_actions"]
     number = campaign_id if campaign_id is not None else min(key for key, rows in actions.items() if rows)
@@ -60,7 +59,7 @@ def edit_action(
 
 
 def duplicate_campaign(workspace: Workspace, rng: Random, campaign_id: int | None = None) -> Row:
-    """Duplicate a campaign: a new parent whose children are as old as the originals'."""
+    """Duplicate a campaign. The new campaign has actions with the times of the original actions."""
     campaigns, actions = workspace.lists["campaigns"], workspace.children["campaign_actions"]
     source = min(actions) if campaign_id is None else campaign_id
     original = next(row for row in campaigns if row["id"] == source)
@@ -81,14 +80,14 @@ def duplicate_campaign(workspace: Workspace, rng: Random, campaign_id: int | Non
 
 
 def vanish(workspace: Workspace, rng: Random, stream: str, id: int | None = None) -> int:
-    """A parent that is still listed answers 404 from now on, like one deleted a moment after the list was read."""
+    """Let a parent answer 404 although it is still listed, like one that is deleted after the list was read."""
     number = workspace.lists[stream][0]["id"] if id is None else id
     workspace.vanished.add((stream, number))
     return int(number)
 
 
 def delete(workspace: Workspace, rng: Random, stream: str, id: int | str | None = None) -> int | str:
-    """Delete a row of a flat list (the first) and everything below it."""
+    """Delete a row of a flat list (default: the first). Its children are not answered any more."""
     key = _KEYS.get(stream, "id")
     number: int | str = workspace.lists[stream][0][key] if id is None else id
     workspace.lists[stream] = [row for row in workspace.lists[stream] if row[key] != number]
@@ -96,7 +95,7 @@ def delete(workspace: Workspace, rng: Random, stream: str, id: int | str | None 
 
 
 def clear(workspace: Workspace, rng: Random, stream: str) -> None:
-    """Empty a list; `exports`, `collections` and `reporting_webhooks` then answer `null`."""
+    """Empty a list. `exports`, `collections` and `reporting_webhooks` then answer `null`."""
     if stream == "messages":
         workspace.deliveries = Deliveries([])
     elif stream == "activities":
@@ -108,7 +107,7 @@ def clear(workspace: Workspace, rng: Random, stream: str) -> None:
 
 
 def fill_metrics(workspace: Workspace, rng: Random, newest: int = 20, id: str | None = None) -> list[str]:
-    """Opens and clicks arrive now for deliveries that exist already: the newest ones, or one by id. Returns the ids."""
+    """Add opens and clicks, with the time now, to the newest deliveries or to the one with this id. Returns the ids."""
     total = len(workspace.deliveries)
     ids: set[str] = {id} if id else set()
     if not id:
@@ -126,12 +125,12 @@ def fill_metrics(workspace: Workspace, rng: Random, newest: int = 20, id: str | 
 
 
 def grow_metrics(workspace: Workspace, rng: Random, opens: int = 1) -> None:
-    """The opens of the last three days rise, a day and parent, as late opens do."""
+    """Add late opens: that many for each parent on each of the last three days."""
     workspace.late_opens += opens
 
 
 def add_message(workspace: Workspace, rng: Random, created: int | None = None, count: int = 1) -> list[str]:
-    """New deliveries, now or at a given second; returns their ids."""
+    """Add deliveries, created now or at a given second. Returns their ids."""
     people = list(workspace.people.values())
     ids = []
     for _ in range(count):
@@ -144,9 +143,7 @@ def add_message(workspace: Workspace, rng: Random, created: int | None = None, c
 
 
 def add_activity(workspace: Workspace, rng: Random, ago: int = 0, type: str = "event", count: int = 1) -> list[str]:
-    """Activities dated `ago` seconds before now: backdated when positive, in the future when negative. Returns their
-    ids.
-    """
+    """Add activities dated `ago` seconds before now. A negative number dates them in the future. Returns their ids."""
     person = next(iter(workspace.people.values()))
     rows = [build_deliveries.activity(rng, type, workspace.now - ago, person) for _ in range(count)]
     workspace.activities += rows
@@ -155,7 +152,7 @@ def add_activity(workspace: Workspace, rng: Random, ago: int = 0, type: str = "e
 
 
 def add_newsletter(workspace: Workspace, rng: Random) -> Row:
-    """A newsletter with the next id, not sent yet."""
+    """Add a newsletter with the next id, which is not sent yet."""
     number = max((row["id"] for row in workspace.lists["newsletters"]), default=0) + 1
     row: Row = {
         "id": number,
@@ -178,7 +175,7 @@ def add_newsletter(workspace: Workspace, rng: Random) -> Row:
 
 
 def delete_person(workspace: Workspace, rng: Random, cio_id: str | None = None) -> str:
-    """A person is deleted: gone from search, hydrate and segments; deliveries and activities stay."""
+    """Delete a person from searches and segments. Deliveries and activities stay."""
     key = next(iter(workspace.people)) if cio_id is None else cio_id
     del workspace.people[key]
     workspace.deleted_people.add(key)

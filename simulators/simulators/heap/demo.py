@@ -1,7 +1,7 @@
-"""A bucket to look at: a few nightly dumps with everything that makes Heap's buckets special.
+"""The bucket of the demo: a few nightly dumps with all peculiarities of Heap's buckets.
 
-The ids go from 998 over 1000 to ten digits, users are written in microseconds at first and as text later, a property
-appears, one event is exported again in full, another is archived, merges of users grow in every dump.
+The dump ids have three, four and ten digits. Times of users are microseconds at first and text later. A property
+is added, one event is exported again in full, another event is archived, and each dump has more merges of users.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ _IDS = (998, 999, 1000, 1_008_461_850, 1_008_462_912)
 
 
 class Size(StrEnum):
-    """How much to make."""
+    """The amount of data."""
 
     TINY = "tiny"
     """2 event tables, 3 dumps, tens of rows."""

@@ -1,9 +1,9 @@
-"""A bucket of dumps behind S3's HTTP interface, for tests that want speed and faults rather than a real server.
+"""A small S3 server with one bucket, for tests that need speed and faults instead of a real server.
 
-It knows what a reader of Heap's bucket needs, ListObjectsV2 and GetObject (ranges, If-Match, storage classes, the wrong
-region), checks no signatures, and holds thousands of objects without a moment's wait. Ten thousand of them take a real
-server half a minute. What it knows of S3 is certain by AWS's documentation and agrees with Ceph's gateway where a test
-asks both; the answer to a wrong region is recalled and agrees with what botocore expects of S3.
+It answers ListObjectsV2 and GetObject (ranges, If-Match, storage classes, wrong region) and checks no signatures. It
+stores ten thousand objects at once; a real server needs half a minute for them. Its answers follow AWS's documentation
+(certain), and a test compares some of them with Ceph's gateway. The answer to a wrong region is remembered; it is the
+one that botocore expects of S3.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ from simulators.heap.scenarios import Step
 from simulators.http_messages import Request, Response, Row
 from simulators.server import Simulator
 
-_PAGE = 1_000  # keys of a LIST answer, S3's own limit
+_PAGE = 1_000  # the most keys of a LIST answer, S3's own limit
 _FIRST_PUT = datetime(2024, 5, 2, tzinfo=UTC)
 _XML = '<?xml version="1.0" encoding="UTF-8"?>\n'
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
@@ -39,24 +39,24 @@ class _StoredVersion:
 
 
 class BucketServer(Simulator):
-    """One bucket on loopback. It is a `Store` too, but `server.apply(step)` also keeps the truth of the step."""
+    """One bucket on loopback. It is a `Store`. `server.apply(step)` also remembers the live rows of the step."""
 
     def __init__(self, bucket: str = DEFAULT_BUCKET, *, region: str = "us-east-1", **server: Any) -> None:
         super().__init__(**server)
         self.bucket = bucket
         self.region = region
         self.clock = _FIRST_PUT
-        """Last-Modified of the next objects: an hour later at each `put`. A test may set it."""
+        """The time of the last `put`. Each `put` adds an hour and uses it as Last-Modified. A test can set it."""
         self._stored: dict[str, _StoredVersion] = {}
         self._live: dict[str, LiveTable] = {}
 
     def apply(self, step: Step) -> None:
-        """Do what the step says and remember its live rows."""
+        """Store and delete the objects of a step, and remember its live rows."""
         step.apply(self)
         self._live = dict(step.live)
 
     def put(self, objects: Iterable[StoredObject]) -> int:
-        """Store the objects; all get the same Last-Modified."""
+        """Store the objects. All get the same Last-Modified."""
         self.clock += timedelta(hours=1)
         stored = {
             item.key: _StoredVersion(item, hashlib.md5(item.data, usedforsecurity=False).hexdigest(), self.clock)
@@ -66,16 +66,16 @@ class BucketServer(Simulator):
         return len(stored)
 
     def delete(self, keys: Iterable[str]) -> None:
-        """Drop the objects with these keys."""
+        """Delete the objects with these keys."""
         gone = set(keys)
         self._stored = {key: stored for key, stored in self._stored.items() if key not in gone}
 
     def truth(self, stream: str, **options: str) -> list[Row]:
-        """The live rows of a table, times normalized, without nulls."""
+        """The live rows of a table, with normalized times and without nulls."""
         return self._live[stream].emitted()
 
     def answer(self, request: Request) -> Response:
-        """ListObjectsV2 and GetObject in path style; anything else is NotImplemented."""
+        """Answer ListObjectsV2 and GetObject in path style. Anything else is NotImplemented."""
         bucket, _, key = unquote(request.path.lstrip("/")).partition("/")
         if request.method != "GET":
             return error(501, "NotImplemented", f"{request.method} is not implemented")
@@ -133,14 +133,14 @@ class BucketServer(Simulator):
 
 
 class S3Proxy(Simulator):
-    """Passes each request on to a real S3 server, as it was signed, and spoils what `faults` say. For readers only."""
+    """Forwards each request to a real S3 server with its signature, and applies `faults`. For reads only."""
 
     def __init__(self, upstream: str, **server: Any) -> None:
         super().__init__(**server)
         self.upstream = urlsplit(upstream).netloc
 
     def answer(self, request: Request) -> Response:
-        """The server's own answer."""
+        """The answer of the real server."""
         connection = HTTPConnection(self.upstream, timeout=60)
         try:
             connection.request(request.method, request.target, request.body or None, dict(request.headers))
@@ -157,7 +157,7 @@ _OWN_HEADERS = frozenset({"content-length", "content-type", "transfer-encoding",
 
 
 def error(status: int, code: str, message: str, region: str | None = None) -> Response:
-    """An error of S3, with the region in which the bucket lies where it is the region that was wrong."""
+    """An error answer of S3. `region` is the region of the bucket, for the error about a wrong region."""
     hint = f"<Region>{region}</Region>" if region else ""
     body = f"<Error><Code>{code}</Code><Message>{escape(message)}</Message>{hint}<RequestId>0</RequestId></Error>"
     return _xml(body, status, {"x-amz-bucket-region": region} if region else {})

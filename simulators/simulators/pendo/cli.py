@@ -16,19 +16,18 @@ from simulators.server import run_until_signal
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `python -m simulators pendo`."""
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
-    parser.add_argument("--port", type=int, default=8101, help="port to listen on; 0 takes a free one")
-    parser.add_argument("--seed", type=int, default=1, help="the same seed gives the same data")
-    parser.add_argument("--size", choices=sorted(SIZES), default="demo", help="amount of data")
-    parser.add_argument(
-        "--rows", type=int, default=0, help="for benchmarks: this many page events instead of the usual ones"
-    )
-    parser.add_argument("--rows-days", type=int, default=6, help="number of full days that hold the --rows")
-    parser.add_argument("--now", type=_instant, default=DEFAULT_NOW, help="the simulated present: RFC 3339, or `real`")
-    parser.add_argument("--time-zone", default="America/New_York", help="time zone of the subscription")
-    parser.add_argument("--api-key", default="simulated-integration-key.us", help="the only valid integration key")
-    parser.add_argument("--compress", action="store_true", help="compress answers with gzip if the client accepts it")
+    """Declare the options of `python -m simulators pendo`."""
+    add = parser.add_argument
+    add("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
+    add("--port", type=int, default=8101, help="port to listen on (%(default)s); 0 takes a free one")
+    add("--seed", type=int, default=1, help="the same seed gives the same data (%(default)s)")
+    add("--size", choices=sorted(SIZES), default="demo", help="amount of data (%(default)s)")
+    add("--rows", type=int, default=0, help="for benchmarks: this many page events instead of the usual ones")
+    add("--rows-days", type=int, default=6, help="number of full days that hold the --rows (%(default)s)")
+    add("--now", type=_instant, default=DEFAULT_NOW, help="the simulated present: RFC 3339, or `real` (%(default)s)")
+    add("--time-zone", default="America/New_York", help="time zone of the subscription (%(default)s)")
+    add("--api-key", default="simulated-integration-key.us", help="the only valid integration key (%(default)s)")
+    add("--compress", action="store_true", help="compress answers with gzip if the client accepts it")
 
 
 def _instant(text: str) -> datetime:

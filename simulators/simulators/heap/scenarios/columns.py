@@ -1,4 +1,4 @@
-"""Scenarios about columns: added, dropped, retyped, oddly named, and what their values look like."""
+"""Scenarios of columns: added, dropped, with another type, with unusual names and values."""
 
 from simulators.heap.account import Account, IdRange, Part, full, more
 from simulators.heap.avro_files import Column
@@ -14,7 +14,7 @@ _TEXTS = (
 
 
 def columns_added_and_dropped(bucket: str, seed: int) -> list[Step]:
-    """12: a property is seen for the first time, a typed one too; later one is archived and disappears."""
+    """Two new properties, one of them not text. Later one of them is archived and disappears."""
     account = Account(seed=seed, bucket=bucket)
     builder = ScenarioBuilder(account)
     builder.step("two tables", account.dump(100, {USERS: full(10), SESSIONS: full(20)}))
@@ -26,7 +26,7 @@ def columns_added_and_dropped(bucket: str, seed: int) -> list[Step]:
 
 
 def column_changes_type(bucket: str, seed: int) -> list[Step]:
-    """13: `basket_size` is long, then string; `share` is long, then double; `flag` is boolean, then string."""
+    """`basket_size` is long, then string; `share` is long, then double; `flag` is boolean, then string."""
     account = Account(seed=seed, bucket=bucket)
     builder = ScenarioBuilder(account)
     added = (Column("basket_size", "long"), Column("share", "long"), Column("flag", "boolean"))
@@ -36,7 +36,7 @@ def column_changes_type(bucket: str, seed: int) -> list[Step]:
 
 
 def event_metadata_table(bucket: str, seed: int) -> list[Step]:
-    """29: `_event_metadata` is there without files, then with rows: a table without `event_id`, so without a key."""
+    """`_event_metadata` without files, then with rows. It has no `event_id`, so it has no key."""
     account = Account(seed=seed, bucket=bucket)
     builder = ScenarioBuilder(account)
     empty = full(0, files=0)
@@ -45,7 +45,7 @@ def event_metadata_table(bucket: str, seed: int) -> list[Step]:
 
 
 def unusual_names(bucket: str, seed: int) -> list[Step]:
-    """30: tables and columns that begin or end with `_` or with a digit; a table whose name begins another's."""
+    """Names of tables and columns that begin or end with `_` or a digit, and a table name that begins another one."""
     account = Account(seed=seed, bucket=bucket)
     odd = (Column("coupon_"), Column("_score", "double"), Column("2nd_choice"), Column("renewal_time"))
     names = ("_key_events_pm__order_complete", "checkout_web_", "2024_sale", "sale", "sale_", "_", "users_")
@@ -54,7 +54,7 @@ def unusual_names(bucket: str, seed: int) -> list[Step]:
 
 
 def time_encodings(bucket: str, seed: int) -> list[Step]:
-    """31: a dump for each encoding, then all texts in one file and all numbers in one, 0 and garbage among them."""
+    """A dump for each encoding, then one with all text encodings and one with all numbers, including wrong values."""
     account = Account(seed=seed, bucket=bucket)
     builder = ScenarioBuilder(account)
     eras = [(encoding,) for encoding in TimeEncoding]
@@ -71,7 +71,7 @@ def time_encodings(bucket: str, seed: int) -> list[Step]:
 
 
 def edge_ids(bucket: str, seed: int) -> list[Step]:
-    """32: 2**53+1, 2**63-1, -2**63 and other ids that a float or a JavaScript number cannot hold."""
+    """2**53+1, 2**63-1, -2**63 and other ids that a float or a JavaScript number cannot hold."""
     builder = ScenarioBuilder(Account(seed=seed, bucket=bucket, ids=IdRange.EDGES))
     account = builder.account
     builder.step("users with edge ids", account.dump(100, {USERS: full(30), MIGRATIONS: full(3)}))
@@ -80,14 +80,14 @@ def edge_ids(bucket: str, seed: int) -> list[Step]:
 
 
 def columns_differing_by_case(bucket: str, seed: int) -> list[Step]:
-    """33: `productid` and `productId` in one table: two columns, which most warehouses take for one."""
+    """`productid` and `productId` in one table. Most warehouses treat the two names as one column."""
     account = Account(seed=seed, bucket=bucket)
     twins = (Column("productid"), Column("productId"))
     return ScenarioBuilder(account).step("twins", account.dump(100, {SESSIONS: full(20, add=twins)})).steps
 
 
 def same_event_in_two_tables(bucket: str, seed: int) -> list[Step]:
-    """34: one raw event, matched by two definitions, is a row of both tables and stays one."""
+    """Two event definitions match the same raw events, so each event is a row in both tables."""
     account = Account(seed=seed, bucket=bucket)
     dump = account.dump(100, {USERS: full(10), "search_submit": full(20)})
     original = dump.tables[1]
@@ -100,7 +100,7 @@ def same_event_in_two_tables(bucket: str, seed: int) -> list[Step]:
 
 
 def same_event_id_of_two_users(bucket: str, seed: int) -> list[Step]:
-    """34: ids are random, so two users' events may share one; only the pair of both is unique."""
+    """Events of two users have the same `event_id`, because ids are random. Only the pair with `user_id` is unique."""
     account = Account(seed=seed, bucket=bucket)
     dump = account.dump(100, {USERS: full(10), "search_submit": full(20, kept=1)})
     rows = dump.tables[1].files[0].rows
@@ -111,7 +111,7 @@ def same_event_id_of_two_users(bucket: str, seed: int) -> list[Step]:
 
 
 def every_avro_type(bucket: str, seed: int) -> list[Step]:
-    """Every primitive, logical and nested type. Real dumps seem to hold primitives only; the format allows all."""
+    """Every primitive, logical and nested type. Real dumps seem to have primitive types only; the format allows all."""
     account = Account(seed=seed, bucket=bucket)
     plain = tuple(Column(f"plain_{name}", name, plain=True) for name in ("long", "double", "boolean", "string"))
     simple = tuple(Column(f"a_{name}", name) for name in ("long", "int", "double", "float", "boolean", "bytes"))

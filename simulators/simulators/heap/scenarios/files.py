@@ -1,4 +1,4 @@
-"""Scenarios about files: many of them, broken ones, lost ones, archived ones, every style of writing them."""
+"""Scenarios of files: many files, damaged, lost and archived files, and every way to write them."""
 
 from itertools import product
 
@@ -12,7 +12,7 @@ _SMALL_BLOCKS = FileStyle(block_bytes=2_000)
 
 
 def many_files_in_a_dump(bucket: str, seed: int) -> list[Step]:
-    """15: forty files of pageviews in one dump, ten in the next: a place to crash after file k."""
+    """Forty files of pageviews in one dump and ten in the next, for tests that crash after some files."""
     account = Account(seed=seed, bucket=bucket)
     builder = ScenarioBuilder(account)
     builder.step("forty files", account.dump(100, {USERS: full(10), PAGEVIEWS: full(400, files=40)}))
@@ -20,7 +20,7 @@ def many_files_in_a_dump(bucket: str, seed: int) -> list[Step]:
 
 
 def more_than_ten_thousand_files(bucket: str, seed: int) -> list[Step]:
-    """22: 10,200 files of one row each in one dump, then a sync with nothing new."""
+    """10,200 files of one row each in one dump, then a sync with nothing new."""
     account = Account(seed=seed, bucket=bucket, style=FileStyle(codec=Codec.NULL))
     builder = ScenarioBuilder(account)
     builder.step("10,200 files", account.dump(100, {"video_play": full(10_200, files=10_200)}))
@@ -28,7 +28,7 @@ def more_than_ten_thousand_files(bucket: str, seed: int) -> list[Step]:
 
 
 def _broken(bucket: str, seed: int, damage: Damage, trouble: Trouble | None) -> list[Step]:
-    """Three files of sessions in small blocks, the second one broken; then the same file, whole."""
+    """Three files of sessions with small blocks. The second one is damaged, then repaired."""
     account = Account(seed=seed, bucket=bucket)
     builder = ScenarioBuilder(account)
     builder.step("a sound dump", account.dump(100, {USERS: full(10), SESSIONS: full(30)}))
@@ -40,27 +40,27 @@ def _broken(bucket: str, seed: int, damage: Damage, trouble: Trouble | None) -> 
 
 
 def zero_byte_file(bucket: str, seed: int) -> list[Step]:
-    """23: an object of zero bytes."""
+    """An object of zero bytes."""
     return _broken(bucket, seed, Damage.EMPTY, Trouble.UNREADABLE_FILE)
 
 
 def file_cut_in_a_block(bucket: str, seed: int) -> list[Step]:
-    """23: half of the blocks, the last of them incomplete."""
+    """Half of the blocks, and the last of them is incomplete."""
     return _broken(bucket, seed, Damage.CUT_IN_BLOCK, Trouble.UNREADABLE_FILE)
 
 
 def file_that_is_not_avro(bucket: str, seed: int) -> list[Step]:
-    """23: an error page where a file should be."""
+    """An error page instead of a file."""
     return _broken(bucket, seed, Damage.NOT_AVRO, Trouble.UNREADABLE_FILE)
 
 
 def file_with_a_bad_checksum(bucket: str, seed: int) -> list[Step]:
-    """23: the CRC-32 of a snappy block is wrong."""
+    """The CRC-32 of a snappy block is wrong."""
     return _broken(bucket, seed, Damage.BAD_CHECKSUM, Trouble.BAD_CHECKSUM)
 
 
 def file_of_a_header_only(bucket: str, seed: int) -> list[Step]:
-    """23: a file without blocks is a valid file without rows."""
+    """A file without blocks is a valid file without rows."""
     account = Account(seed=seed, bucket=bucket)
     builder = ScenarioBuilder(account)
     builder.step("a sound dump", account.dump(100, {USERS: full(10), SESSIONS: full(30)}))
@@ -68,9 +68,9 @@ def file_of_a_header_only(bucket: str, seed: int) -> list[Step]:
 
 
 def file_for_a_cut_transfer(bucket: str, seed: int) -> list[Step]:
-    """23 and 24: one sound file of many small blocks. Cut at `blocks(data)[k].end` in transfer it still parses.
+    """One intact file of many small blocks. If a transfer ends at `blocks(data)[k].end`, the part is well-formed.
 
-    As a stored object such a cut cannot be told from a whole file, so there is no scenario of it.
+    A stored object with such a cut looks like a whole file, so there is no scenario of it.
     """
     account = Account(seed=seed, bucket=bucket)
     part = full(2_000, style=FileStyle(block_bytes=8_000))
@@ -78,7 +78,7 @@ def file_for_a_cut_transfer(bucket: str, seed: int) -> list[Step]:
 
 
 def archived_file(bucket: str, seed: int) -> list[Step]:
-    """26: a lifecycle rule moved a dump's sessions to Glacier. They come back."""
+    """A lifecycle rule moved the sessions of a dump to Glacier. Then they are restored."""
     account = Account(seed=seed, bucket=bucket)
     builder = ScenarioBuilder(account)
     archived = full(30, storage_class="GLACIER")
@@ -88,7 +88,7 @@ def archived_file(bucket: str, seed: int) -> list[Step]:
 
 
 def lost_file(bucket: str, seed: int) -> list[Step]:
-    """16: one file of three is gone, then it is back."""
+    """One file of three is missing, then it is back."""
     account = Account(seed=seed, bucket=bucket)
     builder = ScenarioBuilder(account)
     builder.step("a sound dump", account.dump(100, {USERS: full(10), SESSIONS: full(30)}))
@@ -101,7 +101,7 @@ def lost_file(bucket: str, seed: int) -> list[Step]:
 
 
 def lost_dead_dump(bucket: str, seed: int) -> list[Step]:
-    """16: the files of a dump that a later full one replaced are gone; nobody needs them."""
+    """The files of a dump are missing. A later full dump replaces it, so no reader needs them."""
     account = Account(seed=seed, bucket=bucket)
     dead = account.dump(100, {USERS: full(10), SESSIONS: full(30)})
     alive = account.dump(101, {USERS: full(2), SESSIONS: full(10)})
@@ -112,14 +112,14 @@ def lost_dead_dump(bucket: str, seed: int) -> list[Step]:
 
 
 def bucket_alias(bucket: str, seed: int) -> list[Step]:
-    """27: `files` name Heap's bucket; the reader was given a replica or an alias with the same keys."""
+    """`files` names another bucket: the reader uses a replica or an alias with the same keys."""
     account = Account(seed=seed, bucket=bucket)
     dump = account.dump(100, {USERS: full(10), SESSIONS: full(20)}, uri_bucket=f"{bucket}-origin")
     return ScenarioBuilder(account).step("addresses with another bucket's name", dump).steps
 
 
 def every_file_style(bucket: str, seed: int) -> list[Step]:
-    """Each union order with each codec, and the three ways of naming files in turn; lists in no order."""
+    """Each union order with each codec, all three forms of file names, and manifests with files in random order."""
     account = Account(seed=seed, bucket=bucket)
     builder = ScenarioBuilder(account)
     namings = list(Naming)
@@ -137,7 +137,7 @@ def every_file_style(bucket: str, seed: int) -> list[Step]:
 
 
 def broken_files(steps: list[Step]) -> list[DataFile]:
-    """The damaged or archived files that a scenario's finished dumps hold."""
+    """The damaged and archived files of a scenario's finished dumps."""
     return [file for dump in steps[-1].dumps for file in dump.files() if file.damage or file.storage_class]
 
 

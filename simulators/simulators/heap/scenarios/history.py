@@ -1,4 +1,4 @@
-"""Scenarios about the order of dumps: first sync, increments, full re-exports, late and repeated manifests."""
+"""Scenarios of dumps and their order: first sync, increments, full re-exports, late and repeated manifests."""
 
 import random
 
@@ -12,7 +12,7 @@ _EVENTS = "search_submit"
 
 
 def _with_first_dump(bucket: str, seed: int, dump_id: int = 100) -> tuple[Account, ScenarioBuilder]:
-    """An account whose first dump, full for every table, is in the bucket, with the usual noise."""
+    """An account and a bucket with its first dump, which is full for every table, and with `noise()`."""
     account = Account(seed=seed, bucket=bucket, with_properties=True, with_reports=True)
     builder = ScenarioBuilder(account)
     parts = {USERS: full(40), MIGRATIONS: full(2), SESSIONS: full(30, files=2), _EVENTS: full(30)}
@@ -21,43 +21,43 @@ def _with_first_dump(bucket: str, seed: int, dump_id: int = 100) -> tuple[Accoun
 
 
 def _increment(account: Account, dump_id: int, **parts: Part) -> Dump:
-    """An ordinary dump, with some tables replaced."""
+    """An increment of four tables. `parts` replaces some of them."""
     usual = {USERS: more(5), MIGRATIONS: full(1), SESSIONS: more(10), _EVENTS: more(10)}
     return account.dump(dump_id, {**usual, **parts})
 
 
 def first_sync(bucket: str, seed: int) -> list[Step]:
-    """1: one dump, every table full."""
+    """One dump, full for every table."""
     return _with_first_dump(bucket, seed)[1].steps
 
 
 def no_new_dump(bucket: str, seed: int) -> list[Step]:
-    """2: nothing new but a sync report."""
+    """Nothing new except a sync report."""
     _, builder = _with_first_dump(bucket, seed)
     return builder.add("a failed sync left its report", [sync_report(101, 1714608000000, "timeout")]).steps
 
 
 def one_new_dump(bucket: str, seed: int) -> list[Step]:
-    """3: an increment."""
+    """An increment."""
     account, builder = _with_first_dump(bucket, seed)
     return builder.step("an increment", _increment(account, 101)).steps
 
 
 def several_new_dumps(bucket: str, seed: int) -> list[Step]:
-    """4: three increments between two syncs."""
+    """Three increments between two syncs."""
     account, builder = _with_first_dump(bucket, seed)
     return builder.step("three increments", *(_increment(account, 101 + index) for index in range(3))).steps
 
 
 def resync_in_the_newest(bucket: str, seed: int) -> list[Step]:
-    """5: an increment, then the newest dump exports sessions in full."""
+    """An increment, then a dump that exports sessions in full."""
     account, builder = _with_first_dump(bucket, seed)
     builder.step("an increment", _increment(account, 101))
     return builder.step("sessions in full", _increment(account, 102, sessions=full(10))).steps
 
 
 def resync_in_the_middle(bucket: str, seed: int) -> list[Step]:
-    """6: four unread dumps, the second one full for sessions: 101 is dead before it was ever read."""
+    """Four dumps between two syncs. The second one is full for sessions, so 101 is never read for them."""
     account, builder = _with_first_dump(bucket, seed)
     dumps = [
         _increment(account, 101),
@@ -70,7 +70,7 @@ def resync_in_the_middle(bucket: str, seed: int) -> list[Step]:
 
 
 def two_resyncs_unread(bucket: str, seed: int) -> list[Step]:
-    """7: two full exports of sessions between two syncs; only the later one counts."""
+    """Two full exports of sessions between two syncs. Only the later one counts."""
     account, builder = _with_first_dump(bucket, seed)
     dumps = [
         _increment(account, 101, sessions=full(10)),
@@ -82,7 +82,7 @@ def two_resyncs_unread(bucket: str, seed: int) -> list[Step]:
 
 
 def empty_resync(bucket: str, seed: int) -> list[Step]:
-    """8: a full export without files empties the table; later increments fill it again."""
+    """A full export without files empties the table. Later increments fill it again."""
     account, builder = _with_first_dump(bucket, seed)
     empty = full(0, files=0, kept=0)
     builder.step("sessions in full, without a file", _increment(account, 101, sessions=empty))
@@ -94,27 +94,27 @@ def empty_resync(bucket: str, seed: int) -> list[Step]:
 
 
 def table_absent_from_the_newest(bucket: str, seed: int) -> list[Step]:
-    """9: a dump without sessions; nothing was deleted."""
+    """A dump without sessions. No rows are deleted."""
     account, builder = _with_first_dump(bucket, seed)
     builder.step("no sessions in it", account.dump(101, {USERS: more(5), MIGRATIONS: full(1)}))
     return builder.step("sessions again", _increment(account, 102)).steps
 
 
 def table_returns_with_a_full_dump(bucket: str, seed: int) -> list[Step]:
-    """10: sessions leave and come back in full, as an archived and restored event does."""
+    """A dump without sessions, then a dump with all of them, as for an event that is archived and restored."""
     account, builder = _with_first_dump(bucket, seed)
     builder.step("no sessions in it", account.dump(101, {USERS: more(5), MIGRATIONS: full(1)}))
     return builder.step("sessions in full", _increment(account, 102, sessions=full(10, kept=0.2))).steps
 
 
 def new_table(bucket: str, seed: int) -> list[Step]:
-    """11: an event is toggled on: a table that no older manifest names."""
+    """An event is switched on in Heap: a new table."""
     account, builder = _with_first_dump(bucket, seed)
     return builder.step("a new event", _increment(account, 101, video_play=full(15))).steps
 
 
 def no_full_dump_ever(bucket: str, seed: int) -> list[Step]:
-    """14: the oldest manifests are gone; the live rows start at the oldest that is left."""
+    """The oldest manifests were deleted. The live rows start with the oldest remaining dump."""
     account = Account(seed=seed, bucket=bucket)
     builder = ScenarioBuilder(account)
     dumps = [account.dump(500 + index, {USERS: more(10), SESSIONS: more(10)}) for index in range(2)]
@@ -123,7 +123,7 @@ def no_full_dump_ever(bucket: str, seed: int) -> list[Step]:
 
 
 def manifest_without_its_folder(bucket: str, seed: int) -> list[Step]:
-    """16: a lifecycle rule took a dump's files, not its manifest. Then a later full export heals every table."""
+    """A lifecycle rule deleted the files of a dump but not its manifest. A later full export repairs every table."""
     account, builder = _with_first_dump(bucket, seed)
     dump = _increment(account, 101)
     builder.published[101] = dump
@@ -134,7 +134,7 @@ def manifest_without_its_folder(bucket: str, seed: int) -> list[Step]:
 
 
 def folder_without_a_manifest(bucket: str, seed: int) -> list[Step]:
-    """17: the files of an unfinished dump are there; they do not count until the manifest comes."""
+    """The files of an unfinished dump are in the bucket. They do not count until the manifest arrives."""
     account, builder = _with_first_dump(bucket, seed)
     dump = _increment(account, 101)
     builder.add("files without a manifest", dump.data_objects())
@@ -142,7 +142,7 @@ def folder_without_a_manifest(bucket: str, seed: int) -> list[Step]:
 
 
 def redelivered_manifest(bucket: str, seed: int) -> list[Step]:
-    """18: Heap writes a dump again: the same id, other file names, another ETag; the old files are deleted."""
+    """Heap writes a dump again: same id, other file names, another ETag. The old files are deleted."""
     account, builder = _with_first_dump(bucket, seed)
     dump = _increment(account, 101, sessions=more(20, files=4))
     builder.step("an increment in four files", dump)
@@ -152,7 +152,7 @@ def redelivered_manifest(bucket: str, seed: int) -> list[Step]:
 
 
 def late_lower_id(bucket: str, seed: int) -> list[Step]:
-    """19: the nightly dump 101 finishes after the two-hourly 102."""
+    """The nightly dump 101 finishes after the two-hourly 102."""
     account, builder = _with_first_dump(bucket, seed)
     late = _increment(account, 101)
     builder.step("102 is finished first", _increment(account, 102))
@@ -161,7 +161,7 @@ def late_lower_id(bucket: str, seed: int) -> list[Step]:
 
 
 def late_full_dump(bucket: str, seed: int) -> list[Step]:
-    """19, harder: the late dump is full for sessions, so 102, read already, belongs to the generation of 101."""
+    """The late dump 101 is full for sessions, so the rows of 102, which were read already, belong to its generation."""
     account, builder = _with_first_dump(bucket, seed)
     late = _increment(account, 101, sessions=full(10))
     builder.step("102 is finished first", _increment(account, 102))
@@ -169,7 +169,7 @@ def late_full_dump(bucket: str, seed: int) -> list[Step]:
 
 
 def ids_cross_a_power_of_ten(bucket: str, seed: int) -> list[Step]:
-    """20: 998, 999, 1000, then ten digits: as text, `1000` comes before `999`."""
+    """Ids 998, 999, 1000, then ten digits. Sorted as text, `1000` would come before `999`."""
     account, builder = _with_first_dump(bucket, seed, dump_id=998)
     builder.step("999 is full for sessions", _increment(account, 999, sessions=full(10)))
     for dump_id in (1000, 999_999_999, 1_008_461_850):
@@ -178,14 +178,14 @@ def ids_cross_a_power_of_ten(bucket: str, seed: int) -> list[Step]:
 
 
 def more_than_a_thousand_manifests(bucket: str, seed: int) -> list[Step]:
-    """21: 1,050 dumps of users, the last full one being number 1,040: a LIST needs two pages."""
+    """1,050 dumps of users. The last full one is number 1,040. A LIST needs two pages."""
     account = Account(seed=seed, bucket=bucket)
     dumps = [account.dump(200 + index, {USERS: full(3) if index == 1_039 else more(1)}) for index in range(1_050)]
     return ScenarioBuilder(account).step("1,050 dumps", *dumps).steps
 
 
 def migrations_in_every_dump(bucket: str, seed: int) -> list[Step]:
-    """28: `user_migrations` is full in each dump and grows, the other tables are not."""
+    """`user_migrations` is full in each dump and grows. The other tables are incremental."""
     account, builder = _with_first_dump(bucket, seed)
     account.migrated = 0.2
     for dump_id in (101, 102, 103):
@@ -194,7 +194,7 @@ def migrations_in_every_dump(bucket: str, seed: int) -> list[Step]:
 
 
 def missing_incremental_flag(bucket: str, seed: int) -> list[Step]:
-    """A manifest that does not say whether sessions are full (never seen). Then it is written again, with the flag."""
+    """A manifest without the flag `incremental` for sessions (never observed), then the same one with the flag."""
     account, builder = _with_first_dump(bucket, seed)
     dump = _increment(account, 101)
     tables = tuple(
@@ -216,7 +216,7 @@ SCENARIOS: tuple[Scenario, ...] = (
 
 
 def random_history(seed: int, *, bucket: str = "heap-rs3-acme-prod", steps: int = 6) -> list[Step]:
-    """35: any history at all: increments, full dumps, absences, new columns, several dumps between two syncs."""
+    """A random history: increments, full dumps, missing tables, new columns, several dumps between two syncs."""
     rng = random.Random(seed)
     account = Account(seed=seed, bucket=bucket)
     builder = ScenarioBuilder(account)
