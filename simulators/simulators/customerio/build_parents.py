@@ -198,9 +198,9 @@ def _newsletters(workspace: Workspace, rng: Random) -> None:
             for variant in ids
         ]
         groups[number] = []
-        if (
-            len(ids) > 1
-        ):  # ids start at 0 for every newsletter; the specification calls content ids strings, its example does not
+        # Ids start at 0 in every newsletter. Content ids are numbers, as in the example of the vendor's specification;
+        # its schema says strings.
+        if len(ids) > 1:
             groups[number] = [
                 {
                     "id": index,
