@@ -42,8 +42,7 @@ SIZES = {
 
 
 def _encode(row: Row) -> bytes:
-    """Encode a row. The bytes are copied, because bytes from orjson keep a buffer of 8 KB (measured with Python
-    3.13)."""
+    """Encode a row. The copy is needed, because bytes from orjson keep 8 KB each (measured with Python 3.13)."""
     return memoryview(orjson.dumps(row)).tobytes()
 
 
@@ -59,8 +58,7 @@ class Deliveries:
         return len(self._rows)
 
     def bounds(self, start: int, end: int) -> tuple[int, int]:
-        """Positions of the first row created from `start` to `end`, both included, and of the row after the last
-        one."""
+        """Positions of the first row created from `start` to `end` (included) and of the row after the last one."""
         return bisect_left(self._created, start), max(
             bisect_left(self._created, start), bisect_right(self._created, end)
         )

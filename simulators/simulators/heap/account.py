@@ -196,8 +196,7 @@ class Account:
         return dict(row)
 
     def _new_migrations(self, limit: int, rng: random.Random) -> list[Row]:
-        """Merges of users without one: at most `limit`, and with the earlier ones at most the share `migrated` of the
-        users."""
+        """Merges of users that have none: at most `limit`, and in total at most the share `migrated` of the users."""
         users = self._rows.get(USERS, [])
         merged = {row["from_user_id"] for row in self._rows[MIGRATIONS]}
         candidates = [row["user_id"] for row in users if row["user_id"] not in merged]

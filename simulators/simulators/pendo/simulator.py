@@ -94,8 +94,7 @@ class PendoSimulator(Simulator):
         return datetime.fromtimestamp(self.world.now / 1000, UTC)
 
     def prepare(self) -> None:
-        """Make all data now. Without this call data are made at the first request for them, so short tests stay
-        fast."""
+        """Make all data now. Without this call they are made at the first request for them, so short tests are fast."""
         with self.world.lock:
             if self.world.bulk is not None:
                 self.world.bulk.make_days()

@@ -94,7 +94,7 @@ class Subscription:
 
     @cached_property
     def hourly_rows(self) -> dict[str, dict[int, list[HourlyRow]]]:
-        """Hourly hourly_rows by grouped source and local day.
+        """Hourly rows, by grouped source and local day.
 
         The day 8 days before the present is busy. 4 days before the present one visitor has many rows.
         """
