@@ -1,15 +1,15 @@
 # One recipe for all three connectors: docker build --build-arg CONNECTOR=source-pendo -t source-pendo .
-# `make images` builds them all, with their version labels, and finds a base image where no registry can be reached.
+# `make images` builds all three with version labels, and makes a base image if no registry can be reached.
 #
-# Needs BuildKit. No syntax line and no heredoc: both would make it pull a frontend image. Nothing here depends on the
-# processor, so --platform linux/arm64 works like linux/amd64.
+# Needs BuildKit. There is no syntax line and no heredoc, because both make BuildKit pull a frontend image. Nothing depends
+# on the processor, so --platform linux/arm64 works like linux/amd64.
 #
-# The base is pinned by the digest of its index, which covers all processors; the tag beside it is for readers. A newer one:
+# The digest pins the base for all processors; the tag is for readers only. This command prints a newer digest:
 # docker buildx imagetools inspect python:3.13-slim-trixie
 ARG BASE_IMAGE=python:3.13.15-slim-trixie@sha256:7c61056e61ac89e852de05f3dc6fa51a6dd2181797bceed46aa725dd7cb2cd3b
 
 
-# What the connector runs on: the base without what would install or build more software, with the platform's user.
+# The system of the image: the base with the platform's user, without programs that install or build software.
 FROM ${BASE_IMAGE} AS system
 RUN groupadd --gid 1000 airbyte \
     && useradd --uid 1000 --gid airbyte --home-dir /airbyte --shell /usr/sbin/nologin airbyte \
@@ -20,7 +20,7 @@ RUN /tmp/slim-system.sh && rm /tmp/slim-system.sh
 
 # The connector and its locked dependencies, byte-compiled, in /opt/connector.
 FROM ${BASE_IMAGE} AS builder
-# A machine with certificates of its own hands them in: --secret id=ca,src=/path/to/bundle.crt. They stay out of the image.
+# Certificates of your own: --secret id=ca,src=/path/to/bundle.crt. The image does not contain them.
 COPY tools/uv.txt /tmp/
 RUN --mount=type=secret,id=ca \
     if [ -s /run/secrets/ca ]; then export PIP_CERT=/run/secrets/ca; fi; \
@@ -32,8 +32,8 @@ ENV UV_PROJECT_ENVIRONMENT=/opt/connector \
     UV_PYTHON_DOWNLOADS=never \
     UV_HTTP_TIMEOUT=180
 WORKDIR /src
-# Dependencies first: they change less often than the code. uv reads every member of the workspace, but installs one.
-# What airbyte-cdk requires and no connector imports, the lock leaves out for good (pyproject.toml).
+# Dependencies come first, because they change less often than the code. uv reads all members of the workspace, but installs
+# one. The lock excludes packages that airbyte-cdk requires and no connector imports (see pyproject.toml).
 COPY pyproject.toml uv.lock ./
 COPY source-kit/pyproject.toml source-kit/
 COPY simulators/pyproject.toml simulators/
@@ -47,8 +47,8 @@ RUN --mount=type=secret,id=ca --mount=type=cache,target=/root/.cache/uv \
 COPY source-kit source-kit
 COPY ${CONNECTOR} ${CONNECTOR}
 COPY tools/licenses.py tools/sbom.py tools/
-# Of the programs only the connector's own and Python stay. The entry point takes no build argument, hence the fixed name
-# `connector`. The bill of materials names what is in both parts of the image, this one and the system.
+# Of the programs only Python and the connector's own stay. An entry point cannot contain a build argument, so it has the
+# fixed name `connector`. The bill of materials lists both parts of the image, this one and the system.
 RUN --mount=type=secret,id=ca --mount=type=cache,target=/root/.cache/uv --mount=type=bind,from=system,target=/system \
     if [ -s /run/secrets/ca ]; then export SSL_CERT_FILE=/run/secrets/ca; fi; \
     /opt/uv/bin/uv sync --frozen --no-dev --no-editable --package "${CONNECTOR}" \
@@ -59,7 +59,7 @@ RUN --mount=type=secret,id=ca --mount=type=cache,target=/root/.cache/uv --mount=
         >"/opt/connector/share/sbom/${CONNECTOR}.cdx.json"
 
 
-# Copied into an empty image, so that what was removed above is gone and the system's layer is shared by all three.
+# Copied into an empty image: files removed above take no space, and the three images share the layer of the system.
 FROM scratch
 COPY --from=system / /
 COPY --from=builder /opt/connector /opt/connector

@@ -1,9 +1,9 @@
-"""The floor: read the same pages, decode them, encode the same messages, and do nothing else.
+"""The floor: the least work for the same records. It reads the pages, decodes them and encodes the messages.
 
     python benchmarks/floor.py REQUESTS.json ROWS_KEY STREAM
 
-REQUESTS.json is a list of `{"method", "url", "headers", "body"}`, the requests that the connector made. Every answer is
-read with urllib3, decoded with `orjson.loads`, and its rows are written as RECORD lines with `orjson.dumps`.
+REQUESTS.json is a list of `{"method", "url", "headers", "body"}`: the requests that the connector made. urllib3 reads
+each answer, `orjson.loads` decodes it, and `orjson.dumps` encodes each row as a RECORD message.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import urllib3
 
 
 def main() -> None:
-    """Replays the requests."""
+    """Sends the requests and writes their rows."""
     requests, key, stream = json.loads(Path(sys.argv[1]).read_text()), sys.argv[2], sys.argv[3]
     pool = urllib3.PoolManager()
     out = open(1, "wb", buffering=1 << 20, closefd=False)  # noqa: SIM115

@@ -1,4 +1,5 @@
-"""source-heap: a table of 34 columns, half null, 1,000,000 rows in 16 snappy files, beside fastavro with orjson."""
+"""source-heap: a table of 34 columns, half null, 1,000,000 rows in 16 snappy files, compared with fastavro and
+orjson."""
 
 from __future__ import annotations
 
@@ -22,10 +23,10 @@ REFERENCE = harness.ROOT / "benchmarks" / "drivers" / "drive_fastavro.py"
 
 
 def run(repeat: int) -> bool:
-    """Runs and prints the benchmark; True when its goals are met."""
+    """Runs and prints the benchmark. True if its goals are met."""
     with dumps() as server, tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        configs = {workers: written_config(folder, server, workers) for workers in (1, 2)}
+        configs = {workers: write_config(folder, server, workers) for workers in (1, 2)}
         table = harness.catalog("source-heap", configs[2], [data_table(configs[2])], folder)
         reads = {
             workers: [
@@ -37,28 +38,31 @@ def run(repeat: int) -> bool:
         walls: dict[int, list[float]] = {workers: [] for workers in configs}
         for _ in range(repeat):
             for workers, config in configs.items():
-                walls[workers].append(harness.wall_of_connector("source-heap", config, table))
-        start = harness.start_of_connector("source-heap", configs[2], folder)
+                walls[workers].append(harness.wall_seconds_of_connector("source-heap", config, table))
+        start = harness.start_cpu_of_connector("source-heap", configs[2], folder)
         nothing = folder / "empty_catalog.json"
-        start_wall = min(harness.wall_of_connector("source-heap", configs[2], nothing) for _ in range(3))
+        start_wall = min(harness.wall_seconds_of_connector("source-heap", configs[2], nothing) for _ in range(3))
         reference = run_reference(server, folder)
     one, two = (harness.best(reads[workers]) for workers in (1, 2))
     wall = {workers: min(seconds) for workers, seconds in walls.items()}
     print(
-        f"start: {start:.2f} CPU s, {start_wall:.2f} s wall; with the output thrown away: "
+        f"start: {start:.2f} CPU s, {start_wall:.2f} s wall; with output to /dev/null: "
         f"one worker {wall[1]:.2f} s wall, two workers {wall[2]:.2f} s, {wall[1] / wall[2]:.2f} times as fast"
     )
     goals = {
-        "rows per CPU second, start included, over 100,000": (two.records_per_cpu_second / 100_000, 1.0),
-        "wall of reading, one worker over two": ((wall[1] - start_wall) / (wall[2] - start_wall), 1.7),
-        "memory limit over peak memory": (harness.MEMORY_LIMIT / two.peak_memory, 1.0),
+        "rows per CPU second, start included, divided by 100,000": (two.records_per_cpu_second / 100_000, 1.0),
+        "wall seconds of reading with one worker, divided by those with two": (
+            (wall[1] - start_wall) / (wall[2] - start_wall),
+            1.7,
+        ),
+        "memory limit divided by peak memory": (harness.MEMORY_LIMIT / two.peak_memory, 1.0),
     }
     return harness.report(f"Heap: {ROWS:,} rows of 34 columns in {FILES} files", [two, one, reference], goals)
 
 
 @contextmanager
 def dumps() -> Iterator[dict[str, Any]]:
-    """The table's dump on an S3 server: Ceph where it is installed, else moto."""
+    """Writes the dump to an S3 server: Ceph if it is installed, else moto. Yields address and keys of the server."""
     server = harness.ROOT / "integration_tests" / "s3" / "s3_servers.py"
     process = subprocess.Popen([sys.executable, str(server)], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
@@ -77,7 +81,7 @@ def dumps() -> Iterator[dict[str, Any]]:
 
 
 def environment(server: dict[str, Any]) -> dict[str, str]:
-    """The server's keys as the AWS tools read them."""
+    """The keys of the server, as environment variables of the AWS tools."""
     return {
         "AWS_ACCESS_KEY_ID": server["access_key"],
         "AWS_SECRET_ACCESS_KEY": server["secret_key"],
@@ -85,19 +89,19 @@ def environment(server: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def written_config(folder: Path, server: dict[str, Any], workers: int) -> Path:
-    """A configuration file for a number of workers."""
+def write_config(folder: Path, server: dict[str, Any], workers: int) -> Path:
+    """Writes the configuration for a number of workers."""
     credentials = {
         "auth_type": "keys",
         "aws_access_key_id": server["access_key"],
         "aws_secret_access_key": server["secret_key"],
     }
     config = {"bucket": BUCKET, "endpoint_url": server["endpoint"], "credentials": credentials, "num_workers": workers}
-    return harness.written(folder / f"config{workers}.json", config)
+    return harness.write_json(folder / f"config{workers}.json", config)
 
 
 def data_table(config: Path) -> str:
-    """The name of the one table with rows."""
+    """The name of the table with the rows."""
     command = [str(harness.BIN / "source-heap"), "discover", "--config", str(config)]
     messages = map(json.loads, subprocess.run(command, capture_output=True, check=True).stdout.splitlines())
     streams = next(message["catalog"]["streams"] for message in messages if message["type"] == "CATALOG")
@@ -105,6 +109,6 @@ def data_table(config: Path) -> str:
 
 
 def run_reference(server: dict[str, Any], folder: Path) -> Cost:
-    """fastavro and orjson on the same files, and nothing else."""
-    files = harness.written(folder / "server.json", {**server, "bucket": BUCKET})
+    """Measures fastavro and orjson on the same files."""
+    files = harness.write_json(folder / "server.json", {**server, "bucket": BUCKET})
     return measure("fastavro + orjson.dumps", [sys.executable, str(REFERENCE), str(files)], harness.RECORD)

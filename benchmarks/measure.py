@@ -1,4 +1,4 @@
-"""Runs a command and says what it cost: CPU seconds, wall seconds, peak memory, lines of records."""
+"""Runs a command and measures CPU seconds, wall seconds, peak memory and the number of records."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Cost:
-    """What a process, with all its children, used. Seconds; bytes."""
+    """What a process and all its children used, in seconds and bytes."""
 
     name: str
     records: int
@@ -23,24 +23,24 @@ class Cost:
 
     @property
     def records_per_cpu_second(self) -> float:
-        """The figure to compare: it does not depend on what else the machine does."""
+        """The number to compare. Other work on the machine changes it little."""
         return self.records / self.cpu if self.cpu else 0.0
 
 
 def measure(name: str, command: Sequence[str], marker: bytes, env: dict[str, str] | None = None) -> Cost:
-    """Runs `command`, counts the lines of its stdout that hold `marker`, and takes its usage from the kernel.
+    """Runs `command` and counts the occurrences of `marker` in its stdout, one for each record.
 
-    Peak memory is sampled over the process and its children, so a pool of workers counts whole.
-    Raises RuntimeError when the command fails.
+    CPU time comes from the kernel. Peak memory is sampled for the process and its children together. Raises
+    RuntimeError if the command fails.
     """
-    began = time.monotonic()
+    start = time.monotonic()
     process = subprocess.Popen(command, stdout=subprocess.PIPE, env={**os.environ, **(env or {})})
     memory = PeakMemory(process.pid)
     memory.start()
     assert process.stdout is not None
     records = count(process.stdout.fileno(), marker)
     _, status, usage = os.wait4(process.pid, 0)
-    wall = time.monotonic() - began
+    wall = time.monotonic() - start
     process.returncode = os.waitstatus_to_exitcode(status)
     memory.stop()
     if process.returncode != 0:
@@ -50,18 +50,18 @@ def measure(name: str, command: Sequence[str], marker: bytes, env: dict[str, str
     return Cost(name, records, usage.ru_utime + usage.ru_stime, wall, peak)
 
 
-def wall_alone(command: Sequence[str]) -> float:
-    """Wall seconds of a command whose output is thrown away, so that no reader of it takes part of the processors."""
-    began = time.monotonic()
+def wall_seconds(command: Sequence[str]) -> float:
+    """Wall seconds of a command with its output to /dev/null, so that no reader of the output uses CPU time."""
+    start = time.monotonic()
     subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
-    return time.monotonic() - began
+    return time.monotonic() - start
 
 
 def count(descriptor: int, marker: bytes) -> int:
-    """Occurrences of `marker` in what a pipe delivers, read in large pieces so that the reader costs little."""
+    """Occurrences of `marker` in the output of a pipe. Large chunks keep the cost of reading low."""
     found, tail = 0, b""
-    while piece := os.read(descriptor, 1 << 20):
-        text = tail + piece
+    while chunk := os.read(descriptor, 1 << 20):
+        text = tail + chunk
         found += text.count(marker)
         tail = text[-(len(marker) - 1) :]
     return found
@@ -79,7 +79,7 @@ class PeakMemory(threading.Thread):
     def run(self) -> None:
         """Samples ten times a second until stopped."""
         while not self._ended.wait(0.1):
-            self.peak = max(self.peak, sum(map(resident, family(self._pid))))
+            self.peak = max(self.peak, sum(map(resident, process_tree(self._pid))))
 
     def stop(self) -> None:
         """Ends the sampling."""
@@ -87,7 +87,7 @@ class PeakMemory(threading.Thread):
         self.join()
 
 
-def family(pid: int) -> list[int]:
+def process_tree(pid: int) -> list[int]:
     """A process and its descendants."""
     pids = [pid]
     for parent in pids:
@@ -98,7 +98,7 @@ def family(pid: int) -> list[int]:
 
 
 def resident(pid: int) -> int:
-    """Resident bytes of a process that nobody shares with it, plus what it shares; 0 when it is gone."""
+    """Resident bytes of a process, including memory that it shares with others; 0 if it has ended."""
     try:
         pages = Path(f"/proc/{pid}/statm").read_text().split()[1]
     except (FileNotFoundError, ProcessLookupError):

@@ -1,4 +1,4 @@
-"""The peers, each in an environment of its own, installed from the package index at a pinned version."""
+"""The peers. Each is installed from the package index into its own environment, at a pinned version."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ CACHE = ROOT / ".cache" / "peers"
 
 
 def python_with(package: str, *more: str) -> Path | None:
-    """The interpreter of an environment that holds `package` (`name==version`); None where it cannot be installed."""
+    """The Python of an environment with `package` (`name==version`). None if it cannot be installed."""
     folder = CACHE / package.replace("==", "-")
     python = folder / "bin" / "python"
     if python.exists():
@@ -20,7 +20,7 @@ def python_with(package: str, *more: str) -> Path | None:
     uv = shutil.which("uv") or str(ROOT / ".uv" / "bin" / "uv")
     try:
         subprocess.run([uv, "venv", "-q", "--python", sys.executable, str(folder)], check=True)
-        # Outside of the workspace, whose configuration leaves out what the CDK's low-code engine needs.
+        # --no-config: the workspace's configuration excludes packages that the low-code CDK needs.
         install = [uv, "pip", "install", "-q", "--no-config", "--python", str(python), package, *more]
         subprocess.run(install, check=True)
     except (OSError, subprocess.CalledProcessError):

@@ -1,10 +1,11 @@
-"""source-pendo: `page_events`, 300,000 rows in pages of 50,000, beside the floor and tap-pendo 1.2.0."""
+"""source-pendo: `page_events`, 300,000 rows in pages of 50,000, compared with the floor and tap-pendo 1.2.0."""
 
 from __future__ import annotations
 
 import tempfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import harness
 from measure import Cost, measure
@@ -15,57 +16,37 @@ KEY = "simulated-integration-key.us"
 
 
 def run(repeat: int) -> bool:
-    """Runs and prints the benchmark; True when its goals are met."""
+    """Runs and prints the benchmark. True if its goals are met."""
     start = datetime.now(UTC) - timedelta(days=8)
     with harness.simulator("pendo", "--rows", str(ROWS), "--now", "real") as url, tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        config = harness.written(
-            folder / "config.json", {"api_key": KEY, "api_url": url, "start_date": start.strftime("%Y-%m-%dT00:00:00Z")}
+        config = harness.write_json(
+            Path(name) / "config.json",
+            {"api_key": KEY, "api_url": url, "start_date": start.strftime("%Y-%m-%dT00:00:00Z")},
         )
-        catalog = harness.catalog("source-pendo", config, ["page_events"], folder)
-        harness.run_connector("source-pendo", config, catalog)  # the simulator makes its data when first asked
-        harness.forget_requests(url)
-        ours = [harness.run_connector("source-pendo", config, catalog, "source-pendo page_events")]
-        requests = [
-            {
-                "method": "POST",
-                "url": f"{url}{request['path']}",
-                "headers": {"x-pendo-integration-key": KEY, "content-type": "application/json"},
-                "body": request["body"],
-            }
-            for request in harness.logged_requests(url)
-        ]
-        ours += [
-            harness.run_connector("source-pendo", config, catalog, "source-pendo page_events")
-            for _ in range(repeat - 1)
-        ]
-        floor = harness.best([harness.run_floor(requests, "results", "page_events", folder) for _ in range(repeat)])
+        cost, floor, goals = harness.against_floor(
+            "source-pendo", "page_events", config, url, lambda logged: request_of(url, logged), "results", repeat
+        )
         tap = run_tap(url, start)
-        my_start = harness.start_of_connector("source-pendo", config, folder)
-        floor_start = harness.start_of_floor(folder)
-    print(f"start: {my_start:.2f} CPU s, of the floor {floor_start:.2f}")
-    mine = harness.best(ours)
-    costs = [mine, floor, *([tap] if tap else [])]
-    goals = {
-        "records per CPU second of reading, share of the floor": (
-            harness.share_of_floor(mine, floor, my_start, floor_start),
-            0.7,
-        ),
-        "memory limit over peak memory": (harness.MEMORY_LIMIT / mine.peak_memory, 1.0),
-    }
     if tap:
         goals["records per CPU second, times tap-pendo"] = (
-            mine.records_per_cpu_second / tap.records_per_cpu_second,
+            cost.records_per_cpu_second / tap.records_per_cpu_second,
             10.0,
         )
+    costs = [cost, floor, *([tap] if tap else [])]
     return harness.report(f"Pendo: page_events, {ROWS:,} rows, pages of 50,000", costs, goals)
 
 
+def request_of(url: str, logged: dict[str, Any]) -> dict[str, Any]:
+    """A logged request as the floor sends it."""
+    headers = {"x-pendo-integration-key": KEY, "content-type": "application/json"}
+    return {"method": "POST", "url": f"{url}{logged['path']}", "headers": headers, "body": logged["body"]}
+
+
 def run_tap(url: str, start: datetime) -> Cost | None:
-    """tap-pendo on the same rows; None where it cannot be installed."""
+    """Measures tap-pendo on the same rows. None if it cannot be installed."""
     python = python_with("tap-pendo==1.2.0")
     if python is None:
-        print("tap-pendo 1.2.0 could not be installed: it is left out")
+        print("tap-pendo 1.2.0 cannot be installed, so it is not measured")
         return None
     script = str(harness.ROOT / "benchmarks" / "drivers" / "drive_tap_pendo.py")
     begin = start.replace(microsecond=0).strftime("%Y-%m-%dT%H:%M:%SZ")

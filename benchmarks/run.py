@@ -1,4 +1,4 @@
-"""`make bench`: records per CPU second of every connector, beside the floor and its peers, in one run."""
+"""`make bench`: measures records per CPU second of the connectors, of the floor and of other programs."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ BENCHMARKS = ("pendo", "customerio", "heap")
 
 
 def main() -> int:
-    """Runs the chosen benchmarks; the exit code says whether all goals were met."""
+    """Runs the chosen benchmarks. The exit code is 0 if all goals are met, else 1."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("which", nargs="*", choices=[*BENCHMARKS, []], help="all when none is named")
-    parser.add_argument("--repeat", type=int, default=3, help="runs of each; the one with the least CPU time counts")
+    parser.add_argument("which", nargs="*", choices=[*BENCHMARKS, []], help="the connectors to measure; default: all")
+    parser.add_argument(
+        "--repeat", type=int, default=3, help="runs of each (%(default)s); the run with the least CPU time counts"
+    )
     options = parser.parse_args()
     met = [importlib.import_module(name).run(options.repeat) for name in options.which or BENCHMARKS]
     return 0 if all(met) else 1

@@ -12,8 +12,7 @@ from typing import Any
 
 import pytest
 from proof.suite import ROOT, connectors
-from simulators.exchange import Request, Response
-from simulators.server import Simulator
+from simulators.server import Request, Response, Simulator
 
 PLANTED = {
     "id": "OSV-2026-0001",

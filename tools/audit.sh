@@ -1,11 +1,10 @@
 #!/bin/sh
-# Asks a vulnerability service about every package that the lock installs with a connector: `make audit`.
+# Looks up known vulnerabilities of every package that the lock installs with a connector: `make audit`.
 #
 #   tools/audit.sh [options of pip-audit]      e.g. --vulnerability-service osv, or --osv-url with a mirror of it
 #
-# Ends with 1 where a package has a known vulnerability, and also where the service does not know or cannot be asked
-# about one: no answer is not a good answer. What is known and accepted stands in tools/audit-accepted.txt, an identifier
-# and its reason a line.
+# The exit code is 1 if a package has a known vulnerability, and also if the service does not know a package or does not
+# answer. tools/audit-accepted.txt lists accepted vulnerabilities, an identifier and the reason a line.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -20,13 +19,13 @@ for metadata in source-*/metadata.yaml; do
         --package "$(dirname "$metadata")"
 done | sort -u >"$list"
 [ -s "$list" ] || {
-    echo "audit: the lock names no package" >&2
+    echo "audit: the lock has no packages" >&2
     exit 1
 }
 
 for identifier in $(sed -n 's/^\([A-Z][A-Za-z0-9-]*\) .*/\1/p' "$accepted"); do
     set -- "$@" --ignore-vuln "$identifier"
 done
-echo "audit: asking about $(wc -l <"$list") packages" >&2
+echo "audit: looking up $(wc -l <"$list") packages" >&2
 UV_PYTHON_DOWNLOADS=never .uv/bin/uv tool run --quiet "pip-audit@$PIP_AUDIT_VERSION" \
     --requirement "$list" --no-deps --disable-pip --strict --progress-spinner off "$@"

@@ -1,11 +1,11 @@
 #!/bin/sh
-# Builds the connectors' base image from Debian's own packages, for machines that reach a Debian mirror but no image
-# registry. It stands in for the public python:*-slim image: the same Debian release, Debian's own build of Python.
+# Builds a base image for the connectors from Debian's packages, for machines that reach a Debian mirror but no image
+# registry. It replaces the public python:*-slim image: the same Debian release, with Debian's build of Python.
 #
 #   tools/base-image.sh [tag]        default: local/python-slim:<release>
 #
-# The mirrors are those of the machine's own apt configuration. Needs root, debootstrap and a Docker engine; takes
-# about a minute.
+# The mirrors come from the apt configuration of this machine. Needs root, debootstrap and a Docker engine. Takes about a
+# minute.
 set -eu
 
 RELEASE=${BASE_RELEASE:-trixie}
@@ -16,18 +16,18 @@ fail() {
     exit 1
 }
 
-# The address from which this machine gets a kind of Debian package ("Debian", "Debian-Security").
+# Prints the mirror of this machine for an archive ("Debian", "Debian-Security").
 mirror() {
-    # shellcheck disable=SC2016 # for apt-get to fill in
+    # shellcheck disable=SC2016 # apt-get replaces $(REPO_URI)
     apt-get indextargets --format '$(REPO_URI)' "Label: $1" 'Component: main' 'Created-By: Packages' | head -n 1
 }
 
 command -v debootstrap >/dev/null || fail "debootstrap is not installed (apt-get install debootstrap)."
 [ "$(id -u)" = 0 ] || fail "debootstrap needs root: sudo make base-image"
-docker info >/dev/null 2>&1 || fail "no Docker engine answers."
+docker info >/dev/null 2>&1 || fail "no Docker engine is running."
 main=$(mirror Debian)
 security=$(mirror Debian-Security)
-[ -n "$main" ] || fail "this machine's apt knows no Debian mirror; run apt-get update, or build on a Debian machine."
+[ -n "$main" ] || fail "apt on this machine has no Debian mirror. Run apt-get update, or build on a Debian machine."
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT INT TERM
@@ -43,7 +43,7 @@ debootstrap --variant=minbase --include=ca-certificates,netbase,python3,python3-
 if [ -n "$security" ]; then
     echo "base-image: applying security updates"
     echo "deb $security $RELEASE-security main" >"$root/etc/apt/sources.list.d/security.list"
-    # how this machine reaches its mirrors (proxy, certificates), for the length of the upgrade only
+    # proxy and certificates of this machine, only during the upgrade
     apt-config dump | grep -E '^Acquire::(http|https)::' >"$root/etc/apt/apt.conf.d/99machine" || true
     chroot "$root" sh -ec 'export DEBIAN_FRONTEND=noninteractive
         apt-get update -q && apt-get dist-upgrade -q -y' </dev/null >"$work/log" 2>&1 || {
@@ -52,8 +52,7 @@ if [ -n "$security" ]; then
     }
 fi
 
-# Nothing of this machine stays in the image: neither its mirrors nor its resolver. What only a reader of manuals or
-# the package manager's cache would miss goes too; copyright notices stay.
+# Remove mirrors, resolver and names of this machine, and also manuals and caches. Copyright notices stay.
 rm -rf "$root"/etc/apt/sources.list "$root"/etc/apt/sources.list.d/* "$root"/etc/apt/apt.conf.d/99machine \
     "$root"/etc/resolv.conf "$root"/etc/hostname "$root"/var/cache/* "$root"/var/lib/apt/lists/* "$root"/var/log/* \
     "$root"/tmp/* "$root"/usr/share/man "$root"/usr/share/locale "$root"/usr/share/info

@@ -1,17 +1,16 @@
 #!/bin/sh
-# Sets the workspace up on a machine that has only Python and make: a pinned uv in ./.uv, then ./.venv from uv.lock.
+# Sets up the workspace on a machine with Python and make: a pinned uv in ./.uv, then ./.venv from uv.lock.
 #
-#   tools/bootstrap.sh            uv and the workspace's environment
-#   tools/bootstrap.sh uv         uv only
-#   tools/bootstrap.sh python     prints the Python that would be used (PYTHON_MAX=3.12 lowers the ceiling)
+#   tools/bootstrap.sh            installs uv and the environment of the workspace
+#   tools/bootstrap.sh uv         installs uv only
+#   tools/bootstrap.sh python     prints the Python that it would use (PYTHON_MAX=3.12: the newest allowed version)
 #
-# Nothing is installed outside this directory, apart from what uv and pip keep in their own caches. Indexes, proxies
-# and certificates are taken from the environment and from the machine's pip and uv configuration, never set here.
-# PYTHON=/path/to/python chooses the interpreter.
+# Nothing is installed outside this directory, except the caches of uv and pip. Package indexes, proxies and certificates
+# come from the environment and from the configuration of pip and uv. PYTHON=/path/to/python chooses the interpreter.
 set -eu
 cd "$(dirname "$0")/.."
 
-UV_VERSION=$(sed -n 's/^uv==\([^ ]*\).*/\1/p' tools/uv.txt) # one pin, with hashes, for machines and images
+UV_VERSION=$(sed -n 's/^uv==\([^ ]*\).*/\1/p' tools/uv.txt) # the one place that pins uv, with hashes, also for the images
 PYTHON_MAX=${PYTHON_MAX:-3.13}
 
 fail() {
@@ -19,14 +18,14 @@ fail() {
     exit 1
 }
 
-# A version manager's shim may exist for a Python that is not there: only an interpreter that runs counts.
+# Whether a Python runs and has an allowed version. A version manager can have a shim for a Python that is not installed.
 fits() {
     "$1" -c 'import sys
 ceiling = tuple(map(int, sys.argv[1].split(".")))
 sys.exit(not (3, 11) <= sys.version_info[:2] <= ceiling)' "$PYTHON_MAX" >/dev/null 2>&1
 }
 
-# The real interpreter behind a shim or an environment, so that no environment is built upon another one.
+# Prints the real interpreter behind a shim or an environment. An environment must not be based on another one.
 interpreter() {
     "$1" -c 'import os, sys
 path = os.path.join(sys.base_prefix, "bin", "python%d.%d" % sys.version_info[:2])
@@ -39,19 +38,19 @@ find_python() {
             interpreter "$name"
             return
         fi
-        # a chosen Python is used or refused; only what needs an older one may look further
+        # PYTHON is used or refused. Only a lower PYTHON_MAX allows to look for another one.
         if [ "$name" = "${PYTHON:-}" ] && [ "$PYTHON_MAX" = 3.13 ]; then
             fail "PYTHON=$PYTHON is not a Python 3.11 to $PYTHON_MAX."
         fi
     done
-    # pyenv keeps versions that are not the chosen one off the PATH
+    # pyenv has further versions that are not on the PATH
     for candidate in "${PYENV_ROOT:-${HOME:-/nonexistent}/.pyenv}"/versions/3.1[123]*/bin/python3; do
         if fits "$candidate"; then
             interpreter "$candidate"
             return
         fi
     done
-    fail "no Python 3.11 to $PYTHON_MAX was found. Install one, or name it: PYTHON=/path/to/python make ..."
+    fail "no Python 3.11 to $PYTHON_MAX was found. Install one, or set its path: PYTHON=/path/to/python make ..."
 }
 
 install_uv() {
@@ -69,11 +68,11 @@ install_uv() {
     .uv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: \
         --requirement tools/uv.txt || {
         rm -rf .uv
-        fail "uv $UV_VERSION could not be installed from the package index. Check the network, the proxy and pip's configuration; an index that packs wheels anew has other hashes than tools/uv.txt."
+        fail "uv $UV_VERSION could not be installed from the package index. Check the network, the proxy and pip's configuration. An index that repacks wheels has other hashes than tools/uv.txt."
     }
 }
 
-# The environment is built upon the chosen interpreter; uv never fetches one of its own.
+# The environment uses the chosen interpreter. uv must not download another one.
 export UV_PYTHON_DOWNLOADS=never
 export UV_HTTP_TIMEOUT="${UV_HTTP_TIMEOUT:-180}"
 unset VIRTUAL_ENV || true
@@ -86,7 +85,7 @@ uv) install_uv "$python" ;;
     install_uv "$python"
     echo "bootstrap: installing the locked packages into .venv ($python)" >&2
     .uv/bin/uv sync --frozen --quiet --python "$python"
-    # for make: everything above is up to date with the lock and the packages' own files
+    # make compares the time of this file with the lock and the pyproject.toml files
     touch .venv/.installed
     ;;
 *) fail "unknown argument: $1" ;;

@@ -1,8 +1,8 @@
 #!/bin/bash
-# Builds the connectors' images: tools/build-images.sh source-pendo ...   ->   source-pendo:dev and source-pendo:latest
+# Builds images: `tools/build-images.sh source-pendo ...` builds source-pendo:dev and source-pendo:latest.
 #
-# The base is BASE_IMAGE where given, else the public image that the Dockerfile names, else, where no registry can be
-# reached, one made from Debian's packages (tools/base-image.sh). Says which one it took.
+# The base is BASE_IMAGE if it is set, else the public image that the Dockerfile names. If that cannot be pulled, the base is
+# made from Debian's packages (tools/base-image.sh). The output names the base.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -11,8 +11,8 @@ fail() {
     exit 1
 }
 
-# The first docker client that can build with BuildKit: one with the buildx plugin, or one of the 18.09 to 22 releases
-# that had it built in. A machine may have a newer client without the plugin before an older one on its PATH.
+# Prints the first docker client with BuildKit: with the buildx plugin, or of the releases 18.09 to 22, which include
+# BuildKit. On the PATH a newer client without the plugin can come before an older one.
 buildkit_client() {
     local client major
     for client in $(type -ap docker | awk '!seen[$0]++'); do
@@ -34,7 +34,7 @@ base_image() {
     elif docker image inspect "$public" >/dev/null 2>&1 || timeout 300 docker pull --quiet "$public" >/dev/null 2>&1; then
         echo "$public"
     else
-        echo "images: $public cannot be pulled here, using a base made from Debian's packages" >&2
+        echo "images: $public cannot be pulled here, using a base from Debian's packages" >&2
         docker image inspect "$local_tag" >/dev/null 2>&1 || tools/base-image.sh "$local_tag" >&2
         echo "$local_tag"
     fi
@@ -44,8 +44,8 @@ metadata() { # metadata <connector> <field>
     sed -n "s/^ *$2: *[\"']\{0,1\}\([^\"' ]*\).*/\1/p" "$1/metadata.yaml" | head -n 1
 }
 
-[ $# -gt 0 ] || fail "no connector to build: none has a metadata.yaml yet."
-docker info >/dev/null 2>&1 || fail "no Docker engine answers (on a machine without an init system: tools/docker-engine.sh start)."
+[ $# -gt 0 ] || fail "no connector to build: no package has a metadata.yaml."
+docker info >/dev/null 2>&1 || fail "no Docker engine is running (on a machine without an init system: tools/docker-engine.sh start)."
 client=$(buildkit_client)
 base=$(base_image)
 echo "images: base $base"

@@ -1,7 +1,7 @@
-"""The main job on real input: the connectors read the bundled simulators into a DuckDB file.
+"""`make demo`: the three connectors read the bundled simulators into a DuckDB file.
 
-`make demo` runs this. Each connector runs in its container where a Docker engine answers, else from the virtual
-environment. A second run is incremental.
+Each connector runs in its container if a Docker engine is running, else from the virtual environment. A second run is
+incremental.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ BIN = Path(sys.executable).parent
 
 
 @dataclass(frozen=True)
-class Scene:
-    """How large the simulated vendors are, and when their present is."""
+class Simulation:
+    """The size of the simulated vendors, and their present."""
 
     size: str
     now: datetime
@@ -37,40 +37,40 @@ class Scene:
 
 @dataclass
 class Job:
-    """One connector of the demo and what it reads from: a context manager that gives its configuration."""
+    """One connector of the demo. `source` runs its simulated vendor and yields the configuration."""
 
     connector: str
-    source: Callable[[Scene], AbstractContextManager[dict[str, Any]]]
+    source: Callable[[Simulation], AbstractContextManager[dict[str, Any]]]
     failures: list[str] = field(default_factory=list)
 
 
 def jobs() -> list[Job]:
-    """The connectors, in the order in which they are shown."""
+    """The connectors, in the order of the output."""
     return [Job("source-pendo", pendo), Job("source-customerio", customerio), Job("source-heap", heap)]
 
 
 @contextmanager
-def pendo(scene: Scene) -> Iterator[dict[str, Any]]:
+def pendo(simulation: Simulation) -> Iterator[dict[str, Any]]:
     """A simulated Pendo subscription."""
-    with simulator("pendo", "--size", scene.size, "--now", scene.now.isoformat()) as url:
+    with simulator("pendo", "--size", simulation.size, "--now", simulation.now.isoformat()) as url:
         yield {"api_key": "simulated-integration-key.us", "api_url": url}
 
 
 @contextmanager
-def customerio(scene: Scene) -> Iterator[dict[str, Any]]:
+def customerio(simulation: Simulation) -> Iterator[dict[str, Any]]:
     """A simulated Customer.io workspace, with its limit of ten requests a second."""
-    with simulator("customerio", "--size", scene.size, "--now", str(int(scene.now.timestamp()))) as url:
+    with simulator("customerio", "--size", simulation.size, "--now", str(int(simulation.now.timestamp()))) as url:
         yield {"app_api_key": "cio-app-key-us-4c1f9b7e20", "api_url": url, "start_date": "2025-01-01T00:00:00Z"}
 
 
 @contextmanager
-def heap(scene: Scene) -> Iterator[dict[str, Any]]:
-    """Heap's dumps in a bucket on a real S3 server where Ceph is installed, else on moto's."""
-    with started([sys.executable, str(ROOT / "integration_tests" / "s3" / "s3_servers.py")]) as line:
+def heap(simulation: Simulation) -> Iterator[dict[str, Any]]:
+    """A simulated Heap bucket, on Ceph's S3 server if it is installed, else on moto's."""
+    with running([sys.executable, str(ROOT / "integration_tests" / "s3" / "s3_servers.py")]) as line:
         server = json.loads(line)
         say(f"\nS3 server: {server['kind']}")
         keys = {"AWS_ACCESS_KEY_ID": server["access_key"], "AWS_SECRET_ACCESS_KEY": server["secret_key"]}
-        command = [sys.executable, "-m", "simulators", "heap", "--out", "s3://heap-rs3-demo", "--size", scene.size]
+        command = [sys.executable, "-m", "simulators", "heap", "--out", "s3://heap-rs3-demo", "--size", simulation.size]
         subprocess.run(
             [*command, "--endpoint-url", server["endpoint"]],
             env={**os.environ, **keys, "AWS_DEFAULT_REGION": "us-east-1"},
@@ -89,80 +89,90 @@ def heap(scene: Scene) -> Iterator[dict[str, Any]]:
 
 
 def main() -> int:
-    """Runs the demo; the exit code says whether every stream was read."""
+    """Runs the demo. The exit code is 0 if every stream was read."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--database", type=Path, default=ROOT / "demo.duckdb")
-    parser.add_argument("--fresh", action="store_true", help="start over instead of reading incrementally")
-    parser.add_argument("--size", choices=("demo", "tiny"), default="demo", help="of the simulated vendors")
-    parser.add_argument("--now", type=datetime.fromisoformat, help="their present; by default the last full hour")
-    parser.add_argument("--no-docker", action="store_true", help="run from the virtual environment in any case")
+    parser.add_argument("--database", type=Path, default=ROOT / "demo.duckdb", help="the DuckDB file")
+    parser.add_argument(
+        "--fresh", action="store_true", help="delete the DuckDB file first, so that everything is read again"
+    )
+    parser.add_argument("--size", choices=("demo", "tiny"), default="demo", help="amount of simulated data")
+    parser.add_argument(
+        "--now", type=datetime.fromisoformat, help="the present of the simulated vendors; default: the last full hour"
+    )
+    parser.add_argument(
+        "--no-docker", action="store_true", help="run from the virtual environment, even if a Docker engine is running"
+    )
     options = parser.parse_args()
     if options.fresh:
         options.database.unlink(missing_ok=True)
-    again = options.database.exists()
+    is_second_run = options.database.exists()
     docker = not options.no_docker and docker_answers() and images_built()
-    say(f"{'Second run: incremental, into' if again else 'First run: everything, into'} {options.database}")
-    scene = Scene(options.size, options.now or datetime.now(UTC).replace(minute=0, second=0, microsecond=0))
+    say(f"{'Second run: incremental, into' if is_second_run else 'First run: everything, into'} {options.database}")
+    simulation = Simulation(options.size, options.now or datetime.now(UTC).replace(minute=0, second=0, microsecond=0))
     failed = False
     for job in jobs():
-        failed |= not run(job, scene, options.database, docker)
+        failed |= not run(job, simulation, options.database, docker)
     say(f"\nThe rows are in {options.database}, in a schema for each connector; DuckDB opens it.")
-    say("Run `make demo` again to see an incremental sync." if not again else "This sync was incremental.")
+    say("Run `make demo` again to see an incremental sync." if not is_second_run else "This sync was incremental.")
     return 1 if failed else 0
 
 
-def run(job: Job, scene: Scene, database: Path, docker: bool) -> bool:
-    """Syncs one connector and prints its table."""
-    with job.source(scene) as config, tempfile.TemporaryDirectory() as folder:
+def run(job: Job, simulation: Simulation, database: Path, docker: bool) -> bool:
+    """Syncs one connector and prints a table of its streams."""
+    with job.source(simulation) as config, tempfile.TemporaryDirectory() as folder:
         shared = Path(folder)
         shared.chmod(0o755)
         write(shared / "config.json", config)
-        command = containered(job.connector, shared) if docker else [str(BIN / job.connector)]
-        where = str(shared) if not docker else "/config"
+        command = docker_command(job.connector, shared) if docker else [str(BIN / job.connector)]
+        config_folder = str(shared) if not docker else "/config"
         say(f"\n{job.connector} {'in its container' if docker else 'from the virtual environment'}")
-        catalog = configured(discover(command, where))
+        catalog = configured(discover(command, config_folder))
         write(shared / "catalog.json", catalog)
         warehouse = Warehouse(database, job.connector.removeprefix("source-"))
         try:
-            return sync(job, command, where, shared, catalog, warehouse)
+            return sync(job, command, config_folder, shared, catalog, warehouse)
         finally:
             warehouse.close()
 
 
-def sync(job: Job, command: list[str], where: str, shared: Path, catalog: dict[str, Any], warehouse: Warehouse) -> bool:
-    """One read into the warehouse, with progress; True if all streams are complete."""
+def sync(
+    job: Job, command: list[str], config_folder: str, shared: Path, catalog: dict[str, Any], warehouse: Warehouse
+) -> bool:
+    """Reads into the warehouse and prints progress. True if all streams are complete."""
     warehouse.begin(catalog)
     names = {configured["stream"]["name"] for configured in catalog["streams"]}
     states = [state for state in warehouse.states() if state["stream"]["stream_descriptor"]["name"] in names]
     write(shared / "state.json", states)
-    arguments = ["--config", f"{where}/config.json", "--catalog", f"{where}/catalog.json"]
+    arguments = ["--config", f"{config_folder}/config.json", "--catalog", f"{config_folder}/catalog.json"]
     if states:
-        arguments += ["--state", f"{where}/state.json"]
-    began = time.monotonic()
+        arguments += ["--state", f"{config_folder}/state.json"]
+    start = time.monotonic()
     started: dict[str, float] = {}
     seconds: dict[str, float] = {}
     statuses: dict[str, str] = {}
     process = subprocess.Popen([*command, "read", *arguments], stdout=subprocess.PIPE)
     assert process.stdout is not None
     for message in warehouse.load(process.stdout):
-        note(message, job, started, seconds, statuses)
+        report_progress(message, job, started, seconds, statuses)
     code = process.wait()
-    table(warehouse, statuses, seconds, resumed={state["stream"]["stream_descriptor"]["name"] for state in states})
+    print_table(
+        warehouse, statuses, seconds, resumed={state["stream"]["stream_descriptor"]["name"] for state in states}
+    )
     total = sum(warehouse.rows_read().values())
-    say(f"{total} records in {time.monotonic() - began:.1f} s, exit code {code}")
+    say(f"{total} records in {time.monotonic() - start:.1f} s, exit code {code}")
     for failure in job.failures:
         say(f"FAILED {failure}")
     return code == 0
 
 
-def note(
+def report_progress(
     message: dict[str, Any],
     job: Job,
     started: dict[str, float],
     seconds: dict[str, float],
     statuses: dict[str, str],
 ) -> None:
-    """Shows progress as the connector tells it."""
+    """Prints progress from a message of the connector, and collects statuses and failures."""
     trace = message.get("trace", {})
     if trace.get("type") == "STREAM_STATUS":
         name, status = trace["stream_status"]["stream_descriptor"]["name"], trace["stream_status"]["status"]
@@ -178,8 +188,8 @@ def note(
         say(f"  {message['log']['message']}")
 
 
-def table(warehouse: Warehouse, statuses: dict[str, str], seconds: dict[str, float], resumed: set[str]) -> None:
-    """What was read: a line a stream."""
+def print_table(warehouse: Warehouse, statuses: dict[str, str], seconds: dict[str, float], resumed: set[str]) -> None:
+    """Prints what was read, a line for each stream."""
     say(f"\n  {'stream':<26} {'read':>8} {'in table':>9} {'seconds':>8}  sync")
     for name, read in warehouse.rows_read().items():
         kind = "incremental" if name in resumed else "first"
@@ -187,9 +197,11 @@ def table(warehouse: Warehouse, statuses: dict[str, str], seconds: dict[str, flo
         say(f"  {name:<26} {read:>8} {warehouse.count(name):>9} {seconds.get(name, 0.0):>8.1f}  {kind}{status}")
 
 
-def discover(command: list[str], where: str) -> dict[str, Any]:
+def discover(command: list[str], config_folder: str) -> dict[str, Any]:
     """The catalog that the connector offers."""
-    out = subprocess.run([*command, "discover", "--config", f"{where}/config.json"], capture_output=True, check=False)
+    out = subprocess.run(
+        [*command, "discover", "--config", f"{config_folder}/config.json"], capture_output=True, check=False
+    )
     for line in out.stdout.splitlines():
         message = json.loads(line)
         if message["type"] == "CATALOG":
@@ -198,7 +210,7 @@ def discover(command: list[str], where: str) -> dict[str, Any]:
 
 
 def configured(catalog: dict[str, Any]) -> dict[str, Any]:
-    """Every stream, incremental where it can be."""
+    """A configured catalog of all streams, incremental if a stream supports it."""
     return {
         "streams": [
             {
@@ -217,16 +229,16 @@ def configured(catalog: dict[str, Any]) -> dict[str, Any]:
 
 @contextmanager
 def simulator(*arguments: str) -> Iterator[str]:
-    """A simulator in a process of its own; gives its address."""
-    with started([sys.executable, "-m", "simulators", *arguments, "--port", "0"]) as line:
+    """Runs a simulator in its own process. Yields its address."""
+    with running([sys.executable, "-m", "simulators", *arguments, "--port", "0"]) as line:
         if "listening on " not in line:
             sys.exit(f"the simulator did not start: {line}")
         yield line.split("listening on ")[1].strip()
 
 
 @contextmanager
-def started(command: list[str]) -> Iterator[str]:
-    """A server in a process of its own; gives the line by which it says that it is ready."""
+def running(command: list[str]) -> Iterator[str]:
+    """Runs a server in its own process. Yields the line that it prints when it is ready."""
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     try:
@@ -236,14 +248,14 @@ def started(command: list[str]) -> Iterator[str]:
         process.wait()
 
 
-def containered(connector: str, shared: Path) -> list[str]:
-    """The container's command line: as the platform runs it, and read-only besides, with this machine's network."""
+def docker_command(connector: str, shared: Path) -> list[str]:
+    """The command line of the container: as on the platform, but read-only and with the network of this machine."""
     options = ["--rm", "-i", "--read-only", "--tmpfs", "/tmp", "--network", "host", "-v", f"{shared}:/config:ro"]
     return ["docker", "run", *options, f"{connector}:dev"]
 
 
 def docker_answers() -> bool:
-    """Whether a Docker engine answers whose containers can use this machine's network."""
+    """Whether a Docker engine is running whose containers can use the network of this machine."""
     docker = shutil.which("docker")
     return (
         docker is not None
@@ -253,7 +265,7 @@ def docker_answers() -> bool:
 
 
 def images_built() -> bool:
-    """Builds the images, which is quick where nothing has changed; without them the environment serves."""
+    """Builds the images, which is quick if nothing changed. True if that succeeded."""
     say("Building the images (`make images`) ...")
     built = subprocess.run(["make", "--no-print-directory", "images"], cwd=ROOT, check=False).returncode == 0
     if not built:
@@ -262,13 +274,13 @@ def images_built() -> bool:
 
 
 def write(path: Path, content: object) -> None:
-    """Writes JSON that a container's user can read."""
+    """Writes a JSON file that the user of the container can read."""
     path.write_text(json.dumps(content), encoding="utf-8")
     path.chmod(0o644)
 
 
 def say(text: str) -> None:
-    """A line for the person at the terminal."""
+    """Prints a line at once."""
     print(text, flush=True)
 
 

@@ -1,12 +1,12 @@
 #!/bin/sh
-# Starts a Docker engine on a machine without an init system (a CI runner, a container), and stops it again.
+# Starts and stops a Docker engine on a machine without an init system (a CI runner, a container).
 #
-#   tools/docker-engine.sh start     does nothing where an engine already answers
-#   tools/docker-engine.sh stop      ends only an engine that `start` started
+#   tools/docker-engine.sh start     does nothing if an engine is running
+#   tools/docker-engine.sh stop      stops only an engine that `start` started
 #   tools/docker-engine.sh status
 #
-# The plain engine comes first; where the kernel lacks overlay file systems or packet filtering, plainer ones follow.
-# A container network needs the packet filter: with the last set of flags only `--network host` works.
+# It tries the default flags first. If the kernel lacks overlay file systems or packet filtering, it tries other flags. With
+# the last set only `--network host` works, because container networks need packet filtering.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -17,7 +17,7 @@ log=$state/log
 answers() { docker info >/dev/null 2>&1; }
 alive() { [ -s "$pid_file" ] && kill -0 "$(cat "$pid_file")" 2>/dev/null; }
 
-# Waits for the engine to answer; gives up when it died or after a minute.
+# Waits until the engine answers. Fails if it ends, or after a minute.
 wait_for_answer() {
     tries=0
     while [ "$tries" -lt 120 ]; do
@@ -59,7 +59,7 @@ start() {
     }
     mkdir -p "$state"
     for flags in "" "--storage-driver=vfs" "--storage-driver=vfs --iptables=false --bridge=none"; do
-        # shellcheck disable=SC2086 # the flags are words
+        # shellcheck disable=SC2086 # several flags, separated by spaces
         setsid dockerd $flags </dev/null >"$log" 2>&1 &
         echo $! >"$pid_file"
         if wait_for_answer; then
@@ -68,7 +68,7 @@ start() {
         fi
         stop
     done
-    echo "docker-engine: dockerd does not start; the end of its log:" >&2
+    echo "docker-engine: dockerd does not start. The end of its log:" >&2
     tail -n 20 "$log" >&2
     return 1
 }

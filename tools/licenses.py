@@ -1,11 +1,11 @@
-"""Holds the licenses of the locked packages against an allow-list; a part of `make check`, needs no network.
+"""Checks the licenses of the locked packages against an allow-list. Part of `make check`; needs no network.
 
-What ships with a connector is judged by `SHIPPED`. What only tests and tools use never leaves this repository, so it is
-judged by the wider `ALLOWED`. A license that nobody looked at is refused like a wrong one. `sbom.py` takes the licenses
-for the bills of materials from here.
+Packages in the images must have a license of `SHIPPED`. Packages for tests and tools only are not distributed, so they
+may have any license of `ALLOWED`. An unknown license is refused. `sbom.py` takes the licenses for the bills of
+materials from here.
 
-Needs the packages' metadata, so it runs in the environment that holds them (`.venv`), and uv for the list of what
-ships. Standard library only: the build of an image runs this file, too.
+It reads the metadata of the installed packages, so it runs in their environment (`.venv`). uv lists the packages of the
+images. It uses the standard library only, because the build of an image runs it too.
 """
 
 from __future__ import annotations
@@ -20,26 +20,26 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 
-#: SPDX identifiers that an MIT-licensed image may carry. MPL-2.0 binds changed files of the package alone.
+#: SPDX identifiers that are allowed in an MIT-licensed image. MPL-2.0 applies to changed files of the package only.
 SHIPPED = frozenset({"Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "MIT", "MPL-2.0", "PSF-2.0"})
-#: Licenses of what is used here and not passed on
+#: Further licenses, of packages that are not distributed
 ALLOWED = SHIPPED | {"CNRI-Python", "ISC", "LGPL-3.0-only", "LicenseRef-BSD", "MIT-0"}
 
-#: Packages whose metadata name no license, or not which one: the license and where it was read
+#: Packages without a clear license in their metadata: the license, and where it was read
 BY_NAME: Mapping[str, tuple[str, str]] = {
-    "colorama": ("BSD-3-Clause", "for Windows, so not installed to be read; its LICENSE.txt"),
+    "colorama": ("BSD-3-Clause", "its LICENSE.txt; for Windows only, so it is not installed here"),
     "python-dateutil": (
         "BSD-3-Clause",
         '"Dual License"; its LICENSE puts all of the code under BSD, newer parts under both',
     ),
-    "pywin32": ("PSF-2.0", "for Windows, so not installed to be read; its classifier"),
+    "pywin32": ("PSF-2.0", "its classifier; for Windows only, so it is not installed here"),
 }
 
-#: One of the BSD licenses, and the metadata do not say which
+#: A BSD license; the metadata do not say which one
 _SOME_BSD = "LicenseRef-BSD"
-#: What is longer in the field `License` is a text and not a name
+#: A longer value of the field `License` is the text of a license, not its name
 _LONGEST_NAME = 60
-#: What older metadata write in the field `License`, or as a classifier, and mean
+#: Names in older metadata (field `License` or classifier), in lower case, and their SPDX identifiers
 _SPELLINGS: Mapping[str, str] = {
     "apache 2.0": "Apache-2.0",
     "apache license 2.0": "Apache-2.0",
@@ -59,15 +59,15 @@ _TOKEN = re.compile(r"\(|\)|[^\s()]+")
 
 
 def normalized(name: str) -> str:
-    """A package's name as the lock writes it."""
+    """The name of a package as the lock writes it."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def license_of(package: importlib.metadata.Distribution) -> str:
-    """A package's SPDX expression; `LicenseRef-...` with the metadata's words where these are not known or disagree.
+    """The SPDX expression of a package; `LicenseRef-...` if its metadata are unknown words or contradict each other.
 
-    Metadata of version 2.4 have an expression (certain: PEP 639). Older ones have classifiers and the field `License`,
-    where some write a name and some the whole text.
+    Metadata of version 2.4 have an expression (certain: PEP 639). Older metadata have classifiers and the field
+    `License`, which holds a name or the whole text of the license.
     """
     if known := BY_NAME.get(normalized(package.name)):
         return known[0]
@@ -88,9 +88,9 @@ def license_of(package: importlib.metadata.Distribution) -> str:
 
 
 def permits(allowed: frozenset[str], expression: str) -> bool:
-    """Whether an SPDX expression can be met by these identifiers: all parts of an AND, one part of an OR.
+    """Whether these identifiers satisfy an SPDX expression: all parts of an AND, one part of an OR.
 
-    Raises ValueError for what is no expression. `X WITH Y` is taken as the identifier of that name.
+    `X WITH Y` counts as one identifier. Raises ValueError if the text is not an expression.
     """
     tokens = _TOKEN.findall(re.sub(r"\s+WITH\s+", "-WITH-", expression))
     met = _either(tokens, allowed)
@@ -133,21 +133,21 @@ def installed(path: Iterable[Path] = ()) -> dict[str, importlib.metadata.Distrib
     folders = [str(folder) for folder in path] or sys.path
     packages: dict[str, importlib.metadata.Distribution] = {}
     for package in importlib.metadata.distributions(path=folders):
-        packages.setdefault(normalized(package.name), package)  # the first one is the one that is imported
+        packages.setdefault(normalized(package.name), package)  # Python imports the first one
     return packages
 
 
 def problems(
     locked: Iterable[str], shipped: frozenset[str], packages: Mapping[str, importlib.metadata.Distribution]
 ) -> Iterator[str]:
-    """A line for each locked package that may not be here, or not be shipped."""
+    """A line for each locked package whose license is not allowed."""
     for name in sorted(locked):
         if name in packages:
             expression = license_of(packages[name])
         elif name in BY_NAME:
             expression = BY_NAME[name][0]
         else:
-            yield f"{name}: is not installed, so its license cannot be read; give it a line in BY_NAME"
+            yield f"{name}: is not installed, so its license cannot be read; add it to BY_NAME"
             continue
         try:
             if permits(SHIPPED if name in shipped else ALLOWED, expression):
@@ -158,7 +158,7 @@ def problems(
 
 
 def _shipped() -> frozenset[str]:
-    """What the lock installs with any connector, on any system."""
+    """The packages that the lock installs with a connector, on any system."""
     names: set[str] = set()
     for metadata in sorted(ROOT.glob("source-*/metadata.yaml")):
         options = ["--frozen", "--offline", "--quiet", "--no-dev", "--no-hashes", "--no-annotate", "--no-header"]
@@ -174,14 +174,14 @@ def _shipped() -> frozenset[str]:
 
 
 def main() -> int:
-    """The command: 0 where every license is allowed, else 1 with a line for each that is not."""
+    """Prints a line for each package with a license that is not allowed. The exit code is 1 if there is one."""
     lock = tomllib.loads((ROOT / "uv.lock").read_text(encoding="utf-8"))
     locked = {package["name"] for package in lock["package"] if "registry" in package["source"]}
     found = list(problems(locked, _shipped(), installed()))
     for line in found:
         print(f"licenses: {line}")
     if found:
-        print("licenses: leave the package out, or add its license to tools/licenses.py after reading it")
+        print("licenses: do not use the package, or read its license and add it to tools/licenses.py")
     return 1 if found else 0
 
 

@@ -2,13 +2,13 @@
 
     tools/sbom.py source-pendo [--environment DIR] [--uv FILE] [--system DIR] [--same-packages FILE]
 
-The Python packages and what they depend on come from the lock (`uv export`), their licenses from the metadata in the
-environment. With `--system`, the root directory of the image's system, the bill also has the interpreter that runs this
-file, the operating system and Debian's packages; that is how the Dockerfile calls it. Without, it says that it is
-incomplete. `--same-packages` writes nothing, and ends with 1 where another bill has other Python packages.
+The Python packages and their dependencies come from the lock (`uv export`), their licenses from the metadata in the
+environment. `--system` is the root directory of the image's system. With it (as the Dockerfile does) the bill also
+lists the Python that runs this file, the operating system and Debian's packages. Without it the bill is marked as
+incomplete. `--same-packages` writes nothing; the exit code is 1 if the Python packages of another bill are different.
 
-The same inputs give the same bytes: no time, no serial number. Standard library only, but for `packaging`, which pip
-brings along: it runs in an image's build.
+The same inputs give the same bytes, so there is no time and no serial number. The build of an image runs this file, so
+it uses the standard library only, and `packaging`, which pip contains.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ except ImportError:
     from pip._vendor.packaging.markers import Marker
 
 Component = dict[str, Any]
-#: The images' system, whatever this machine runs on
+#: The system of the images; this machine can have another one
 _LINUX = {"os_name": "posix", "sys_platform": "linux", "platform_system": "Linux"}
-#: Of CPython and all that it was made of; SPDX has a name for the whole stack
+#: SPDX has one name for CPython and the older licenses in it
 _INTERPRETER_LICENSE = "Python-2.0.1"
 _COMMON_LICENSE = re.compile(r"/usr/share/common-licenses/([A-Za-z]+(?:-[0-9.]*[0-9])?)")
 _DEBIAN_LICENSE = re.compile(r"^License:[ \t]*(\S.*?)[ \t]*$", re.MULTILINE)
@@ -64,18 +64,18 @@ def bill(connector: str, environment: Path, uv: Path, system: Path | None) -> di
 
 
 def python_packages(document: dict[str, Any]) -> set[str]:
-    """The Python packages of a bill, by their package URLs."""
+    """The Python packages of a bill, as package URLs."""
     return {part["purl"] for part in document["components"] if part.get("purl", "").startswith("pkg:pypi/")}
 
 
 def _is_for_linux(component: Component) -> bool:
-    """Whether the image installs a package: some that the lock names are for other systems."""
+    """Whether a package is installed on Linux. The lock also has packages for other systems."""
     markers = [part["value"] for part in component.get("properties", ()) if part["name"] == "uv:package:marker"]
     return all(Marker(marker).evaluate(_LINUX) for marker in markers)
 
 
 def _among(dependencies: list[Component], known: set[str]) -> Iterator[Component]:
-    """The edges between components that the bill has."""
+    """The dependencies between components of the bill."""
     for entry in dependencies:
         if entry["ref"] in known:
             needs = [ref for ref in entry.get("dependsOn", ()) if ref in known]
@@ -100,7 +100,7 @@ def _interpreter() -> Component:
 
 
 def _system(root: Path) -> Iterator[Component]:
-    """The operating system, and each package that Debian's dpkg counts as installed."""
+    """The operating system, and each package that dpkg lists as installed."""
     release = _os_release(root)
     name, version = release["ID"], release.get("VERSION_ID", "")
     yield {
@@ -123,7 +123,7 @@ def _os_release(root: Path) -> dict[str, str]:
 
 
 def _debian_package(fields: dict[str, str], distribution: str, names: list[str]) -> Component:
-    """A package as scanners look it up: vulnerabilities are filed under the source package (`upstream`)."""
+    """A Debian package. `upstream` names its source package, because scanners look up vulnerabilities by it."""
     package, version = fields["Package"], fields["Version"]
     qualifiers = f"arch={fields['Architecture']}&distro={distribution}"
     if source := fields.get("Source"):
@@ -140,7 +140,10 @@ def _debian_package(fields: dict[str, str], distribution: str, names: list[str])
 
 
 def _debian_licenses(root: Path, package: str) -> list[str]:
-    """The names in a package's copyright file, as Debian writes them; of prose, the common texts that it refers to."""
+    """The licenses in the copyright file of a Debian package, with Debian's names.
+
+    A file in free form gives the common licenses that it refers to.
+    """
     place = f"usr/share/doc/{package}/copyright"
     path = root / place
     if not Path(os.path.realpath(path)).is_relative_to(root.resolve()) or not path.is_file():
@@ -151,7 +154,7 @@ def _debian_licenses(root: Path, package: str) -> list[str]:
 
 
 def main() -> int:
-    """The command."""
+    """Prints the bill, or compares it with another one. Returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("connector")
     parser.add_argument("--environment", type=Path, default=licenses.ROOT / ".venv")

@@ -1,8 +1,8 @@
 #!/bin/sh
 # Writes a bill of materials for each connector into dist/ (or $DIST): tools/sbom.sh source-pendo ...
 #
-# Where the connector's image (source-*:dev) is here, its bill is the one that the image carries, byte for byte; an image
-# of another lock is refused. Elsewhere the bill holds the Python packages alone, by the same generator, and says so.
+# If the connector's image (source-*:dev) is built, the bill is copied from it. An image with other packages than the lock is
+# an error. Without the image the same generator lists the Python packages only, and the output says so.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -14,12 +14,12 @@ for connector in "$@"; do
         docker run --rm --network none --entrypoint cat "$connector:dev" "/opt/connector/share/sbom/$connector.cdx.json" >"$bill"
         .venv/bin/python tools/sbom.py "$connector" --same-packages "$bill" || {
             rm -f "$bill"
-            echo "sbom: $connector:dev was built from another lock; make images builds it anew" >&2
+            echo "sbom: $connector:dev has other packages than the lock; run make images" >&2
             exit 1
         }
         echo "$bill: from the image $connector:dev"
     else
         .venv/bin/python tools/sbom.py "$connector" >"$bill"
-        echo "$bill: Python packages only; interpreter and system packages are an image's, and $connector:dev is not here (make images)"
+        echo "$bill: Python packages only. For the interpreter and the system packages build $connector:dev first (make images)"
     fi
 done

@@ -1,7 +1,7 @@
 """A small destination for the demo and the tests: a DuckDB file that upserts by primary key.
 
-It does what the platform and a typed warehouse do together: rows become visible no later than the state that covers
-them, both in one transaction, so that a sync which dies anywhere resumes from what the file holds.
+It does what the platform and a typed warehouse do together. Rows and the state that covers them are committed in one
+transaction, so a sync that ends anywhere can resume from the file.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from typing import Any
 import duckdb
 import orjson
 
-#: Rows of all streams that are kept before they are written, whether or not a state came
+#: Rows of all streams that are buffered before they are written, with or without a state
 FLUSH_ROWS = 50_000
 _TYPES = {"integer": "BIGINT", "number": "DOUBLE", "string": "VARCHAR", "boolean": "BOOLEAN"}
 
 
 def column_type(schema: Mapping[str, Any]) -> str:
-    """The DuckDB type of a field of a JSON schema; whatever is not one scalar type is JSON."""
+    """The DuckDB type of a field of a JSON schema. Everything but a single scalar type is JSON."""
     types = schema.get("type", [])
     scalar = [name for name in ([types] if isinstance(types, str) else types) if name != "null"]
     if len(scalar) != 1 or scalar[0] not in _TYPES:
@@ -32,7 +32,7 @@ def column_type(schema: Mapping[str, Any]) -> str:
 
 
 class Table:
-    """One stream's table and the rows that wait for it."""
+    """The table of one stream, and the rows that are not written yet."""
 
     def __init__(self, stream: Mapping[str, Any], overwrite: bool) -> None:
         self.name: str = stream["name"]
@@ -40,7 +40,7 @@ class Table:
         properties = stream["json_schema"].get("properties", {})
         self.columns = {name: column_type(field) for name, field in properties.items()}
         self.overwrite = overwrite
-        self.waiting: list[bytes] = []
+        self.buffered: list[bytes] = []
         self.rows_read = 0
 
 
@@ -53,7 +53,7 @@ def _is_unfinished(state: Mapping[str, Any]) -> bool:
 
 
 class Warehouse:
-    """A schema of a DuckDB file, with one table a stream, and the states of the last sync."""
+    """A schema of a DuckDB file: one table for each stream, and the states of the last sync."""
 
     def __init__(self, path: str | Path, schema: str = "main") -> None:
         self.connection = duckdb.connect(str(path))
@@ -69,13 +69,13 @@ class Warehouse:
         self.connection.close()
 
     def states(self) -> list[dict[str, Any]]:
-        """The state messages to start the next sync with, in the form that `--state` takes."""
+        """The state messages for the next sync, in the form of the option `--state`."""
         return [json.loads(text) for (text,) in self.connection.execute("SELECT message FROM _state").fetchall()]
 
     def begin(self, catalog: Mapping[str, Any]) -> None:
-        """Makes the tables for a configured catalog; those in overwrite mode are emptied, and their states forgotten.
+        """Creates the tables of a configured catalog. Tables in overwrite mode are emptied and their states deleted.
 
-        Except where the state says that a full refresh was broken off: then it goes on, as on the platform.
+        If the state belongs to an unfinished full refresh, rows and state stay and it continues, as on the platform.
         """
         self._tables = {}
         unfinished = {_stream_of(state) for state in self.states() if _is_unfinished(state)}
@@ -89,22 +89,22 @@ class Warehouse:
                 self.connection.execute("DELETE FROM _state WHERE stream = ?", [table.name])
 
     def load(self, lines: Iterable[bytes]) -> Iterable[dict[str, Any]]:
-        """Takes a connector's output; yields every message that is neither a record nor a state.
+        """Loads the output of a connector. Yields every message that is not a record and not a state.
 
-        What came before a broken end is kept up to the last flush, as a destination would keep it.
+        If the output breaks off, the rows up to the last flush are kept, as by a real destination.
         """
-        waiting = 0
+        buffered = 0
         for line in lines:
             message = orjson.loads(line)
             match message["type"]:
                 case "RECORD":
                     table = self._tables[message["record"]["stream"]]
-                    table.waiting.append(orjson.dumps(message["record"]["data"]))
+                    table.buffered.append(orjson.dumps(message["record"]["data"]))
                     table.rows_read += 1
-                    waiting += 1
-                    if waiting >= FLUSH_ROWS:
+                    buffered += 1
+                    if buffered >= FLUSH_ROWS:
                         self.flush()
-                        waiting = 0
+                        buffered = 0
                 case "STATE":
                     self._states[_stream_of(message["state"])] = orjson.dumps(message["state"]).decode()
                 case _:
@@ -112,10 +112,10 @@ class Warehouse:
         self.flush()
 
     def flush(self) -> None:
-        """Writes the waiting rows and then the states that came with them, in one transaction."""
+        """Writes the buffered rows, then the states that arrived with them, in one transaction."""
         self.connection.begin()
         for table in self._tables.values():
-            if table.waiting:
+            if table.buffered:
                 self._write(table)
         for stream, text in self._states.items():
             self.connection.execute("INSERT OR REPLACE INTO _state VALUES (?, ?)", [stream, text])
@@ -123,17 +123,17 @@ class Warehouse:
         self._states.clear()
 
     def rows_read(self) -> dict[str, int]:
-        """Records of each stream in this sync, repetitions included."""
+        """The number of records of each stream in this sync, repeated records included."""
         return {table.name: table.rows_read for table in self._tables.values()}
 
     def count(self, stream: str) -> int:
-        """Rows in a table."""
+        """The number of rows in a table."""
         found = self.connection.execute(f"SELECT count(*) FROM {_quoted(stream)}").fetchone()
         assert found is not None
         return int(found[0])
 
     def rows(self, stream: str) -> list[dict[str, Any]]:
-        """A whole table as dicts, JSON columns decoded."""
+        """All rows of a table as dicts, with JSON columns decoded."""
         table = self._tables[stream]
         cursor = self.connection.execute(f"SELECT * FROM {_quoted(stream)}")
         names = [column[0] for column in cursor.description]
@@ -146,11 +146,11 @@ class Warehouse:
         ]
 
     def _write(self, table: Table) -> None:
-        """Upserts the waiting rows: of equal keys the last one wins."""
+        """Upserts the buffered rows. Of rows with the same key the last one stays."""
         with tempfile.NamedTemporaryFile(suffix=".ndjson") as file:
-            file.write(b"\n".join(table.waiting))
+            file.write(b"\n".join(table.buffered))
             file.flush()
-            table.waiting.clear()
+            table.buffered.clear()
             wanted = ", ".join(f"{_text(name)}: {_text(kind)}" for name, kind in table.columns.items())
             self.connection.execute(
                 "CREATE OR REPLACE TEMP TABLE incoming AS SELECT *, row_number() OVER () AS _position FROM "

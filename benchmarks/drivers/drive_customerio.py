@@ -1,8 +1,8 @@
-"""source-customerio without its request budget: what is measured is the reading, not the vendor's limit.
+"""Runs source-customerio without its request budget, to measure the reading and not the vendor's rate limit.
 
     python benchmarks/drivers/drive_customerio.py read --config CONFIG --catalog CATALOG
 
-With ten requests a second a sync of 300 pages waits most of its time, and a processor is slow after each wait.
+With ten requests a second a sync of 300 pages waits most of the time, and a CPU runs slower after each wait.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from source_customerio.run import run
 
 
 def at_once(budget: RequestBudget) -> None:
-    """A request may start at once."""
+    """Lets a request start at once."""
 
 
 if __name__ == "__main__":

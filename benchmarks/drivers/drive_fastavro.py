@@ -1,8 +1,8 @@
-"""The reference: fastavro decodes every file of the bucket, orjson writes the messages.
+"""The program that source-heap is compared with: fastavro decodes every file of the bucket, orjson encodes the rows.
 
     python benchmarks/drivers/drive_fastavro.py SERVER.json
 
-SERVER.json names `endpoint`, `bucket`, `access_key` and `secret_key`.
+SERVER.json has `endpoint`, `bucket`, `access_key` and `secret_key`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import orjson
 
 
 def main() -> None:
-    """Reads every Avro file in the order of its name."""
+    """Reads every Avro file, in the order of their names."""
     server = json.loads(Path(sys.argv[1]).read_text())
     s3 = boto3.client(
         "s3",

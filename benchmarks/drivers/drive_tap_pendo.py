@@ -1,8 +1,8 @@
-"""Runs tap-pendo against a simulator: its host is fixed and it waits two seconds between requests, both undone here.
+"""Runs tap-pendo against a simulator. The tap has a fixed host and waits two seconds after each request.
 
     PYTHON benchmarks/drivers/drive_tap_pendo.py URL START_DATE KEY     (PYTHON: of the tap's own environment)
 
-CPU seconds are compared, so the waits would not count; without them the benchmark ends sooner.
+This script changes both. The waits cost no CPU seconds, but without them the benchmark ends sooner.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def main() -> None:
     """Discovers, selects `page_events` with its parent, and syncs."""
     url, start_date, key = sys.argv[1:4]
     time.sleep = lambda seconds: None
-    for name in ("Mapping", "MutableMapping", "Iterable"):  # a pinned dependency of the tap still imports these
+    for name in ("Mapping", "MutableMapping", "Iterable"):  # a pinned dependency of the tap still imports these names
         setattr(collections, name, getattr(collections.abc, name))
     import tap_pendo
     import tap_pendo.streams
@@ -42,10 +42,10 @@ def main() -> None:
 
 
 def selected(config: dict[str, str]) -> dict[str, object]:
-    """The tap's catalog with `pages` and `page_events` selected."""
+    """The tap's catalog, with `pages` and `page_events` selected."""
     from tap_pendo import discover
 
-    # its discovery dies on a custom field of type `list`, which the simulated subscription has
+    # The tap's discovery fails on a custom field of type `list`, and the simulated subscription has one.
     discover.get_schema_property_type = lambda kind: {"type": ["null", "string"]}
     streams = discover.discover_streams(config)
     for stream in streams:

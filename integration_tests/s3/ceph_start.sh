@@ -1,11 +1,12 @@
 #!/bin/bash
-# A throw-away S3 server: Ceph's RADOS Gateway over one monitor and one object store in memory, all on 127.0.0.1.
+# Starts a temporary S3 server: Ceph's RADOS Gateway with one monitor and one object store in memory, on 127.0.0.1.
 #
 #   ceph_start.sh FOLDER S3_PORT MONITOR_PORT     returns when the S3 port answers; FOLDER/ceph.conf is the configuration
-#   ceph_stop.sh FOLDER                           ends it
+#   ceph_stop.sh FOLDER                           stops it
 #
 # Debian: apt-get install --no-install-recommends ceph-mon ceph-osd radosgw ceph-common
-# The folder must be new, empty, or one of an earlier start. Keep its path short: the daemons' sockets lie below it, and a socket's path ends at 107 bytes.
+# The folder must be new, empty, or from an earlier start. Keep its path short: the sockets of the daemons are in it, and
+# the path of a socket can have 107 bytes only.
 set -euo pipefail
 
 folder=${1:?folder} s3_port=${2:?S3 port} monitor_port=${3:?monitor port}
@@ -14,14 +15,14 @@ keys=$folder/keyring
 cluster_id=$(cat /proc/sys/kernel/random/uuid)
 
 if [ -n "$(ls -A "$folder" 2>/dev/null)" ] && [ ! -f "$CEPH_CONF" ]; then
-    echo "$folder holds other files: give a new folder" >&2
+    echo "$folder holds other files: use a new folder" >&2
     exit 1
 fi
 rm -rf "$folder"
 mkdir -p "$folder"/{mon,osd/0,log,run}
 
-# Three settings are not for taste. tcp_nodelay: without it a small GET takes 44 ms. paxos_propose_interval: without it
-# the start takes 11 s. rgw_s3_auth_order: with any other order the gateway gives other error codes than AWS does.
+# Three settings are necessary. Without tcp_nodelay a small GET takes 44 ms. Without paxos_propose_interval the start takes
+# 11 s. With another rgw_s3_auth_order the error codes of the gateway differ from those of AWS.
 cat > "$CEPH_CONF" <<CONF
 [global]
 fsid = $cluster_id
@@ -80,7 +81,8 @@ rgw_enable_lc_threads = false
 rgw_crypt_require_ssl = false
 CONF
 
-daemon() {  # NAME COMMAND...: in a session of its own, so that it outlives this script; its process id into FOLDER/NAME.pid
+# daemon NAME COMMAND...: runs in its own session, so it does not end with this script. FOLDER/NAME.pid has its process id.
+daemon() {
     local name=$1
     shift
     setsid "$@" >"$folder/log/$name.out" 2>&1 </dev/null &
@@ -107,7 +109,7 @@ for _ in $(seq 1 600); do
         exit 0
     fi
     if ! kill -0 "$(cat "$folder/rgw.pid")" 2>/dev/null; then
-        echo "the gateway ended at its start:" >&2
+        echo "the gateway ended while it started:" >&2
         tail -n 20 "$folder"/log/*rgw* >&2
         exit 1
     fi

@@ -1,6 +1,6 @@
 #!/bin/bash
-# Ends the three daemons that `ceph_start.sh FOLDER ...` started, by their process ids. Their data live in memory and are
-# meant to be lost, so they get no time to say goodbye (SIGTERM takes the gateway 6 s).
+# Kills the three daemons that `ceph_start.sh FOLDER ...` started, by their process ids. Their data are in memory and
+# temporary, so SIGKILL does no harm (after SIGTERM the gateway needs 6 s).
 set -u
 folder=${1:?folder}
 

@@ -1,7 +1,7 @@
-"""`python -m simulators <vendor> [options]`: one simulated vendor as a process of its own.
+"""`python -m simulators <vendor> [options]`: one simulated vendor in its own process.
 
-A vendor is a package here with a module `cli` that has `add_arguments(parser)` and `run(args) -> int`. It is imported
-only when it is asked for, so one vendor's dependencies never slow down another.
+A vendor is a package here. Its module `cli` has `add_arguments(parser)` and `run(args) -> int`, and its docstring is
+the text of `--help`. Only the chosen vendor is imported, so the start of one does not wait for the packages of another.
 """
 
 from __future__ import annotations
@@ -13,17 +13,29 @@ from collections.abc import Sequence
 
 VENDORS = ("pendo", "customerio", "heap")
 
+_DESCRIPTION = """\
+Simulated vendors for the demo, the tests and the benchmarks. No account is needed.
+
+  pendo        serves Pendo's API over HTTP on this machine
+  customerio   serves Customer.io's App API over HTTP on this machine
+  heap         writes Heap's dumps (manifests and Avro files) to an S3 bucket or a folder, and ends
+"""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the vendor that the first argument names; returns the exit code."""
+    """Run the vendor that the first argument names. Returns the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    parser = argparse.ArgumentParser(prog="python -m simulators", description="Simulated vendors on loopback.")
-    parser.add_argument(
-        "vendor", choices=VENDORS, help="which one; `python -m simulators VENDOR --help` lists its options"
+    parser = argparse.ArgumentParser(
+        prog="python -m simulators", description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("vendor", choices=VENDORS, help="`python -m simulators VENDOR --help` lists its options")
     vendor = parser.parse_args(arguments[:1]).vendor
     cli = importlib.import_module(f"simulators.{vendor}.cli")
-    vendor_parser = argparse.ArgumentParser(prog=f"python -m simulators {vendor}", description=cli.__doc__)
+    vendor_parser = argparse.ArgumentParser(
+        prog=f"python -m simulators {vendor}",
+        description=cli.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     cli.add_arguments(vendor_parser)
     return int(cli.run(vendor_parser.parse_args(arguments[1:])))
 

@@ -1,7 +1,7 @@
-"""Faults on purpose: what goes wrong between a client and a vendor, switched on request by request.
+"""Faults: errors and broken answers that a test adds for chosen requests.
 
-A fault is matched against method, path and body of a request and then spoils the answer. It is data, so that a test
-adds it in-process (`sim.faults.add(Fault("cut", path="aggregation"))`) and a container over HTTP (`POST /_sim/faults`).
+A fault matches method, path and body of a request and changes or breaks the answer. Tests in the same process call
+`sim.faults.add(Fault("cut", path="aggregation"))`. Other processes send the same fields to `POST /_sim/faults`.
 """
 
 from __future__ import annotations
@@ -22,21 +22,22 @@ HTML_PAGE = (
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing that goes wrong, and for which requests.
+    """What goes wrong, and for which requests.
 
     kind: what happens.
         `status` answers `status`, `headers` and `answer`;
-        `html` answers an HTML page with `status` (200 unless told);
+        `html` answers an HTML page with `status` (default 200);
         `cut` sends the first `at` bytes of the real body under its full Content-Length, then closes;
-        `cut_chunked` the same, chunked, without the last chunk;
-        `cut_silent` the same with neither length nor chunks, so that only the JSON tells;
+        `cut_chunked` sends the same with chunked encoding, without the last chunk;
+        `cut_silent` sends the same without length and chunks, so only the broken JSON shows the cut;
         `reset` sends the first `at` bytes and resets the connection;
         `drip` sends the first `at` bytes, then one byte every `seconds`;
-        `delay` waits `seconds`, then answers properly;
-        `empty` answers `status` (200 unless told) without a body.
-    method, path, body: regular expressions; `path` is searched in path and query, `body` in the decoded body.
-    skip, times: the first `skip` matching requests go through, then `times` are hit (-1 = all of them).
-    at: a number of body bytes; None means half the body for cuts and nothing for the others.
+        `delay` waits `seconds`, then sends the real answer;
+        `empty` answers `status` (default 200) without a body.
+    method, path, body: regular expressions. `method` must match whole, `path` is searched in path and query, `body`
+        in the decoded body.
+    skip, times: the first `skip` matching requests are not hit, the next `times` are (-1: all).
+    at: a number of body bytes. None means half of the body for cuts, and 0 for `reset` and `drip`.
     """
 
     kind: str
@@ -60,7 +61,7 @@ class Fault:
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Fault:
-        """Build a fault from a control request; an unknown name is a ValueError, not an option that is ignored."""
+        """Build a fault from a control request. An unknown field is a ValueError."""
         unknown = set(document) - {item.name for item in fields(cls)}
         if unknown:
             message = f"unknown fault options: {', '.join(sorted(unknown))}"
@@ -68,7 +69,7 @@ class Fault:
         return cls(**document)
 
     def matches(self, method: str, target: str, body: bytes) -> bool:
-        """Say whether a request is of the kind that this fault spoils; `target` is the path with its query."""
+        """Whether the fault matches a request. `target` is the path with its query."""
         return (
             (not self.method or re.fullmatch(self.method, method) is not None)
             and (not self.path or re.search(self.path, target) is not None)
@@ -77,52 +78,52 @@ class Fault:
 
 
 @dataclass
-class _Armed:
+class _ActiveFault:
     fault: Fault
     skip: int
     times: int
 
 
 class Faults:
-    """The faults in force, in the order in which they were added. Safe to use from several threads."""
+    """The active faults, in the order in which they were added. Safe to use from several threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._armed: list[_Armed] = []
+        self._active: list[_ActiveFault] = []
 
     def add(self, *faults: Fault) -> None:
-        """Put faults in force behind those that are in force already."""
+        """Add faults after the active ones."""
         with self._lock:
-            self._armed.extend(_Armed(fault, fault.skip, fault.times) for fault in faults)
+            self._active.extend(_ActiveFault(fault, fault.skip, fault.times) for fault in faults)
 
     def clear(self) -> None:
-        """Lift every fault."""
+        """Remove all faults."""
         with self._lock:
-            self._armed.clear()
+            self._active.clear()
 
     def take(self, method: str, target: str, body: bytes) -> Fault | None:
-        """Return the fault that hits this request and count it; None lets the request through.
+        """The fault that hits this request, or None. The hit is counted.
 
-        The first fault that is due hits. A request that a fault skips is counted by it and offered to the next one.
+        The first matching fault hits. If it still skips requests, it counts the request and the next fault is tried.
         """
         with self._lock:
-            for armed in self._armed:
-                if armed.times == 0 or not armed.fault.matches(method, target, body):
+            for active in self._active:
+                if active.times == 0 or not active.fault.matches(method, target, body):
                     continue
-                if armed.skip > 0:
-                    armed.skip -= 1
+                if active.skip > 0:
+                    active.skip -= 1
                     continue
-                if armed.times > 0:
-                    armed.times -= 1
-                return armed.fault
+                if active.times > 0:
+                    active.times -= 1
+                return active.fault
         return None
 
-    def left(self) -> list[dict[str, Any]]:
-        """The faults that can still hit, with what is left of `skip` and `times`."""
+    def remaining(self) -> list[dict[str, Any]]:
+        """The faults that can still hit a request, with the remaining `skip` and `times`."""
         with self._lock:
-            return [asdict(a.fault) | {"skip": a.skip, "times": a.times} for a in self._armed if a.times != 0]
+            return [asdict(a.fault) | {"skip": a.skip, "times": a.times} for a in self._active if a.times != 0]
 
 
 def faults_from_json(document: Any) -> Iterable[Fault]:
-    """Read one fault or a list of faults from a control request's document."""
+    """The faults of a control request: one object or a list of objects."""
     return [Fault.from_json(item) for item in (document if isinstance(document, list) else [document])]

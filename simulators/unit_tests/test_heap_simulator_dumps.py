@@ -40,7 +40,7 @@ class Memory:
 
 
 def _read_file(data: bytes) -> list[dict[str, Any]]:
-    """The rows. fastavro lacks a library for zstandard here, so such a file is written anew without compression."""
+    """The rows of a file. fastavro has no zstandard here, so such a file is rewritten without compression first."""
     reader = fastavro.reader(io.BytesIO(data)) if b"zstandard" not in data[:200] else None
     if reader is not None:
         return [dict(row) for row in reader]
@@ -54,7 +54,7 @@ def _read_file(data: bytes) -> list[dict[str, Any]]:
 
 
 def _read_bucket(objects: dict[str, bytes]) -> dict[str, list[dict[str, Any]]]:
-    """The live rows, read from the stored bytes alone: for each table the dumps from its last full one on."""
+    """The live rows, read from the stored bytes only: for each table the dumps since its last full one."""
     manifests = {}
     for key, data in objects.items():
         name = key.removeprefix("manifests/sync_").removesuffix(".json")
@@ -107,7 +107,7 @@ def test_a_scenario_is_the_same_in_another_process() -> None:
 
 
 @pytest.mark.slow
-def test_every_trouble_is_mended_by_the_last_step() -> None:
+def test_the_last_step_repairs_every_trouble() -> None:
     histories = {name: scenario(name) for name in SCENARIOS}
     troubled = {name: steps for name, steps in histories.items() if any(step.fails for step in steps)}
 

@@ -1,4 +1,4 @@
-"""The bucket of the Heap simulator behind S3's HTTP interface, asked by boto3."""
+"""The S3 server of the Heap simulator, read by boto3."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -74,7 +74,7 @@ def test_an_object_is_read_whole_and_in_part(client: Any) -> None:
     assert _code(get, Key=_KEY, Range="bytes=99999999-") == "InvalidRange"
 
 
-def test_what_is_not_there_and_what_is_archived_is_refused_as_by_s3(server: BucketServer, client: Any) -> None:
+def test_missing_and_archived_objects_are_refused_as_by_s3(server: BucketServer, client: Any) -> None:
     step = scenario("archived_file")[0]
     server.apply(step)
     archived = next(file for file in step.dumps[0].files() if file.storage_class)
@@ -102,7 +102,7 @@ def test_the_truth_is_that_of_the_last_step(server: BucketServer) -> None:
     assert server.truth("sessions") == step.live["sessions"].emitted()
 
 
-def test_a_client_of_the_wrong_region_is_told_the_right_one_and_follows() -> None:
+def test_a_client_of_the_wrong_region_gets_the_right_one_and_follows() -> None:
     with BucketServer(region="eu-west-1") as abroad:
         abroad.apply(scenario("first_sync")[0])
         for region, statuses in (("eu-central-1", [400, 200]), ("eu-west-1", [200])):
@@ -113,7 +113,7 @@ def test_a_client_of_the_wrong_region_is_told_the_right_one_and_follows() -> Non
             client.close()
 
 
-def test_an_error_on_purpose_looks_like_one_of_s3_and_is_healed_by_a_retry(server: BucketServer, client: Any) -> None:
+def test_an_error_fault_looks_like_one_of_s3_and_a_retry_succeeds(server: BucketServer, client: Any) -> None:
     server.faults.add(error_fault(400, "ExpiredToken", "sync_100.json"), error_fault(503, "SlowDown", "list-type"))
 
     assert _code(client.get_object, Key=_KEY) == "ExpiredToken"
@@ -135,7 +135,7 @@ def test_a_body_cut_at_a_block_is_noticed_by_its_length_only(server: BucketServe
 
 
 @pytest.mark.slow
-def test_a_proxy_passes_answers_on_and_spoils_what_it_is_told_to(server: BucketServer) -> None:
+def test_a_proxy_forwards_answers_and_applies_faults(server: BucketServer) -> None:
     with S3Proxy(server.url) as proxy, closing(_client(proxy.url)) as client, closing(_client(server.url)) as direct:
         wanted = {"Bucket": DEFAULT_BUCKET, "Key": _KEY}
         assert client.get_object(**wanted)["Body"].read() == direct.get_object(**wanted)["Body"].read()

@@ -22,7 +22,7 @@ DAY = {"period": "dayRange", "first": "date(2026,3,12)", "count": 1}
 @pytest.mark.slow
 @pytest.mark.parametrize("path", ["page", "metadata/schema/account", "visitor/x/history?starttime=1", "nowhere"])
 @pytest.mark.parametrize(("key", "status"), [(None, 403), ("unknown", 403), ("simulated-integration-key.eu", 400)])
-def test_a_key_that_is_missing_or_unknown_is_forbidden_and_one_of_another_region_is_told_so(
+def test_a_missing_or_unknown_key_is_forbidden_and_one_of_another_region_has_its_own_error(
     pendo: Any, path: str, key: str | None, status: int
 ) -> None:
     found, body, _ = pendo.call("GET", path, key=key)
@@ -45,7 +45,7 @@ def test_a_list_can_be_narrowed_to_ids_and_has_no_address_for_one(pendo: Any) ->
     assert pendo.call("GET", f"page/{first['id']}")[0] == 404
 
 
-def test_sources_hold_the_default_app_only_unless_asked_for_more(pendo: Any) -> None:
+def test_sources_hold_the_default_app_only_by_default(pendo: Any) -> None:
     def apps(parameters: object) -> set[int]:
         rows = pendo.rows({"source": {"pageEvents": parameters, "timeSeries": DAY}})
         return {row["appId"] for row in rows}
@@ -76,7 +76,7 @@ def test_a_source_can_be_narrowed_to_one_id(pendo: Any, source: str, parameter: 
     assert narrowed == [row for row in rows if row[parameter] == wanted]
 
 
-def test_the_exclude_list_is_applied_unless_told_otherwise(pendo: Any) -> None:
+def test_the_exclude_list_is_applied_by_default(pendo: Any) -> None:
     def visitors(blacklist: str) -> set[str]:
         rows = pendo.rows({"source": {"events": {**ALL, "blacklist": blacklist}, "timeSeries": DAY}})
         return {row["visitorId"] for row in rows}
@@ -131,7 +131,7 @@ def test_a_time_series_that_makes_no_window_is_refused(pendo: Any, series: dict[
     assert text.startswith("bad pipeline: bad source: bad time series")
 
 
-def test_only_answers_over_a_range_of_time_tell_their_start(pendo: Any) -> None:
+def test_only_answers_for_a_time_range_have_its_start(pendo: Any) -> None:
     assert set(pendo.post({"source": {"events": ALL, "timeSeries": DAY}})[1]) == {"startTime", "results"}
     assert set(pendo.post({"source": {"pages": ALL}})[1]) == {"results"}
 
@@ -207,7 +207,7 @@ def test_a_query_that_scans_too_much_fails_and_a_smaller_window_or_fewer_apps_he
         assert pendo.post({"source": {"pageEvents": {"appId": app["id"]}, "timeSeries": DAY}})[0] == 200
 
 
-def test_nothing_found_can_be_null(pendo: Any) -> None:
+def test_an_empty_result_can_be_null(pendo: Any) -> None:
     nothing = {"filter": "numEvents < 0"}
     assert pendo.events("events", "date(2026,3,12)", nothing) == []
     pendo.sim.mutate("switch", null_when_empty=True)
@@ -256,7 +256,7 @@ def test_a_tiny_subscription_starts_at_once() -> None:
     assert time.monotonic() - started < 1
 
 
-def test_the_command_line_says_where_it_listens_and_can_be_steered_from_outside() -> None:
+def test_the_command_line_prints_its_address_and_can_be_controlled_over_http() -> None:
     command = [sys.executable, "-m", "simulators", "pendo", "--port", "0", "--size", "tiny", "--api-key", "k"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

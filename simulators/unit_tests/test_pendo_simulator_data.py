@@ -1,4 +1,4 @@
-"""The data of the simulated Pendo: what is awkward about it, how it changes, and the truth about it."""
+"""The data of the simulated Pendo: unusual rows, changes, and the truth."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_the_truth_by_the_hour_holds_the_rows_of_the_hours(unchanged_pendo: Any)
     )
 
 
-def test_the_truth_can_start_late_and_keep_to_some_apps(unchanged_pendo: Any) -> None:
+def test_the_truth_can_start_at_a_date_and_have_some_apps_only(unchanged_pendo: Any) -> None:
     rows = unchanged_pendo.sim.truth("page_events", since="2026-03-10", apps="-323232")
     assert {row["appId"] for row in rows} == {-323232}
     assert min(row["day"] for row in rows) == datetime(2026, 3, 10, 4, tzinfo=UTC).timestamp() * 1000
@@ -127,7 +127,7 @@ def test_empty_columns_are_blank_null_or_not_there(unchanged_pendo: Any) -> None
     assert any(row.get("server") == "" for row in rows)
 
 
-def test_accounts_come_blank_tied_and_without_the_figures_that_pendo_keeps(unchanged_pendo: Any) -> None:
+def test_accounts_have_blank_ids_equal_times_and_missing_metadata(unchanged_pendo: Any) -> None:
     accounts = unchanged_pendo.sim.truth("accounts")
     autos = [(row["metadata"] or {}).get("auto") for row in accounts]
     assert "" in {row["accountId"] for row in accounts}
@@ -152,7 +152,7 @@ def test_whole_numbers_and_times_of_metadata_come_in_two_forms(unchanged_pendo: 
     assert {type(item["agent"]["signup"]) for item in metadata} == {int, str}
 
 
-def test_late_rows_come_to_light_under_an_old_day_when_the_clock_is_advanced(pendo: Any) -> None:
+def test_late_rows_become_visible_under_an_old_day_when_the_clock_is_advanced(pendo: Any) -> None:
     before = pendo.events("pageEvents", SINCE, count=20)
     pendo.sim.mutate("advance", days=5)
     after = pendo.events("pageEvents", SINCE, count=20)
@@ -169,7 +169,7 @@ def test_rows_grow_when_the_clock_is_advanced_and_keep_their_identity(pendo: Any
     assert any(after[key]["firstTime"] < before[key]["firstTime"] for key in grown)
 
 
-def test_new_days_come_to_light_when_the_clock_is_advanced(pendo: Any) -> None:
+def test_new_days_become_visible_when_the_clock_is_advanced(pendo: Any) -> None:
     assert pendo.events("guideEvents", "date(2026,3,22)") == []
     assert pendo.sim.mutate("advance", to="2026-03-24T00:00:00Z") == "2026-03-24T00:00:00.000Z"
     assert len(pendo.events("guideEvents", "date(2026,3,22)")) > 5

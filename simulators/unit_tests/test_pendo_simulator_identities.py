@@ -1,4 +1,4 @@
-"""What moves rows of a simulated subscription to other rows, and ids that were cut."""
+"""Mutations that move rows of a simulated subscription to other ids or days, and ids that were cut."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_a_change_of_the_time_zone_moves_days_and_makes_no_events() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("stream", ["page_events", "guide_events", "visitors", "visitor_history"])
-def test_an_id_that_was_cut_is_told_with_a_replacement_character(stream: str) -> None:
+def test_an_id_that_was_cut_is_answered_with_a_replacement_character(stream: str) -> None:
     with PendoSimulator() as sim:
         cut = sim.mutate("cut_id", visitor_id=ANN)
         found = {row["visitorId"] for row in sim.truth(stream)}

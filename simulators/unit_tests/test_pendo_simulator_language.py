@@ -13,7 +13,7 @@ ALL = {"appId": 'expandAppIds("*")'}
 
 @pytest.fixture
 def pendo(unchanged_pendo: Any) -> Any:
-    """Nothing here changes the data, so that one subscription serves all."""
+    """One subscription for all tests, because none of them changes the data."""
     return unchanged_pendo
 
 
@@ -159,7 +159,7 @@ def test_a_missing_field_satisfies_no_ordering(pendo: Any) -> None:
         7,
     ],
 )
-def test_what_is_no_expression_cannot_be_parsed(pendo: Any, filter_: object) -> None:
+def test_a_text_that_is_not_an_expression_is_refused(pendo: Any, filter_: object) -> None:
     assert pendo.post({"source": {"visitors": None}}, {"filter": filter_}) == (400, "Cannot parse filter expression")
 
 
@@ -183,7 +183,7 @@ def test_null_comes_first_in_a_sort(pendo: Any) -> None:
     assert accounts[0] is None
 
 
-def test_a_limit_throws_the_rest_away_without_a_word(pendo: Any) -> None:
+def test_a_limit_drops_the_other_rows(pendo: Any) -> None:
     whole = pendo.rows({"source": {"visitors": None}}, {"sort": ["visitorId"]})
     assert pendo.rows({"source": {"visitors": None}}, {"sort": ["visitorId"]}, {"limit": 7}) == whole[:7]
 

@@ -8,8 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from simulators.exchange import Request, Response
-from simulators.server import Fault
+from simulators.server import Fault, Request, Response
 
 if TYPE_CHECKING:
     from conftest import Workspace

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from simulators.exchange import Request, Response
 from simulators.heap.s3_server import BucketServer
+from simulators.server import Request, Response
 
 #: What to answer in place of the usual answer; None for just that
 Odd = Callable[[Request, Response], Response | None]

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from heap_world import KEYS, Heap, Row, put_event
 from odd_server import OddServer
-from simulators.exchange import Request, Response
 from simulators.heap.s3_server import error
+from simulators.server import Request, Response
 from source_kit.convert import utc_now
 
 ROLE = {"auth_type": "role", "role_arn": "arn:aws:iam::123456789012:role/heap-reader", "external_id": "right-id"}

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from heap_world import Heap, put_event
 from odd_server import OddServer, listing
-from simulators.exchange import Response
+from simulators.server import Response
 
 KEY = "<Key>manifests/sync_1.json</Key>"
 TIME = "<LastModified>2026-01-01T00:00:00.000Z</LastModified>"

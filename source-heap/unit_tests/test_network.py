@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from heap_world import Heap, Output, run
 from odd_server import OddServer
-from simulators.exchange import Response
+from simulators.server import Response
 from source_kit.errors import PROXY_WANTS_LOGIN
 
 Serve = Callable[..., str]

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from heap_world import Heap, Output, run
 from odd_server import OddServer, part
-from simulators.exchange import Request, Response
 from simulators.faults import Fault
 from simulators.heap.avro_files import blocks
 from simulators.heap.scenarios import Step, scenario
+from simulators.server import Request, Response
 
 #: What is made of the answer to a request for the rest of a file: the whole file, where the rest begins, its ETag
 Bend = Callable[[bytes, int, str], Response]

@@ -1,4 +1,4 @@
-"""Customer.io's App API on loopback. The package's README is the cheat sheet."""
+"""A simulated App API of Customer.io. README.md in this folder shows how to use it."""
 
 from simulators.customerio.options import Options
 from simulators.customerio.simulator import API_KEYS, TRACK_KEY, CustomerioSimulator

@@ -1,8 +1,8 @@
 """Deliveries and activities.
 
-Deliveries lie between `Workspace.start` and now, with one month of the ten left empty and two rows on every other
-30-day border: one on the first second of a window, one on the last second of the window before. Activities hold the
-future, the past and a whole year ahead.
+Deliveries lie between `Workspace.start` and now. One of the ten 30-day windows is empty. At the border between two
+other windows there are two rows: one in the last second of the earlier window, one in the first second of the later
+one. Activities lie in the last 33 days, and three of them in the future, up to a year ahead.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from simulators.server import Row
 
 WINDOW = 30 * DAY
 EMPTY_WINDOW = 4
-"""The fifth 30-day window from `Workspace.start` has no delivery."""
+"""The fifth 30-day window from `Workspace.start` on has no deliveries."""
 
 DRAFTS = 6
 UNKNOWN_TYPE = "hologram"
@@ -34,23 +34,23 @@ _ACTIVITY_TYPES = (
 )
 
 
-def build(workspace: Workspace, draw: Random) -> None:
+def build(workspace: Workspace, rng: Random) -> None:
     """Fill deliveries, drafts and activities."""
     people = list(workspace.people.values())
-    moments = list(_moments(workspace, draw))
+    moments = list(_moments(workspace, rng))
     workspace.deliveries = Deliveries(
-        delivery(workspace, draw, index, created, people[index % len(people)]) for index, created in enumerate(moments)
+        delivery(workspace, rng, index, created, people[index % len(people)]) for index, created in enumerate(moments)
     )
     workspace.drafts = Deliveries(
-        _draft(delivery(workspace, draw, 5 * index, workspace.now - index * 2 * DAY - DAY, people[index]))
+        _draft(delivery(workspace, rng, 5 * index, workspace.now - index * 2 * DAY - DAY, people[index]))
         for index in range(DRAFTS)
     )
-    workspace.activities = list(_activities(workspace, draw, people))
+    workspace.activities = list(_activities(workspace, rng, people))
     workspace.sort_activities()
 
 
-def _moments(workspace: Workspace, draw: Random) -> Iterator[int]:
-    """Creation times: the borders first, then as many more as the size asks for."""
+def _moments(workspace: Workspace, rng: Random) -> Iterator[int]:
+    """Creation times: first those at the borders, then the rest up to the number of deliveries of the size."""
     borders = 0
     for window in range(HISTORY // WINDOW + 1):
         first = workspace.start + window * WINDOW
@@ -62,16 +62,16 @@ def _moments(workspace: Workspace, draw: Random) -> Iterator[int]:
     span = workspace.now - workspace.start
     count = max(workspace.size.deliveries - borders, 0)
     for index in range(count):
-        moment = workspace.start + (index * span + draw.randrange(span)) // max(count, 1)
+        moment = workspace.start + (index * span + rng.randrange(span)) // max(count, 1)
         yield moment if not empty_from <= moment < empty_to else moment - WINDOW
 
 
-def delivery(workspace: Workspace, draw: Random, index: int, created: int, person: Row) -> Row:
-    """One delivery of one of the four kinds of parent; only the id of the real parent is set."""
+def delivery(workspace: Workspace, rng: Random, index: int, created: int, person: Row) -> Row:
+    """One delivery. Its parent is of one of four kinds, and only the id column of that kind is set."""
     identifiers: Row | None = person["identifiers"]
     customer, recipient = person["id"], person["identifiers"]["email"]
     forgotten = index % 19 == 18
-    if index % 17 == 16:  # a person who was deleted since
+    if index % 17 == 16:  # the person was deleted later
         identifiers, customer = {"cio_id": person["identifiers"]["cio_id"]}, None
     if forgotten:
         identifiers, customer, recipient = None, None, None
@@ -85,7 +85,7 @@ def delivery(workspace: Workspace, draw: Random, index: int, created: int, perso
         metrics |= {"delivered": created + 40, "secondary:delivered": created + 40}
         if index % 3 == 0 and workspace.now > created + 900:
             metrics |= {"opened": created + 900, "human_opened": created + 900}
-    row_id = base64.b64encode(draw.randbytes(26)).decode()
+    row_id = base64.b64encode(rng.randbytes(26)).decode()
     return {
         "id": row_id,
         "deduplicate_id": f"{row_id}:{max(metrics.values())}",
@@ -138,19 +138,20 @@ def _draft(row: Row) -> Row:
     return row | {"metrics": {"created": row["created"], "drafted": row["created"]}, "failure_message": None}
 
 
-def activity(draw: Random, kind: str, timestamp: int, person: Row | None) -> Row:
-    """One activity. Its id is a ULID that does not follow the timestamp, because activities may be dated by the
-    customer.
+def activity(rng: Random, kind: str, timestamp: int, person: Row | None) -> Row:
+    """One activity.
+
+    Its id is a ULID that is not in the order of the timestamps, because customers can date activities themselves.
     """
     row: Row = {
-        "id": "01" + "".join(draw.choices(_ULID, k=24)),
+        "id": "01" + "".join(rng.choices(_ULID, k=24)),
         "type": kind,
         "timestamp": timestamp,
         "customer_id": person["id"] if person else None,
         "customer_identifiers": person["identifiers"] if person else None,
     }
     if kind.endswith("_email"):
-        delivery_id = base64.b64encode(draw.randbytes(26)).decode()
+        delivery_id = base64.b64encode(rng.randbytes(26)).decode()
         return row | {"delivery_id": delivery_id, "delivery_type": "email", "data": {"delivered": timestamp}}
     if kind == "event":
         return row | {"name": "purchase", "data": {"price": 12.5, "items": [{"sku": "a"}], "note": None}}
@@ -159,17 +160,17 @@ def activity(draw: Random, kind: str, timestamp: int, person: Row | None) -> Row
     return row | {"data": {"plan": {"from": "free", "to": "pro"}} if kind == "attribute_change" else None}
 
 
-def _activities(workspace: Workspace, draw: Random, people: list[Row]) -> Iterator[Row]:
+def _activities(workspace: Workspace, rng: Random, people: list[Row]) -> Iterator[Row]:
     now, count = workspace.now, workspace.size.activities
     deleted = {"id": None, "identifiers": {"cio_id": "a3ffffff"}}
     workspace.deleted_people.add("a3ffffff")
     for moment in (now + 3600, now + 365 * DAY, now + 366 * DAY):
-        yield activity(draw, "event", moment, people[0])
+        yield activity(rng, "event", moment, people[0])
     for index in range(count):
         person: Row | None = people[index % len(people)]
         if index % 40 == 39:
             person = deleted
         if index % 50 == 49:
             person = None
-        # a tenth is older than the retention and never shown
-        yield activity(draw, _ACTIVITY_TYPES[index % len(_ACTIVITY_TYPES)], now - index * 33 * DAY // count, person)
+        # About a tenth of them is older than 30 days, so the API does not show it.
+        yield activity(rng, _ACTIVITY_TYPES[index % len(_ACTIVITY_TYPES)], now - index * 33 * DAY // count, person)

@@ -1,9 +1,8 @@
-"""Campaigns, broadcasts, newsletters and transactional messages with everything below them, and the awkward rows among
-them.
+"""Campaigns, broadcasts, newsletters and transactional messages with their children.
 
-Awkward on purpose: an action that is newer than its campaign, a campaign without inline actions that has some, a
-duplicated campaign whose actions kept their old times, null and absent fields, types nobody declared, ids that are
-strings here and integers there.
+Unusual rows, on purpose: an action that is newer than its campaign, a campaign whose row lists no actions although it
+has some, a duplicated campaign whose actions keep their old times, null and missing fields, undeclared types, ids that
+are strings in one place and integers in another.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from simulators.customerio.workspace import DAY, Workspace
 from simulators.server import Row
 
 DUPLICATED_CAMPAIGN = 1
-"""Position of the campaign of which the last one is a duplicate."""
+"""Position of the campaign that the last campaign is a duplicate of."""
 
 LONG_CAMPAIGN_ACTIONS = 23
 UNKNOWN_CAMPAIGN_TYPE = "moon_phase"
@@ -24,16 +23,16 @@ _ACTION_TYPES = ("email", "twilio", "webhook", "push", "in_app", "attribute_upda
 _CAMPAIGN_TYPES = ("event", "segment", "seg_attr", "date", "webhook", UNKNOWN_CAMPAIGN_TYPE)
 
 
-def build(workspace: Workspace, draw: Random) -> None:
-    """Fill lists and children of all four families."""
-    _campaigns(workspace, draw)
-    _broadcasts(workspace, draw)
-    _newsletters(workspace, draw)
-    _transactional(workspace, draw)
+def build(workspace: Workspace, rng: Random) -> None:
+    """Fill lists and children of all four kinds of parent."""
+    _campaigns(workspace, rng)
+    _broadcasts(workspace, rng)
+    _newsletters(workspace, rng)
+    _transactional(workspace, rng)
 
 
 def content(number: int, kind: str, updated: int) -> Row:
-    """The fields that actions, newsletter variants and transactional variants share."""
+    """The fields that actions, newsletter variants and transactional variants have in common."""
     row: Row = {"id": number, "name": f"{kind} {number}", "type": kind, "layout": "", "body": f"<p>Hello {number}</p>"}
     if kind == "email":
         row |= {
@@ -59,14 +58,15 @@ def content(number: int, kind: str, updated: int) -> Row:
 
 
 def action(parent: str, parent_id: int, number: int, kind: str, created: int, updated: int) -> Row:
-    """An action as the lists give it: a campaign's has its id as a string and names its campaign, a broadcast's an
-    integer.
+    """An action as the list endpoints answer it.
+
+    `id` is a string for an action of a campaign and an integer for an action of a broadcast.
     """
     row = content(number, kind, updated)
     row |= {
         "id": str(number) if parent == "campaign_id" else number,
         parent: parent_id,
-        "deduplicate_id": f"{number + 7}:{updated}",  # the first half is a template's id, not the action's
+        "deduplicate_id": f"{number + 7}:{updated}",  # the first number is the id of a template, not of the action
         "created": created,
         "editor": "",
         "recipient_environment_id": 144601,
@@ -76,25 +76,25 @@ def action(parent: str, parent_id: int, number: int, kind: str, created: int, up
     return row
 
 
-def _campaigns(workspace: Workspace, draw: Random) -> None:
+def _campaigns(workspace: Workspace, rng: Random) -> None:
     rows: list[Row] = []
     children: dict[int, list[Row]] = {}
     for position in range(workspace.size.campaigns):
         number = position * 3 + 4
         created = workspace.start + position * 9 * DAY
-        updated = created + draw.randrange(20 * DAY)
-        count = LONG_CAMPAIGN_ACTIONS if position == 0 else 1 + draw.randrange(8)
+        updated = created + rng.randrange(20 * DAY)
+        count = LONG_CAMPAIGN_ACTIONS if position == 0 else 1 + rng.randrange(8)
         kinds = [_ACTION_TYPES[(position + index) % len(_ACTION_TYPES)] for index in range(count)]
         if position == 0:
             kinds[-1] = UNKNOWN_ACTION_TYPE
-        # editing an action does not touch its campaign: seen live a day later
+        # An edit of an action does not change its campaign (observed live: a difference of one day).
         children[number] = [
             action("campaign_id", number, number * 100 + index, kind, created, updated + (DAY if index % 2 else -60))
             for index, kind in enumerate(kinds)
         ]
         rows.append(_campaign(number, position, created, updated, children[number]))
     _duplicate(workspace, rows, children)
-    draw.shuffle(rows)
+    rng.shuffle(rows)
     workspace.lists["campaigns"] = rows
     workspace.children["campaign_actions"] = children
 
@@ -126,7 +126,7 @@ def _campaign(number: int, position: int, created: int, updated: int, actions: l
 
 
 def _duplicate(workspace: Workspace, rows: list[Row], children: dict[int, list[Row]]) -> None:
-    """Make the last campaign a duplicate made yesterday whose actions are as old as the originals."""
+    """Make the last campaign a duplicate from yesterday. Its actions have the times of the original actions."""
     original, copy = rows[DUPLICATED_CAMPAIGN], rows[-1]
     made = workspace.now - DAY
     number = copy["id"]
@@ -138,14 +138,14 @@ def _duplicate(workspace: Workspace, rows: list[Row], children: dict[int, list[R
     copy["actions"] = [{"id": int(row["id"]), "type": row["type"]} for row in children[number]]
 
 
-def _broadcasts(workspace: Workspace, draw: Random) -> None:
+def _broadcasts(workspace: Workspace, rng: Random) -> None:
     rows: list[Row] = []
     actions: dict[int, list[Row]] = {}
     triggers: dict[int, list[Row]] = {}
     for position in range(workspace.size.broadcasts):
         number = 200 + position
         created = workspace.start + position * 30 * DAY
-        updated = created + draw.randrange(10 * DAY)
+        updated = created + rng.randrange(10 * DAY)
         languages = ("", "de", "fr")[: 1 + position % 3]
         actions[number] = [
             action("broadcast_id", number, number * 10 + index, "email", created, updated + index)
@@ -184,23 +184,23 @@ def _broadcasts(workspace: Workspace, draw: Random) -> None:
     workspace.children["broadcast_triggers"] = triggers
 
 
-def _newsletters(workspace: Workspace, draw: Random) -> None:
+def _newsletters(workspace: Workspace, rng: Random) -> None:
     rows: list[Row] = []
     variants: dict[int, list[Row]] = {}
     groups: dict[int, list[Row]] = {}
     for position in range(workspace.size.newsletters):
         number = position + 1
         created = workspace.start + position * 5 * DAY
-        updated = created + draw.randrange(5 * DAY)
+        updated = created + rng.randrange(5 * DAY)
         ids = [number * 2, number * 2 + 1] if position % 3 == 0 else [number * 2]
         variants[number] = [
             content(variant, "email", updated) | {"newsletter_id": number, "deduplicate_id": f"{variant}:{updated}"}
             for variant in ids
         ]
         groups[number] = []
-        if (
-            len(ids) > 1
-        ):  # ids start at 0 for every newsletter; the specification calls content ids strings, its example does not
+        # Ids start at 0 in every newsletter. Content ids are numbers, as in the example of the vendor's specification;
+        # its schema says strings.
+        if len(ids) > 1:
             groups[number] = [
                 {
                     "id": index,
@@ -228,13 +228,13 @@ def _newsletters(workspace: Workspace, draw: Random) -> None:
     workspace.children["newsletter_test_groups"] = groups
 
 
-def _transactional(workspace: Workspace, draw: Random) -> None:
+def _transactional(workspace: Workspace, rng: Random) -> None:
     rows: list[Row] = []
     variants: dict[int, list[Row]] = {}
     for position in range(workspace.size.transactional):
         number = position + 1
         created = workspace.start + position * 20 * DAY
-        updated = created + draw.randrange(20 * DAY)
+        updated = created + rng.randrange(20 * DAY)
         variants[number] = [content(number * 5, "email", updated) | {"created": created}]
         rows.append(
             {

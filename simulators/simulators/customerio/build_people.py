@@ -1,8 +1,8 @@
 """People, segments with their members, opt-outs and suppressed addresses.
 
-Awkward on purpose: a `cio_id` that reads as a number, people with only an e-mail address or only an id or neither, one
-who is in no segment, addresses with `+`, an empty segment, one that is still being built, addresses suppressed on two
-domains.
+Unusual rows, on purpose: a `cio_id` that looks like a number, people with an e-mail address only, with an id only or
+with neither, a person in no segment, addresses with `+`, an empty segment, a segment that is still being built,
+addresses that are suppressed on two domains.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from simulators.customerio.workspace import DAY, Workspace
 from simulators.server import Row
 
 NUMERIC_LOOKING = "30e00001"
-"""A legal `cio_id` that a YAML or Jinja reader takes for 3e+01."""
+"""A valid `cio_id` that a YAML or Jinja parser reads as the number 30."""
 
 EMAIL_ONLY_PERSON, ID_ONLY_PERSON, NAMELESS_PERSON, NUMERIC_PERSON = 1, 2, 3, 4
 SUPPRESSION_TYPES = ("bounces", "blocks", "spam_reports", "invalid_emails")
@@ -21,17 +21,17 @@ MAIN_DOMAIN, SECOND_DOMAIN = "mail.example.com", "news.example.org"
 BUILDING_SEGMENT, EMPTY_SEGMENT = 3, 4
 
 
-def build(workspace: Workspace, draw: Random) -> None:
+def build(workspace: Workspace, rng: Random) -> None:
     """Fill people, segments, opt-outs and suppressions."""
     for index in range(workspace.size.people):
-        person = _person(workspace, draw, index)
+        person = _person(workspace, rng, index)
         workspace.people[person["identifiers"]["cio_id"]] = person
-    _segments(workspace, draw)
+    _segments(workspace, rng)
     _optouts(workspace)
     _suppressions(workspace)
 
 
-def _person(workspace: Workspace, draw: Random, index: int) -> Row:
+def _person(workspace: Workspace, rng: Random, index: int) -> Row:
     cio_id = NUMERIC_LOOKING if index == NUMERIC_PERSON else f"a3{index:06x}"
     email: str | None = f"person+{index}@example.com" if index % 5 == 0 else f"person.{index}@example.com"
     user: str | None = f"u{index}"
@@ -41,12 +41,12 @@ def _person(workspace: Workspace, draw: Random, index: int) -> Row:
         email = None
     if index == NAMELESS_PERSON:
         email = user = None
-    created = workspace.start + draw.randrange(250 * DAY)
-    # attribute values are always strings on this API, whatever was sent
+    created = workspace.start + rng.randrange(250 * DAY)
+    # This API answers every attribute value as a string, whatever type was sent.
     attributes = {
         "cio_id": cio_id,
         "created_at": str(created),
-        "plan": draw.choice(["free", "pro"]),
+        "plan": rng.choice(["free", "pro"]),
         "logins": str(index),
     }
     attributes |= {"email": email} if email else {}
@@ -66,13 +66,13 @@ def _person(workspace: Workspace, draw: Random, index: int) -> Row:
     }
 
 
-def _segments(workspace: Workspace, draw: Random) -> None:
+def _segments(workspace: Workspace, rng: Random) -> None:
     everybody = list(workspace.people)
     rows: list[Row] = []
     for position in range(workspace.size.segments):
         number = position + 1
         created = workspace.start + position * 10 * DAY
-        updated = created + draw.randrange(30 * DAY)
+        updated = created + rng.randrange(30 * DAY)
         building = number == BUILDING_SEGMENT
         rows.append(
             {
@@ -89,7 +89,7 @@ def _segments(workspace: Workspace, draw: Random) -> None:
                 "updated_at": updated,
             }
         )
-        # the last person is in no segment at all: a union of segments is not everybody
+        # The last person is in no segment, so the members of all segments together are not all people.
         members = everybody[:-1] if number == 1 else everybody[number :: number + 1][:-1]
         workspace.members[number] = [] if number == EMPTY_SEGMENT else members
         workspace.usage[number] = {
@@ -125,6 +125,7 @@ def _suppressions(workspace: Workspace) -> None:
             }
             for index in range(count)
         ]
-        # without a domain the vendor answers one default list: the sending domain's, in a workspace with one domain
+        # Without a domain the vendor answers a default list. In a workspace with one domain it is the list of that
+        # domain.
         workspace.suppressions[kind, ""] = workspace.suppressions[kind, MAIN_DOMAIN] = rows
         workspace.suppressions[kind, SECOND_DOMAIN] = [] if kind == "blocks" else rows[: count // 2]

@@ -1,4 +1,4 @@
-"""The flat lists that hold a workspace's configuration, the exports and the sending addresses."""
+"""The flat lists: configuration of a workspace, exports, senders and IP addresses."""
 
 from __future__ import annotations
 
@@ -8,9 +8,13 @@ WEBHOOK_WITH_CREDENTIALS = "https://u:p@hooks.example.com/x?y=a@b"
 
 
 def build(workspace: Workspace) -> None:
-    """Fill everything that needs no chance."""
-    then, now = workspace.start, workspace.now
-    lists = workspace.lists
+    """Fill everything that needs no random numbers."""
+    _content_and_topics(workspace)
+    _sending_and_exports(workspace)
+
+
+def _content_and_topics(workspace: Workspace) -> None:
+    then, lists = workspace.start, workspace.lists
     lists["snippets"] = [
         {"name": f"snippet {index}", "value": f"<b>{index}</b>", "updated_at": then + index * 40 * DAY}
         for index in range(4)
@@ -27,7 +31,7 @@ def build(workspace: Workspace) -> None:
         },
         {"id": 2, "name": "empty", "schema": None, "rows": 0, "bytes": 0, "created_at": then, "updated_at": then + DAY},
     ]
-    # every workspace of the account is listed, although the key belongs to one
+    # The list has every workspace of the account, although the key belongs to one of them.
     lists["workspaces"] = [
         _workspace(144601, "Production", len(workspace.people), 1),
         _workspace(144602, "Staging", 3, 0),
@@ -53,6 +57,10 @@ def build(workspace: Workspace) -> None:
             "singular_slug": "company",
         }
     ]
+
+
+def _sending_and_exports(workspace: Workspace) -> None:
+    then, now, lists = workspace.start, workspace.now, workspace.lists
     lists["subscription_channels"] = [
         {"id": 1, "name": "E-mail", "description": "", "type": "email", "subscribed_by_default": True},
         {"id": 2, "name": "SMS", "description": None, "type": "sms", "subscribed_by_default": False},

@@ -1,4 +1,9 @@
-"""Customer.io's App API on loopback: `python -m simulators customerio`."""
+"""Serves a simulated workspace of Customer.io over HTTP until it is stopped.
+
+It answers the endpoints of the App API that source-customerio reads, with the vendor's rate limit, page tokens and
+errors. Put the printed address into the connector's option `api_url`. Requests to /_sim/ add faults, show the request
+log and change the data (simulators/README.md).
+"""
 
 from __future__ import annotations
 
@@ -11,20 +16,21 @@ from simulators.server import run_until_signal
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what the command line takes."""
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
-    parser.add_argument("--region", choices=sorted(API_KEYS), default="US", help="each region takes its own key only")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--size", choices=sorted(SIZES), default="demo")
-    parser.add_argument("--rows", type=int, help="number of deliveries, for benchmarks")
-    parser.add_argument("--now", type=int, help="the simulated time in epoch seconds; default: the last full hour")
-    parser.add_argument("--rate-limit", type=int, default=10, help="requests a second of one key; 0 switches it off")
-    parser.add_argument("--gzip", action="store_true", help="compress answers where the client accepts it")
+    """Declare the options of `python -m simulators customerio`."""
+    add = parser.add_argument
+    add("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
+    add("--port", type=int, default=0, help="port to listen on; 0, the default, takes a free one")
+    add("--region", choices=sorted(API_KEYS), default="US", help="a region accepts its own key only (%(default)s)")
+    add("--seed", type=int, default=1, help="the same seed gives the same data (%(default)s)")
+    add("--size", choices=sorted(SIZES), default="demo", help="amount of data (%(default)s)")
+    add("--rows", type=int, help="for benchmarks: this many deliveries")
+    add("--now", type=int, help="the simulated present in seconds since 1970; without it the last full hour")
+    add("--rate-limit", type=int, default=10, help="requests a second (%(default)s); 0 means no limit")
+    add("--gzip", action="store_true", help="compress answers with gzip if the client accepts it")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Serve until a signal comes."""
+    """Serve until SIGINT or SIGTERM."""
     simulator = CustomerioSimulator(
         region=args.region,
         seed=args.seed,

@@ -1,4 +1,4 @@
-"""Deliveries (the API calls them messages) and activities."""
+"""Endpoints of deliveries (the API calls them messages) and of activities."""
 
 from __future__ import annotations
 
@@ -48,10 +48,11 @@ _FILTERS = ("type", "campaign_id", "newsletter_id", "action_id")
 def messages(
     workspace: Workspace, options: Options, request: Request, fixed: Row | None = None, longest: int = HALF_YEAR
 ) -> bytes:
-    """Deliveries by time of creation, newest first, both bounds included.
+    """Deliveries by time of creation, newest first. Both bounds are included.
 
-    Without bounds the latest six months; a longer range is cut silently to the six months before its end. `fixed`
-    restricts to a parent, whose ranges may be a year (`longest`) but default to six months too.
+    Without bounds the range is the last six months. A longer range is shortened, without an error, to the six months
+    before its end. `fixed` filters by a parent; the range of such a list can be a year (`longest`), and is six months
+    by default too.
     """
     low, high = _range(workspace, request, longest)
     filters = _filters(request, fixed or {})
@@ -66,7 +67,7 @@ def messages(
     if drafts:
         rows += workspace.drafts.newest_first(*workspace.drafts.bounds(low, high))
         rows.sort(key=lambda encoded: -int(orjson.loads(encoded)["created"]))
-    rows = [encoded for encoded in rows if _fits(orjson.loads(encoded), filters)]
+    rows = [encoded for encoded in rows if _matches(orjson.loads(encoded), filters)]
     first, last, following = _page(request, options, size, len(rows))
     return _encoded(b",".join(rows[first:last]), following, options)
 
@@ -93,7 +94,7 @@ def _filters(request: Request, fixed: Row) -> Row:
     }
 
 
-def _fits(row: Row, filters: Row) -> bool:
+def _matches(row: Row, filters: Row) -> bool:
     return all(
         wanted in row["metrics"] if name == "metric" else str(row[name]) == wanted for name, wanted in filters.items()
     )
@@ -114,7 +115,7 @@ def _encoded(rows: bytes, following: str, options: Options) -> bytes:
 
 
 def message(workspace: Workspace, message_id: str) -> Row:
-    """One delivery by its id."""
+    """One delivery, by its id."""
     needle = orjson.dumps(message_id)
     for store in (workspace.deliveries, workspace.drafts):
         for encoded in store.newest_first(0, len(store)):
@@ -124,14 +125,15 @@ def message(workspace: Workspace, message_id: str) -> Row:
 
 
 def archived_message(workspace: Workspace, message_id: str) -> Row:
-    """The body of one delivery; the caller counts the quota."""
+    """The body of one delivery. The caller counts the daily quota."""
     row = message(workspace, message_id)["message"]
     return {"archived_message": {"id": row["id"], "subject": row["subject"], "body": "<p>Hello</p>"}}
 
 
 def activities(workspace: Workspace, options: Options, request: Request) -> Row:
-    """Activities of the last 30 days, by default newest first by their own time, so that future-dated ones come first.
-    No filter by time.
+    """Activities of the last 30 days, by default newest timestamp first, so activities dated in the future come first.
+
+    The endpoint has no filter by time.
     """
     keep: list[Callable[[Row], bool]] = []
     if wanted := request.param("type"):

@@ -1,4 +1,4 @@
-"""Endpoints that give flat lists, lists under a parent, and single objects."""
+"""Endpoints of flat lists, of lists under a parent, and of single objects."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ ACTIONS_PER_PAGE = 10
 MEMBERSHIP_MAXIMUM = 30_000
 OPTOUTS_DEFAULT, OPTOUTS_MAXIMUM = 100, 1_000
 NULL_LISTS = frozenset({"exports", "collections", "reporting_webhooks"})
-"""Flat lists that were seen as `null` when there was nothing in them."""
+"""Flat lists that were observed as `null` when they were empty."""
 
 
 def number_of(text: str) -> int | None:
-    """An id out of a path; None for what is no number."""
+    """An id from a path, None if it is not a number."""
     return int(text) if text.isascii() and text.isdigit() else None
 
 
 def parent(workspace: Workspace, name: str, text: str, *, strict: bool = False) -> Row:
-    """The object that a path is about; 404 when there is none, and with `strict` 400 when the id is no number."""
+    """The object that a path names. 404 if it does not exist; with `strict` 400 if the id is not a number."""
     number = number_of(text)
     if number is None and strict:
         reject("invalid id")
@@ -42,18 +42,19 @@ def parent(workspace: Workspace, name: str, text: str, *, strict: bool = False) 
 
 
 def whole_list(workspace: Workspace, options: Options, name: str, envelope: str) -> Row:
-    """A list that has no pages: everything at once, whatever the query says."""
+    """A list without pages: all rows, whatever the query has."""
     rows = workspace.lists[name]
     return {envelope: list_or_null(rows, options, seen_null=name in NULL_LISTS)}
 
 
 def by_last_id(workspace: Workspace, options: Options, request: Request, name: str) -> Row:
-    """Newsletters and sender identities: `next` is the last id in base64 on every page that has rows, the last one
-    included.
+    """Newsletters and sender identities.
+
+    `next` is the last id of the page in base64. The last page with rows has it too; the page after it is empty.
     """
     rows = sorted(workspace.lists[name], key=lambda row: int(row["id"]))
     if name == "sender_identities":
-        # observed: `hidden=true` answers only the hidden ones, although the documentation says that they are added
+        # Observed: `hidden=true` answers hidden senders only, although the documentation says that they are added.
         rows = [row for row in rows if row["hidden"] is flag(request, "hidden")]
     descending = request.param("sort") == "desc"
     if descending:
@@ -70,7 +71,7 @@ def by_last_id(workspace: Workspace, options: Options, request: Request, name: s
 
 
 def campaign_actions(workspace: Workspace, options: Options, request: Request, campaign: str) -> Row:
-    """Ten a page, no `limit`; `next` is an empty string at the end."""
+    """The actions of a campaign, ten a page; `limit` has no effect. `next` of the last page is an empty string."""
     row = parent(workspace, "campaigns", campaign, strict=True)
     rows = workspace.children["campaign_actions"].get(row["id"], [])
     scope = f"actions/{row['id']}"
@@ -89,7 +90,7 @@ def campaign_actions(workspace: Workspace, options: Options, request: Request, c
 def children(
     workspace: Workspace, options: Options, kind: str, parents: str, envelope: str, text: str, *, strict: bool = False
 ) -> Row:
-    """A list under a parent that has no pages."""
+    """A list under a parent, without pages."""
     row = parent(workspace, parents, text, strict=strict)
     return {envelope: list_or_null(workspace.children[kind].get(row["id"], []), options)}
 
@@ -104,7 +105,7 @@ def child(workspace: Workspace, kind: str, parents: str, text: str, child_text: 
 
 
 def membership(workspace: Workspace, options: Options, request: Request, text: str) -> Row:
-    """Members of a segment. The token is a bare position; only an empty `next` ends the list."""
+    """The members of a segment. The token is a position. Only an empty `next` ends the list."""
     row = parent(workspace, "segments", text)
     members = [cio_id for cio_id in workspace.members[row["id"]] if cio_id in workspace.people]
     size = page_size(request, options, "identifiers", MEMBERSHIP_MAXIMUM, MEMBERSHIP_MAXIMUM)
@@ -121,13 +122,13 @@ def membership(workspace: Workspace, options: Options, request: Request, text: s
 
 
 def customer_count(workspace: Workspace, text: str) -> Row:
-    """How many people a segment has now."""
+    """The number of people in a segment."""
     row = parent(workspace, "segments", text)
     return {"count": sum(cio_id in workspace.people for cio_id in workspace.members[row["id"]])}
 
 
 def used_by(workspace: Workspace, text: str) -> Row:
-    """Where a segment is used."""
+    """The campaigns and newsletters that use a segment."""
     row = parent(workspace, "segments", text)
     return {"used_by": workspace.usage.get(row["id"])}
 

@@ -1,4 +1,4 @@
-"""People (search, then hydrate), addresses that the mail service suppresses, and exports."""
+"""Endpoints of people (search for ids, then read by id), of suppressed addresses, and of exports."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ SUPPRESSIONS_DEFAULT, SUPPRESSIONS_MAXIMUM = 100, 1_000
 
 
 def search(workspace: Workspace, options: Options, request: Request) -> Row:
-    """`POST /customers`: identifiers of the people who fit a filter."""
+    """`POST /customers`: the identifiers of the people who match a filter."""
     condition = _body(request).get("filter")
-    people = [person for person in workspace.people.values() if fits(workspace, person, condition)]
+    people = [person for person in workspace.people.values() if matches_filter(workspace, person, condition)]
     size = page_size(request, options, "customers", SEARCH_DEFAULT, SEARCH_MAXIMUM)
     first, last, following = offset_page(
         request,
@@ -46,19 +46,22 @@ def search(workspace: Workspace, options: Options, request: Request) -> Row:
     }
 
 
-def fits(workspace: Workspace, person: Row, condition: Any) -> bool:
-    """Evaluate the search language: `and`, `or`, `not`, `segment` by id, `attribute` with `eq` or `exists`. Anything
-    else is a 400.
+def matches_filter(workspace: Workspace, person: Row, condition: Any) -> bool:
+    """Whether a person matches a filter: `and`, `or`, `not`, `segment` by id, `attribute` with `eq` or `exists`.
+
+    Anything else is a 400.
     """
     match condition:
         case {"and": [_, *_] as parts, **rest} if not rest:
-            results = [fits(workspace, person, part) for part in parts]  # each part is checked, whatever the others say
+            results = [
+                matches_filter(workspace, person, part) for part in parts
+            ]  # a list, so that a wrong part is always found
             return all(results)
         case {"or": [_, *_] as parts, **rest} if not rest:
-            results = [fits(workspace, person, part) for part in parts]
+            results = [matches_filter(workspace, person, part) for part in parts]
             return any(results)
         case {"not": part, **rest} if not rest:
-            return not fits(workspace, person, part)
+            return not matches_filter(workspace, person, part)
         case {"segment": {"id": int(number)}}:
             return person["identifiers"]["cio_id"] in workspace.members.get(number, [])
         case {"attribute": {"field": str(name), "operator": "exists"}}:
@@ -69,7 +72,7 @@ def fits(workspace: Workspace, person: Row, condition: Any) -> bool:
 
 
 def hydrate(workspace: Workspace, options: Options, request: Request) -> Row:
-    """`POST /customers/attributes`: up to 100 people by id; ids that nobody has are left out without a word."""
+    """`POST /customers/attributes`: up to 100 people by id. Unknown ids are missing in the answer, without an error."""
     ids = _body(request).get("ids")
     if not isinstance(ids, list) or not all(isinstance(item, str) for item in ids):
         reject("ids must be an array of strings")
@@ -84,15 +87,16 @@ def hydrate(workspace: Workspace, options: Options, request: Request) -> Row:
 
 
 def by_email(workspace: Workspace, request: Request) -> Row:
-    """`GET /customers?email=`: an exact look-up."""
+    """`GET /customers?email=`: the people with exactly this address."""
     email = request.param("email")
     matches = [p["identifiers"] for p in workspace.people.values() if email and p["identifiers"]["email"] == email]
     return {"results": matches}
 
 
 def suppressions(workspace: Workspace, options: Options, request: Request, kind: str) -> Row:
-    """Suppressed addresses in order of e-mail, by offset and without `next`; `null` past the end and for a domain
-    nobody has.
+    """Suppressed addresses in the order of e-mail. Pages are chosen by `offset`; there is no `next`.
+
+    The list is `null` after the last page and for an unknown domain.
     """
     rows = _suppressed(workspace, kind, request.param("domain") or "")
     size = page_size(request, options, "suppressions", SUPPRESSIONS_DEFAULT, SUPPRESSIONS_MAXIMUM)
@@ -101,7 +105,7 @@ def suppressions(workspace: Workspace, options: Options, request: Request, kind:
 
 
 def domain_suppressions(workspace: Workspace, options: Options, request: Request, domain: str, kind: str) -> Row:
-    """The same list of one domain with tokens in place of offsets."""
+    """The same list for one domain, with tokens instead of offsets."""
     rows = _suppressed(workspace, kind, domain)
     if email := request.param("email"):
         rows = [row for row in rows if row["email"] == email]
@@ -119,7 +123,7 @@ def domain_suppressions(workspace: Workspace, options: Options, request: Request
 
 
 def search_suppression(workspace: Workspace, email: str) -> Row:
-    """Look one address up in the default lists."""
+    """One address in the default lists."""
     for (kind, domain), rows in workspace.suppressions.items():
         matches = [row for row in rows if row["email"] == email]
         if not domain and matches:
@@ -134,14 +138,14 @@ def _suppressed(workspace: Workspace, kind: str, domain: str) -> list[Row]:
 
 
 def exports(workspace: Workspace, options: Options) -> Row:
-    """Every export; reading their status is what lets those that were started here go on."""
+    """All exports. Each read of its status brings a started export nearer to its end (`Options.export_polls`)."""
     for row in workspace.lists["exports"]:
         _poll(workspace, row)
     return {"exports": workspace.lists["exports"] or None}
 
 
 def export(workspace: Workspace, text: str) -> Row:
-    """One export; see `exports`."""
+    """One export, see `exports`."""
     row = workspace.find("exports", int(text)) if text.isdigit() else None
     if row is None:
         raise not_found()
@@ -160,8 +164,9 @@ def _poll(workspace: Workspace, row: Row) -> None:
 
 
 def download(workspace: Workspace, text: str) -> Row:
-    """The signed link of an export that is done. Counting the download is inferred; so is the status while there is
-    none.
+    """The signed link of a finished export.
+
+    That the download is counted is inferred. So is the 404 before the export is finished.
     """
     row = workspace.find("exports", int(text)) if text.isdigit() else None
     if row is None or row["status"] != "done":
@@ -171,7 +176,7 @@ def download(workspace: Workspace, text: str) -> Row:
 
 
 def start_export(workspace: Workspace, options: Options, request: Request, kind: str) -> Row:
-    """Create an export, as `POST /exports/customers` and `/exports/deliveries` do."""
+    """Start an export: `POST /exports/customers` or `/exports/deliveries`."""
     body = _body(request)
     if kind == "customers" and "filters" not in body:
         raise VendorError(422, "filters can't be blank", pointer="/data/attributes/filters")
@@ -201,7 +206,7 @@ def _body(request: Request) -> Row:
     try:
         document = request.json()
     except ValueError:
-        reject("the body is no JSON")
+        reject("the body is not JSON")
     if not isinstance(document, dict):
-        reject("the body is no object")
+        reject("the body is not an object")
     return document

@@ -1,9 +1,8 @@
-"""Metrics: numbers that are a pure function of seed, parent, series and time, so that any window of any resolution
-agrees with any other.
+"""Metrics. A number depends on seed, parent, series and time only, so all windows and resolutions agree.
 
-Version 1 answers bare arrays whose last bucket holds the present, on Eastern time; version 2 and journeys answer for
-dates in the question. Simplifications: Eastern is UTC-5 all year, weeks start on Monday (undocumented), `tz` of
-version 2 is accepted and not used.
+Version 1 answers arrays without dates. Their last bucket contains the present, in US Eastern time. Version 2 and
+journeys answer for the dates of the request. Simplified here: Eastern time is UTC-5 all year, weeks start on Monday
+(undocumented), and `tz` of version 2 is accepted and ignored.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ SERIES = (
 )
 WEBHOOK_SERIES = ("2xx", "3xx", "4xx", "5xx")
 NULL_SERIES = "suppressed"
-"""This one is `null` in place of an array, as seen in real data."""
+"""This series is `null` instead of an array, as observed in real data."""
 
 LINKS_PER_PARENT = 3
 _HOUR = 3600
@@ -51,7 +50,7 @@ _LATE_DAYS = 3
 
 
 def bucket_start(resolution: str, moment: int) -> int:
-    """Start of the bucket in which a moment lies, in UTC."""
+    """The start of the bucket that contains a moment, in UTC."""
     if resolution == "hours":
         return moment - moment % _HOUR
     if resolution == "days":
@@ -62,16 +61,14 @@ def bucket_start(resolution: str, moment: int) -> int:
 
 
 def next_bucket(resolution: str, start: int) -> int:
-    """Start of the bucket after the one that begins at `start`."""
+    """The start of the bucket after the one that begins at `start`."""
     if resolution == "months":
         return bucket_start("months", start + 31 * DAY)
     return start + {"hours": _HOUR, "days": DAY, "weeks": 7 * DAY}[resolution]
 
 
 def buckets(resolution: str, start: int, end: int) -> list[int]:
-    """Starts of the buckets from the one that holds `start` to the one that holds the second before `end`; at least
-    one.
-    """
+    """The starts of the buckets that contain a second from `start` to before `end`. At least one bucket."""
     starts = [bucket_start(resolution, start)]
     while (following := next_bucket(resolution, starts[-1])) < end:
         starts.append(following)
@@ -79,50 +76,56 @@ def buckets(resolution: str, start: int, end: int) -> list[int]:
 
 
 def last_buckets(resolution: str, now: int, steps: int) -> list[int]:
-    """Starts of the last buckets on the Eastern calendar, as if that were UTC; the last one holds `now`."""
+    """The starts of the last buckets, in Eastern time taken as UTC. The last bucket contains `now`."""
     starts = [bucket_start(resolution, now + _EASTERN)]
     while len(starts) < steps:
         starts.append(bucket_start(resolution, starts[-1] - 1))
     return starts[::-1]
 
 
-def value(workspace: Workspace, key: str, life: tuple[int, int], resolution: str, start: int) -> int:
-    """Events of one series in one bucket. Days are drawn; hours share out their day; weeks and months add days up."""
+def value(workspace: Workspace, key: str, lifetime: tuple[int, int], resolution: str, start: int) -> int:
+    """The value of a series in a bucket.
+
+    The value of a day is a hash. Its hours share it, and weeks and months are sums of days.
+    """
     if resolution == "hours":
         day, hour = start // DAY, start % DAY // _HOUR
-        whole = _day_value(workspace, key, life, day)
+        whole = _day_value(workspace, key, lifetime, day)
         return whole // 24 + ((hour + day) % 24 < whole % 24)
     last = (next_bucket(resolution, start) - 1) // DAY
-    first_day = max(start // DAY, life[0] // DAY)
-    return sum(_day_value(workspace, key, life, day) for day in range(first_day, min(last, life[1] // DAY) + 1))
+    first_day = max(start // DAY, lifetime[0] // DAY)
+    return sum(_day_value(workspace, key, lifetime, day) for day in range(first_day, min(last, lifetime[1] // DAY) + 1))
 
 
-def _day_value(workspace: Workspace, key: str, life: tuple[int, int], day: int) -> int:
-    if not life[0] // DAY <= day <= life[1] // DAY:
+def _day_value(workspace: Workspace, key: str, lifetime: tuple[int, int], day: int) -> int:
+    if not lifetime[0] // DAY <= day <= lifetime[1] // DAY:
         return 0
-    late = workspace.late_opens if key.endswith("opened") and day > life[1] // DAY - _LATE_DAYS else 0
+    late = workspace.late_opens if key.endswith("opened") and day > lifetime[1] // DAY - _LATE_DAYS else 0
     return zlib.crc32(f"{workspace.seed}/{key}/{day}".encode()) % 40 + late
 
 
 def series(
     workspace: Workspace, kind: str, parent: Row, names: tuple[str, ...], resolution: str, starts: list[int]
 ) -> dict[str, list[int]]:
-    """The arrays of a parent: zero before it was created, after now, and always when it was never started."""
+    """The arrays of a parent. Values are 0 before its creation, after now, and for a parent that was never started."""
     created: int = parent.get("created") or parent.get("created_at") or workspace.start
-    life = (created, workspace.now) if parent.get("first_started", 1) and parent.get("sent_at", 1) else (1, 0)
+    lifetime = (created, workspace.now) if parent.get("first_started", 1) and parent.get("sent_at", 1) else (1, 0)
     prefix = f"{kind}/{parent['id']}"
-    return {name: [value(workspace, f"{prefix}/{name}", life, resolution, start) for start in starts] for name in names}
+    return {
+        name: [value(workspace, f"{prefix}/{name}", lifetime, resolution, start) for start in starts] for name in names
+    }
 
 
 def names_of(parent: Row) -> tuple[str, ...]:
-    """The series that a parent has: actions that call webhooks add the four classes of HTTP status."""
+    """The series of a parent. A parent that calls webhooks also has one series for each class of HTTP status."""
     calls_webhooks = parent.get("type") == "webhook" or any(a["type"] == "webhook" for a in parent.get("actions") or [])
     return SERIES + WEBHOOK_SERIES if calls_webhooks else SERIES
 
 
 def metrics_v1(workspace: Workspace, kind: str, parent: Row, request: Request, *, strict: bool) -> Row:
-    """`{"metric": {"series": ...}}` for `period` and `steps`; only paths that document 400 check the period
-    (`strict`).
+    """`{"metric": {"series": ...}}` for `period` and `steps`.
+
+    With `strict` a wrong period is a 400. Only some paths document that.
     """
     resolution, starts = _last(workspace, request, strict)
     arrays: dict[str, Any] = dict(series(workspace, kind, parent, names_of(parent), resolution, starts))
@@ -130,7 +133,7 @@ def metrics_v1(workspace: Workspace, kind: str, parent: Row, request: Request, *
 
 
 def metrics_v2(workspace: Workspace, kind: str, parent: Row, request: Request) -> Row:
-    """The same with the dates of the question; `res`, `start` and `end` are required."""
+    """The same for the dates of the request. `res`, `start` and `end` are required."""
     resolution = RESOLUTIONS.get(request.param("res") or "")
     start, end = integer(request, "start"), integer(request, "end")
     if resolution is None or start is None or end is None:
@@ -146,7 +149,7 @@ def metrics_v2(workspace: Workspace, kind: str, parent: Row, request: Request) -
 
 
 def links(workspace: Workspace, kind: str, parent: Row, request: Request) -> Row:
-    """`{"links": [...]}`, version 1 only. `unique=true` counts people, which are fewer than clicks."""
+    """`{"links": [...]}`, version 1 only. `unique=true` counts people instead of clicks."""
     resolution, starts = _last(workspace, request, strict=False)
     return {"links": list(link_rows(workspace, kind, parent, resolution, starts, unique=flag(request, "unique")))}
 
@@ -154,7 +157,7 @@ def links(workspace: Workspace, kind: str, parent: Row, request: Request) -> Row
 def link_rows(
     workspace: Workspace, kind: str, parent: Row, resolution: str, starts: list[int], *, unique: bool
 ) -> list[Row]:
-    """The links of a parent with their arrays; a parent without contents to click has none."""
+    """The links of a parent with their arrays. Every seventh parent has no links."""
     if parent["id"] % 7 == 6:
         return []
     rows = []
@@ -168,7 +171,7 @@ def link_rows(
 
 
 def journeys(workspace: Workspace, parent: Row, request: Request) -> Row:
-    """`{"journey_metric": {...}}`, by the time at which a journey started; all three parameters are required."""
+    """`{"journey_metric": {...}}`, by the start of the journeys. All three parameters are required."""
     text = request.param("resolution") or ""
     start, end = integer(request, "start"), integer(request, "end")
     if text not in JOURNEY_RESOLUTIONS or start is None or end is None:
@@ -178,12 +181,12 @@ def journeys(workspace: Workspace, parent: Row, request: Request) -> Row:
 
 
 def go_time(moment: int) -> str:
-    """Text as Go prints a time: `2025-01-01 00:00:00 +0000 UTC`. Not ISO 8601."""
+    """A time as the language Go prints it: `2025-01-01 00:00:00 +0000 UTC`. This is not ISO 8601."""
     return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%d %H:%M:%S +0000 UTC")
 
 
 def default_steps(resolution: str) -> int:
-    """Steps of a question that names none: the maximum, except for months."""
+    """The number of steps without the parameter `steps`: the maximum, but 12 for months."""
     return DEFAULT_MONTHS if resolution == "months" else MAXIMUM_STEPS[resolution]
 
 

@@ -1,6 +1,4 @@
-"""What happens in the vendor's workspace while nobody, or somebody, is reading. Each mutation is a name, some
-arguments and what it returns.
-"""
+"""Changes to the workspace, between two syncs or during one. `POST /_sim/mutate` takes the same names and arguments."""
 
 from __future__ import annotations
 
@@ -25,14 +23,14 @@ _CURSORS = {
 _KEYS = {"snippets": "name", "optouts": "cio_id"}
 
 
-def advance(workspace: Workspace, draw: Random, seconds: int) -> int:
-    """Move the clock, which otherwise stands still; returns the new time."""
+def advance(workspace: Workspace, rng: Random, seconds: int) -> int:
+    """Move the clock, which does not move by itself. Returns the new time."""
     workspace.now += seconds
     return workspace.now
 
 
-def edit(workspace: Workspace, draw: Random, stream: str, id: int | str, fields: Row | None = None) -> Row:
-    """Change a row of a flat list and, unless the fields say otherwise, its time of change."""
+def edit(workspace: Workspace, rng: Random, stream: str, id: int | str, fields: Row | None = None) -> Row:
+    """Change a row of a flat list. Its time of change becomes now, unless `fields` sets it."""
     row: Row = next(row for row in workspace.lists[stream] if row[_KEYS.get(stream, "id")] == id)
     cursor = _CURSORS.get(stream)
     row |= ({cursor: workspace.now} if cursor else {}) | (fields or {})
@@ -43,13 +41,14 @@ def edit(workspace: Workspace, draw: Random, stream: str, id: int | str, fields:
 
 def edit_action(
     workspace: Workspace,
-    draw: Random,
+    rng: Random,
     campaign_id: int | None = None,
     position: int = 0,
     fields: Row | None = None,
 ) -> Row:
-    """Change an action of a campaign (the first that has some) without touching the campaign's own `updated`, as the
-    vendor does.
+    """Change an action of a campaign (default: the first campaign with actions).
+
+    `updated` of the campaign does not change, as with the real vendor.
     """
     actions = workspace.children["campaign_actions"]
     number = campaign_id if campaign_id is not None else min(key for key, rows in actions.items() if rows)
@@ -59,8 +58,8 @@ def edit_action(
     return row
 
 
-def duplicate_campaign(workspace: Workspace, draw: Random, campaign_id: int | None = None) -> Row:
-    """Duplicate a campaign: a new parent whose children are as old as the originals'."""
+def duplicate_campaign(workspace: Workspace, rng: Random, campaign_id: int | None = None) -> Row:
+    """Duplicate a campaign. The new campaign has actions with the times of the original actions."""
     campaigns, actions = workspace.lists["campaigns"], workspace.children["campaign_actions"]
     source = min(actions) if campaign_id is None else campaign_id
     original = next(row for row in campaigns if row["id"] == source)
@@ -80,23 +79,23 @@ def duplicate_campaign(workspace: Workspace, draw: Random, campaign_id: int | No
     return row
 
 
-def vanish(workspace: Workspace, draw: Random, stream: str, id: int | None = None) -> int:
-    """A parent that is still listed answers 404 from now on, like one deleted a moment after the list was read."""
+def vanish(workspace: Workspace, rng: Random, stream: str, id: int | None = None) -> int:
+    """Let a parent answer 404 although it is still listed, like one that is deleted after the list was read."""
     number = workspace.lists[stream][0]["id"] if id is None else id
     workspace.vanished.add((stream, number))
     return int(number)
 
 
-def delete(workspace: Workspace, draw: Random, stream: str, id: int | str | None = None) -> int | str:
-    """Delete a row of a flat list (the first) and everything below it."""
+def delete(workspace: Workspace, rng: Random, stream: str, id: int | str | None = None) -> int | str:
+    """Delete a row of a flat list (default: the first). Its children are not answered any more."""
     key = _KEYS.get(stream, "id")
     number: int | str = workspace.lists[stream][0][key] if id is None else id
     workspace.lists[stream] = [row for row in workspace.lists[stream] if row[key] != number]
     return number
 
 
-def clear(workspace: Workspace, draw: Random, stream: str) -> None:
-    """Empty a list; `exports`, `collections` and `reporting_webhooks` then answer `null`."""
+def clear(workspace: Workspace, rng: Random, stream: str) -> None:
+    """Empty a list. `exports`, `collections` and `reporting_webhooks` then answer `null`."""
     if stream == "messages":
         workspace.deliveries = Deliveries([])
     elif stream == "activities":
@@ -107,8 +106,8 @@ def clear(workspace: Workspace, draw: Random, stream: str) -> None:
         workspace.lists[stream] = []
 
 
-def fill_metrics(workspace: Workspace, draw: Random, newest: int = 20, id: str | None = None) -> list[str]:
-    """Opens and clicks arrive now for deliveries that exist already: the newest ones, or one by id. Returns the ids."""
+def fill_metrics(workspace: Workspace, rng: Random, newest: int = 20, id: str | None = None) -> list[str]:
+    """Add opens and clicks, with the time now, to the newest deliveries or to the one with this id. Returns the ids."""
     total = len(workspace.deliveries)
     ids: set[str] = {id} if id else set()
     if not id:
@@ -125,37 +124,35 @@ def fill_metrics(workspace: Workspace, draw: Random, newest: int = 20, id: str |
     return sorted(ids)
 
 
-def grow_metrics(workspace: Workspace, draw: Random, opens: int = 1) -> None:
-    """The opens of the last three days rise, a day and parent, as late opens do."""
+def grow_metrics(workspace: Workspace, rng: Random, opens: int = 1) -> None:
+    """Add late opens: that many for each parent on each of the last three days."""
     workspace.late_opens += opens
 
 
-def add_message(workspace: Workspace, draw: Random, created: int | None = None, count: int = 1) -> list[str]:
-    """New deliveries, now or at a given second; returns their ids."""
+def add_message(workspace: Workspace, rng: Random, created: int | None = None, count: int = 1) -> list[str]:
+    """Add deliveries, created now or at a given second. Returns their ids."""
     people = list(workspace.people.values())
     ids = []
     for _ in range(count):
         moment = workspace.now if created is None else created
         index = len(workspace.deliveries)
-        row = build_deliveries.delivery(workspace, draw, index, moment, people[index % len(people)])
+        row = build_deliveries.delivery(workspace, rng, index, moment, people[index % len(people)])
         workspace.deliveries.add(row)
         ids.append(row["id"])
     return ids
 
 
-def add_activity(workspace: Workspace, draw: Random, ago: int = 0, type: str = "event", count: int = 1) -> list[str]:
-    """Activities dated `ago` seconds before now: backdated when positive, in the future when negative. Returns their
-    ids.
-    """
+def add_activity(workspace: Workspace, rng: Random, ago: int = 0, type: str = "event", count: int = 1) -> list[str]:
+    """Add activities dated `ago` seconds before now. A negative number dates them in the future. Returns their ids."""
     person = next(iter(workspace.people.values()))
-    rows = [build_deliveries.activity(draw, type, workspace.now - ago, person) for _ in range(count)]
+    rows = [build_deliveries.activity(rng, type, workspace.now - ago, person) for _ in range(count)]
     workspace.activities += rows
     workspace.sort_activities()
     return [row["id"] for row in rows]
 
 
-def add_newsletter(workspace: Workspace, draw: Random) -> Row:
-    """A newsletter with the next id, not sent yet."""
+def add_newsletter(workspace: Workspace, rng: Random) -> Row:
+    """Add a newsletter with the next id, which is not sent yet."""
     number = max((row["id"] for row in workspace.lists["newsletters"]), default=0) + 1
     row: Row = {
         "id": number,
@@ -177,17 +174,17 @@ def add_newsletter(workspace: Workspace, draw: Random) -> Row:
     return row
 
 
-def delete_person(workspace: Workspace, draw: Random, cio_id: str | None = None) -> str:
-    """A person is deleted: gone from search, hydrate and segments; deliveries and activities stay."""
+def delete_person(workspace: Workspace, rng: Random, cio_id: str | None = None) -> str:
+    """Delete a person from searches and segments. Deliveries and activities stay."""
     key = next(iter(workspace.people)) if cio_id is None else cio_id
     del workspace.people[key]
     workspace.deleted_people.add(key)
     return key
 
 
-def age(workspace: Workspace, draw: Random, days: int) -> int:
+def age(workspace: Workspace, rng: Random, days: int) -> int:
     """Move the clock by whole days."""
-    return advance(workspace, draw, days * DAY)
+    return advance(workspace, rng, days * DAY)
 
 
 MUTATIONS: dict[str, Callable[..., Any]] = {

@@ -1,7 +1,7 @@
-"""The paths of the App API that are simulated, and which function answers each.
+"""The simulated paths of the App API, each with the function that answers it.
 
-Templates are those of `openapi.json`; a test holds the two together. Ids in a path are split before they are decoded,
-so an encoded slash stays inside its id.
+The templates are those of `openapi.json`; a test compares the two. A path is split before it is percent-decoded, so an
+encoded slash stays inside its id.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ OPEN_PATHS = frozenset({"/info/ip_addresses"})
 """Answered without a key."""
 
 QUOTA_PATH = "/messages/{message_id}/archived_message"
-"""The one path with a quota a day of its own."""
+"""The only path with its own daily quota."""
 
 _RAW = frozenset("+@ &")
 _EMPTY_WHEN_RAW: Mapping[str, Row] = {
@@ -33,12 +33,12 @@ _EMPTY_WHEN_RAW: Mapping[str, Row] = {
     "/esp/search_suppression/{email_address}": {"category": "", "suppressions": None},
     "/esp/domains/{domain}/suppression/{suppression_type}": {"category": "", "suppressions": None, "next": ""},
 }
-"""What these answer, with 200, to an id that was not percent-encoded (vendor's documentation)."""
+"""The answers, with status 200, to an id that was not percent-encoded (vendor's documentation)."""
 
 
 @dataclass(frozen=True)
 class Call:
-    """A request that found its route: `ids` are the decoded parts of the path that the template leaves open."""
+    """A request for a route. `ids` are the values of the placeholders in its template, percent-decoded."""
 
     workspace: Workspace
     options: Options
@@ -51,7 +51,7 @@ Handler: TypeAlias = Callable[[Call], object]
 
 @dataclass(frozen=True)
 class Route:
-    """A method and a template with its handler."""
+    """A method and a path template with its handler."""
 
     method: str
     template: str
@@ -59,11 +59,11 @@ class Route:
 
     @property
     def parts(self) -> list[str]:
-        """The template, split."""
+        """The parts of the template."""
         return self.template.strip("/").split("/")
 
     def ids(self, parts: list[str]) -> tuple[str, ...] | None:
-        """The undecoded open parts when a path fits, else None."""
+        """The values of the placeholders, not yet decoded; None if the path does not match."""
         if len(parts) != len(self.parts):
             return None
         found = []
@@ -76,19 +76,19 @@ class Route:
 
 
 def match(method: str, path: str) -> tuple[Route, tuple[str, ...]] | None:
-    """Find the route of a path without `/v1`, and its undecoded ids."""
+    """The route of a path without `/v1`, and its ids, not yet decoded."""
     parts = path.strip("/").split("/")
     for route in _BY_LENGTH.get((method, len(parts)), ()):
         ids = route.ids(parts)
         if ids is not None:
             return route, ids
-    if method == "GET" and parts[0] == "messages" and len(parts) > 2:  # a message id with a slash that was not encoded
+    if method == "GET" and parts[0] == "messages" and len(parts) > 2:  # a message id with an unencoded slash
         return _RAW_MESSAGE, ("/".join(parts[1:]),)
     return None
 
 
 def call(route: Route, workspace: Workspace, options: Options, request: Request, ids: tuple[str, ...]) -> object:
-    """Run a route's handler on decoded ids, or answer the empty 200 that ids with raw characters get."""
+    """Run the handler of a route. Ids with unencoded characters get the vendor's empty answer with status 200."""
     if route.template in _EMPTY_WHEN_RAW and any(_RAW & set(text) or "/" in text for text in ids):
         return _EMPTY_WHEN_RAW[route.template]
     return route.handler(Call(workspace, options, request, tuple(unquote(text) for text in ids)))

@@ -1,4 +1,4 @@
-"""The simulated vendor: who may ask, how often, and what is answered."""
+"""The simulated App API: keys, rate limit, quota, and planned changes."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ from simulators.customerio.workspace import DAY, HISTORY, SIZES, Size, Workspace
 from simulators.server import Request, Response, Row, Simulator
 
 API_KEYS = {"US": "cio-app-key-us-4c1f9b7e20", "EU": "cio-app-key-eu-97a3d05b61"}
-"""The App API key that each region takes; the other region's is refused there, as an unknown one is."""
+"""The App API key of each region. A region refuses the key of the other region like an unknown one."""
 
 TRACK_KEY = "5f3c2b1a:9e8d7c6b5a"
-"""A Track API key (`site_id:api_key`). It works nowhere here."""
+"""A Track API key (`site_id:api_key`). The App API refuses it."""
 
 _PREFIX = "/v1"
 _HOUR = 3600
 
 
 @dataclass
-class _Later:
-    """A mutation that waits for a number of answers on a path."""
+class _PlannedMutation:
+    """A mutation that runs after a number of answers on a path."""
 
     path: re.Pattern[str]
     left: int
@@ -56,9 +56,8 @@ class CustomerioSimulator(Simulator):
         with CustomerioSimulator(seed=1) as sim:
             requests.get(sim.url + "/v1/campaigns", headers={"Authorization": f"Bearer {sim.api_key}"})
 
-    Two simulators, one for each `region`, hold the same data for the same seed and each takes the key of its own
-    region only. The clock (`sim.now`) stands at `now`, by default the last full hour of the real time, and moves by
-    the mutation `advance` alone.
+    The simulators of the two regions hold the same data for the same seed. Each accepts the key of its own region only.
+    The clock (`sim.now`) starts at `now`, by default the last full hour, and only the mutation `advance` moves it.
     """
 
     def __init__(
@@ -74,37 +73,40 @@ class CustomerioSimulator(Simulator):
         port: int = 0,
         compress: bool = False,
     ) -> None:
-        """`rows` overrides the number of deliveries; the same seed, size, rows and now give the same data."""
+        """`rows` overrides the number of deliveries. The same seed, size, rows and now give the same data."""
         super().__init__(host=host, port=port, compress=compress)
         self.region = region
         self.api_key = API_KEYS[region]
         self.options = options or Options()
         chosen = SIZES[size] if isinstance(size, str) else size
         self.workspace = build(seed, replace(chosen, deliveries=chosen.deliveries if rows is None else rows), now)
-        self._draw = Random(seed)
+        self._rng = Random(seed)
         self._lock = threading.RLock()
         self._recent: deque[float] = deque()
         self._archived = 0
-        self._later: list[_Later] = []
+        self._planned: list[_PlannedMutation] = []
 
     @property
     def now(self) -> int:
-        """The simulated time, epoch seconds."""
+        """The simulated present, in seconds since 1970."""
         return self.workspace.now
 
     @property
     def start_date(self) -> str:
-        """A `start_date` whose 30-day windows have deliveries on their borders; one delivery is a second older."""
+        """A `start_date` whose 30-day windows have deliveries at their borders.
+
+        One delivery is one second older than it.
+        """
         return datetime.fromtimestamp(self.workspace.start, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
     def answer(self, request: Request) -> Response:
-        """Answer as the vendor does: key, rate, scope, path, parameters, in this order."""
+        """Answer a request. Checked are key, rate limit, scope, path and parameters, in this order."""
         with self._lock:
             try:
                 response = wire.ok(self._answer(request))
             except VendorError as error:
-                response = error.response(self._draw)
-            self._run_later(request)
+                response = error.response(self._rng)
+            self._run_planned(request)
             return response
 
     def _answer(self, request: Request) -> object:
@@ -127,7 +129,7 @@ class CustomerioSimulator(Simulator):
         return routes.call(route, self.workspace, self.options, request, ids)
 
     def _count(self, moment: float) -> None:
-        """Spend one request of the quota and of the last second; those that are refused do not count."""
+        """Count a request against the quota and the rate limit. A refused request does not count for the rate limit."""
         if self.options.daily_quota is not None:
             if self.options.daily_quota <= 0:
                 raise VendorError(429, "daily limit reached")
@@ -141,44 +143,42 @@ class CustomerioSimulator(Simulator):
         self._recent.append(moment)
 
     def truth(self, stream: str, **options: str) -> list[Row]:
-        """Rows that a perfect warehouse holds now; `truth.py` describes the options of metrics, messages and
-        suppressions.
-        """
+        """The rows that a complete warehouse holds now. `truth.py` describes the options of the streams."""
         with self._lock:
             rows: list[Row] = _copy(truth.rows_of(self.workspace, stream, **options))
             return rows
 
     def mutate(self, name: str, **arguments: Any) -> Any:
-        """Change data (`mutations.py`), switches (`options`), or plan a change (`after`)."""
+        """Change data (see `mutations.py`) or options (`options`), or plan a change (`after`)."""
         with self._lock:
             if name == "options":
                 return self.options.change(**arguments)
             if name == "after":
                 return self._plan(**arguments)
-            return _copy(mutations.MUTATIONS[name](self.workspace, self._draw, **arguments))
+            return _copy(mutations.MUTATIONS[name](self.workspace, self._rng, **arguments))
 
     def _plan(self, path: str, mutation: str, count: int = 1, arguments: Mapping[str, Any] | None = None) -> None:
-        """Run `mutation` once `count` requests whose target holds the regular expression `path` were answered."""
+        """Run `mutation` after `count` answers to requests whose path and query match the regular expression `path`."""
         if mutation not in mutations.MUTATIONS and mutation != "options":
             raise KeyError(mutation)
-        self._later.append(_Later(re.compile(path), count, mutation, arguments or {}))
+        self._planned.append(_PlannedMutation(re.compile(path), count, mutation, arguments or {}))
 
-    def _run_later(self, request: Request) -> None:
-        for later in list(self._later):
-            if later.path.search(request.target):
-                later.left -= 1
-                if later.left <= 0:
-                    self._later.remove(later)
-                    self.mutate(later.name, **later.arguments)
+    def _run_planned(self, request: Request) -> None:
+        for planned in list(self._planned):
+            if planned.path.search(request.target):
+                planned.left -= 1
+                if planned.left <= 0:
+                    self._planned.remove(planned)
+                    self.mutate(planned.name, **planned.arguments)
 
 
 def _copy(document: Any) -> Any:
-    """A snapshot: what a test keeps must not change with the workspace."""
+    """A copy, so that rows that a test keeps do not change with the workspace."""
     return orjson.loads(orjson.dumps(document))
 
 
 def build(seed: int, size: Size, now: int | None) -> Workspace:
-    """A workspace full of data."""
+    """Make a workspace with its data."""
     moment = int(time.time()) // _HOUR * _HOUR if now is None else now
     workspace = Workspace(seed, size, moment, (moment - HISTORY) // DAY * DAY)
     build_people.build(workspace, Random(f"{seed}/people"))

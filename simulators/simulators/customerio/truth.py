@@ -1,6 +1,7 @@
-"""What a perfect warehouse holds now, stream by stream: the vendor's rows and field names, plus the key columns that
-the vendor leaves to whoever reads a list under a parent. Written from the data, not from the endpoints, so that a
-mistake there cannot hide here.
+"""The rows that a complete warehouse holds now, by stream.
+
+They have the vendor's field names, and the parent's id as a further column where the vendor's rows lack it. They are
+computed from the data, not by the endpoints, so a bug of an endpoint is not repeated here.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ LINK_METRICS = {
 
 
 def rows_of(workspace: Workspace, stream: str, **options: str) -> list[Row]:
-    """The rows of a stream; KeyError for an unknown one. Options: see the functions below."""
+    """The rows of a stream. KeyError for an unknown stream. The functions below have the options."""
     if stream in FLAT:
         return list(workspace.lists[stream])
     if stream in CHILDREN:
@@ -106,7 +107,7 @@ def _counts(workspace: Workspace) -> Iterator[Row]:
 
 
 def _webhooks(workspace: Workspace) -> Iterator[Row]:
-    """Without the user and password that an endpoint may carry: a warehouse must not hold them."""
+    """The user and password of an endpoint are removed, because a warehouse must not hold them."""
     for row in workspace.lists["reporting_webhooks"]:
         authority = urlsplit(row["endpoint"]).netloc
         bare = authority.rpartition("@")[2]
@@ -119,7 +120,7 @@ def _ip_addresses(workspace: Workspace) -> Iterator[Row]:
 
 
 def _suppressions(workspace: Workspace, domains: str = "") -> Iterator[Row]:
-    """`domains` separated by commas; none is the default list, whose domain is an empty string."""
+    """`domains` are separated by commas. Without it the default list is read, whose domain is an empty string."""
     for domain in domains.split(","):
         for kind in SUPPRESSION_TYPES:
             for row in workspace.suppressions.get((kind, domain), []):
@@ -129,10 +130,11 @@ def _suppressions(workspace: Workspace, domains: str = "") -> Iterator[Row]:
 def _metrics(
     workspace: Workspace, stream: str, resolution: str = "days", start: str = "", end: str = "", steps: str = ""
 ) -> Iterator[Row]:
-    """With `start` and `end` (epoch seconds) one row a bucket by `period_start`, which only campaigns have (version 2).
+    """One row for each bucket of each parent. A series that is `null` is not in `metrics`.
 
-    Without them version 1's last `steps` buckets, by `steps_back` (0 is the running one), because the vendor gives no
-    dates there. A series that is `null` is left out of `metrics`.
+    Campaigns have version 2: buckets from `start` to `end` (seconds since 1970), named by `period_start`. With `steps`,
+    and for all other parents, it is version 1: the last `steps` buckets, named by `steps_back` (0 is the current
+    bucket), because version 1 has no dates.
     """
     parents, key = METRICS[stream]
     if stream == "campaign_metrics" and not steps:

@@ -1,8 +1,7 @@
-"""What every answer of the App API has in common: headers, error bodies, numbers in the query, and the three kinds of
-page token.
+"""What all endpoints of the App API share: headers, error bodies, query parameters, and three kinds of page token.
 
-A token that is not exactly what the server gave out (case, padding, an unencoded `+`) is answered with 200 and an
-empty page, as the vendor does, so that a client which re-encodes tokens loses rows here too.
+A changed token (case, padding, an unencoded `+`) is answered with 200 and an empty page, as the real vendor does. So a
+client that encodes tokens wrongly loses rows here too, and a test can see it.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ HEADERS = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Allow-Headers": "Authorization, Content-Type",
 }
-"""As recorded from live answers: no ETag, no Link, no rate limit figures."""
+"""Headers as recorded from live answers. There is no ETag, no Link and no header about the rate limit."""
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _TOKEN_SALTS = 200
@@ -35,7 +34,7 @@ _ACTIVITY_TOKEN_BASE = 9 * 10**17
 
 
 class VendorError(Exception):
-    """An error answer. `status` goes into the body as a string, as the vendor has it."""
+    """An error answer. Its body has `status` as a string, as the vendor's has."""
 
     def __init__(
         self, status: int, detail: str, *, code: str = "", pointer: str = "", retry_after: int | None = None
@@ -47,9 +46,9 @@ class VendorError(Exception):
         self.pointer = pointer
         self.retry_after = retry_after
 
-    def response(self, draw: random.Random) -> Response:
-        """The answer, with a support reference that looks random and comes from `draw`."""
-        reference = "".join(draw.choices(_ALPHABET, k=26))
+    def response(self, rng: random.Random) -> Response:
+        """The answer. Its support reference comes from `rng`."""
+        reference = "".join(rng.choices(_ALPHABET, k=26))
         item: dict[str, Any] = {"detail": f"{self.detail} (reference {reference})", "status": str(self.status)}
         if self.code:
             item["code"] = self.code
@@ -60,23 +59,23 @@ class VendorError(Exception):
 
 
 def not_found() -> VendorError:
-    """The id, or the path, does not exist."""
+    """404: the id or the path does not exist."""
     return VendorError(404, "not found")
 
 
 def reject(detail: str) -> NoReturn:
-    """Answer 400: the request is malformed."""
+    """Raise a 400: the request is malformed."""
     raise VendorError(400, detail) from None
 
 
 def ok(document: object) -> Response:
-    """A 200 with the live headers; bytes are sent as they are."""
+    """A 200 with the recorded headers. Bytes are sent as they are, anything else as JSON."""
     body = document if isinstance(document, bytes) else orjson.dumps(document)
     return Response(200, body, CONTENT_TYPE, HEADERS)
 
 
 def integer(request: Request, name: str) -> int | None:
-    """A number of the query; None when absent, 400 when it is no number."""
+    """A number of the query; None if it is missing. Raises a 400 for anything else."""
     text = request.param(name)
     if not text:
         return None
@@ -87,12 +86,12 @@ def integer(request: Request, name: str) -> int | None:
 
 
 def flag(request: Request, name: str) -> bool:
-    """A boolean of the query, false when absent."""
+    """A boolean of the query, false if it is missing."""
     return (request.param(name) or "").lower() in {"true", "1"}
 
 
 def page_size(request: Request, options: Options, envelope: str, default: int, maximum: int) -> int:
-    """Rows for this page: the `limit` within the documented maximum and the silent cap of the envelope."""
+    """The rows a page: `limit`, but not more than the documented maximum and `Options.page_caps`."""
     text = request.param("limit") or ""
     limit = int(text) if text.isdigit() and int(text) > 0 else default
     if limit > maximum and options.over_limit == "error":
@@ -101,12 +100,12 @@ def page_size(request: Request, options: Options, envelope: str, default: int, m
 
 
 def list_or_null(rows: list[Any], options: Options, *, seen_null: bool = False) -> list[Any] | None:
-    """An empty list is `null` where that was seen live, and everywhere with the switch `null_when_empty`."""
+    """The list; an empty one as `null` if that was observed live or the option `null_when_empty` is set."""
     return None if not rows and (seen_null or options.null_when_empty) else rows
 
 
 def opaque_token(scope: str, text: str) -> str:
-    """A token as `messages` and others give it: base64 that holds `+`, `/` and `=`, so that sloppy encoding shows."""
+    """A token in the form of `messages` and others: base64 with `+`, `/` and `=`, so that a wrong encoding fails."""
     token = ""
     for salt in range(_TOKEN_SALTS):
         check = hashlib.blake2b(f"{scope}|{salt}|{text}".encode(), digest_size=18).digest()
@@ -119,7 +118,7 @@ def opaque_token(scope: str, text: str) -> str:
 
 
 def read_opaque_token(scope: str, token: str) -> str | None:
-    """The text inside, or None for a token that this server never gave for this list."""
+    """The text in a token, None if this server did not issue the token for this list."""
     try:
         text = base64.b64decode(token, validate=True)[19:].rstrip(b" ").decode()
     except (binascii.Error, UnicodeDecodeError):
@@ -128,12 +127,12 @@ def read_opaque_token(scope: str, token: str) -> str | None:
 
 
 def plain_token(text: str) -> str:
-    """Bare base64, as live `newsletters`, `sender_identities` (`MQ==`) and segment memberships (`MDo2MQ==`) have it."""
+    """Plain base64: the live form of `newsletters`, `sender_identities` (`MQ==`) and memberships (`MDo2MQ==`)."""
     return base64.b64encode(text.encode()).decode()
 
 
 def read_plain_token(token: str) -> str | None:
-    """The text inside, or None when the token is not exactly what `plain_token` gives."""
+    """The text in a token, None if `plain_token` does not give exactly this token."""
     try:
         text = base64.b64decode(token, validate=True).decode()
     except (binascii.Error, UnicodeDecodeError):
@@ -142,12 +141,12 @@ def read_plain_token(token: str) -> str | None:
 
 
 def activity_token(offset: int) -> str:
-    """Eighteen digits, as recorded; the last two check the others."""
+    """Eighteen digits, as recorded. Here the last two are a checksum."""
     return str(_ACTIVITY_TOKEN_BASE + offset * 100 + (offset * 31 + 7) % 97)
 
 
 def read_activity_token(token: str) -> int | None:
-    """The offset inside, or None."""
+    """The offset in a token, None if the token is wrong."""
     if not token.isdigit():
         return None
     offset = (int(token) - _ACTIVITY_TOKEN_BASE) // 100
@@ -164,9 +163,10 @@ def offset_page(
     write: Callable[[str], str],
     read: Callable[[str], str | None],
 ) -> tuple[int, int, str]:
-    """First row, row behind the last and `next` of a page, for lists whose token is a position (`0:<offset>`).
+    """A page of a list whose token is a position (`0:<offset>`): first row, row after the last one, and `next`.
 
-    A position moves with the list: rows added in front while a client pages come twice, rows that go away are skipped.
+    Positions shift when the list changes. If rows are added in front while a client reads pages, some rows are answered
+    twice. If rows are removed, some are skipped.
     """
     token = request.param("start") or ""
     text = read(token) if token else "0:0"

@@ -1,6 +1,4 @@
-"""The vendor's data: one workspace, as plain rows in the vendor's field names, with the indexes that the endpoints
-need.
-"""
+"""The data of one workspace: rows with the vendor's field names, and the indexes that the endpoints need."""
 
 from __future__ import annotations
 
@@ -17,12 +15,12 @@ HALF_YEAR = 183 * DAY
 YEAR = 365 * DAY
 ACTIVITY_RETENTION = 30 * DAY
 HISTORY = 300 * DAY
-"""Age of the oldest regular delivery; `Workspace.start` lies this far back, at midnight UTC."""
+"""`Workspace.start` is the UTC midnight this many seconds before now. The oldest delivery is one second older."""
 
 
 @dataclass(frozen=True)
 class Size:
-    """How much there is of everything."""
+    """Numbers of rows."""
 
     campaigns: int
     newsletters: int
@@ -40,16 +38,16 @@ SIZES = {
     "tiny": Size(6, 7, 5, 3, 3, 4, 121, 300, 250, 130),
     "demo": Size(12, 52, 50, 6, 6, 8, 850, 12_000, 2_000, 1_200),
 }
-"""`tiny` is for unit tests; `demo` is small enough to be read at ten requests a second in about a minute."""
+"""`tiny` is for unit tests. `demo` can be read in about a minute at ten requests a second."""
 
 
 def _encode(row: Row) -> bytes:
-    """A copy, because bytes from orjson keep its buffer of 8 KB for as long as they live (measured with 3.13)."""
+    """Encode a row. The copy is needed, because bytes from orjson keep 8 KB each (measured with Python 3.13)."""
     return memoryview(orjson.dumps(row)).tobytes()
 
 
 class Deliveries:
-    """The deliveries in order of creation, encoded once: a page is a join of ready rows."""
+    """Deliveries in the order of creation. Each is encoded once, so a page only joins encoded rows."""
 
     def __init__(self, rows: Iterable[Row]) -> None:
         pairs = sorted(((int(row["created"]), _encode(row)) for row in rows), key=lambda pair: pair[0])
@@ -60,33 +58,37 @@ class Deliveries:
         return len(self._rows)
 
     def bounds(self, start: int, end: int) -> tuple[int, int]:
-        """First row and row behind the last of those created from `start` to `end`, both included."""
+        """Positions of the first row created from `start` to `end` (included) and of the row after the last one."""
         return bisect_left(self._created, start), max(
             bisect_left(self._created, start), bisect_right(self._created, end)
         )
 
     def newest_first(self, low: int, high: int) -> list[bytes]:
-        """The encoded rows of a range of positions, newest first."""
+        """The encoded rows at positions `low` to before `high`, newest first."""
         return self._rows[low:high][::-1]
 
     def page(self, low: int, high: int, first: int, last: int) -> bytes:
-        """Rows `first` to `last` (excluded), counted from the newest, of a range of positions: the inside of a JSON
-        array.
+        """The elements of a JSON array: rows `first` to `last` - 1.
+
+        They are counted from the newest of the rows at positions `low` to before `high`.
         """
         return b",".join(self._rows[max(low, high - last) : high - first][::-1])
 
     def rows(self) -> Iterator[Row]:
-        """Every row, oldest first."""
+        """All rows, oldest first."""
         return map(orjson.loads, self._rows)
 
     def add(self, row: Row) -> None:
-        """Put a row where its creation time belongs, behind those of the same second."""
+        """Insert a row by its creation time, after the rows of the same second."""
         position = bisect_right(self._created, row["created"])
         self._created.insert(position, row["created"])
         self._rows.insert(position, _encode(row))
 
     def update(self, change: Callable[[Row], bool]) -> int:
-        """Let `change` alter rows in place (never `created`); counts those for which it says True."""
+        """Call `change` for each row.
+
+        It may change the row, but not `created`, and returns whether it did. Counts changes.
+        """
         count = 0
         for position, encoded in enumerate(self._rows):
             row = orjson.loads(encoded)
@@ -98,12 +100,12 @@ class Deliveries:
 
 @dataclass
 class Workspace:
-    """Everything that the App API can tell about one workspace.
+    """All data of one workspace.
 
-    `lists` holds the flat lists under the names that the connectors' streams have (`topics`, `types`, ...), `children`
-    the rows under a parent: kind, then parent id. `people` are the records of `POST /customers/attributes` by
-    `cio_id`. `vanished` holds (list, id): still listed, but gone for every path below it, like a parent deleted a
-    moment after the list was read.
+    `lists` has the flat lists by the connector's stream names (`topics`, `types`, ...). `children` has the rows under a
+    parent, by kind and parent id. `people` has the records of `POST /customers/attributes` by `cio_id`. `vanished` has
+    pairs of list and id: the list still has the row, but every path below it is 404, as if the parent was deleted after
+    the list was read.
     """
 
     seed: int
@@ -124,10 +126,10 @@ class Workspace:
     vanished: set[tuple[str, int]] = field(default_factory=set)
     export_polls: dict[int, int] = field(default_factory=dict)
     late_opens: int = 0
-    """Opens that the metrics of the last three days have gained since the start, per day and parent."""
+    """Opens added to the metrics, for each parent on each of the last three days (mutation `grow_metrics`)."""
 
     def find(self, name: str, number: int) -> Row | None:
-        """The row of a flat list with this id, unless it has vanished."""
+        """The row of a flat list with this id, None if there is none or it has vanished."""
         if (name, number) in self.vanished:
             return None
         return next((row for row in self.lists[name] if row["id"] == number), None)
@@ -137,5 +139,5 @@ class Workspace:
         return [row for row in self.activities if row["timestamp"] >= self.now - ACTIVITY_RETENTION]
 
     def sort_activities(self) -> None:
-        """Restore the vendor's order after a change: by time, newest first."""
+        """Sort after a change: by time, newest first."""
         self.activities.sort(key=lambda row: (row["timestamp"], row["id"]), reverse=True)

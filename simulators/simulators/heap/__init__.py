@@ -1,1 +1,1 @@
-"""Heap's dumps on S3, made up: buckets, the ways in which they change and break, and what a warehouse should hold."""
+"""Simulated dumps of Heap on S3: buckets, how they change and break, and the rows that a warehouse should hold."""

@@ -1,11 +1,11 @@
-"""A Heap environment that grows: each call of `Account.dump` makes its next dump, the same one for the same calls.
+"""A Heap environment that grows. Each call of `Account.dump` makes the next dump. The same calls make the same dumps.
 
     account = Account(seed=7)
     first = account.dump(998, {"users": full(50), "sessions": full(80, files=2)})
     second = account.dump(999, {"users": more(5), "sessions": more(20, add=(Column("coupon"),))})
 
-The account remembers what it exported: an increment repeats a few earlier rows with later values, a full dump exports
-part of them again (the others are gone, as after a deletion), and schema changes last.
+The account keeps the rows that it exported. An increment repeats a few earlier rows with newer values. A full dump
+exports some earlier rows again; the others are missing, as after a deletion. Schema changes are kept for later dumps.
 """
 
 import random
@@ -26,7 +26,7 @@ _DAY_OF_BIRTH_MICROS = 1_577_836_800_000_000  # 2020-01-01T00:00:00Z, before any
 
 
 class IdRange(StrEnum):
-    """Where ids come from. `EDGES` puts 2**53+1, 2**63-1 and negative numbers among them."""
+    """The range of the ids. `EDGES` includes 2**53+1, 2**63-1 and negative numbers."""
 
     BITS_53 = "53-bit"
     BITS_63 = "63-bit"
@@ -39,35 +39,35 @@ _EDGES = (2**53 + 1, 2**63 - 1, -1, -(2**63), 2**53 - 1, 2**53, -(2**53) - 1)
 
 @dataclass(frozen=True)
 class Part:
-    """What the next dump holds of one table."""
+    """What the next dump has of one table."""
 
     rows: int = 20
     """New rows."""
     incremental: bool | None = True
-    """None leaves the flag out of the manifest."""
+    """None writes a manifest without the flag."""
     files: int = 1
     repeated: float = 0.02
-    """Share of new rows, for an increment: so many earlier rows come again with later values."""
+    """For an increment: the number of earlier rows that come again, as a share of the new rows."""
     kept: float = 0.5
-    """Share of the earlier rows that a full dump exports again."""
+    """For a full dump: the share of the earlier rows that it exports again."""
     columns: tuple[Column, ...] | None = None
-    """All columns from this dump on, in place of the table's own."""
+    """The columns of the table from this dump on, instead of its own."""
     add: tuple[Column, ...] = ()
     drop: tuple[str, ...] = ()
     retype: Mapping[str, AvroType] = field(default_factory=dict)
-    """New types by column; earlier rows that come again are converted (to text, or null where that is impossible)."""
+    """New types by column. Earlier rows that come again are converted to text, or to null if that is impossible."""
     times: tuple[TimeEncoding, ...] = (TimeEncoding.TEXT,)
-    """Encodings of the time columns, row by row in turn. The column is a long where all are numbers, else text."""
+    """Encodings of the time columns; the rows use them in turn. A column is a long if all are numbers, else text."""
     style: FileStyle | None = None
     damage: Mapping[int, Damage] = field(default_factory=dict)
-    """Damage by the file's index."""
+    """The damage of a file, by the index of the file."""
     storage_class: str | None = None
     shuffled: bool = False
-    """The manifest lists the files in no order."""
+    """The manifest lists the files in random order."""
 
 
 def full(rows: int = 20, **settings: Any) -> Part:
-    """The whole table: `incremental` is false."""
+    """A full dump of a table: `incremental` is false."""
     return Part(rows=rows, incremental=False, **settings)
 
 
@@ -78,14 +78,14 @@ def more(rows: int = 20, **settings: Any) -> Part:
 
 @dataclass
 class Account:
-    """A Heap environment and the bucket it exports to."""
+    """A Heap environment and the bucket that it exports to."""
 
     seed: int = 1
     bucket: str = DEFAULT_BUCKET
     style: FileStyle = field(default_factory=FileStyle)
     ids: IdRange = IdRange.BITS_53
     migrated: float = 0.05
-    """Share of the users that a merge has given another id."""
+    """The share of users that were merged into another user."""
     with_properties: bool = False
     with_reports: bool = False
     _columns: dict[str, tuple[Column, ...]] = field(default_factory=dict)
@@ -94,7 +94,7 @@ class Account:
     _taken: set[int] = field(default_factory=set)
 
     def dump(self, dump_id: int, parts: Mapping[str, Part], *, uri_bucket: str | None = None) -> Dump:
-        """The next dump. Users come first, so that events of the same dump refer to them."""
+        """Make the next dump. Users are made first, so that events of the same dump can refer to them."""
         self._dumps += 1
         ordered = sorted(parts.items(), key=lambda item: (item[0] != USERS, item[0] != MIGRATIONS))
         tables = {name: self._table(dump_id, name, part) for name, part in ordered}
@@ -107,7 +107,7 @@ class Account:
         )
 
     def rewritten(self, dump: Dump, tag: str, tables: Mapping[str, Mapping[int, Damage]] | None = None) -> Dump:
-        """The dump again, under new file names and with the same rows, as after a retry of Heap's."""
+        """The same dump with other file names, as if Heap had written it again."""
         renamed = []
         for table in dump.tables:
             damage = (tables or {}).get(table.name, {})
@@ -147,7 +147,7 @@ class Account:
         return TableDump(table, part.incremental, tuple(files))
 
     def _style_of(self, table: str) -> FileStyle:
-        """A number and `_` begin the names of these two tables' files in real buckets."""
+        """In real buckets the file names of these two tables begin with a number and `_`."""
         return replace(self.style, naming=Naming.INT) if table in (USERS, MIGRATIONS) else self.style
 
     def _changed_columns(self, table: str, part: Part) -> tuple[Column, ...]:
@@ -187,7 +187,7 @@ class Account:
         return row
 
     def _later(self, row: Row, columns: tuple[Column, ...], rng: random.Random) -> Row:
-        """The row as a later dump exports it: same ids and instants, other properties, a later `last_modified`."""
+        """The row in a later dump: the same ids and instants, other properties, a later `last_modified`."""
         again = {column.name: value_of(column, rng) for column in columns}
         again.update({name: row[name] for name in again if name in ID_COLUMNS | TIME_COLUMNS and name in row})
         if "last_modified" in again:
@@ -196,7 +196,7 @@ class Account:
         return dict(row)
 
     def _new_migrations(self, limit: int, rng: random.Random) -> list[Row]:
-        """Merges of users that have none yet: at most `limit`, together no more than the account's share of users."""
+        """Merges of users that have none: at most `limit`, and in total at most the share `migrated` of the users."""
         users = self._rows.get(USERS, [])
         merged = {row["from_user_id"] for row in self._rows[MIGRATIONS]}
         candidates = [row["user_id"] for row in users if row["user_id"] not in merged]
@@ -241,7 +241,7 @@ def _time_column(column: Column, times: Sequence[TimeEncoding]) -> Column:
 
 
 def _written(row: Row, columns: tuple[Column, ...], encoding: TimeEncoding, style: FileStyle) -> Row:
-    """The row's values as the file holds them."""
+    """The values of a row as its file holds them."""
     return {column.name: _written_value(column, row.get(column.name), encoding, style) for column in columns}
 
 

@@ -1,9 +1,9 @@
-"""Avro object container files as Heap's dumps hold them, and the same files broken.
+"""Avro object container files of Heap's dumps, whole and damaged.
 
-A dump's file has one record named `topLevelRecord` (the name Apache Spark gives; Heap's part names are Spark's too),
-snappy blocks of about 64,000 bytes, and no metadata but `avro.schema` and `avro.codec`. Readers have met both union
-orders (`["string", "null"]` and `["null", "string"]`) and, since 2021, columns without any union; other codecs are
-allowed by the format and were never ruled out by the vendor.
+A file has one record type with the name `topLevelRecord`, snappy blocks of about 64,000 bytes, and two metadata
+entries: `avro.schema` and `avro.codec`. Apache Spark gives that record name, and Heap's files have Spark's part names
+too. Other readers have seen both union orders (`["string", "null"]` and `["null", "string"]`) and, since 2021, columns
+without a union. The format allows other codecs, and the vendor does not exclude them.
 """
 
 import io
@@ -21,14 +21,14 @@ AvroType = str | dict[str, Any] | list[Any]
 Row = dict[str, Any]
 
 BLOCK_BYTES = 64_000
-"""Bytes of records in a block before it is closed: the default of Avro's Java library, which Spark uses."""
+"""A block ends after this many bytes of records. It is the default of Avro's Java library, which Spark uses."""
 
 _MAGIC = b"Obj\x01"
 _MARKER_BYTES = 16
 
 
 class Codec(StrEnum):
-    """Block compression, by the name that `avro.codec` carries."""
+    """Compression of the blocks; the value is the one of `avro.codec`."""
 
     SNAPPY = "snappy"
     NULL = "null"
@@ -38,7 +38,7 @@ class Codec(StrEnum):
 
 
 class UnionOrder(StrEnum):
-    """How a column that may be null is declared. `PLAIN` declares it without a union, so it holds no null."""
+    """How a nullable column is declared. `PLAIN` declares it without a union, so it cannot hold null."""
 
     TYPE_FIRST = "type-first"
     NULL_FIRST = "null-first"
@@ -46,30 +46,30 @@ class UnionOrder(StrEnum):
 
 
 class Damage(StrEnum):
-    """One way for a stored file to be broken."""
+    """How a stored file is damaged."""
 
     EMPTY = "zero bytes"
     CUT_AT_BLOCK = "cut between two blocks"
-    """Still a well-formed file: only a length from outside (Content-Length) can tell that rows are missing."""
+    """The file is still well-formed. Only Content-Length shows that rows are missing."""
     CUT_IN_BLOCK = "cut inside a block"
     BAD_CHECKSUM = "wrong snappy checksum"
-    """The rows are intact; the CRC-32 behind the first block is not. Snappy files only."""
+    """The rows are intact, but the CRC-32 of the first block is wrong. Snappy files only."""
     HEADER_ONLY = "header without blocks"
-    """A valid file of no rows."""
+    """A valid file without rows."""
     NOT_AVRO = "not Avro at all"
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column and its Avro type, before the union that makes it nullable."""
+    """A column and its Avro type, without the union with null."""
 
     name: str
     type: AvroType = "string"
     plain: bool = False
-    """Declared without a union whatever the file's style says."""
+    """Declared without a union, whatever the style of the file is."""
 
     def declared(self, order: UnionOrder) -> AvroType:
-        """The type as the file's schema declares it."""
+        """The type in the schema of the file."""
         if self.plain or order is UnionOrder.PLAIN:
             return self.type
         return [self.type, "null"] if order is UnionOrder.TYPE_FIRST else ["null", self.type]
@@ -90,9 +90,9 @@ def encode(
     block_bytes: int = BLOCK_BYTES,
     marker: bytes = b"heap-sync-marker",
 ) -> bytes:
-    """An Avro file of the rows. The 16-byte sync marker is given, so the same rows make the same bytes."""
+    """An Avro file of the rows. The 16-byte sync marker is an argument, so the same rows give the same bytes."""
     buffer = io.BytesIO()
-    # fastavro wants a package of its own for zstandard; cramjam, which it uses for snappy, has the codec already
+    # For zstandard fastavro needs a further package. cramjam, which it uses for snappy, has this codec too.
     written_as = Codec.NULL if codec is Codec.ZSTANDARD else codec
     schema = fastavro.parse_schema(avro_schema(columns, order))
     fastavro.writer(buffer, schema, rows, codec=written_as, sync_interval=block_bytes, sync_marker=marker)
@@ -102,7 +102,7 @@ def encode(
 
 
 def container_header(schema: Mapping[str, Any], codec: Codec, marker: bytes) -> bytes:
-    """Magic, the two metadata entries, sync marker."""
+    """The header of a file: magic bytes, two metadata entries, sync marker."""
     entries = {"avro.codec": codec.encode(), "avro.schema": json.dumps(schema).encode()}
     pairs = b"".join(
         long_bytes(len(key)) + key.encode() + long_bytes(len(value)) + value for key, value in entries.items()
@@ -111,7 +111,7 @@ def container_header(schema: Mapping[str, Any], codec: Codec, marker: bytes) -> 
 
 
 def container_block(count: int, records: bytes, codec: Codec, marker: bytes) -> bytes:
-    """One block: rows in it, its length, the compressed records, the sync marker. Snappy, zstandard and null only."""
+    """One block: number of rows, length, compressed records, sync marker. Snappy, zstandard and null only."""
     if codec is Codec.SNAPPY:
         payload = bytes(cramjam.snappy.compress_raw(records)) + zlib.crc32(records).to_bytes(4, "big")
     elif codec is Codec.ZSTANDARD:
@@ -137,7 +137,7 @@ def long_bytes(value: int) -> bytes:
 
 @dataclass(frozen=True)
 class Block:
-    """Where a block lies in its file: [start, end) with the sync marker, and its compressed records."""
+    """A block: its offsets `start` and `end` (after the sync marker), number of rows, and compressed records."""
 
     start: int
     end: int
@@ -158,7 +158,7 @@ def header_end(data: bytes) -> int:
 
 
 def blocks(data: bytes) -> list[Block]:
-    """The blocks of a whole, undamaged file. `[block.end for block in ...]` are the offsets where a cut hides."""
+    """The blocks of an undamaged file. A file that is cut at a `block.end` is still well-formed."""
     found = []
     position = header_end(data)
     while position < len(data):
@@ -172,7 +172,7 @@ def blocks(data: bytes) -> list[Block]:
 
 
 def damaged(data: bytes, damage: Damage) -> bytes:
-    """The file as this damage leaves it. The cuts keep about half of the file's blocks."""
+    """The bytes of a file with this damage. The cuts keep about half of the blocks."""
     if damage is Damage.EMPTY:
         return b""
     if damage is Damage.NOT_AVRO:

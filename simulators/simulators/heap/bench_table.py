@@ -1,8 +1,8 @@
-"""The benchmark's table: 34 columns, half of the values null, a million rows in 16 snappy files.
+"""The table of the benchmark: 34 columns, half of the values null, a million rows in 16 snappy files.
 
-It is a table of page views as one customer's bucket had it: integer ids, everything else text, `time` last. Rows come
-in visits of a few pages, which is what lets snappy shrink them. Visits and pages are drawn from pools whose Avro bytes
-are made once, so a row costs a few concatenations and a million rows a few seconds.
+It is a table of page views as in one customer's bucket: integer ids, all other columns text, `time` last. Rows come in
+visits of one to three pages with equal columns, as real ones do, so snappy can compress them. The Avro bytes of 4,000
+visits and 4,000 pages are made once. A row joins two of them, so a million rows take a few seconds.
 """
 
 import io
@@ -54,7 +54,7 @@ _MARKER = b"heap-bench-table"
 
 @dataclass(frozen=True)
 class BenchTable:
-    """A bucket with one full dump of one table. The same numbers give the same bytes."""
+    """A bucket with one full dump of one table. The same arguments give the same bytes."""
 
     rows: int = 1_000_000
     files: int = 16
@@ -62,14 +62,14 @@ class BenchTable:
 
     @property
     def keys(self) -> list[str]:
-        """The data files, in order."""
+        """The keys of the data files, in order."""
         return [
             f"sync_{DUMP_ID}/{TABLE}/part-{index:05d}-0e1d2c3b-4a59-4687-9706-1f2e3d4c5b6a-c000.avro"
             for index in range(self.files)
         ]
 
     def ensure(self, cache: Path) -> Path:
-        """The bucket as a folder below `cache`, made now or before. Its manifest names `DEFAULT_BUCKET`."""
+        """The bucket as a folder in `cache`; made if it is not there yet. Its manifest names `DEFAULT_BUCKET`."""
         folder = cache / f"heap-{self.rows}-rows-{self.files}-files-seed-{self.seed}"
         manifest = self.manifest(DEFAULT_BUCKET)
         if (folder / manifest.key).exists():
@@ -81,14 +81,14 @@ class BenchTable:
         return folder
 
     def cached_objects(self, cache: Path, bucket: str) -> Iterator[StoredObject]:
-        """All objects for a bucket of this name, the data from the cache."""
+        """All objects for a bucket with this name. The data come from the cache."""
         folder = self.ensure(cache)
         for key in self.keys:
             yield StoredObject(key, (folder / key).read_bytes())
         yield self.manifest(bucket)
 
     def manifest(self, bucket: str) -> StoredObject:
-        """The only manifest."""
+        """The manifest of the only dump."""
         table = {
             "name": TABLE,
             "incremental": False,
@@ -99,7 +99,7 @@ class BenchTable:
         return StoredObject(f"manifests/sync_{DUMP_ID}.json", json.dumps(document).encode())
 
     def data_objects(self) -> Iterator[StoredObject]:
-        """The files, one at a time."""
+        """Make the data files, one at a time."""
         pools = _Pools(random.Random(self.seed))
         for index, key in enumerate(self.keys):
             count = (index + 1) * self.rows // self.files - index * self.rows // self.files
@@ -107,12 +107,12 @@ class BenchTable:
 
 
 class _Pools:
-    """Encoded pieces of rows: visits (user and session ids with all that stays the same in a visit) and pages."""
+    """Encoded parts of rows: visits (ids and all columns that are equal within a visit) and pages."""
 
     def __init__(self, rng: random.Random) -> None:
         self.visits = [self._visit(rng) for _ in range(_POOL)]
         self.pages = [_encoded(_PAGE, rng) for _ in range(_POOL)]
-        # the union's first branch, then the text: `04:05:06.789`, without the zeros at the end of the fraction
+        # times such as `04:05:06.789`, without zeros at the end of the fraction
         self.seconds = [f"{t // 3600:02d}:{t // 60 % 60:02d}:{t % 60:02d}".encode() for t in range(86_400)]
         self.fractions = [f".{ms:03d}".rstrip("0").rstrip(".").encode() for ms in range(1_000)]
 
@@ -123,7 +123,7 @@ class _Pools:
 
 
 def _encoded(columns: Sequence[Column], rng: random.Random) -> bytes:
-    """Avro bytes of these columns of one row."""
+    """The Avro bytes of these columns of one row."""
     buffer = io.BytesIO()
     fastavro.schemaless_writer(buffer, avro_schema(columns, UnionOrder.TYPE_FIRST), _values(columns, rng))
     return buffer.getvalue()
@@ -160,7 +160,7 @@ def _text(name: str, rng: random.Random) -> str:
 
 
 def _file(pools: _Pools, count: int, day: int, seed: str) -> bytes:
-    """One file: visits of 1 to 3 pages in the order of time, spread over one day."""
+    """One file: visits of one to three pages, sorted by time, spread over one day."""
     rng = random.Random(seed)
     schema = avro_schema(COLUMNS, UnionOrder.TYPE_FIRST)
     out = [container_header(schema, Codec.SNAPPY, _MARKER)]

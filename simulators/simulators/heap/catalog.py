@@ -1,8 +1,8 @@
 """The tables of a Heap environment, their columns, and values that look like theirs.
 
-Column names follow one customer's bucket as a published third-party reader pinned it (63 event tables of 12 to 21
-columns beside the four core tables) and the vendor's schema pages: ids are integers, everything else was text there,
-custom properties included, and about half of the values are null. `time` stands last.
+Column names come from the vendor's schema pages and from one customer's bucket, whose schema a public third-party
+reader contains (four core tables and 63 event tables of 12 to 21 columns). There ids are integers, all other columns
+are text, custom properties too, and `time` is last. About half of the values are null.
 """
 
 import random
@@ -17,7 +17,7 @@ from simulators.heap.times import SESSION_TIME, TIME_COLUMNS
 
 USERS, MIGRATIONS, SESSIONS, PAGEVIEWS = "users", "user_migrations", "sessions", "pageviews"
 EVENT_METADATA = "_event_metadata"
-"""A table that real manifests name since 2022. Its columns are unknown; those here are made up, without `event_id`."""
+"""A table in real manifests since 2022. Its columns are not known. The invented ones have no `event_id`."""
 
 ID_COLUMNS = frozenset({"event_id", "user_id", "session_id", "from_user_id", "to_user_id"})
 
@@ -35,7 +35,10 @@ EVENT_TABLES = (
     "help_open_article",
     "invite_send",
 )
-"""Names as Heap makes them: category and event in lower case, each run of other characters one `_`, none trimmed."""
+"""Names as Heap makes them: category and event in lower case.
+
+Other characters in a row become one `_`, at the ends too.
+"""
 
 _EVENT_BASE = (
     *("event_id", "user_id", "session_id", "type", "library", "platform", "device_type"),
@@ -90,7 +93,7 @@ _SELDOM_NULL = frozenset(_EVENT_BASE) | {"path", "title", "identity", "event_nam
 
 
 def columns_of(table: str) -> tuple[Column, ...]:
-    """The columns with which a table starts. Event tables differ by their properties, the same ones for each seed."""
+    """The first columns of a table. Each event table has its own properties, which do not depend on the seed."""
     if table == EVENT_METADATA:
         return _METADATA_COLUMNS
     if table in _CORE:
@@ -103,9 +106,9 @@ def columns_of(table: str) -> tuple[Column, ...]:
 
 
 def key_of(columns: list[str], table: str, mode: str = "stitch") -> tuple[str, ...]:
-    """The columns that identify a row, none where the table lacks them.
+    """The key columns of a table; empty if the table lacks one of them.
 
-    `stitch` follows the keys of Stitch and Qlik; `heap` the vendor's advice that an event id is unique for a user only.
+    `stitch` uses the keys of Stitch and Qlik. `heap` follows the vendor: an event id is unique for one user only.
     """
     if table in (USERS, MIGRATIONS):
         key: tuple[str, ...] = ("user_id",) if table == USERS else ("from_user_id",)
@@ -117,13 +120,13 @@ def key_of(columns: list[str], table: str, mode: str = "stitch") -> tuple[str, .
 
 
 def value_of(column: Column, rng: random.Random) -> Any:
-    """A value for a column that is neither an id nor an instant; None for about half of the custom properties."""
+    """A value of a column that is not an id and not an instant. None for about half of the custom properties."""
     if column.name not in _NEVER_NULL:
         share = 0.1 if column.name in _SELDOM_NULL else 0.5
         if rng.random() < share:
             return None
     if column.name == SESSION_TIME and column.type == "double":
-        return rng.choice((0.0, 12.0, 12.5, 3725.25))  # 0 at the session's first event
+        return rng.choice((0.0, 12.0, 12.5, 3725.25))  # the first event of a session has 0
     if column.type != "string":
         return typed_value(column.type, rng)
     known = _VALUES.get(column.name)
@@ -131,7 +134,7 @@ def value_of(column: Column, rng: random.Random) -> Any:
 
 
 def typed_value(avro_type: AvroType, rng: random.Random) -> Any:
-    """A value of an Avro type, as fastavro takes and gives it. Real dumps seem to hold primitive types only."""
+    """A value of an Avro type, as fastavro reads and writes it. Real dumps seem to have primitive types only."""
     if isinstance(avro_type, str):
         return _BY_TYPE[avro_type](rng)
     if isinstance(avro_type, list):
@@ -152,7 +155,7 @@ def typed_value(avro_type: AvroType, rng: random.Random) -> Any:
 
 
 def zero_of(column: Column) -> Any:
-    """What a column without a union holds where there is no value."""
+    """The value of a column without a union that stands for no value."""
     zeros: Mapping[str, Any] = {"string": "", "boolean": False, "bytes": b"", "float": 0.0, "double": 0.0}
     return zeros.get(column.type, 0) if isinstance(column.type, str) else None
 

@@ -1,4 +1,9 @@
-"""`python -m simulators heap`: write a bucket of dumps to a folder or to S3."""
+"""Writes a simulated Heap bucket to S3 or to a folder, and ends. It serves nothing.
+
+The bucket has dumps as Heap's data export writes them: manifests, Avro files for users, sessions, page views and
+events. source-heap reads it with the option `bucket`, and with `endpoint_url` for a server that is not AWS. Access keys
+are taken from the environment, as by the AWS tools.
+"""
 
 import argparse
 import json
@@ -15,26 +20,37 @@ from simulators.heap.replay import LiveTable, replay
 from simulators.heap.scenarios import SCENARIOS, scenario
 from simulators.heap.stores import FolderStore, S3Store, Store
 
-_REGION = "us-east-1"  # where Heap's own side runs
+_REGION = "us-east-1"  # Heap's own systems run in this region
 _FILES = 16
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of the subcommand."""
-    parser.add_argument("--out", required=True, help="s3://BUCKET (made if it is missing) or a folder")
-    parser.add_argument("--endpoint-url", help="an S3-compatible server in place of AWS")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--size", choices=[size.value for size in Size], default=Size.DEMO.value)
-    parser.add_argument("--dumps", type=int, help="write only the first so many dumps; a later call adds the rest")
-    parser.add_argument("--rows", type=int, help="in place of the demo: the benchmark's table with so many rows")
-    parser.add_argument("--files", type=int, default=_FILES, help="files of the benchmark's table")
-    parser.add_argument("--cache", type=Path, default=Path(".cache"), help="where the benchmark's files are kept")
-    parser.add_argument("--scenario", choices=sorted(SCENARIOS), help="in place of the demo: a scenario's last state")
-    parser.add_argument("--truth", type=Path, help="a folder for TABLE.json: what a perfect warehouse holds")
+    """Declare the options of `python -m simulators heap`."""
+    parser.add_argument("--out", required=True, help="s3://BUCKET, which is created if it does not exist, or a folder")
+    parser.add_argument("--endpoint-url", help="an S3-compatible server instead of AWS")
+    parser.add_argument("--seed", type=int, default=1, help="the same seed gives the same data (%(default)s)")
+    parser.add_argument(
+        "--size", choices=[size.value for size in Size], default=Size.DEMO.value, help="amount of data (%(default)s)"
+    )
+    parser.add_argument("--dumps", type=int, help="write only this many dumps; a later call adds the rest")
+    parser.add_argument("--rows", type=int, help="for benchmarks: one table with this many rows")
+    parser.add_argument("--files", type=int, default=_FILES, help="number of files for --rows (%(default)s)")
+    parser.add_argument(
+        "--cache", type=Path, default=Path(".cache"), help="folder that keeps the files of --rows (%(default)s)"
+    )
+    parser.add_argument(
+        "--scenario",
+        choices=sorted(SCENARIOS),
+        metavar="NAME",
+        help="the last state of a scenario: " + ", ".join(sorted(SCENARIOS)),
+    )
+    parser.add_argument(
+        "--truth", type=Path, help="write the rows that a complete warehouse holds into this folder, a TABLE.json each"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write it, say how much, return the exit code."""
+    """Write the bucket and print how much was written. Returns the exit code."""
     store, bucket = _target(args.out, args.endpoint_url)
     if args.rows:
         count = store.put(BenchTable(args.rows, args.files, args.seed).cached_objects(args.cache, bucket))
@@ -57,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def truth(table: LiveTable) -> list[dict[str, Any]]:
-    """The live rows as a warehouse holds them: times normalized, and the dump and generation that they came from."""
+    """The live rows as a warehouse holds them: normalized times, and the columns for dump and generation."""
     return [
         {**row, "_heap_dump_id": source.dump_id, "_heap_generation": table.generation}
         for row, source in zip(table.emitted(), table.rows, strict=True)
@@ -75,15 +91,15 @@ def _target(out: str, endpoint_url: str | None) -> tuple[Store, str]:
         return FolderStore(_own_folder(Path(out))), DEFAULT_BUCKET
     address = urlsplit(out)
     if address.path.strip("/"):
-        message = f"--out {out}: Heap writes to the root of a bucket, give s3://{address.netloc}"
+        message = f"--out {out}: Heap writes to the root of a bucket. Use s3://{address.netloc}"
         raise SystemExit(message)
     return _s3(address.netloc, endpoint_url), address.netloc
 
 
 def _own_folder(folder: Path) -> Path:
-    """The folder, unless it holds something else than a bucket already."""
+    """The folder. Ends the program if the folder holds files that are not of a bucket."""
     if folder.exists() and any(folder.iterdir()) and not (folder / "manifests").is_dir():
-        message = f"--out {folder}: the folder holds other files, give an empty one or a new name"
+        message = f"--out {folder}: the folder holds other files. Use an empty folder or a new name"
         raise SystemExit(message)
     return folder
 
@@ -93,7 +109,7 @@ def _s3(bucket: str, endpoint_url: str | None) -> S3Store:
     from botocore.config import Config
 
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or _REGION
-    # signed checksum trailers are unknown to some S3-compatible servers
+    # Some S3-compatible servers do not know signed checksum trailers.
     config = Config(
         request_checksum_calculation="when_required", s3={"addressing_style": "path" if endpoint_url else "auto"}
     )

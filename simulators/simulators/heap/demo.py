@@ -1,7 +1,7 @@
-"""A bucket to look at: a few nightly dumps with everything that makes Heap's buckets special.
+"""The bucket of the demo: a few nightly dumps with all peculiarities of Heap's buckets.
 
-The ids go from 998 over 1000 to ten digits, users are written in microseconds at first and as text later, a property
-appears, one event is exported again in full, another is archived, merges of users grow in every dump.
+The dump ids have three, four and ten digits. Times of users are microseconds at first and text later. A property
+is added, one event is exported again in full, another event is archived, and each dump has more merges of users.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ _IDS = (998, 999, 1000, 1_008_461_850, 1_008_462_912)
 
 
 class Size(StrEnum):
-    """How much to make."""
+    """The amount of data."""
 
     TINY = "tiny"
     """2 event tables, 3 dumps, tens of rows."""
@@ -26,29 +26,29 @@ class Size(StrEnum):
 
 
 @dataclass(frozen=True)
-class _Extent:
+class _Amounts:
     dumps: int
     events: int
     rows: int
     files: int
 
 
-_EXTENTS = {Size.TINY: _Extent(3, 2, 10, 1), Size.DEMO: _Extent(5, 12, 300, 3)}
+_AMOUNTS = {Size.TINY: _Amounts(3, 2, 10, 1), Size.DEMO: _Amounts(5, 12, 300, 3)}
 
 
 def demo_dumps(size: Size = Size.DEMO, *, seed: int = 1, bucket: str = DEFAULT_BUCKET) -> list[Dump]:
     """The dumps, in order."""
-    extent = _EXTENTS[size]
+    amounts = _AMOUNTS[size]
     account = Account(seed=seed, bucket=bucket, with_properties=True, with_reports=True)
-    dumps = [account.dump(_IDS[0], _first(extent))]
-    for number in range(1, extent.dumps):
-        dumps.append(account.dump(_IDS[number], _next(extent, number)))
+    dumps = [account.dump(_IDS[0], _first(amounts))]
+    for number in range(1, amounts.dumps):
+        dumps.append(account.dump(_IDS[number], _next(amounts, number)))
     return dumps
 
 
-def _first(extent: _Extent) -> dict[str, Part]:
-    rows, files = extent.rows, extent.files
-    events = {table: full(rows, files=files) for table in EVENT_TABLES[: extent.events]}
+def _first(amounts: _Amounts) -> dict[str, Part]:
+    rows, files = amounts.rows, amounts.files
+    events = {table: full(rows, files=files) for table in EVENT_TABLES[: amounts.events]}
     return {
         USERS: full(rows, times=(TimeEncoding.EPOCH_US,)),
         MIGRATIONS: full(rows),
@@ -59,21 +59,21 @@ def _first(extent: _Extent) -> dict[str, Part]:
     }
 
 
-def _next(extent: _Extent, number: int) -> dict[str, Part]:
-    rows = max(4, extent.rows // 6)
-    tables = EVENT_TABLES[: extent.events]
+def _next(amounts: _Amounts, number: int) -> dict[str, Part]:
+    rows = max(4, amounts.rows // 6)
+    tables = EVENT_TABLES[: amounts.events]
     events = {table: more(rows) for table in tables}
     if number == 1:
         events[tables[0]] = more(rows, add=(Column("shopifypdp_id"),))
     elif number == 2:
-        events[tables[1]] = full(rows, files=extent.files)
+        events[tables[1]] = full(rows, files=amounts.files)
     else:
         del events[tables[-1]]
     return {
         USERS: more(rows, repeated=0.5),
         MIGRATIONS: full(rows),
         SESSIONS: more(3 * rows),
-        PAGEVIEWS: more(5 * rows, files=extent.files),
+        PAGEVIEWS: more(5 * rows, files=amounts.files),
         **events,
         EVENT_METADATA: full(0, files=0) if number < 2 else full(len(tables)),
     }

@@ -1,10 +1,10 @@
-"""The objects of a Heap bucket: data files, dumps with their manifests, and what else lies around.
+"""The objects of a Heap bucket: data files, dumps with their manifests, and other objects.
 
-Certain by the vendor's documentation: `manifests/sync_<dump_id>.json` appears when a dump is finished and names, for
-each table, its `columns`, its `files` as full `s3://` addresses and whether it is `incremental`; the data lie under
-`sync_<dump_id>/`. A zero-byte `manifests/` object, `sync_reports/` and (beside one third-party reader)
-`imported_manifests/` were seen in real buckets. The shapes of `property_definitions.json` and of a sync report are
-recalled from older documentation, not verified.
+Certain (vendor's documentation): `manifests/sync_<dump_id>.json` appears when a dump is finished. For each table it
+names its `columns`, its `files` as full `s3://` addresses, and whether it is `incremental`. The data are under
+`sync_<dump_id>/`. Seen in real buckets: an object `manifests/` of zero bytes, `sync_reports/`, and
+`imported_manifests/`, which a third-party reader writes. Not verified (remembered from older documentation): the shapes
+of `property_definitions.json` and of a sync report.
 """
 
 import hashlib
@@ -22,12 +22,12 @@ DEFAULT_BUCKET = "heap-rs3-acme-prod"
 
 
 class Naming(StrEnum):
-    """How the files of a table are named. All three are known; a name carries no meaning."""
+    """How the files of a table are named. All three forms exist in real buckets. A name has no meaning."""
 
     SPARK = "spark"
     """`part-00000-<uuid>-c000.avro`"""
     INT = "int_"
-    """`0_8f1c2d.avro`: seen for `users` and `user_migrations`"""
+    """`0_8f1c2d.avro`, seen for `users` and `user_migrations`"""
     HASH = "hash"
     """14 hexadecimal digits, as in the vendor's example"""
 
@@ -44,7 +44,7 @@ class FileStyle:
 
 @dataclass(frozen=True)
 class StoredObject:
-    """An object to put: its key, its bytes, and `GLACIER` where it was archived."""
+    """An object to store. `storage_class` is `GLACIER` for an archived object."""
 
     key: str
     data: bytes
@@ -53,7 +53,7 @@ class StoredObject:
 
 @dataclass(frozen=True)
 class DataFile:
-    """One Avro file. `rows` are the values as written; damage spoils the stored bytes, not the rows."""
+    """One Avro file. `rows` has the values as written. `damage` changes the stored bytes, not `rows`."""
 
     key: str
     columns: tuple[Column, ...]
@@ -73,13 +73,13 @@ class DataFile:
         return damaged(whole, self.damage) if self.damage else whole
 
     def stored(self) -> StoredObject:
-        """The object to put."""
+        """The object to store."""
         return StoredObject(self.key, self.data, self.storage_class)
 
 
 @dataclass(frozen=True)
 class TableDump:
-    """What one dump holds of one table. `incremental` None leaves the flag out of the manifest."""
+    """What one dump has of one table. `incremental` None writes a manifest without the flag."""
 
     name: str
     incremental: bool | None
@@ -87,28 +87,28 @@ class TableDump:
 
     @property
     def columns(self) -> list[str]:
-        """The union of the files' columns, in the order of their first appearance."""
+        """The columns of all files, in the order of their first appearance."""
         return list(dict.fromkeys(column.name for file in self.files for column in file.columns))
 
     @property
     def rows(self) -> list[Row]:
-        """The rows of all files, in the manifest's order."""
+        """The rows of all files, in the order of the manifest."""
         return [row for file in self.files for row in file.rows]
 
 
 @dataclass(frozen=True)
 class Dump:
-    """One sync of Heap: the tables it wrote and the manifest that says so."""
+    """One sync of Heap: the tables that it wrote, and the manifest."""
 
     id: int
     tables: tuple[TableDump, ...]
     bucket: str = DEFAULT_BUCKET
-    """The bucket in the addresses of `files`: that of Heap's account, which an alias or a replica does not share."""
+    """The bucket in the addresses of `files`. An alias or a replica of the bucket has another name."""
     properties: tuple[dict[str, Any], ...] | None = None
     report_ms: int | None = None
-    """When the sync started, in epoch milliseconds, if it left a report."""
+    """The start of the sync in milliseconds since 1970, if it wrote a report."""
     extra: dict[str, Any] = field(default_factory=dict)
-    """Unknown keys at the top of the manifest."""
+    """Further keys at the top of the manifest."""
 
     @property
     def manifest_key(self) -> str:
@@ -121,7 +121,7 @@ class Dump:
         return f"sync_{self.id}/property_definitions.json"
 
     def manifest(self) -> dict[str, Any]:
-        """The manifest's document."""
+        """The content of the manifest."""
         tables = []
         for table in self.tables:
             entry: dict[str, Any] = {"name": table.name}
@@ -140,18 +140,18 @@ class Dump:
             yield from table.files
 
     def data_objects(self) -> Iterator[StoredObject]:
-        """All but the manifest: what a bucket holds while the sync still runs."""
+        """All objects but the manifest: what the bucket holds while the sync still runs."""
         for file in self.files():
             yield file.stored()
         if self.properties is not None:
             yield StoredObject(self.properties_key, json.dumps(list(self.properties)).encode())
 
     def manifest_object(self) -> StoredObject:
-        """The manifest, whose arrival is the only sign that the dump is finished."""
+        """The manifest. Only its presence shows that the dump is finished."""
         return StoredObject(self.manifest_key, json.dumps(self.manifest(), indent=2).encode())
 
     def objects(self) -> Iterator[StoredObject]:
-        """Everything, in the order in which Heap writes it: the manifest after the data, the report last."""
+        """All objects in Heap's order: data, manifest, report."""
         yield from self.data_objects()
         yield self.manifest_object()
         if self.report_ms is not None:
@@ -159,7 +159,7 @@ class Dump:
 
 
 def sync_report(dump_id: int, started_ms: int, error: str | None = None) -> StoredObject:
-    """The status log of one attempted sync (shape recalled, not verified). Nobody may steer by it."""
+    """The report of one attempted sync (shape remembered, not verified). A reader must not depend on it."""
     report = {
         "start_time": started_ms,
         "finish_time": started_ms + 1_800_000,
@@ -171,7 +171,7 @@ def sync_report(dump_id: int, started_ms: int, error: str | None = None) -> Stor
 
 
 def noise() -> tuple[StoredObject, ...]:
-    """What is no manifest: folder markers and another reader's bookkeeping, as in real buckets, and stray files."""
+    """Objects that are not manifests: folder markers, files of another reader as in real buckets, and stray files."""
     return (
         StoredObject("manifests/", b""),
         StoredObject("sync_reports/", b""),

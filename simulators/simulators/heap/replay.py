@@ -1,7 +1,7 @@
-"""What a perfect warehouse holds: the reference model of a bucket of dumps.
+"""The reference model: the rows that a complete warehouse holds after some dumps.
 
-The vendor's rule in three lines: take the dumps in the order of their ids; a table that is not `incremental` starts
-from nothing; then add the rows. A table that a dump does not name stays as it is.
+The vendor's rule: Take the dumps in the order of their ids. A table that is not `incremental` is emptied first. Then
+its rows are added. A table that a dump does not name stays as it is.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,7 +16,7 @@ from simulators.heap.times import SESSION_TIME, TIME_COLUMNS, instant_text
 
 @dataclass(frozen=True)
 class LiveRow:
-    """A row, the dump that brought it and its file's key. `values` are as written, absent columns absent."""
+    """A row, its dump and the key of its file. `values` are as written; columns that the file lacks are missing."""
 
     values: Row
     dump_id: int
@@ -25,11 +25,11 @@ class LiveRow:
 
 @dataclass
 class LiveTable:
-    """The live rows of a table, in dump order, then in the order in which the manifest lists the files."""
+    """The live rows of a table, in the order of the dumps and, within a dump, of the files in the manifest."""
 
     name: str
     generation: int
-    """The dump that the live rows start from: the last full one, else the oldest."""
+    """The id of the dump that the live rows start with: the last full dump, or the oldest dump if none is full."""
     rows: list[LiveRow] = field(default_factory=list)
 
     @property
@@ -38,22 +38,25 @@ class LiveTable:
         return list(dict.fromkeys(name for row in self.rows for name in row.values))
 
     def emitted(self, *, normalized: bool = True) -> list[Row]:
-        """Every live row without its nulls; the time columns as RFC 3339 (six digits, UTC) or as written."""
-        return [_shown(row.values, normalized) for row in self.rows]
+        """All live rows, without nulls.
+
+        Time columns are RFC 3339 (UTC, six digits), or as written if not `normalized`.
+        """
+        return [_as_row(row.values, normalized) for row in self.rows]
 
     def latest(self, mode: str = "stitch", *, normalized: bool = True) -> list[Row]:
-        """One row for each key, the one that came last, by the key of `mode`; every row of a table without a key."""
+        """The last row of each key. `mode` chooses the key. A table without a key gives all rows."""
         key = key_of(self.columns, self.name, mode)
         if not key:
             return self.emitted(normalized=normalized)
         last: dict[tuple[Any, ...], Row] = {}
         for row in self.rows:
             last[tuple(row.values[name] for name in key)] = row.values
-        return [_shown(values, normalized) for values in last.values()]
+        return [_as_row(values, normalized) for values in last.values()]
 
 
 def replay(dumps: Iterable[Dump]) -> dict[str, LiveTable]:
-    """The live rows of every table after these dumps, whatever order they are given in."""
+    """The live rows of every table after these dumps. The order of the argument does not matter."""
     live: dict[str, LiveTable] = {}
     for dump in sorted(dumps, key=lambda one: one.id):
         for table in dump.tables:
@@ -64,12 +67,12 @@ def replay(dumps: Iterable[Dump]) -> dict[str, LiveTable]:
     return live
 
 
-def _shown(values: Mapping[str, Any], normalized: bool) -> Row:
-    shown = {
+def _as_row(values: Mapping[str, Any], normalized: bool) -> Row:
+    values_by_name = {
         name: instant_text(value) if normalized and _is_instant(name, value) else value
         for name, value in values.items()
     }
-    return {name: value for name, value in shown.items() if value is not None}
+    return {name: value for name, value in values_by_name.items() if value is not None}
 
 
 def _is_instant(name: str, value: Any) -> bool:

@@ -1,9 +1,9 @@
-"""A bucket of dumps behind S3's HTTP interface, for tests that want speed and faults rather than a real server.
+"""A small S3 server with one bucket, for tests that need speed and faults instead of a real server.
 
-It knows what a reader of Heap's bucket needs, ListObjectsV2 and GetObject (ranges, If-Match, storage classes, the wrong
-region), checks no signatures, and holds thousands of objects without a moment's wait. Ten thousand of them take a real
-server half a minute. What it knows of S3 is certain by AWS's documentation and agrees with Ceph's gateway where a test
-asks both; the answer to a wrong region is recalled and agrees with what botocore expects of S3.
+It answers ListObjectsV2 and GetObject (ranges, If-Match, storage classes, wrong region) and checks no signatures. It
+stores ten thousand objects at once; a real server needs half a minute for them. Its answers follow AWS's documentation
+(certain), and a test compares some of them with Ceph's gateway. The answer to a wrong region is remembered; it is the
+one that botocore expects of S3.
 """
 
 import hashlib
@@ -17,14 +17,14 @@ from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 from xml.sax.saxutils import escape
 
-from simulators.exchange import Request, Response, Row
 from simulators.faults import Fault
 from simulators.heap.layout import DEFAULT_BUCKET, StoredObject
 from simulators.heap.replay import LiveTable
 from simulators.heap.scenarios import Step
+from simulators.http_messages import Request, Response, Row
 from simulators.server import Simulator
 
-_PAGE = 1_000  # keys of a LIST answer, S3's own limit
+_PAGE = 1_000  # the most keys of a LIST answer, S3's own limit
 _FIRST_PUT = datetime(2024, 5, 2, tzinfo=UTC)
 _XML = '<?xml version="1.0" encoding="UTF-8"?>\n'
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
@@ -32,50 +32,50 @@ _SCOPE = re.compile(r"Credential=[^/]+/\d+/([^/]+)/s3/")
 
 
 @dataclass(frozen=True)
-class _Held:
+class _StoredVersion:
     item: StoredObject
     etag: str
     modified: datetime
 
 
 class BucketServer(Simulator):
-    """One bucket on loopback. It is a `Store` too, but `server.apply(step)` also keeps the truth of the step."""
+    """One bucket on loopback. It is a `Store`. `server.apply(step)` also remembers the live rows of the step."""
 
     def __init__(self, bucket: str = DEFAULT_BUCKET, *, region: str = "us-east-1", **server: Any) -> None:
         super().__init__(**server)
         self.bucket = bucket
         self.region = region
         self.clock = _FIRST_PUT
-        """Last-Modified of the next objects: an hour later at each `put`. A test may set it."""
-        self._held: dict[str, _Held] = {}
+        """The time of the last `put`. Each `put` adds an hour and uses it as Last-Modified. A test can set it."""
+        self._stored: dict[str, _StoredVersion] = {}
         self._live: dict[str, LiveTable] = {}
 
     def apply(self, step: Step) -> None:
-        """Do what the step says and remember its live rows."""
+        """Store and delete the objects of a step, and remember its live rows."""
         step.apply(self)
         self._live = dict(step.live)
 
     def put(self, objects: Iterable[StoredObject]) -> int:
-        """Store the objects; all get the same Last-Modified."""
+        """Store the objects. All get the same Last-Modified."""
         self.clock += timedelta(hours=1)
-        held = {
-            item.key: _Held(item, hashlib.md5(item.data, usedforsecurity=False).hexdigest(), self.clock)
+        stored = {
+            item.key: _StoredVersion(item, hashlib.md5(item.data, usedforsecurity=False).hexdigest(), self.clock)
             for item in objects
         }
-        self._held = {**self._held, **held}
-        return len(held)
+        self._stored = {**self._stored, **stored}
+        return len(stored)
 
     def delete(self, keys: Iterable[str]) -> None:
-        """Drop the objects with these keys."""
+        """Delete the objects with these keys."""
         gone = set(keys)
-        self._held = {key: held for key, held in self._held.items() if key not in gone}
+        self._stored = {key: stored for key, stored in self._stored.items() if key not in gone}
 
     def truth(self, stream: str, **options: str) -> list[Row]:
-        """The live rows of a table, times normalized, without nulls."""
+        """The live rows of a table, with normalized times and without nulls."""
         return self._live[stream].emitted()
 
     def answer(self, request: Request) -> Response:
-        """ListObjectsV2 and GetObject in path style; anything else is NotImplemented."""
+        """Answer ListObjectsV2 and GetObject in path style. Anything else is NotImplemented."""
         bucket, _, key = unquote(request.path.lstrip("/")).partition("/")
         if request.method != "GET":
             return error(501, "NotImplemented", f"{request.method} is not implemented")
@@ -91,7 +91,7 @@ class BucketServer(Simulator):
         prefix = request.param("prefix") or ""
         after = request.param("continuation-token") or request.param("start-after") or ""
         limit = min(int(request.param("max-keys") or _PAGE), _PAGE)
-        keys = sorted((key for key in self._held if key.startswith(prefix)), key=str.encode)
+        keys = sorted((key for key in self._stored if key.startswith(prefix)), key=str.encode)
         rest = [key for key in keys if key.encode() > after.encode()]
         page = rest[:limit]
         encoded = quote if request.param("encoding-type") == "url" else escape
@@ -106,41 +106,41 @@ class BucketServer(Simulator):
         )
 
     def _entry(self, key: str, encoded: str) -> str:
-        held = self._held[key]
+        stored = self._stored[key]
         return (
-            f"<Contents><Key>{encoded}</Key><LastModified>{held.modified:%Y-%m-%dT%H:%M:%S.000Z}</LastModified>"
-            f"<ETag>&quot;{held.etag}&quot;</ETag><Size>{len(held.item.data)}</Size>"
-            f"<StorageClass>{held.item.storage_class or 'STANDARD'}</StorageClass></Contents>"
+            f"<Contents><Key>{encoded}</Key><LastModified>{stored.modified:%Y-%m-%dT%H:%M:%S.000Z}</LastModified>"
+            f"<ETag>&quot;{stored.etag}&quot;</ETag><Size>{len(stored.item.data)}</Size>"
+            f"<StorageClass>{stored.item.storage_class or 'STANDARD'}</StorageClass></Contents>"
         )
 
     def _get(self, request: Request, key: str) -> Response:
-        held = self._held.get(key)
-        if held is None:
+        stored = self._stored.get(key)
+        if stored is None:
             return error(404, "NoSuchKey", "The specified key does not exist.")
-        if held.item.storage_class == "GLACIER":
+        if stored.item.storage_class == "GLACIER":
             return error(403, "InvalidObjectState", "The operation is not valid for the object's storage class")
-        if request.headers.get("if-match", held.etag).strip('"') != held.etag:
+        if request.headers.get("if-match", stored.etag).strip('"') != stored.etag:
             return error(412, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold")
         headers = {
-            "ETag": f'"{held.etag}"',
-            "Last-Modified": format_datetime(held.modified, usegmt=True),
+            "ETag": f'"{stored.etag}"',
+            "Last-Modified": format_datetime(stored.modified, usegmt=True),
             "Accept-Ranges": "bytes",
         }
         wanted = _RANGE.fullmatch(request.headers.get("range", ""))
         if wanted is None or wanted[0] == "bytes=-":
-            return Response(200, held.item.data, "binary/octet-stream", headers)
-        return _part(held.item.data, wanted, headers)
+            return Response(200, stored.item.data, "binary/octet-stream", headers)
+        return _part(stored.item.data, wanted, headers)
 
 
 class S3Proxy(Simulator):
-    """Passes each request on to a real S3 server, as it was signed, and spoils what `faults` say. For readers only."""
+    """Forwards each request to a real S3 server with its signature, and applies `faults`. For reads only."""
 
     def __init__(self, upstream: str, **server: Any) -> None:
         super().__init__(**server)
         self.upstream = urlsplit(upstream).netloc
 
     def answer(self, request: Request) -> Response:
-        """The server's own answer."""
+        """The answer of the real server."""
         connection = HTTPConnection(self.upstream, timeout=60)
         try:
             connection.request(request.method, request.target, request.body or None, dict(request.headers))
@@ -157,7 +157,7 @@ _OWN_HEADERS = frozenset({"content-length", "content-type", "transfer-encoding",
 
 
 def error(status: int, code: str, message: str, region: str | None = None) -> Response:
-    """An error of S3, with the region in which the bucket lies where it is the region that was wrong."""
+    """An error answer of S3. `region` is the region of the bucket, for the error about a wrong region."""
     hint = f"<Region>{region}</Region>" if region else ""
     body = f"<Error><Code>{code}</Code><Message>{escape(message)}</Message>{hint}<RequestId>0</RequestId></Error>"
     return _xml(body, status, {"x-amz-bucket-region": region} if region else {})

@@ -1,4 +1,4 @@
-"""Where a bucket's objects go: a folder, or S3 by a client that the caller made."""
+"""Stores for the objects of a bucket: a folder, or S3."""
 
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -14,17 +14,17 @@ _WRITERS = 8
 
 
 class Store(Protocol):
-    """Takes objects and drops them."""
+    """Stores and deletes objects."""
 
     def put(self, objects: Iterable[StoredObject]) -> int:
-        """Store the objects, manifests after everything else, and return how many there were."""
+        """Store the objects, manifests last. Returns their number."""
 
     def delete(self, keys: Iterable[str]) -> None:
-        """Drop the objects with these keys."""
+        """Delete the objects with these keys."""
 
 
 class FolderStore:
-    """A bucket as a folder. A key that ends with a slash becomes an empty folder, storage classes are not kept."""
+    """A bucket as a folder. A key that ends with a slash becomes an empty folder. Storage classes are not kept."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -49,7 +49,7 @@ class FolderStore:
 
 
 class S3Store:
-    """A bucket on S3. The bucket exists already; writes run in eight threads."""
+    """A bucket on S3. The bucket must exist. Eight threads write."""
 
     def __init__(self, client: "S3Client", bucket: str) -> None:
         self.client = client

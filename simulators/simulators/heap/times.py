@@ -1,13 +1,13 @@
-"""How Heap writes an instant, and what instant a written value means.
+"""How Heap writes an instant, and which instant a written value means.
 
-Three columns hold Heap's own instants: `time`, and `joindate` and `last_modified` of users. Their encoding differs by
-table and era (all observed by third parties, none promised by the vendor): text in event tables, integer microseconds
-for users until 2020, text for users in 2023, milliseconds in the vendor's current documentation, and the integer 0 in
-`user_migrations`, which stands for no instant at all. `session_time` of event tables is text with an instant in older
-exports, and the seconds since the session began by the vendor's documentation.
+Three columns have Heap's own instants: `time`, and `joindate` and `last_modified` of users. Their encoding differs by
+table and year: text in event tables, integer microseconds for users until 2020, text for users in 2023, and the integer
+0 in `user_migrations`, which means no instant (all observed by third parties; the vendor guarantees none of it). The
+vendor's current documentation has milliseconds. `session_time` of event tables is a text with an instant in older
+exports; by the vendor's documentation it is the number of seconds since the start of the session.
 
-The two halves of this module share no code: a test that compares a connector with `instant_micros` compares two
-independent readings of the same paragraph.
+Writing and reading share no code here, and the connector has its own code too. So a test that compares the connector
+with `instant_micros` compares two independent implementations.
 """
 
 import re
@@ -17,14 +17,14 @@ from fractions import Fraction
 
 TIME_COLUMNS = frozenset({"time", "joindate", "last_modified"})
 SESSION_TIME = "session_time"
-"""The only columns whose values are instants. A customer's own `renewal_time` stays what it is."""
+"""Beside `TIME_COLUMNS` the only column with instants. A customer's own column, such as `renewal_time`, is text."""
 
 
 class TimeEncoding(StrEnum):
-    """One way to write an instant. `ZERO` and `GARBAGE` lose it."""
+    """How an instant is written. `ZERO` and `GARBAGE` lose the instant."""
 
     TEXT = "text"
-    """`2024-05-01 12:34:56.789`, the zeros at the end of the fraction cut, without a zone: UTC."""
+    """`2024-05-01 12:34:56.789`: UTC, without a zone and without zeros at the end of the fraction."""
     ISO_Z = "iso-z"
     ISO_OFFSET = "iso-offset"
     EPOCH_MS = "epoch-ms"
@@ -37,7 +37,7 @@ class TimeEncoding(StrEnum):
 
     @property
     def numeric(self) -> bool:
-        """Written as an Avro long rather than a string."""
+        """Whether the value is an Avro long. Otherwise it is a string."""
         return self in _NUMERIC
 
 
@@ -49,7 +49,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def write_instant(micros: int, encoding: TimeEncoding) -> str | int:
-    """The instant (microseconds since 1970) as a file holds it. Coarser encodings round down."""
+    """An instant (microseconds since 1970) as a file holds it. Coarser encodings round down."""
     integers = {
         TimeEncoding.EPOCH_MS: micros // 1_000,
         TimeEncoding.EPOCH_US: micros,
@@ -76,14 +76,15 @@ _WRITTEN = re.compile(
 )
 _NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?", re.ASCII)
 _UNITS = ((10**11, 1_000_000), (10**14, 1_000), (10**17, 1))
-"""A magnitude below the first number is in units of that many microseconds: seconds, milliseconds, microseconds."""
+"""Pairs of a limit and a unit in microseconds. A number below the limit has this unit: s, ms, us."""
 
 
 def instant_micros(value: object) -> int | None:
-    """The instant that a value of a time column means, in microseconds since 1970; None where it means none.
+    """The instant that a value of a time column means, in microseconds since 1970; None for no instant.
 
-    Null stays null, 0 is no instant, a number's magnitude tells its unit (nanoseconds from 10**17 on), text without a
-    zone is UTC, text that is a number is that number, everything else is no instant. Finer than a microsecond is cut.
+    Null and 0 mean no instant. The size of a number gives its unit (nanoseconds from 10**17 on). A text without a zone
+    is UTC. A text with a number is read as this number. Everything else is no instant. Fractions of a microsecond are
+    dropped.
     """
     if isinstance(value, bool) or value is None:
         return None

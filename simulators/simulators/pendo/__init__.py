@@ -1,4 +1,4 @@
-"""Pendo on loopback. `PendoSimulator` is all that a test needs."""
+"""A simulated Pendo. A test needs `PendoSimulator` only."""
 
 from simulators.pendo.directory import APPS, CROWD_VISITOR, DEFAULT_APP, EXCLUDED_VISITOR, MOBILE_APP, WEB_APP
 from simulators.pendo.simulator import PendoSimulator

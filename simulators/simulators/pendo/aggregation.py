@@ -1,4 +1,4 @@
-"""`POST /api/v1/aggregation`: from the envelope to the encoded answer."""
+"""`POST /api/v1/aggregation`: reads the request, runs its pipeline and encodes the answer."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import orjson
 
 from simulators.pendo.errors import memory_limit, timed_out, unparsable_filter, unprocessable
 from simulators.pendo.expressions import ExpressionError
-from simulators.pendo.sources import open_source, require_ids_of_hours, source_name
+from simulators.pendo.sources import read_source, require_ids_of_hours, source_name
 from simulators.pendo.stages import apply_stage
+from simulators.pendo.subscription import Subscription
 from simulators.pendo.switches import Switches
 from simulators.pendo.tables import View
-from simulators.pendo.world import World
 
 
-def aggregate(body: bytes, world: World, switches: Switches) -> bytes:
-    """Run a pipeline and encode what comes out of it; raises PendoError for everything that Pendo refuses."""
+def aggregate(body: bytes, subscription: Subscription, switches: Switches) -> bytes:
+    """Run a pipeline and encode its rows. Raises PendoError for a request that Pendo refuses."""
     source, *stages = _pipeline(body)
     stage = source.get("source")
     if not isinstance(stage, dict) or len(source) != 1:
@@ -25,24 +25,24 @@ def aggregate(body: bytes, world: World, switches: Switches) -> bytes:
     switches.check_allowed(source_name(stage))
     if switches.hours_need_ids:
         require_ids_of_hours(stage)
-    opened = open_source(stage, world)
-    if switches.timeout_rows is not None and opened.scanned > switches.timeout_rows:
+    source_rows = read_source(stage, subscription)
+    if switches.timeout_rows is not None and source_rows.scanned > switches.timeout_rows:
         raise timed_out()
-    if switches.memory_rows is not None and opened.scanned > switches.memory_rows:
+    if switches.memory_rows is not None and source_rows.scanned > switches.memory_rows:
         raise memory_limit()
-    view = View(opened.table)
+    view = View(source_rows.table)
     try:
         for item in stages:
             if not isinstance(item, dict) or len(item) != 1:
                 message = "a stage is an object with one key"
                 raise unprocessable(message)
             ((name, argument),) = item.items()
-            view = apply_stage(name, argument, view, world)
+            view = apply_stage(name, argument, view, subscription)
         table = view.table()
     except ExpressionError:
-        # wrong arguments of a function show only when rows are looked at
+        # wrong arguments of a function are found only when a row is evaluated
         raise unparsable_filter() from None
-    head = b"{" if opened.start_time is None else b'{"startTime":%d,' % opened.start_time
+    head = b"{" if source_rows.start_time is None else b'{"startTime":%d,' % source_rows.start_time
     if len(table) == 0 and switches.null_when_empty:
         return head + b'"results":null}'
     return b"".join((head, b'"results":[', table.join(), b"]}"))

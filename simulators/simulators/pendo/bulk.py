@@ -1,7 +1,7 @@
-"""Page events in bulk, for benchmarks: rows of realistic width that exist in encoded form only.
+"""Many page events, for benchmarks: rows of realistic width, kept only in encoded form.
 
-Each row lies in one hour, so the hourly and the daily answer have the same rows. A day is made when it is first asked
-for and kept.
+Each row lies in one hour, so the hourly and the daily answer have the same rows. The rows of a day are made at the
+first request for them, and kept.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from simulators.pendo.periods import HOUR_MS, Calendar
 from simulators.pendo.tables import Table
 
 _WEIGHTS = (13, 7, 10, 12, 8, 10)
-"""How the rows are spread over days: some days fill more than one page, some do not fill one."""
+"""How the rows are spread over the days. Some days fill more than one page, some fill less than one."""
 _ROWS_A_VISITOR = 12
 
 
 @dataclass(frozen=True)
 class _Day:
-    """A day's rows in `visitorId` order; the lists are parallel."""
+    """The rows of one day in the order of `visitorId`. The four lists have one entry a row."""
 
     lines: list[bytes]
     hours: list[int]
@@ -31,8 +31,8 @@ class _Day:
     pages: list[str]
 
 
-class Bulk:
-    """`rows` page events over the last `days` full days before an instant."""
+class BulkPageEvents:
+    """`rows` page events, spread over the last `days` full days before an instant."""
 
     def __init__(
         self, seed: int, rows: int, days: int, before: int, calendar: Calendar, pages: Sequence[Definition]
@@ -51,7 +51,7 @@ class Bulk:
     def table(
         self, bucket: str, start: int, end: int, apps: frozenset[int] | None, ids: Mapping[str, frozenset[str]]
     ) -> Table:
-        """Rows of a window, of some apps and pages."""
+        """The rows of a window, for some apps and pages."""
         lines: list[bytes] = []
         page_ids = ids.get("pageId")
         for day_start in self._counts:
@@ -70,7 +70,7 @@ class Bulk:
         return Table(encoded=lines)
 
     def make_days(self) -> None:
-        """Make the daily rows now, so that no request has to wait for them."""
+        """Make the daily rows now. A benchmark then does not measure their making."""
         for day_start in self._counts:
             self._day("day", day_start)
 
@@ -102,7 +102,7 @@ class Bulk:
 
 
 def _visitor_part(rng: random.Random, number: int) -> bytes:
-    """The columns that a visitor's rows share, without the closing brace."""
+    """The columns that all rows of a visitor share, as the beginning of a JSON object."""
     columns = {
         "visitorId": f"firstname.lastname{number:06}@customer-{number % 997:03}.example.com",
         "accountId": f"customer-{number % 997:03}",

@@ -1,4 +1,9 @@
-"""A simulated Pendo subscription over HTTP."""
+"""Serves a simulated Pendo subscription over HTTP until it is stopped.
+
+It answers Pendo's aggregation endpoint, the lists of pages, features, guides, track types, reports and segments, the
+metadata schema, single visitors and accounts, and visitor histories. Put the printed address into the option `api_url`
+of source-pendo. Requests to /_sim/ add faults, show the request log and change the data (simulators/README.md).
+"""
 
 from __future__ import annotations
 
@@ -11,24 +16,23 @@ from simulators.server import run_until_signal
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `python -m simulators pendo`."""
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=8101, help="0 takes a free one")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--size", choices=sorted(SIZES), default="demo")
-    parser.add_argument(
-        "--rows", type=int, default=0, help="benchmark: this many page events in place of the usual ones"
-    )
-    parser.add_argument("--rows-days", type=int, default=6, help="full days over which --rows are spread")
-    parser.add_argument("--now", type=_instant, default=DEFAULT_NOW, help="simulated present: RFC 3339, or `real`")
-    parser.add_argument("--time-zone", default="America/New_York", help="of the subscription")
-    parser.add_argument("--api-key", default="simulated-integration-key.us", help="the key that is valid")
-    parser.add_argument("--compress", action="store_true", help="answer with gzip where it is accepted")
+    """Declare the options of `python -m simulators pendo`."""
+    add = parser.add_argument
+    add("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
+    add("--port", type=int, default=8101, help="port to listen on (%(default)s); 0 takes a free one")
+    add("--seed", type=int, default=1, help="the same seed gives the same data (%(default)s)")
+    add("--size", choices=sorted(SIZES), default="demo", help="amount of data (%(default)s)")
+    add("--rows", type=int, default=0, help="for benchmarks: this many page events instead of the usual ones")
+    add("--rows-days", type=int, default=6, help="number of full days that hold the --rows (%(default)s)")
+    add("--now", type=_instant, default=DEFAULT_NOW, help="the simulated present: RFC 3339, or `real` (%(default)s)")
+    add("--time-zone", default="America/New_York", help="time zone of the subscription (%(default)s)")
+    add("--api-key", default="simulated-integration-key.us", help="the only valid integration key (%(default)s)")
+    add("--compress", action="store_true", help="compress answers with gzip if the client accepts it")
 
 
 def _instant(text: str) -> datetime:
     if text == "real":
-        # a whole hour, so that two runs within it hold the same data
+        # the full hour, so that two processes started in the same hour hold the same data
         return datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
     instant = datetime.fromisoformat(text)
     if instant.tzinfo is None or instant.utcoffset() is None:
@@ -38,7 +42,7 @@ def _instant(text: str) -> datetime:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Serve until a signal ends it."""
+    """Serve until SIGINT or SIGTERM."""
     simulator = PendoSimulator(
         seed=args.seed,
         size=args.size,

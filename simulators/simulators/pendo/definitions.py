@@ -1,4 +1,4 @@
-"""What the subscription's people made: pages, features, guides, track types, reports and segments."""
+"""What the users of Pendo define: pages, features, guides, track types, reports and segments."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ KINDS = ("pages", "features", "guides", "trackTypes", "reports", "segments")
 
 @dataclass(frozen=True)
 class Definition:
-    """A row as the vendor answers it, and the app that it belongs to: reports and segments do not name theirs."""
+    """A row as the vendor answers it, and its app: the rows of reports and segments do not name their app."""
 
     row: Row
     app: int
 
 
 def make_definitions(rng: random.Random, count: int, now: int) -> dict[str, list[Definition]]:
-    """`count` of every kind, spread over all apps; the default app has about half of them."""
+    """`count` definitions of every kind, spread over all apps. The default app has about half of them."""
     made: dict[str, list[Definition]] = {kind: [] for kind in KINDS}
     for number in range(count):
         app = DEFAULT_APP if number % 2 == 0 else APPS[1 + number // 2 % 2]["id"]
@@ -41,7 +41,7 @@ def make_definitions(rng: random.Random, count: int, now: int) -> dict[str, list
 
 
 def new_id(rng: random.Random) -> str:
-    """27 characters of base64url, as Pendo's ids are."""
+    """An id in the form of Pendo's: 27 characters of base64url."""
     return base64.urlsafe_b64encode(rng.randbytes(20)).decode().rstrip("=")
 
 
@@ -63,7 +63,7 @@ def _user(rng: random.Random, *, whole: bool) -> Row:
 
 
 def _common(rng: random.Random, kind: str, name: str, now: int) -> Row:
-    """The fields that every definition has. A few definitions share the instant of a release."""
+    """The fields that every definition has. About a third of the definitions share one `lastUpdatedAt`."""
     updated = now - 3 * DAY_MS - 1 if rng.random() < 0.3 else now - rng.randrange(1, 200 * DAY_MS)
     object_id = new_id(rng)
     return {
@@ -186,7 +186,7 @@ def _guide(rng: random.Random, number: int, app: int, now: int) -> Row:
 
 
 def _polls(rng: random.Random, number: int) -> list[Row]:
-    """An NPS guide has two polls, the score and the free text that follows it; others have a pick list or none."""
+    """An NPS guide has two polls: a score and a free text. Other guides have one pick list, or no poll."""
     if number % 3 == 0:
         text = {
             "id": new_id(rng),

@@ -1,4 +1,4 @@
-"""Who uses the products: apps, accounts, visitors, their metadata and its schema."""
+"""Apps, accounts and visitors, their metadata, and the schema of the metadata."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ APPS: tuple[Row, ...] = (
 )
 
 CROWD_VISITOR = "ann@example.com"
-"""Has more rows in one day than a small page takes."""
+"""Has more rows in one day than fit on a small page."""
 EXCLUDED_VISITOR = "qa-robot@example.com"
-"""On the exclude list: its rows come only with `blacklist` `ignore` or `only`."""
+"""On the exclude list: an answer has its rows only with `blacklist` `ignore` or `only`."""
 ANONYMOUS_PREFIX = "_PENDO_T_"
 
 AWKWARD_ACCOUNTS = (
@@ -93,7 +93,7 @@ _METADATA_TYPES: dict[str, dict[str, dict[str, str]]] = {
 
 
 def metadata_schema(kind: str) -> dict[str, dict[str, Row]]:
-    """`{group: {field: descriptor}}` of `account` or `visitor`; another kind has no groups, no error (inferred)."""
+    """`{group: {field: descriptor}}` of `account` or `visitor`. Any other kind gives `{}`, not an error (inferred)."""
     return {
         group: {name: _descriptor(name, type_) for name, type_ in fields.items()}
         for group, fields in _METADATA_TYPES.get(kind, {}).items()
@@ -118,7 +118,7 @@ def _descriptor(name: str, type_: str) -> Row:
 
 
 def iso(ms: int) -> str:
-    """A time as text, the form in which some metadata fields carry it."""
+    """A time as ISO 8601 text. Some metadata fields hold times in this form."""
     return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
@@ -127,7 +127,7 @@ def _hash(text: str) -> int:
 
 
 def _updated(rng: random.Random, number: int, now: int) -> int:
-    """A time of update. Every third row stems from one bulk upload and shares its millisecond with the others."""
+    """A time of update. Every third row comes from one bulk upload, so these rows share one millisecond."""
     return now - 6 * DAY_MS - 1 if number % 3 == 0 else now - rng.randrange(60 * DAY_MS) - 1
 
 
@@ -144,7 +144,10 @@ def _per_app(rng: random.Random, auto: Row) -> Iterator[tuple[str, Row]]:
 
 
 def make_accounts(rng: random.Random, size: Size, now: int) -> list[Row]:
-    """Accounts with awkward ids, ties in `lastupdated`, and some that lack it, `metadata.auto` or all metadata."""
+    """Accounts with awkward ids and equal values of `lastupdated`.
+
+    Some lack `lastupdated`, some `metadata.auto`, and some have no metadata at all.
+    """
     ids = [*AWKWARD_ACCOUNTS, *(f"account-{number:04}" for number in range(size.accounts - len(AWKWARD_ACCOUNTS)))]
     return [_account(rng, number, account_id, now) for number, account_id in enumerate(ids)]
 
@@ -181,7 +184,7 @@ def _account(rng: random.Random, number: int, account_id: str, now: int) -> Row:
 
 
 def make_visitors(rng: random.Random, size: Size, accounts: list[Row], now: int) -> list[Row]:
-    """Identified visitors with awkward ids, visitors that must not be processed, and anonymous ones."""
+    """Identified visitors with awkward ids, visitors with `donotprocess`, and anonymous visitors."""
     known = (CROWD_VISITOR, EXCLUDED_VISITOR, *AWKWARD_VISITORS)
     ids = [*known, *(f"user{number:05}@example.com" for number in range(size.visitors - len(known)))]
     ids += [f"{ANONYMOUS_PREFIX}{rng.getrandbits(60):012X}" for _ in range(size.anonymous)]

@@ -1,11 +1,12 @@
-"""The expression language of aggregation pipelines: filters, computed columns and the ends of a time series.
+"""The expression language of aggregation pipelines: filters, computed columns, and both ends of a time series.
 
-C-like: `||`, `&&`, `!`, comparisons, `+ - * / %`, parentheses, dotted field paths, numbers, `null true false`,
-functions, strings in double quotes or backticks. In double quotes only `\\\\` and `\\"` are taken as escapes, because
-nothing is known of others; a backtick string has none. `in [...]` is refused, as Pendo is said to do.
+The language looks like C: `||`, `&&`, `!`, comparisons, `+ - * / %`, parentheses, dotted field paths, numbers, `null
+true false`, functions, strings in double quotes or backticks. In double quotes only the escapes `\\\\` and `\\"` are
+accepted, because we know of no others. A string in backticks has no escapes. `in [...]` is refused, as Pendo is
+reported to do.
 
-Null (inferred, unverified): a missing field is null; null is equal to null only; `< <= > >=` with null, or between a
-text and a number, are false; arithmetic with null is null.
+Null (inferred, unverified): A missing field is null. Null is equal to null only. `< <= > >=` give false for null, and
+for a text beside a number. Arithmetic with null gives null.
 """
 
 from __future__ import annotations
@@ -24,12 +25,12 @@ Evaluate: TypeAlias = Callable[[Mapping[str, Any]], Any]
 
 
 class ExpressionError(ValueError):
-    """The text is no expression."""
+    """The text is not a valid expression."""
 
 
 @dataclass(frozen=True)
 class Bound:
-    """What `path >= "value"` or `path > "value"` says about an order by `path`."""
+    """The lower bound that `path >= "value"` or `path > "value"` sets for rows that are sorted by `path`."""
 
     path: str
     value: str
@@ -38,7 +39,7 @@ class Bound:
 
 @dataclass(frozen=True)
 class Expression:
-    """A compiled expression. `bound` is set when it is nothing but a lower bound for one text column."""
+    """A compiled expression. `bound` is set if the whole expression is one lower bound of a text column."""
 
     evaluate: Evaluate
     bound: Bound | None = None
@@ -68,7 +69,7 @@ _CONSTANTS = {"null": None, "true": True, "false": False}
 
 
 def lookup(row: Mapping[str, Any], path: str) -> Any:
-    """Value at a dotted path; null where any part of the way is missing."""
+    """The value at a dotted path; None if a part of the path is missing."""
     value: Any = row
     for part in path.split("."):
         if not isinstance(value, Mapping):
@@ -78,7 +79,7 @@ def lookup(row: Mapping[str, Any], path: str) -> Any:
 
 
 def compile_expression(text: str, calendar: Calendar, now: int) -> Expression:
-    """Compile a text; raises ExpressionError. `now` is the instant that `now()` stands for."""
+    """Compile a text. `now` is the value of `now()`. Raises ExpressionError."""
     if not isinstance(text, str):
         message = "an expression is a text"
         raise ExpressionError(message)
@@ -230,7 +231,7 @@ def _equal(a: Any, b: Any) -> bool:
 
 
 def _ordered(symbol: str, a: Any, b: Any) -> bool:
-    # code point order is the order of the UTF-8 bytes; the collation of the real server is not known
+    # Texts are compared by code point, which equals the order of their UTF-8 bytes. The real collation is not known.
     if (_is_number(a) and _is_number(b)) or (isinstance(a, str) and isinstance(b, str)):
         return bool(_ORDER[symbol](a, b))
     return False

@@ -1,8 +1,8 @@
-"""Hours, days, weeks, months and quarters in the subscription's own time zone.
+"""Hours, days, weeks, months and quarters in the subscription's time zone.
 
-Instants are milliseconds since the epoch. A bucket is named by the instant at which it starts, so `day` is local
-midnight: its offset from UTC moves with daylight saving time and a day may last 23 or 25 hours (certain: vendor's
-sample rows).
+Instants are milliseconds since 1970. The value of a bucket is the instant at which it starts, so `day` is the local
+midnight. Its offset from UTC changes with daylight saving time, and a day can last 23 or 25 hours (certain: the
+vendor's sample rows).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
 
 PERIODS = {"hourRange": "hour", "dayRange": "day", "weekRange": "week", "monthRange": "month"}
-"""Periods with one answer over the whole window, and the bucket column that their rows carry."""
+"""Periods of a `timeSeries`, each with the bucket column of its rows."""
 
 _UNITS = {"hours": "hour", "days": "day", "weeks": "week", "months": "month"}
 _ADVERBS = {"hourly": "hour", "daily": "day", "weekly": "week", "monthly": "month", "quarterly": "quarter"}
@@ -37,9 +37,9 @@ class Calendar:
         return datetime.fromtimestamp(ms / 1000, self.zone).date()
 
     def _start_of(self, bucket: str, ms: int) -> int:
-        """Round down to the bucket (`hour` ...
+        """The start of the bucket (`hour`, `day`, `week`, `month`, `quarter`) that contains an instant.
 
-        `quarter`) that contains an instant. Weeks start on Sunday (unverified).
+        Weeks start on Sunday (unverified).
         """
         local = datetime.fromtimestamp(ms / 1000, self.zone)
         if bucket == "hour":
@@ -55,7 +55,7 @@ class Calendar:
         return self.midnight(day)
 
     def add(self, bucket: str, ms: int, count: int) -> int:
-        """Move an instant by whole buckets: hours are 3,600 s, the others keep the local time of day."""
+        """Move an instant by whole buckets. An hour is 3,600 s; the other buckets keep the local time of day."""
         if bucket == "hour":
             return ms + count * HOUR_MS
         local = datetime.fromtimestamp(ms / 1000, self.zone)
@@ -78,10 +78,10 @@ class Calendar:
         return self.start_of(_ADVERBS[adverb], ms)
 
     def window(self, bucket: str, first: int, last: int | None, count: int | None) -> tuple[int, int]:
-        """Turn `first` with `last` or `count` into the half-open span of instants that a query covers.
+        """The window of a query: its first instant, and the first instant after it.
 
-        Both ends are rounded down to their bucket and the bucket of `last` belongs to the window. A positive count goes
-        forward from the bucket of `first`; a negative one takes the buckets that end just before it.
+        `first` and `last` are rounded down to their buckets, and the bucket of `last` is included. A positive `count`
+        takes that many buckets from the one of `first` on. A negative one takes the buckets before it.
         """
         start = self.start_of(bucket, first)
         if last is not None:

@@ -1,12 +1,12 @@
-"""A Pendo subscription on loopback: keys, regions, routes, switches and the truth about its data.
+"""A Pendo subscription on loopback: keys, regions, routes, switches, and the rows that a sync should end with.
 
     with PendoSimulator(seed=1) as sim:
         httpx.post(sim.url + "/api/v1/aggregation", headers={"x-pendo-integration-key": sim.api_key}, json=...)
         sim.mutate("advance", days=1)
         rows = sim.truth("page_events", period="day")
 
-Written from what Pendo documents and from what its clients report, not from any client. Where the real answer is not
-known the docstrings say so.
+Written from Pendo's documentation and from reports of its users; no code of a client was used. If the real answer is
+not known, the docstring says so.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from simulators.pendo.aggregation import aggregate
-from simulators.pendo.bulk import Bulk
+from simulators.pendo.bulk import BulkPageEvents
 from simulators.pendo.directory import DEFAULT_APP
 from simulators.pendo.errors import PendoError, missing_jzb, not_found, unprocessable
 from simulators.pendo.mutations import Mutations, app_ids
 from simulators.pendo.periods import DAY_MS, HOUR_MS, Calendar
 from simulators.pendo.sizes import DEFAULT_NOW, SIZES, Size
+from simulators.pendo.subscription import Subscription
 from simulators.pendo.switches import RateLimiter, Switches
 from simulators.pendo.tables import as_answered
-from simulators.pendo.world import World
 from simulators.server import Request, Response, Row, Simulator
 
 KEY_HEADER = "x-pendo-integration-key"
@@ -37,7 +37,7 @@ LISTS = {
     "report": "reports",
     "segment": "segments",
 }
-"""List endpoints and the kind of object that they answer."""
+"""List endpoints, each with the kind of object that it lists."""
 
 _EVENT_STREAMS = {
     "events": "events",
@@ -55,9 +55,9 @@ _DEFINITION_STREAMS = {"track_types": "trackTypes"} | {
 class PendoSimulator(Simulator):
     """One subscription in one region.
 
-    `api_key` is valid here; `foreign_keys` are valid in another region; every other key is unknown. `rows` replaces the
-    page events by this many rows over the last `rows_days` full days, for benchmarks. `now` is the simulated present,
-    fixed until it is advanced.
+    `api_key` is valid here. `foreign_keys` are valid in another region. Every other key is unknown. For benchmarks,
+    `rows` replaces the page events by this many rows over the last `rows_days` full days. `now` is the simulated
+    present. It changes only by the mutation `advance`. Tests reach the data by the attribute `world`.
     """
 
     def __init__(
@@ -83,9 +83,9 @@ class PendoSimulator(Simulator):
         now_ms = int(now.timestamp() * 1000)
         calendar = Calendar(time_zone)
         counts = SIZES[size] if isinstance(size, str) else size
-        self.world = World(seed, counts, now_ms, calendar, bucket_on_events=bucket_on_events)
+        self.world = Subscription(seed, counts, now_ms, calendar, bucket_on_events=bucket_on_events)
         if rows:
-            self.world.bulk = Bulk(seed, rows, rows_days, now_ms, calendar, self.world.definitions["pages"])
+            self.world.bulk = BulkPageEvents(seed, rows, rows_days, now_ms, calendar, self.world.definitions["pages"])
         self._mutations = Mutations(self.world)
 
     @property
@@ -94,14 +94,14 @@ class PendoSimulator(Simulator):
         return datetime.fromtimestamp(self.world.now / 1000, UTC)
 
     def prepare(self) -> None:
-        """Make all data now. Otherwise it is made when it is first asked for, which keeps short tests short."""
+        """Make all data now. Without this call they are made at the first request for them, so short tests are fast."""
         with self.world.lock:
             if self.world.bulk is not None:
                 self.world.bulk.make_days()
-            _ = self.world.cells, self.world.events
+            _ = self.world.hourly_rows, self.world.events
 
     def answer(self, request: Request) -> Response:
-        """Answer a request of the vendor's API."""
+        """Answer a request to Pendo's API."""
         try:
             return self._answer(request)
         except PendoError as error:
@@ -135,14 +135,14 @@ class PendoSimulator(Simulator):
         if key in self._foreign_keys:
             raise missing_jzb()
         if key != self.api_key:
-            # 403 for a wrong key is certain; for no key at all it may be 401 as well
+            # 403 for a wrong key is certain. Without any key the real status may be 401.
             text = "Forbidden: invalid integration key"
             raise PendoError(403, text)
 
     def _list(self, kind: str, request: Request) -> Response:
         """A whole list.
 
-        `expand=*` asks for all apps, otherwise the default one answers alone; `id` picks some (second-hand).
+        It has objects of the default app only; with `expand=*` of all apps. `id` selects objects (second-hand).
         """
         self.switches.check_allowed(kind)
         apps = None if request.param("expand") == "*" else frozenset({DEFAULT_APP})
@@ -155,7 +155,7 @@ class PendoSimulator(Simulator):
     def _visitor(self, visitor_id: str) -> Response:
         self.switches.check_allowed("visitors")
         row = self.world.visitor(visitor_id)
-        if row is None or visitor_id in self.world.gone:
+        if row is None or visitor_id in self.world.deleted_visitors:
             raise not_found()
         auto = row["metadata"].get("auto", {})
         accounts = auto.get("accountids", [])
@@ -176,11 +176,14 @@ class PendoSimulator(Simulator):
         return Response.json({"id": account_id, "metadata": row["metadata"]})
 
     def _history(self, visitor_id: str, request: Request) -> Response:
-        """24 hours from `starttime`, of the last 180 days; rows of the hour before come again, as clients have seen."""
+        """24 hours from `starttime`, within the last 180 days.
+
+        Rows of the hour before `starttime` are included too, as clients have observed.
+        """
         self.switches.check_allowed("visitorHistory")
         if self.switches.history_status is not None:
             raise PendoError(self.switches.history_status, "history is not available")
-        if self.world.visitor(visitor_id) is None or visitor_id in self.world.gone:
+        if self.world.visitor(visitor_id) is None or visitor_id in self.world.deleted_visitors:
             raise not_found()
         try:
             start = int(request.param("starttime") or "")
@@ -191,10 +194,11 @@ class PendoSimulator(Simulator):
         return Response.json([row for row in rows if start - HOUR_MS <= row["ts"] < start + DAY_MS])
 
     def truth(self, stream: str, **options: str) -> list[Row]:
-        """Rows that a perfect warehouse holds at the simulated present, in the vendor's field names.
+        """The rows that a complete warehouse holds at the simulated present, with the vendor's field names.
 
-        Options: `period` (`day`, `hour`) of the grouped event streams, `since` (a local date) for event streams, `apps`
-        (ids with commas) for all that know apps, `anonymous` (`true`) for `visitors` and `visitor_history`.
+        Options: `period` (`day` or `hour`) for the grouped event streams, `since` (a local date) for event streams,
+        `apps` (ids with commas) for streams whose rows belong to apps, `anonymous` (`true`) for `visitors` and
+        `visitor_history`.
         """
         return [row if _is_text(row) else as_answered(row) for row in self._truth(stream, options)]
 
@@ -207,14 +211,14 @@ class PendoSimulator(Simulator):
         anonymous = options.get("anonymous") == "true"
         if stream in _EVENT_STREAMS:
             since = self.world.calendar.midnight(date.fromisoformat(options.get("since", "2000-01-01")))
-            return self.world.everything(_EVENT_STREAMS[stream], options.get("period", "day"), apps, since)
+            return self.world.all_rows(_EVENT_STREAMS[stream], options.get("period", "day"), apps, since)
         if stream in _DEFINITION_STREAMS:
             return self.world.definition_rows(_DEFINITION_STREAMS[stream], apps)
         if stream == "visitor_history":
             return self._all_history(anonymous)
         simple: Mapping[str, Callable[[], list[Row]]] = {
             "accounts": lambda: list(self.world.accounts),
-            "visitors": lambda: self.world.people(anonymous=anonymous),
+            "visitors": lambda: self.world.visitor_rows(anonymous=anonymous),
             "metadata_accounts": lambda: self._metadata_rows("account"),
             "metadata_visitors": lambda: self._metadata_rows("visitor"),
         }
@@ -231,13 +235,13 @@ class PendoSimulator(Simulator):
     def _all_history(self, anonymous: bool) -> list[Row]:
         return [
             {"visitorId": visitor["visitorId"], **row}
-            for visitor in self.world.people(anonymous=anonymous)
-            if visitor["visitorId"] not in self.world.gone
+            for visitor in self.world.visitor_rows(anonymous=anonymous)
+            if visitor["visitorId"] not in self.world.deleted_visitors
             for row in self.world.history(visitor["visitorId"])
         ]
 
     def mutate(self, name: str, **arguments: Any) -> Any:
-        """Change the data (see `Mutations`) or the behavior: `switch`, `forbid`, `allow`, `limit_rate`."""
+        """Change the data (see `Mutations`) or the behavior (`switch`, `forbid`, `allow`, `limit_rate`)."""
         match name:
             case "switch":
                 return self._switch(arguments)
@@ -262,6 +266,6 @@ class PendoSimulator(Simulator):
 
 
 def _is_text(row: Row) -> bool:
-    """Whether a row's visitor, if it has one, is not cut in the middle of a letter."""
+    """Whether the visitor id of a row, if there is one, has no incomplete character (`Mutations.cut_id`)."""
     visitor_id = row.get("visitorId")
     return not isinstance(visitor_id, str) or visitor_id.isascii() or as_answered(visitor_id) == visitor_id

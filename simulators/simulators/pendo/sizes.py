@@ -1,4 +1,4 @@
-"""How much there is of everything in a simulated subscription."""
+"""Sizes of a simulated subscription: numbers of accounts, visitors, objects and events."""
 
 from __future__ import annotations
 
@@ -11,10 +11,7 @@ DEFAULT_NOW = datetime(2026, 3, 20, 16, 30, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Size:
-    """Counts.
-
-    Event figures are sessions, events and days; a session leaves one to three hourly rows in each grouped source.
-    """
+    """Numbers of rows. Each session gives one to three hourly rows in each grouped source."""
 
     accounts: int
     visitors: int
@@ -24,11 +21,11 @@ class Size:
     guide_events_per_day: int
     poll_events_per_day: int
     crowd: int
-    """Rows of one visitor in one day and half the rows of the busy day: more than the page that a test asks for."""
+    """Rows of one visitor on one day, and half the rows of the busy day. Must be more than a page of a test."""
     days: int = 24
-    """Days that have data, the present day included."""
+    """Days with data up to the present day, included."""
     future_days: int = 12
-    """Days that come to light as the clock is advanced."""
+    """Days with data after the present. They become visible when the clock is advanced."""
 
 
 SIZES = {

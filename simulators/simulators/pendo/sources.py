@@ -1,4 +1,4 @@
-"""The `source` stage: which rows a pipeline starts from, and what is said to a source that is asked wrongly."""
+"""The `source` stage: the rows that a pipeline starts with, and the errors of a wrong source."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from simulators.pendo.directory import DEFAULT_APP
 from simulators.pendo.errors import PendoError, bad_pipeline, no_period, unexpected_parameters
 from simulators.pendo.expressions import ExpressionError, compile_expression
 from simulators.pendo.periods import PERIODS
+from simulators.pendo.subscription import EventQuery, Subscription
 from simulators.pendo.tables import Table
-from simulators.pendo.world import Scope, World
 
 _ALL_APPS = 'expandAppIds("*")'
 _BLACKLISTS = ("apply", "ignore", "only")
@@ -19,7 +19,7 @@ _BLACKLISTS = ("apply", "ignore", "only")
 
 @dataclass(frozen=True)
 class Source:
-    """What a source takes. `ids` are the parameters that narrow a column; event sources need a `timeSeries`."""
+    """The parameters of a source. `ids` are those that filter by a column. Event sources need a `timeSeries`."""
 
     is_event: bool = False
     ids: frozenset[str] = frozenset()
@@ -41,15 +41,15 @@ SOURCES: Mapping[str, Source] = {
     "trackTypes": Source(),
     "apps": Source(),
 }
-"""The sources that are simulated.
+"""The simulated sources.
 
-Narrowing `visitors` by time is left out: three forms of it were seen, none is certain.
+A filter of `visitors` by time is not simulated: three forms of it were seen, and none of them is certain.
 """
 
 
 @dataclass(frozen=True)
-class Opened:
-    """An opened source: its rows, the start of its window, and the stored rows scanned (0 where no limit applies)."""
+class SourceRows:
+    """The rows of a source, the start of its window, and the number of stored rows scanned (0: no limit applies)."""
 
     table: Table
     start_time: int | None = None
@@ -57,7 +57,7 @@ class Opened:
 
 
 def source_name(stage: Mapping[str, Any]) -> str:
-    """The one source that a `source` stage names; its siblings are `timeSeries` and nothing else."""
+    """The source that a `source` stage names. Beside it the stage can have `timeSeries` only."""
     names = [name for name in stage if name != "timeSeries"]
     if len(names) != 1:
         message = "bad source: expected exactly one source"
@@ -68,8 +68,8 @@ def source_name(stage: Mapping[str, Any]) -> str:
     return names[0]
 
 
-def open_source(stage: Mapping[str, Any], world: World) -> Opened:
-    """Check a `source` stage and fetch its rows."""
+def read_source(stage: Mapping[str, Any], subscription: Subscription) -> SourceRows:
+    """Check a `source` stage and read its rows."""
     name = source_name(stage)
     source = SOURCES[name]
     parameters = stage[name] if stage[name] is not None else {}
@@ -80,15 +80,15 @@ def open_source(stage: Mapping[str, Any], world: World) -> Opened:
         raise unexpected_parameters(name)
     apps = _apps(name, parameters)
     if not source.is_event:
-        return Opened(_objects(name, parameters, apps, world))
-    start, end, bucket = _window(stage.get("timeSeries"), world)
+        return SourceRows(_objects(name, parameters, apps, subscription))
+    start, end, bucket = _window(stage.get("timeSeries"), subscription)
     ids = tuple(sorted((column, _values(name, parameters[column])) for column in source.ids & set(parameters)))
-    table, scanned = world.event_table(name, Scope(bucket, start, end, apps, ids, blacklist))
-    return Opened(table, start, scanned)
+    table, scanned = subscription.event_table(name, EventQuery(bucket, start, end, apps, ids, blacklist))
+    return SourceRows(table, start, scanned)
 
 
 def require_ids_of_hours(stage: Mapping[str, Any]) -> None:
-    """Refuse hours of a source whose objects have ids where none is named. The text is invented."""
+    """Refuse a query by hour that names no page, feature or track type. The text of the error is invented."""
     name = source_name(stage)
     ids = SOURCES[name].ids if name in ("pageEvents", "featureEvents", "trackEvents") else frozenset()
     series = stage.get("timeSeries")
@@ -99,7 +99,7 @@ def require_ids_of_hours(stage: Mapping[str, Any]) -> None:
 
 
 def _apps(name: str, parameters: Mapping[str, Any]) -> frozenset[int] | None:
-    """Apps asked for: the default one unless told (certain), None for all of them."""
+    """The apps of a query: without a parameter the default app (certain); None means all apps."""
     value = parameters.get("appId", DEFAULT_APP)
     if isinstance(value, str) and value.replace(" ", "") == _ALL_APPS:
         return None
@@ -119,22 +119,29 @@ def _values(name: str, value: Any) -> frozenset[str]:
     return frozenset(values)
 
 
-def _objects(name: str, parameters: Mapping[str, Any], apps: frozenset[int] | None, world: World) -> Table:
-    """Visitors and accounts belong to the whole subscription, whatever the apps."""
+def _objects(
+    name: str, parameters: Mapping[str, Any], apps: frozenset[int] | None, subscription: Subscription
+) -> Table:
+    """Rows of the other sources.
+
+    Visitors and accounts belong to the whole subscription, so `apps` does not filter them.
+    """
     if name == "visitors":
         identified = parameters.get("identified", False)
         if not isinstance(identified, bool):
             raise unexpected_parameters(name)
-        return Table(world.people(anonymous=not identified, blacklist=parameters.get("blacklist", "apply")))
+        return Table(
+            subscription.visitor_rows(anonymous=not identified, blacklist=parameters.get("blacklist", "apply"))
+        )
     if name == "accounts":
-        with world.lock:
-            return Table(list(world.accounts))
+        with subscription.lock:
+            return Table(list(subscription.accounts))
     if name == "apps":
-        return Table(world.app_rows())
-    return Table(world.definition_rows(name, apps))
+        return Table(subscription.app_rows())
+    return Table(subscription.definition_rows(name, apps))
 
 
-def _window(series: Any, world: World) -> tuple[int, int, str]:
+def _window(series: Any, subscription: Subscription) -> tuple[int, int, str]:
     if not isinstance(series, dict) or "period" not in series:
         raise no_period()
     if set(series) - {"period", "first", "last", "count"}:
@@ -148,20 +155,20 @@ def _window(series: Any, world: World) -> tuple[int, int, str]:
     if "first" not in series or ("last" in series) == ("count" in series) or not _is_count(count):
         message = "bad source: bad time series: expected first and either last or count"
         raise bad_pipeline(message)
-    first = _instant(series["first"], world)
-    last = _instant(series["last"], world) if "last" in series else None
-    return *world.calendar.window(bucket, first, last, count), bucket
+    first = _instant(series["first"], subscription)
+    last = _instant(series["last"], subscription) if "last" in series else None
+    return *subscription.calendar.window(bucket, first, last, count), bucket
 
 
 def _is_count(value: Any) -> bool:
     return value is None or (isinstance(value, int) and not isinstance(value, bool))
 
 
-def _instant(value: Any, world: World) -> int:
-    """One end of a time series: milliseconds, the same as text, or an expression."""
+def _instant(value: Any, subscription: Subscription) -> int:
+    """One end of a time series: milliseconds as a number or as text, or an expression."""
     try:
         if isinstance(value, str):
-            value = compile_expression(value, world.calendar, world.now).evaluate({})
+            value = compile_expression(value, subscription.calendar, subscription.now).evaluate({})
         if not isinstance(value, (int, float)) or isinstance(value, bool):
             raise _bad_instant()
         return int(value)

@@ -1,4 +1,4 @@
-"""The stages behind the source: each takes rows and gives rows, in the order in which the pipeline names them."""
+"""The stages after the source. Each takes rows and returns rows, in the order of the pipeline."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import orjson
 from simulators.pendo.directory import ANONYMOUS_PREFIX
 from simulators.pendo.errors import bad_pipeline, unparsable_filter
 from simulators.pendo.expressions import Expression, ExpressionError, compile_expression, lookup
+from simulators.pendo.subscription import Subscription
 from simulators.pendo.tables import Table, View, sort_key
-from simulators.pendo.world import World
 from simulators.server import Row
 
 Aggregator = Callable[[list[Any]], Any]
@@ -26,32 +26,32 @@ _AGGREGATORS: Mapping[str, Aggregator] = {
 }
 
 
-def apply_stage(name: str, argument: Any, view: View, world: World) -> View:
-    """Apply one stage; raises PendoError for a stage or an argument that Pendo would refuse."""
+def apply_stage(name: str, argument: Any, view: View, subscription: Subscription) -> View:
+    """Apply one stage. Raises PendoError for a stage or an argument that Pendo would refuse."""
     stage = _STAGES.get(name)
     if stage is None:
         message = f"unknown stage {name}"
         raise bad_pipeline(message)
-    return stage(argument, view, world)
+    return stage(argument, view, subscription)
 
 
-def _compile(text: Any, stage: str, world: World) -> Expression:
+def _compile(text: Any, stage: str, subscription: Subscription) -> Expression:
     try:
-        return compile_expression(text, world.calendar, world.now)
+        return compile_expression(text, subscription.calendar, subscription.now)
     except ExpressionError as error:
         message = f"bad {stage}: {error}"
         raise bad_pipeline(message) from None
 
 
-def _filter(argument: Any, view: View, world: World) -> View:
+def _filter(argument: Any, view: View, subscription: Subscription) -> View:
     try:
-        view.filter(compile_expression(argument, world.calendar, world.now))
+        view.filter(compile_expression(argument, subscription.calendar, subscription.now))
     except ExpressionError:
         raise unparsable_filter() from None
     return view
 
 
-def _sort(argument: Any, view: View, world: World) -> View:
+def _sort(argument: Any, view: View, subscription: Subscription) -> View:
     if not isinstance(argument, list) or not argument or not all(isinstance(key, str) and key for key in argument):
         message = "bad sort: expected a list of fields"
         raise bad_pipeline(message)
@@ -59,19 +59,19 @@ def _sort(argument: Any, view: View, world: World) -> View:
     return view
 
 
-def _limit(argument: Any, view: View, world: World) -> View:
+def _limit(argument: Any, view: View, subscription: Subscription) -> View:
     if not isinstance(argument, int) or isinstance(argument, bool) or argument < 0:
         message = "bad limit: expected a number"
         raise bad_pipeline(message)
     return View(view.table(argument))
 
 
-def _count(argument: Any, view: View, world: World) -> View:
+def _count(argument: Any, view: View, subscription: Subscription) -> View:
     return View(Table([{"count": len(view.table())}]))
 
 
-def _identified(argument: Any, view: View, world: World) -> View:
-    """Drop anonymous rows, or with `!` keep only these. An account is anonymous when its id is empty (inferred)."""
+def _identified(argument: Any, view: View, subscription: Subscription) -> View:
+    """Drop anonymous rows; with `!` keep only them. An account with an empty id counts as anonymous (inferred)."""
     if not isinstance(argument, str):
         message = "bad identified: expected a field"
         raise bad_pipeline(message)
@@ -85,27 +85,27 @@ def _identified(argument: Any, view: View, world: World) -> View:
     return view
 
 
-def _columns(argument: Any, stage: str, world: World) -> dict[str, Expression]:
+def _columns(argument: Any, stage: str, subscription: Subscription) -> dict[str, Expression]:
     if not isinstance(argument, dict):
         message = f"bad {stage}: expected an object"
         raise bad_pipeline(message)
-    return {name: _compile(text, stage, world) for name, text in argument.items()}
+    return {name: _compile(text, stage, subscription) for name, text in argument.items()}
 
 
-def _select(argument: Any, view: View, world: World) -> View:
-    columns = _columns(argument, "select", world)
+def _select(argument: Any, view: View, subscription: Subscription) -> View:
+    columns = _columns(argument, "select", subscription)
     rows = [{name: column.evaluate(row) for name, column in columns.items()} for row in view.table().rows()]
     return View(Table(rows))
 
 
-def _eval(argument: Any, view: View, world: World) -> View:
-    columns = _columns(argument, "eval", world)
+def _eval(argument: Any, view: View, subscription: Subscription) -> View:
+    columns = _columns(argument, "eval", subscription)
     rows = [{**row, **{name: column.evaluate(row) for name, column in columns.items()}} for row in view.table().rows()]
     return View(Table(rows))
 
 
-def _reduced(rows: Iterable[Row], fields: Mapping[str, Any], world: World) -> Row:
-    """One row of aggregates: `{"n": {"sum": "numEvents"}}`; `count` of null counts rows, else distinct values."""
+def _reduced(rows: Iterable[Row], fields: Mapping[str, Any], subscription: Subscription) -> Row:
+    """One row of aggregates: `{"n": {"sum": "numEvents"}}`. `count` of null counts rows, otherwise distinct values."""
     chosen = list(rows)
     reduced: Row = {}
     for name, aggregation in fields.items():
@@ -116,7 +116,7 @@ def _reduced(rows: Iterable[Row], fields: Mapping[str, Any], world: World) -> Ro
         if kind == "count" and text is None:
             reduced[name] = len(chosen)
             continue
-        evaluate = _compile(text, "aggregation", world).evaluate
+        evaluate = _compile(text, "aggregation", subscription).evaluate
         values = [evaluate(row) for row in chosen]
         if kind == "count":
             reduced[name] = len({orjson.dumps(value) for value in values if value is not None})
@@ -129,7 +129,7 @@ def _reduced(rows: Iterable[Row], fields: Mapping[str, Any], world: World) -> Ro
 
 
 def _fields(argument: Any) -> dict[str, Any]:
-    """Aggregated fields, given as a map or as a list of maps."""
+    """The aggregated fields, from one object or a list of objects."""
     maps = argument if isinstance(argument, list) else [argument or {}]
     if not all(isinstance(item, dict) for item in maps):
         message = "bad fields: expected objects"
@@ -137,7 +137,7 @@ def _fields(argument: Any) -> dict[str, Any]:
     return {name: value for item in maps for name, value in item.items()}
 
 
-def _group(argument: Any, view: View, world: World) -> View:
+def _group(argument: Any, view: View, subscription: Subscription) -> View:
     if (
         not isinstance(argument, dict)
         or set(argument) - {"group", "fields"}
@@ -150,15 +150,17 @@ def _group(argument: Any, view: View, world: World) -> View:
     groups: dict[bytes, list[Row]] = {}
     for row in view.table().rows():
         groups.setdefault(orjson.dumps([lookup(row, key) for key in keys]), []).append(row)
-    rows = [{key: lookup(rows[0], key) for key in keys} | _reduced(rows, fields, world) for rows in groups.values()]
+    rows = [
+        {key: lookup(rows[0], key) for key in keys} | _reduced(rows, fields, subscription) for rows in groups.values()
+    ]
     return View(Table(rows))
 
 
-def _reduce(argument: Any, view: View, world: World) -> View:
-    return View(Table([_reduced(view.table().rows(), _fields(argument), world)]))
+def _reduce(argument: Any, view: View, subscription: Subscription) -> View:
+    return View(Table([_reduced(view.table().rows(), _fields(argument), subscription)]))
 
 
-_STAGES: Mapping[str, Callable[[Any, View, World], View]] = {
+_STAGES: Mapping[str, Callable[[Any, View, Subscription], View]] = {
     "filter": _filter,
     "sort": _sort,
     "limit": _limit,

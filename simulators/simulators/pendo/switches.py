@@ -1,4 +1,4 @@
-"""How the subscription behaves when it is asked too much, too often, or by somebody who may not ask."""
+"""Limits and refusals: queries that are too large, too many requests, and missing permissions."""
 
 from __future__ import annotations
 
@@ -32,37 +32,37 @@ KINDS = frozenset(
         "visitors",
     }
 )
-"""Kinds of objects that a key can be barred from: the sources, and three endpoints beside them."""
+"""What a key can lack the permission for: the sources, reports, segments, metadata and visitor histories."""
 
 
 @dataclass
 class Switches:
-    """What can be turned on and off while the simulator runs. All of it is off at first."""
+    """Behavior that can be switched while the simulator runs. Everything is off at the start."""
 
     timeout_rows: int | None = None
-    """Answer 408 when an event source has to scan more rows than this. What is scanned are stored hours: a window of
-    half the hours, or of fewer apps, scans less; the number of rows that leave does not matter."""
+    """Answer 408 if an event query scans more rows than this. Scanned are the stored hourly rows in the window, apps
+    and ids of the query. The number of rows in the answer does not matter."""
     memory_rows: int | None = None
-    """The same with 400 and `Query exceeded memory limit`."""
+    """The same, but with 400 and `Query exceeded memory limit`."""
     null_when_empty: bool = False
-    """Write `"results": null` where nothing was found."""
+    """Answer `"results": null` if there are no rows."""
     history_status: int | None = None
-    """Refuse every visitor history with this status: 404 and 422 were observed."""
+    """Refuse every visitor history with this status. 404 and 422 were observed."""
     hours_need_ids: bool = False
-    """Refuse page, feature and track events by hour that name no object, as Pendo's documentation says. A connector
-    that runs in production asks without one, so it may not be enforced everywhere."""
+    """Refuse page, feature and track events by hour without an object's id, as Pendo's documentation says. A connector
+    in production sends such queries, so Pendo may not enforce this everywhere."""
     forbidden: set[str] = field(default_factory=set)
-    """Kinds of objects that the key has no right to: 403 with a reason."""
+    """Kinds that the key may not read. They are answered with 403 and a reason phrase."""
     limiter: RateLimiter | None = None
 
     def check_allowed(self, kind: str) -> None:
-        """Refuse a kind of object that the key has no right to."""
+        """Raise the error for a kind that the key may not read."""
         if kind in self.forbidden:
             message = f"Forbidden: the integration key has no permission to read {kind}"
             raise PendoError(403, message, reason="Forbidden")
 
     def forbid(self, kinds: Iterable[str]) -> None:
-        """Take rights away from the key; KeyError for an unknown kind."""
+        """Remove permissions from the key. KeyError for an unknown kind."""
         for kind in kinds:
             if kind not in KINDS:
                 raise KeyError(kind)
@@ -70,10 +70,10 @@ class Switches:
 
 
 class RateLimiter:
-    """At most `calls` requests in any second; what comes on top is refused and does not count."""
+    """At most `calls` requests in any second. Further requests are refused, and a refused request does not count."""
 
     def __init__(self, calls: int, status: int = 429, retry_after: int | None = None) -> None:
-        """`status` is 429, or 403 with `rateLimitExceeded` (second-hand); `retry_after` None leaves the header out."""
+        """`status` is 429, or 403 with `rateLimitExceeded` (second-hand). `retry_after` None sends no Retry-After."""
         self._calls = calls
         self._status = status
         self._retry_after = retry_after
@@ -81,7 +81,7 @@ class RateLimiter:
         self._recent: deque[float] = deque()
 
     def refusal(self) -> Response | None:
-        """The refusal of a request that comes now, or None if it may pass."""
+        """The error answer for a request that arrives now, or None if it is allowed."""
         with self._lock:
             now = time.monotonic()
             while self._recent and self._recent[0] <= now - 1:

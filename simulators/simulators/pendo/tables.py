@@ -1,14 +1,14 @@
-"""Rows with their encoded form, their order and a lazy way through `filter`, `sort` and `limit`.
+"""Tables of rows, and lazy views of them for the stages `filter`, `sort` and `limit`.
 
-A page of 50,000 rows must leave in a fraction of a second, so a row is encoded once, an order is computed once for a
-table, and a page that starts at a text key is found by bisection. Filters and stable sorts commute, hence a `View` may
-take them in any order.
+A page of 50,000 rows must be sent in a fraction of a second. So each row is encoded once, each order is computed once
+for a table, and a page that starts at a text key is found by bisection. The result of filters and stable sorts does not
+depend on which runs first, so a `View` may run the filters last.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -17,12 +17,9 @@ import orjson
 from simulators.pendo.expressions import Expression, lookup
 from simulators.server import Row
 
-# a decoded row may be thrown away again: the rows of a benchmark are kept in encoded form only
-Decoder = Callable[[bytes], Row]
-
 
 def sort_key(value: Any) -> tuple[int, Any]:
-    """Null before numbers before texts; texts bytewise. The collation of the real server is not known."""
+    """Null first, then numbers, then texts by their bytes. The collation of the real server is not known."""
     if value is None:
         return (0, 0)
     if isinstance(value, (bool, int, float)):
@@ -31,7 +28,7 @@ def sort_key(value: Any) -> tuple[int, Any]:
 
 
 def as_answered(value: Any) -> Any:
-    """A value as JSON can hold it: U+FFFD in place of what is no text, the half letter of an id that was cut."""
+    """A value as it stands in an answer: U+FFFD in place of an incomplete character (`Mutations.cut_id`)."""
     if isinstance(value, str):
         return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     if isinstance(value, dict):
@@ -40,10 +37,10 @@ def as_answered(value: Any) -> Any:
 
 
 class Table:
-    """Rows that do not change any more, either as objects or already encoded."""
+    """Rows that do not change, as objects or in encoded form."""
 
     def __init__(self, rows: Sequence[Row] | None = None, encoded: Sequence[bytes] | None = None) -> None:
-        """Exactly one of the two is given; the other is derived row by row when it is needed."""
+        """Give one of the two. The other is computed row by row when it is needed."""
         self._rows = rows
         self._encoded: list[bytes | None] = [None] * len(rows or ()) if encoded is None else list(encoded)
         self._orders: dict[tuple[str, ...], tuple[list[int], list[str] | None]] = {}
@@ -52,14 +49,14 @@ class Table:
         return len(self._encoded)
 
     def row(self, index: int) -> Row:
-        """One row as an object that the caller must not change."""
+        """One row. The caller must not change it."""
         if self._rows is not None:
             return self._rows[index]
         decoded: Row = orjson.loads(self._encoded[index] or b"{}")
         return decoded
 
     def rows(self) -> Iterator[Row]:
-        """All rows, in the table's own order."""
+        """All rows in the order of the table."""
         return map(self.row, range(len(self)))
 
     def encoded(self, index: int) -> bytes:
@@ -68,13 +65,13 @@ class Table:
         if line is None:
             try:
                 line = orjson.dumps(self.row(index))
-            except orjson.JSONEncodeError:  # half a letter
+            except orjson.JSONEncodeError:  # an incomplete character
                 line = orjson.dumps(as_answered(self.row(index)))
             self._encoded[index] = line
         return line
 
     def take(self, indices: Iterable[int]) -> Table:
-        """A table of some of the rows, in the order given, which share their encoded form with this one."""
+        """A table of some rows, in this order. Rows that are encoded already are not encoded again."""
         chosen = list(indices)
         if self._rows is None:
             return Table(encoded=[self.encoded(index) for index in chosen])
@@ -83,7 +80,7 @@ class Table:
         return table
 
     def order(self, keys: tuple[str, ...]) -> tuple[list[int], list[str] | None]:
-        """Row numbers in the order of `keys`, and the values of the first key where it can be searched by bisection."""
+        """Row numbers in the order of `keys`, and the values of the first key if bisection can search them."""
         if keys not in self._orders:
             self._orders[keys] = self._sorted(keys)
         return self._orders[keys]
@@ -103,7 +100,7 @@ class Table:
         return order, texts if is_bisectable else None
 
     def join(self) -> bytes:
-        """All rows as the elements of a JSON array, without its brackets."""
+        """All rows as the elements of a JSON array, without the brackets."""
         return b",".join(self.encoded(index) for index in range(len(self)))
 
 
@@ -112,7 +109,7 @@ def _field(row: Mapping[str, Any], path: str) -> Any:
 
 
 class View:
-    """A table seen through filters and an order that were asked for but not computed yet."""
+    """A table with filters and an order that are computed when the rows are needed."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
@@ -124,11 +121,11 @@ class View:
         self._filters.append(expression)
 
     def sort(self, keys: Sequence[str]) -> None:
-        """Order by these keys; rows that are equal in them keep their present order."""
+        """Order by these keys. Rows with equal keys keep their order."""
         self._keys = (*keys, *self._keys)
 
     def table(self, limit: int | None = None) -> Table:
-        """Compute: the first `limit` rows, or all of them."""
+        """Compute the first `limit` rows, or all of them."""
         if not self._filters and not self._keys and limit is None:
             return self._table
         return self._table.take(islice(self._indices(), limit))

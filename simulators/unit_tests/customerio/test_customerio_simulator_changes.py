@@ -1,4 +1,4 @@
-"""What changes while nobody, or somebody, reads; the control endpoints; the command line; the document of the API."""
+"""Mutations, also during a read; the control endpoints; the command line; the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ def test_lists_can_be_emptied(sim: CustomerioSimulator, api: Any) -> None:
         assert sim.truth(stream) == []
 
 
-def test_everything_can_be_steered_over_http(sim: CustomerioSimulator) -> None:
+def test_everything_can_be_controlled_over_http(sim: CustomerioSimulator) -> None:
     control = sim.url + "/_sim"
     mutate = {"name": "options", "page_caps": {"messages": 3}, "forbidden": ["^/exports"]}
     assert requests.post(f"{control}/mutate", json=mutate, timeout=10).status_code == 200
@@ -170,7 +170,7 @@ def test_everything_can_be_steered_over_http(sim: CustomerioSimulator) -> None:
     assert requests.get(f"{control}/truth/nonsense", timeout=10).status_code == 400
 
 
-def test_the_common_faults_spoil_this_vendor_too(sim: CustomerioSimulator) -> None:
+def test_the_common_faults_hit_this_vendor_too(sim: CustomerioSimulator) -> None:
     sim.faults.add(Fault("status", path="/v1/messages", status=503, answer="busy"))
     headers = {"Authorization": f"Bearer {sim.api_key}"}
     statuses = [requests.get(sim.url + "/v1/messages", headers=headers, timeout=10).status_code for _ in range(2)]
@@ -220,7 +220,7 @@ def test_the_document_of_the_api_has_exactly_the_paths_that_are_served() -> None
         Draft202012Validator.check_schema(schema)
 
 
-def test_the_command_line_serves_a_region_until_it_is_told_to_stop() -> None:
+def test_the_command_line_serves_a_region_until_a_signal() -> None:
     command = [sys.executable, "-m", "simulators", "customerio", "--size", "tiny", "--region", "EU", "--rows", "40"]
     with subprocess.Popen([*command, "--rate-limit", "0"], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

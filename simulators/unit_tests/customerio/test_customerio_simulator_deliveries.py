@@ -60,7 +60,7 @@ def test_inverted_bounds_are_empty(sim: CustomerioSimulator, api: Any) -> None:
     assert api.get("/messages", start_ts=sim.now, end_ts=sim.now - DAY)["messages"] == []
 
 
-def test_the_limit_is_fifty_unless_told_and_clamped_above_a_thousand(sim: CustomerioSimulator, api: Any) -> None:
+def test_the_limit_is_fifty_by_default_and_clamped_above_a_thousand(sim: CustomerioSimulator, api: Any) -> None:
     sim.mutate("add_message", count=1200)
     assert len(api.get("/messages")["messages"]) == 50
     assert len(api.get("/messages", limit=7)["messages"]) == 7
@@ -83,7 +83,7 @@ def test_an_empty_page_of_messages_may_have_a_next(sim: CustomerioSimulator, api
     assert ids(holed) == whole
 
 
-def test_drafts_are_left_out_unless_asked_for(sim: CustomerioSimulator, api: Any) -> None:
+def test_drafts_are_answered_on_request_only(sim: CustomerioSimulator, api: Any) -> None:
     plain = set(ids(api.pages("/messages", "messages", limit=1000)))
     added = set(ids(api.pages("/messages", "messages", limit=1000, drafts="true")))
     assert len(added - plain) == DRAFTS
@@ -110,7 +110,7 @@ def test_a_filter_that_makes_no_sense_is_400(api: Any) -> None:
     assert api.status("/messages", campaign_id="abc") == 400
 
 
-def test_the_messages_of_a_parent_reach_back_a_year_when_asked(sim: CustomerioSimulator, api: Any) -> None:
+def test_the_range_of_messages_of_a_parent_can_be_a_year(sim: CustomerioSimulator, api: Any) -> None:
     for path, key, number in (
         ("/campaigns/4/messages", "campaign_id", 4),
         ("/newsletters/2/messages", "newsletter_id", 2),
@@ -138,7 +138,7 @@ def test_the_awkward_deliveries_are_there(sim: CustomerioSimulator) -> None:
 
 
 @pytest.mark.slow
-def test_a_page_of_a_large_workspace_costs_next_to_nothing() -> None:
+def test_a_page_of_a_large_workspace_is_fast() -> None:
     with CustomerioSimulator(rows=20_000, options=Options(rate_limit=None)) as sim:
         store = sim.workspace.deliveries
         started = time.perf_counter()
@@ -164,13 +164,13 @@ def test_activities_older_than_thirty_days_are_gone(sim: CustomerioSimulator, ap
     assert len(sim.truth("activities")) < len(rows)
 
 
-def test_activities_are_ten_a_page_unless_told_and_a_hundred_at_most(api: Any) -> None:
+def test_activities_are_ten_a_page_by_default_and_a_hundred_at_most(api: Any) -> None:
     assert len(api.get("/activities")["activities"]) == 10
     assert len(api.get("/activities", limit=1000)["activities"]) == 100
     assert len(api.get("/activities")["next"]) == 18
 
 
-def test_activities_of_deleted_people_come_only_when_asked_for(sim: CustomerioSimulator, api: Any) -> None:
+def test_activities_of_deleted_people_are_answered_on_request_only(sim: CustomerioSimulator, api: Any) -> None:
     with_deleted = ids(api.pages("/activities", "activities", limit=100, deleted="true"))
     without = ids(api.pages("/activities", "activities", limit=100))
     assert 0 < len(without) < len(with_deleted)

@@ -59,7 +59,7 @@ def test_next_follows_the_last_row_too_and_an_empty_page_ends_the_list(
     assert api.get(f"/{name}", start=last) == {name: [], "next": ""}
 
 
-def test_newsletters_are_capped_silently_below_the_limit_that_was_asked_for(sim: CustomerioSimulator, api: Any) -> None:
+def test_newsletters_are_capped_below_the_requested_limit_without_an_error(sim: CustomerioSimulator, api: Any) -> None:
     pages = api.pages("/newsletters", "newsletters", limit=100)
     assert [len(page) for page in pages] == [5, 2, 0]
     assert [len(page) for page in api.pages("/newsletters", "newsletters", limit=3)] == [3, 3, 1, 0]
@@ -206,7 +206,7 @@ def test_webhook_endpoints_carry_credentials_that_the_truth_does_not_hold(sim: C
     ]
 
 
-def test_optouts_come_in_pages_of_a_hundred_unless_told(sim: CustomerioSimulator, api: Any) -> None:
+def test_optouts_come_in_pages_of_a_hundred_by_default(sim: CustomerioSimulator, api: Any) -> None:
     pages = api.pages("/optouts", "optouts", limit=30)
     assert [len(page) for page in pages] == [30, 11]
     assert [row for page in pages for row in page] == sim.truth("optouts")

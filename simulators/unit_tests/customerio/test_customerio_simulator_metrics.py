@@ -27,7 +27,7 @@ def total(document: Any, name: str = "sent") -> int:
 
 
 @pytest.mark.parametrize(("period", "maximum"), [("hours", 24), ("days", 45), ("weeks", 12), ("months", 121)])
-def test_version_1_gives_as_many_steps_as_asked_for_up_to_a_maximum(api: Any, period: str, maximum: int) -> None:
+def test_version_1_gives_the_requested_steps_up_to_a_maximum(api: Any, period: str, maximum: int) -> None:
     def steps(**params: Any) -> int:
         return len(api.get("/campaigns/4/metrics", period=period, **params)["metric"]["series"]["sent"])
 
@@ -36,7 +36,7 @@ def test_version_1_gives_as_many_steps_as_asked_for_up_to_a_maximum(api: Any, pe
     assert steps() == (12 if period == "months" else maximum)
 
 
-def test_version_1_tells_no_dates_and_one_series_is_null(api: Any) -> None:
+def test_version_1_has_no_dates_and_one_series_is_null(api: Any) -> None:
     document = api.get("/newsletters/1/metrics", period="days")
     assert set(document) == {"metric"}
     assert document["metric"]["series"][NULL_SERIES] is None

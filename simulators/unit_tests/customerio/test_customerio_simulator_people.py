@@ -27,7 +27,7 @@ def test_a_search_and_the_hydration_of_its_ids_give_everybody(sim: CustomerioSim
     assert [{"cio_id": row["identifiers"]["cio_id"], **row} for row in people] == sim.truth("customers")
 
 
-def test_a_search_is_fifty_a_page_unless_told(api: Any) -> None:
+def test_a_search_has_fifty_a_page_by_default(api: Any) -> None:
     pages = api.pages("/customers", "identifiers", exists("cio_id"))
     assert [len(page) for page in pages] == [50, 50, 21]
 
@@ -63,7 +63,7 @@ def test_a_filter_outside_the_language_is_400(api: Any, condition: Any) -> None:
     assert api.ask("POST", "/customers", {"filter": condition}).status_code == 400
 
 
-def test_hydration_takes_bare_cio_ids_and_leaves_unknown_ones_out(api: Any) -> None:
+def test_hydration_takes_bare_cio_ids_and_drops_unknown_ones(api: Any) -> None:
     def hydrate(*ids: str, **params: str) -> list[Any]:
         rows: list[Any] = api.post("/customers/attributes", {"ids": list(ids)}, **params)["customers"]
         return rows
@@ -144,7 +144,7 @@ def test_an_address_that_is_not_encoded_in_a_path_finds_nothing(api: Any) -> Non
     assert raw["suppressions"] is None
 
 
-def test_an_export_is_pending_until_it_was_asked_for_often_enough(api: Any) -> None:
+def test_an_export_is_pending_until_its_status_was_read_often_enough(api: Any) -> None:
     number = api.post("/exports/customers", {"filters": exists("cio_id")["filter"]})["export"]["id"]
     assert api.status(f"/exports/{number}/download") == 404
     states = [api.get(f"/exports/{number}")["export"]["status"] for _ in range(3)]

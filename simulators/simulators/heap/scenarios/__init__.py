@@ -1,17 +1,17 @@
-"""Histories of a bucket, by name: what arrives step by step, and what a perfect warehouse holds after each step.
+"""Scenarios: the history of a bucket in steps, and the rows that a complete warehouse holds after each step.
 
     for step in scenario("resync_in_the_middle"):
         step.apply(store)
         ...read...
         assert rows == step.live["sessions"].emitted()
 
-Numbers in the docstrings are those of the connector's list of 35 situations; `random_history` is number 35.
+`random_history(seed)` makes a random one.
 """
 
 from simulators.heap.layout import DEFAULT_BUCKET
 from simulators.heap.scenarios import columns, files, history
+from simulators.heap.scenarios.builder import Scenario, Step, Trouble
 from simulators.heap.scenarios.history import random_history
-from simulators.heap.scenarios.story import Scenario, Step, Trouble
 
 SCENARIOS: dict[str, Scenario] = {
     make.__name__: make for module in (history, files, columns) for make in module.SCENARIOS
@@ -21,5 +21,5 @@ __all__ = ["SCENARIOS", "Step", "Trouble", "random_history", "scenario"]
 
 
 def scenario(name: str, *, bucket: str = DEFAULT_BUCKET, seed: int = 1) -> list[Step]:
-    """The steps of a scenario, for a bucket of this name."""
+    """The steps of a scenario, for a bucket with this name."""
     return SCENARIOS[name](bucket, seed)

@@ -1,10 +1,10 @@
-"""Scenarios about columns: added, dropped, retyped, oddly named, and what their values look like."""
+"""Scenarios of columns: added, dropped, with another type, with unusual names and values."""
 
 from simulators.heap.account import Account, IdRange, Part, full, more
 from simulators.heap.avro_files import Column
 from simulators.heap.catalog import EVENT_METADATA, MIGRATIONS, PAGEVIEWS, SESSIONS, USERS
 from simulators.heap.layout import Dump, TableDump
-from simulators.heap.scenarios.story import Scenario, Step, Story
+from simulators.heap.scenarios.builder import Scenario, ScenarioBuilder, Step
 from simulators.heap.times import TimeEncoding
 
 _TEXTS = (
@@ -14,49 +14,49 @@ _TEXTS = (
 
 
 def columns_added_and_dropped(bucket: str, seed: int) -> list[Step]:
-    """12: a property is seen for the first time, a typed one too; later one is archived and disappears."""
+    """Two new properties, one of them not text. Later one of them is archived and disappears."""
     account = Account(seed=seed, bucket=bucket)
-    story = Story(account)
-    story.step("two tables", account.dump(100, {USERS: full(10), SESSIONS: full(20)}))
+    builder = ScenarioBuilder(account)
+    builder.step("two tables", account.dump(100, {USERS: full(10), SESSIONS: full(20)}))
     added = (Column("coupon"), Column("basket_size", "long"))
-    story.step("two more columns", account.dump(101, {USERS: more(5), SESSIONS: more(20, add=added)}))
+    builder.step("two more columns", account.dump(101, {USERS: more(5), SESSIONS: more(20, add=added)}))
     drop = ("coupon", "app_name")
-    story.step("two columns less", account.dump(102, {USERS: more(5), SESSIONS: more(20, drop=drop)}))
-    return story.step("a full dump without them", account.dump(103, {SESSIONS: full(10)})).steps
+    builder.step("two columns less", account.dump(102, {USERS: more(5), SESSIONS: more(20, drop=drop)}))
+    return builder.step("a full dump without them", account.dump(103, {SESSIONS: full(10)})).steps
 
 
 def column_changes_type(bucket: str, seed: int) -> list[Step]:
-    """13: `basket_size` is long, then string; `share` is long, then double; `flag` is boolean, then string."""
+    """`basket_size` is long, then string; `share` is long, then double; `flag` is boolean, then string."""
     account = Account(seed=seed, bucket=bucket)
-    story = Story(account)
+    builder = ScenarioBuilder(account)
     added = (Column("basket_size", "long"), Column("share", "long"), Column("flag", "boolean"))
-    story.step("numbers", account.dump(100, {SESSIONS: full(20, add=added)}))
+    builder.step("numbers", account.dump(100, {SESSIONS: full(20, add=added)}))
     types = {"basket_size": "string", "share": "double", "flag": "string"}
-    return story.step("other types", account.dump(101, {SESSIONS: more(20, retype=types, repeated=0)})).steps
+    return builder.step("other types", account.dump(101, {SESSIONS: more(20, retype=types, repeated=0)})).steps
 
 
 def event_metadata_table(bucket: str, seed: int) -> list[Step]:
-    """29: `_event_metadata` is there without files, then with rows: a table without `event_id`, so without a key."""
+    """`_event_metadata` without files, then with rows. It has no `event_id`, so it has no key."""
     account = Account(seed=seed, bucket=bucket)
-    story = Story(account)
+    builder = ScenarioBuilder(account)
     empty = full(0, files=0)
-    story.step("named, but empty", account.dump(100, {USERS: full(10), EVENT_METADATA: empty}))
-    return story.step("with rows", account.dump(101, {USERS: more(2), EVENT_METADATA: full(8)})).steps
+    builder.step("named, but empty", account.dump(100, {USERS: full(10), EVENT_METADATA: empty}))
+    return builder.step("with rows", account.dump(101, {USERS: more(2), EVENT_METADATA: full(8)})).steps
 
 
 def unusual_names(bucket: str, seed: int) -> list[Step]:
-    """30: tables and columns that begin or end with `_` or with a digit; a table whose name begins another's."""
+    """Names of tables and columns that begin or end with `_` or a digit, and a table name that begins another one."""
     account = Account(seed=seed, bucket=bucket)
     odd = (Column("coupon_"), Column("_score", "double"), Column("2nd_choice"), Column("renewal_time"))
     names = ("_key_events_pm__order_complete", "checkout_web_", "2024_sale", "sale", "sale_", "_", "users_")
     parts: dict[str, Part] = {name: full(6, add=odd) for name in names}
-    return Story(account).step("odd names", account.dump(100, parts)).steps
+    return ScenarioBuilder(account).step("odd names", account.dump(100, parts)).steps
 
 
 def time_encodings(bucket: str, seed: int) -> list[Step]:
-    """31: a dump for each encoding, then all texts in one file and all numbers in one, 0 and garbage among them."""
+    """A dump for each encoding, then one with all text encodings and one with all numbers, including wrong values."""
     account = Account(seed=seed, bucket=bucket)
-    story = Story(account)
+    builder = ScenarioBuilder(account)
     eras = [(encoding,) for encoding in TimeEncoding]
     numbers = tuple(encoding for encoding in TimeEncoding if encoding.numeric)
     for index, times in enumerate([*eras, _TEXTS, numbers]):
@@ -66,28 +66,28 @@ def time_encodings(bucket: str, seed: int) -> list[Step]:
             MIGRATIONS: full(1, times=times),
             PAGEVIEWS: make(12, times=times, add=() if index else (Column("session_time"),), repeated=0),
         }
-        story.step(", ".join(times), account.dump(100 + index, parts))
-    return story.steps
+        builder.step(", ".join(times), account.dump(100 + index, parts))
+    return builder.steps
 
 
 def edge_ids(bucket: str, seed: int) -> list[Step]:
-    """32: 2**53+1, 2**63-1, -2**63 and other ids that a float or a JavaScript number cannot hold."""
-    story = Story(Account(seed=seed, bucket=bucket, ids=IdRange.EDGES))
-    account = story.account
-    story.step("users with edge ids", account.dump(100, {USERS: full(30), MIGRATIONS: full(3)}))
+    """2**53+1, 2**63-1, -2**63 and other ids that a float or a JavaScript number cannot hold."""
+    builder = ScenarioBuilder(Account(seed=seed, bucket=bucket, ids=IdRange.EDGES))
+    account = builder.account
+    builder.step("users with edge ids", account.dump(100, {USERS: full(30), MIGRATIONS: full(3)}))
     more_edges = Account(seed=seed + 1, bucket=bucket, ids=IdRange.EDGES)
-    return story.step("sessions with edge ids", more_edges.dump(101, {SESSIONS: full(30)})).steps
+    return builder.step("sessions with edge ids", more_edges.dump(101, {SESSIONS: full(30)})).steps
 
 
 def columns_differing_by_case(bucket: str, seed: int) -> list[Step]:
-    """33: `productid` and `productId` in one table: two columns, which most warehouses take for one."""
+    """`productid` and `productId` in one table. Most warehouses treat the two names as one column."""
     account = Account(seed=seed, bucket=bucket)
     twins = (Column("productid"), Column("productId"))
-    return Story(account).step("twins", account.dump(100, {SESSIONS: full(20, add=twins)})).steps
+    return ScenarioBuilder(account).step("twins", account.dump(100, {SESSIONS: full(20, add=twins)})).steps
 
 
 def same_event_in_two_tables(bucket: str, seed: int) -> list[Step]:
-    """34: one raw event, matched by two definitions, is a row of both tables and stays one."""
+    """Two event definitions match the same raw events, so each event is a row in both tables."""
     account = Account(seed=seed, bucket=bucket)
     dump = account.dump(100, {USERS: full(10), "search_submit": full(20)})
     original = dump.tables[1]
@@ -96,22 +96,22 @@ def same_event_in_two_tables(bucket: str, seed: int) -> list[Step]:
         for file in original.files
     )
     twin = TableDump("any_submit", False, copies)
-    return Story(account).step("the same events twice", Dump(100, (*dump.tables, twin), bucket)).steps
+    return ScenarioBuilder(account).step("the same events twice", Dump(100, (*dump.tables, twin), bucket)).steps
 
 
 def same_event_id_of_two_users(bucket: str, seed: int) -> list[Step]:
-    """34: ids are random, so two users' events may share one; only the pair of both is unique."""
+    """Events of two users have the same `event_id`, because ids are random. Only the pair with `user_id` is unique."""
     account = Account(seed=seed, bucket=bucket)
     dump = account.dump(100, {USERS: full(10), "search_submit": full(20, kept=1)})
     rows = dump.tables[1].files[0].rows
     first = rows[0]
     other = next(row for row in rows if row["user_id"] != first["user_id"])
     other["event_id"] = first["event_id"]
-    return Story(account).step("one id, two users", dump).steps
+    return ScenarioBuilder(account).step("one id, two users", dump).steps
 
 
 def every_avro_type(bucket: str, seed: int) -> list[Step]:
-    """Every primitive, logical and nested type. Real dumps seem to hold primitives only; the format allows all."""
+    """Every primitive, logical and nested type. Real dumps seem to have primitive types only; the format allows all."""
     account = Account(seed=seed, bucket=bucket)
     plain = tuple(Column(f"plain_{name}", name, plain=True) for name in ("long", "double", "boolean", "string"))
     simple = tuple(Column(f"a_{name}", name) for name in ("long", "int", "double", "float", "boolean", "bytes"))
@@ -133,7 +133,7 @@ def every_avro_type(bucket: str, seed: int) -> list[Step]:
     keys = (Column("event_id", "long"), Column("user_id", "long"))
     columns = (*keys, *plain, *simple, *logical, *nested, Column("time"))
     part = full(60, files=2, columns=columns)
-    return Story(account).step("every type", account.dump(100, {"typed_event": part})).steps
+    return ScenarioBuilder(account).step("every type", account.dump(100, {"typed_event": part})).steps
 
 
 SCENARIOS: tuple[Scenario, ...] = (

@@ -1,4 +1,4 @@
-"""Scenarios about files: many of them, broken ones, lost ones, archived ones, every style of writing them."""
+"""Scenarios of files: many files, damaged, lost and archived files, and every way to write them."""
 
 from itertools import product
 
@@ -6,122 +6,122 @@ from simulators.heap.account import Account, full, more
 from simulators.heap.avro_files import Codec, Damage, UnionOrder
 from simulators.heap.catalog import MIGRATIONS, PAGEVIEWS, SESSIONS, USERS
 from simulators.heap.layout import DataFile, FileStyle, Naming
-from simulators.heap.scenarios.story import Scenario, Step, Story, Trouble
+from simulators.heap.scenarios.builder import Scenario, ScenarioBuilder, Step, Trouble
 
 _SMALL_BLOCKS = FileStyle(block_bytes=2_000)
 
 
 def many_files_in_a_dump(bucket: str, seed: int) -> list[Step]:
-    """15: forty files of pageviews in one dump, ten in the next: a place to crash after file k."""
+    """Forty files of pageviews in one dump and ten in the next, for tests that crash after some files."""
     account = Account(seed=seed, bucket=bucket)
-    story = Story(account)
-    story.step("forty files", account.dump(100, {USERS: full(10), PAGEVIEWS: full(400, files=40)}))
-    return story.step("ten files", account.dump(101, {USERS: more(2), PAGEVIEWS: more(100, files=10)})).steps
+    builder = ScenarioBuilder(account)
+    builder.step("forty files", account.dump(100, {USERS: full(10), PAGEVIEWS: full(400, files=40)}))
+    return builder.step("ten files", account.dump(101, {USERS: more(2), PAGEVIEWS: more(100, files=10)})).steps
 
 
 def more_than_ten_thousand_files(bucket: str, seed: int) -> list[Step]:
-    """22: 10,200 files of one row each in one dump, then a sync with nothing new."""
+    """10,200 files of one row each in one dump, then a sync with nothing new."""
     account = Account(seed=seed, bucket=bucket, style=FileStyle(codec=Codec.NULL))
-    story = Story(account)
-    story.step("10,200 files", account.dump(100, {"video_play": full(10_200, files=10_200)}))
-    return story.add("nothing new").steps
+    builder = ScenarioBuilder(account)
+    builder.step("10,200 files", account.dump(100, {"video_play": full(10_200, files=10_200)}))
+    return builder.add("nothing new").steps
 
 
 def _broken(bucket: str, seed: int, damage: Damage, trouble: Trouble | None) -> list[Step]:
-    """Three files of sessions in small blocks, the second one broken; then the same file, whole."""
+    """Three files of sessions with small blocks. The second one is damaged, then repaired."""
     account = Account(seed=seed, bucket=bucket)
-    story = Story(account)
-    story.step("a sound dump", account.dump(100, {USERS: full(10), SESSIONS: full(30)}))
+    builder = ScenarioBuilder(account)
+    builder.step("a sound dump", account.dump(100, {USERS: full(10), SESSIONS: full(30)}))
     part = more(120, files=3, damage={1: damage}, style=_SMALL_BLOCKS)
     dump = account.dump(101, {USERS: more(2), SESSIONS: part})
     fails = {SESSIONS: trouble} if trouble else {}
-    story.step(f"the second file of sessions: {damage}", dump, fails=fails)
-    return story.mend("the file is whole", [file for file in dump.files() if file.damage]).steps
+    builder.step(f"the second file of sessions: {damage}", dump, fails=fails)
+    return builder.repair("the file is whole", [file for file in dump.files() if file.damage]).steps
 
 
 def zero_byte_file(bucket: str, seed: int) -> list[Step]:
-    """23: an object of zero bytes."""
+    """An object of zero bytes."""
     return _broken(bucket, seed, Damage.EMPTY, Trouble.UNREADABLE_FILE)
 
 
 def file_cut_in_a_block(bucket: str, seed: int) -> list[Step]:
-    """23: half of the blocks, the last of them incomplete."""
+    """Half of the blocks, and the last of them is incomplete."""
     return _broken(bucket, seed, Damage.CUT_IN_BLOCK, Trouble.UNREADABLE_FILE)
 
 
 def file_that_is_not_avro(bucket: str, seed: int) -> list[Step]:
-    """23: an error page where a file should be."""
+    """An error page instead of a file."""
     return _broken(bucket, seed, Damage.NOT_AVRO, Trouble.UNREADABLE_FILE)
 
 
 def file_with_a_bad_checksum(bucket: str, seed: int) -> list[Step]:
-    """23: the CRC-32 of a snappy block is wrong."""
+    """The CRC-32 of a snappy block is wrong."""
     return _broken(bucket, seed, Damage.BAD_CHECKSUM, Trouble.BAD_CHECKSUM)
 
 
 def file_of_a_header_only(bucket: str, seed: int) -> list[Step]:
-    """23: a file without blocks is a valid file without rows."""
+    """A file without blocks is a valid file without rows."""
     account = Account(seed=seed, bucket=bucket)
-    story = Story(account)
-    story.step("a sound dump", account.dump(100, {USERS: full(10), SESSIONS: full(30)}))
-    return story.step("no rows", account.dump(101, {SESSIONS: more(0, files=2, repeated=0)})).steps
+    builder = ScenarioBuilder(account)
+    builder.step("a sound dump", account.dump(100, {USERS: full(10), SESSIONS: full(30)}))
+    return builder.step("no rows", account.dump(101, {SESSIONS: more(0, files=2, repeated=0)})).steps
 
 
 def file_for_a_cut_transfer(bucket: str, seed: int) -> list[Step]:
-    """23 and 24: one sound file of many small blocks. Cut at `blocks(data)[k].end` in transfer it still parses.
+    """One intact file of many small blocks. If a transfer ends at `blocks(data)[k].end`, the part is well-formed.
 
-    As a stored object such a cut cannot be told from a whole file, so there is no scenario of it.
+    A stored object with such a cut looks like a whole file, so there is no scenario of it.
     """
     account = Account(seed=seed, bucket=bucket)
     part = full(2_000, style=FileStyle(block_bytes=8_000))
-    return Story(account).step("one file", account.dump(100, {SESSIONS: part})).steps
+    return ScenarioBuilder(account).step("one file", account.dump(100, {SESSIONS: part})).steps
 
 
 def archived_file(bucket: str, seed: int) -> list[Step]:
-    """26: a lifecycle rule moved a dump's sessions to Glacier. They come back."""
+    """A lifecycle rule moved the sessions of a dump to Glacier. Then they are restored."""
     account = Account(seed=seed, bucket=bucket)
-    story = Story(account)
+    builder = ScenarioBuilder(account)
     archived = full(30, storage_class="GLACIER")
     dump = account.dump(100, {USERS: full(10), SESSIONS: archived})
-    story.step("sessions are archived", dump, fails={SESSIONS: Trouble.ARCHIVED_FILE})
-    return story.mend("sessions are restored", [file for file in dump.files() if file.storage_class]).steps
+    builder.step("sessions are archived", dump, fails={SESSIONS: Trouble.ARCHIVED_FILE})
+    return builder.repair("sessions are restored", [file for file in dump.files() if file.storage_class]).steps
 
 
 def lost_file(bucket: str, seed: int) -> list[Step]:
-    """16: one file of three is gone, then it is back."""
+    """One file of three is missing, then it is back."""
     account = Account(seed=seed, bucket=bucket)
-    story = Story(account)
-    story.step("a sound dump", account.dump(100, {USERS: full(10), SESSIONS: full(30)}))
+    builder = ScenarioBuilder(account)
+    builder.step("a sound dump", account.dump(100, {USERS: full(10), SESSIONS: full(30)}))
     dump = account.dump(101, {SESSIONS: more(30, files=3)})
     lost = list(dump.files())[1]
-    story.published[101] = dump
+    builder.published[101] = dump
     rest = [item for item in dump.objects() if item.key != lost.key]
-    story.add("the second file is missing", rest, fails={SESSIONS: Trouble.MISSING_FILE})
-    return story.mend("the file is back", [lost]).steps
+    builder.add("the second file is missing", rest, fails={SESSIONS: Trouble.MISSING_FILE})
+    return builder.repair("the file is back", [lost]).steps
 
 
 def lost_dead_dump(bucket: str, seed: int) -> list[Step]:
-    """16: the files of a dump that a later full one replaced are gone; nobody needs them."""
+    """The files of a dump are missing. A later full dump replaces it, so no reader needs them."""
     account = Account(seed=seed, bucket=bucket)
     dead = account.dump(100, {USERS: full(10), SESSIONS: full(30)})
     alive = account.dump(101, {USERS: full(2), SESSIONS: full(10)})
-    story = Story(account).step("two full dumps, the first already gone", dead, alive)
+    builder = ScenarioBuilder(account).step("two full dumps, the first already gone", dead, alive)
     gone = {file.key for file in dead.files()}
-    first = story.steps.pop()
-    return story.add(first.note, [item for item in first.put if item.key not in gone]).steps
+    first = builder.steps.pop()
+    return builder.add(first.note, [item for item in first.put if item.key not in gone]).steps
 
 
 def bucket_alias(bucket: str, seed: int) -> list[Step]:
-    """27: `files` name Heap's bucket; the reader was given a replica or an alias with the same keys."""
+    """`files` names another bucket: the reader uses a replica or an alias with the same keys."""
     account = Account(seed=seed, bucket=bucket)
     dump = account.dump(100, {USERS: full(10), SESSIONS: full(20)}, uri_bucket=f"{bucket}-origin")
-    return Story(account).step("addresses with another bucket's name", dump).steps
+    return ScenarioBuilder(account).step("addresses with another bucket's name", dump).steps
 
 
 def every_file_style(bucket: str, seed: int) -> list[Step]:
-    """Each union order with each codec, and the three ways of naming files in turn; lists in no order."""
+    """Each union order with each codec, all three forms of file names, and manifests with files in random order."""
     account = Account(seed=seed, bucket=bucket)
-    story = Story(account)
+    builder = ScenarioBuilder(account)
     namings = list(Naming)
     for index, (order, codec) in enumerate(product(UnionOrder, Codec)):
         style = FileStyle(namings[index % len(namings)], order, codec)
@@ -132,12 +132,12 @@ def every_file_style(bucket: str, seed: int) -> list[Step]:
         }
         if index == 0:
             parts = {USERS: full(20, style=style), SESSIONS: full(20, style=style)}
-        story.step(f"{order}, {codec}, {style.naming}", account.dump(100 + index, parts))
-    return story.steps
+        builder.step(f"{order}, {codec}, {style.naming}", account.dump(100 + index, parts))
+    return builder.steps
 
 
 def broken_files(steps: list[Step]) -> list[DataFile]:
-    """The damaged or archived files that a scenario's finished dumps hold."""
+    """The damaged and archived files of a scenario's finished dumps."""
     return [file for dump in steps[-1].dumps for file in dump.files() if file.damage or file.storage_class]
 
 

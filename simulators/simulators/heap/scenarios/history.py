@@ -1,4 +1,4 @@
-"""Scenarios about the order of dumps: first sync, increments, full re-exports, late and repeated manifests."""
+"""Scenarios of dumps and their order: first sync, increments, full re-exports, late and repeated manifests."""
 
 import random
 
@@ -6,202 +6,204 @@ from simulators.heap.account import Account, Part, full, more
 from simulators.heap.avro_files import Column
 from simulators.heap.catalog import MIGRATIONS, SESSIONS, USERS
 from simulators.heap.layout import Dump, TableDump, noise, sync_report
-from simulators.heap.scenarios.story import Scenario, Step, Story, Trouble
+from simulators.heap.scenarios.builder import Scenario, ScenarioBuilder, Step, Trouble
 
 _EVENTS = "search_submit"
 
 
-def _begin(bucket: str, seed: int, dump_id: int = 100) -> tuple[Account, Story]:
-    """An account whose first dump, full for every table, is in the bucket, with the usual noise."""
+def _with_first_dump(bucket: str, seed: int, dump_id: int = 100) -> tuple[Account, ScenarioBuilder]:
+    """An account and a bucket with its first dump, which is full for every table, and with `noise()`."""
     account = Account(seed=seed, bucket=bucket, with_properties=True, with_reports=True)
-    story = Story(account)
+    builder = ScenarioBuilder(account)
     parts = {USERS: full(40), MIGRATIONS: full(2), SESSIONS: full(30, files=2), _EVENTS: full(30)}
-    story.step("the first dump, every table full", account.dump(dump_id, parts), more=noise())
-    return account, story
+    builder.step("the first dump, every table full", account.dump(dump_id, parts), more=noise())
+    return account, builder
 
 
 def _increment(account: Account, dump_id: int, **parts: Part) -> Dump:
-    """An ordinary dump, with some tables replaced."""
+    """An increment of four tables. `parts` replaces some of them."""
     usual = {USERS: more(5), MIGRATIONS: full(1), SESSIONS: more(10), _EVENTS: more(10)}
     return account.dump(dump_id, {**usual, **parts})
 
 
 def first_sync(bucket: str, seed: int) -> list[Step]:
-    """1: one dump, every table full."""
-    return _begin(bucket, seed)[1].steps
+    """One dump, full for every table."""
+    return _with_first_dump(bucket, seed)[1].steps
 
 
 def no_new_dump(bucket: str, seed: int) -> list[Step]:
-    """2: nothing new but a sync report."""
-    _, story = _begin(bucket, seed)
-    return story.add("a failed sync left its report", [sync_report(101, 1714608000000, "timeout")]).steps
+    """Nothing new except a sync report."""
+    _, builder = _with_first_dump(bucket, seed)
+    return builder.add("a failed sync left its report", [sync_report(101, 1714608000000, "timeout")]).steps
 
 
 def one_new_dump(bucket: str, seed: int) -> list[Step]:
-    """3: an increment."""
-    account, story = _begin(bucket, seed)
-    return story.step("an increment", _increment(account, 101)).steps
+    """An increment."""
+    account, builder = _with_first_dump(bucket, seed)
+    return builder.step("an increment", _increment(account, 101)).steps
 
 
 def several_new_dumps(bucket: str, seed: int) -> list[Step]:
-    """4: three increments between two syncs."""
-    account, story = _begin(bucket, seed)
-    return story.step("three increments", *(_increment(account, 101 + index) for index in range(3))).steps
+    """Three increments between two syncs."""
+    account, builder = _with_first_dump(bucket, seed)
+    return builder.step("three increments", *(_increment(account, 101 + index) for index in range(3))).steps
 
 
 def resync_in_the_newest(bucket: str, seed: int) -> list[Step]:
-    """5: an increment, then the newest dump exports sessions in full."""
-    account, story = _begin(bucket, seed)
-    story.step("an increment", _increment(account, 101))
-    return story.step("sessions in full", _increment(account, 102, sessions=full(10))).steps
+    """An increment, then a dump that exports sessions in full."""
+    account, builder = _with_first_dump(bucket, seed)
+    builder.step("an increment", _increment(account, 101))
+    return builder.step("sessions in full", _increment(account, 102, sessions=full(10))).steps
 
 
 def resync_in_the_middle(bucket: str, seed: int) -> list[Step]:
-    """6: four unread dumps, the second one full for sessions: 101 is dead before it was ever read."""
-    account, story = _begin(bucket, seed)
+    """Four dumps between two syncs. The second one is full for sessions, so 101 is never read for them."""
+    account, builder = _with_first_dump(bucket, seed)
     dumps = [
         _increment(account, 101),
         _increment(account, 102, sessions=full(10)),
         _increment(account, 103),
         _increment(account, 104),
     ]
-    story.step("four dumps, the second full for sessions", *dumps)
-    return story.step("an increment", _increment(account, 105)).steps
+    builder.step("four dumps, the second full for sessions", *dumps)
+    return builder.step("an increment", _increment(account, 105)).steps
 
 
 def two_resyncs_unread(bucket: str, seed: int) -> list[Step]:
-    """7: two full exports of sessions between two syncs; only the later one counts."""
-    account, story = _begin(bucket, seed)
+    """Two full exports of sessions between two syncs. Only the later one counts."""
+    account, builder = _with_first_dump(bucket, seed)
     dumps = [
         _increment(account, 101, sessions=full(10)),
         _increment(account, 102),
         _increment(account, 103, sessions=full(5)),
         _increment(account, 104),
     ]
-    return story.step("two full exports of sessions", *dumps).steps
+    return builder.step("two full exports of sessions", *dumps).steps
 
 
 def empty_resync(bucket: str, seed: int) -> list[Step]:
-    """8: a full export without files empties the table; later increments fill it again."""
-    account, story = _begin(bucket, seed)
+    """A full export without files empties the table. Later increments fill it again."""
+    account, builder = _with_first_dump(bucket, seed)
     empty = full(0, files=0, kept=0)
-    story.step("sessions in full, without a file", _increment(account, 101, sessions=empty))
-    story.step("an increment", _increment(account, 102))
+    builder.step("sessions in full, without a file", _increment(account, 101, sessions=empty))
+    builder.step("an increment", _increment(account, 102))
     empty_files = full(0, files=2, kept=0)
-    return story.step("sessions in full, two files without rows", _increment(account, 103, sessions=empty_files)).steps
+    return builder.step(
+        "sessions in full, two files without rows", _increment(account, 103, sessions=empty_files)
+    ).steps
 
 
 def table_absent_from_the_newest(bucket: str, seed: int) -> list[Step]:
-    """9: a dump without sessions; nothing was deleted."""
-    account, story = _begin(bucket, seed)
-    story.step("no sessions in it", account.dump(101, {USERS: more(5), MIGRATIONS: full(1)}))
-    return story.step("sessions again", _increment(account, 102)).steps
+    """A dump without sessions. No rows are deleted."""
+    account, builder = _with_first_dump(bucket, seed)
+    builder.step("no sessions in it", account.dump(101, {USERS: more(5), MIGRATIONS: full(1)}))
+    return builder.step("sessions again", _increment(account, 102)).steps
 
 
 def table_returns_with_a_full_dump(bucket: str, seed: int) -> list[Step]:
-    """10: sessions leave and come back in full, as an archived and restored event does."""
-    account, story = _begin(bucket, seed)
-    story.step("no sessions in it", account.dump(101, {USERS: more(5), MIGRATIONS: full(1)}))
-    return story.step("sessions in full", _increment(account, 102, sessions=full(10, kept=0.2))).steps
+    """A dump without sessions, then a dump with all of them, as for an event that is archived and restored."""
+    account, builder = _with_first_dump(bucket, seed)
+    builder.step("no sessions in it", account.dump(101, {USERS: more(5), MIGRATIONS: full(1)}))
+    return builder.step("sessions in full", _increment(account, 102, sessions=full(10, kept=0.2))).steps
 
 
 def new_table(bucket: str, seed: int) -> list[Step]:
-    """11: an event is toggled on: a table that no older manifest names."""
-    account, story = _begin(bucket, seed)
-    return story.step("a new event", _increment(account, 101, video_play=full(15))).steps
+    """An event is switched on in Heap: a new table."""
+    account, builder = _with_first_dump(bucket, seed)
+    return builder.step("a new event", _increment(account, 101, video_play=full(15))).steps
 
 
 def no_full_dump_ever(bucket: str, seed: int) -> list[Step]:
-    """14: the oldest manifests are gone; the live rows start at the oldest that is left."""
+    """The oldest manifests were deleted. The live rows start with the oldest remaining dump."""
     account = Account(seed=seed, bucket=bucket)
-    story = Story(account)
+    builder = ScenarioBuilder(account)
     dumps = [account.dump(500 + index, {USERS: more(10), SESSIONS: more(10)}) for index in range(2)]
-    story.step("two increments and nothing before them", *dumps)
-    return story.step("an increment", account.dump(502, {USERS: more(5), SESSIONS: more(5)})).steps
+    builder.step("two increments and nothing before them", *dumps)
+    return builder.step("an increment", account.dump(502, {USERS: more(5), SESSIONS: more(5)})).steps
 
 
 def manifest_without_its_folder(bucket: str, seed: int) -> list[Step]:
-    """16: a lifecycle rule took a dump's files, not its manifest. Then a later full export heals every table."""
-    account, story = _begin(bucket, seed)
+    """A lifecycle rule deleted the files of a dump but not its manifest. A later full export repairs every table."""
+    account, builder = _with_first_dump(bucket, seed)
     dump = _increment(account, 101)
-    story.published[101] = dump
+    builder.published[101] = dump
     lost = {table.name: Trouble.MISSING_FILE for table in dump.tables if table.files}
-    story.add("a manifest whose files are gone", [dump.manifest_object()], fails=lost)
+    builder.add("a manifest whose files are gone", [dump.manifest_object()], fails=lost)
     healing = {USERS: full(5), MIGRATIONS: full(1), SESSIONS: full(10), _EVENTS: full(10)}
-    return story.step("every table in full", account.dump(102, healing)).steps
+    return builder.step("every table in full", account.dump(102, healing)).steps
 
 
 def folder_without_a_manifest(bucket: str, seed: int) -> list[Step]:
-    """17: the files of an unfinished dump are there; they do not count until the manifest comes."""
-    account, story = _begin(bucket, seed)
+    """The files of an unfinished dump are in the bucket. They do not count until the manifest arrives."""
+    account, builder = _with_first_dump(bucket, seed)
     dump = _increment(account, 101)
-    story.add("files without a manifest", dump.data_objects())
-    return story.step("the manifest too", dump).steps
+    builder.add("files without a manifest", dump.data_objects())
+    return builder.step("the manifest too", dump).steps
 
 
 def redelivered_manifest(bucket: str, seed: int) -> list[Step]:
-    """18: Heap writes a dump again: the same id, other file names, another ETag; the old files are deleted."""
-    account, story = _begin(bucket, seed)
+    """Heap writes a dump again: same id, other file names, another ETag. The old files are deleted."""
+    account, builder = _with_first_dump(bucket, seed)
     dump = _increment(account, 101, sessions=more(20, files=4))
-    story.step("an increment in four files", dump)
+    builder.step("an increment in four files", dump)
     again = account.rewritten(dump, "retry")
-    story.step("the same dump, written again", again, delete=[file.key for file in dump.files()])
-    return story.step("an increment", _increment(account, 102)).steps
+    builder.step("the same dump, written again", again, delete=[file.key for file in dump.files()])
+    return builder.step("an increment", _increment(account, 102)).steps
 
 
 def late_lower_id(bucket: str, seed: int) -> list[Step]:
-    """19: the nightly dump 101 finishes after the two-hourly 102."""
-    account, story = _begin(bucket, seed)
+    """The nightly dump 101 finishes after the two-hourly 102."""
+    account, builder = _with_first_dump(bucket, seed)
     late = _increment(account, 101)
-    story.step("102 is finished first", _increment(account, 102))
-    story.step("101 arrives", late)
-    return story.step("an increment", _increment(account, 103)).steps
+    builder.step("102 is finished first", _increment(account, 102))
+    builder.step("101 arrives", late)
+    return builder.step("an increment", _increment(account, 103)).steps
 
 
 def late_full_dump(bucket: str, seed: int) -> list[Step]:
-    """19, harder: the late dump is full for sessions, so 102, read already, belongs to the generation of 101."""
-    account, story = _begin(bucket, seed)
+    """The late dump 101 is full for sessions, so the rows of 102, which were read already, belong to its generation."""
+    account, builder = _with_first_dump(bucket, seed)
     late = _increment(account, 101, sessions=full(10))
-    story.step("102 is finished first", _increment(account, 102))
-    return story.step("101 arrives, sessions in full", late).steps
+    builder.step("102 is finished first", _increment(account, 102))
+    return builder.step("101 arrives, sessions in full", late).steps
 
 
 def ids_cross_a_power_of_ten(bucket: str, seed: int) -> list[Step]:
-    """20: 998, 999, 1000, then ten digits: as text, `1000` comes before `999`."""
-    account, story = _begin(bucket, seed, dump_id=998)
-    story.step("999 is full for sessions", _increment(account, 999, sessions=full(10)))
+    """Ids 998, 999, 1000, then ten digits. Sorted as text, `1000` would come before `999`."""
+    account, builder = _with_first_dump(bucket, seed, dump_id=998)
+    builder.step("999 is full for sessions", _increment(account, 999, sessions=full(10)))
     for dump_id in (1000, 999_999_999, 1_008_461_850):
-        story.step(f"dump {dump_id}", _increment(account, dump_id))
-    return story.steps
+        builder.step(f"dump {dump_id}", _increment(account, dump_id))
+    return builder.steps
 
 
 def more_than_a_thousand_manifests(bucket: str, seed: int) -> list[Step]:
-    """21: 1,050 dumps of users, the last full one being number 1,040: a LIST needs two pages."""
+    """1,050 dumps of users. The last full one is number 1,040. A LIST needs two pages."""
     account = Account(seed=seed, bucket=bucket)
     dumps = [account.dump(200 + index, {USERS: full(3) if index == 1_039 else more(1)}) for index in range(1_050)]
-    return Story(account).step("1,050 dumps", *dumps).steps
+    return ScenarioBuilder(account).step("1,050 dumps", *dumps).steps
 
 
 def migrations_in_every_dump(bucket: str, seed: int) -> list[Step]:
-    """28: `user_migrations` is full in each dump and grows, the other tables are not."""
-    account, story = _begin(bucket, seed)
+    """`user_migrations` is full in each dump and grows. The other tables are incremental."""
+    account, builder = _with_first_dump(bucket, seed)
     account.migrated = 0.2
     for dump_id in (101, 102, 103):
-        story.step("an increment", _increment(account, dump_id, users=more(20), user_migrations=full(4)))
-    return story.steps
+        builder.step("an increment", _increment(account, dump_id, users=more(20), user_migrations=full(4)))
+    return builder.steps
 
 
 def missing_incremental_flag(bucket: str, seed: int) -> list[Step]:
-    """A manifest that does not say whether sessions are full (never seen). Then it is written again, with the flag."""
-    account, story = _begin(bucket, seed)
+    """A manifest without the flag `incremental` for sessions (never observed), then the same one with the flag."""
+    account, builder = _with_first_dump(bucket, seed)
     dump = _increment(account, 101)
     tables = tuple(
         TableDump(table.name, None, table.files) if table.name == SESSIONS else table for table in dump.tables
     )
     flagless = Dump(101, tables, bucket)
-    story.published[101] = dump
-    story.add("no flag for sessions", flagless.objects(), fails={SESSIONS: Trouble.NO_FLAG})
-    return story.step("the flag is there", dump).steps
+    builder.published[101] = dump
+    builder.add("no flag for sessions", flagless.objects(), fails={SESSIONS: Trouble.NO_FLAG})
+    return builder.step("the flag is there", dump).steps
 
 
 SCENARIOS: tuple[Scenario, ...] = (
@@ -214,18 +216,18 @@ SCENARIOS: tuple[Scenario, ...] = (
 
 
 def random_history(seed: int, *, bucket: str = "heap-rs3-acme-prod", steps: int = 6) -> list[Step]:
-    """35: any history at all: increments, full dumps, absences, new columns, several dumps between two syncs."""
+    """A random history: increments, full dumps, missing tables, new columns, several dumps between two syncs."""
     rng = random.Random(seed)
     account = Account(seed=seed, bucket=bucket)
-    story = Story(account)
+    builder = ScenarioBuilder(account)
     dump_id = rng.choice((7, 97, 998, 999_999_990))
     for _ in range(steps):
         dumps = []
         for _ in range(rng.randint(1, 3)):
             dump_id += rng.randint(1, 3)
             dumps.append(account.dump(dump_id, _random_parts(rng, dump_id)))
-        story.step("whatever came", *dumps)
-    return story.steps
+        builder.step("whatever came", *dumps)
+    return builder.steps
 
 
 def _random_parts(rng: random.Random, dump_id: int) -> dict[str, Part]:

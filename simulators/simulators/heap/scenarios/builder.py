@@ -1,4 +1,4 @@
-"""The pieces of a scenario: a step, and the story that collects steps and replays what the bucket holds."""
+"""A step of a scenario, and the builder that collects steps and computes their live rows."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -11,7 +11,7 @@ from simulators.heap.stores import Store
 
 
 class Trouble(StrEnum):
-    """Why a table cannot be read after a step."""
+    """The reason why a table cannot be read after a step."""
 
     MISSING_FILE = "a file that the manifest names does not exist"
     UNREADABLE_FILE = "a file is not a whole Avro file"
@@ -22,20 +22,20 @@ class Trouble(StrEnum):
 
 @dataclass(frozen=True)
 class Step:
-    """What happens to the bucket between two syncs."""
+    """A change of the bucket between two syncs."""
 
     note: str
     put: tuple[StoredObject, ...]
     delete: tuple[str, ...]
     live: Mapping[str, LiveTable]
-    """The live rows afterwards. For a table in `fails`: once the cause is mended."""
+    """The live rows after the step. For a table in `fails`: the rows after its files were repaired."""
     fails: Mapping[str, Trouble] = field(default_factory=dict)
-    """Tables of which a part cannot be read, and why."""
+    """Tables that cannot be read completely, and why."""
     dumps: tuple[Dump, ...] = ()
-    """The finished dumps that the bucket holds, by ascending id."""
+    """The finished dumps in the bucket, sorted by id."""
 
     def apply(self, store: Store) -> None:
-        """Do it."""
+        """Delete and store the objects."""
         store.delete(self.delete)
         store.put(self.put)
 
@@ -43,8 +43,8 @@ class Step:
 Scenario = Callable[[str, int], list[Step]]
 
 
-class Story:
-    """Collects steps. It knows the finished dumps; a dump with an id that it knows takes the old one's place."""
+class ScenarioBuilder:
+    """Collects steps and the finished dumps. A dump with a known id replaces the earlier one."""
 
     def __init__(self, account: Account) -> None:
         self.account = account
@@ -58,8 +58,8 @@ class Story:
         more: Iterable[StoredObject] = (),
         delete: Iterable[str] = (),
         fails: Mapping[str, Trouble] | None = None,
-    ) -> "Story":
-        """Finished dumps arrive, with objects besides them; others go."""
+    ) -> "ScenarioBuilder":
+        """Add a step: finished dumps and other objects arrive, other keys are deleted."""
         self.published.update({dump.id: dump for dump in dumps})
         put = [item for dump in dumps for item in dump.objects()]
         return self.add(note, (*put, *more), delete, fails)
@@ -70,13 +70,13 @@ class Story:
         put: Iterable[StoredObject] = (),
         delete: Iterable[str] = (),
         fails: Mapping[str, Trouble] | None = None,
-    ) -> "Story":
-        """Objects come and go; the finished dumps are what they were."""
+    ) -> "ScenarioBuilder":
+        """Add a step without a finished dump: objects arrive, other keys are deleted."""
         known = tuple(self.published[dump_id] for dump_id in sorted(self.published))
         self.steps.append(Step(note, tuple(put), tuple(delete), replay(known), dict(fails or {}), known))
         return self
 
-    def mend(self, note: str, files: Iterable[DataFile]) -> "Story":
-        """The files arrive whole, under the names that they have already."""
+    def repair(self, note: str, files: Iterable[DataFile]) -> "ScenarioBuilder":
+        """Add a step: undamaged copies of the files arrive under the same keys."""
         whole = [replace(file, damage=None, storage_class=None).stored() for file in files]
         return self.add(note, whole)

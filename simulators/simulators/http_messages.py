@@ -1,4 +1,4 @@
-"""What goes over the wire between a client and a simulated vendor, and the log of it."""
+"""Requests and responses of the simulated vendors, and the log of requests."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ Row: TypeAlias = dict[str, Any]
 
 @dataclass(frozen=True)
 class Request:
-    """A request as the vendor sees it. `path` is undecoded and without the query; header names are in lower case."""
+    """A request as the vendor receives it.
+
+    `path` is not percent-decoded and has no query. `target` is path and query. Header names are in lower case.
+    """
 
     method: str
     path: str
@@ -29,16 +32,16 @@ class Request:
 
     @property
     def segments(self) -> list[str]:
-        """The parts of the path, percent-decoded one by one: `/visitor/a%2Fb` has two of them."""
+        """The parts of the path, each percent-decoded: `/visitor/a%2Fb` has two parts."""
         return [unquote(part) for part in self.path.strip("/").split("/")]
 
     def param(self, name: str, default: str | None = None) -> str | None:
-        """First value of a query parameter."""
+        """The first value of a query parameter."""
         values = self.query.get(name)
         return values[0] if values else default
 
     def json(self) -> Any:
-        """Body as JSON; raises orjson.JSONDecodeError (a ValueError)."""
+        """The body as JSON. Raises orjson.JSONDecodeError (a ValueError)."""
         return orjson.loads(self.body)
 
 
@@ -46,8 +49,8 @@ class Request:
 class LoggedRequest:
     """A line of the request log, without secrets.
 
-    `started` and `ended` are a monotonic clock in seconds. `status` is None until the answer starts, `ended` until it
-    is sent.
+    `started` and `ended` are seconds of a monotonic clock. `status` is None until the answer starts, and `ended` is
+    None until the answer is sent. `fault` is the kind of the fault that hit the request.
     """
 
     method: str
@@ -61,13 +64,13 @@ class LoggedRequest:
     fault: str | None = None
 
     def json(self) -> Any:
-        """Body as JSON."""
+        """The body as JSON."""
         return orjson.loads(self.body)
 
 
 @dataclass(frozen=True)
 class Response:
-    """An answer: status, body, headers (Content-Length is added) and, unless the standard one will do, a reason."""
+    """An answer. The server adds Content-Length. `reason` None sends the standard reason phrase of the status."""
 
     status: int = 200
     body: bytes = b""
@@ -77,17 +80,17 @@ class Response:
 
     @classmethod
     def json(cls, document: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-        """Encode a document as the body."""
+        """An answer with a JSON body."""
         return cls(status, orjson.dumps(document), headers=headers or {})
 
     @classmethod
     def text(cls, text: str, status: int, headers: Mapping[str, str] | None = None) -> Response:
-        """Answer in plain text, as vendors do for many errors."""
+        """An answer in plain text, the form of many errors."""
         return cls(status, text.encode(), "text/plain; charset=utf-8", headers or {})
 
 
 class RequestLog(Sequence[LoggedRequest]):
-    """What was asked so far, oldest first. Safe to read while requests run."""
+    """The requests so far, oldest first. Safe to read while requests run."""
 
     def __init__(self) -> None:
         self._lines: list[LoggedRequest] = []
@@ -102,7 +105,7 @@ class RequestLog(Sequence[LoggedRequest]):
         return iter(list(self._lines))
 
     def add(self, request: Request) -> LoggedRequest:
-        """Write a request down; secrets are starred out."""
+        """Add a request. Headers with secrets are logged as `***`."""
         headers = {name: "***" if name in SECRET_HEADERS else value for name, value in request.headers.items()}
         body = request.body.decode("utf-8", "replace")
         line = LoggedRequest(request.method, request.path, request.query, headers, body, time.monotonic())
@@ -110,5 +113,5 @@ class RequestLog(Sequence[LoggedRequest]):
         return line
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Empty the log."""
         self._lines = []
