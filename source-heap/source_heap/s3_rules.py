@@ -1,7 +1,6 @@
-"""The rows of the error table: what S3 and STS answer, whether it can heal, and the sentence that the user reads.
+"""The error table: answers of S3 and STS, whether another attempt may help, and the sentence for the user.
 
-Codes are AWS's documented ones; what was seen of Ceph's gateway and of moto is noted. Some servers answer without the
-documented `Error` element (Ceph does for STS), so a code is looked for in several places and may be absent.
+The codes are those that AWS documents.
 """
 
 from __future__ import annotations
@@ -21,28 +20,28 @@ from botocore.exceptions import (
 from source_kit.errors import PROXY_WANTS_LOGIN
 
 
-class CutShort(OSError):
-    """An answer that ended early, without an error of the connection.
+class IncompleteAnswer(OSError):
+    """An answer that ended early without a connection error.
 
-    The standard library takes a head that breaks off for a whole one, and a body without a length for one that ends
-    with its connection, so botocore hands both on as good answers: an empty list, an object of no bytes.
+    Python's HTTP client accepts cut headers, and a body without a length ends where the connection does. botocore
+    returns both as good answers: an empty list, an empty object.
     """
 
 
-class NotS3(CutShort):
-    """A page in HTML, where S3 answers in XML."""
+class HtmlAnswer(IncompleteAnswer):
+    """An HTML page, where S3 would answer in XML."""
 
 
-class Misplaced(CutShort):
-    """An answer with another part of an object, or of another version of it, than was asked for."""
+class WrongPart(IncompleteAnswer):
+    """An answer with another part of the object, or of another version of it, than requested."""
 
 
-class Unsteady(Misplaced):
-    """An object whose parts did not fit together however often it was begun anew."""
+class UnstableObject(WrongPart):
+    """An object whose parts did not fit together after several restarts of its download."""
 
 
 class Operation(Enum):
-    """What was being done."""
+    """What the connector was doing; the value completes a sentence."""
 
     CREDENTIALS = "looking for credentials"
     ROLE = "assuming the role"
@@ -56,32 +55,32 @@ class Missing(AirbyteTracedException):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One row: for which operation (None for any) and codes, the sentence, and what to do.
+    """One row: its operation (None for any) and codes, the sentence, and what to do.
 
-    `heals` answers are tried again; `renews` ones are tried again once with fresh credentials. With `words` the row is
-    for answers in which these stand: AWS says in its words, not in its code, which right is missing.
+    `heals` means retry; `renews` means retry once with fresh credentials. `text` must stand in the server's message:
+    AWS names the missing right there, not in the code.
     """
 
     codes: frozenset[str]
     message: str
     operation: Operation | None = None
-    words: str = ""
+    text: str = ""
     failure_type: FailureType = FailureType.config_error
     heals: bool = False
     renews: bool = False
     raises: type[AirbyteTracedException] = AirbyteTracedException
 
-    def matches(self, operation: Operation, code: str, said: str) -> bool:
-        """Whether this row speaks of the answer."""
+    def matches(self, operation: Operation, code: str, text: str) -> bool:
+        """Whether this row is for an answer with this code and message."""
         named = code in self.codes or code.partition(".")[0] + ".*" in self.codes
-        return named and self.operation in (None, operation) and self.words in said
+        return named and self.operation in (None, operation) and self.text in text
 
 
 def _codes(*names: str) -> frozenset[str]:
     return frozenset(names)
 
 
-#: Where access keys of the configuration come from
+#: The source of access keys in the configuration
 OPTIONS = "option credentials"
 WRONG_ROLE = "AWS does not accept the role {role}: check the account id, the role's name and external_id."
 NO_STS = (
@@ -147,7 +146,7 @@ RULES = (
         "Reading {key} in the bucket {bucket} was refused, since it is encrypted with a key of AWS KMS that this role "
         "or user may not use. Allow kms:Decrypt on that key to it, in its policy and in the key's.",
         Operation.GET,
-        words="kms:",
+        text="kms:",
     ),
     Rule(
         _codes("KMS.*"),
@@ -226,9 +225,9 @@ _UNREACHABLE = (
     "The connection to S3 could not be made or broke while {doing}, after several attempts. Check the network, region "
     "and endpoint_url; the next sync continues from the last state."
 )
-#: Classes, sentence, failure type, whether it heals
+#: Exception classes, sentence, failure type, whether another attempt may help
 NoAnswer = tuple[tuple[type[Exception], ...], str, FailureType, bool]
-#: Errors without an answer. First match.
+#: Errors without an answer from the server. The first matching row counts.
 NO_ANSWER: tuple[NoAnswer, ...] = (
     (
         (InvalidRegionError,),
@@ -243,7 +242,7 @@ NO_ANSWER: tuple[NoAnswer, ...] = (
         False,
     ),
     (
-        (Unsteady,),
+        (UnstableObject,),
         "The object {key} could not be read in one piece: several times the server sent other parts of it, or of "
         "another version, than were asked for. Check endpoint_url and any proxy or cache in between; the next sync "
         "continues from the last state.",
@@ -251,14 +250,14 @@ NO_ANSWER: tuple[NoAnswer, ...] = (
         False,
     ),
     (
-        (Misplaced,),
+        (WrongPart,),
         "The server sent another part of the object {key} than was asked for, several times. Check endpoint_url and "
         "any proxy or cache in between; the next sync continues from the last state.",
         FailureType.transient_error,
         True,
     ),
     (
-        (NotS3,),
+        (HtmlAnswer,),
         "The server answered with a page in HTML while {doing}, several times, as proxies, sign-ons and web servers "
         "do. Check endpoint_url and any proxy in between; the next sync continues from the last state.",
         FailureType.transient_error,

@@ -9,7 +9,7 @@ from simulators.heap.avro_files import Codec, Column, Damage, blocks, damaged, e
 from source_heap.avro.container import parse_header, read_header
 from source_heap.avro.faults import BrokenFile, HeaderCut
 from source_heap.avro.pool import AvroFile, DecoderPool
-from source_heap.avro.values import RowRules
+from source_heap.avro.values import Projection
 
 COLUMNS = [Column("id", "long"), Column("text")]
 WHOLE = encode(COLUMNS, [{"id": index, "text": f"row {index}"} for index in range(2000)], block_bytes=2000)
@@ -18,7 +18,7 @@ WHOLE = encode(COLUMNS, [{"id": index, "text": f"row {index}"} for index in rang
 def rows_in(data: bytes, folder: Path) -> int:
     path = folder / "file.avro"
     path.write_bytes(data)
-    return sum(piece.count for piece in DecoderPool(1).decode(AvroFile.open(path), RowRules(None, {})))
+    return sum(chunk.count for chunk in DecoderPool(1).decode(AvroFile.open(path), Projection(None, {})))
 
 
 def test_a_whole_file_has_all_its_rows(tmp_path: Path) -> None:

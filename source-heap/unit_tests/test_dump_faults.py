@@ -24,7 +24,7 @@ def test_a_dead_manifest_that_is_broken_is_not_needed(heap: Heap) -> None:
     assert len(output.records["event"]) == 3
     assert "The manifest manifests/sync_1.json is not JSON" in output.failures["other"].message
     assert output.statuses["_heap_dumps"] == "INCOMPLETE"
-    assert heap.discover().logged("manifests/sync_1.json is not JSON; its dump is left out.")
+    assert heap.discover().logged("manifests/sync_1.json is not JSON; its dump is skipped.")
 
 
 def test_discovery_fails_where_every_manifest_is_broken(heap: Heap) -> None:

@@ -15,7 +15,7 @@ from botocore.exceptions import (
     SSLError,
 )
 from source_heap.s3_errors import failure, heals
-from source_heap.s3_rules import CutShort, Misplaced, NotS3, Operation
+from source_heap.s3_rules import HtmlAnswer, IncompleteAnswer, Operation, WrongPart
 
 CONFIG, TRANSIENT, SYSTEM = "config_error", "transient_error", "system_error"
 GET, LIST, ROLE = Operation.GET, Operation.LIST, Operation.ROLE
@@ -236,9 +236,9 @@ def test_each_answer_has_its_sentence(operation: Operation, code: str, kind: str
             "The connection to S3 could not be made or broke while",
         ),
         (BotoCoreError(), SYSTEM, False, "S3 could not be asked while reading an object, for a reason that this"),
-        (CutShort("x"), TRANSIENT, True, "The connection to S3 could not be made or broke while"),
-        (Misplaced("x"), TRANSIENT, True, "The server sent another part of the object K than was asked for"),
-        (NotS3("x"), TRANSIENT, True, "The server answered with a page in HTML while reading an object"),
+        (IncompleteAnswer("x"), TRANSIENT, True, "The connection to S3 could not be made or broke while"),
+        (WrongPart("x"), TRANSIENT, True, "The server sent another part of the object K than was asked for"),
+        (HtmlAnswer("x"), TRANSIENT, True, "The server answered with a page in HTML while reading an object"),
         (FileNotFoundError(2, "x", "f"), CONFIG, False, "A file that is needed for reading an object cannot be read"),
         (OSError("x"), TRANSIENT, True, "The connection to S3 could not be made or broke while"),
     ],

@@ -120,11 +120,11 @@ def test_a_manifest_that_was_delivered_again_has_another_mark() -> None:
         (b"<html>", "is not JSON"),
         (b"[]", "has no list of tables"),
         (b'{"dump_id": 100}', "has no list of tables"),
-        (b'{"dump_id": 99, "tables": []}', "speaks of dump 99"),
+        (b'{"dump_id": 99, "tables": []}', "belongs to dump 99"),
         (b'{"dump_id": 100, "tables": [1]}', "has a table without a name"),
         (document(name=""), "has a table without a name"),
-        (b'{"dump_id": true, "tables": []}', "speaks of dump True"),
-        (b'{"dump_id": 100.5, "tables": []}', "speaks of dump 100.5"),
+        (b'{"dump_id": true, "tables": []}', "belongs to dump True"),
+        (b'{"dump_id": 100.5, "tables": []}', "belongs to dump 100.5"),
     ],
 )
 def test_a_manifest_of_another_shape_fails_with_its_key_and_the_reason(data: bytes, clause: str) -> None:

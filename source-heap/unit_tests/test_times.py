@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from simulators.heap.times import TimeEncoding, instant_text, write_instant
-from source_heap.avro.times import Unfit, normalize
+from source_heap.avro.times import CoercionError, normalize
 
 MICROS = st.integers(0, 4_102_444_800_000_000)
 
@@ -16,7 +16,7 @@ MICROS = st.integers(0, 4_102_444_800_000_000)
 def told(value: Any) -> str | None:
     try:
         return normalize(value)
-    except Unfit:
+    except CoercionError:
         return None
 
 
@@ -86,5 +86,5 @@ def test_an_instant_is_written_in_utc_with_six_digits(value: Any, expected: str 
 def test_what_is_no_instant_is_refused_also_after_its_parts_were_met(value: Any) -> None:
     normalize("2024-05-01 12:34:56.785456")
     normalize("2024-05-01 12:34:56.78Z")
-    with pytest.raises(Unfit):
+    with pytest.raises(CoercionError):
         normalize(value)
