@@ -68,9 +68,9 @@ class Bucket:
                 return [found[dump_id] for dump_id in sorted(found)]
             following = page.get("NextContinuationToken")
             if not following:
-                raise _bad_list(self.name, "says that it goes on, but not where (NextContinuationToken)")
+                raise _bad_list(self.name, "says that more follows, but has no NextContinuationToken")
             if following in seen or len(seen) >= LIST_PAGES:
-                raise _bad_list(self.name, "has no end: its pages lead round in a circle")
+                raise _bad_list(self.name, "has no end: its pages repeat")
             if len(found) > LISTED_MANIFESTS:
                 raise _too_many_manifests(self.name)
             seen.add(following)
@@ -85,7 +85,7 @@ class Bucket:
                 raise _bad_list(self.name, f"has an entry without {error.args[0]}") from error
             if "IsTruncated" not in answer:  # S3 sends it in every list, also in an empty one
                 if answer.get("Contents"):
-                    raise _bad_list(self.name, "does not say whether it goes on (IsTruncated)")
+                    raise _bad_list(self.name, "does not say whether more follows (IsTruncated)")
                 raise _not_s3(answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("content-type", ""))
             self._check_region(answer)
             return answer
@@ -192,8 +192,8 @@ def _parsed(request: Callable[[], _T]) -> _T:
 def _not_s3(text: str) -> IncompleteAnswer:
     """The error for an unreadable answer: an HTML page if its type or text says so, otherwise a cut answer."""
     if re.search("html", text, re.IGNORECASE):
-        return HtmlAnswer("a page in HTML came")
-    return IncompleteAnswer("the answer is not whole")
+        return HtmlAnswer("an HTML page came")
+    return IncompleteAnswer("the answer is incomplete")
 
 
 def _bad_list(bucket: str, what: str) -> AirbyteTracedException:

@@ -56,16 +56,16 @@ NO_CREDENTIALS_FOR_ROLE = (
     "{role}. Give that environment credentials that may assume it, or enter an access key in credentials."
 )
 _PARTIAL = (
-    "Only a part of the AWS credentials was found in the environment in which the connector runs: {variable} is "
-    "missing. Set it beside the others, or remove them all."
+    "The AWS credentials in the environment in which the connector runs are incomplete: {variable} is missing. Set it "
+    "too, or remove the others."
 )
 _NO_PROFILE = (
-    "There is no profile {profile} in the shared AWS files, where the credentials are looked for because the variable "
-    "AWS_PROFILE names it. Correct the variable, or mount the files that have the profile."
+    "The variable AWS_PROFILE names the profile {profile}, which is not in the shared AWS files. Correct the variable, "
+    "or mount the files that have the profile."
 )
 _BROKEN_FILE = (
-    "The shared AWS file {path}, where credentials are looked for, cannot be read: it is no INI file in UTF-8. Correct "
-    "it, or have the variables AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE name others."
+    "The shared AWS file {path} cannot be read: it is not an INI file in UTF-8. Correct it, or name another file in "
+    "the variable AWS_CONFIG_FILE or AWS_SHARED_CREDENTIALS_FILE."
 )
 _NO_FILE = (
     "The credentials cannot be fetched because the file {path} cannot be used: {why}. A token file is named by the "
@@ -77,20 +77,20 @@ _PROCESS = (
     "runs, as the same user, to see why."
 )
 _SIGN_ON = (
-    "The credentials come from an AWS sign-on session (SSO), which was never begun or has ended. Sign on anew where "
-    "the connector runs (aws sso login); a connector that runs by itself needs a role or an access key."
+    "The credentials come from an AWS sign-on session (SSO), which was never started or has expired. Sign on again "
+    "where the connector runs (aws sso login); a connector that runs unattended needs a role or an access key."
 )
 _FETCH = (
     "The credentials could not be fetched from {source}. See the internal message for the reason, and check whether "
-    "that gives credentials where the connector runs."
+    "that source works where the connector runs."
 )
 _SET_UP = (
-    "The credentials could not be had from {source}, which is not set up right: {reason}. Correct the AWS profile or "
+    "No credentials could be read from {source}, because the settings are wrong: {reason}. Correct the AWS profile or "
     "the variables."
 )
 _MFA = (
-    "The role of the AWS profile wants the code of an MFA device (mfa_serial), which nobody enters for a connector. "
-    "Use a profile without one, a role, or an access key."
+    "The role of the AWS profile needs the code of an MFA device (mfa_serial), which a connector cannot enter. Use a "
+    "profile without one, a role, or an access key."
 )
 _WEB_IDENTITY = (
     "AWS refused the web identity from which the connector gets its credentials ({code}). Check that the role in "
@@ -102,8 +102,8 @@ _PROFILE_ROLE = (
     "credentials need the right sts:AssumeRole on it, and the role's trust policy must name them."
 )
 _REFUSED = (
-    "AWS refused to give the connector its credentials from {source} ({doing} answered {code}). Check the right to do "
-    "that, and whether the session has ended."
+    "AWS refused to give the connector its credentials from {source} ({doing} answered {code}). Check the "
+    "permission for it, and whether the session has expired."
 )
 _FAILED = (
     "The service that gives the connector its credentials failed or could not be reached ({source}), after several "

@@ -61,19 +61,19 @@ class TableFiles:
         except BeyondLimit as error:
             cause: Exception = error
             message = (
-                f"The file {key} of table {self._table} is more than this connector reads: {error}. The state is kept "
-                "before it; leave the table out of the connection, or ask Heap to send it anew."
+                f"The file {key} of table {self._table} exceeds a limit of this connector: {error}. The state stays "
+                "before it; remove the table from the connection, or ask Heap to export it again."
             )
         except BrokenFile as error:
             cause = error
             message = (
-                f"The file {key} of table {self._table} is not a whole Avro file: {error}. The state is kept before "
-                "it; ask Heap to deliver the dump again, or to send the table anew."
+                f"The file {key} of table {self._table} is not a complete Avro file: {error}. The state stays before "
+                "it; ask Heap to deliver the dump again, or to export the table again."
             )
         except ProcessLost as error:
             cause, kind = error, FailureType.transient_error
             message = (
-                f"A process that decoded {key} was ended by the system ({error}), most likely for lack of memory. Give "
+                f"The system ended a process that decoded {key} ({error}), most likely because memory ran out. Give "
                 "the connector more memory, or set num_workers to 1. The next sync continues from the state."
             )
         raise AirbyteTracedException(message=message, internal_message=f"{key}: {cause}", failure_type=kind) from cause

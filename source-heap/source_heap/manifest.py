@@ -146,11 +146,11 @@ def _table(name: str, entry: Mapping[str, Any]) -> TableDump:
     if incremental is None:
         fault = f"does not say whether table {name} is incremental"
     elif not isinstance(incremental, bool):
-        incremental, fault = None, f"says of table {name} neither that it is incremental nor that it is not"
+        incremental, fault = None, f"has neither true nor false as incremental of table {name}"
     else:
         fault = None
     if not _texts(columns) or not _texts(files):
-        fault = f"has something other than texts among the columns or files of table {name}"
+        fault = f"has columns or files of table {name} that are not text"
         return TableDump.of(name, incremental, (), [], fault)
     keys = [_key_of(file) for file in files]
     if not all(keys):
@@ -162,7 +162,7 @@ def _joined(first: TableDump, second: TableDump) -> TableDump:
     """The entry of a table that is listed twice, with the files of both entries."""
     fault = first.fault or second.fault
     if first.incremental != second.incremental:
-        fault = f"names table {first.name} twice, incremental and not"
+        fault = f"lists table {first.name} twice, as incremental and as full"
     columns = tuple(dict.fromkeys((*first.columns, *second.columns)))
     return TableDump.of(first.name, first.incremental, columns, [*first.files, *second.files], fault)
 

@@ -37,8 +37,8 @@ def fault_of(error: Exception) -> Fault | None:
             return _of_tls(causes, host_of(str(error.kwargs.get("endpoint_url"))) or _SERVER)
         case HTTPClientError() if any(isinstance(cause, LocationParseError | UnicodeError) for cause in causes):
             return Fault(
-                "The name of the host in endpoint_url, or the one that bucket and region make, cannot exist. Check "
-                "these options for typing mistakes."
+                "The host name in endpoint_url, or the one made of bucket and region, is not valid. Check these "
+                "options for typing mistakes."
             )
     return None
 

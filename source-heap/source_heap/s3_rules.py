@@ -85,7 +85,7 @@ OPTIONS = "option credentials"
 WRONG_ROLE = "AWS does not accept the role {role}: check the account id, the role's name and external_id."
 NO_STS = (
     "The server at endpoint_url does not assume roles, so {role} cannot be assumed there: like a VPC endpoint it "
-    "speaks S3 alone. Name the address of STS in the variable AWS_ENDPOINT_URL_STS (AWS's own is "
+    "serves S3 only. Set the variable AWS_ENDPOINT_URL_STS to the address of STS (AWS's own is "
     "https://sts.us-east-1.amazonaws.com), or use an access key."
 )
 NO_STS_THERE = (
@@ -113,7 +113,7 @@ RULES = (
     ),
     Rule(
         _codes("RegionDisabledException"),
-        "The role's AWS account has switched off the region of this connector: set region to one that is on.",
+        "The region of this connector is disabled in the role's AWS account: set region to an enabled one.",
         Operation.ROLE,
     ),
     Rule(
@@ -157,13 +157,13 @@ RULES = (
         _codes("AccessDenied", "AllAccessDisabled", "403"),
         "Reading {key} in the bucket {bucket} was refused, though listing works. Either s3:GetObject on the bucket's "
         "objects is missing (or the object belongs to Heap's account: set Object Ownership to Bucket owner enforced), "
-        "or the object was deleted, which S3 does not tell a caller who may list the prefix manifests/ only.",
+        "or the object was deleted: S3 also refuses missing objects to a caller who may list manifests/ only.",
         Operation.GET,
     ),
     Rule(
         _codes("InvalidObjectState"),
-        "The object {key} is archived in Glacier and cannot be read. Restore it in S3, and keep lifecycle rules away "
-        "from this bucket.",
+        "The object {key} is archived in Glacier and cannot be read. Restore it in S3, and exclude this bucket from "
+        "lifecycle rules.",
     ),
     Rule(
         _codes("InvalidAccessKeyId", "InvalidClientTokenId"),
@@ -172,24 +172,25 @@ RULES = (
     ),
     Rule(
         _codes("SignatureDoesNotMatch"),
-        "The secret does not belong to the access key. They came from {source}: check both there. A secret is shown "
-        "once, so it may take a new key.",
+        "The secret does not belong to the access key. They came from {source}: check both there. AWS shows a "
+        "secret only once, so you may need a new key.",
     ),
     Rule(
         _codes("ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "RequestExpired"),
-        "The session token has expired. It came from {source}: give fresh temporary keys there, or use a role or "
+        "The session token has expired. It came from {source}: enter new temporary keys there, or use a role or "
         "permanent keys instead.",
         renews=True,
     ),
     Rule(
         _codes("InvalidToken"),
-        "The session token is not valid. It came from {source}: check it there, or leave it out for permanent keys.",
+        "The session token is not valid. It came from {source}: check it there, or remove it if the keys are "
+        "permanent.",
         renews=True,
     ),
     Rule(
         _codes("RequestTimeTooSkewed", "RequestInTheFuture"),
-        "The clock of the machine that runs this connector differs from the server's by more than 15 minutes. Set the "
-        "clock right.",
+        "The clock of the machine that runs this connector differs from the server's by more than 15 minutes. Correct "
+        "the clock.",
     ),
     Rule(
         _codes(
@@ -217,7 +218,7 @@ RULES = (
 )
 UNKNOWN = Rule(
     frozenset(),
-    "S3 answered {code} while {doing}. See the internal message for its words.",
+    "S3 answered {code} while {doing}. See the internal message for its text.",
     failure_type=FailureType.system_error,
 )
 
@@ -243,22 +244,22 @@ NO_ANSWER: tuple[NoAnswer, ...] = (
     ),
     (
         (UnstableObject,),
-        "The object {key} could not be read in one piece: several times the server sent other parts of it, or of "
-        "another version, than were asked for. Check endpoint_url and any proxy or cache in between; the next sync "
-        "continues from the last state.",
+        "The object {key} could not be read: several times the server sent other parts of it than requested, or parts "
+        "of another version. Check endpoint_url and any proxy or cache in between; the next sync continues from the "
+        "last state.",
         FailureType.transient_error,
         False,
     ),
     (
         (WrongPart,),
-        "The server sent another part of the object {key} than was asked for, several times. Check endpoint_url and "
-        "any proxy or cache in between; the next sync continues from the last state.",
+        "The server sent another part of the object {key} than requested, several times. Check endpoint_url and any "
+        "proxy or cache in between; the next sync continues from the last state.",
         FailureType.transient_error,
         True,
     ),
     (
         (HtmlAnswer,),
-        "The server answered with a page in HTML while {doing}, several times, as proxies, sign-ons and web servers "
+        "The server answered with an HTML page while {doing}, several times, as proxies, sign-on pages and web servers "
         "do. Check endpoint_url and any proxy in between; the next sync continues from the last state.",
         FailureType.transient_error,
         True,
@@ -280,7 +281,7 @@ NO_ANSWER: tuple[NoAnswer, ...] = (
     ((ConnectionError, HTTPClientError, OSError), _UNREACHABLE, FailureType.transient_error, True),
     (
         (Exception,),
-        "S3 could not be asked while {doing}, for a reason that this connector does not know. See the internal "
+        "A request to S3 failed while {doing}, with an error that this connector does not know. See the internal "
         "message.",
         FailureType.system_error,
         False,

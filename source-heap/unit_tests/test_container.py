@@ -29,7 +29,7 @@ def test_a_whole_file_has_all_its_rows(tmp_path: Path) -> None:
     ("damage", "clause"),
     [
         (Damage.EMPTY, "it ends within its header"),
-        (Damage.NOT_AVRO, "it does not begin as an Avro file does"),
+        (Damage.NOT_AVRO, "it does not begin like an Avro file"),
         (Damage.CUT_IN_BLOCK, "it ends within the block at byte"),
         (Damage.BAD_CHECKSUM, "cannot be decompressed"),
     ],
@@ -82,7 +82,7 @@ def test_an_unknown_compression_is_named() -> None:
 
 
 def test_a_header_with_a_schema_that_is_no_json_is_broken() -> None:
-    with pytest.raises(BrokenFile, match="no schema that can be read"):
+    with pytest.raises(BrokenFile, match="its header has no readable schema"):
         parse_header(WHOLE.replace(b'{"type"', b'x"type"', 1))
 
 

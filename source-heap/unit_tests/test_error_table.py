@@ -48,7 +48,7 @@ TABLE: list[tuple[Operation, str, str, bool, str]] = [
         "RegionDisabledException",
         CONFIG,
         False,
-        "The role's AWS account has switched off the region of this connector: set region to one that is on.",
+        "The region of this connector is disabled in the role's AWS account: set region to an enabled one.",
     ),
     (
         ROLE,
@@ -102,7 +102,7 @@ TABLE: list[tuple[Operation, str, str, bool, str]] = [
         False,
         "Reading K in the bucket B was refused, though listing works. Either s3:GetObject on the bucket's "
         "objects is missing (or the object belongs to Heap's account: set Object Ownership to Bucket owner "
-        "enforced), or the object was deleted, which S3 does not tell a caller who may list the prefix "
+        "enforced), or the object was deleted: S3 also refuses missing objects to a caller who may list "
         "manifests/ only.",
     ),
     (
@@ -110,8 +110,8 @@ TABLE: list[tuple[Operation, str, str, bool, str]] = [
         "InvalidObjectState",
         CONFIG,
         False,
-        "The object K is archived in Glacier and cannot be read. Restore it in S3, and keep lifecycle rules "
-        "away from this bucket.",
+        "The object K is archived in Glacier and cannot be read. Restore it in S3, and exclude this bucket "
+        "from lifecycle rules.",
     ),
     (
         LIST,
@@ -133,7 +133,7 @@ TABLE: list[tuple[Operation, str, str, bool, str]] = [
         "ExpiredToken",
         CONFIG,
         False,
-        "The session token has expired. It came from option credentials: give fresh temporary keys there, or use a "
+        "The session token has expired. It came from option credentials: enter new temporary keys there, or use a "
         "role or permanent keys instead.",
     ),
     (
@@ -141,8 +141,8 @@ TABLE: list[tuple[Operation, str, str, bool, str]] = [
         "InvalidToken",
         CONFIG,
         False,
-        "The session token is not valid. It came from option credentials: check it there, or leave it out for "
-        "permanent keys.",
+        "The session token is not valid. It came from option credentials: check it there, or remove it if the "
+        "keys are permanent.",
     ),
     (
         LIST,
@@ -150,7 +150,7 @@ TABLE: list[tuple[Operation, str, str, bool, str]] = [
         CONFIG,
         False,
         "The clock of the machine that runs this connector differs from the server's by more than 15 minutes."
-        " Set the clock right.",
+        " Correct the clock.",
     ),
     (
         LIST,
@@ -193,7 +193,7 @@ TABLE: list[tuple[Operation, str, str, bool, str]] = [
         "Teapot",
         SYSTEM,
         False,
-        "S3 answered Teapot while reading an object. See the internal message for its words.",
+        "S3 answered Teapot while reading an object. See the internal message for its text.",
     ),
 ]
 
@@ -235,10 +235,10 @@ def test_each_answer_has_its_sentence(operation: Operation, code: str, kind: str
             True,
             "The connection to S3 could not be made or broke while",
         ),
-        (BotoCoreError(), SYSTEM, False, "S3 could not be asked while reading an object, for a reason that this"),
+        (BotoCoreError(), SYSTEM, False, "A request to S3 failed while reading an object, with an error that"),
         (IncompleteAnswer("x"), TRANSIENT, True, "The connection to S3 could not be made or broke while"),
-        (WrongPart("x"), TRANSIENT, True, "The server sent another part of the object K than was asked for"),
-        (HtmlAnswer("x"), TRANSIENT, True, "The server answered with a page in HTML while reading an object"),
+        (WrongPart("x"), TRANSIENT, True, "The server sent another part of the object K than requested"),
+        (HtmlAnswer("x"), TRANSIENT, True, "The server answered with an HTML page while reading an object"),
         (FileNotFoundError(2, "x", "f"), CONFIG, False, "A file that is needed for reading an object cannot be read"),
         (OSError("x"), TRANSIENT, True, "The connection to S3 could not be made or broke while"),
     ],

@@ -107,7 +107,7 @@ def rows_function(
 
 
 def _broken() -> BrokenFile:
-    return BrokenFile("a row names a branch that its union does not have")
+    return BrokenFile("a row selects a branch that its union does not have")
 
 
 def _read_span(data: bytes, at: int) -> tuple[int, int]:

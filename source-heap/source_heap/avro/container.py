@@ -53,7 +53,7 @@ def parse_header(data: bytes) -> Header:
     Raises HeaderCut if they end too early, BrokenFile if it is not a header, BeyondLimit if it is too large.
     """
     if data[: len(MAGIC)] != MAGIC[: len(data)]:
-        msg = "it does not begin as an Avro file does"
+        msg = "it does not begin like an Avro file"
         raise BrokenFile(msg)
     try:
         metadata, at = _metadata(data, len(MAGIC))
@@ -66,7 +66,7 @@ def parse_header(data: bytes) -> Header:
         raise HeaderCut(msg)
     codec = metadata.get("avro.codec", b"null").decode("utf-8", "replace")
     if codec not in compression.DECOMPRESSORS:
-        msg = f"its compression is {codec[:40]!r}; known are {', '.join(sorted(compression.DECOMPRESSORS))}"
+        msg = f"its compression is {codec[:40]!r}; supported are {', '.join(sorted(compression.DECOMPRESSORS))}"
         raise BrokenFile(msg)
     text = metadata.get("avro.schema", b"")
     schema = declared(parsed(text))

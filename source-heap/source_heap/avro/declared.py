@@ -56,7 +56,7 @@ def parsed(text: bytes) -> Any:
     try:
         return json.loads(text.decode("utf-8", "surrogateescape"))
     except ValueError:
-        msg = "its header holds no schema that can be read"
+        msg = "its header has no readable schema"
         raise BrokenFile(msg) from None
     except RecursionError:
         raise _too_deep() from None
@@ -68,7 +68,7 @@ def declared(schema: Any) -> Declared:
     if not isinstance(fields, list) or not all(
         isinstance(field, dict) and isinstance(field.get("name"), str) and "type" in field for field in fields
     ):
-        msg = "its schema is not that of rows with named columns"
+        msg = "its schema is not a record with named fields"
         raise BrokenFile(msg)
     reader, measurer = _Reader(), _Measurer()
     try:
@@ -86,7 +86,7 @@ def declared(schema: Any) -> Declared:
 
 
 def _too_deep() -> BeyondLimit:
-    return BeyondLimit(f"its schema has more than {SCHEMA_DEPTH} types within each other")
+    return BeyondLimit(f"its schema has types nested more than {SCHEMA_DEPTH} levels deep")
 
 
 class _Reader:

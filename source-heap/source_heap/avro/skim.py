@@ -85,7 +85,7 @@ class Skimmer:
             if kind == _UNION:
                 branch, at = read_long(data, at)
                 if not 0 <= branch < len(detail):
-                    msg = "a row names a branch that its union does not have"
+                    msg = "a row selects a branch that its union does not have"
                     raise BrokenFile(msg)
                 todo.append((detail[branch], depth, 1))
                 continue
@@ -113,7 +113,7 @@ class Skimmer:
             if at > len(data):
                 raise IndexError
             if depth > ROW_DEPTH:
-                msg = f"a row has values more than {ROW_DEPTH:,} deep within each other"
+                msg = f"a row has values nested more than {ROW_DEPTH:,} levels deep"
                 raise BeyondLimit(msg)
             if values > ROW_VALUES:
                 msg = f"a row has more than {ROW_VALUES:,} values"

@@ -44,7 +44,7 @@ def read_state(stream: str, document: Mapping[str, Any], dumps: Dumps, cursor: s
     elif newest < state.reached:
         msg = (
             f"The state of stream {stream} is at dump {state.reached}, but the newest dump in the bucket "
-            f"{dumps.bucket.name} is {newest}: the bucket was emptied or set up anew. Reset the stream, which reads it "
+            f"{dumps.bucket.name} is {newest}: the bucket was emptied or replaced. Reset the stream, which reads it "
             "from the start."
         )
         raise config_error(msg)
