@@ -13,6 +13,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import IO, Any, TypeVar
 
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
@@ -62,7 +63,7 @@ class Bucket:
         token: dict[str, str] = {}
         seen: set[str] = set()
         while True:
-            page = self._retried(Operation.LIST, PREFIX, self._page(token))
+            page = self._retried(Operation.LIST, PREFIX, partial(self._page, token))
             found.update(_manifests_of(self.name, page.get("Contents", ())))
             if not page["IsTruncated"]:
                 return [found[dump_id] for dump_id in sorted(found)]
@@ -76,30 +77,21 @@ class Bucket:
             seen.add(following)
             token = {"ContinuationToken": following}
 
-    def _page(self, token: dict[str, str]) -> Callable[[], Any]:
-        def page() -> Any:
-            client = self.client
-            try:
-                answer = client.list_objects_v2(Bucket=self.name, Prefix=PREFIX, **token)
-            except KeyError as error:  # botocore decodes the key of every entry if the server encodes keys
-                raise _bad_list(self.name, f"has an entry without {error.args[0]}") from error
-            if "IsTruncated" not in answer:  # S3 sends it in every list, also in an empty one
-                if answer.get("Contents"):
-                    raise _bad_list(self.name, "does not say whether more follows (IsTruncated)")
-                raise _not_s3(answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("content-type", ""))
-            self._check_region(answer)
-            return answer
-
-        return page
-
-    def _check_region(self, answer: Mapping[str, Any]) -> None:
-        """Raises a config_error if the configured region is not the bucket's, though botocore would find the right one.
-
-        Servers other than AWS seldom name a bucket's region.
-        """
-        found = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("x-amz-bucket-region")
-        if self._config.region and found and found != self._config.region:
-            raise config_error(WRONG_REGION.format(bucket=self.name, region=f", {found}"))
+    def _page(self, token: dict[str, str]) -> Any:
+        client = self.client
+        try:
+            answer = client.list_objects_v2(Bucket=self.name, Prefix=PREFIX, **token)
+        except KeyError as error:  # botocore decodes the key of every entry if the server encodes keys
+            raise _bad_list(self.name, f"has an entry without {error.args[0]}") from error
+        headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+        if "IsTruncated" not in answer:  # S3 sends it in every list, also in an empty one
+            if answer.get("Contents"):
+                raise _bad_list(self.name, "does not say whether more follows (IsTruncated)")
+            raise _not_s3(headers.get("content-type", ""))
+        region = headers.get("x-amz-bucket-region")  # servers other than AWS seldom send it
+        if self._config.region and region and region != self._config.region:  # botocore would find the right one
+            raise config_error(WRONG_REGION.format(bucket=self.name, region=f", {region}"))
+        return answer
 
     def read(self, key: str, limit: int) -> bytes:
         """A small object. Raises TooLong if it has more than `limit` bytes."""
@@ -142,19 +134,14 @@ class Bucket:
 
     def _retried(self, operation: Operation, key: str, request: Callable[[], _T]) -> _T:
         """A request, retried while its errors may heal, and once with fresh credentials if they were refused."""
-
-        def renew(error: Exception) -> bool:
-            return self._drop_client(operation, error)
-
+        what = f"{operation.value.capitalize()} ({key})"
         try:
-            return retried(
-                lambda: _parsed(request), operation, self._attempts, f"{operation.value.capitalize()} ({key})", renew
-            )
+            return retried(partial(_parsed, request), operation, self._attempts, what, partial(self._renew, operation))
         except REQUEST_ERRORS as error:
             source = self._access.source if self._access else ""
             raise failure(operation, error, bucket=self.name, key=key, source=source) from error
 
-    def _drop_client(self, operation: Operation, error: Exception) -> bool:
+    def _renew(self, operation: Operation, error: Exception) -> bool:
         """Drops the client if the credentials of a role were refused, so that the role is assumed again."""
         if not isinstance(self._config.credentials, RoleCredentials) or not isinstance(error, ClientError):
             return False

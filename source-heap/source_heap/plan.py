@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 #: Dumps that the state lists one by one: 48 nights, or four days of a dump every two hours. Older ones count as read.
 #: At 24 bytes each a state stays below 2 KB.
@@ -115,9 +115,7 @@ class TableState:
     def from_json(cls, document: Mapping[str, Any], cursor: str = CURSOR) -> TableState:
         """Raises UnreadableState."""
         version = document.get("v", STATE_VERSION)
-        if version != STATE_VERSION:
-            msg = f"it is of version {str(version)[:20]}, which this release does not know"
-            raise UnreadableState(msg)
+        _require(version == STATE_VERSION, f"it is of version {str(version)[:20]}, which this release does not know")
         dump_id = _integer(document, cursor)
         generation = _integer(document, "generation") if "generation" in document else None
         reading = document.get("reading")
@@ -131,17 +129,11 @@ class TableState:
             reading=_reading(reading) if reading else None,
             replaces=_integer(document, "replaces") if replaces is not None else None,
         )
-        state._require_order()
+        # no sync writes such a state, and unread dumps would count as read
+        _require(state.generation <= dump_id, f"its generation {state.generation} is newer than its dump {dump_id}")
+        highest = max(dump_id, *state.recent, 0)
+        _require(state.floor <= highest, f"its floor {state.floor} is above every dump that it names")
         return state
-
-    def _require_order(self) -> None:
-        """Raises UnreadableState for a state that no sync can have written: unread dumps would count as read."""
-        if self.generation > self.dump_id:
-            msg = f"its generation {self.generation} is newer than its dump {self.dump_id}"
-            raise UnreadableState(msg)
-        if self.floor > max(self.dump_id, *self.recent, 0):
-            msg = f"its floor {self.floor} is above every dump that it names"
-            raise UnreadableState(msg)
 
     @property
     def reached(self) -> int:
@@ -149,18 +141,19 @@ class TableState:
         return max(self.dump_id, self.floor)
 
 
+def _require(condition: bool, otherwise: str) -> None:
+    if not condition:
+        raise UnreadableState(otherwise)
+
+
 def _integer(document: Mapping[str, Any], name: str) -> int:
     value = document.get(name)
-    if isinstance(value, bool) or not isinstance(value, int):
-        msg = f"its {name} is not a whole number"
-        raise UnreadableState(msg)
-    return value
+    _require(type(value) is int, f"its {name} is not a whole number")
+    return cast(int, value)
 
 
 def _bucket(value: Any) -> str:
-    if value is not None and not isinstance(value, str):
-        msg = "its bucket is not text"
-        raise UnreadableState(msg)
+    _require(value is None or isinstance(value, str), "its bucket is not text")
     return value or ""
 
 
@@ -173,13 +166,9 @@ def _recent(value: Any) -> dict[int, str]:
 
 
 def _reading(value: Any) -> Reading:
-    if not isinstance(value, Mapping):
-        msg = "its reading is not an object"
-        raise UnreadableState(msg)
+    _require(isinstance(value, Mapping), "its reading is not an object")
     files = _integer(value, "files")
-    if files < 0:
-        msg = "its reading has a negative number of files"
-        raise UnreadableState(msg)
+    _require(files >= 0, "its reading has a negative number of files")
     return Reading(_integer(value, "dump_id"), str(value.get("mark")), files)
 
 

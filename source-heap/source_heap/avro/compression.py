@@ -7,7 +7,7 @@ import lzma
 import zlib
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Protocol
+from typing import Any
 
 import cramjam
 
@@ -21,22 +21,15 @@ _CHECKSUM_BYTES = 4
 _ZSTANDARD_ROOM = 1024 * 1024
 
 
-class _Stream(Protocol):
-    """A decompressor of the standard library."""
-
-    @property
-    def eof(self) -> bool: ...
-    def decompress(self, data: bytes, max_length: int = ..., /) -> bytes: ...
-
-
 def too_large() -> BeyondLimit:
     """The error for a block that is too large."""
     return BeyondLimit(f"a block holds more than {BLOCK_BYTES // 1024**2} MiB, decompressed")
 
 
-def _bounded(start: Callable[[], _Stream], data: bytes) -> bytes:
+def _bounded(start: Callable[[], Any], data: bytes) -> bytes:
+    """Decompresses with one of the standard library's decompressors."""
     stream = start()
-    found = stream.decompress(data, BLOCK_BYTES + 1)
+    found: bytes = stream.decompress(data, BLOCK_BYTES + 1)
     if len(found) > BLOCK_BYTES:
         raise too_large()
     if not stream.eof:

@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 
 from source_kit.stream import BatchStream, Checkpoint, SliceItem
 
-from source_heap.avro.schema import INSTANT
 from source_heap.dumps import Dumps
 from source_heap.manifest import Manifest, TableDump
 from source_heap.plan import DumpOfTable, TableState, next_plan
@@ -21,28 +20,6 @@ _SLICE_DUMPS = 100
 #: Older dumps that are searched for the generation of a table that a new dump continues. The search goes on for a table
 #: that none of them contains, because it is most likely new.
 _LOOK_BACK = 200
-_SCHEMA: Mapping[str, Any] = {
-    "$schema": "http://json-schema.org/draft-07/schema#",
-    "type": "object",
-    "additionalProperties": True,
-    "properties": {
-        "dump_id": {"type": ["null", "integer"], "description": "The dump, a number that grows from dump to dump"},
-        "table_name": {"type": ["null", "string"], "description": "The table"},
-        "incremental": {
-            "type": ["null", "boolean"],
-            "description": "False where the dump replaces all that was sent of the table before",
-        },
-        "generation": {
-            "type": ["null", "integer"],
-            "description": "The dump that the table's live rows start from, as of this dump; null where it is further "
-            "back than the connector looked, and unchanged",
-        },
-        "files": {"type": ["null", "integer"], "description": "How many files the dump has of the table"},
-        "columns": {"type": ["null", "array"], "items": {"type": ["null", "string"]}, "description": "Their columns"},
-        "manifest_key": {"type": ["null", "string"], "description": "The manifest's key in the bucket"},
-        "manifest_last_modified": INSTANT | {"description": "When the manifest was delivered"},
-    },
-}
 
 
 class HeapDumps(BatchStream):
@@ -68,9 +45,6 @@ class HeapDumps(BatchStream):
         self._state = TableState(dumps.bucket.name, 0, 0, -1)
         self._from_the_start = True
         self._generations: dict[str, int | None] = {}
-
-    def get_json_schema(self) -> Mapping[str, Any]:  # type: ignore[override]  # the CDK's is wrapped in a cache
-        return _SCHEMA
 
     def start(self, state: Mapping[str, Any], full_refresh: bool, sync_start: datetime) -> None:
         known = read_state(self.name, state, self._dumps, CURSOR)
