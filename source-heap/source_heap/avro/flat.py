@@ -21,12 +21,11 @@ NATURAL = {
 
 @dataclass(frozen=True, slots=True)
 class FlatColumn:
-    """A column of primitives. In a union `null` and `value` are the bytes that select them; otherwise both are None."""
+    """A column of primitives. `null` is the byte that selects null in a union; None if the column cannot be null."""
 
     name: str
     kind: str
     null: int | None = None
-    value: int | None = None
     symbols: tuple[str, ...] = ()
     size: int = 0
 
@@ -47,16 +46,16 @@ def _column(name: str, kind: Any) -> FlatColumn | None:
         return None
     null = kind.index("null")
     # the index of a branch is a zigzag integer: 0 is encoded as 0, 1 as 2
-    return _primitive(name, kind[1 - null], 2 * null, 2 * (1 - null))
+    return _primitive(name, kind[1 - null], 2 * null)
 
 
-def _primitive(name: str, kind: Any, null: int | None = None, value: int | None = None) -> FlatColumn | None:
+def _primitive(name: str, kind: Any, null: int | None = None) -> FlatColumn | None:
     if isinstance(kind, str):
-        return FlatColumn(name, kind, null, value) if kind in NATURAL else None
+        return FlatColumn(name, kind, null) if kind in NATURAL else None
     if not isinstance(kind, dict):
         return None
     if kind.get("logicalType") == SYMBOLS:
-        return FlatColumn(name, "enum", null, value, symbols=tuple(kind["names"]))
+        return FlatColumn(name, "enum", null, symbols=tuple(kind["names"]))
     if kind["type"] == "fixed" and "logicalType" not in kind:
-        return FlatColumn(name, "fixed", null, value, size=kind["size"])
+        return FlatColumn(name, "fixed", null, size=kind["size"])
     return None
