@@ -76,8 +76,8 @@ class Rule:
         return named and self.operation in (None, operation) and self.text in text
 
 
-def _codes(*names: str) -> frozenset[str]:
-    return frozenset(names)
+def _codes(names: str) -> frozenset[str]:
+    return frozenset(names.split())
 
 
 #: The source of access keys in the configuration
@@ -95,29 +95,21 @@ NO_STS_THERE = (
 WRONG_REGION = "The bucket {bucket} is in another region{region}. Set region to the bucket's, or leave it empty."
 RULES = (
     Rule(
-        _codes("AccessDenied", "NoSuchEntity", "403", "404"),
+        _codes("AccessDenied NoSuchEntity 403 404"),
         "AWS refused to let this connector assume the role {role}. Check the account id and the role's name, that the "
         "role's trust policy names the connector's AWS account or user, and that external_id is the one the trust "
         "policy asks for.",
         Operation.ROLE,
     ),
-    Rule(
-        _codes("MethodNotAllowed", "NotImplemented", "NoSuchBucket", "UnknownOperation", "405", "501"),
-        NO_STS,
-        Operation.ROLE,
-    ),
-    Rule(
-        _codes("ValidationError", "MalformedPolicyDocument", "400"),
-        WRONG_ROLE,
-        Operation.ROLE,
-    ),
+    Rule(_codes("MethodNotAllowed NotImplemented NoSuchBucket UnknownOperation 405 501"), NO_STS, Operation.ROLE),
+    Rule(_codes("ValidationError MalformedPolicyDocument 400"), WRONG_ROLE, Operation.ROLE),
     Rule(
         _codes("RegionDisabledException"),
         "The region of this connector is disabled in the role's AWS account: set region to an enabled one.",
         Operation.ROLE,
     ),
     Rule(
-        _codes("InvalidClientTokenId", "InvalidAccessKeyId", "UnrecognizedClientException", "SignatureDoesNotMatch"),
+        _codes("InvalidClientTokenId InvalidAccessKeyId UnrecognizedClientException SignatureDoesNotMatch"),
         "The connector's own AWS credentials, with which it would assume the role {role}, are not valid. Check the "
         "credentials in the environment in which the connector runs.",
         Operation.ROLE,
@@ -128,7 +120,7 @@ RULES = (
     ),
     Rule(_codes("InvalidBucketName"), "{bucket} cannot be the name of a bucket. Check option bucket."),
     Rule(
-        _codes("NoSuchKey", "404"),
+        _codes("NoSuchKey 404"),
         "The object {key} does not exist in the bucket {bucket}, though a manifest names it. A lifecycle rule or a "
         "person has deleted it; ask Heap to send the table again (turn it off and on in Heap), or set "
         "on_missing_file to skip to read on without it.",
@@ -136,13 +128,13 @@ RULES = (
         raises=Missing,
     ),
     Rule(
-        _codes("AccessDenied", "AllAccessDisabled", "403"),
+        _codes("AccessDenied AllAccessDisabled 403"),
         "Listing the manifests in the bucket {bucket} was refused. Allow s3:ListBucket on the bucket for the prefix "
         "manifests/ to the role or user that this connector uses.",
         Operation.LIST,
     ),
     Rule(
-        _codes("AccessDenied", "KMS.AccessDeniedException"),
+        _codes("AccessDenied KMS.AccessDeniedException"),
         "Reading {key} in the bucket {bucket} was refused, since it is encrypted with a key of AWS KMS that this role "
         "or user may not use. Allow kms:Decrypt on that key to it, in its policy and in the key's.",
         Operation.GET,
@@ -154,7 +146,7 @@ RULES = (
         "is disabled, to be deleted, in another account, or kms:Decrypt is missing. Make the key usable again.",
     ),
     Rule(
-        _codes("AccessDenied", "AllAccessDisabled", "403"),
+        _codes("AccessDenied AllAccessDisabled 403"),
         "Reading {key} in the bucket {bucket} was refused, though listing works. Either s3:GetObject on the bucket's "
         "objects is missing (or the object belongs to Heap's account: set Object Ownership to Bucket owner enforced), "
         "or the object was deleted: S3 also refuses missing objects to a caller who may list manifests/ only.",
@@ -166,7 +158,7 @@ RULES = (
         "lifecycle rules.",
     ),
     Rule(
-        _codes("InvalidAccessKeyId", "InvalidClientTokenId"),
+        _codes("InvalidAccessKeyId InvalidClientTokenId"),
         "AWS does not know the access key. It came from {source}: check the key there, and whether it was deleted.",
         renews=True,
     ),
@@ -176,7 +168,7 @@ RULES = (
         "secret only once, so you may need a new key.",
     ),
     Rule(
-        _codes("ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "RequestExpired"),
+        _codes("ExpiredToken ExpiredTokenException TokenRefreshRequired RequestExpired"),
         "The session token has expired. It came from {source}: enter new temporary keys there, or use a role or "
         "permanent keys instead.",
         renews=True,
@@ -188,28 +180,28 @@ RULES = (
         renews=True,
     ),
     Rule(
-        _codes("RequestTimeTooSkewed", "RequestInTheFuture"),
+        _codes("RequestTimeTooSkewed RequestInTheFuture"),
         "The clock of the machine that runs this connector differs from the server's by more than 15 minutes. Correct "
         "the clock.",
     ),
     Rule(
         _codes(
-            *("PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"),
-            *("IncorrectEndpoint", "TemporaryRedirect", "Redirect", "301", "307"),
+            "PermanentRedirect AuthorizationHeaderMalformed IllegalLocationConstraintException "
+            "IncorrectEndpoint TemporaryRedirect Redirect 301 307"
         ),
         WRONG_REGION,
     ),
     Rule(_codes("407"), PROXY_WANTS_LOGIN),
     Rule(
-        _codes("PreconditionFailed", "412", "InvalidRange", "416"),
+        _codes("PreconditionFailed 412 InvalidRange 416"),
         "The object {key} was replaced while it was read, several times. Run the sync again when Heap has finished.",
         failure_type=FailureType.transient_error,
         heals=True,
     ),
     Rule(
         _codes(
-            *("SlowDown", "ServiceUnavailable", "InternalError", "RequestTimeout", "Throttling", "ThrottlingException"),
-            *("RequestLimitExceeded", "OperationAborted", "BandwidthLimitExceeded", "500", "502", "503", "504", "429"),
+            "SlowDown ServiceUnavailable InternalError RequestTimeout Throttling ThrottlingException "
+            "RequestLimitExceeded OperationAborted BandwidthLimitExceeded 500 502 503 504 429"
         ),
         "S3 failed with {code} while {doing}, after several attempts. The state is kept; run the sync again later.",
         failure_type=FailureType.transient_error,

@@ -1,4 +1,4 @@
-"""The generated decoder against fastavro, value by value, for every type, order, codec and promise."""
+"""The generated decoder equals fastavro, value by value, for every type, order, codec and target type."""
 
 from __future__ import annotations
 
@@ -226,7 +226,9 @@ def test_text_that_is_not_utf_8_shows_its_bytes(tmp_path: Path) -> None:
     [("2024-05-01 00:00:00", True), ("2024-04-30 23:59:59.999999", False), ("1714521600000", True), ("junk", True)],
 )
 @pytest.mark.parametrize("target", [{"id": "integer"}, {"id": "integer", "time": "time"}, {"time": "string"}])
-def test_rows_older_than_the_start_are_left_out(time: str, kept: bool, target: dict[str, str], tmp_path: Path) -> None:
+def test_rows_older_than_the_start_are_filtered_out(
+    time: str, kept: bool, target: dict[str, str], tmp_path: Path
+) -> None:
     rows = [{"id": 1, "time": time}, {"id": 2, "time": "2025-01-01T00:00:00Z"}, {"id": 3, "time": None}]
     file = avro_file(tmp_path, [Column("id", "long"), Column("time")], rows)
     projection = Projection(target, {}, "2024-05-01T00:00:00.000000Z")
@@ -304,7 +306,7 @@ def test_where_the_system_gives_no_more_processes_the_rows_come_without_them(
     assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
-def test_a_piece_that_is_larger_than_the_shared_memory_arrives_whole(tmp_path: Path) -> None:
+def test_a_chunk_that_is_larger_than_the_shared_memory_arrives_whole(tmp_path: Path) -> None:
     rows = [{"id": index, "text": "x" * 2_000_000 if index == 7_000 else "y"} for index in range(8_000)]
     file = avro_file(tmp_path, [Column("id", "long"), Column("text")], rows, block_bytes=8000)
     pool = DecoderPool(2)
@@ -340,7 +342,7 @@ def test_rows_that_are_no_rows_are_a_broken_file(rows: bytes) -> None:
             decode_one(decode, rows)
 
 
-def test_a_block_of_a_hundred_thousand_rows_comes_in_pieces() -> None:
+def test_a_block_of_a_hundred_thousand_rows_comes_in_chunks() -> None:
     schema = {"type": "record", "name": "r", "fields": [{"name": "a", "type": "string"}]}
     rows = (long_bytes(40) + b"x" * 40) * 100_000
     sizes = [len(chunk.lines) for chunk in Decoder(declared(schema), EVERYTHING).chunks([(100_000, rows)])]
@@ -349,7 +351,7 @@ def test_a_block_of_a_hundred_thousand_rows_comes_in_pieces() -> None:
     assert len(sizes) < 1.5 * sum(sizes) / CHUNK_BYTES
 
 
-def test_pieces_of_long_rows_fit_into_the_memory_that_is_shared_from_the_second_on() -> None:
+def test_chunks_of_long_rows_fit_into_the_memory_that_is_shared_from_the_second_on() -> None:
     schema = {"type": "record", "name": "r", "fields": [{"name": "a", "type": "string"}]}
     rows = (long_bytes(8_000) + b"x" * 8_000) * 20
     chunks = list(Decoder(declared(schema), EVERYTHING).chunks([(20, rows)] * 50))

@@ -1,4 +1,4 @@
-"""The private hooks into botocore still fit the installed version; so does the order of its credentials."""
+"""The private hooks into botocore fit the installed version."""
 
 from __future__ import annotations
 

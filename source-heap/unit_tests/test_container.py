@@ -1,4 +1,4 @@
-"""Files that are cut, spoiled or no Avro: never a short read, always a clause that says why."""
+"""Files that are cut, damaged or not Avro: never missing rows without an error, always a clause that says why."""
 
 from __future__ import annotations
 

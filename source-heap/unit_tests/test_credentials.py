@@ -1,4 +1,4 @@
-"""Where credentials come from, and what is said of each source that fails: never that the network or the bucket did."""
+"""Each source of credentials that fails has its sentence, which never blames the network or the bucket."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ def test_each_source_that_fails_has_its_sentence(
         (WEB_IDENTITY, "", "Throttling", "The service that gives the connector its credentials failed or could not be"),
     ],
 )
-def test_a_refusal_is_told_by_what_was_asked_for(
+def test_a_refusal_names_what_was_requested(
     variables: Row,
     config: str,
     code: str,
@@ -259,7 +259,7 @@ def test_a_refused_key_is_looked_for_where_it_came_from(bucket: OddServer, envir
         ("AccessDenied", "Access Denied", "Either s3:GetObject on the bucket's objects is missing"),
     ],
 )
-def test_a_refusal_of_the_key_that_encrypts_is_told_from_one_of_the_object(
+def test_a_refusal_of_the_encryption_key_differs_from_one_of_the_object(
     code: str, words: str, sentence: str, bucket: OddServer
 ) -> None:
     bucket.odd = lambda request, usual: error(403, code, words) if request.path.endswith(".json") else None

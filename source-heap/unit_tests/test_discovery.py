@@ -1,4 +1,4 @@
-"""Which types a table's columns get, from the headers of a few files of its live dumps."""
+"""The types of columns, from the headers of some files of the live dumps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Manifests that are broken, in whole or for one table, and those that say nothing of it: who is concerned."""
+"""Broken manifests and entries of one table: which streams fail, and which are read."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_a_table_whose_manifests_were_deleted_after_they_were_read_is_still_ther
     assert not output.records
 
 
-def test_one_broken_manifest_is_told_by_every_table_in_the_same_few_words(heap: Heap) -> None:
+def test_every_table_reports_a_broken_manifest_in_the_same_words(heap: Heap) -> None:
     names = [f"table_{number}" for number in range(30)]
     put_manifest(heap, 1, [table_entry(name, False) for name in names])
     catalog = heap.discover().catalog

@@ -1,4 +1,4 @@
-"""What S3 and STS answer, row by row: the exact sentence, its kind, and whether it is tried again."""
+"""Each answer of S3 and STS: the exact sentence, its failure type, and whether it is retried."""
 
 from __future__ import annotations
 
@@ -200,7 +200,7 @@ TABLE: list[tuple[Operation, str, str, bool, str]] = [
 
 def answer(code: str, status: int = 400) -> ClientError:
     response: Any = {
-        "Error": {"Code": code, "Message": "as told", "Region": "eu-west-1"},
+        "Error": {"Code": code, "Message": "as sent", "Region": "eu-west-1"},
         "ResponseMetadata": {"HTTPStatusCode": status, "HTTPHeaders": {}},
     }
     return ClientError(response, "GetObject")
@@ -209,12 +209,12 @@ def answer(code: str, status: int = 400) -> ClientError:
 @pytest.mark.parametrize(("operation", "code", "kind", "again", "sentence"), TABLE)
 def test_each_answer_has_its_sentence(operation: Operation, code: str, kind: str, again: bool, sentence: str) -> None:
     error = answer(code)
-    told = failure(operation, error, bucket="B", key="K", role="R")
-    assert told.message is not None
-    assert told.message.startswith(sentence)
-    assert told.failure_type.value == kind
+    raised = failure(operation, error, bucket="B", key="K", role="R")
+    assert raised.message is not None
+    assert raised.message.startswith(sentence)
+    assert raised.failure_type.value == kind
     assert heals(operation, error) is again
-    assert f"{code}: as told" in str(told.internal_message)
+    assert f"{code}: as sent" in str(raised.internal_message)
 
 
 @pytest.mark.parametrize(
@@ -246,9 +246,9 @@ def test_each_answer_has_its_sentence(operation: Operation, code: str, kind: str
 def test_each_failure_without_an_answer_has_its_sentence(
     error: Exception, kind: str, again: bool, sentence: str
 ) -> None:
-    told = failure(GET, error, bucket="B", key="K")
-    assert (told.message or "").startswith(sentence)
-    assert told.failure_type.value == kind
+    raised = failure(GET, error, bucket="B", key="K")
+    assert (raised.message or "").startswith(sentence)
+    assert raised.failure_type.value == kind
     assert heals(GET, error) is again
 
 
@@ -273,10 +273,10 @@ def test_a_role_that_cannot_even_be_asked_for_has_sentences_of_its_own(error: Ex
     ],
 )
 def test_an_answer_without_the_documented_error_is_judged_by_what_it_has(response: Any) -> None:
-    told = failure(ROLE, ClientError(response, "AssumeRole"), bucket="B", role="R")
-    assert (told.message or "").startswith("AWS refused to let this connector assume the role R.")
+    raised = failure(ROLE, ClientError(response, "AssumeRole"), bucket="B", role="R")
+    assert (raised.message or "").startswith("AWS refused to let this connector assume the role R.")
 
 
 def test_an_answer_without_anything_still_has_a_sentence() -> None:
-    told = failure(GET, ClientError({}, "GetObject"), bucket="B", key="K")
-    assert (told.message or "").startswith("S3 answered an error without a code while reading an object.")
+    raised = failure(GET, ClientError({}, "GetObject"), bucket="B", key="K")
+    assert (raised.message or "").startswith("S3 answered an error without a code while reading an object.")

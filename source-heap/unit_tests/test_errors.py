@@ -1,4 +1,4 @@
-"""What goes wrong on the way to the bucket, and what becomes of the sync."""
+"""Faults between the connector and the bucket, and the result of the sync."""
 
 from __future__ import annotations
 

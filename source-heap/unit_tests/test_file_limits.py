@@ -1,4 +1,4 @@
-"""Files that hold more than can be held: an end, a sentence that names the file, and the other tables are read."""
+"""Files beyond a limit: the table fails with a sentence that names the file, and the other tables are read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lists of S3-compatible servers that are not what AWS's are: a sentence, and always an end."""
+"""Lists of S3-compatible servers that differ from those of AWS: a sentence, and never an endless loop."""
 
 from __future__ import annotations
 

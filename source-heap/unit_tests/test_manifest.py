@@ -1,4 +1,4 @@
-"""Manifests: what counts, what is refused and how."""
+"""Manifests: what is accepted, and what is refused with which clause."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Answers that hold another part of a file than was asked for: no row is lost, and the file is not blamed."""
+"""Answers with another part of a file than requested: no row is lost, and the file is not called broken."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every history of a bucket, synced step by step: what the warehouse holds is what a perfect one would hold."""
+"""Every history of a bucket, synced step by step: the warehouse holds exactly the live rows."""
 
 from __future__ import annotations
 

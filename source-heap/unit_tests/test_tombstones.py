@@ -1,4 +1,4 @@
-"""Rows that a full dump no longer has: told as deleted, and never one that is live."""
+"""Rows that a full dump no longer has are emitted as deletions, and never a live row."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_tombstones_tell_the_rows_that_a_full_dump_no_longer_has(heap: Heap) -> 
 
 
 @pytest.mark.slow
-def test_tombstones_are_told_by_the_next_sync_when_this_one_broke_before_them(heap: Heap) -> None:
+def test_tombstones_are_emitted_by_the_next_sync_if_this_one_broke_before_them(heap: Heap) -> None:
     warehouse = Warehouse(heap, resync_mode="tombstones")
     story = scenario("resync_in_the_newest", bucket=heap.server.bucket)
     for step in story[:2]:
@@ -81,7 +81,7 @@ def test_tombstones_of_dumps_that_are_gone_are_left_out_with_a_warning(heap: Hea
 @pytest.mark.slow
 @pytest.mark.parametrize("columns", [EVENT[::-1], TEXT_KEYS])
 @pytest.mark.parametrize("selected", [True, False])
-def test_rows_are_told_from_deleted_ones_by_the_values_of_their_keys(
+def test_rows_and_deleted_ones_are_distinguished_by_the_values_of_their_keys(
     columns: Sequence[Column], selected: bool, heap: Heap
 ) -> None:
     options = {"resync_mode": "tombstones", "primary_key_mode": "heap"}

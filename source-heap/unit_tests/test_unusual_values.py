@@ -1,4 +1,4 @@
-"""Values that no vendor should send: beyond the calendar, endless, not a number. They are lost alone, and told."""
+"""Values without a JSON notation, such as NaN: only they become null, and the record lists them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from source_heap.avro.decoder import Decoder
 from source_heap.avro.values import Projection
 
 EVERYTHING = Projection(None, {})
-Told = list[tuple[dict[str, Any], list[dict[str, str]]]]
+Decoded = list[tuple[dict[str, Any], list[dict[str, str]]]]
 
 
 def nulled(field: str) -> dict[str, str]:
@@ -26,16 +26,16 @@ def nulled(field: str) -> dict[str, str]:
 
 def decoded(
     fields: dict[str, Any], rows: bytes, count: int, projection: Projection = EVERYTHING, fast: bool = False
-) -> Told:
+) -> Decoded:
     """Each row of a block with its changes."""
     schema = {"type": "record", "name": "r", "fields": [{"name": name, "type": kind} for name, kind in fields.items()]}
     decoder = Decoder(declared(schema), projection)
     assert decoder.is_fast is fast
-    told: Told = []
+    found: Decoded = []
     for chunk in decoder.chunks([(count, rows)]):
         lines = chunk.lines.splitlines()
-        told += zip(map(json.loads, lines), chunk.changes or [[] for _ in lines], strict=True)
-    return told
+        found += zip(map(json.loads, lines), chunk.changes or [[] for _ in lines], strict=True)
+    return found
 
 
 def block_of(fields: dict[str, Any], rows: Sequence[dict[str, Any]]) -> bytes:
@@ -49,7 +49,7 @@ def block_of(fields: dict[str, Any], rows: Sequence[dict[str, Any]]) -> bytes:
 
 def read(
     fields: dict[str, Any], rows: Sequence[dict[str, Any]], projection: Projection = EVERYTHING, fast: bool = False
-) -> Told:
+) -> Decoded:
     """The same of rows that fastavro can write."""
     return decoded(fields, block_of(fields, rows), len(rows), projection, fast)
 
@@ -111,8 +111,8 @@ def test_rows_older_than_the_start_are_left_out_whatever_their_time_is_made_of(
     plain_fields = {**fields, "time": ["null", kind["type"] if isinstance(kind, dict) else kind]}
     rows = [{"id": index, "time": time, "nested": []} for index, time in enumerate((early, late, None))]
     file = block_of(plain_fields, rows)
-    told = decoded(fields, file, 3, Projection(target, {}, "2025-01-01T00:00:00.000000Z", normalize_times=True))
-    assert [row["id"] for row, _ in told] == [1, 2]
+    found = decoded(fields, file, 3, Projection(target, {}, "2025-01-01T00:00:00.000000Z", normalize_times=True))
+    assert [row["id"] for row, _ in found] == [1, 2]
 
 
 def test_a_logical_type_in_a_time_column_is_an_instant_and_0_is_none() -> None:
@@ -138,7 +138,7 @@ def test_a_logical_type_in_a_time_column_is_an_instant_and_0_is_none() -> None:
 
 
 @pytest.mark.parametrize("target", ["any", "string"])
-def test_what_is_lost_within_a_value_is_told_by_its_path(target: str) -> None:
+def test_a_lost_value_within_another_is_listed_by_its_path(target: str) -> None:
     point = {
         "type": "record",
         "name": "point",
@@ -146,15 +146,15 @@ def test_what_is_lost_within_a_value_is_told_by_its_path(target: str) -> None:
     }
     fields = {"p": point, "l": {"type": "array", "items": {"type": "map", "values": "double"}}, "n": "double"}
     row = {"p": {"x": math.nan, "y": 1.5}, "l": [{}, {"k": -math.inf}], "n": 2.0}
-    [(told, changes)] = read(fields, [row], Projection(dict.fromkeys(fields, target), {}))
-    values = {name: json.loads(value) if target == "string" else value for name, value in told.items()}
+    [(found, changes)] = read(fields, [row], Projection(dict.fromkeys(fields, target), {}))
+    values = {name: json.loads(value) if target == "string" else value for name, value in found.items()}
     assert values == {"p": {"x": None, "y": 1.5}, "l": [{}, {"k": None}], "n": 2.0}
     assert changes == [nulled("p.x"), nulled("l.1.k")]
 
 
 @pytest.mark.parametrize("target", ["any", "string", "number", "integer", "boolean", "time"])
 @pytest.mark.parametrize("fast", [True, False])
-def test_a_number_that_is_none_is_nulled_whatever_was_promised(target: str, fast: bool) -> None:
+def test_a_nan_becomes_null_for_every_target_type(target: str, fast: bool) -> None:
     fields = {"x": ["null", "double"]} | ({} if fast else {"nested": {"type": "array", "items": "long"}})
     rows = [{"x": x, "nested": []} for x in (math.nan, math.inf, -math.inf)]
     assert read(fields, rows, Projection({"x": target}, {}), fast) == [({"x": None}, [nulled("x")])] * 3

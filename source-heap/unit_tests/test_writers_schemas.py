@@ -1,4 +1,4 @@
-"""What a writer puts into its schema beside the types, and names that are alike: neither costs or changes a row."""
+"""Other content of a writer's schema, and similar names, do not change rows."""
 
 from __future__ import annotations
 
