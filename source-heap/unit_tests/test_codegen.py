@@ -1,8 +1,10 @@
-"""The documentation of the generated decoder shows what is generated."""
+"""The generated decoder: its documentation, its tracebacks, and the imports of the processes that run it."""
 
 from __future__ import annotations
 
 import linecache
+import subprocess
+import sys
 import traceback
 from textwrap import indent
 
@@ -27,3 +29,12 @@ def test_a_traceback_shows_the_generated_line() -> None:
     with pytest.raises(BrokenFile) as failed:
         FUNCTION(b"\x02a\x01", "\x02a\x01", 0, 1, {}, [], [], repr)  # type: ignore[arg-type]
     assert "raise broken()" in "".join(traceback.format_exception(failed.value))
+
+
+def test_a_decoding_process_imports_neither_the_cdk_nor_boto3() -> None:
+    code = (
+        "import sys, source_heap.avro.worker\n"
+        "print([name for name in sys.modules if name.startswith(('airbyte_cdk.', 'boto', 'fastavro'))])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
