@@ -1,4 +1,4 @@
-"""A bucket on loopback, the connector that reads it, and a small warehouse for its output."""
+"""A bucket on loopback, the connector that reads it, and a small warehouse that takes what it writes."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ class Output:
 
 
 def run(verb: str, *, debug: bool = False, **files: Any) -> Output:
-    """The command line in this process. `files` become JSON files, one an option; one that is None is omitted."""
+    """The command line in this process. `files` become JSON files, one an option; one that is None is left out."""
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as out:
         args = [verb] + (["--debug"] if debug else [])
         for option, content in files.items():
@@ -155,7 +155,7 @@ class Heap:
         self.server = server
 
     def config(self, **options: Any) -> Row:
-        """A configuration for the bucket; an option that is None is omitted."""
+        """A configuration for the bucket; an option that is None is left out."""
         config = {"bucket": self.server.bucket, "endpoint_url": self.server.url, "credentials": KEYS, **options}
         return {name: value for name, value in config.items() if value is not None}
 

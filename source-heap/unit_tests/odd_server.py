@@ -1,4 +1,4 @@
-"""A bucket whose answers a test can change, as other servers, proxies and caches do."""
+"""A bucket whose answers a test may bend, as servers, proxies and caches between them do."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class OddServer(BucketServer):
 
 
 def part(whole: bytes, start: int, end: int, **headers: str) -> Response:
-    """A 206 with the bytes from `start` up to `end`; an empty header is omitted."""
+    """A 206 with the bytes from `start` up to `end`; a header that is empty is left out."""
     said = {
         "Content-Range": f"bytes {start}-{end - 1}/{len(whole)}",
         **{n.replace("_", "-"): v for n, v in headers.items()},
