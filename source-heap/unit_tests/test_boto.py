@@ -36,7 +36,9 @@ def test_the_credentials_of_a_session_come_from_its_component(monkeypatch: pytes
     monkeypatch.setattr(AssumedRole, "load_credentials", lambda role: given)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAENVIRONMENT")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "other")
-    config = HeapConfig.parse({"bucket": "heap-rs3-acme"})
+    role = {"auth_type": "role", "role_arn": "arn:aws:iam::123456789012:role/heap-reader", "external_id": "x"}
+    config = HeapConfig.parse({"bucket": "heap-rs3-acme", "credentials": role})
+    assert isinstance(config.credentials, RoleCredentials)
     core = get_session()
-    core.register_component("credential_provider", AssumedRole(config, RoleCredentials("arn", "x"), 1))
+    core.register_component("credential_provider", AssumedRole(config, config.credentials, 1))
     assert core.get_credentials() is given
