@@ -1,6 +1,6 @@
-"""Why no credentials could be had: the sentence names where they were looked for, and what is missing there.
+"""Explains why no credentials were found: each sentence names the place that was searched and what is missing there.
 
-The sources are those of boto3's default chain, in its order: environment variables, profiles of the shared files (keys,
+The places are those of boto3's default chain, in its order: environment variables, profiles of the shared files (keys,
 roles, web identity, sign-on, programs), and the role of the container or the machine.
 """
 
@@ -29,10 +29,10 @@ from botocore.exceptions import (
 from source_kit.errors import shorten
 
 from source_heap.network import fault_of
-from source_heap.s3_errors import code_of, heals, words_of
+from source_heap.s3_errors import code_of, heals, text_of
 from source_heap.s3_rules import Operation
 
-#: What is said of credentials by the name that botocore gives to the way they came (`Credentials.method`)
+#: Sources of credentials in words, by botocore's name for them (`Credentials.method`)
 _SOURCES = {
     "env": "the variables AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
     "assume-role": "the role of the AWS profile",
@@ -56,16 +56,16 @@ NO_CREDENTIALS_FOR_ROLE = (
     "{role}. Give that environment credentials that may assume it, or enter an access key in credentials."
 )
 _PARTIAL = (
-    "Only a part of the AWS credentials was found in the environment in which the connector runs: {variable} is "
-    "missing. Set it beside the others, or remove them all."
+    "The AWS credentials in the environment in which the connector runs are incomplete: {variable} is missing. Set it "
+    "too, or remove the others."
 )
 _NO_PROFILE = (
-    "There is no profile {profile} in the shared AWS files, where the credentials are looked for because the variable "
-    "AWS_PROFILE names it. Correct the variable, or mount the files that have the profile."
+    "The variable AWS_PROFILE names the profile {profile}, which is not in the shared AWS files. Correct the variable, "
+    "or mount the files that have the profile."
 )
 _BROKEN_FILE = (
-    "The shared AWS file {path}, where credentials are looked for, cannot be read: it is no INI file in UTF-8. Correct "
-    "it, or have the variables AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE name others."
+    "The shared AWS file {path} cannot be read: it is not an INI file in UTF-8. Correct it, or name another file in "
+    "the variable AWS_CONFIG_FILE or AWS_SHARED_CREDENTIALS_FILE."
 )
 _NO_FILE = (
     "The credentials cannot be fetched because the file {path} cannot be used: {why}. A token file is named by the "
@@ -77,20 +77,20 @@ _PROCESS = (
     "runs, as the same user, to see why."
 )
 _SIGN_ON = (
-    "The credentials come from an AWS sign-on session (SSO), which was never begun or has ended. Sign on anew where "
-    "the connector runs (aws sso login); a connector that runs by itself needs a role or an access key."
+    "The credentials come from an AWS sign-on session (SSO), which was never started or has expired. Sign on again "
+    "where the connector runs (aws sso login); a connector that runs unattended needs a role or an access key."
 )
 _FETCH = (
     "The credentials could not be fetched from {source}. See the internal message for the reason, and check whether "
-    "that gives credentials where the connector runs."
+    "that source works where the connector runs."
 )
 _SET_UP = (
-    "The credentials could not be had from {source}, which is not set up right: {reason}. Correct the AWS profile or "
+    "No credentials could be read from {source}, because the settings are wrong: {reason}. Correct the AWS profile or "
     "the variables."
 )
 _MFA = (
-    "The role of the AWS profile wants the code of an MFA device (mfa_serial), which nobody enters for a connector. "
-    "Use a profile without one, a role, or an access key."
+    "The role of the AWS profile needs the code of an MFA device (mfa_serial), which a connector cannot enter. Use a "
+    "profile without one, a role, or an access key."
 )
 _WEB_IDENTITY = (
     "AWS refused the web identity from which the connector gets its credentials ({code}). Check that the role in "
@@ -102,8 +102,8 @@ _PROFILE_ROLE = (
     "credentials need the right sts:AssumeRole on it, and the role's trust policy must name them."
 )
 _REFUSED = (
-    "AWS refused to give the connector its credentials from {source} ({doing} answered {code}). Check the right to do "
-    "that, and whether the session has ended."
+    "AWS refused to give the connector its credentials from {source} ({doing} answered {code}). Check the "
+    "permission for it, and whether the session has expired."
 )
 _FAILED = (
     "The service that gives the connector its credentials failed or could not be reached ({source}), after several "
@@ -111,20 +111,20 @@ _FAILED = (
 )
 
 
-class CodeWanted(Exception):
-    """A role that is assumed with the code of an MFA device, for which botocore would ask at the terminal."""
+class MfaCodeNeeded(Exception):
+    """The profile's role needs the code of an MFA device, which nobody can enter."""
 
 
 def source_of(credentials: Any) -> str:
-    """Where credentials came from, in words."""
+    """The source of credentials in words."""
     return _SOURCES.get(str(getattr(credentials, "method", "")), ENVIRONMENT)
 
 
 def no_credentials(error: Exception, source: str, role: str = "") -> AirbyteTracedException:
-    """The error for credentials that could not be had; `role` is the one that they would assume."""
+    """The error for credentials that were not found; `role` is the role that they would assume."""
     if isinstance(error, ClientError):
         sentence, kind = _refused(error)
-        detail = f"{error.operation_name}: {code_of(error)}: {shorten(words_of(error))}"
+        detail = f"{error.operation_name}: {code_of(error)}: {shorten(text_of(error))}"
         texts = {"source": source, "code": code_of(error), "doing": error.operation_name}
         return _traced(sentence.format(**texts), detail, kind)
     if isinstance(error, NoCredentialsError):
@@ -146,36 +146,36 @@ def _refused(error: ClientError) -> tuple[str, FailureType]:
 
 
 def _sentence(error: Exception, source: str) -> str:
-    """For errors that came without any server's answer."""
-    told: dict[str, Any] = getattr(error, "kwargs", {})
+    """The sentence for an error without an answer from a server."""
+    details: dict[str, Any] = getattr(error, "kwargs", {})
     match error:
         case PartialCredentialsError():
-            return _PARTIAL.format(variable=_variable(str(told.get("cred_var"))))
+            return _PARTIAL.format(variable=_variable(str(details.get("cred_var"))))
         case ProfileNotFound():
-            return _NO_PROFILE.format(profile=str(told.get("profile"))[:60])
+            return _NO_PROFILE.format(profile=str(details.get("profile"))[:60])
         case ConfigParseError():
-            return _BROKEN_FILE.format(path=told.get("path"))
+            return _BROKEN_FILE.format(path=details.get("path"))
         case SSOError() | LoginError() | TokenRetrievalError() | UnknownTokenProviderError():
             return _SIGN_ON
-        case JSONDecodeError():  # what a program printed; every other document is looked at by botocore
+        case JSONDecodeError():  # botocore parses only a program's output without handling this
             return _PROCESS
         case CredentialRetrievalError():
-            process = told.get("provider") == "custom-process"
-            return _PROCESS if process else _FETCH.format(source=_SOURCES.get(str(told.get("provider")), source))
+            process = details.get("provider") == "custom-process"
+            return _PROCESS if process else _FETCH.format(source=_SOURCES.get(str(details.get("provider")), source))
         case OSError(filename=str(path)):
             return _NO_FILE.format(path=path, why=(error.strerror or "it cannot be read").lower())
         case OSError():
             return _FETCH.format(source=source)
-        case CodeWanted():
+        case MfaCodeNeeded():
             return _MFA
-        case InvalidConfigError() | RuntimeError():  # in words of botocore's, about settings alone
+        case InvalidConfigError() | RuntimeError():  # botocore's texts for these name settings, never secrets
             return _SET_UP.format(source=source, reason=shorten(str(error)).rstrip("."))
         case _:
             return _SET_UP.format(source=source, reason="see the internal message for what is wrong")
 
 
 def _variable(name: str) -> str:
-    """botocore names what is missing of the environment by its own words."""
+    """The variable for botocore's own name of a credential."""
     return {"access_key": "AWS_ACCESS_KEY_ID", "secret_key": "AWS_SECRET_ACCESS_KEY"}.get(name, name)
 
 

@@ -1,9 +1,9 @@
-"""What tables a bucket has, and which columns of which types: from manifests and the headers of a few files.
+"""Finds the tables of a bucket and the types of their columns, from manifests and the headers of some files.
 
-A table's columns are the union over its live dumps. Types stand only in the files, and a column's may differ from dump
-to dump and from file to file, so of each table some headers are read (ranged GETs, never a whole file): the newest
-dump's first and last file, and one file of the oldest live dump, of those whose list of columns differs from the next
-one's, and of others at even distances. A column that no header shows is text, unless it is one of Heap's own ids.
+A table's columns are the union over its live dumps. Only the files have types, and the type of a column may differ from
+file to file. So some headers of each table are read (ranged GETs, never a whole file): of the first and last file of
+the newest dump, and of one file each of the oldest live dump, of dumps whose columns differ from the next newer one's,
+and of other dumps at even distances. A column that is in no header is text, unless it is one of Heap's own ids.
 """
 
 from __future__ import annotations
@@ -28,26 +28,26 @@ from source_heap.s3_rules import Missing
 
 logger = logging.getLogger("airbyte")
 
-#: Headers read of a table whose manifests list its columns, one a dump
+#: Headers that are read of a table whose manifests list its columns, one per dump
 SAMPLES = 8
-#: Where they list none, a column may be in any dump
+#: Headers of a table whose manifests list no columns, so that any dump may have another column
 MOST_SAMPLES = 32
-#: Heap's own ids, 64-bit integers wherever they were seen
+#: Heap's own ids, 64-bit integers (observed in every file)
 ID_COLUMNS = frozenset({"event_id", "user_id", "session_id", "from_user_id", "to_user_id"})
-#: First guess at a header's length, grown fourfold while it proves too short. Bytes.
+#: Bytes of a header that are requested first; four times as many while they are too few
 _HEADER_BYTES = 16 * 1024
 
 
 @dataclass
 class TableFound:
-    """A table as the manifests show it, newest dump first, and the files whose headers tell its types."""
+    """A table by its manifests, and the files whose headers are read for its types."""
 
     name: str
     columns: dict[str, None] = field(default_factory=dict)
     complete: bool = False
     _last_columns: tuple[str, ...] | None = None
-    #: Whether every manifest lists columns; without, a column may be in any dump
-    _told: bool = True
+    #: Whether every manifest lists the table's columns
+    _lists_columns: bool = True
     #: The first and the last file of the newest dump
     _newest: tuple[str, ...] = ()
     _oldest: tuple[str, ...] = ()
@@ -59,13 +59,13 @@ class TableFound:
     _dumps: int = 0
 
     def add(self, dump: TableDump) -> None:
-        """Takes the next older dump; those before the last full one are dead and say nothing."""
+        """Adds the next older dump. Dumps before the last full one are dead and are ignored."""
         if self.complete:
             return
         self.columns.update(dict.fromkeys(dump.columns))
         self.complete = dump.incremental is False
         if dump.file_count:
-            self._told = self._told and bool(dump.columns)
+            self._lists_columns = self._lists_columns and bool(dump.columns)
             self._take(dump.files, dump.columns != self._last_columns)
         self._last_columns = dump.columns
 
@@ -82,8 +82,8 @@ class TableFound:
         self._dumps += 1
 
     def chosen(self) -> list[str]:
-        """The files to look into: a dump gives one, the newest also its last."""
-        limit = SAMPLES if self._told else MOST_SAMPLES
+        """The files whose headers are read: one per dump, and the last one of the newest dump."""
+        limit = SAMPLES if self._lists_columns else MOST_SAMPLES
         chosen = dict.fromkeys([*self._newest[:1], *self._oldest, *self._changes][:limit])
         others = [key for key in self._spread if key not in chosen]
         count = min(limit - len(chosen), len(others))
@@ -92,17 +92,17 @@ class TableFound:
 
 
 def find_tables(dumps: Dumps) -> dict[str, TableFound]:
-    """Every table that a manifest names. All are read: a table may be absent from any of them and is still there.
+    """Every table of any manifest: a table that is missing from some dumps still exists.
 
-    One that is broken is passed over: the table that needs it says so when it is read. Raises BrokenManifest where
-    that leaves nothing.
+    Broken manifests are skipped with a warning; a table that needs one fails when it is read. Raises BrokenManifest if
+    no table is left.
     """
     tables: dict[str, TableFound] = {}
     for _, manifest in in_parallel(dumps.fetch_unbroken, reversed(dumps.listed())):
         for entry in manifest.tables.values() if manifest else ():
             tables.setdefault(entry.name, TableFound(entry.name)).add(entry)
     if not tables:
-        list(dumps.manifests(dumps.listed()[-1:]))  # raises where it is broken
+        list(dumps.manifests(dumps.listed()[-1:]))  # raises if it is broken
     return dict(sorted(tables.items()))
 
 
@@ -115,7 +115,7 @@ def table_schemas(
     refused: list[AirbyteTracedException] = []
     files = dict(in_parallel(partial(_columns_or_none, bucket, normalize_times, refused), keys))
     if refused and all(columns is None for columns in files.values()):
-        raise refused[0]  # nothing but guesses would be left
+        raise refused[0]  # all types would be guesses
     for error in refused:
         logger.warning(f"{error.message} The types of its columns are taken from other files.")
     for table in found:
@@ -139,11 +139,11 @@ def _columns(
 
 
 def _warn_of_names(table: str, columns: Iterable[str]) -> None:
-    """Destinations fold case; two columns that differ by nothing else would fall together there, and ours count too."""
+    """Warns of names that differ by case only, also from added columns: many destinations treat them as equal."""
     folded = {name.lower(): name for name in OWN_COLUMNS}
     for name in columns:
         if name in OWN_COLUMNS:
-            logger.warning(f"Table {table} has a column {name} of its own, which is left out: this connector adds one.")
+            logger.warning(f"Table {table} has a column {name} of its own, which is dropped: this connector adds one.")
             continue
         other = folded.setdefault(name.lower(), name)
         if other != name:
@@ -153,9 +153,9 @@ def _warn_of_names(table: str, columns: Iterable[str]) -> None:
 def _columns_or_none(
     bucket: Bucket, normalize_times: bool, refused: list[AirbyteTracedException], key: str
 ) -> dict[str, JsonSchema] | None:
-    """The columns of a file. One that is gone, broken or `refused` says nothing of types; reading its table will tell.
+    """The columns of a file; None, with a warning, if it is missing or broken. A refusal is added to `refused`.
 
-    A refusal may be a lost file's alone: S3 does not tell one that is gone to a caller who may list manifests only.
+    A refusal may mean a missing file: S3 does not say so to a caller that may list manifests only.
     """
     try:
         return columns_of(read_header_of(bucket, key).schema, normalize_times)
@@ -166,17 +166,20 @@ def _columns_or_none(
             raise
         refused.append(error)
     except BrokenFile as error:
-        logger.warning(f"{key} cannot be decoded ({error}); the types of its columns are taken from others.")
+        logger.warning(f"{key} cannot be decoded ({error}); the types of its columns are taken from other files.")
     return None
 
 
 def read_header_of(bucket: Bucket, key: str) -> Header:
-    """The header of a file in the bucket. Raises BrokenFile where it is none."""
+    """The header of a file in the bucket. Raises BrokenFile."""
     return read_header(partial(bucket.first_bytes, key), _HEADER_BYTES)
 
 
 def sample_file(newest_first: Iterable[Manifest]) -> tuple[str, int] | None:
-    """A live data file and its dump, for `check`: of the first dump that has any. What was replaced may be gone."""
+    """A data file and its dump, for `check`: from the first dump that has a file of a live table.
+
+    Files of replaced dumps are not used, because they may have been deleted.
+    """
     dead: set[str] = set()
     for manifest in newest_first:
         for table in manifest.tables.values():

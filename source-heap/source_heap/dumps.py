@@ -1,4 +1,4 @@
-"""The dumps of a bucket: lists the manifests once, reads those that are asked for, and keeps what they say."""
+"""Lists the manifests of a bucket once, fetches those that are needed, and keeps their content."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cached_property
 from typing import TypeVar
 
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
@@ -23,30 +24,33 @@ from source_heap.transfer import TooLong
 
 logger = logging.getLogger("airbyte")
 
-#: Manifests and file headers that are fetched at a time
+#: Manifests and file headers that are fetched in parallel
 PARALLEL_GETS = 16
-#: Manifests that are fetched before it is looked whether older ones are still needed
+#: Manifests that are fetched before checking whether older ones are needed
 _BATCH = 64
-#: Manifests that are looked at for a table of which there is no news: months of nights, weeks of every two hours
-_LOOKED_AT = 200
+#: Most manifests that are searched for a table without new dumps: months of nightly dumps, weeks of two-hourly ones
+_MOST_SEARCHED = 200
 _Item = TypeVar("_Item")
 _Made = TypeVar("_Made")
 
 
 class Dumps:
-    """The finished dumps, as one listing showed them. Threads share it; `only` are the tables that matter."""
+    """The finished dumps by one listing of the bucket. Threads share it. Tables not in `only` are ignored."""
 
     def __init__(self, bucket: Bucket, only: frozenset[str] | None = None) -> None:
         self.bucket = bucket
         self._only = only
         self._listed: list[ManifestObject] | None = None
         self._known: dict[int, int | BrokenManifest | None] = {}
-        self._store: ManifestStore | None = None
-        self._room = _Room(MANIFEST_BYTES_AT_A_TIME)
+        self._budget = _ByteBudget(MANIFEST_BYTES_AT_A_TIME)
         self._lock = threading.RLock()
 
+    @cached_property
+    def _store(self) -> ManifestStore:
+        return ManifestStore()
+
     def listed(self) -> list[ManifestObject]:
-        """Every manifest, by dump id. Raises a config_error where there is none yet."""
+        """Every manifest, ordered by dump id. Raises a config_error if there is none yet."""
         with self._lock:
             if self._listed is None:
                 self._listed = self.bucket.manifests()
@@ -55,34 +59,37 @@ class Dumps:
             return self._listed
 
     def manifests(self, objects: Iterable[ManifestObject], table: str | None = None) -> Iterator[Manifest]:
-        """The manifests in the order asked for: all tables without their files, or one with them.
+        """The manifests in the given order: all tables without their files, or one table with them.
 
-        One that was deleted since it was listed is left out. Raises BrokenManifest when it comes to a broken one, so
-        who stops before it is not concerned.
+        A manifest that was deleted since the listing is dropped. Raises BrokenManifest when iteration reaches a broken
+        one.
         """
-        return _usable(self._read(objects, table))
-
-    def unbroken(self, objects: Iterable[ManifestObject], table: str | None = None) -> Iterator[Manifest]:
-        """As `manifests`, without the broken ones, for those who can do without."""
         for found in self._read(objects, table):
             if isinstance(found, BrokenManifest):
-                logger.warning(f"{found.internal_message}; its dump is left out.")
+                raise found.copy()  # the original is kept for all tables, and would keep the frames of each traceback
+            if found is not None:
+                yield found
+
+    def unbroken(self, objects: Iterable[ManifestObject], table: str | None = None) -> Iterator[Manifest]:
+        """As `manifests`, but warns of broken ones and drops them."""
+        for found in self._read(objects, table):
+            if isinstance(found, BrokenManifest):
+                _warn_of(found)
             elif found is not None:
                 yield found
 
     def _read(self, objects: Iterable[ManifestObject], table: str | None) -> Iterator[Manifest | BrokenManifest | None]:
-        """Fetches what is not known yet, all of it, and gives one after the other."""
+        """Fetches all manifests that are not known yet, then yields them one by one."""
         wanted = list(objects)
         with self._lock:
-            self._learn(found for found in wanted if found.dump_id not in self._known)
+            self._fetch_all(found for found in wanted if found.dump_id not in self._known)
         for one in wanted:
             known = self._known[one.dump_id]
-            yield self._store.manifest(known, table) if self._store and isinstance(known, int) else known  # type: ignore[misc]
+            yield self._store.manifest(known, table) if isinstance(known, int) else known
 
-    def _learn(self, objects: Iterable[ManifestObject]) -> None:
+    def _fetch_all(self, objects: Iterable[ManifestObject]) -> None:
         for found, manifest in in_parallel(self._fetch_or_error, objects):
             if isinstance(manifest, Manifest):
-                self._store = self._store or ManifestStore()
                 self._known[found.dump_id] = self._store.keep(manifest)
             else:
                 self._known[found.dump_id] = manifest
@@ -94,29 +101,29 @@ class Dumps:
             return error
 
     def fetch(self, found: ManifestObject) -> Manifest | None:
-        """One manifest, read now, with all its files. None where it is gone. Raises BrokenManifest."""
-        with self._room.of(found.size):
+        """Reads one manifest with all its files; None if it was deleted. Raises BrokenManifest."""
+        with self._budget.take(found.size):
             try:
                 return parse_manifest(found, self.bucket.read(found.key, MANIFEST_BYTES), self._only)
             except TooLong:
                 most = MANIFEST_BYTES // (1024 * 1024)
                 raise broken_manifest(found, f"is longer than the {most} MB that this connector reads") from None
             except Missing:
-                logger.warning(f"{found.key} was deleted after it was listed; its dump is left out.")
+                logger.warning(f"{found.key} was deleted after it was listed; its dump is skipped.")
                 return None
 
     def fetch_unbroken(self, found: ManifestObject) -> Manifest | None:
-        """One manifest, read now; none where it is broken, for those who can do without."""
+        """As `fetch`, but warns of a broken manifest and returns None."""
         try:
             return self.fetch(found)
         except BrokenManifest as error:
-            logger.warning(f"{error.internal_message}; its dump is left out.")
+            _warn_of(error)
             return None
 
     def live_of_table(self, table: str, from_id: int = 0) -> list[Manifest]:
-        """The last full dump of the table and all later ones, whether they name it or not; none below `from_id`.
+        """All manifests from the table's last full dump on, also those without the table; none below `from_id`.
 
-        Raises BrokenManifest where one of these, or what it says of the table, cannot be used. Older ones are dead.
+        Raises BrokenManifest if one of these, or its entry of the table, is broken. Older ones are not read.
         """
         found: list[Manifest] = []
         newest_first = [one for one in reversed(self.listed()) if one.dump_id >= from_id]
@@ -128,21 +135,21 @@ class Dumps:
         return found[::-1]
 
     def may_have(self, table: str, likely: Iterable[int]) -> bool:
-        """Whether a manifest may name the table. Those of the dumps `likely` are looked at first, then the newest ones.
+        """Whether a manifest contains the table. Searches the dumps `likely` first, then the newest ones.
 
-        True also where that cannot be told: one of the likely ones is gone, as old manifests are where a rule deletes
-        them, or there are more than `_LOOKED_AT`.
+        Returns True when unsure: a likely manifest is gone (a lifecycle rule may delete old ones), or there are more
+        than `_MOST_SEARCHED`.
         """
         first = set(likely)
         objects = sorted(self.listed(), key=lambda found: (found.dump_id in first, found.dump_id), reverse=True)
-        if len(objects) > _LOOKED_AT or not first <= {found.dump_id for found in objects}:
+        if len(objects) > _MOST_SEARCHED or not first <= {found.dump_id for found in objects}:
             return True
         probable, others = objects[: len(first)], objects[len(first) :]
         return any(table in found.tables for some in (probable, others) for found in self.unbroken(some, table))
 
 
 def in_parallel(work: Callable[[_Item], _Made], items: Iterable[_Item]) -> Iterator[tuple[_Item, _Made]]:
-    """Each item with what was made of it, in their order; no more are on their way than are worked on at a time."""
+    """Each item with its result, in order. At most PARALLEL_GETS items are taken ahead."""
     coming: deque[tuple[_Item, Future[_Made]]] = deque()
     with ThreadPoolExecutor(PARALLEL_GETS, "gets") as pool:
         try:
@@ -159,8 +166,8 @@ def in_parallel(work: Callable[[_Item], _Made], items: Iterable[_Item]) -> Itera
                 future.cancel()
 
 
-class _Room:
-    """Bytes that may be taken at a time: what is of unknown size, or larger, takes all of them."""
+class _ByteBudget:
+    """A limit of bytes in use at a time. An unknown or larger size takes the whole budget."""
 
     def __init__(self, total: int) -> None:
         self._total = total
@@ -168,8 +175,8 @@ class _Room:
         self._changed = threading.Condition()
 
     @contextmanager
-    def of(self, size: int | None) -> Iterator[None]:
-        """Takes this many while the block runs, and waits for them."""
+    def take(self, size: int | None) -> Iterator[None]:
+        """Waits until this many bytes are free, and takes them for the `with` block."""
         taken = self._total if size is None else min(size, self._total)
         with self._changed:
             self._changed.wait_for(lambda: self._left >= taken)
@@ -182,16 +189,12 @@ class _Room:
                 self._changed.notify_all()
 
 
-def _usable(read: Iterable[Manifest | BrokenManifest | None]) -> Iterator[Manifest]:
-    for manifest in read:
-        if isinstance(manifest, BrokenManifest):
-            raise manifest.anew()  # it is kept for all tables, and would keep the frames of each that it was raised in
-        if manifest is not None:
-            yield manifest
+def _warn_of(broken: BrokenManifest) -> None:
+    logger.warning(f"{broken.internal_message}; its dump is skipped.")
 
 
 def dump_of(manifest: Manifest, table: str) -> DumpOfTable:
-    """What planning needs of a dump. Raises BrokenManifest where it says something impossible of the table."""
+    """The part of a manifest that planning needs. Raises BrokenManifest if the table's entry has a fault."""
     entry = manifest.tables[table]
     if entry.fault is not None:
         raise broken_manifest(manifest.object, entry.fault)
@@ -199,7 +202,6 @@ def dump_of(manifest: Manifest, table: str) -> DumpOfTable:
 
 
 def no_manifests(bucket: str) -> AirbyteTracedException:
-    """The error for a bucket without a finished dump."""
     return config_error(
         f"There are no manifests in the bucket {bucket} yet. Heap writes one when a dump is finished, the first within "
         "24 hours after the export was set up: check the bucket's name, or wait and try again.",

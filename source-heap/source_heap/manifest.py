@@ -1,11 +1,12 @@
-"""Heap's manifests: one JSON document for each finished dump, and the only truth about what a bucket holds.
+"""Parses Heap's manifests. The connector reads exactly the files that they list.
 
-Certain by Heap's documentation: `manifests/sync_<dump_id>.json` appears when a dump is finished; `dump_id` grows from
-dump to dump; for each table the manifest gives `columns`, `files` (full `s3://` addresses) and `incremental`, which is
-false where the files replace everything that was sent of the table before. Nothing says that `incremental` may be
-missing, so a table without it cannot be read: either guess would lose rows or keep dead ones.
+Heap's documentation (certain): `manifests/sync_<dump_id>.json` appears when a dump is finished; `dump_id` grows from
+dump to dump; for each table the manifest has `columns`, `files` (full `s3://` addresses) and `incremental`, which is
+false if the files replace everything that was sent of the table before. The documentation does not say that
+`incremental` may be missing, so a table without it is not read: one guess would lose rows, the other would keep deleted
+ones.
 
-What is wrong with the entry of one table stays with that entry, as its `fault`: the other tables can still be read.
+A fault in the entry of one table is kept in that entry as `fault`; the other tables can still be read.
 """
 
 from __future__ import annotations
@@ -27,14 +28,14 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 PREFIX = "manifests/"
 #: S3's keys have up to 1,024 bytes; Python converts up to 4,300 digits.
 _KEY = re.compile(r"manifests/sync_(\d{1,1000})\.json", re.ASCII)
-#: File names that begin with a number of their own, as those of users and user_migrations do (observed by a third
-#: party, which reads them in that order; unverified)
+#: File names that begin with a number, as those of users and user_migrations do (observed by a third party that reads
+#: them in that order; unverified)
 _NUMBERED = re.compile(r"(?:.*/)?(\d+)_[^/]*", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class ManifestObject:
-    """A manifest as the listing shows it."""
+    """A manifest's entry in the list of the bucket."""
 
     dump_id: int
     key: str
@@ -44,24 +45,23 @@ class ManifestObject:
 
     @property
     def mark(self) -> str:
-        """Eight characters that differ when the manifest was delivered again."""
+        """Eight characters that change when the manifest is delivered again."""
         return hashlib.sha256(self.etag.encode()).hexdigest()[:8]
 
 
 def dump_id_of(key: str) -> int | None:
-    """The dump id in a manifest's key; None for every other object below the prefix."""
+    """The dump id in a manifest's key; None for any other object."""
     match = _KEY.fullmatch(key)
     return int(match[1]) if match else None
 
 
 @dataclass(frozen=True, slots=True)
 class TableDump:
-    """What one dump says about one table. The files' keys are kept compressed: a dump may name ten thousand.
+    """The entry of one table in a manifest.
 
-    `packed` is None where they were not asked for, of which only `file_count` tells.
-
-    `incremental` is None where the manifest does not say. `fault`, a clause that goes on after the manifest's key, says
-    why the table cannot be read from this dump.
+    `packed` holds the keys of the files, compressed, because a dump may have 10,000; it is None if the files were not
+    requested. `incremental` is None if the manifest does not say. `fault`, a clause that follows the manifest's key,
+    says why the table cannot be read from this dump.
     """
 
     name: str
@@ -75,23 +75,23 @@ class TableDump:
     def of(
         cls, name: str, incremental: bool | None, columns: tuple[str, ...], files: list[str], fault: str | None = None
     ) -> TableDump:
-        """From the keys of the files, in the manifest's order."""
+        """`files` are keys, in the manifest's order."""
         packed = zlib.compress("\n".join(_in_order(files)).encode(), 1) if files else b""
         return cls(name, incremental, columns, len(files), packed, fault)
 
     @property
     def files(self) -> list[str]:
-        """The keys, in the order in which they are read: the manifest's, or that of the numbers they all begin with."""
+        """The keys in reading order."""
         if not self.file_count:
             return []
-        assert self.packed is not None  # noqa: S101 - who asks for files has asked for the table
+        assert self.packed is not None  # noqa: S101 - the caller has requested the table with its files
         return zlib.decompress(self.packed).decode().split("\n")
 
 
 def _in_order(files: list[str]) -> list[str]:
-    """Files by the number that begins their names where all have one, else as the manifest has them.
+    """Files sorted by the number at the start of their names if all have one, otherwise in the manifest's order.
 
-    Of two rows with one key the later one counts, and a list of files may well be sorted as text, `10_b` before `2_a`.
+    The order matters because the last row of a key wins. A list that is sorted as text has `10_b` before `2_a`.
     """
     if not files or not _NUMBERED.fullmatch(files[0]):
         return files
@@ -101,28 +101,27 @@ def _in_order(files: list[str]) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """A finished dump."""
+    """The manifest of a finished dump, with its tables by name."""
 
     object: ManifestObject
     tables: Mapping[str, TableDump]
 
     @property
     def dump_id(self) -> int:
-        """The dump's id."""
         return self.object.dump_id
 
 
 def parse_manifest(found: ManifestObject, data: bytes, only: Container[str] | None = None) -> Manifest:
-    """The manifest, or as much of it as speaks of the tables `only`. Raises BrokenManifest."""
+    """The manifest, with the tables `only` if given. Raises BrokenManifest."""
     try:
         document = orjson.loads(data.removeprefix(BOM_UTF8))
     except ValueError:
         raise broken_manifest(found, "is not JSON") from None
     if not isinstance(document, dict) or not isinstance(document.get("tables"), list):
         raise broken_manifest(found, "has no list of tables")
-    said = document.get("dump_id")
-    if said is not None and not _is_number(said, found.dump_id):
-        raise broken_manifest(found, f"speaks of dump {str(said)[:40]}")
+    dump_id = document.get("dump_id")
+    if dump_id is not None and not _is_number(dump_id, found.dump_id):
+        raise broken_manifest(found, f"belongs to dump {str(dump_id)[:40]}")
     tables: dict[str, TableDump] = {}
     for entry in document["tables"]:
         name = entry.get("name") if isinstance(entry, dict) else None
@@ -135,7 +134,7 @@ def parse_manifest(found: ManifestObject, data: bytes, only: Container[str] | No
 
 
 def _is_number(value: Any, number: int) -> bool:
-    """Whether a manifest's id is this one, as whatever kind of JSON value it is written."""
+    """Whether a manifest's id is this number, as any kind of JSON value."""
     try:
         return Decimal(str(value)) == number
     except InvalidOperation:
@@ -147,11 +146,11 @@ def _table(name: str, entry: Mapping[str, Any]) -> TableDump:
     if incremental is None:
         fault = f"does not say whether table {name} is incremental"
     elif not isinstance(incremental, bool):
-        incremental, fault = None, f"says of table {name} neither that it is incremental nor that it is not"
+        incremental, fault = None, f"has neither true nor false as incremental of table {name}"
     else:
         fault = None
     if not _texts(columns) or not _texts(files):
-        fault = f"has something other than texts among the columns or files of table {name}"
+        fault = f"has columns or files of table {name} that are not text"
         return TableDump.of(name, incremental, (), [], fault)
     keys = [_key_of(file) for file in files]
     if not all(keys):
@@ -160,10 +159,10 @@ def _table(name: str, entry: Mapping[str, Any]) -> TableDump:
 
 
 def _joined(first: TableDump, second: TableDump) -> TableDump:
-    """A table that is named twice has the files of both entries."""
+    """The entry of a table that is listed twice, with the files of both entries."""
     fault = first.fault or second.fault
     if first.incremental != second.incremental:
-        fault = f"names table {first.name} twice, incremental and not"
+        fault = f"lists table {first.name} twice, as incremental and as full"
     columns = tuple(dict.fromkeys((*first.columns, *second.columns)))
     return TableDump.of(first.name, first.incremental, columns, [*first.files, *second.files], fault)
 
@@ -173,25 +172,22 @@ def _texts(value: Any) -> bool:
 
 
 def _key_of(address: str) -> str:
-    """The key in `s3://bucket/key`, empty where there is none.
-
-    The bucket is that of Heap's own view and may differ from ours (alias, replica).
-    """
+    """The key in `s3://bucket/key`, or "". The bucket may differ from the configured one (alias, replica)."""
     _, separator, rest = address.partition("://")
     key = rest.partition("/")[2] if separator else address.lstrip("/")
     return "" if "\n" in key else key
 
 
 class BrokenManifest(AirbyteTracedException):
-    """A manifest, or what it says of a table, cannot be used."""
+    """A manifest, or its entry of a table, cannot be used."""
 
-    def anew(self) -> BrokenManifest:
-        """The same error, not yet raised."""
+    def copy(self) -> BrokenManifest:
+        """The same error without a traceback."""
         return BrokenManifest(self.internal_message, self.message, self.failure_type)
 
 
 def broken_manifest(found: ManifestObject, what: str) -> BrokenManifest:
-    """The error for a manifest that cannot be used; `what` goes on after its key."""
+    """The error for an unusable manifest; `what` is a clause that follows its key."""
     return BrokenManifest(
         message=(
             f"The manifest {found.key} {what}, so its dump cannot be read. The state is kept; ask Heap to deliver the "

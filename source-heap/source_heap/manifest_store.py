@@ -1,16 +1,17 @@
-"""What manifests say, kept in a temporary database: a bucket has thousands of them, of hundreds of tables each.
+"""Keeps manifests in a temporary SQLite database, since a bucket has thousands of them with hundreds of tables each.
 
-SQLite holds a few megabytes in memory and the rest in a file that has no name and vanishes with the process.
+SQLite holds a few megabytes in memory and the rest in a file without a name that vanishes with the process.
 """
 
 from __future__ import annotations
 
 import threading
+import weakref
 from typing import Any
 
 import orjson
+from source_kit.disk import no_room
 
-from source_heap.disk import no_room
 from source_heap.manifest import Manifest, ManifestObject, TableDump
 
 _TABLES = """
@@ -25,15 +26,16 @@ _ONE_TABLE = "select name, incremental, columns, files, packed, fault from entry
 
 
 class ManifestStore:
-    """Manifests by number, in the order in which they were kept. Threads share it."""
+    """Manifests by number, in the order of `keep`. Threads share it."""
 
     def __init__(self) -> None:
-        import sqlite3  # for a sync that reads manifests; starting a command is no reason
+        import sqlite3  # imported late: other commands start faster without it
 
         self._errors = sqlite3.Error
         self._lock = threading.Lock()
         self._kept: list[ManifestObject] = []
         self._database = sqlite3.connect("", check_same_thread=False, isolation_level=None)
+        weakref.finalize(self, self._database.close)  # Python 3.13 warns of one that is never closed
         self._database.executescript(_TABLES)
 
     def keep(self, manifest: Manifest) -> int:
@@ -41,16 +43,8 @@ class ManifestStore:
         with self._lock:
             number = len(self._kept)
             rows = [
-                (
-                    number,
-                    table.name,
-                    table.incremental,
-                    orjson.dumps(table.columns),
-                    table.file_count,
-                    table.packed,
-                    table.fault,
-                )
-                for table in manifest.tables.values()
+                (number, one.name, one.incremental, orjson.dumps(one.columns), one.file_count, one.packed, one.fault)
+                for one in manifest.tables.values()
             ]
             try:
                 self._database.executemany("insert into entry values (?, ?, ?, ?, ?, ?, ?)", rows)
@@ -60,7 +54,7 @@ class ManifestStore:
             return number
 
     def manifest(self, number: int, table: str | None = None) -> Manifest:
-        """A kept manifest: all its tables without their files, or one table, whole."""
+        """A kept manifest: all its tables without their files, or only `table`, with its files."""
         query, values = (_WHOLE, (number,)) if table is None else (_ONE_TABLE, (number, table))
         with self._lock:
             try:

@@ -1,4 +1,4 @@
-"""How certificates, proxies and names of hosts show in botocore's errors. The sentences are the kit's."""
+"""Recognizes faults of certificates, proxies and host names in botocore's errors."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from source_kit.network import (
 )
 from urllib3.exceptions import LocationParseError
 
-#: The option that leads to another server
+#: The option that names another server
 OPTION = "endpoint_url"
 #: The variables that name a file of certificate authorities, in botocore's order
 BUNDLE_VARIABLES = ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE")
-#: botocore does not say which host it did not reach through a proxy
+#: botocore does not name the host that a proxy did not reach.
 _SERVER = "the server"
 
 
 def fault_of(error: Exception) -> Fault | None:
-    """The fault that an error without an answer tells of; None where it is none of those that have a sentence."""
+    """The fault behind an error without an answer; None if it has no sentence of its own."""
     causes = list(causes_of(error))
     match error:
         case ProxyConnectionError():
@@ -37,8 +37,8 @@ def fault_of(error: Exception) -> Fault | None:
             return _of_tls(causes, host_of(str(error.kwargs.get("endpoint_url"))) or _SERVER)
         case HTTPClientError() if any(isinstance(cause, LocationParseError | UnicodeError) for cause in causes):
             return Fault(
-                "The name of the host in endpoint_url, or the one that bucket and region make, cannot exist. Check "
-                "these options for typing mistakes."
+                "The host name in endpoint_url, or the one made of bucket and region, is not valid. Check these "
+                "options for typing mistakes."
             )
     return None
 
@@ -50,7 +50,7 @@ def _of_tls(causes: Sequence[BaseException], host: str) -> Fault | None:
 
 
 def _proxied_url(error: ProxyConnectionError) -> str:
-    """A URL that is asked through the proxy of an error: all that botocore says is that proxy's address."""
+    """A URL that uses the proxy of an error. botocore names the proxy only."""
     proxy = urlsplit(str(error.kwargs.get("proxy_url"))).netloc.rpartition("@")[2]
     urls = ("https://", "http://")
     return next((url for url in urls if proxy in os.environ.get(proxy_variable(url), "")), urls[0])

@@ -1,35 +1,35 @@
-"""Which dumps of a table are to be read, and what its state says. Pure: no S3, no clock.
+"""Decides which dumps of a table to read next, and defines its state. Pure: no S3, no clock.
 
-The rules, certain by Heap's documentation: dumps count in the order of their numeric ids; a dump that is not
-`incremental` for a table replaces everything before it. So a table's live rows are those of its last full dump (the
-*generation*) and of all later ones; older dumps are dead, read or not.
+Heap's documentation (certain): dumps apply in the order of their numeric ids, and a dump that is not `incremental` for
+a table replaces everything before it. So a table's live rows are those of its last full dump (the *generation*) and of
+all later dumps; older dumps are dead, read or not.
 
-Ours: a manifest may arrive late, behind one with a higher id (a nightly table's dump may end after a two-hourly one;
-inferred), or be delivered again under the same id, with another ETag. So the state does not only say how far reading
-came, but also which of the last dumps were read, and which delivery of each.
+A manifest may arrive after one with a higher id (a dump of a nightly table may end after one of a two-hourly table;
+inferred), or be delivered again with the same id and another ETag. So the state holds not only the last dump, but also
+which of the recent dumps were read, and which delivery of each.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
-#: Dumps that the state remembers one by one: a month and a half of nights, or four days of every two hours. What is
-#: older counts as read. 24 bytes each keep a state below 2 KB.
+#: Dumps that the state lists one by one: 48 nights, or four days of a dump every two hours. Older ones count as read.
+#: At 24 bytes each a state stays below 2 KB.
 RECENT_DUMPS = 48
 STATE_VERSION = 1
-#: The column that tells which dump brought a row
+#: The cursor column: the dump that contained the row
 CURSOR = "_heap_dump_id"
 
 
 class UnreadableState(ValueError):
-    """A state that this connector did not write. The text is a clause that says what is wrong with it."""
+    """A state that this connector cannot have written. The text is a clause that says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class DumpOfTable:
-    """A dump that names the table. `mark` tells its deliveries apart."""
+    """A dump that contains the table. `mark` changes with each delivery of the dump."""
 
     dump_id: int
     mark: str
@@ -38,25 +38,20 @@ class DumpOfTable:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A dump that was read in part: its first `files` files are done."""
+    """A dump of which the first `files` files were read."""
 
     dump_id: int
     mark: str
     files: int
-
-    def files_of(self, dump: DumpOfTable) -> int:
-        """How many files of this delivery of the dump are done; none where that cannot be known."""
-        known = self.dump_id == dump.dump_id and self.mark == dump.mark
-        return self.files if known else 0
 
 
 @dataclass(frozen=True, slots=True)
 class TableState:
     """How far a table was read.
 
-    `dump_id` is the highest dump that was begun; `floor` the highest id at and below which every dump counts as read;
-    `recent` the dumps above it that were read, or do not name the table, each with the mark of its delivery. `replaces`
-    is the generation whose vanished rows are still to be told as deleted.
+    `dump_id` is the highest dump of which a file was read. Every dump up to `floor` counts as read. `recent` are the
+    dumps above it that were read or do not contain the table, each with the mark of its delivery. `replaces` is the
+    generation whose deletions are still to be emitted.
     """
 
     bucket: str
@@ -68,36 +63,36 @@ class TableState:
     replaces: int | None = None
 
     def is_read(self, dump: DumpOfTable) -> bool:
-        """Whether this delivery of the dump was read to its end."""
+        """Whether this delivery of the dump was read completely."""
         return dump.dump_id <= self.floor or self.recent.get(dump.dump_id) == dump.mark
 
     def after_files(self, dump: DumpOfTable, files: int) -> TableState:
-        """The state when the first `files` files of a dump were read."""
+        """The state after the first `files` files of a dump."""
         reading = Reading(dump.dump_id, dump.mark, files)
         return replace(self, dump_id=max(self.dump_id, dump.dump_id), reading=reading)
 
     def after(self, dump: DumpOfTable) -> TableState:
-        """The state when a dump was read to its end."""
+        """The state after a complete dump."""
         ended = self.reading is not None and self.reading.dump_id == dump.dump_id
         passed = self.passing({dump.dump_id: dump.mark})
         reading = None if ended else self.reading
         return replace(passed, dump_id=max(self.dump_id, dump.dump_id), reading=reading)
 
     def passing(self, marks: Mapping[int, str]) -> TableState:
-        """The state when deliveries of dumps are done with, read or without the table; none below them is to be read.
+        """The state after these deliveries of dumps, which were read or do not contain the table.
 
-        The oldest ones that are too many to be remembered raise the floor.
+        No unread dump may be below them: the oldest entries beyond RECENT_DUMPS raise the floor.
         """
         recent = sorted({**self.recent, **marks}.items())
         dropped = [dump_id for dump_id, _ in recent[:-RECENT_DUMPS]]
         return replace(self, floor=max([self.floor, *dropped]), recent=dict(recent[-RECENT_DUMPS:]))
 
     def without_replaced(self) -> TableState:
-        """The state when the vanished rows of the replaced generation were told."""
+        """The state after the deletions of the replaced generation were emitted."""
         return replace(self, replaces=None)
 
     def to_json(self, cursor: str = CURSOR) -> dict[str, Any]:
-        """The state as Airbyte keeps it; the cursor goes by the name of its field."""
+        """The state as Airbyte stores it, with the cursor under the name of its field."""
         document: dict[str, Any] = {
             cursor: self.dump_id,
             "v": STATE_VERSION,
@@ -120,9 +115,7 @@ class TableState:
     def from_json(cls, document: Mapping[str, Any], cursor: str = CURSOR) -> TableState:
         """Raises UnreadableState."""
         version = document.get("v", STATE_VERSION)
-        if version != STATE_VERSION:
-            msg = f"it is of version {str(version)[:20]}, which this release does not know"
-            raise UnreadableState(msg)
+        _require(version == STATE_VERSION, f"it is of version {str(version)[:20]}, which this release does not know")
         dump_id = _integer(document, cursor)
         generation = _integer(document, "generation") if "generation" in document else None
         reading = document.get("reading")
@@ -136,36 +129,31 @@ class TableState:
             reading=_reading(reading) if reading else None,
             replaces=_integer(document, "replaces") if replaces is not None else None,
         )
-        state._require_order()
+        # no sync writes such a state, and unread dumps would count as read
+        _require(state.generation <= dump_id, f"its generation {state.generation} is newer than its dump {dump_id}")
+        highest = max(dump_id, *state.recent, 0)
+        _require(state.floor <= highest, f"its floor {state.floor} is above every dump that it names")
         return state
-
-    def _require_order(self) -> None:
-        """Raises UnreadableState for what no sync can have written: dumps would count as read that never were."""
-        if self.generation > self.dump_id:
-            msg = f"its generation {self.generation} is newer than its dump {self.dump_id}"
-            raise UnreadableState(msg)
-        if self.floor > max(self.dump_id, *self.recent, 0):
-            msg = f"its floor {self.floor} is above every dump that it names"
-            raise UnreadableState(msg)
 
     @property
     def reached(self) -> int:
-        """The id at and below which dumps are known to it."""
+        """The highest dump id that the state refers to."""
         return max(self.dump_id, self.floor)
+
+
+def _require(condition: bool, otherwise: str) -> None:
+    if not condition:
+        raise UnreadableState(otherwise)
 
 
 def _integer(document: Mapping[str, Any], name: str) -> int:
     value = document.get(name)
-    if isinstance(value, bool) or not isinstance(value, int):
-        msg = f"its {name} is not a whole number"
-        raise UnreadableState(msg)
-    return value
+    _require(type(value) is int, f"its {name} is not a whole number")
+    return cast(int, value)
 
 
 def _bucket(value: Any) -> str:
-    if value is not None and not isinstance(value, str):
-        msg = "its bucket is not text"
-        raise UnreadableState(msg)
+    _require(value is None or isinstance(value, str), "its bucket is not text")
     return value or ""
 
 
@@ -178,19 +166,15 @@ def _recent(value: Any) -> dict[int, str]:
 
 
 def _reading(value: Any) -> Reading:
-    if not isinstance(value, Mapping):
-        msg = "its reading is not an object"
-        raise UnreadableState(msg)
+    _require(isinstance(value, Mapping), "its reading is not an object")
     files = _integer(value, "files")
-    if files < 0:
-        msg = "its reading has a negative number of files"
-        raise UnreadableState(msg)
+    _require(files >= 0, "its reading has a negative number of files")
     return Reading(_integer(value, "dump_id"), str(value.get("mark")), files)
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A dump to read, from its file number `first_file` on."""
+    """A dump to read, starting with file number `first_file` (from 0)."""
 
     dump: DumpOfTable
     first_file: int = 0
@@ -198,10 +182,10 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a sync reads of a table.
+    """What a sync reads of a table, starting from `state`.
 
-    `state` is where it starts from. `resync` says that a new full dump replaces what was read before, `redelivered`
-    names dumps that are read again because they changed, `no_full_dump` that the table's history may be incomplete.
+    `resync`: a new full dump replaces what was read before. `redelivered`: dumps that are read again because they
+    changed. `no_full_dump`: the table's history may be incomplete.
     """
 
     state: TableState
@@ -212,7 +196,7 @@ class Plan:
 
 
 def oldest_unread(known: Iterable[DumpOfTable] | Iterable[Any], state: TableState | None) -> int:
-    """The id from which on a table's plan must know the dumps; `known` are manifests or dumps of any table."""
+    """The lowest dump id that the plan of a table needs; `known` are manifests or dumps of any table."""
     if state is None:
         return 0
     unread = [one.dump_id for one in known if one.dump_id > state.floor and state.recent.get(one.dump_id) != one.mark]
@@ -220,7 +204,7 @@ def oldest_unread(known: Iterable[DumpOfTable] | Iterable[Any], state: TableStat
 
 
 def first_plan(bucket: str, dumps: Iterable[DumpOfTable]) -> Plan:
-    """The plan of a table that was never read: its live dumps. `dumps` are all that name it, at least one."""
+    """The plan of a table without a state: its live dumps. `dumps` are all dumps that contain it, at least one."""
     ordered = sorted(dumps, key=lambda dump: dump.dump_id)
     full = [dump.dump_id for dump in ordered if not dump.incremental]
     generation = full[-1] if full else ordered[0].dump_id
@@ -230,9 +214,9 @@ def first_plan(bucket: str, dumps: Iterable[DumpOfTable]) -> Plan:
 
 
 def next_plan(state: TableState, dumps: Iterable[DumpOfTable], keep_replaced: bool) -> Plan:
-    """The plan of a table with a state. `dumps` are at least those that name it from `oldest_unread` on.
+    """The plan of a table with a state. `dumps` are at least those that contain it from `oldest_unread` on.
 
-    With `keep_replaced` a resync remembers the generation that it replaces.
+    With `keep_replaced` the new state of a resync keeps the generation that it replaces.
     """
     ordered = sorted(dumps, key=lambda dump: dump.dump_id)
     unread = [dump for dump in ordered if not state.is_read(dump) and dump.dump_id >= state.generation]
@@ -250,8 +234,11 @@ def next_plan(state: TableState, dumps: Iterable[DumpOfTable], keep_replaced: bo
     redelivered = tuple(dump.dump_id for dump in unread if dump.dump_id in state.recent)
     steps = []
     for dump in unread:
-        begun = state.reading if state.reading and state.reading.dump_id == dump.dump_id else None
-        if begun and begun.mark != dump.mark:
-            redelivered = (*redelivered, dump.dump_id)
-        steps.append(Step(dump, begun.files_of(dump) if begun else 0))
+        first_file = 0
+        if state.reading and state.reading.dump_id == dump.dump_id:
+            if state.reading.mark == dump.mark:
+                first_file = state.reading.files
+            else:
+                redelivered = (*redelivered, dump.dump_id)
+        steps.append(Step(dump, first_file))
     return Plan(state, tuple(steps), redelivered=redelivered)

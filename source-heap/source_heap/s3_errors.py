@@ -1,7 +1,7 @@
-"""Errors of S3 and STS as the user gets to see them, by the rows of `s3_rules`.
+"""Turns errors of S3 and STS into errors for the user, by the rows of `s3_rules`.
 
-Some servers answer without the documented `Error` element (Ceph does for STS), so a code is looked for in several
-places and may be absent.
+Some servers omit the documented `Error` element (observed: Ceph's STS), so the code is searched in several places and
+may be absent.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from source_heap.s3_rules import NO_ANSWER, NO_STS_THERE, OPTIONS, RULES, UNKNOW
 
 
 def code_of(error: ClientError) -> str:
-    """The server's code; where it gave none, the HTTP status."""
+    """The server's error code, or the HTTP status if there is none."""
     answer: Mapping[str, Any] = error.response
     found = (answer.get("Error") or {}).get("Code") or answer.get("Code")
     return str(found or _status(error) or "an error without a code")
@@ -37,22 +37,22 @@ def _region_of(error: ClientError) -> str | None:
 
 
 def rule_for(operation: Operation, error: ClientError) -> Rule:
-    """The row that speaks of an answer: by its code, else by its status."""
-    said = words_of(error)
+    """The row for an answer: the first one for its code, otherwise the first one for its status."""
+    text = text_of(error)
     for code in (code_of(error), str(_status(error))):
         for rule in RULES:
-            if rule.matches(operation, code, said):
+            if rule.matches(operation, code, text):
                 return rule
     return UNKNOWN
 
 
-def words_of(error: ClientError) -> str:
-    """What the server said in words."""
+def text_of(error: ClientError) -> str:
+    """The server's message."""
     return str((error.response.get("Error") or {}).get("Message") or "")
 
 
 def heals(operation: Operation, error: Exception) -> bool:
-    """Whether trying again may help."""
+    """Whether another attempt may succeed."""
     if isinstance(error, ClientError):
         return rule_for(operation, error).heals
     fault = fault_of(error)
@@ -66,7 +66,7 @@ def _row(error: Exception) -> NoAnswer:
 def failure(
     operation: Operation, error: Exception, *, bucket: str, key: str = "", role: str = "", source: str = OPTIONS
 ) -> AirbyteTracedException:
-    """The error that the user gets to see. `source` says where the credentials came from."""
+    """The error for the user. `source` says where the credentials came from."""
     if isinstance(error, AirbyteTracedException):
         return error
     texts = {"bucket": bucket, "key": key, "role": role, "doing": operation.value, "source": source}
@@ -74,7 +74,7 @@ def failure(
         rule = rule_for(operation, error)
         region = _region_of(error)
         texts |= {"code": code_of(error), "region": f", {region}" if region else ""}
-        detail = f"status {_status(error)}, {code_of(error)}: {shorten(words_of(error))}"
+        detail = f"status {_status(error)}, {code_of(error)}: {shorten(text_of(error))}"
         return rule.raises(
             message=rule.message.format(**texts),
             internal_message=f"{operation.value} {key}: {detail}",
@@ -96,5 +96,5 @@ def failure(
     )
 
 
-#: What may be raised by a request or while its body is read
+#: What a request, or reading its body, may raise
 REQUEST_ERRORS: tuple[type[Exception], ...] = (ClientError, BotoCoreError, OSError)

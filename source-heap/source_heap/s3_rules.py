@@ -1,7 +1,6 @@
-"""The rows of the error table: what S3 and STS answer, whether it can heal, and the sentence that the user reads.
+"""The error table: answers of S3 and STS, whether another attempt may help, and the sentence for the user.
 
-Codes are AWS's documented ones; what was seen of Ceph's gateway and of moto is noted. Some servers answer without the
-documented `Error` element (Ceph does for STS), so a code is looked for in several places and may be absent.
+The codes are those that AWS documents.
 """
 
 from __future__ import annotations
@@ -21,28 +20,28 @@ from botocore.exceptions import (
 from source_kit.errors import PROXY_WANTS_LOGIN
 
 
-class CutShort(OSError):
-    """An answer that ended early, without an error of the connection.
+class IncompleteAnswer(OSError):
+    """An answer that ended early without a connection error.
 
-    The standard library takes a head that breaks off for a whole one, and a body without a length for one that ends
-    with its connection, so botocore hands both on as good answers: an empty list, an object of no bytes.
+    Python's HTTP client accepts cut headers, and a body without a length ends where the connection does. botocore
+    returns both as good answers: an empty list, an empty object.
     """
 
 
-class NotS3(CutShort):
-    """A page in HTML, where S3 answers in XML."""
+class HtmlAnswer(IncompleteAnswer):
+    """An HTML page, where S3 would answer in XML."""
 
 
-class Misplaced(CutShort):
-    """An answer with another part of an object, or of another version of it, than was asked for."""
+class WrongPart(IncompleteAnswer):
+    """An answer with another part of the object, or of another version of it, than requested."""
 
 
-class Unsteady(Misplaced):
-    """An object whose parts did not fit together however often it was begun anew."""
+class UnstableObject(WrongPart):
+    """An object whose parts did not fit together after several restarts of its download."""
 
 
 class Operation(Enum):
-    """What was being done."""
+    """What the connector was doing; the value completes a sentence."""
 
     CREDENTIALS = "looking for credentials"
     ROLE = "assuming the role"
@@ -56,37 +55,37 @@ class Missing(AirbyteTracedException):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One row: for which operation (None for any) and codes, the sentence, and what to do.
+    """One row: its operation (None for any) and codes, the sentence, and what to do.
 
-    `heals` answers are tried again; `renews` ones are tried again once with fresh credentials. With `words` the row is
-    for answers in which these stand: AWS says in its words, not in its code, which right is missing.
+    `heals` means retry; `renews` means retry once with fresh credentials. `text` must stand in the server's message:
+    AWS names the missing right there, not in the code.
     """
 
     codes: frozenset[str]
     message: str
     operation: Operation | None = None
-    words: str = ""
+    text: str = ""
     failure_type: FailureType = FailureType.config_error
     heals: bool = False
     renews: bool = False
     raises: type[AirbyteTracedException] = AirbyteTracedException
 
-    def matches(self, operation: Operation, code: str, said: str) -> bool:
-        """Whether this row speaks of the answer."""
+    def matches(self, operation: Operation, code: str, text: str) -> bool:
+        """Whether this row is for an answer with this code and message."""
         named = code in self.codes or code.partition(".")[0] + ".*" in self.codes
-        return named and self.operation in (None, operation) and self.words in said
+        return named and self.operation in (None, operation) and self.text in text
 
 
-def _codes(*names: str) -> frozenset[str]:
-    return frozenset(names)
+def _codes(names: str) -> frozenset[str]:
+    return frozenset(names.split())
 
 
-#: Where access keys of the configuration come from
+#: The source of access keys in the configuration
 OPTIONS = "option credentials"
 WRONG_ROLE = "AWS does not accept the role {role}: check the account id, the role's name and external_id."
 NO_STS = (
     "The server at endpoint_url does not assume roles, so {role} cannot be assumed there: like a VPC endpoint it "
-    "speaks S3 alone. Name the address of STS in the variable AWS_ENDPOINT_URL_STS (AWS's own is "
+    "serves S3 only. Set the variable AWS_ENDPOINT_URL_STS to the address of STS (AWS's own is "
     "https://sts.us-east-1.amazonaws.com), or use an access key."
 )
 NO_STS_THERE = (
@@ -96,29 +95,21 @@ NO_STS_THERE = (
 WRONG_REGION = "The bucket {bucket} is in another region{region}. Set region to the bucket's, or leave it empty."
 RULES = (
     Rule(
-        _codes("AccessDenied", "NoSuchEntity", "403", "404"),
+        _codes("AccessDenied NoSuchEntity 403 404"),
         "AWS refused to let this connector assume the role {role}. Check the account id and the role's name, that the "
         "role's trust policy names the connector's AWS account or user, and that external_id is the one the trust "
         "policy asks for.",
         Operation.ROLE,
     ),
-    Rule(
-        _codes("MethodNotAllowed", "NotImplemented", "NoSuchBucket", "UnknownOperation", "405", "501"),
-        NO_STS,
-        Operation.ROLE,
-    ),
-    Rule(
-        _codes("ValidationError", "MalformedPolicyDocument", "400"),
-        WRONG_ROLE,
-        Operation.ROLE,
-    ),
+    Rule(_codes("MethodNotAllowed NotImplemented NoSuchBucket UnknownOperation 405 501"), NO_STS, Operation.ROLE),
+    Rule(_codes("ValidationError MalformedPolicyDocument 400"), WRONG_ROLE, Operation.ROLE),
     Rule(
         _codes("RegionDisabledException"),
-        "The role's AWS account has switched off the region of this connector: set region to one that is on.",
+        "The region of this connector is disabled in the role's AWS account: set region to an enabled one.",
         Operation.ROLE,
     ),
     Rule(
-        _codes("InvalidClientTokenId", "InvalidAccessKeyId", "UnrecognizedClientException", "SignatureDoesNotMatch"),
+        _codes("InvalidClientTokenId InvalidAccessKeyId UnrecognizedClientException SignatureDoesNotMatch"),
         "The connector's own AWS credentials, with which it would assume the role {role}, are not valid. Check the "
         "credentials in the environment in which the connector runs.",
         Operation.ROLE,
@@ -129,7 +120,7 @@ RULES = (
     ),
     Rule(_codes("InvalidBucketName"), "{bucket} cannot be the name of a bucket. Check option bucket."),
     Rule(
-        _codes("NoSuchKey", "404"),
+        _codes("NoSuchKey 404"),
         "The object {key} does not exist in the bucket {bucket}, though a manifest names it. A lifecycle rule or a "
         "person has deleted it; ask Heap to send the table again (turn it off and on in Heap), or set "
         "on_missing_file to skip to read on without it.",
@@ -137,17 +128,17 @@ RULES = (
         raises=Missing,
     ),
     Rule(
-        _codes("AccessDenied", "AllAccessDisabled", "403"),
+        _codes("AccessDenied AllAccessDisabled 403"),
         "Listing the manifests in the bucket {bucket} was refused. Allow s3:ListBucket on the bucket for the prefix "
         "manifests/ to the role or user that this connector uses.",
         Operation.LIST,
     ),
     Rule(
-        _codes("AccessDenied", "KMS.AccessDeniedException"),
+        _codes("AccessDenied KMS.AccessDeniedException"),
         "Reading {key} in the bucket {bucket} was refused, since it is encrypted with a key of AWS KMS that this role "
         "or user may not use. Allow kms:Decrypt on that key to it, in its policy and in the key's.",
         Operation.GET,
-        words="kms:",
+        text="kms:",
     ),
     Rule(
         _codes("KMS.*"),
@@ -155,61 +146,62 @@ RULES = (
         "is disabled, to be deleted, in another account, or kms:Decrypt is missing. Make the key usable again.",
     ),
     Rule(
-        _codes("AccessDenied", "AllAccessDisabled", "403"),
+        _codes("AccessDenied AllAccessDisabled 403"),
         "Reading {key} in the bucket {bucket} was refused, though listing works. Either s3:GetObject on the bucket's "
         "objects is missing (or the object belongs to Heap's account: set Object Ownership to Bucket owner enforced), "
-        "or the object was deleted, which S3 does not tell a caller who may list the prefix manifests/ only.",
+        "or the object was deleted: S3 also refuses missing objects to a caller who may list manifests/ only.",
         Operation.GET,
     ),
     Rule(
         _codes("InvalidObjectState"),
-        "The object {key} is archived in Glacier and cannot be read. Restore it in S3, and keep lifecycle rules away "
-        "from this bucket.",
+        "The object {key} is archived in Glacier and cannot be read. Restore it in S3, and exclude this bucket from "
+        "lifecycle rules.",
     ),
     Rule(
-        _codes("InvalidAccessKeyId", "InvalidClientTokenId"),
+        _codes("InvalidAccessKeyId InvalidClientTokenId"),
         "AWS does not know the access key. It came from {source}: check the key there, and whether it was deleted.",
         renews=True,
     ),
     Rule(
         _codes("SignatureDoesNotMatch"),
-        "The secret does not belong to the access key. They came from {source}: check both there. A secret is shown "
-        "once, so it may take a new key.",
+        "The secret does not belong to the access key. They came from {source}: check both there. AWS shows a "
+        "secret only once, so you may need a new key.",
     ),
     Rule(
-        _codes("ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "RequestExpired"),
-        "The session token has expired. It came from {source}: give fresh temporary keys there, or use a role or "
+        _codes("ExpiredToken ExpiredTokenException TokenRefreshRequired RequestExpired"),
+        "The session token has expired. It came from {source}: enter new temporary keys there, or use a role or "
         "permanent keys instead.",
         renews=True,
     ),
     Rule(
         _codes("InvalidToken"),
-        "The session token is not valid. It came from {source}: check it there, or leave it out for permanent keys.",
+        "The session token is not valid. It came from {source}: check it there, or remove it if the keys are "
+        "permanent.",
         renews=True,
     ),
     Rule(
-        _codes("RequestTimeTooSkewed", "RequestInTheFuture"),
-        "The clock of the machine that runs this connector differs from the server's by more than 15 minutes. Set the "
-        "clock right.",
+        _codes("RequestTimeTooSkewed RequestInTheFuture"),
+        "The clock of the machine that runs this connector differs from the server's by more than 15 minutes. Correct "
+        "the clock.",
     ),
     Rule(
         _codes(
-            *("PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"),
-            *("IncorrectEndpoint", "TemporaryRedirect", "Redirect", "301", "307"),
+            "PermanentRedirect AuthorizationHeaderMalformed IllegalLocationConstraintException "
+            "IncorrectEndpoint TemporaryRedirect Redirect 301 307"
         ),
         WRONG_REGION,
     ),
     Rule(_codes("407"), PROXY_WANTS_LOGIN),
     Rule(
-        _codes("PreconditionFailed", "412", "InvalidRange", "416"),
+        _codes("PreconditionFailed 412 InvalidRange 416"),
         "The object {key} was replaced while it was read, several times. Run the sync again when Heap has finished.",
         failure_type=FailureType.transient_error,
         heals=True,
     ),
     Rule(
         _codes(
-            *("SlowDown", "ServiceUnavailable", "InternalError", "RequestTimeout", "Throttling", "ThrottlingException"),
-            *("RequestLimitExceeded", "OperationAborted", "BandwidthLimitExceeded", "500", "502", "503", "504", "429"),
+            "SlowDown ServiceUnavailable InternalError RequestTimeout Throttling ThrottlingException "
+            "RequestLimitExceeded OperationAborted BandwidthLimitExceeded 500 502 503 504 429"
         ),
         "S3 failed with {code} while {doing}, after several attempts. The state is kept; run the sync again later.",
         failure_type=FailureType.transient_error,
@@ -218,7 +210,7 @@ RULES = (
 )
 UNKNOWN = Rule(
     frozenset(),
-    "S3 answered {code} while {doing}. See the internal message for its words.",
+    "S3 answered {code} while {doing}. See the internal message for its text.",
     failure_type=FailureType.system_error,
 )
 
@@ -226,9 +218,9 @@ _UNREACHABLE = (
     "The connection to S3 could not be made or broke while {doing}, after several attempts. Check the network, region "
     "and endpoint_url; the next sync continues from the last state."
 )
-#: Classes, sentence, failure type, whether it heals
+#: Exception classes, sentence, failure type, whether another attempt may help
 NoAnswer = tuple[tuple[type[Exception], ...], str, FailureType, bool]
-#: Errors without an answer. First match.
+#: Errors without an answer from the server. The first matching row counts.
 NO_ANSWER: tuple[NoAnswer, ...] = (
     (
         (InvalidRegionError,),
@@ -243,23 +235,23 @@ NO_ANSWER: tuple[NoAnswer, ...] = (
         False,
     ),
     (
-        (Unsteady,),
-        "The object {key} could not be read in one piece: several times the server sent other parts of it, or of "
-        "another version, than were asked for. Check endpoint_url and any proxy or cache in between; the next sync "
-        "continues from the last state.",
+        (UnstableObject,),
+        "The object {key} could not be read: several times the server sent other parts of it than requested, or parts "
+        "of another version. Check endpoint_url and any proxy or cache in between; the next sync continues from the "
+        "last state.",
         FailureType.transient_error,
         False,
     ),
     (
-        (Misplaced,),
-        "The server sent another part of the object {key} than was asked for, several times. Check endpoint_url and "
-        "any proxy or cache in between; the next sync continues from the last state.",
+        (WrongPart,),
+        "The server sent another part of the object {key} than requested, several times. Check endpoint_url and any "
+        "proxy or cache in between; the next sync continues from the last state.",
         FailureType.transient_error,
         True,
     ),
     (
-        (NotS3,),
-        "The server answered with a page in HTML while {doing}, several times, as proxies, sign-ons and web servers "
+        (HtmlAnswer,),
+        "The server answered with an HTML page while {doing}, several times, as proxies, sign-on pages and web servers "
         "do. Check endpoint_url and any proxy in between; the next sync continues from the last state.",
         FailureType.transient_error,
         True,
@@ -281,7 +273,7 @@ NO_ANSWER: tuple[NoAnswer, ...] = (
     ((ConnectionError, HTTPClientError, OSError), _UNREACHABLE, FailureType.transient_error, True),
     (
         (Exception,),
-        "S3 could not be asked while {doing}, for a reason that this connector does not know. See the internal "
+        "A request to S3 failed while {doing}, with an error that this connector does not know. See the internal "
         "message.",
         FailureType.system_error,
         False,

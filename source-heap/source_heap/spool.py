@@ -1,4 +1,4 @@
-"""Brings the files of a stream to disk and finds their blocks, the next ones while the present one is decoded."""
+"""Downloads the files of a stream ahead, while the present one is decoded, and finds their blocks."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from typing import IO
 from source_heap.avro.pool import AvroFile
 from source_heap.bucket import Bucket
 
-#: Files on their way at a time, at most: a dump may have ten thousand small ones, and each waits for its own answer.
+#: Most files that are downloaded ahead: a dump may have 10,000 small ones, each a request of its own.
 _FILES_AHEAD = 8
-#: What the files ahead should take on disk. Large files come one at a time. Bytes.
+#: Bytes that the files ahead should take on disk; large files come one at a time.
 _BYTES_AHEAD = 32 * 1024 * 1024
 
-#: A file on disk, and what was found in it
+#: A file on disk, and its checked structure
 _Found = tuple[IO[bytes], AvroFile]
 
 
 class Spool:
-    """The files on their way. They have no names, so they vanish with the object, at the latest with the process."""
+    """The files that are downloaded ahead. They have no names, so they vanish at the latest with the process."""
 
     def __init__(self, bucket: Bucket, upcoming: Iterable[str] = ()) -> None:
-        """`upcoming` are the files in the order in which they will be taken."""
+        """`upcoming` are the keys of the files in the order in which they will be read."""
         self._bucket = bucket
         self._upcoming = iter(upcoming)
         self._coming: dict[str, Future[_Found]] = {}
@@ -37,7 +37,7 @@ class Spool:
 
     @contextmanager
     def file(self, key: str) -> Iterator[AvroFile]:
-        """The file on disk, whole, while the block runs. Raises what fetching it raised, or BrokenFile."""
+        """The file on disk, whole, for the `with` block. Raises the error of its download, or BrokenFile."""
         self._look_ahead()
         if key not in self._coming:
             self._start(key)
@@ -49,18 +49,18 @@ class Spool:
             yield file
 
     def _look_ahead(self) -> None:
-        """Starts the next files, as many as their usual size allows."""
-        usual = self._taken_bytes // self._taken if self._taken else _BYTES_AHEAD
-        ahead = min(_FILES_AHEAD, max(1, _BYTES_AHEAD // max(usual, 1)))
+        """Starts the next downloads, as many as the average size allows."""
+        average = self._taken_bytes // self._taken if self._taken else _BYTES_AHEAD
+        ahead = min(_FILES_AHEAD, max(1, _BYTES_AHEAD // max(average, 1)))
         while len(self._coming) < ahead and (key := next(self._upcoming, None)) is not None:
             self._start(key)
 
     def _start(self, key: str) -> None:
         future: Future[_Found] = Future()
         self._coming[key] = future
-        threading.Thread(target=self._bring, args=(key, future), name="spool", daemon=True).start()
+        threading.Thread(target=self._download, args=(key, future), name="spool", daemon=True).start()
 
-    def _bring(self, key: str, future: Future[_Found]) -> None:
+    def _download(self, key: str, future: Future[_Found]) -> None:
         try:
             data = self._bucket.fetch(key)
             try:
@@ -73,12 +73,12 @@ class Spool:
 
 
 def _path(data: IO[bytes]) -> Path:
-    """A path that opens a file without a name, for this process and those that it starts."""
+    """A path by which this process and its children can open a file without a name."""
     return Path(f"/proc/{os.getpid()}/fd/{data.fileno()}")
 
 
 def _discard(coming: dict[str, Future[_Found]]) -> None:
-    """Closes the files that nobody takes any more, those that are still on their way as soon as they are there."""
+    """Closes the files that were not read; a download that is still running closes when it ends."""
     while coming:
         _, future = coming.popitem()
         future.add_done_callback(_close)

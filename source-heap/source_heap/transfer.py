@@ -1,8 +1,8 @@
-"""One object, or its first bytes, over as many answers as it takes. Every answer must be what was asked for.
+"""Downloads an object, or its first bytes, and checks that every answer holds the bytes that were requested.
 
-Servers, proxies and caches answer a request for a part with the whole object, one for the whole object with a part, or
-with another part than the one asked for. What an answer holds stands in its status, `Content-Range`, length and ETag
-(RFC 9110, section 14); what does not fit is thrown away, and the object begun anew.
+Some servers, proxies and caches send the whole object instead of a part, a part instead of the whole, or another part.
+Status, `Content-Range`, length and ETag (RFC 9110, section 14) say what an answer holds. An answer that does not fit is
+discarded, and the download restarts.
 """
 
 from __future__ import annotations
@@ -14,34 +14,35 @@ from dataclasses import dataclass
 from typing import IO, Any
 
 from botocore.exceptions import ClientError
+from source_kit.disk import no_room
 from urllib3.exceptions import HTTPError
 
-from source_heap.disk import no_room
+from source_heap.boto import raw_body
 from source_heap.limits import RESTARTS
 from source_heap.s3_errors import REQUEST_ERRORS, code_of
-from source_heap.s3_rules import CutShort, Misplaced, Unsteady
+from source_heap.s3_rules import IncompleteAnswer, UnstableObject, WrongPart
 from source_heap.session import READ_SECONDS
 
 _CHUNK_BYTES = 1024 * 1024
-#: A file of which less than this comes within the read timeout is not waited for: a megabyte would take an hour.
+#: A transfer must bring this much within the read timeout. At a lower rate a megabyte would take an hour.
 _SLOWEST_BYTES = 16 * 1024
 _CONTENT_RANGE = re.compile(r"bytes\s+(\d+)-(\d+)/(\d+|\*)", re.ASCII | re.IGNORECASE)
 
-#: `get_object` for a key, with the arguments that a part needs
-Ask = Callable[..., Mapping[str, Any]]
+#: `get_object`, called with a key and the arguments for a part of the object
+GetObject = Callable[..., Mapping[str, Any]]
 
 
-class TooSlow(CutShort):
-    """A transfer that brings next to nothing: no read of it times out, and it would not end within the day."""
+class TooSlow(IncompleteAnswer):
+    """The transfer is so slow that it would take days, though no single read of it times out."""
 
 
 class TooLong(Exception):
-    """The object has more bytes than its reader takes."""
+    """The object has more bytes than the caller accepts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What an answer says of itself: its body is the bytes from `start` up to `end` of an object of `total` bytes."""
+    """What an answer holds by its headers: bytes `start` to `end` (exclusive) of an object of `total` bytes."""
 
     start: int
     end: int
@@ -50,38 +51,35 @@ class Part:
 
     @classmethod
     def of(cls, answer: Mapping[str, Any]) -> Part:
-        """Raises CutShort for an answer that does not say its length, Misplaced for one that contradicts itself."""
+        """Raises IncompleteAnswer if the answer has no length, WrongPart if its headers contradict each other."""
         length, said = answer.get("ContentLength"), answer.get("ContentRange")
         status = (answer.get("ResponseMetadata") or {}).get("HTTPStatusCode")
         if status not in (200, 206):
             msg = f"the answer is of status {status}, which holds no object"
-            raise Misplaced(msg)
+            raise WrongPart(msg)
         if status != 206 and said is None:
             if not isinstance(length, int):
                 msg = "the answer does not say its length"
-                raise CutShort(msg)
+                raise IncompleteAnswer(msg)
             return cls(0, length, length, answer.get("ETag"))
         found = _CONTENT_RANGE.fullmatch(str(said or "").strip())
         if found is None:
             msg = "a part of the object came without saying which"
-            raise Misplaced(msg)
+            raise WrongPart(msg)
         start, end = int(found[1]), int(found[2]) + 1
         total = None if found[3] == "*" else int(found[3])
         fits = start < end and (total is None or end <= total)
         if not fits or (isinstance(length, int) and length != end - start):
             msg = f"the answer says to be {found[0]}, with {length} bytes"
-            raise Misplaced(msg)
+            raise WrongPart(msg)
         return cls(start, end, total, answer.get("ETag"))
 
 
 class Download:
-    """The transfer of one object into a file. What breaks goes on where it broke, if the server tells versions apart.
+    """The transfer of one object into a file. If the server sends strong ETags, a broken transfer is resumed."""
 
-    `complete` when every byte that the server announced is there, all of one version.
-    """
-
-    def __init__(self, ask: Ask, key: str, file: IO[bytes], limit: int | None = None) -> None:
-        self._ask = ask
+    def __init__(self, get: GetObject, key: str, file: IO[bytes], limit: int | None = None) -> None:
+        self._get = get
         self._key = key
         self._file = file
         self._limit = limit
@@ -92,73 +90,73 @@ class Download:
 
     @property
     def complete(self) -> bool:
-        """Whether every byte is there."""
+        """Whether every byte that the server announced is there, all of one version of the object."""
         return self.size is not None and self._have >= self.size
 
     @property
     def progress(self) -> str:
-        """How far it is, for the log."""
+        """How far the transfer is, for the log."""
         return f"{self._have} of {self.size} bytes"
 
     def resume(self) -> None:
-        """Reads on. Returns early where the answer broke off after it brought something; raises where it did not."""
+        """Reads the next answer. If it breaks, returns when it has brought some bytes, and raises when it has not."""
         before = self._have
         try:
             part, body = self._answer()
             try:
-                for piece in _pieces(body, part.end - part.start, part.end - part.start):
-                    self._store(piece)
+                for chunk in _chunks(body, part.end - part.start, part.end - part.start):
+                    self._store(chunk)
             except BaseException:
                 body.close()
                 raise
         except REQUEST_ERRORS as error:
             if self._have > before and not isinstance(error, TooSlow):
-                return  # progress: the next answer starts where this one broke
+                return
             raise
         if not self.complete and self._have <= before:
             msg = "the body ended early"
-            raise CutShort(msg)
+            raise IncompleteAnswer(msg)
 
     def _answer(self) -> tuple[Part, Any]:
-        """The next answer, whose body begins with the byte that is wanted next."""
-        more = {}
+        """The next answer and its body, which begins with the first missing byte."""
+        arguments = {}
         if self._have and self._etag and not self._etag.startswith("W/"):
-            more = {"Range": f"bytes={self._have}-", "IfMatch": self._etag}
+            arguments = {"Range": f"bytes={self._have}-", "IfMatch": self._etag}
         elif self._have:
-            self._restart()  # nothing tells whether the rest is of the same version
+            self._restart()  # without a strong ETag the rest may be of another version
         if self._restarts and self._restarts % 2 == 0 and not self._have:
-            more = {"Range": "bytes=0-"}  # a cache that has only a part of the object may pass this on
+            arguments = {"Range": "bytes=0-"}  # a cache that holds only a part of the object may forward this
         try:
-            answer = self._ask(self._key, **more)
+            answer = self._get(self._key, **arguments)
         except ClientError as error:
             if code_of(error) in ("PreconditionFailed", "412", "InvalidRange", "416"):
-                self._restart()  # another delivery of the file has taken its place
+                self._restart()  # the object was replaced by another version
             raise
-        body = answer["Body"]._raw_stream
+        body = raw_body(answer)
         try:
             part = Part.of(answer)
-            self._fit(part)
+            self._accept(part)
         except BaseException as error:
             body.close()
-            if self._have and isinstance(error, CutShort):
-                self._restart()  # this server does not know how to go on; all of it may still be had
+            if self._have and isinstance(error, IncompleteAnswer):
+                self._restart()  # this server cannot resume, but it may send the whole object
             raise
         return part, body
 
-    def _fit(self, part: Part) -> None:
-        """Takes the answer for the next part or, where it holds the object's beginning, for the first one."""
-        if self._have and part.start == self._have and self._is_same(part):
+    def _accept(self, part: Part) -> None:
+        """Takes the part as the next one, or as the first one if it holds the beginning of the object."""
+        if self._have and part.start == self._have and self._is_same_version(part):
             return
         if self._have:
             self._restart()
         if part.start or part.total is None:
             msg = f"bytes {part.start}-{part.end - 1} of {part.total} came, which were not asked for"
-            raise Misplaced(msg)
+            raise WrongPart(msg)
         if self._limit is not None and part.total > self._limit:
             raise TooLong
         self._etag, self.size = part.etag, part.total
 
-    def _is_same(self, part: Part) -> bool:
+    def _is_same_version(self, part: Part) -> bool:
         within = self.size is not None and part.end <= self.size
         return within and part.etag in (None, self._etag) and part.total in (None, self.size)
 
@@ -166,61 +164,62 @@ class Download:
         self._restarts += 1
         if self._restarts > RESTARTS:
             msg = f"the object was begun anew {RESTARTS} times"
-            raise Unsteady(msg)
+            raise UnstableObject(msg)
         self._file.seek(0)
         self._file.truncate()
         self._have, self.size, self._etag = 0, None, None
 
-    def _store(self, piece: bytes) -> None:
+    def _store(self, chunk: bytes) -> None:
         try:
-            self._file.write(piece)
+            self._file.write(chunk)
             self._file.flush()
         except OSError as error:
             raise no_room(error) from error
-        self._have += len(piece)
+        self._have += len(chunk)
 
 
-def first_bytes(ask: Ask, key: str, size: int) -> bytes:
-    """The first bytes of an object, fewer where it is shorter. No more is read, also where all of it is sent."""
+def first_bytes(get: GetObject, key: str, size: int) -> bytes:
+    """The first `size` bytes of an object, or all of a shorter one. No more is read, even if the server sends more."""
     try:
-        answer = ask(key, Range=f"bytes=0-{size - 1}")
+        answer = get(key, Range=f"bytes=0-{size - 1}")
     except ClientError as error:
         if code_of(error) not in ("InvalidRange", "416"):
             raise
-        answer = ask(key)  # the object is empty, or the server knows no parts
-    body = answer["Body"]._raw_stream
+        answer = get(key)  # the object is empty, or the server does not support ranges
+    body = raw_body(answer)
     try:
         part = Part.of(answer)
         wanted = min(size, part.end if part.total is None else part.total)
         if part.start or part.end < wanted:
             msg = f"bytes {part.start}-{part.end - 1} of {part.total} came in place of the first {size}"
-            raise Misplaced(msg)
-        data = b"".join(_pieces(body, wanted, part.end))
+            raise WrongPart(msg)
+        data = b"".join(_chunks(body, wanted, part.end))
     except BaseException:
         body.close()
         raise
     if len(data) < wanted:
         msg = "the body ended early"
-        raise CutShort(msg)
+        raise IncompleteAnswer(msg)
     return data
 
 
-def _pieces(body: Any, wanted: int, length: int) -> Iterator[bytes]:
-    """The first `wanted` bytes of a body of `length` bytes as they arrive; then the connection is closed, or free.
+def _chunks(body: Any, wanted: int, length: int) -> Iterator[bytes]:
+    """The first `wanted` bytes of a body of `length` bytes, as they arrive.
 
-    A whole chunk would be waited for past any time limit. Raises CutShort, TooSlow or, where more comes, Misplaced.
+    At the end the connection is free for another request or, if bytes are left, closed. Raises IncompleteAnswer,
+    TooSlow, or WrongPart if more bytes come than announced.
     """
     since, brought, left = time.monotonic(), 0, wanted
     while left or wanted == length:
-        piece = _read(body, min(_CHUNK_BYTES, left) or 1)
-        if not piece:
+        chunk = _read(body, min(_CHUNK_BYTES, left) or 1)
+        if not chunk:
             return
-        if len(piece) > left:
+        if len(chunk) > left:
             msg = "more bytes came than were announced"
-            raise Misplaced(msg)
-        left -= len(piece)
-        yield piece
-        brought += len(piece)
+            raise WrongPart(msg)
+        left -= len(chunk)
+        yield chunk
+        brought += len(chunk)
         if time.monotonic() - since > READ_SECONDS:
             if brought < _SLOWEST_BYTES:
                 msg = f"no more than {brought} bytes came within {READ_SECONDS} s"
@@ -231,7 +230,7 @@ def _pieces(body: Any, wanted: int, length: int) -> Iterator[bytes]:
 
 def _read(body: Any, size: int) -> bytes:
     try:
-        piece: bytes = body.read1(size)
-    except HTTPError as error:  # botocore translates them where it reads itself
-        raise CutShort(str(error)) from error
-    return piece
+        chunk: bytes = body.read1(size)
+    except HTTPError as error:  # botocore translates them only in its own `read`
+        raise IncompleteAnswer(str(error)) from error
+    return chunk

@@ -1,4 +1,4 @@
-"""Avro files as any writer may write them, byte by byte, and a bucket with one table of them."""
+"""Avro files byte by byte, as any writer may write them, and a bucket with such tables."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The generated decoder against fastavro, value by value, for every type, order, codec and promise."""
+"""The generated decoder equals fastavro, value by value, for every type, order, codec and target type."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from hypothesis import strategies as st
 from simulators.heap.avro_files import Codec, Column, UnionOrder, container_block, container_header, encode, long_bytes
 from source_heap.avro.container import read_blocks
 from source_heap.avro.declared import declared
-from source_heap.avro.decoder import PIECE_BYTES, Decoder, Piece
+from source_heap.avro.decoder import CHUNK_BYTES, Chunk, Decoder
 from source_heap.avro.fast import TRIAL_ROWS, FastDecoder
 from source_heap.avro.faults import BrokenFile
 from source_heap.avro.flat import flat_columns
 from source_heap.avro.pool import AvroFile, DecoderPool
-from source_heap.avro.reference import ReferenceDecoder, shape
-from source_heap.avro.values import RowRules
+from source_heap.avro.reference import ReferenceDecoder, projected
+from source_heap.avro.values import Projection
 
-EVERYTHING = RowRules(None, {})
+EVERYTHING = Projection(None, {})
 LONGS = st.one_of(
     st.integers(-(2**63), 2**63 - 1),
     st.integers(2**41, 2**54),
@@ -61,21 +61,22 @@ def avro_file(folder: Path, columns: Sequence[Column], rows: Sequence[dict[str, 
     return AvroFile.open(path)
 
 
-def lines_of(pieces: Sequence[Piece]) -> list[tuple[str, list[Any]]]:
+def lines_of(chunks: Sequence[Chunk]) -> list[tuple[str, list[Any]]]:
     """Each row's JSON as it is, with its changes."""
     found = []
-    for piece in pieces:
-        lines = piece.lines.decode().split("\n")
+    for chunk in chunks:
+        lines = chunk.lines.decode().split("\n")
         assert lines.pop() == ""
-        assert len(lines) == piece.count
-        found += list(zip(lines, piece.changes or [[]] * len(lines), strict=True))
+        assert len(lines) == chunk.count
+        found += list(zip(lines, chunk.changes or [[]] * len(lines), strict=True))
     return found
 
 
-def by_fastavro(file: AvroFile, rules: RowRules) -> list[tuple[dict[str, Any], list[Any]]]:
-    """What fastavro reads from the whole file, shaped as the reference shapes it."""
+def by_fastavro(file: AvroFile, projection: Projection) -> list[tuple[dict[str, Any], list[Any]]]:
+    """What fastavro reads from the whole file, in the target types of the projection."""
     with file.path.open("rb") as data:
-        return [shape(row, rules) for row in fastavro.reader(data, handle_unicode_errors="backslashreplace")]  # type: ignore[arg-type]
+        rows: list[Any] = list(fastavro.reader(data, handle_unicode_errors="backslashreplace"))
+    return [projected(row, {name: projection.target(name) for name in row}, projection.constants) for row in rows]
 
 
 def exactly(value: Any) -> str:
@@ -83,13 +84,13 @@ def exactly(value: Any) -> str:
     return repr(value)
 
 
-def assert_equal(file: AvroFile, rules: RowRules = EVERYTHING, *, fast: bool = True) -> None:
+def assert_equal(file: AvroFile, projection: Projection = EVERYTHING, *, fast: bool = True) -> None:
     """The file decodes as fastavro reads it: types, values, order of columns, changes."""
-    decoder = Decoder(file.header.schema, rules)
+    decoder = Decoder(file.header.schema, projection)
     assert decoder.is_fast is fast
-    got = lines_of(list(DecoderPool(1).decode(file, rules)))
+    got = lines_of(list(DecoderPool(1).decode(file, projection)))
     assert [(exactly(json.loads(line)), changes) for line, changes in got] == [
-        (exactly(row), changes) for row, changes in by_fastavro(file, rules)
+        (exactly(row), changes) for row, changes in by_fastavro(file, projection)
     ]
 
 
@@ -151,7 +152,7 @@ VISIT = [
     Column("score", "double"),
     Column("time"),
 ]
-PROMISED = {
+TARGETS = {
     "event_id": "integer",
     "user_id": "integer",
     "city": "string",
@@ -164,12 +165,12 @@ PROMISED = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("order", [UnionOrder.TYPE_FIRST, UnionOrder.NULL_FIRST])
-@pytest.mark.parametrize("promised", [PROMISED, {"city": "string", "time": "time"}, {"event_id": "integer"}, None])
+@pytest.mark.parametrize("target", [TARGETS, {"city": "string", "time": "time"}, {"event_id": "integer"}, None])
 def test_columns_that_repeat_are_skipped_without_a_trace(
-    order: UnionOrder, promised: dict[str, str] | None, tmp_path: Path
+    order: UnionOrder, target: dict[str, str] | None, tmp_path: Path
 ) -> None:
     file = avro_file(tmp_path, VISIT, visits(4 * TRIAL_ROWS), order=order)
-    assert_equal(file, RowRules(promised, {"_heap_dump_id": 7, "_heap_file": "ä.avro"}))
+    assert_equal(file, Projection(target, {"_heap_dump_id": 7, "_heap_file": "ä.avro"}))
 
 
 def test_the_trial_finds_the_columns_of_a_visit() -> None:
@@ -177,9 +178,9 @@ def test_the_trial_finds_the_columns_of_a_visit() -> None:
     columns = flat_columns(declared(schema).record)
     assert columns is not None
     rows = [{**row, "city": (row["city"] or "").encode().decode("latin-1")} for row in visits(TRIAL_ROWS)]
-    assert FastDecoder(columns, RowRules(PROMISED, {}))._runs(rows) == ((1, 5),)
+    assert FastDecoder(columns, Projection(TARGETS, {}))._ranges(rows) == ((1, 5),)
     alone = [{**row, "user_id": index, "city": str(index), "campaign": index} for index, row in enumerate(rows)]
-    assert FastDecoder(columns, RowRules(PROMISED, {}))._runs(alone) == ()
+    assert FastDecoder(columns, Projection(TARGETS, {}))._ranges(alone) == ()
 
 
 CASTS = [
@@ -198,12 +199,12 @@ CASTS = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "promised", "values"), CASTS)
+@pytest.mark.parametrize(("kind", "target", "values"), CASTS)
 def test_a_value_of_another_type_is_cast_or_nulled_with_a_note(
-    kind: str, promised: str, values: list[Any], tmp_path: Path
+    kind: str, target: str, values: list[Any], tmp_path: Path
 ) -> None:
     rows = [{"id": index, "it": value} for index, value in enumerate(values)]
-    assert_equal(avro_file(tmp_path, [Column("id", "long"), Column("it", kind)], rows), RowRules({"it": promised}, {}))
+    assert_equal(avro_file(tmp_path, [Column("id", "long"), Column("it", kind)], rows), Projection({"it": target}, {}))
 
 
 def test_a_number_that_json_cannot_write_is_nulled_with_a_note(tmp_path: Path) -> None:
@@ -224,17 +225,17 @@ def test_text_that_is_not_utf_8_shows_its_bytes(tmp_path: Path) -> None:
     ("time", "kept"),
     [("2024-05-01 00:00:00", True), ("2024-04-30 23:59:59.999999", False), ("1714521600000", True), ("junk", True)],
 )
-@pytest.mark.parametrize("promised", [{"id": "integer"}, {"id": "integer", "time": "time"}, {"time": "string"}])
-def test_rows_older_than_the_start_are_left_out(
-    time: str, kept: bool, promised: dict[str, str], tmp_path: Path
+@pytest.mark.parametrize("target", [{"id": "integer"}, {"id": "integer", "time": "time"}, {"time": "string"}])
+def test_rows_older_than_the_start_are_filtered_out(
+    time: str, kept: bool, target: dict[str, str], tmp_path: Path
 ) -> None:
     rows = [{"id": 1, "time": time}, {"id": 2, "time": "2025-01-01T00:00:00Z"}, {"id": 3, "time": None}]
     file = avro_file(tmp_path, [Column("id", "long"), Column("time")], rows)
-    rules = RowRules(promised, {}, "2024-05-01T00:00:00.000000Z")
-    fast = lines_of(list(DecoderPool(1).decode(file, rules)))
+    projection = Projection(target, {}, "2024-05-01T00:00:00.000000Z")
+    fast = lines_of(list(DecoderPool(1).decode(file, projection)))
     assert len(fast) == (3 if kept else 2)
     reference: list[bytes] = []
-    ReferenceDecoder(file.header.schema, rules)(raw_rows(file), "", 0, 3, reference, [])
+    ReferenceDecoder(file.header.schema, projection)(raw_rows(file), "", 0, 3, reference, [])
     assert [line for line, _ in fast] == [line.decode() for line in reference]
 
 
@@ -258,10 +259,10 @@ def test_nested_and_logical_types_are_left_to_the_reference(tmp_path: Path) -> N
 @pytest.mark.slow
 def test_processes_give_the_same_rows_in_the_same_order(tmp_path: Path) -> None:
     file = avro_file(tmp_path, VISIT, visits(12_000), block_bytes=8000)
-    rules = RowRules(PROMISED, {"_heap_dump_id": 7})
+    projection = Projection(TARGETS, {"_heap_dump_id": 7})
     pool = DecoderPool(2)
     try:
-        assert lines_of(list(pool.decode(file, rules))) == lines_of(list(DecoderPool(1).decode(file, rules)))
+        assert lines_of(list(pool.decode(file, projection))) == lines_of(list(DecoderPool(1).decode(file, projection)))
     finally:
         pool.close()
 
@@ -271,10 +272,10 @@ def test_a_reader_that_stops_early_leaves_the_pool_usable(tmp_path: Path) -> Non
     file = avro_file(tmp_path, VISIT, visits(12_000), block_bytes=8000)
     pool = DecoderPool(2)
     try:
-        pieces = pool.decode(file, EVERYTHING)
-        next(pieces)
-        pieces.close()  # type: ignore[attr-defined]
-        assert sum(piece.count for piece in pool.decode(file, EVERYTHING)) == 12_000
+        chunks = pool.decode(file, EVERYTHING)
+        next(chunks)
+        chunks.close()  # type: ignore[attr-defined]
+        assert sum(chunk.count for chunk in pool.decode(file, EVERYTHING)) == 12_000
     finally:
         pool.close()
 
@@ -299,13 +300,13 @@ def test_where_the_system_gives_no_more_processes_the_rows_come_without_them(
     try:
         pool.prepare()
         for _ in range(2):
-            assert sum(piece.count for piece in pool.decode(file, EVERYTHING)) == 12_000
+            assert sum(chunk.count for chunk in pool.decode(file, EVERYTHING)) == 12_000
     finally:
         pool.close()
     assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
-def test_a_piece_that_is_larger_than_the_shared_memory_arrives_whole(tmp_path: Path) -> None:
+def test_a_chunk_that_is_larger_than_the_shared_memory_arrives_whole(tmp_path: Path) -> None:
     rows = [{"id": index, "text": "x" * 2_000_000 if index == 7_000 else "y"} for index in range(8_000)]
     file = avro_file(tmp_path, [Column("id", "long"), Column("text")], rows, block_bytes=8000)
     pool = DecoderPool(2)
@@ -341,23 +342,23 @@ def test_rows_that_are_no_rows_are_a_broken_file(rows: bytes) -> None:
             decode_one(decode, rows)
 
 
-def test_a_block_of_a_hundred_thousand_rows_comes_in_pieces() -> None:
+def test_a_block_of_a_hundred_thousand_rows_comes_in_chunks() -> None:
     schema = {"type": "record", "name": "r", "fields": [{"name": "a", "type": "string"}]}
     rows = (long_bytes(40) + b"x" * 40) * 100_000
-    sizes = [len(piece.lines) for piece in Decoder(declared(schema), EVERYTHING).pieces([(100_000, rows)])]
+    sizes = [len(chunk.lines) for chunk in Decoder(declared(schema), EVERYTHING).chunks([(100_000, rows)])]
     assert sum(sizes) == 100_000 * len('{"a":""}\n' + "x" * 40)
-    assert max(sizes) < PIECE_BYTES
-    assert len(sizes) < 1.5 * sum(sizes) / PIECE_BYTES
+    assert max(sizes) < CHUNK_BYTES
+    assert len(sizes) < 1.5 * sum(sizes) / CHUNK_BYTES
 
 
-def test_pieces_of_long_rows_fit_into_the_memory_that_is_shared_from_the_second_on() -> None:
+def test_chunks_of_long_rows_fit_into_the_memory_that_is_shared_from_the_second_on() -> None:
     schema = {"type": "record", "name": "r", "fields": [{"name": "a", "type": "string"}]}
     rows = (long_bytes(8_000) + b"x" * 8_000) * 20
-    pieces = list(Decoder(declared(schema), EVERYTHING).pieces([(20, rows)] * 50))
-    assert sum(piece.count for piece in pieces) == 1_000
-    assert max(len(piece.lines) for piece in pieces) < PIECE_BYTES
-    pieces = list(Decoder(declared(schema), EVERYTHING).pieces([(1_000, rows * 50)]))
-    assert max(len(piece.lines) for piece in pieces[1:]) < PIECE_BYTES
+    chunks = list(Decoder(declared(schema), EVERYTHING).chunks([(20, rows)] * 50))
+    assert sum(chunk.count for chunk in chunks) == 1_000
+    assert max(len(chunk.lines) for chunk in chunks) < CHUNK_BYTES
+    chunks = list(Decoder(declared(schema), EVERYTHING).chunks([(1_000, rows * 50)]))
+    assert max(len(chunk.lines) for chunk in chunks[1:]) < CHUNK_BYTES
 
 
 def test_a_schema_longer_than_the_first_look_is_read(tmp_path: Path) -> None:

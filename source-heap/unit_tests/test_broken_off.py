@@ -1,4 +1,4 @@
-"""A read that is ended while files are on their way: nothing of them stays on disk, and no process stays behind."""
+"""A read that is stopped during downloads leaves no file on disk and no process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files that are cut, spoiled or no Avro: never a short read, always a clause that says why."""
+"""Files that are cut, damaged or not Avro: never missing rows without an error, always a clause that says why."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from simulators.heap.avro_files import Codec, Column, Damage, blocks, damaged, e
 from source_heap.avro.container import parse_header, read_header
 from source_heap.avro.faults import BrokenFile, HeaderCut
 from source_heap.avro.pool import AvroFile, DecoderPool
-from source_heap.avro.values import RowRules
+from source_heap.avro.values import Projection
 
 COLUMNS = [Column("id", "long"), Column("text")]
 WHOLE = encode(COLUMNS, [{"id": index, "text": f"row {index}"} for index in range(2000)], block_bytes=2000)
@@ -18,7 +18,7 @@ WHOLE = encode(COLUMNS, [{"id": index, "text": f"row {index}"} for index in rang
 def rows_in(data: bytes, folder: Path) -> int:
     path = folder / "file.avro"
     path.write_bytes(data)
-    return sum(piece.count for piece in DecoderPool(1).decode(AvroFile.open(path), RowRules(None, {})))
+    return sum(chunk.count for chunk in DecoderPool(1).decode(AvroFile.open(path), Projection(None, {})))
 
 
 def test_a_whole_file_has_all_its_rows(tmp_path: Path) -> None:
@@ -29,7 +29,7 @@ def test_a_whole_file_has_all_its_rows(tmp_path: Path) -> None:
     ("damage", "clause"),
     [
         (Damage.EMPTY, "it ends within its header"),
-        (Damage.NOT_AVRO, "it does not begin as an Avro file does"),
+        (Damage.NOT_AVRO, "it does not begin like an Avro file"),
         (Damage.CUT_IN_BLOCK, "it ends within the block at byte"),
         (Damage.BAD_CHECKSUM, "cannot be decompressed"),
     ],
@@ -82,7 +82,7 @@ def test_an_unknown_compression_is_named() -> None:
 
 
 def test_a_header_with_a_schema_that_is_no_json_is_broken() -> None:
-    with pytest.raises(BrokenFile, match="no schema that can be read"):
+    with pytest.raises(BrokenFile, match="its header has no readable schema"):
         parse_header(WHOLE.replace(b'{"type"', b'x"type"', 1))
 
 

@@ -1,4 +1,4 @@
-"""Where credentials come from, and what is said of each source that fails: never that the network or the bucket did."""
+"""Each source of credentials that fails has its sentence, which never blames the network or the bucket."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def check(bucket: OddServer, **credentials: str) -> Row:
 @pytest.mark.parametrize(
     ("variables", "config", "sentence"),
     [
-        ({"AWS_PROFILE": "prod"}, "", "There is no profile prod in the shared AWS files, where the credentials are"),
+        ({"AWS_PROFILE": "prod"}, "", "The variable AWS_PROFILE names the profile prod, which is not in the shared"),
         ({}, "[default\nx", "The shared AWS file "),
         ({}, "[default]\ncredential_process = /bin/false\n", "The program that gives the credentials (credential_"),
         ({}, "[default]\ncredential_process = /bin/echo x\n", "The program that gives the credentials (credential_"),
@@ -95,26 +95,30 @@ def check(bucket: OddServer, **credentials: str) -> Row:
         (
             {},
             "[default]\ncredential_process = /bin/echo [1]\n",
-            "The credentials could not be had from the environment",
+            "No credentials could be read from the environment",
         ),
-        ({}, PROFILE_WITH_CODE, "The role of the AWS profile wants the code of an MFA device (mfa_serial), which"),
+        ({}, PROFILE_WITH_CODE, "The role of the AWS profile needs the code of an MFA device (mfa_serial), which"),
         (WEB_IDENTITY, "", "The credentials cannot be fetched because the file "),
-        ({}, SIGN_ON, "The credentials come from an AWS sign-on session (SSO), which was never begun or has ended."),
+        (
+            {},
+            SIGN_ON,
+            "The credentials come from an AWS sign-on session (SSO), which was never started or has expired.",
+        ),
         (
             {"AWS_ACCESS_KEY_ID": "A"},
             "",
-            "Only a part of the AWS credentials was found in the environment in which the ",
+            "The AWS credentials in the environment in which the connector runs are incomplete",
         ),
         (
             {},
             "[default]\nrole_arn = x\nsource_profile = y\n",
-            "The credentials could not be had from the environment in which the connector runs, which is not set up "
-            'right: The source_profile "y" referenced in the profile "default" does not exist. Correct the AWS ',
+            "No credentials could be read from the environment in which the connector runs, because the settings are "
+            'wrong: The source_profile "y" referenced in the profile "default" does not exist. Correct the AWS ',
         ),
         (
             {"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://host.invalid/"},
             "",
-            "The credentials could not be had from the environment",
+            "No credentials could be read from the environment",
         ),
         (
             {},
@@ -154,7 +158,7 @@ def test_each_source_that_fails_has_its_sentence(
         (WEB_IDENTITY, "", "Throttling", "The service that gives the connector its credentials failed or could not be"),
     ],
 )
-def test_a_refusal_is_told_by_what_was_asked_for(
+def test_a_refusal_names_what_was_requested(
     variables: Row,
     config: str,
     code: str,
@@ -255,7 +259,7 @@ def test_a_refused_key_is_looked_for_where_it_came_from(bucket: OddServer, envir
         ("AccessDenied", "Access Denied", "Either s3:GetObject on the bucket's objects is missing"),
     ],
 )
-def test_a_refusal_of_the_key_that_encrypts_is_told_from_one_of_the_object(
+def test_a_refusal_of_the_encryption_key_differs_from_one_of_the_object(
     code: str, words: str, sentence: str, bucket: OddServer
 ) -> None:
     bucket.odd = lambda request, usual: error(403, code, words) if request.path.endswith(".json") else None

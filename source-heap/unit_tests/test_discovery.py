@@ -1,4 +1,4 @@
-"""Which types a table's columns get, from the headers of a few files of its live dumps."""
+"""The types of columns, from the headers of some files of the live dumps."""
 
 from __future__ import annotations
 
@@ -94,13 +94,13 @@ def test_what_is_of_several_types_within_a_value_has_all_types_in_the_schema(hea
 # ---------------------------------------------------------------------------------------------- files that are none
 
 NO_TABLES: dict[str, tuple[Any, str]] = {
-    "text": ("string", "its schema is not that of rows with named columns"),
-    "union": ([{"type": "record", "name": "r", "fields": []}], "its schema is not that of rows with named columns"),
+    "text": ("string", "its schema is not a record with named fields"),
+    "union": ([{"type": "record", "name": "r", "fields": []}], "its schema is not a record with named fields"),
     "nameless": (
         {"type": "record", "name": "r", "fields": [{"type": "long"}]},
-        "is not that of rows with named columns",
+        "is not a record with named fields",
     ),
-    "fieldless": ({"type": "record", "name": "r"}, "its schema is not that of rows with named columns"),
+    "fieldless": ({"type": "record", "name": "r"}, "its schema is not a record with named fields"),
     "typeless": (
         {"type": "record", "name": "r", "fields": [{"name": "x", "type": {"items": "long"}}]},
         "its schema cannot be understood",
@@ -122,7 +122,7 @@ def test_a_file_whose_schema_is_no_tables_stops_its_table_alone(schema: Any, cla
     assert output.stream("ev")["json_schema"]["properties"]["event_id"] == INTEGER
     output = heap.read(catalog=output.catalog)
     assert clause in output.failures["ev"].message
-    assert "is not a whole Avro file: " in output.failures["ev"].message
+    assert "is not a complete Avro file: " in output.failures["ev"].message
     assert output.statuses == {"ev": "INCOMPLETE", "good": "COMPLETE", "_heap_dumps": "COMPLETE"}
 
 

@@ -1,4 +1,4 @@
-"""What S3 and STS answer, row by row: the exact sentence, its kind, and whether it is tried again."""
+"""Each answer of S3 and STS: the exact sentence, its failure type, and whether it is retried."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from botocore.exceptions import (
     SSLError,
 )
 from source_heap.s3_errors import failure, heals
-from source_heap.s3_rules import CutShort, Misplaced, NotS3, Operation
+from source_heap.s3_rules import HtmlAnswer, IncompleteAnswer, Operation, WrongPart
 
 CONFIG, TRANSIENT, SYSTEM = "config_error", "transient_error", "system_error"
 GET, LIST, ROLE = Operation.GET, Operation.LIST, Operation.ROLE
@@ -48,7 +48,7 @@ TABLE: list[tuple[Operation, str, str, bool, str]] = [
         "RegionDisabledException",
         CONFIG,
         False,
-        "The role's AWS account has switched off the region of this connector: set region to one that is on.",
+        "The region of this connector is disabled in the role's AWS account: set region to an enabled one.",
     ),
     (
         ROLE,
@@ -102,7 +102,7 @@ TABLE: list[tuple[Operation, str, str, bool, str]] = [
         False,
         "Reading K in the bucket B was refused, though listing works. Either s3:GetObject on the bucket's "
         "objects is missing (or the object belongs to Heap's account: set Object Ownership to Bucket owner "
-        "enforced), or the object was deleted, which S3 does not tell a caller who may list the prefix "
+        "enforced), or the object was deleted: S3 also refuses missing objects to a caller who may list "
         "manifests/ only.",
     ),
     (
@@ -110,8 +110,8 @@ TABLE: list[tuple[Operation, str, str, bool, str]] = [
         "InvalidObjectState",
         CONFIG,
         False,
-        "The object K is archived in Glacier and cannot be read. Restore it in S3, and keep lifecycle rules "
-        "away from this bucket.",
+        "The object K is archived in Glacier and cannot be read. Restore it in S3, and exclude this bucket "
+        "from lifecycle rules.",
     ),
     (
         LIST,
@@ -133,7 +133,7 @@ TABLE: list[tuple[Operation, str, str, bool, str]] = [
         "ExpiredToken",
         CONFIG,
         False,
-        "The session token has expired. It came from option credentials: give fresh temporary keys there, or use a "
+        "The session token has expired. It came from option credentials: enter new temporary keys there, or use a "
         "role or permanent keys instead.",
     ),
     (
@@ -141,8 +141,8 @@ TABLE: list[tuple[Operation, str, str, bool, str]] = [
         "InvalidToken",
         CONFIG,
         False,
-        "The session token is not valid. It came from option credentials: check it there, or leave it out for "
-        "permanent keys.",
+        "The session token is not valid. It came from option credentials: check it there, or remove it if the "
+        "keys are permanent.",
     ),
     (
         LIST,
@@ -150,7 +150,7 @@ TABLE: list[tuple[Operation, str, str, bool, str]] = [
         CONFIG,
         False,
         "The clock of the machine that runs this connector differs from the server's by more than 15 minutes."
-        " Set the clock right.",
+        " Correct the clock.",
     ),
     (
         LIST,
@@ -193,14 +193,14 @@ TABLE: list[tuple[Operation, str, str, bool, str]] = [
         "Teapot",
         SYSTEM,
         False,
-        "S3 answered Teapot while reading an object. See the internal message for its words.",
+        "S3 answered Teapot while reading an object. See the internal message for its text.",
     ),
 ]
 
 
 def answer(code: str, status: int = 400) -> ClientError:
     response: Any = {
-        "Error": {"Code": code, "Message": "as told", "Region": "eu-west-1"},
+        "Error": {"Code": code, "Message": "as sent", "Region": "eu-west-1"},
         "ResponseMetadata": {"HTTPStatusCode": status, "HTTPHeaders": {}},
     }
     return ClientError(response, "GetObject")
@@ -209,12 +209,12 @@ def answer(code: str, status: int = 400) -> ClientError:
 @pytest.mark.parametrize(("operation", "code", "kind", "again", "sentence"), TABLE)
 def test_each_answer_has_its_sentence(operation: Operation, code: str, kind: str, again: bool, sentence: str) -> None:
     error = answer(code)
-    told = failure(operation, error, bucket="B", key="K", role="R")
-    assert told.message is not None
-    assert told.message.startswith(sentence)
-    assert told.failure_type.value == kind
+    raised = failure(operation, error, bucket="B", key="K", role="R")
+    assert raised.message is not None
+    assert raised.message.startswith(sentence)
+    assert raised.failure_type.value == kind
     assert heals(operation, error) is again
-    assert f"{code}: as told" in str(told.internal_message)
+    assert f"{code}: as sent" in str(raised.internal_message)
 
 
 @pytest.mark.parametrize(
@@ -235,10 +235,10 @@ def test_each_answer_has_its_sentence(operation: Operation, code: str, kind: str
             True,
             "The connection to S3 could not be made or broke while",
         ),
-        (BotoCoreError(), SYSTEM, False, "S3 could not be asked while reading an object, for a reason that this"),
-        (CutShort("x"), TRANSIENT, True, "The connection to S3 could not be made or broke while"),
-        (Misplaced("x"), TRANSIENT, True, "The server sent another part of the object K than was asked for"),
-        (NotS3("x"), TRANSIENT, True, "The server answered with a page in HTML while reading an object"),
+        (BotoCoreError(), SYSTEM, False, "A request to S3 failed while reading an object, with an error that"),
+        (IncompleteAnswer("x"), TRANSIENT, True, "The connection to S3 could not be made or broke while"),
+        (WrongPart("x"), TRANSIENT, True, "The server sent another part of the object K than requested"),
+        (HtmlAnswer("x"), TRANSIENT, True, "The server answered with an HTML page while reading an object"),
         (FileNotFoundError(2, "x", "f"), CONFIG, False, "A file that is needed for reading an object cannot be read"),
         (OSError("x"), TRANSIENT, True, "The connection to S3 could not be made or broke while"),
     ],
@@ -246,9 +246,9 @@ def test_each_answer_has_its_sentence(operation: Operation, code: str, kind: str
 def test_each_failure_without_an_answer_has_its_sentence(
     error: Exception, kind: str, again: bool, sentence: str
 ) -> None:
-    told = failure(GET, error, bucket="B", key="K")
-    assert (told.message or "").startswith(sentence)
-    assert told.failure_type.value == kind
+    raised = failure(GET, error, bucket="B", key="K")
+    assert (raised.message or "").startswith(sentence)
+    assert raised.failure_type.value == kind
     assert heals(GET, error) is again
 
 
@@ -273,10 +273,10 @@ def test_a_role_that_cannot_even_be_asked_for_has_sentences_of_its_own(error: Ex
     ],
 )
 def test_an_answer_without_the_documented_error_is_judged_by_what_it_has(response: Any) -> None:
-    told = failure(ROLE, ClientError(response, "AssumeRole"), bucket="B", role="R")
-    assert (told.message or "").startswith("AWS refused to let this connector assume the role R.")
+    raised = failure(ROLE, ClientError(response, "AssumeRole"), bucket="B", role="R")
+    assert (raised.message or "").startswith("AWS refused to let this connector assume the role R.")
 
 
 def test_an_answer_without_anything_still_has_a_sentence() -> None:
-    told = failure(GET, ClientError({}, "GetObject"), bucket="B", key="K")
-    assert (told.message or "").startswith("S3 answered an error without a code while reading an object.")
+    raised = failure(GET, ClientError({}, "GetObject"), bucket="B", key="K")
+    assert (raised.message or "").startswith("S3 answered an error without a code while reading an object.")

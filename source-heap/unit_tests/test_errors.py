@@ -1,4 +1,4 @@
-"""What goes wrong on the way to the bucket, and what becomes of the sync."""
+"""Faults between the connector and the bucket, and the result of the sync."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from simulators.heap.avro_files import blocks
 from simulators.heap.layout import DEFAULT_BUCKET, StoredObject
 from simulators.heap.s3_server import BucketServer, error_fault
 from simulators.heap.scenarios import scenario
+from source_heap.access import s3_client
 from source_heap.config import HeapConfig
 from source_heap.s3_rules import Operation
-from source_heap.session import s3_client
 
 CONFIG, TRANSIENT, SYSTEM = "config_error", "transient_error", "system_error"
 GET, LIST, ROLE = Operation.GET, Operation.LIST, Operation.ROLE
@@ -239,7 +239,9 @@ def test_a_stream_that_no_manifest_names_fails_alone(filled: Heap) -> None:
     catalog = filled.discover().catalog
     unknown = {**next(stream for stream in catalog if stream["name"] == "users"), "name": "no_such_table"}
     output = filled.read(catalog=[*catalog, unknown])
-    assert output.failures["no_such_table"].message.startswith("The source has no stream named 'no_such_table'.")
+    assert output.failures["no_such_table"].message.endswith(
+        " contains the table no_such_table. Refresh the schema of the connection, or remove the stream from it."
+    )
     again = filled.read("no_such_table", catalog=[unknown], state={"no_such_table": {"_heap_dump_id": 100}})
     assert again.failures["no_such_table"].message == output.failures["no_such_table"].message
     assert output.statuses["users"] == "COMPLETE"

@@ -1,4 +1,4 @@
-"""Files that hold more than can be held: an end, a sentence that names the file, and the other tables are read."""
+"""Files beyond a limit: the table fails with a sentence that names the file, and the other tables are read."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ BEYOND: dict[str, tuple[Callable[[], bytes], str]] = {
         ),
         "a row has more than 250,000 values",
     ),
-    "a deep row": (lambda: file(CHAIN, [chain(30_000)]), "a row has values more than 900 deep within each other"),
+    "a deep row": (lambda: file(CHAIN, [chain(30_000)]), "a row has values nested more than 900 levels deep"),
     "rows of no bytes": (
         lambda: header(record(("n", "null"))) + block(10**15, b""),
         "it has more than 1,000,000 rows of no bytes",
@@ -112,8 +112,8 @@ def assert_refused(output: Output, clause: str) -> None:
     """The table `ev` failed with the sentence, and `good` was read."""
     failure = output.failures["ev"]
     assert failure.message == (
-        f"The file sync_1/ev/part-0.avro of table ev is more than this connector reads: {clause}. The state is kept "
-        "before it; leave the table out of the connection, or ask Heap to send it anew."
+        f"The file sync_1/ev/part-0.avro of table ev exceeds a limit of this connector: {clause}. The state stays "
+        "before it; remove the table from the connection, or ask Heap to export it again."
     )
     assert failure.failure_type == "system_error"
     assert (output.statuses["ev"], output.statuses["good"]) == ("INCOMPLETE", "COMPLETE")
@@ -130,7 +130,7 @@ def test_beyond_a_limit_it_is_the_same_with_decoding_processes(heap: Heap) -> No
 
 def test_a_type_that_contains_itself_without_end_is_no_file(heap: Heap) -> None:
     put_tables(heap, {"ev": file(record(("event_id", "long"), ("r", "topLevelRecord")), [long_bytes(1)])})
-    assert "is not a whole Avro file: a row cannot be decoded" in heap.read("ev").failures["ev"].message
+    assert "is not a complete Avro file: a row cannot be decoded" in heap.read("ev").failures["ev"].message
 
 
 def test_check_names_a_file_beyond_a_limit(heap: Heap) -> None:

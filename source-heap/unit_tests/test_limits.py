@@ -1,4 +1,4 @@
-"""What is too large to be held ends with a sentence that names it; many small things take no more than few."""
+"""Manifests, lists and keys beyond a limit end with a sentence; many small ones do not use more memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lists of S3-compatible servers that are not what AWS's are: a sentence, and always an end."""
+"""Lists of S3-compatible servers that differ from those of AWS: a sentence, and never an endless loop."""
 
 from __future__ import annotations
 
@@ -35,18 +35,18 @@ def test_a_list_that_leads_round_in_a_circle_has_an_end(circle: int, odd: OddSer
     ]
     bend_lists(odd, *pages)
     message = Heap(odd).check()["message"]
-    assert message.startswith(f"The list of the bucket {odd.bucket} has no end: its pages lead round in a circle")
+    assert message.startswith(f"The list of the bucket {odd.bucket} has no end: its pages repeat")
     assert odd.answered == circle + 1
 
 
 @pytest.mark.parametrize(
     ("answer", "what"),
     [
-        (listing("", MORE), "says that it goes on, but not where (NextContinuationToken)"),
+        (listing("", MORE), "says that more follows, but has no NextContinuationToken"),
         (listing(f"<Contents>{KEY}{TIME}</Contents>"), "has an entry without ETag"),
         (listing(f"<Contents>{TIME}{ETAG}</Contents>"), "has an entry without Key"),
         (listing(f"<EncodingType>url</EncodingType><Contents>{TIME}{ETAG}</Contents>"), "has an entry without Key"),
-        (listing(f"<Contents>{KEY}{TIME}{ETAG}</Contents>", ""), "does not say whether it goes on (IsTruncated)"),
+        (listing(f"<Contents>{KEY}{TIME}{ETAG}</Contents>", ""), "does not say whether more follows (IsTruncated)"),
     ],
 )
 def test_a_list_that_lacks_what_is_needed_says_what(answer: Response, what: str, odd: OddServer) -> None:
@@ -73,6 +73,4 @@ def test_more_manifests_than_can_be_held_are_said_so(odd: OddServer, monkeypatch
 
 def test_a_page_in_html_is_not_blamed_on_the_network(odd: OddServer) -> None:
     bend_lists(odd, Response(200, b"<html><body>Sign on</body></html>", "text/html"))
-    assert (
-        Heap(odd).check()["message"].startswith("The server answered with a page in HTML while listing the manifests")
-    )
+    assert Heap(odd).check()["message"].startswith("The server answered with an HTML page while listing the manifests")

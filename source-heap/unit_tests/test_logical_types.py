@@ -1,4 +1,4 @@
-"""Values of Avro's logical types, and of `session_time`, which is what the file says and nothing by its name."""
+"""Values of Avro's logical types, and of `session_time`, which is emitted as the file has it."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def test_a_session_time_of_both_eras_is_text(heap: Heap) -> None:
     ]
 
 
-def test_where_a_catalog_still_promises_an_instant_seconds_are_nulled_and_recorded(heap: Heap) -> None:
+def test_if_a_catalog_still_declares_an_instant_seconds_are_nulled_and_recorded(heap: Heap) -> None:
     schema = record(("event_id", "long"), ("session_time", "long"))
     put_tables(heap, {"ev": file(schema, [long_bytes(1) + long_bytes(12)])})
     stream = heap.discover().stream("ev")

@@ -1,4 +1,4 @@
-"""Manifests: what counts, what is refused and how."""
+"""Manifests: what is accepted, and what is refused with which clause."""
 
 from __future__ import annotations
 
@@ -66,9 +66,9 @@ def test_a_manifests_own_id_may_be_written_in_any_way(dump_id: bytes, before: by
 @pytest.mark.parametrize(
     ("entry", "fault"),
     [
-        ({"incremental": "yes"}, "says of table users neither that it is incremental nor that it is not"),
+        ({"incremental": "yes"}, "has neither true nor false as incremental of table users"),
         ({"incremental": None}, "does not say whether table users is incremental"),
-        ({"files": [1]}, "has something other than texts among the columns or files of table users"),
+        ({"files": [1]}, "has columns or files of table users that are not text"),
         ({"files": ["s3://bucket-only"]}, "has a file address without a key in table users"),
     ],
 )
@@ -82,7 +82,7 @@ def test_what_is_wrong_with_the_entry_of_a_table_stays_with_it(entry: dict[str, 
 def test_a_table_that_is_named_twice_must_say_the_same_twice() -> None:
     tables = json.loads(document())["tables"] + json.loads(document(incremental=False))["tables"]
     table = parse_manifest(FOUND, json.dumps({"tables": tables}).encode()).tables["users"]
-    assert table.fault == "names table users twice, incremental and not"
+    assert table.fault == "lists table users twice, as incremental and as full"
 
 
 def test_a_table_may_have_no_files_and_no_columns() -> None:
@@ -120,11 +120,11 @@ def test_a_manifest_that_was_delivered_again_has_another_mark() -> None:
         (b"<html>", "is not JSON"),
         (b"[]", "has no list of tables"),
         (b'{"dump_id": 100}', "has no list of tables"),
-        (b'{"dump_id": 99, "tables": []}', "speaks of dump 99"),
+        (b'{"dump_id": 99, "tables": []}', "belongs to dump 99"),
         (b'{"dump_id": 100, "tables": [1]}', "has a table without a name"),
         (document(name=""), "has a table without a name"),
-        (b'{"dump_id": true, "tables": []}', "speaks of dump True"),
-        (b'{"dump_id": 100.5, "tables": []}', "speaks of dump 100.5"),
+        (b'{"dump_id": true, "tables": []}', "belongs to dump True"),
+        (b'{"dump_id": 100.5, "tables": []}', "belongs to dump 100.5"),
     ],
 )
 def test_a_manifest_of_another_shape_fails_with_its_key_and_the_reason(data: bytes, clause: str) -> None:

@@ -1,4 +1,4 @@
-"""Certificates, proxies and names of hosts: each has its own sentence with the fix, and nothing is tried in vain."""
+"""Faults of certificates, proxies and host names: each has its sentence, and is retried only if that may help."""
 
 from __future__ import annotations
 

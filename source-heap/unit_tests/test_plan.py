@@ -1,4 +1,4 @@
-"""Which dumps of a table are read next, from every state that a table can be in."""
+"""The dumps that are read next, from every state that a table can have."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def test_an_interrupted_resync_goes_on_in_the_new_generation() -> None:
     assert again.state.replaces == 100
 
 
-def test_two_resyncs_before_the_deleted_rows_were_told_keep_the_oldest_generation() -> None:
+def test_two_resyncs_before_the_deletions_were_emitted_keep_the_oldest_generation() -> None:
     state = read_all(first_plan("b", [dump(100, FULL)]))
     state = read_all(next_plan(state, [dump(101, FULL)], True))
     assert next_plan(state, [dump(102, FULL)], True).state.replaces == 100

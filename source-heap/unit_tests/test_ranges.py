@@ -1,4 +1,4 @@
-"""Answers that hold another part of a file than was asked for: no row is lost, and the file is not blamed."""
+"""Answers with another part of a file than requested: no row is lost, and the file is not called broken."""
 
 from __future__ import annotations
 
@@ -188,7 +188,7 @@ def test_a_header_is_read_from_the_right_part(bend: Any, verb: str, odd: OddServ
     else:
         output = heap.discover()
         assert "event_id" in output.stream("sessions")["json_schema"]["properties"]
-        assert not output.logged("is not a whole Avro file")
+        assert not output.logged("is not a complete Avro file")
     assert odd.answered == 1
 
 

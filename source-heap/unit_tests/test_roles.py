@@ -1,4 +1,4 @@
-"""Roles, keys and secrets, on a server that checks them."""
+"""Roles, keys and secrets, with a server that checks them."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_a_wrong_external_id_is_named_as_a_cause(roles: Roles) -> None:
     assert "external_id is the one the trust policy asks for" in check["message"]
 
 
-def test_wrong_credentials_of_the_connector_are_told_from_a_wrong_role(
+def test_wrong_credentials_of_the_connector_differ_from_a_wrong_role(
     roles: Roles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", roles.key["AccessKeyId"])
@@ -118,7 +118,7 @@ def test_wrong_credentials_of_the_connector_are_told_from_a_wrong_role(
         (None, None, "Listing the manifests in the bucket heap-rs3-roles was refused."),
     ],
 )
-def test_wrong_keys_are_told_apart(key: str | None, secret: str | None, sentence: str, roles: Roles) -> None:
+def test_wrong_keys_have_their_sentences(key: str | None, secret: str | None, sentence: str, roles: Roles) -> None:
     credentials = {
         "auth_type": "keys",
         "aws_access_key_id": key or roles.key["AccessKeyId"],

@@ -1,4 +1,4 @@
-"""Every history of a bucket, synced step by step: what the warehouse holds is what a perfect one would hold."""
+"""Every history of a bucket, synced step by step: the warehouse holds exactly the live rows."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from simulators.heap.scenarios import SCENARIOS, Step, Trouble, random_history, 
 ELSEWHERE = {"every_avro_type", "more_than_ten_thousand_files"}
 SENTENCES = {
     Trouble.MISSING_FILE: "does not exist in the bucket",
-    Trouble.UNREADABLE_FILE: "is not a whole Avro file",
-    Trouble.BAD_CHECKSUM: "is not a whole Avro file",
+    Trouble.UNREADABLE_FILE: "is not a complete Avro file",
+    Trouble.BAD_CHECKSUM: "is not a complete Avro file",
     Trouble.ARCHIVED_FILE: "is archived in Glacier",
     Trouble.NO_FLAG: "does not say whether table sessions is incremental",
 }

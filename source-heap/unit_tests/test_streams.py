@@ -1,4 +1,4 @@
-"""What the streams put out: schemas, keys, selection, generations, deletions, notes, estimates, resumption."""
+"""The output of the streams: schemas, keys, selection, generations, deletions, logs, estimates, resumption."""
 
 from __future__ import annotations
 

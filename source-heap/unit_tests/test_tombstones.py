@@ -1,4 +1,4 @@
-"""Rows that a full dump no longer has: told as deleted, and never one that is live."""
+"""Rows that a full dump no longer has are emitted as deletions, and never a live row."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from simulators.heap.layout import StoredObject
 from simulators.heap.s3_server import error_fault
 from simulators.heap.scenarios import scenario
 from source_heap.avro.pool import DecoderPool
-from source_heap.avro.values import RowRules
+from source_heap.avro.values import Projection
 from source_heap.bucket import Bucket
 from source_heap.config import HeapConfig
 from source_heap.files import TableFiles
@@ -48,7 +48,7 @@ def test_tombstones_tell_the_rows_that_a_full_dump_no_longer_has(heap: Heap) -> 
 
 
 @pytest.mark.slow
-def test_tombstones_are_told_by_the_next_sync_when_this_one_broke_before_them(heap: Heap) -> None:
+def test_tombstones_are_emitted_by_the_next_sync_if_this_one_broke_before_them(heap: Heap) -> None:
     warehouse = Warehouse(heap, resync_mode="tombstones")
     story = scenario("resync_in_the_newest", bucket=heap.server.bucket)
     for step in story[:2]:
@@ -81,7 +81,7 @@ def test_tombstones_of_dumps_that_are_gone_are_left_out_with_a_warning(heap: Hea
 @pytest.mark.slow
 @pytest.mark.parametrize("columns", [EVENT[::-1], TEXT_KEYS])
 @pytest.mark.parametrize("selected", [True, False])
-def test_rows_are_told_from_deleted_ones_by_the_values_of_their_keys(
+def test_rows_and_deleted_ones_are_distinguished_by_the_values_of_their_keys(
     columns: Sequence[Column], selected: bool, heap: Heap
 ) -> None:
     options = {"resync_mode": "tombstones", "primary_key_mode": "heap"}
@@ -122,7 +122,7 @@ def test_rows_of_a_new_file_that_is_missing_never_count_as_deleted(heap: Heap) -
     output = warehouse.sync("event")
     assert output.statuses["event"] == "COMPLETE"
     assert not deleted(output)
-    assert output.logged("event: sync_2/event/part-1.avro does not exist, so the rows that generation 1 had and")
+    assert output.logged("event: sync_2/event/part-1.avro does not exist, so no deletions are emitted of rows that")
 
 
 def test_rows_of_a_new_dump_whose_manifest_is_gone_never_count_as_deleted(heap: Heap) -> None:
@@ -137,7 +137,7 @@ def test_rows_of_a_new_dump_whose_manifest_is_gone_never_count_as_deleted(heap: 
     put_manifest(heap, 3, [])
     output = warehouse.sync("event", discover=False)
     assert not deleted(output)
-    assert output.logged("event: the manifest of dump 2 does not exist, so the rows that generation 1 had and")
+    assert output.logged("event: the manifest of dump 2 does not exist, so no deletions are emitted of rows that")
 
 
 @pytest.mark.slow
@@ -159,10 +159,10 @@ def test_no_file_is_left_behind_that_could_not_be_opened(
     put_event(heap, 1, range(5))
     heap.server.put([StoredObject("sync_1/event/part-0.avro", b"no Avro")])
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    rules = RowRules(None, {})
+    projection = Projection(None, {})
     bucket = Bucket(HeapConfig.parse(heap.config()))
     files = TableFiles("event", bucket, DecoderPool(1), skip_missing=False)
     with pytest.raises(AirbyteTracedException):
-        list(files.rows("sync_1/event/part-0.avro", rules))
+        list(files.rows("sync_1/event/part-0.avro", projection))
     assert not list(tmp_path.rglob("*.avro"))
     files.close()

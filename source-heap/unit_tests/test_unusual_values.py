@@ -1,4 +1,4 @@
-"""Values that no vendor should send: beyond the calendar, endless, not a number. They are lost alone, and told."""
+"""Values without a JSON notation, such as NaN: only they become null, and the record lists them."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ import pytest
 from simulators.heap.avro_files import long_bytes
 from source_heap.avro.declared import declared
 from source_heap.avro.decoder import Decoder
-from source_heap.avro.values import RowRules
+from source_heap.avro.values import Projection
 
-EVERYTHING = RowRules(None, {})
-Told = list[tuple[dict[str, Any], list[dict[str, str]]]]
+EVERYTHING = Projection(None, {})
+Decoded = list[tuple[dict[str, Any], list[dict[str, str]]]]
 
 
 def nulled(field: str) -> dict[str, str]:
@@ -24,16 +24,18 @@ def nulled(field: str) -> dict[str, str]:
     return {"field": field, "change": "NULLED", "reason": "SOURCE_SERIALIZATION_ERROR"}
 
 
-def decoded(fields: dict[str, Any], rows: bytes, count: int, rules: RowRules = EVERYTHING, fast: bool = False) -> Told:
+def decoded(
+    fields: dict[str, Any], rows: bytes, count: int, projection: Projection = EVERYTHING, fast: bool = False
+) -> Decoded:
     """Each row of a block with its changes."""
     schema = {"type": "record", "name": "r", "fields": [{"name": name, "type": kind} for name, kind in fields.items()]}
-    decoder = Decoder(declared(schema), rules)
+    decoder = Decoder(declared(schema), projection)
     assert decoder.is_fast is fast
-    told: Told = []
-    for piece in decoder.pieces([(count, rows)]):
-        lines = piece.lines.splitlines()
-        told += zip(map(json.loads, lines), piece.changes or [[] for _ in lines], strict=True)
-    return told
+    found: Decoded = []
+    for chunk in decoder.chunks([(count, rows)]):
+        lines = chunk.lines.splitlines()
+        found += zip(map(json.loads, lines), chunk.changes or [[] for _ in lines], strict=True)
+    return found
 
 
 def block_of(fields: dict[str, Any], rows: Sequence[dict[str, Any]]) -> bytes:
@@ -46,10 +48,10 @@ def block_of(fields: dict[str, Any], rows: Sequence[dict[str, Any]]) -> bytes:
 
 
 def read(
-    fields: dict[str, Any], rows: Sequence[dict[str, Any]], rules: RowRules = EVERYTHING, fast: bool = False
-) -> Told:
+    fields: dict[str, Any], rows: Sequence[dict[str, Any]], projection: Projection = EVERYTHING, fast: bool = False
+) -> Decoded:
     """The same of rows that fastavro can write."""
-    return decoded(fields, block_of(fields, rows), len(rows), rules, fast)
+    return decoded(fields, block_of(fields, rows), len(rows), projection, fast)
 
 
 ABSURD = [
@@ -101,23 +103,23 @@ DAY = {"type": "int", "logicalType": "date"}
         ("bytes", b"2020-01-01 00:00:00", b"2026-01-01 00:00:00"),
     ],
 )
-@pytest.mark.parametrize("promised", [None, {"id": "integer"}, {"id": "integer", "time": "time"}])
+@pytest.mark.parametrize("target", [None, {"id": "integer"}, {"id": "integer", "time": "time"}])
 def test_rows_older_than_the_start_are_left_out_whatever_their_time_is_made_of(
-    kind: Any, early: Any, late: Any, promised: dict[str, str] | None
+    kind: Any, early: Any, late: Any, target: dict[str, str] | None
 ) -> None:
     fields = {"id": "long", "time": ["null", kind], "nested": {"type": "array", "items": "long"}}
     plain_fields = {**fields, "time": ["null", kind["type"] if isinstance(kind, dict) else kind]}
     rows = [{"id": index, "time": time, "nested": []} for index, time in enumerate((early, late, None))]
     file = block_of(plain_fields, rows)
-    told = decoded(fields, file, 3, RowRules(promised, {}, "2025-01-01T00:00:00.000000Z", normalize_times=True))
-    assert [row["id"] for row, _ in told] == [1, 2]
+    found = decoded(fields, file, 3, Projection(target, {}, "2025-01-01T00:00:00.000000Z", normalize_times=True))
+    assert [row["id"] for row, _ in found] == [1, 2]
 
 
 def test_a_logical_type_in_a_time_column_is_an_instant_and_0_is_none() -> None:
     fields = {"time": INSTANT, "session_time": LOCAL, "joindate": DAY, "renewal": INSTANT}
     some = dict.fromkeys(fields, 0) | {"time": 1_714_566_896_789_012, "session_time": 1_714_566_896_789, "joindate": 1}
     rows = block_of(dict.fromkeys(fields, "long"), [some, dict.fromkeys(fields, 0)])
-    assert decoded(fields, rows, 2, RowRules(dict.fromkeys(fields, "time"), {})) == [
+    assert decoded(fields, rows, 2, Projection(dict.fromkeys(fields, "time"), {})) == [
         (
             {
                 "time": "2024-05-01T12:34:56.789012Z",
@@ -135,8 +137,8 @@ def test_a_logical_type_in_a_time_column_is_an_instant_and_0_is_none() -> None:
     ]
 
 
-@pytest.mark.parametrize("promised", ["any", "string"])
-def test_what_is_lost_within_a_value_is_told_by_its_path(promised: str) -> None:
+@pytest.mark.parametrize("target", ["any", "string"])
+def test_a_lost_value_within_another_is_listed_by_its_path(target: str) -> None:
     point = {
         "type": "record",
         "name": "point",
@@ -144,40 +146,40 @@ def test_what_is_lost_within_a_value_is_told_by_its_path(promised: str) -> None:
     }
     fields = {"p": point, "l": {"type": "array", "items": {"type": "map", "values": "double"}}, "n": "double"}
     row = {"p": {"x": math.nan, "y": 1.5}, "l": [{}, {"k": -math.inf}], "n": 2.0}
-    [(told, changes)] = read(fields, [row], RowRules(dict.fromkeys(fields, promised), {}))
-    values = {name: json.loads(value) if promised == "string" else value for name, value in told.items()}
+    [(found, changes)] = read(fields, [row], Projection(dict.fromkeys(fields, target), {}))
+    values = {name: json.loads(value) if target == "string" else value for name, value in found.items()}
     assert values == {"p": {"x": None, "y": 1.5}, "l": [{}, {"k": None}], "n": 2.0}
     assert changes == [nulled("p.x"), nulled("l.1.k")]
 
 
-@pytest.mark.parametrize("promised", ["any", "string", "number", "integer", "boolean", "time"])
+@pytest.mark.parametrize("target", ["any", "string", "number", "integer", "boolean", "time"])
 @pytest.mark.parametrize("fast", [True, False])
-def test_a_number_that_is_none_is_nulled_whatever_was_promised(promised: str, fast: bool) -> None:
+def test_a_nan_becomes_null_for_every_target_type(target: str, fast: bool) -> None:
     fields = {"x": ["null", "double"]} | ({} if fast else {"nested": {"type": "array", "items": "long"}})
     rows = [{"x": x, "nested": []} for x in (math.nan, math.inf, -math.inf)]
-    assert read(fields, rows, RowRules({"x": promised}, {}), fast) == [({"x": None}, [nulled("x")])] * 3
+    assert read(fields, rows, Projection({"x": target}, {}), fast) == [({"x": None}, [nulled("x")])] * 3
 
 
 @pytest.mark.parametrize("text", ["1" * 5000, "0" * 5000, "-" + "9" * 5000, "1." + "1" * 5000, "1e" + "9" * 5000])
-@pytest.mark.parametrize("promised", ["integer", "time"])
+@pytest.mark.parametrize("target", ["integer", "time"])
 @pytest.mark.parametrize("fast", [True, False])
-def test_a_number_without_end_is_nulled(text: str, promised: str, fast: bool) -> None:
+def test_a_number_without_end_is_nulled(text: str, target: str, fast: bool) -> None:
     fields = {"x": "string"} | ({} if fast else {"nested": {"type": "array", "items": "long"}})
-    rules = RowRules({"x": promised}, {})
-    [(row, changes)] = read(fields, [{"x": text, "nested": []}], rules, fast)
+    projection = Projection({"x": target}, {})
+    [(row, changes)] = read(fields, [{"x": text, "nested": []}], projection, fast)
     assert (row, changes) == ({"x": None}, [nulled("x")])
 
 
 @pytest.mark.parametrize("fast", [True, False])
 def test_a_number_without_end_does_not_decide_about_its_row(fast: bool) -> None:
     fields = {"time": "string"} | ({} if fast else {"nested": {"type": "array", "items": "long"}})
-    rules = RowRules({"time": "string"}, {}, "2025-01-01T00:00:00.000000Z")
+    projection = Projection({"time": "string"}, {}, "2025-01-01T00:00:00.000000Z")
     row = {"time": "1" * 5000, "nested": []}
-    assert read(fields, [row], rules, fast) == [({"time": row["time"]}, [])]
+    assert read(fields, [row], projection, fast) == [({"time": row["time"]}, [])]
 
 
-@pytest.mark.parametrize("promised", ["integer", "number", "time"])
-def test_a_long_text_that_is_almost_a_number_is_refused_at_once(promised: str) -> None:
+@pytest.mark.parametrize("target", ["integer", "number", "time"])
+def test_a_long_text_that_is_almost_a_number_is_refused_at_once(target: str) -> None:
     text = "1" * 300_000 + "x"
-    [(row, changes)] = read({"x": "string"}, [{"x": text}], RowRules({"x": promised}, {}), fast=True)
+    [(row, changes)] = read({"x": "string"}, [{"x": text}], Projection({"x": target}, {}), fast=True)
     assert (row, changes) == ({"x": None}, [nulled("x")])

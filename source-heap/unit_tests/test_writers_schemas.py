@@ -1,4 +1,4 @@
-"""What a writer puts into its schema beside the types, and names that are alike: neither costs or changes a row."""
+"""Other content of a writer's schema, and similar names, do not change rows."""
 
 from __future__ import annotations
 
@@ -120,4 +120,4 @@ def test_columns_named_like_ours_never_replace_ours(mode: str, nested: bool, hea
     properties = output.stream("ev")["json_schema"]["properties"]
     assert properties["_heap_dump_id"]["type"] == ["null", "integer"]
     assert ("_ab_cdc_deleted_at" in properties) is (mode == "tombstones")
-    assert output.logged("Table ev has a column _heap_file of its own, which is left out: this connector adds one.")
+    assert output.logged("Table ev has a column _heap_file of its own, which is dropped: this connector adds one.")

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, TypeAlias
 
+from source_kit.generated import compiled
 from source_kit.limits import COMPILED_NAME_CHARACTERS, COMPILED_NAMES, REMEMBERED_NAME, REMEMBERED_NAME_CHARACTERS
 
 _WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
@@ -139,7 +140,14 @@ def _uncompiled(names: list[str], convert: Mapping[str, Callable[[Any], Any]]) -
 
 
 def _compiled(names: list[str], convert: Mapping[str, Callable[[Any], Any]]) -> _Plan:
-    """A function from the values of a row to the row under `names`. Names get into its source as literals only."""
+    """A function from the values of a row to the row under `names`, which get into its source as literals only.
+
+    For the names `id` and `created_at`, of which the second one is converted:
+
+        def row(values):
+            [v0, v1] = values
+            return {'id': v0, 'created_at': v1 if v1 is None else c1(v1)}
+    """
     values = [f"v{index}" for index in range(len(names))]
     converters = {f"c{index}": convert[name] for index, name in enumerate(names) if name in convert}
     members = [
@@ -147,7 +155,4 @@ def _compiled(names: list[str], convert: Mapping[str, Callable[[Any], Any]]) -> 
         for index, (name, value) in enumerate(zip(names, values, strict=True))
     ]
     source = f"def row(values):\n    [{', '.join(values)}] = values\n    return {{{', '.join(members)}}}"
-    made: dict[str, Any] = dict(converters)
-    exec(source, made)  # noqa: S102 - of literals and numbered variables
-    row: _Plan = made["row"]
-    return row
+    return compiled(source, "row", converters)

@@ -11,8 +11,6 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_kit.errors import config_error
 
-_ANSWERS = "answers are kept until they are complete"
-
 
 def store(spool: IO[bytes], piece: bytes) -> None:
     """Adds a piece to a temporary file; the empty one ends it and goes back to its beginning.
@@ -28,13 +26,13 @@ def store(spool: IO[bytes], piece: bytes) -> None:
         raise no_room(error) from error
 
 
-def no_room(error: Exception, kept: str = _ANSWERS) -> AirbyteTracedException:
-    """The config_error for something that could not be stored. `kept` says what is stored there, and for how long."""
+def no_room(error: Exception) -> AirbyteTracedException:
+    """The config_error for a download, or something else in a temporary file, that could not be stored."""
     full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
     what = "No space is left in" if full else "Nothing can be written to"
     return config_error(
-        f"{what} the temporary directory {_temporary_directory()}, where {kept}. Give the connector a larger one (for "
-        "a container, a larger /tmp) and run the sync again.",
+        f"{what} the temporary directory {_temporary_directory()}, where downloads are kept until they are read. Give "
+        "the connector a larger one (for a container, a larger /tmp) and run the sync again.",
         f"{type(error).__name__}: {getattr(error, 'strerror', None) or error}",
     )
 

@@ -282,7 +282,7 @@ def test_a_large_answer_without_a_temporary_directory_says_where_one_is_missing(
     monkeypatch.setenv("TMPDIR", "/nowhere")
     with serving() as address:
         error = error_of(f"http://{address}")
-    expect_fixable(error, "Nothing can be written to the temporary directory /nowhere, where answers are kept", waits)
+    expect_fixable(error, "Nothing can be written to the temporary directory /nowhere, where downloads are kept", waits)
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,9 @@
-"""Avro object container files to lines of JSON, exactly and fast.
+"""Converts Avro object container files to lines of JSON.
 
 Nothing here imports the CDK or boto3, so that the decoding processes stay small.
 
-`container` takes a file apart into blocks, `declared` brings its schema into the one form that everything else reads,
-and `skim` looks at rows that might be too large. `fast` decodes the blocks of flat tables with a function that is
-generated for their schema; `reference` decodes everything else with fastavro. `decoder` picks one of the two and cuts
-the result into pieces; `pool` and `worker` do that in processes of their own.
+`container` splits a file into blocks, `declared` reduces its schema to one form, and `skim` measures rows that may be
+too large. `fast` decodes the blocks of flat tables with a function that is generated for their schema; `reference`
+decodes everything else with fastavro. `decoder` chooses one of the two and cuts the output into chunks; `pool` and
+`worker` do that in separate processes.
 """

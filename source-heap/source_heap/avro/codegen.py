@@ -1,7 +1,33 @@
-"""Writes the Python function that decodes the rows of one flat schema. `fast` says why, and runs it.
+"""Generates the Python function that decodes the rows of one flat schema; `fast` explains why, and calls it.
 
-In the statements `b` is the block, `s` the same as latin-1 text, `p` the position, `row` the dict whose values are
-replaced row by row, `n` a length or a raw integer, `t` the byte that announces a branch of a union, `x` a value.
+In the generated code `b` is the block, `s` the same as latin-1 text, `p` the position, `row` the dict whose values are
+replaced for each row, `n` a length or a raw integer, `t` the byte that selects the branch of a union, `x` a value. For
+a text column `id` and a boolean column `active` that may be null:
+
+    def decode(b, s, p, count, row, lines, changed, dumps):
+        changes = []
+        add = lines.append
+        starts = b.startswith
+        for _ in range(count):
+            n = b[p]; a = p + 1
+            if n < 128:
+                p = a + HALF[n]
+            else:
+                a, p = read_span(b, p)
+            row['id'] = s[a:p]
+            t = b[p]
+            if t == 2:
+                x = BOOLEAN[b[p + 1]]; p += 2
+                row['active'] = x
+            elif t:
+                raise broken()
+            else:
+                row['active'] = None
+                p += 1
+            if changes:
+                changed.append((len(lines), changes)); changes = []
+            add(dumps(row))
+        return p
 """
 
 from __future__ import annotations
@@ -11,29 +37,32 @@ import struct
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeAlias
 
+from source_kit.generated import compiled
+
 from source_heap.avro.faults import BrokenFile
 from source_heap.avro.flat import NATURAL, FlatColumn
-from source_heap.avro.times import Unfit, normalize, normalize_text
-from source_heap.avro.values import ANY, SINCE_COLUMN, TIME, cast, change
+from source_heap.avro.times import CoercionError, normalize, normalize_text
+from source_heap.avro.values import ANY, SINCE_COLUMN, TIME, change, coerce
 from source_heap.avro.varint import read_long
 from source_heap.limits import KEPT_COLUMNS
 
-#: The index of a line, and the changes that its record must tell
-Mark: TypeAlias = tuple[int, list[dict[str, str]]]
-#: (block, block as latin-1, position, rows, row, lines, marks, dumps) -> position behind the rows
+#: The index of a line, and what its record's `meta.changes` lists
+ChangedLine: TypeAlias = tuple[int, list[dict[str, str]]]
+#: (block, block as latin-1, position, rows, row, lines, changed, dumps) -> position after the rows
 RowsFunction: TypeAlias = Callable[
-    [bytes, str, int, int, dict[str, Any], list[bytes], list[Mark], Callable[[dict[str, Any]], bytes]], int
+    [bytes, str, int, int, dict[str, Any], list[bytes], list[ChangedLine], Callable[[dict[str, Any]], bytes]], int
 ]
 
-#: (first column, column behind the last)
-Run: TypeAlias = tuple[int, int]
-#: No encoding of anything begins like this: an integer ends within ten bytes.
+#: Columns that repeat together: (first column, last column + 1)
+ColumnRange: TypeAlias = tuple[int, int]
+#: No value is encoded like this: an integer ends within ten bytes.
 _NEVER = b"\xff" * 16
 
 
-# An eight-byte integer as four pairs of bytes, each looked up with its seven-bit halves joined and in place. Where a
-# pair is not as it must be (six bytes that go on, then one that does, then one that ends; and no sign, which is the
-# lowest bit), there is no number, so that adding it fails. Sums stay below 2**30, where CPython adds fastest.
+# An eight-byte integer is read as four pairs of bytes. Each pair is looked up in a table, which joins its two seven-bit
+# halves and shifts them into place. An entry is None, so that adding it fails, if the pair does not belong there: all
+# bytes but the last continue the integer, and its lowest bit is the sign, which must be positive. Sums stay below
+# 2**30, where CPython adds fastest.
 def _joined(pair: int) -> int:
     return (pair & 0x7F) | (pair >> 8 & 0x7F) << 7
 
@@ -43,66 +72,60 @@ _PAIR_1 = [_joined(pair) >> 1 if on and not pair & 1 else None for pair, on in e
 _PAIR_2 = [_joined(pair) << 13 if on else None for pair, on in enumerate(_GOES_ON)]
 _PAIR_3 = [_joined(pair) if on else None for pair, on in enumerate(_GOES_ON)]
 _PAIR_4 = [_joined(pair) << 14 if pair & 0x8080 == 0x80 else None for pair in range(1 << 16)]
-#: The length that a single byte tells. A negative one has no number here, so that using it fails.
+#: The length that a single byte encodes. A negative length is None, so that using it fails.
 _HALVES: list[int | None] = [None if byte & 1 else byte >> 1 for byte in range(128)]
 
 
 def as_latin(text: str) -> str:
-    """The text as it looks when its UTF-8 is taken for latin-1, as all text in a row is until `fast.mend`."""
+    """The text with its UTF-8 bytes read as latin-1, as all text in a row is until `fast.fix_encoding`."""
     return text.encode().decode("latin-1")
 
 
-#: The functions that were made, and what they are for: a table's files are many and alike.
-_MADE: dict[tuple[Any, ...], RowsFunction] = {}
+#: The generated functions by their arguments: most files of a table have the same schema.
+_FUNCTIONS: dict[tuple[Any, ...], RowsFunction] = {}
 
 
 def rows_function(
     columns: tuple[FlatColumn, ...],
-    promised: tuple[str | None, ...],
+    targets: tuple[str | None, ...],
     since: str | None,
-    runs: tuple[Run, ...],
+    ranges: tuple[ColumnRange, ...],
 ) -> RowsFunction:
-    """The function for these columns and the types that were promised for them.
+    """The function for these columns and their target types.
 
-    `runs` are the runs of columns that are skipped where their bytes repeat those of the row before.
+    A column range of `ranges` is skipped while its bytes equal those of the previous row.
     """
-    key = (columns, promised, since, runs)
-    function = _MADE.get(key)
+    key = (columns, targets, since, ranges)
+    function = _FUNCTIONS.get(key)
     if function is None:
-        if sum(len(made[0]) for made in list(_MADE)) + len(columns) > KEPT_COLUMNS:
-            _MADE.clear()
-        function = _MADE[key] = _made(columns, promised, since, runs)
-    return function
-
-
-def _made(
-    columns: tuple[FlatColumn, ...], promised: tuple[str | None, ...], since: str | None, runs: tuple[Run, ...]
-) -> RowsFunction:
-    writer = _Writer(dict(zip(columns, promised, strict=True)), since)
-    source = "\n".join(writer.function(columns, runs))
-    scope: dict[str, Any] = {
-        **{"P1": _PAIR_1, "P2": _PAIR_2, "P3": _PAIR_3, "P4": _PAIR_4, "HALF": _HALVES, "NEVER": _NEVER},
-        **{"SINCE": since, "Unfit": Unfit, "change": change, "broken": _broken, "isfinite": math.isfinite},
-        "BOOLEAN": (False, True),
-        **{"pairs": struct.Struct("<4H").unpack_from, "float32": struct.Struct("<f").unpack_from},
-        **{"float64": struct.Struct("<d").unpack_from, "read_long": read_long, "read_span": _read_span},
-        **writer.names,
-    }
-    exec(source, scope)  # noqa: S102 - made of this module's own text; names from the file are quoted by repr
-    function: RowsFunction = scope["decode"]
+        if sum(len(known[0]) for known in list(_FUNCTIONS)) + len(columns) > KEPT_COLUMNS:
+            _FUNCTIONS.clear()
+        writer = _Writer(dict(zip(columns, targets, strict=True)), since)
+        source = "\n".join(writer.function(columns, ranges))
+        function = _FUNCTIONS[key] = compiled(source, "decode", {**_NAMES, "SINCE": since, **writer.names})
     return function
 
 
 def _broken() -> BrokenFile:
-    return BrokenFile("a row names a branch that its union does not have")
+    return BrokenFile("a row selects a branch that its union does not have")
 
 
 def _read_span(data: bytes, at: int) -> tuple[int, int]:
-    """Where a text lies whose length, of any size, stands at this position."""
+    """Start and end of a text whose length, of any size, is encoded at this position."""
     size, start = read_long(data, at)
     if size < 0:
         raise IndexError
     return start, start + size
+
+
+#: What every generated function may use
+_NAMES: dict[str, Any] = {
+    **{"P1": _PAIR_1, "P2": _PAIR_2, "P3": _PAIR_3, "P4": _PAIR_4, "HALF": _HALVES, "NEVER": _NEVER},
+    **{"BOOLEAN": (False, True), "CoercionError": CoercionError, "change": change, "broken": _broken},
+    **{"pairs": struct.Struct("<4H").unpack_from, "float32": struct.Struct("<f").unpack_from},
+    **{"float64": struct.Struct("<d").unpack_from, "isfinite": math.isfinite},
+    **{"read_long": read_long, "read_span": _read_span},
+}
 
 
 def _indented(lines: Sequence[str]) -> Iterator[str]:
@@ -110,38 +133,38 @@ def _indented(lines: Sequence[str]) -> Iterator[str]:
 
 
 class _Writer:
-    """Writes the statements, and keeps what they refer to."""
+    """Writes the source; `names` are the objects that it refers to."""
 
-    def __init__(self, promised: dict[FlatColumn, str | None], since: str | None) -> None:
+    def __init__(self, targets: dict[FlatColumn, str | None], since: str | None) -> None:
         self.names: dict[str, Any] = {}
-        self._promised = promised
+        self._targets = targets
         self._since = since
-        self._looks_at_time = False
+        self._filters_by_time = False
 
-    def function(self, columns: Sequence[FlatColumn], runs: Sequence[Run]) -> Iterator[str]:
-        """The whole function."""
-        body = list(self._body(columns, dict(runs)))
-        yield "def decode(b, s, p, count, row, lines, marks, dumps):"
+    def function(self, columns: Sequence[FlatColumn], ranges: Sequence[ColumnRange]) -> Iterator[str]:
+        """The lines of the function."""
+        body = list(self._body(columns, dict(ranges)))
+        yield "def decode(b, s, p, count, row, lines, changed, dumps):"
         yield "    changes = []"
         yield "    add = lines.append"
         yield "    starts = b.startswith"
-        for first, _ in runs:
+        for first, _ in ranges:
             yield f"    seen{first} = NEVER; size{first} = 0"
         yield "    for _ in range(count):"
         yield from _indented(list(_indented(body)))
-        if self._looks_at_time:
+        if self._filters_by_time:
             yield "        if moment is not None and moment < SINCE:"
             yield "            if changes: changes = []"
             yield "            continue"
         yield "        if changes:"
-        yield "            marks.append((len(lines), changes)); changes = []"
+        yield "            changed.append((len(lines), changes)); changes = []"
         yield "        add(dumps(row))"
         yield "    return p"
 
-    def _body(self, columns: Sequence[FlatColumn], runs: dict[int, int]) -> Iterator[str]:
+    def _body(self, columns: Sequence[FlatColumn], ranges: dict[int, int]) -> Iterator[str]:
         at = 0
         while at < len(columns):
-            last = runs.get(at)
+            last = ranges.get(at)
             if last is None:
                 yield from self._column(columns[at])
                 at += 1
@@ -156,7 +179,7 @@ class _Writer:
             at = last
 
     def _column(self, column: FlatColumn) -> Iterator[str]:
-        """Reads one column."""
+        """Lines that read one column."""
         if column.null is None:
             yield from self._value(column, 0)
             return
@@ -172,7 +195,7 @@ class _Writer:
         yield from _indented(second)
 
     def _value(self, column: FlatColumn, ahead: int) -> Iterator[str]:
-        """Reads a value that lies `ahead` of the position."""
+        """Lines that read a value `ahead` bytes after the position."""
         at = f"p + {ahead}" if ahead else "p"
         match column.kind:
             case "string" | "bytes":
@@ -203,60 +226,60 @@ class _Writer:
                 yield from self._use(column, "s[a:p]")
 
     def _use(self, column: FlatColumn, value: str) -> Iterator[str]:
-        """Makes of a value what was promised, and stores it."""
-        promised = self._promised[column]
-        if promised is None or keeps_its_type(column, promised):
-            if promised is not None and NATURAL[column.kind] == "number":
+        """Lines that coerce a value to its target type and store it."""
+        target = self._targets[column]
+        if target is None or keeps_its_type(column, target):
+            if target is not None and NATURAL[column.kind] == "number":
                 yield "if not isfinite(x):"
                 yield f"    x = None; changes.append(change({column.name!r}))"
             yield from self._store(column, value)
             yield from self._moment(column, value)
             return
         yield "try:"
-        yield f"    x = {self._converter(column.kind, promised)}({value})"
-        yield "except Unfit:"
+        yield f"    x = {self._converter(column.kind, target)}({value})"
+        yield "except CoercionError:"
         yield f"    x = None; changes.append(change({column.name!r}))"
         yield from self._store(column, "x")
-        if promised == TIME:
+        if target == TIME:
             yield from self._moment(column, "x", converted=True)
         else:
             yield from self._moment(column, value)
 
     def _store(self, column: FlatColumn, value: str) -> Iterator[str]:
-        if self._promised[column] is not None:
+        if self._targets[column] is not None:
             yield f"row[{as_latin(column.name)!r}] = {value}"
 
     def _moment(self, column: FlatColumn, value: str, converted: bool = False) -> Iterator[str]:
-        """Keeps the row's instant for the comparison with `since`."""
+        """Lines that keep the row's instant for the comparison with `since`."""
         if self._since is None or column.name != SINCE_COLUMN:
             return
-        self._looks_at_time = True
+        self._filters_by_time = True
         if converted or value == "None":
             yield f"moment = {value}"
             return
         yield "try:"
         yield f"    moment = {self._name(normalize)}({value})"
-        yield "except Unfit:"
+        yield "except CoercionError:"
         yield "    moment = None"
 
-    def _converter(self, kind: str, promised: str) -> str:
-        if promised == TIME:
+    def _converter(self, kind: str, target: str) -> str:
+        if target == TIME:
             return self._name(normalize_text if NATURAL[kind] == "string" else normalize)
-        return self._name(lambda value: cast(value, promised))
+        return self._name(lambda value: coerce(value, target))
 
-    def _name(self, thing: Any) -> str:
-        """A name of its own for something that the statements use."""
+    def _name(self, value: Any) -> str:
+        """A new name for an object that the source uses."""
         name = f"k{len(self.names)}"
-        self.names[name] = thing
+        self.names[name] = value
         return name
 
 
-def keeps_its_type(column: FlatColumn, promised: str) -> bool:
-    """Whether the column's values are what was promised without doing anything."""
-    return column.kind == "null" or promised in (ANY, NATURAL[column.kind])
+def keeps_its_type(column: FlatColumn, target: str) -> bool:
+    """Whether values of the column have the target type without coercion."""
+    return column.kind == "null" or target in (ANY, NATURAL[column.kind])
 
 
-#: A single byte; else four pairs as above; else whatever it is.
+#: Reads an integer: one byte, or four pairs as above, or any other length.
 _LONG = """\
 h1, h2, h3, h4 = pairs(b, {at})
 if h1 & 128:

@@ -1,7 +1,4 @@
-"""The codecs of the Avro specification, each with a bound on what a block may become.
-
-A quarter of a megabyte can hold 250 MB, so no codec is asked for all at once without a limit.
-"""
+"""Decompresses blocks with the codecs of the Avro specification, each up to a limit: 250 KB can expand to 250 MB."""
 
 from __future__ import annotations
 
@@ -10,36 +7,29 @@ import lzma
 import zlib
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Protocol
+from typing import Any
 
 import cramjam
 
 from source_heap.avro.faults import BeyondLimit
 from source_heap.limits import BLOCK_BYTES, XZ_BYTES
 
-#: What the codecs raise at bytes that are none of theirs
+#: What the codecs raise for invalid bytes
 ERRORS = (cramjam.DecompressionError, zlib.error, lzma.LZMAError, OSError, EOFError, ValueError)
 _CHECKSUM_BYTES = 4
-#: First room for what zstandard, which does not always say how much it is, becomes; grown fourfold while too small
+#: First size of zstandard's output buffer, whose needed size may be unknown; multiplied by four while too small. Bytes.
 _ZSTANDARD_ROOM = 1024 * 1024
 
 
-class _Stream(Protocol):
-    """A decompressor of the standard library."""
-
-    @property
-    def eof(self) -> bool: ...
-    def decompress(self, data: bytes, max_length: int = ..., /) -> bytes: ...
-
-
 def too_large() -> BeyondLimit:
-    """The fault of a block with more bytes than allowed."""
+    """The error for a block that is too large."""
     return BeyondLimit(f"a block holds more than {BLOCK_BYTES // 1024**2} MiB, decompressed")
 
 
-def _bounded(start: Callable[[], _Stream], data: bytes) -> bytes:
+def _bounded(start: Callable[[], Any], data: bytes) -> bytes:
+    """Decompresses with one of the standard library's decompressors."""
     stream = start()
-    found = stream.decompress(data, BLOCK_BYTES + 1)
+    found: bytes = stream.decompress(data, BLOCK_BYTES + 1)
     if len(found) > BLOCK_BYTES:
         raise too_large()
     if not stream.eof:
@@ -65,7 +55,7 @@ def _zstandard(data: bytes) -> bytes:
         try:
             size = cramjam.zstd.decompress_into(data, found)
         except cramjam.DecompressionError as error:
-            if "whole buffer" not in str(error):  # its only word for a room that is too small
+            if "whole buffer" not in str(error):  # cramjam's only sign that the buffer is too small
                 raise
             if room > BLOCK_BYTES:
                 raise too_large() from None
@@ -76,7 +66,7 @@ def _zstandard(data: bytes) -> bytes:
         return bytes(memoryview(found)[:size])
 
 
-#: Heap writes snappy; certain from its readers' requirements.
+#: Heap writes snappy (certain: other readers of its dumps require it).
 DECOMPRESSORS: Mapping[str, Callable[[bytes], bytes]] = {
     "null": bytes,
     "deflate": partial(_bounded, partial(zlib.decompressobj, -15)),

@@ -1,10 +1,10 @@
-"""Avro object container files: header, blocks, compression.
+"""Reads Avro object container files: header and compressed blocks.
 
-The format is the Avro 1.11 specification's ("Object Container Files"): magic, a metadata map, a 16-byte marker, then
+The format ("Object Container Files" in the Avro 1.11 specification): magic, a metadata map, a 16-byte marker, then
 blocks of a row count, a byte length, the compressed rows, and the marker again.
 
-fastavro reads the same format, but ends quietly where a file is cut between two blocks, does not check the CRC-32
-behind a snappy block, and cannot start in the middle; all three matter here.
+fastavro is not used here because it does not check the CRC-32 of a snappy block, cannot start in the middle, and does
+not report a file that is cut between two blocks.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from source_heap.limits import BLOCK_BYTES, HEADER_BYTES, PARALLEL_HEADER_BYTES
 
 MAGIC = b"Obj\x01"
 _MARKER_BYTES = 16
-#: Headers are read many at a time, and a long one takes memory while it is parsed.
+#: Many headers are read in parallel, but only one long header at a time, because parsing it takes memory.
 _ONE_LONG_HEADER = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What stands before the first block. `text` is the schema as written, `size` the offset of the first block."""
+    """A file's header. `text` is the schema as written, `size` the offset of the first block in bytes."""
 
     text: bytes
     schema: Declared
@@ -40,7 +40,7 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Blocks that follow each other: from the first one's count to behind the last one's marker, and all their rows."""
+    """Consecutive blocks: the bytes from `start` to `end` (exclusive), with this many rows."""
 
     start: int
     end: int
@@ -50,10 +50,10 @@ class Span:
 def parse_header(data: bytes) -> Header:
     """The header at the start of these bytes.
 
-    Raises HeaderCut where they end too early, BrokenFile if it is none, BeyondLimit where it is too large.
+    Raises HeaderCut if they end too early, BrokenFile if it is not a header, BeyondLimit if it is too large.
     """
     if data[: len(MAGIC)] != MAGIC[: len(data)]:
-        msg = "it does not begin as an Avro file does"
+        msg = "it does not begin like an Avro file"
         raise BrokenFile(msg)
     try:
         metadata, at = _metadata(data, len(MAGIC))
@@ -66,7 +66,7 @@ def parse_header(data: bytes) -> Header:
         raise HeaderCut(msg)
     codec = metadata.get("avro.codec", b"null").decode("utf-8", "replace")
     if codec not in compression.DECOMPRESSORS:
-        msg = f"its compression is {codec[:40]!r}; known are {', '.join(sorted(compression.DECOMPRESSORS))}"
+        msg = f"its compression is {codec[:40]!r}; supported are {', '.join(sorted(compression.DECOMPRESSORS))}"
         raise BrokenFile(msg)
     text = metadata.get("avro.schema", b"")
     schema = declared(parsed(text))
@@ -78,7 +78,7 @@ def _long_header() -> BeyondLimit:
 
 
 def _metadata(data: bytes, at: int) -> tuple[dict[str, bytes], int]:
-    """A map of text to bytes, written in blocks; a negative count is followed by the block's length in bytes."""
+    """A map of text to bytes. It is encoded in blocks; the length in bytes follows a negative count."""
     entries: dict[str, bytes] = {}
     while True:
         count, at = read_long(data, at)
@@ -105,9 +105,9 @@ def _bytes(data: bytes, at: int) -> tuple[bytes, int]:
 
 
 def read_header(first: Callable[[int], bytes], size: int) -> Header:
-    """The header of a whole file, of which `first` gives the first bytes: `size` at first, more while it needs them.
+    """The header of a file. `first` returns the first bytes of the file; it is called with `size`, then with more.
 
-    Raises BrokenFile where it is none.
+    Raises BrokenFile if the file has no valid header.
     """
     while True:
         with _ONE_LONG_HEADER if size > PARALLEL_HEADER_BYTES else nullcontext():
@@ -122,9 +122,9 @@ def read_header(first: Callable[[int], bytes], size: int) -> Header:
 
 
 def scan(file: BinaryIO, header: Header, size: int, rows_of_span: int) -> Iterator[Span]:
-    """Every block of a file of `size` bytes, without reading the rows; a span has `rows_of_span` rows or more.
+    """All blocks of a file of `size` bytes, in spans of `rows_of_span` rows or more. Rows are not read.
 
-    Raises BrokenFile where the file is cut. A block without rows and bytes is a valid one (a flush writes it).
+    Raises BrokenFile if the file is cut. A block without rows and bytes is valid (a flush writes it).
     """
     start = at = header.size
     rows = 0
@@ -149,7 +149,7 @@ def scan(file: BinaryIO, header: Header, size: int, rows_of_span: int) -> Iterat
 
 
 def _lead(file: BinaryIO, at: int) -> tuple[int, int, int]:
-    """How many rows the block at this byte has, where they begin, and how many bytes they are."""
+    """Of the block at this byte: the number of rows, their first byte, and their length in bytes."""
     file.seek(at)
     lead = file.read(2 * LONG_BYTES)
     try:
@@ -184,4 +184,4 @@ def read_blocks(file: BinaryIO, codec: str, spans: Iterable[Span]) -> Iterator[t
                 msg = f"the block at byte {begin} cannot be decompressed"
                 raise BrokenFile(msg) from error
             yield rows, data
-            del data  # not two blocks at a time
+            del data  # frees it before the next block is read

@@ -1,13 +1,13 @@
-"""A writer's schema as the readings need it: what decides about the bytes and values of a row, and nothing else.
+"""Reduces a writer's schema to the parts that decide the bytes and values of a row, in one form.
 
-Defaults, documentation, aliases and order are for other uses of a schema; a writer may have put anything there (a bare
-NaN, half a character, a default of another type), and no row depends on it. What is left has one form:
+Defaults, documentation, aliases and order do not matter for reading rows, and writers put invalid content there (a bare
+NaN, half a surrogate pair, a default of another type), so they are dropped. The form:
 
-* a primitive is its name, or `{"type", "logicalType", ...}` where the annotation is known and valid. Avro demands that
-  any other be ignored. An enum is an `int` with the logical type `logical.SYMBOLS` and its `names`.
-* a union is a list, an array has `items`, a map `values`, a fixed a `size`.
-* a record has a name of its own (`r0`, `r1`, ...) where it is defined, and is that name where it is referred to: by the
-  namespaces of Avro, `x.Kind` and `y.Kind` are two types.
+* A primitive is its name, or `{"type", "logicalType", ...}` if the annotation is known and valid; Avro requires readers
+  to ignore any other. An enum is an `int` with the logical type `logical.SYMBOLS` and its `names`.
+* A union is a list, an array has `items`, a map `values`, a fixed a `size`.
+* A record gets a unique name (`r0`, `r1`, ...) at its definition, and references are that name. Avro's namespaces are
+  resolved: `x.Kind` and `y.Kind` are two types.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ PRIMITIVES = frozenset({"null", "boolean", "int", "long", "float", "double", "by
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """A table's schema: a record in the form above, all records by name, and what its rows may be.
+    """A table's schema: a record in the form above, all records by name, and bounds of its rows.
 
-    `least` is the fewest bytes of a row. A block of `n` bytes holds `values + n * density` values or fewer for each
-    row, unless the schema is `recursive`: then nothing is known before it was looked at.
+    A row has `least` bytes or more. In a block of `n` bytes a row has at most `values + n * density` values, unless the
+    schema is `recursive`: then the rows must be measured.
     """
 
     record: Mapping[str, Any]
@@ -47,7 +47,7 @@ class Declared:
 def parsed(text: bytes) -> Any:
     """The JSON of a header's schema. Raises BrokenFile.
 
-    The libraries of Java and Python write NaN, infinities and lone surrogates, which strict JSON does not know.
+    Java's and Python's libraries write NaN, infinities and lone surrogates, which strict JSON does not allow.
     """
     try:
         return orjson.loads(text)
@@ -56,19 +56,19 @@ def parsed(text: bytes) -> Any:
     try:
         return json.loads(text.decode("utf-8", "surrogateescape"))
     except ValueError:
-        msg = "its header holds no schema that can be read"
+        msg = "its header has no readable schema"
         raise BrokenFile(msg) from None
     except RecursionError:
         raise _too_deep() from None
 
 
 def declared(schema: Any) -> Declared:
-    """The form above of a parsed schema. Raises BrokenFile where it is none of rows, BeyondLimit if it is too large."""
+    """A parsed schema in the form above. Raises BrokenFile if it is not a schema of rows, BeyondLimit if too large."""
     fields = schema.get("fields") if isinstance(schema, dict) and schema.get("type") == "record" else None
     if not isinstance(fields, list) or not all(
         isinstance(field, dict) and isinstance(field.get("name"), str) and "type" in field for field in fields
     ):
-        msg = "its schema is not that of rows with named columns"
+        msg = "its schema is not a record with named fields"
         raise BrokenFile(msg)
     reader, measurer = _Reader(), _Measurer()
     try:
@@ -86,11 +86,11 @@ def declared(schema: Any) -> Declared:
 
 
 def _too_deep() -> BeyondLimit:
-    return BeyondLimit(f"its schema has more than {SCHEMA_DEPTH} types within each other")
+    return BeyondLimit(f"its schema has types nested more than {SCHEMA_DEPTH} levels deep")
 
 
 class _Reader:
-    """Walks through a schema as written. `records` are those that it made, by their new names."""
+    """Converts a schema as written. `records` are its records by their new names."""
 
     def __init__(self) -> None:
         self.records: dict[str, dict[str, Any]] = {}
@@ -98,7 +98,7 @@ class _Reader:
         self._made = self._types = 0
 
     def of(self, schema: Any, space: str, depth: int) -> Any:
-        """A type within the namespace `space`. Raises KeyError, TypeError, AttributeError where it is none."""
+        """A type within the namespace `space`. Raises KeyError, TypeError or AttributeError if it is not a type."""
         self._types += 1
         if self._types > SCHEMA_TYPES:
             msg = f"its schema has more than {SCHEMA_TYPES:,} types"
@@ -109,7 +109,7 @@ class _Reader:
             return schema if schema in PRIMITIVES else self._reference(schema, space)
         if isinstance(schema, list):
             union = []
-            for branch in schema:  # no comprehension here: each is a frame, and schemas may be deep
+            for branch in schema:  # a comprehension would take a stack frame, and schemas may be deep
                 union.append(self.of(branch, space, depth + 1))
             return union
         kind = schema["type"]
@@ -156,13 +156,13 @@ def _full_name(schema: Mapping[str, Any], space: str) -> str:
 
 
 def _visible(name: str) -> str:
-    """A name as text that can be written: half a character is shown as `\\ud83d`."""
+    """A name that can be encoded: half a surrogate pair is written as `\\ud83d`."""
     return sys.intern(name.encode("utf-8", "backslashreplace").decode())
 
 
 @dataclass(frozen=True, slots=True)
 class _Measure:
-    """Of a type: the values that one holds, arrays and maps counted as one, its fewest bytes, and see `Declared`."""
+    """Bounds of a type, as in `Declared`; an array or a map counts as one value."""
 
     values: int = 1
     least: int = 1
@@ -180,7 +180,7 @@ class _Measurer:
         self._records: dict[str, _Measure | None] = {}
 
     def of(self, kind: Any) -> _Measure:
-        """The measure of a type."""
+        """The bounds of a type."""
         if isinstance(kind, str):
             return _Measure(1, _SIZES.get(kind, 1)) if kind in PRIMITIVES else self._known(kind)
         if isinstance(kind, list):
@@ -222,6 +222,6 @@ def _most(measures: Sequence[_Measure], what: str) -> Any:
 
 
 def _several(item: _Measure, key_bytes: int) -> _Measure:
-    """Any number of these, each behind a key of so many bytes at least."""
+    """The bounds of any number of items, each with a key of at least this many bytes."""
     least = item.least + key_bytes
     return _Measure(1, 1, (item.values / least if least else math.inf) + item.density)

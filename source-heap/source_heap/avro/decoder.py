@@ -1,30 +1,33 @@
-"""Blocks of a file to pieces of output, by whichever decoder fits the schema."""
+"""Decodes the blocks of a file to chunks of output, with the decoder that fits the schema."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from source_heap.avro.codegen import Mark
+from source_heap.avro.codegen import ChangedLine
 from source_heap.avro.declared import Declared
-from source_heap.avro.fast import PADDING, FastDecoder, long_line, mend
+from source_heap.avro.fast import PADDING, FastDecoder, fix_encoding, long_line
 from source_heap.avro.faults import BrokenFile
 from source_heap.avro.flat import flat_columns
 from source_heap.avro.reference import ReferenceDecoder
 from source_heap.avro.skim import Skimmer
-from source_heap.avro.values import RowRules
+from source_heap.avro.values import Projection
 from source_heap.limits import LINE_BYTES
 
-#: Bytes of output that are handed on at a time, at most: they stay in a processor's cache, and a wait for the reader is
-#: short. Only a row, or the first rows of a file, may be longer.
-PIECE_BYTES = 480 * 1024
-#: Rows that are decoded before it is looked how much they gave, at most; blocks may be of any size.
+#: Most bytes of a chunk, so that it stays in the processor's cache and the reader waits briefly. Only a single row, or
+#: the first rows of a file, may be longer.
+CHUNK_BYTES = 480 * 1024
+#: Most rows that are decoded before the size of the output is measured; blocks may be of any size.
 _ROWS_AT_A_TIME = 256
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
-    """`count` rows, one a line: with `changes`, an entry for each row, JSON objects; else as the rules enclose them."""
+class Chunk:
+    """`count` rows, one per line, between the projection's `head` and `tail`.
+
+    Rows with `changes` (one entry per row) are bare JSON objects instead: the caller completes their records.
+    """
 
     lines: bytes
     count: int
@@ -34,76 +37,76 @@ class Piece:
 class Decoder:
     """Decodes the blocks of files that share a schema."""
 
-    def __init__(self, schema: Declared, rules: RowRules) -> None:
-        """Raises BrokenFile where the schema is none."""
+    def __init__(self, schema: Declared, projection: Projection) -> None:
+        """Raises BrokenFile if fastavro does not understand the schema."""
         columns = flat_columns(schema.record)
         self._windows = Skimmer(schema).windows
-        self._decode = FastDecoder(columns, rules) if columns else ReferenceDecoder(schema, rules)
+        self._decode = FastDecoder(columns, projection) if columns else ReferenceDecoder(schema, projection)
         self.is_fast = self._decode.is_fast
         self._step = _ROWS_AT_A_TIME
-        self._head = rules.head.encode()
-        self._end = rules.tail.encode() + b"\n"
+        self._head = projection.head.encode()
+        self._end = projection.tail.encode() + b"\n"
         self._between = self._end + self._head
         names = sum(len(field["name"]) + len('"":null,') for field in schema.record["fields"])
-        #: What a row's line has beside its values
+        #: Bytes of a line without the values
         self._overhead = len(self._between) + names
 
-    def pieces(self, blocks: Iterable[tuple[int, bytes]]) -> Iterator[Piece]:
-        """The rows of (count, rows) blocks, in order, in pieces of about `PIECE_BYTES`."""
+    def chunks(self, blocks: Iterable[tuple[int, bytes]]) -> Iterator[Chunk]:
+        """The rows of (count, rows) blocks, in order, in chunks of about `CHUNK_BYTES` bytes."""
         lines: list[bytes] = []
-        marks: list[Mark] = []
+        changed: list[ChangedLine] = []
         size = 0
         for count, data in self._parts(blocks):
             length, at = len(data), 0
             latin = data.decode("latin-1") if self.is_fast else ""
             block = data + PADDING
-            most = max(1, PIECE_BYTES // (length // max(count, 1) + self._overhead))  # where it has few and long rows
+            most = max(1, CHUNK_BYTES // (length // max(count, 1) + self._overhead))  # rows may be few and long
             while count:
                 rows, before = min(self._step, most, count), len(lines)
-                at = self._decode(block, latin, at, rows, lines, marks)
+                at = self._decode(block, latin, at, rows, lines, changed)
                 count -= rows
                 added = sum(map(len, lines[before:])) + (len(lines) - before) * len(self._between)
                 if added > LINE_BYTES and max(map(len, lines[before:])) > LINE_BYTES:
                     raise long_line()
                 size += added
-                if size + added > PIECE_BYTES:
-                    self._step = max(1, min(_ROWS_AT_A_TIME, PIECE_BYTES * len(lines) // (3 * size)))
-                    yield from self._cut(lines, marks)
-                    lines, marks, size = [], [], 0
+                if size + added > CHUNK_BYTES:
+                    self._step = max(1, min(_ROWS_AT_A_TIME, CHUNK_BYTES * len(lines) // (3 * size)))
+                    yield from self._cut(lines, changed)
+                    lines, changed, size = [], [], 0
             if at != length:
-                msg = "a block holds more or less than its rows"
+                msg = "a block has more or fewer bytes than its rows"
                 raise BrokenFile(msg)
-            del data, latin, block  # nothing of a block is held while the next one is decompressed
-        yield from self._cut(lines, marks)
+            del data, latin, block  # frees the block before the next one is decompressed
+        yield from self._cut(lines, changed)
 
     def _parts(self, blocks: Iterable[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
-        """See `Skimmer.windows`, of all blocks."""
+        """All blocks in the parts that `Skimmer.windows` makes."""
         for count, data in blocks:
             windows = self._windows(count, data)
             del data
             yield from windows
 
-    def _cut(self, lines: list[bytes], marks: list[Mark]) -> Iterator[Piece]:
-        """The lines as pieces: runs of rows with changes apart from runs without."""
+    def _cut(self, lines: list[bytes], changed: list[ChangedLine]) -> Iterator[Chunk]:
+        """The lines as chunks, in order: rows with changes apart from rows without."""
         at = 0
-        while marks and at < len(lines):
-            first = marks[0][0]
+        while changed and at < len(lines):
+            first = changed[0][0]
             if first > at:
-                yield self._piece(lines[at:first])
-            run = [changes for offset, (index, changes) in enumerate(marks) if index == first + offset]
-            yield self._piece(lines[first : first + len(run)], run)
-            del marks[: len(run)]
-            at = first + len(run)
+                yield self._chunk(lines[at:first])
+            changes = [found for offset, (index, found) in enumerate(changed) if index == first + offset]
+            at = first + len(changes)
+            yield self._chunk(lines[first:at], changes)
+            del changed[: len(changes)]
         if at < len(lines):
-            yield self._piece(lines[at:])
+            yield self._chunk(lines[at:])
 
-    def _piece(self, lines: list[bytes], changes: list[list[dict[str, str]]] | None = None) -> Piece:
+    def _chunk(self, lines: list[bytes], changes: list[list[dict[str, str]]] | None = None) -> Chunk:
         if changes is not None:
             joined = b"\n".join([*lines, b""])
-        elif len(lines) == 1:  # it may be long: one copy
+        elif len(lines) == 1:  # it may be long: copied once only
             joined = b"".join((self._head, lines[0], self._end))
         else:
             enclosed = [self._head + lines[0], *lines[1:]]
             enclosed[-1] += self._end
             joined = self._between.join(enclosed)
-        return Piece(mend(joined) if self.is_fast else joined, len(lines), changes)
+        return Chunk(fix_encoding(joined) if self.is_fast else joined, len(lines), changes)

@@ -1,4 +1,4 @@
-"""What can be wrong with a file. The texts are clauses that go on after its name, without any data."""
+"""Errors of Avro files. Each text is a clause that follows the file's name, without data of the file."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ class BrokenFile(Exception):
 
 
 class HeaderCut(BrokenFile):
-    """The bytes end within the header: right for the first bytes of a file, wrong for a whole one."""
+    """The bytes end within the header: expected for the first bytes of a file, an error for a whole file."""
 
 
 class BeyondLimit(BrokenFile):
-    """The file may be valid, and holds something larger than `limits` allows."""
+    """The file may be valid, but something in it is larger than `limits` allows."""

@@ -1,11 +1,11 @@
-"""Avro's logical types: which annotations are valid, and what they make of a value, for fastavro to read with.
+"""Reads Avro's logical types: replaces fastavro's readers, and decides which annotations are valid.
 
-fastavro's own readers end a whole file at the first value that Python's types cannot hold: an instant beyond the year
-9999, a time of day beyond its end (a negative one becomes another time silently); and they round a decimal to its
-precision. These make `BEYOND` of a value that has no notation, which loses it alone, and keep all digits.
+fastavro's own readers fail the whole file at a value that Python's types cannot hold (an instant after the year 9999, a
+time of day after 24:00), change a negative time of day silently, and round a decimal to its precision. These return
+`BEYOND` for such a value, which loses only that value, and keep all digits.
 
-The pairs of underlying and logical type are the Avro 1.12 specification's. What it has beyond them (`duration`,
-`big-decimal`) is left as bytes.
+The pairs of underlying and logical type are those of the Avro 1.12 specification. Its other logical types (`duration`,
+`big-decimal`) stay bytes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from uuid import UUID
 
 from source_heap.limits import DECIMAL_BYTES, DECIMAL_SCALE
 
-#: Stands for a value that has no notation; `values.plain` takes it for unfit.
+#: A value without a JSON notation; `values.plain` raises CoercionError for it.
 BEYOND = object()
 
 _UUID_BYTES = 16
@@ -61,7 +61,7 @@ def _time_of_day(unit: timedelta) -> _Reader:
 
 
 def _decimal(data: bytes, schema: Mapping[str, Any], *_: Any) -> Any:
-    """A decimal's text with all its digits, also where they are more than its precision says."""
+    """A decimal as text with all its digits, even if they exceed its precision."""
     scale = schema["scale"]
     if len(data) > DECIMAL_BYTES or scale > DECIMAL_SCALE:
         return BEYOND
@@ -72,14 +72,14 @@ def _decimal(data: bytes, schema: Mapping[str, Any], *_: Any) -> Any:
 
 def _symbol(index: int, schema: Mapping[str, Any], *_: Any) -> Any:
     if index < 0:
-        raise IndexError  # a list would count from its end
+        raise IndexError  # Python would count from the end of the list
     return schema["names"][index]
 
 
-#: The logical type that stands for Avro's enum, whose symbols fastavro holds to rules that writers break
+#: Our logical type for Avro's enum, because fastavro rejects symbols that break Avro's naming rules; writers use them.
 SYMBOLS = "symbols"
 
-#: By (underlying type, logical type). A `uuid` on a string stays the text that it is, so it is not among them.
+#: By (underlying type, logical type). A `uuid` on a string needs no reader: it stays text.
 READERS: Mapping[tuple[str, str], _Reader] = {
     ("long", "timestamp-millis"): _instant(_EPOCH, _MILLISECOND),
     ("long", "timestamp-micros"): _instant(_EPOCH, _MICROSECOND),
@@ -98,7 +98,7 @@ READERS: Mapping[tuple[str, str], _Reader] = {
 
 
 def annotated(kind: str, schema: Mapping[str, Any]) -> Any:
-    """A primitive type with its logical type; without it where that is unknown or not valid, as Avro demands."""
+    """A primitive type with its logical type. An unknown or invalid one is dropped, as Avro requires."""
     name = schema.get("logicalType")
     if not isinstance(name, str) or name == SYMBOLS or (kind, name) not in READERS:
         return kind
@@ -108,21 +108,21 @@ def annotated(kind: str, schema: Mapping[str, Any]) -> Any:
 
 
 def fixed(schema: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """A fixed of this name. Raises TypeError where its size is none."""
+    """A fixed with this name. Raises TypeError if its size is not a count."""
     size, logical = schema["size"], schema.get("logicalType")
     if not _is_count(size):
         raise TypeError
     made: dict[str, Any] = {"type": "fixed", "name": name, "size": size}
     if logical == "uuid" and size == _UUID_BYTES:
         made["logicalType"] = logical
-    # log10(2) digits a bit, of which one is the sign
+    # log10(2) digits per bit, without the sign bit
     if logical == "decimal" and _is_decimal(schema) and schema["precision"] <= (8 * size - 1) * 30103 // 100_000:
         made.update(logicalType=logical, scale=schema.get("scale") or 0)
     return made
 
 
 def enum(symbols: list[str]) -> dict[str, Any]:
-    """An enum of these symbols."""
+    """An enum with these symbols, in the form of `declared`."""
     return {"type": "int", "logicalType": SYMBOLS, "names": symbols}
 
 

@@ -1,8 +1,8 @@
-"""Decodes files in processes of their own, and gives the rows back in the order of the file.
+"""Decodes files in worker processes and returns the rows in the order of the file.
 
-A file is cut into spans of blocks, dealt out to the processes in turn, and the answers are collected in the same
-turn. A process that is ahead waits for room, so memory stays bounded however large the file is, and one file is enough
-to keep all cores busy. Processes are started when the first large file is there or announced, and serve every stream.
+A file is cut into spans of blocks. Spans are assigned to the processes in turn, and the rows are collected in the same
+order. A process that is ahead waits, so memory stays bounded for any size of file, and a single file keeps all cores
+busy. The processes start when the first large file is there or expected, and serve all streams.
 """
 
 from __future__ import annotations
@@ -24,24 +24,23 @@ import orjson
 
 from source_heap.avro import frames
 from source_heap.avro.container import Header, Span, read_blocks, read_header, scan
-from source_heap.avro.decoder import Decoder, Piece
+from source_heap.avro.decoder import Chunk, Decoder
 from source_heap.avro.faults import BeyondLimit, BrokenFile
-from source_heap.avro.values import RowRules
+from source_heap.avro.values import Projection
 from source_heap.limits import EMPTY_ROWS
 
 logger = logging.getLogger("airbyte")
 
 #: First guess at a header's length. Bytes.
 _HEADER_BYTES = 64 * 1024
-#: Rows of a span, at least; a span is whole blocks. Its output should fit into the memory that is shared with a
-#: process, so that one that is ahead by a span need not wait. Heap's blocks are 64,000 bytes before compression, about
-#: 200 rows.
+#: Least rows of a span, which is whole blocks. Its output should fit into the memory that is shared with a process, so
+#: that a process can be one span ahead. Heap's blocks are 64,000 bytes before compression, about 200 rows (observed).
 _SPAN_ROWS = 1_200
-#: A file with fewer rows is decoded on the spot: dealing it out would take longer.
+#: A file with fewer rows is decoded in this process: distributing it would take longer.
 _WORTH_A_PROCESS_ROWS = 5_000
 
-#: Lets glibc keep freed memory instead of returning and fetching some hundred kilobytes for every piece: a seventh of a
-#: decoding process's time went into that.
+#: Makes glibc keep freed memory. Without it, returning and fetching hundreds of kilobytes for every chunk took a
+#: seventh of a process's time (measured).
 _KEEP_MEMORY = {
     "MALLOC_TRIM_THRESHOLD_": "67108864",
     "MALLOC_MMAP_THRESHOLD_": "67108864",
@@ -50,12 +49,12 @@ _KEEP_MEMORY = {
 
 
 class ProcessLost(Exception):
-    """A decoding process ended by itself. The text says how."""
+    """A decoding process ended unexpectedly. The text gives its signal or exit code."""
 
 
 @dataclass(frozen=True)
 class AvroFile:
-    """A whole Avro file on disk whose structure was checked."""
+    """An Avro file on disk whose structure was checked."""
 
     path: Path
     header: Header
@@ -63,7 +62,7 @@ class AvroFile:
 
     @classmethod
     def open(cls, path: Path) -> AvroFile:
-        """Reads the header and finds the blocks. Raises BrokenFile where the file is cut or none."""
+        """Reads the header and finds the blocks. Raises BrokenFile if the file is cut or is not an Avro file."""
         with path.open("rb") as data:
             header = read_header(partial(_first, data), _HEADER_BYTES)
             file = cls(path, header, list(scan(data, header, path.stat().st_size, _SPAN_ROWS)))
@@ -74,7 +73,7 @@ class AvroFile:
 
     @property
     def rows(self) -> int:
-        """How many rows the blocks say they hold."""
+        """The number of rows, as the blocks announce it."""
         return sum(span.rows for span in self.spans)
 
 
@@ -84,9 +83,9 @@ def _first(file: BinaryIO, size: int) -> bytes:
 
 
 class DecoderPool:
-    """A number of decoding processes; with one or none, everything is decoded on the spot.
+    """A number of decoding processes; with fewer than two, everything is decoded in this process.
 
-    The processes end with the pool, or with the connector.
+    The processes end with the pool or with the connector.
     """
 
     def __init__(self, processes: int) -> None:
@@ -97,31 +96,31 @@ class DecoderPool:
         self.close = weakref.finalize(self, _kill_all, self._running)
 
     def prepare(self) -> None:
-        """Starts the processes, so that they are ready when the first file is."""
+        """Starts the processes before the first file is there."""
         with self._changed:
             self._start_missing()
 
-    def decode(self, file: AvroFile, rules: RowRules) -> Iterator[Piece]:
-        """The rows of a file, in order. Raises BrokenFile, or ProcessLost."""
+    def decode(self, file: AvroFile, projection: Projection) -> Iterator[Chunk]:
+        """The rows of a file, in order. Raises BrokenFile or ProcessLost."""
         if not self._size or file.rows < _WORTH_A_PROCESS_ROWS:
-            yield from _decode_here(file, rules)
+            yield from _decode_here(file, projection)
             return
         processes = self._take()
         if not processes:
-            yield from _decode_here(file, rules)
+            yield from _decode_here(file, projection)
             return
         clean = False
         try:
-            yield from _collect(processes, file, rules)
+            yield from _collect(processes, file, projection)
             clean = True
         except BrokenFile:
-            clean = len(processes) == 1  # alone, it has said all it had to say
+            clean = len(processes) == 1  # a single process sends nothing after its error
             raise
         finally:
             self._give_back(processes, clean)
 
     def _take(self) -> list[_Process]:
-        """Every process that is idle or was not yet started; waits for at least one. None where none can be started."""
+        """All idle processes, after starting missing ones; waits for at least one. Empty if none can be started."""
         with self._changed:
             while not self._idle and 0 < self._size == len(self._running):
                 self._changed.wait()
@@ -141,7 +140,7 @@ class DecoderPool:
             self._idle.append(process)
 
     def _give_back(self, processes: list[_Process], clean: bool) -> None:
-        """Processes that still hold something of a file that nobody wants any more are ended."""
+        """Returns the processes to the pool; kills those that are still busy with an abandoned file."""
         with self._changed:
             if clean:
                 self._idle.extend(processes)
@@ -157,15 +156,15 @@ def _kill_all(processes: Iterable[_Process]) -> None:
         process.kill()
 
 
-def _decode_here(file: AvroFile, rules: RowRules) -> Iterator[Piece]:
-    decoder = Decoder(file.header.schema, rules)
+def _decode_here(file: AvroFile, projection: Projection) -> Iterator[Chunk]:
+    decoder = Decoder(file.header.schema, projection)
     with file.path.open("rb") as data:
-        yield from decoder.pieces(read_blocks(data, file.header.codec, file.spans))
+        yield from decoder.chunks(read_blocks(data, file.header.codec, file.spans))
 
 
-def _collect(processes: Sequence[_Process], file: AvroFile, rules: RowRules) -> Iterator[Piece]:
+def _collect(processes: Sequence[_Process], file: AvroFile, projection: Projection) -> Iterator[Chunk]:
     for turn, process in enumerate(processes):
-        process.begin(file, rules, file.spans[turn :: len(processes)])
+        process.begin(file, projection, file.spans[turn :: len(processes)])
     for number in range(len(file.spans)):
         yield from processes[number % len(processes)].span()
 
@@ -179,14 +178,14 @@ class _Process:
         try:
             memory = os.memfd_create("source-heap")
             os.ftruncate(memory, frames.MEMORY_BYTES)
-            # -P: a file in the working directory must not be taken for a module
+            # -P: never import a file of the working directory as a module
             command = [sys.executable, "-P", "-m", "source_heap.avro.worker", str(memory), str(acknowledged)]
             self._process = subprocess.Popen(  # noqa: S603 - no part of the command comes from outside
                 command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 pass_fds=(memory, acknowledged),
-                process_group=0,  # Ctrl-C is for the connector; this process ends when its stdin does
+                process_group=0,  # Ctrl-C goes to the connector only; this process ends with its stdin
                 env={**_KEEP_MEMORY, **os.environ},
             )
             self._jobs = cast(BinaryIO, self._process.stdin)
@@ -200,14 +199,14 @@ class _Process:
             if memory >= 0:
                 os.close(memory)
 
-    def begin(self, file: AvroFile, rules: RowRules, spans: Sequence[Span]) -> None:
-        """Gives the process its share of a file."""
+    def begin(self, file: AvroFile, projection: Projection, spans: Sequence[Span]) -> None:
+        """Sends the process its spans of a file."""
         job = {
             "path": str(file.path),
             "schema": file.header.text.decode("latin-1"),
             "codec": file.header.codec,
             "spans": [astuple(span) for span in spans],
-            "rules": asdict(rules),
+            "projection": asdict(projection),
         }
         try:
             self._jobs.write(orjson.dumps(job) + b"\n")
@@ -215,22 +214,22 @@ class _Process:
         except BrokenPipeError:
             raise self._lost() from None
 
-    def span(self) -> Iterator[Piece]:
+    def span(self) -> Iterator[Chunk]:
         """The rows of the next span."""
         while True:
             try:
-                kind, piece = self._frames.next()
+                kind, chunk = self._frames.next()
             except EOFError:
                 raise self._lost() from None
             if kind == frames.SPAN_END:
                 return
             if kind == frames.BEYOND_LIMIT:
-                raise BeyondLimit(piece.lines.decode())
+                raise BeyondLimit(chunk.lines.decode())
             if kind == frames.BROKEN:
-                raise BrokenFile(piece.lines.decode())
+                raise BrokenFile(chunk.lines.decode())
             if kind == frames.FAILED:
-                raise RuntimeError(piece.lines.decode())
-            yield piece
+                raise RuntimeError(chunk.lines.decode())
+            yield chunk
 
     def _lost(self) -> ProcessLost:
         code = self._process.wait()

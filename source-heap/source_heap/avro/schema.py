@@ -1,7 +1,7 @@
-"""Avro schemas to JSON schemas, and the union of what several files say about a table.
+"""Converts Avro schemas to JSON schemas, and merges the schemas of several files of a table.
 
-The types are those that `reference` and `fast` make of the values. Every column may be null and every object may hold
-more, as the contract of all streams says.
+The types are those of the values that `reference` and `fast` emit. Every column may be null, and every object may have
+more properties.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ _LOCAL_INSTANT: JsonSchema = {
     "airbyte_type": "timestamp_without_timezone",
 }
 TEXT: JsonSchema = {"type": ["null", "string"]}
-#: What lies within a record, an array or a map is not cast, so where it may be of several types all are declared: a
-#: wrong type is worse than none, and a property without a type makes some clients drop the stream.
+#: For values within records, arrays and maps that may have several types: they are not coerced, so all types are
+#: declared. A wrong type is worse than none, and some clients drop a stream that has a property without a type.
 _ANYTHING: JsonSchema = {
     "type": ["null", "array", "boolean", "integer", "number", "object", "string"],
     "additionalProperties": True,
@@ -68,10 +68,10 @@ def columns_of(schema: Declared, normalize_times: bool) -> dict[str, JsonSchema]
 
 
 class _Converter:
-    """JSON schemas of a file's types.
+    """Converts the types of a file.
 
-    A record that lies within itself, deeper than the limit, or behind so many others that the schema would become too
-    large (two that refer to each other, and so on) is an object of which nothing is said.
+    A record becomes an object without properties if it lies within itself, is deeper than the limit, or would make the
+    schema too large (records that refer to each other).
     """
 
     def __init__(self, schema: Declared) -> None:
@@ -80,7 +80,7 @@ class _Converter:
         self._left = SCHEMA_VALUES
 
     def of(self, avro: Any, depth: int, mixed: JsonSchema = _ANYTHING) -> JsonSchema:
-        """The JSON schema of a type, `mixed` where it allows several."""
+        """The JSON schema of a type; `mixed` if it allows several types."""
         self._left -= 1
         if isinstance(avro, list):
             branches = [self.of(branch, depth, mixed) for branch in avro if branch != "null"]
@@ -111,13 +111,16 @@ class _Converter:
 
 
 def union(schemas: Iterable[JsonSchema], mixed: JsonSchema = TEXT) -> JsonSchema:
-    """One schema for values of several: the same, text, a number for integers and numbers, else `mixed`."""
+    """One schema for values of several schemas.
+
+    That is the common one, a number for integers and numbers, text for different kinds of text, and `mixed` otherwise.
+    """
     different: list[JsonSchema] = []
     for schema in schemas:
         if schema not in different and schema != _PRIMITIVES["null"]:
             different.append(schema)
     if not different:
-        return TEXT  # nothing but nulls was ever seen
+        return TEXT  # only nulls were seen
     if len(different) == 1:
         return different[0]
     if all(schema in (INTEGER, _NUMBER) for schema in different):
@@ -136,8 +139,8 @@ def _merged_objects(schemas: list[JsonSchema]) -> JsonSchema:
     return {"type": ["null", "object"], "properties": properties, "additionalProperties": True}
 
 
-def promised_type(schema: Any) -> str:
-    """What a catalog's property promises, for `values.cast`. A property that allows several types promises nothing."""
+def catalog_target(schema: Any) -> str:
+    """The target type of a catalog's property, ANY if it allows several types."""
     declared = schema.get("type") if isinstance(schema, Mapping) else None
     kinds = [kind for kind in (declared if isinstance(declared, list) else [declared]) if kind not in ("null", None)]
     if len(kinds) != 1:

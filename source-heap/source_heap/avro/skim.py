@@ -1,8 +1,8 @@
-"""Passes over rows without making values, to learn whether they are deeper, larger or longer than may be decoded.
+"""Measures rows without decoding them, to stop rows that are too deep, too long or have too many values.
 
-fastavro calls itself for each level of a value, so that a row of 60 KB, nested 30,000 deep, overflows the stack of the
-process; and an array of nulls has as many items as a row of ten bytes says. Few schemas allow that, and few blocks are
-as long as one row may be: only there are rows looked at. About a microsecond a value.
+fastavro recurses for each level of a value, so a row of 60 KB with 30,000 levels overflows the stack of the process;
+and ten bytes can announce an array of a billion nulls. Few schemas allow that, and few blocks are longer than one row
+may be, so only their rows are measured, at about a microsecond per value.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from source_heap.avro.faults import BeyondLimit, BrokenFile
 from source_heap.avro.varint import read_long
 from source_heap.limits import ROW_BYTES, ROW_DEPTH, ROW_VALUES
 
-#: Bytes of a part of a large block, unless one row is longer: less to copy while its rows are decoded
+#: A large block is decoded in parts of this many bytes, or of one longer row, so that copies of it stay small.
 _WINDOW_BYTES = 1024 * 1024
 _LONG, _BYTES, _FIXED, _UNION, _RECORD, _BLOCKS, _PAIR = range(7)
-#: What a type is, and its size, branches, fields or items. A list, since a record is known before its fields are.
+#: [kind, size, branches, fields or items]. A list because a recursive record is referred to before it is complete.
 _Node: TypeAlias = list[Any]
 
 _INTEGER: _Node = [_LONG, None]
@@ -36,7 +36,7 @@ _PRIMITIVES: Mapping[str, _Node] = {
 
 
 class Skimmer:
-    """Passes over the rows of a schema."""
+    """Measures the rows of a schema."""
 
     def __init__(self, schema: Declared) -> None:
         self._schema = schema
@@ -44,9 +44,9 @@ class Skimmer:
         self._row = self._node(schema.record)
 
     def windows(self, count: int, data: bytes) -> Iterator[tuple[int, bytes]]:
-        """The `count` rows of a block in parts, each of whole rows: the block itself where no row can be too large.
+        """The `count` rows of a block in parts of whole rows; the whole block if no row can be too large.
 
-        Raises BeyondLimit, or BrokenFile.
+        Raises BeyondLimit or BrokenFile.
         """
         if not self._needed(len(data)):
             yield count, data
@@ -54,7 +54,7 @@ class Skimmer:
         start = at = rows = 0
         for _ in range(count):
             try:
-                end = self._behind(data, at)
+                end = self._row_end(data, at)
             except IndexError as error:
                 msg = "a row cannot be decoded"
                 raise BrokenFile(msg) from error
@@ -69,13 +69,13 @@ class Skimmer:
         yield rows, data[start:]
 
     def _needed(self, block_bytes: int) -> bool:
-        """Whether a row in a block of so many bytes may be beyond a limit."""
+        """Whether a row in a block of this size may exceed a limit."""
         most = self._schema.values + self._schema.density * block_bytes
         return self._schema.recursive or most > ROW_VALUES or block_bytes > ROW_BYTES
 
-    def _behind(self, data: bytes, at: int) -> int:
-        """The position behind the row at this one. Raises BeyondLimit, BrokenFile, or IndexError where it is cut."""
-        todo: list[tuple[_Node, int, int]] = [(self._row, 0, 1)]  # what comes next, its depth, and how often it comes
+    def _row_end(self, data: bytes, at: int) -> int:
+        """The position after the row at `at`. Raises BeyondLimit, BrokenFile, or IndexError if the row is cut."""
+        todo: list[tuple[_Node, int, int]] = [(self._row, 0, 1)]  # the next types, their depth, how often they come
         values = 1
         while todo:
             node, depth, times = todo.pop()
@@ -85,7 +85,7 @@ class Skimmer:
             if kind == _UNION:
                 branch, at = read_long(data, at)
                 if not 0 <= branch < len(detail):
-                    msg = "a row names a branch that its union does not have"
+                    msg = "a row selects a branch that its union does not have"
                     raise BrokenFile(msg)
                 todo.append((detail[branch], depth, 1))
                 continue
@@ -113,7 +113,7 @@ class Skimmer:
             if at > len(data):
                 raise IndexError
             if depth > ROW_DEPTH:
-                msg = f"a row has values more than {ROW_DEPTH:,} deep within each other"
+                msg = f"a row has values nested more than {ROW_DEPTH:,} levels deep"
                 raise BeyondLimit(msg)
             if values > ROW_VALUES:
                 msg = f"a row has more than {ROW_VALUES:,} values"

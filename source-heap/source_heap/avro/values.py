@@ -1,7 +1,7 @@
-"""What becomes of a value on its way from Avro to the JSON type that the catalog promised.
+"""Coerces values from Avro to the target types of the catalog.
 
 A table's schema is the union over its live dumps, so one file may hold an integer where another holds text, and the
-catalog says text. A value that cannot be given the promised type is nulled, and the record says so in its `meta`.
+catalog says text. A value that cannot be coerced becomes null, and the record's `meta` lists it.
 """
 
 from __future__ import annotations
@@ -16,41 +16,39 @@ from typing import Any, TypeAlias
 import orjson
 
 from source_heap.avro import times
-from source_heap.avro.times import Unfit
+from source_heap.avro.times import CoercionError
 from source_heap.columns import OWN_COLUMNS
 
-#: The promise that nothing is promised: values stay as they are
+#: No declared type: pass values through.
 ANY = "any"
-#: The promise of an instant, see `times`
+#: An instant, see `times`
 TIME = "time"
-#: What `session_time` is in a catalog that promises nothing, text, or an instant: text that is an instant becomes one;
-#: a number never does.
+#: Target types of `session_time` by the catalog's type. Text that is an instant is normalized; a number never is.
 _SESSION_TIME = {ANY: "any or instant", "string": "string or instant", TIME: "instant"}
-#: The promises of which all values are instants
+#: Target types of which every value is an instant
 INSTANTS = frozenset({TIME, _SESSION_TIME[TIME]})
+#: Target types of `session_time` for a value that Avro declares as a date or a time without zone: it is not normalized.
+WITHOUT_ZONE = {target: kind for kind, target in _SESSION_TIME.items() if kind != TIME}
 
-#: What is promised of a `session_time` that is no text but has a logical type, one without a zone or a day: it stays so
-WITHOUT_ZONE = {promise: kind for kind, promise in _SESSION_TIME.items() if kind != TIME}
-
-#: A limit for the digits, since Python converts no more than 4,300; nineteen are a 64-bit integer's.
+#: The digits are limited because Python converts no more than 4,300. A 64-bit integer has 19.
 _INTEGER = re.compile(r"[+-]?\d{1,100}", re.ASCII)
-#: Each digit can match in one way only: a long text that is no number must not take its length squared.
+#: Each digit matches in one way only, so that a long text that is not a number takes linear time.
 _NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 _LONG_LIMIT = 2**63
-#: Levels that are made JSON at a time; orjson goes 254 deep.
+#: Levels that are written as JSON at a time; orjson's limit is 254.
 _DUMPED_DEPTH = 200
-#: Where a value lies: within what, and its key there
+#: A position within a nested value: the path of its container, and its key there
 _Path: TypeAlias = tuple[Any, Any] | None
 
 
 @dataclass(frozen=True, slots=True)
-class RowRules:
-    """What to make of a table's rows.
+class Projection:
+    """Which columns and rows of a table are emitted, and how.
 
-    `columns` maps the wanted columns to the promised type (a JSON type name, ANY or TIME); None wants all columns as
-    they are, with `normalize_times` all but instants. `constants` are added to every row. Rows whose `time` lies before
-    `since` (an instant as `times` writes it) are left out; rows without a time are kept. `head` and `tail`, in ASCII,
-    enclose the row in each line.
+    `columns` maps the selected columns to their target types (a JSON type name, ANY or TIME). None selects all columns
+    as they are; with `normalize_times` instants are still normalized. `constants` are added to every row. Rows whose
+    `time` is before `since` (an instant as `times` writes it) are filtered out; rows without a time are not. `head` and
+    `tail`, in ASCII, enclose the row in each line.
     """
 
     columns: Mapping[str, str] | None
@@ -60,17 +58,17 @@ class RowRules:
     head: str = ""
     tail: str = ""
 
-    def promised(self, column: str) -> str | None:
-        """The promised type of a column; None if it is not wanted, or named like one of ours."""
+    def target(self, column: str) -> str | None:
+        """The target type of a column; None if it is not selected or has the name of an added column."""
         if column in OWN_COLUMNS:
             return None
         if self.columns is not None:
             return self.columns.get(column)
-        return promise(column, ANY, self.normalize_times)
+        return target_type(column, ANY, self.normalize_times)
 
 
-def promise(column: str, declared: str, normalize_times: bool) -> str:
-    """What is made of a column's values, by the catalog's type and, where that means an instant, by its name."""
+def target_type(column: str, declared: str, normalize_times: bool) -> str:
+    """The target type of a column, by the catalog's type; columns that hold instants are known by their names."""
     if column != times.SESSION_TIME and column not in times.TIME_COLUMNS:
         return declared
     if not normalize_times:
@@ -78,26 +76,26 @@ def promise(column: str, declared: str, normalize_times: bool) -> str:
     return TIME if column in times.TIME_COLUMNS else _SESSION_TIME.get(declared, declared)
 
 
-#: Where rows have their instant; `since` looks at it.
+#: The column that `since` is compared with
 SINCE_COLUMN = "time"
 
 
 def change(path: str) -> dict[str, str]:
-    """Airbyte's note on a record that a value of it was lost: a column's, or one within."""
+    """An entry of `meta.changes`: the value of a column, or one within it, was lost."""
     return {"field": path, "change": "NULLED", "reason": "SOURCE_SERIALIZATION_ERROR"}
 
 
 def text_of(data: bytes) -> str:
-    """Bytes as text. What is no UTF-8 is shown as `\\xff`, so that nothing is lost and nothing fails."""
+    """Bytes as text. A byte that is not UTF-8 is written as `\\xff`."""
     return data.decode("utf-8", "backslashreplace")
 
 
 def plain(value: Any, path: str, lost: list[str]) -> Any:
-    """A value of fastavro's as JSON knows it. Raises Unfit for one that JSON has no notation for.
+    """A value of fastavro as JSON can hold it. Raises CoercionError for a value without a JSON notation.
 
-    Where such a value lies within another, it alone is None, and its path (`column.field`, `column.0`) joins `lost`.
-    A dict or list is changed where it is, without recursion: values may be deeper than Python's stack, and than orjson
-    goes.
+    Within a dict or list only that value becomes None, and its path (`column.field`, `column.0`) is added to `lost`.
+    Dicts and lists are changed in place and without recursion, since they may be deeper than Python's stack and than
+    orjson's limit.
     """
     if not isinstance(value, dict | list):
         return _scalar(value)
@@ -115,7 +113,7 @@ def plain(value: Any, path: str, lost: list[str]) -> Any:
                 continue
             try:
                 container[key] = _scalar(item)
-            except Unfit:
+            except CoercionError:
                 container[key] = None
                 lost.append(_written((here, key)))
     for container, key in reversed(deep):
@@ -137,7 +135,7 @@ def _scalar(value: Any) -> Any:
             return value
         case float():
             if not math.isfinite(value):
-                raise Unfit
+                raise CoercionError
             return value
         case bytes():
             return text_of(value)
@@ -145,33 +143,33 @@ def _scalar(value: Any) -> Any:
             return times.write(value) if value.tzinfo else times.write(value)[:-1]
         case date() | time():
             return value.isoformat()
-    raise Unfit
+    raise CoercionError
 
 
-def cast(value: Any, promised: str) -> Any:
-    """A plain value as the promised type; None stays None. Raises Unfit."""
+def coerce(value: Any, target: str) -> Any:
+    """A plain value in its target type; None stays None. Raises CoercionError."""
     if value is None:
         return None
-    return _CASTS[promised](value)
+    return _COERCIONS[target](value)
 
 
 def _to_string(value: Any) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, float) and not math.isfinite(value):
-        raise Unfit
+        raise CoercionError
     return orjson.dumps(value).decode()
 
 
 def _to_integer(value: Any) -> int:
     if isinstance(value, bool):
-        raise Unfit
+        raise CoercionError
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, str) and _INTEGER.fullmatch(value):
         value = int(value)
     if not isinstance(value, int) or not -_LONG_LIMIT <= value < _LONG_LIMIT:
-        raise Unfit
+        raise CoercionError
     return value
 
 
@@ -179,7 +177,7 @@ def _to_number(value: Any) -> float:
     if isinstance(value, str) and _NUMBER.fullmatch(value):
         value = float(value)
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise Unfit
+        raise CoercionError
     return value
 
 
@@ -188,7 +186,7 @@ def _to_boolean(value: Any) -> bool:
         return value
     if value in ("true", "false"):
         return bool(value == "true")
-    raise Unfit
+    raise CoercionError
 
 
 def _with_instant(text: str) -> str:
@@ -196,23 +194,23 @@ def _with_instant(text: str) -> str:
 
 
 def _to_instant(value: Any) -> str:
-    """Only text that is an instant: what a number says of `session_time` is not known."""
+    """Text only: the unit of a number in `session_time` is not known."""
     found = times.instant_of(value) if isinstance(value, str) else None
     if found is None:
-        raise Unfit
+        raise CoercionError
     return found
 
 
 def _of(kind: type) -> Callable[[Any], Any]:
     def same(value: Any) -> Any:
         if not isinstance(value, kind):
-            raise Unfit
+            raise CoercionError
         return value
 
     return same
 
 
-_CASTS: Mapping[str, Callable[[Any], Any]] = {
+_COERCIONS: Mapping[str, Callable[[Any], Any]] = {
     ANY: lambda value: value,
     TIME: times.normalize,
     _SESSION_TIME[ANY]: lambda value: (

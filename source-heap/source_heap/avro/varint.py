@@ -1,15 +1,15 @@
-"""Avro's integers: zigzag, seven bits a byte."""
+"""Reads Avro's integers: zigzag, seven bits per byte."""
 
 from __future__ import annotations
 
 from source_heap.avro.faults import BrokenFile
 
-#: More than any count or length that the format allows
+#: Most bytes of an integer in the format
 LONG_BYTES = 10
 
 
 def read_long(data: bytes, at: int) -> tuple[int, int]:
-    """The integer at a position, and the position behind it. Raises IndexError, or BrokenFile."""
+    """The integer at a position, and the position after it. Raises IndexError at the end of the data, or BrokenFile."""
     value = shift = 0
     for position in range(at, at + LONG_BYTES):
         byte = data[position]

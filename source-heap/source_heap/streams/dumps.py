@@ -1,4 +1,4 @@
-"""The stream `_heap_dumps`: a row for each dump and table, which tells a warehouse what rows are live."""
+"""The stream `_heap_dumps`: one row per dump and table, from which a warehouse knows the live rows."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 
 from source_kit.stream import BatchStream, Checkpoint, SliceItem
 
-from source_heap.avro.schema import INSTANT
 from source_heap.dumps import Dumps
 from source_heap.manifest import Manifest, TableDump
 from source_heap.plan import DumpOfTable, TableState, next_plan
@@ -16,47 +15,23 @@ from source_heap.streams.state import read_state
 
 NAME = "_heap_dumps"
 CURSOR = "dump_id"
-#: Dumps of a slice
+#: Dumps per slice
 _SLICE_DUMPS = 100
-#: Older dumps that are looked at for the generation of a table that a new dump continues; more for one that none of
-#: them names, which is most likely new
+#: Older dumps that are searched for the generation of a table that a new dump continues. The search goes on for a table
+#: that none of them contains, because it is most likely new.
 _LOOK_BACK = 200
-_SCHEMA: Mapping[str, Any] = {
-    "$schema": "http://json-schema.org/draft-07/schema#",
-    "type": "object",
-    "additionalProperties": True,
-    "properties": {
-        "dump_id": {"type": ["null", "integer"], "description": "The dump, a number that grows from dump to dump"},
-        "table_name": {"type": ["null", "string"], "description": "The table"},
-        "incremental": {
-            "type": ["null", "boolean"],
-            "description": "False where the dump replaces all that was sent of the table before",
-        },
-        "generation": {
-            "type": ["null", "integer"],
-            "description": "The dump that the table's live rows start from, as of this dump; null where it is further "
-            "back than the connector looked, and unchanged",
-        },
-        "files": {"type": ["null", "integer"], "description": "How many files the dump has of the table"},
-        "columns": {"type": ["null", "array"], "items": {"type": ["null", "string"]}, "description": "Their columns"},
-        "manifest_key": {"type": ["null", "string"], "description": "The manifest's key in the bucket"},
-        "manifest_last_modified": INSTANT | {"description": "When the manifest was delivered"},
-    },
-}
 
 
 class HeapDumps(BatchStream):
-    """One row for each dump and table, from the manifests alone.
+    """One row per dump and table, from the manifests only.
 
-    The rows of a table whose `_heap_generation` is the table's highest `generation` here are live. The table's own rows
-    cannot tell that alone: a full dump without rows starts a generation that no row carries.
+    A table's rows are live if their `_heap_generation` is the table's highest `generation` here. The table itself does
+    not show that, because a full dump without rows starts a generation that no row has.
     """
 
     name = NAME
     primary_key: ClassVar[list[list[str]]] = [[CURSOR], ["table_name"]]
     cursor_field = CURSOR
-    cursor_resolution = "a dump"
-    rows_sorted = True
     settle = "a manifest appears when its dump is finished; late ones are noticed"
     reread = "dumps that were delivered again"
     deletes = "none: a manifest that is removed changes nothing"
@@ -69,18 +44,13 @@ class HeapDumps(BatchStream):
         self._from_the_start = True
         self._generations: dict[str, int | None] = {}
 
-    def get_json_schema(self) -> Mapping[str, Any]:  # type: ignore[override]  # the CDK's is wrapped in a cache
-        """See `_SCHEMA`."""
-        return _SCHEMA
-
     def start(self, state: Mapping[str, Any], full_refresh: bool, sync_start: datetime) -> None:
-        """See the base."""
         known = read_state(self.name, state, self._dumps, CURSOR)
         if known is not None:
             self._state, self._from_the_start = known, False
 
     def slices(self) -> Iterable[Sequence[Manifest]]:
-        """New manifests, a hundred at a time."""
+        """The new manifests, 100 per slice."""
         listed = {found.dump_id: found for found in self._dumps.listed()}
         every = (DumpOfTable(found.dump_id, found.mark, True) for found in listed.values())
         wanted = [listed[step.dump.dump_id] for step in next_plan(self._state, every, False).steps]
@@ -88,11 +58,10 @@ class HeapDumps(BatchStream):
             yield list(self._dumps.manifests(wanted[at : at + _SLICE_DUMPS]))
 
     def read_slice(self, slice_: Sequence[Manifest]) -> Iterator[SliceItem]:
-        """See the base."""
         if not slice_:
             return
         if not self._from_the_start:
-            self._learn_generations(slice_)
+            self._find_generations(slice_)
         for manifest in slice_:
             for table in manifest.tables.values():
                 replaces = table.incremental is False and table.fault is None
@@ -104,14 +73,13 @@ class HeapDumps(BatchStream):
         yield Checkpoint(self._state.to_json(CURSOR))
 
     def final_state(self) -> Mapping[str, Any]:
-        """See the base."""
         return self._state.to_json(CURSOR)
 
-    def _learn_generations(self, manifests: Sequence[Manifest]) -> None:
-        """Looks up the generation that each table of these dumps had before them.
+    def _find_generations(self, manifests: Sequence[Manifest]) -> None:
+        """Finds the generation that each table of these dumps had before them.
 
-        A table that no older dump names starts with its first one here. One that was named, but not exported in full
-        as far as was looked, has the generation None: its older rows here tell it.
+        A table that no older dump contains starts with its first dump here. A table without a full dump among the
+        searched ones gets the generation None: its older rows in `_heap_dumps` have it.
         """
         first = manifests[0].dump_id
         unknown = {name for manifest in manifests for name in manifest.tables} - self._generations.keys()

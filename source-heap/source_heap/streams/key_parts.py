@@ -1,8 +1,8 @@
-"""Two sets of keys on disk, of any size, and which of the first the second lacks.
+"""Compares two sets of keys of any size on disk: finds the keys of the first set that the second lacks.
 
-Keys go into parts by their checksum, so that equal ones are in parts of the same number, and two parts are compared in
-memory; one that is too large for that is parted again. All parts of both sets share one temporary file, in which each
-is a chain of chunks: a set costs no descriptor of its own, and its memory does not grow with it.
+A key's checksum decides its part, so equal keys are in parts with the same number, and two such parts are compared in
+memory. A part that is too large for memory is divided again. All parts share one temporary file, in which each part is
+a chain of chunks, so neither memory nor the number of open files grows with the sets.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import orjson
+from source_kit.disk import no_room
 
-from source_heap.disk import no_room
 from source_heap.limits import COMPARED_KEY_BYTES
 
 #: The values of a row's key, in the order of the key's columns
@@ -25,10 +25,10 @@ Key = list[Any]
 
 _BITS = 6
 _PARTS = 1 << _BITS
-#: Times that keys can be parted by another six bits of their checksum; what is larger then holds equal keys
+#: Levels of division by another six bits of the checksum; a part that is larger after that holds equal keys
 _DEPTH = 5
 _CHUNK_BYTES = 8 * 1024
-#: Where the chunk before this one lies in the file, and how long this one is
+#: Position of the previous chunk in the file, and length of this one
 _LEAD = struct.Struct("<qI")
 _NO_CHUNK = -1
 #: Parts are compared one at a time in the whole process
@@ -36,21 +36,21 @@ _comparing = threading.Lock()
 
 
 class KeyFile:
-    """The temporary file. Raises the error for a full disk."""
+    """The temporary file. Raises a config_error if the disk is full."""
 
     def __init__(self) -> None:
         try:
-            self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - closed with the sets
+            self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - `close` closes it
         except OSError as error:
             raise no_room(error) from error
         self._size = 0
 
     def append(self, before: int, lines: bytes) -> int:
-        """Adds a chunk behind the one at `before`, and returns its place."""
+        """Appends a chunk that follows the one at `before`, and returns its position."""
         at = self._size
         data = memoryview(_LEAD.pack(before, len(lines)) + lines)
         try:
-            while data:  # the system may take less than it is given
+            while data:  # the system may write less at a time
                 taken = os.pwrite(self._file.fileno(), data, self._size)
                 self._size += taken
                 data = data[taken:]
@@ -59,7 +59,7 @@ class KeyFile:
         return at
 
     def chunks(self, last: int) -> Iterator[bytes]:
-        """The chunks of a chain, the last one first."""
+        """The chunks of a chain, from the last to the first."""
         descriptor = self._file.fileno()
         while last != _NO_CHUNK:
             lead = os.pread(descriptor, _LEAD.size, last)
@@ -68,12 +68,11 @@ class KeyFile:
             yield os.pread(descriptor, size, at)
 
     def close(self) -> None:
-        """Removes the file."""
         self._file.close()
 
 
 class Parts:
-    """A set of keys, in parts."""
+    """A set of keys, divided into parts."""
 
     def __init__(self, file: KeyFile, depth: int = 0) -> None:
         self._file = file
@@ -83,7 +82,7 @@ class Parts:
         self.sizes = [0] * _PARTS
 
     def add(self, line: bytes) -> None:
-        """Adds a key, written as a line of JSON."""
+        """Adds a key as a line of JSON."""
         number = zlib.crc32(text_of(line).encode()) >> self._shift & (_PARTS - 1)
         waiting = self._waiting[number]
         waiting += line
@@ -96,29 +95,29 @@ class Parts:
         self._waiting[number].clear()
 
     def flush(self) -> None:
-        """Lets go of the memory; nothing is added any more."""
+        """Writes what is in memory; nothing may be added after it."""
         for number, waiting in enumerate(self._waiting):
             if waiting:
                 self._write(number)
         self._waiting.clear()
 
     def lines(self, number: int) -> Iterator[bytes]:
-        """The keys of a part, as they were written."""
+        """The keys of a part, as lines of JSON."""
         for chunk in self._file.chunks(self._last[number]):
             yield from chunk.splitlines(keepends=True)
 
 
 def text_of(line: bytes) -> str:
-    """What keys are compared by: a column that was a number in one file and text in another holds the same ids.
+    """The text that keys are compared by: an id that is a number in one file and text in another is the same.
 
-    No bytes of orjson's: many are kept, and each holds on to the four kilobytes in which it was made.
+    It is a str because many are kept, and each bytes object of orjson keeps a buffer of four kilobytes.
     """
     texts = [value if isinstance(value, str) else orjson.dumps(value).decode() for value in orjson.loads(line)]
     return orjson.dumps(texts).decode()
 
 
 def only_in(before: Parts, now: Parts, file: KeyFile, depth: int = 0) -> Iterator[list[Key]]:
-    """The keys that are in `before` and not in `now`, in lists of what can be held in memory."""
+    """The keys that are in `before` and not in `now`, in lists that fit into memory."""
     before.flush()
     now.flush()
     for number in range(_PARTS):

@@ -1,4 +1,4 @@
-"""Which columns identify a row of a table."""
+"""Defines the primary key of each table."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from source_heap.config import KeyMode
 
 USERS, MIGRATIONS, SESSIONS = "users", "user_migrations", "sessions"
 
-#: Tables whose rows are not events: they have no instant that `start_date` could be compared with.
+#: Tables whose rows are not events, so that they have no `time` for `start_date`
 NOT_EVENTS = frozenset({USERS, MIGRATIONS})
 
 
 def key_columns(table: str, mode: KeyMode) -> tuple[str, ...]:
     """The columns of the key.
 
-    `STITCH` are the keys of Stitch, Qlik and tap-heap. `HEAP` follows Heap's advice that an event id, being random, is
-    unique for a user only, and that a session is known by its own id and the user's.
+    `STITCH` are the keys of Stitch, Qlik and tap-heap. `HEAP` follows Heap's advice: an event id is random, so it is
+    unique per user only, and a session is identified by its own id and the user's.
     """
     if table == USERS:
         return ("user_id",)
@@ -28,6 +28,6 @@ def key_columns(table: str, mode: KeyMode) -> tuple[str, ...]:
 
 
 def key_of(table: str, mode: KeyMode, columns: Container[str]) -> list[list[str]] | None:
-    """The key as Airbyte writes it; None where the table lacks a column of it."""
+    """The key in Airbyte's form; None if the table lacks one of its columns."""
     key = key_columns(table, mode)
     return [[name] for name in key] if all(name in columns for name in key) else None

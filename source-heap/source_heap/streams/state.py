@@ -1,4 +1,4 @@
-"""States from the platform: checked against the bucket before they are trusted."""
+"""Reads a stream's state and checks it against the bucket."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ logger = logging.getLogger("airbyte")
 
 
 def read_state(stream: str, document: Mapping[str, Any], dumps: Dumps, cursor: str = CURSOR) -> TableState | None:
-    """The state, or None where there is none yet.
+    """The state, or None if there is none yet.
 
-    Raises a config_error where it is unreadable, of another bucket, or of dumps that this bucket has not reached: going
-    on from it could skip rows, so the user is asked to start the stream afresh. A state of the cursor alone was written
-    by hand or by a test kit; it means what it says, that all dumps up to this one count as read.
+    Raises a config_error if the state is unreadable, belongs to another bucket, or is ahead of this bucket: continuing
+    from it could skip rows. In a state with nothing but the cursor, written by hand or by a test kit, all dumps up to
+    the cursor count as read.
     """
     if not document:
         return None
@@ -44,7 +44,7 @@ def read_state(stream: str, document: Mapping[str, Any], dumps: Dumps, cursor: s
     elif newest < state.reached:
         msg = (
             f"The state of stream {stream} is at dump {state.reached}, but the newest dump in the bucket "
-            f"{dumps.bucket.name} is {newest}: the bucket was emptied or set up anew. Reset the stream, which reads it "
+            f"{dumps.bucket.name} is {newest}: the bucket was emptied or replaced. Reset the stream, which reads it "
             "from the start."
         )
         raise config_error(msg)
@@ -52,7 +52,7 @@ def read_state(stream: str, document: Mapping[str, Any], dumps: Dumps, cursor: s
 
 
 def unreadable(stream: str, why: str) -> AirbyteTracedException:
-    """The error for a state that no sync of this stream can have written; `why` is a clause."""
+    """The error for a state that cannot be read; `why` is a clause."""
     return config_error(
         f"The state of stream {stream} cannot be read: {why}. Reset the stream, which reads it from the start."
     )

@@ -1,4 +1,4 @@
-"""The stream of one table: its live rows, file by file."""
+"""The stream of one table: reads its live rows, file by file."""
 
 from __future__ import annotations
 
@@ -9,16 +9,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 import orjson
-from source_kit.documents import unknown_stream
 from source_kit.errors import config_error
 from source_kit.output import RECORD_TAIL, record_head
 from source_kit.stream import BatchStream, Checkpoint, Estimate, RecordLines, SliceItem
 
-from source_heap.avro.decoder import Piece
+from source_heap.avro.decoder import Chunk
 from source_heap.avro.pool import DecoderPool
-from source_heap.avro.schema import INSTANT, promised_type
+from source_heap.avro.schema import INSTANT, catalog_target
 from source_heap.avro.times import write
-from source_heap.avro.values import RowRules, promise
+from source_heap.avro.values import Projection, target_type
 from source_heap.columns import DELETED_AT, FILE, GENERATION
 from source_heap.config import HeapConfig, ResyncMode
 from source_heap.dumps import Dumps, dump_of
@@ -34,10 +33,10 @@ logger = logging.getLogger("airbyte")
 
 @dataclass(frozen=True, slots=True)
 class TableSlice:
-    """A file of a dump, and the state when it was read; no file where the dump has none of the table.
+    """File `number` of the `total` files of this sync, and the state after it.
 
-    `number` of `total` files of this sync. With `tombstones` the slice is no file: it tells what a replaced generation
-    had and the present one has not.
+    `key` is None for a dump without files of the table. With `tombstones` the slice is not a file: it emits the
+    deletions of a replaced generation.
     """
 
     dump_id: int
@@ -56,16 +55,13 @@ class TableSlice:
 
 
 class TableStream(BatchStream):
-    """A table of Heap's: the rows of its last full dump and of all later ones, in the order of dumps and files.
+    """A table: the rows of its last full dump and of all later dumps, in the order of dumps and files.
 
-    A full dump (`incremental: false`) starts a new generation: every row carries its own in `_heap_generation`, and
-    those of older generations are dead. The state moves behind each file.
+    A full dump (`incremental: false`) starts a new generation. Each row has its generation in `_heap_generation`; rows
+    of older generations are dead. The state moves after each file.
     """
 
     cursor_field = CURSOR
-    cursor_resolution = "a dump"
-    server_filters = True
-    rows_sorted = True
     settle = "a dump counts when its manifest appears; late and repeated ones are noticed"
     reread = "the file that an interruption cut"
     deletes = "with a full dump of the table: by `_heap_generation`, or as tombstones"
@@ -96,31 +92,31 @@ class TableStream(BatchStream):
 
     @property
     def name(self) -> str:
-        """The table's own name."""
         return self._name
 
     @property
     def primary_key(self) -> list[list[str]] | None:
-        """See `keys`."""
         return self._key
 
     def get_json_schema(self) -> Mapping[str, Any]:  # type: ignore[override]  # the CDK's is wrapped in a cache
         """The discovered schema; in a read, that of the catalog."""
         return self._schema
 
-    # ------------------------------------------------------------------------------------------------ plan
-
     def start(self, state: Mapping[str, Any], full_refresh: bool, sync_start: datetime) -> None:
-        """Plans the sync. Raises where the state or the manifests do not allow one."""
+        """Plans the sync. Raises a config_error if the state or the manifests do not allow one."""
         known = read_state(self.name, state, self._dumps)
         if known is None:
             self._files.prepare()  # the history of a table is large
         else:
-            self._check_half_read(known)
+            self._require_interrupted_dump(known)
         live = self._dumps.live_of_table(self.name, oldest_unread(self._dumps.listed(), known))
         self._manifests = {found.dump_id: found for found in live if self.name in found.tables}
         if not self._manifests and not (known and self._dumps.may_have(self.name, (known.dump_id, known.generation))):
-            raise unknown_stream(self.name, [])
+            msg = (
+                f"No manifest in the bucket {self._config.bucket} contains the table {self.name}. Refresh the schema "
+                "of the connection, or remove the stream from it."
+            )
+            raise config_error(msg)
         dumps = [dump_of(found, self.name) for found in self._manifests.values()]
         keep = self._config.resync_mode is ResyncMode.TOMBSTONES
         plan = first_plan(self._config.bucket, dumps) if known is None else next_plan(known, dumps, keep)
@@ -131,8 +127,8 @@ class TableStream(BatchStream):
         self._reached = self._plan.state
         self._explain(self._plan, known)
 
-    def _check_half_read(self, state: TableState) -> None:
-        """A dump of which some files were read must still be there, or the rest of its rows would be lost silently."""
+    def _require_interrupted_dump(self, state: TableState) -> None:
+        """Raises if the dump that the last sync was in is gone: the rest of its rows would be lost silently."""
         if state.reading is None or any(found.dump_id == state.reading.dump_id for found in self._dumps.listed()):
             return
         if state.reading.dump_id < state.generation:
@@ -146,7 +142,7 @@ class TableStream(BatchStream):
         logger.warning(f"{self.name}: the manifest of dump {state.reading.dump_id} is gone; the rest of it is skipped.")
 
     def _require_files(self, plan: Plan) -> None:
-        """A dump that was half read has a file to go on with: its manifest is the same, or it would begin anew."""
+        """Raises if a dump has no file left to read: the same manifest cannot have fewer files than the state says."""
         for step in plan.steps:
             files = self._manifests[step.dump.dump_id].tables[self.name].file_count
             if step.first_file and step.first_file >= files:
@@ -154,12 +150,12 @@ class TableStream(BatchStream):
                 raise unreadable(self.name, why)
 
     def _explain(self, plan: Plan, before: TableState | None) -> None:
-        """Says in the log what will be read and why: a surprising full sync is the first thing that users ask about."""
+        """Logs what will be read and why, because users ask first about an unexpected full sync."""
         files = sum(self._file_count(step) for step in plan.steps)
         what = f"{self.name}: {len(plan.steps)} dumps with {files} files to read"
         if plan.resync and before is not None:
             logger.log(
-                logging.INFO if self.name == MIGRATIONS else logging.WARNING,  # always full: no surprise
+                logging.INFO if self.name == MIGRATIONS else logging.WARNING,  # migrations are always full
                 f"{what}. Dump {plan.state.generation} exports the table in full: it replaces generation "
                 f"{before.generation}, whose rows are dead from now on.",
             )
@@ -184,10 +180,8 @@ class TableStream(BatchStream):
         table = self._manifests[step.dump.dump_id].tables[self.name]
         return max(0, table.file_count - step.first_file)
 
-    # ------------------------------------------------------------------------------------------------ slices
-
     def slices(self) -> Iterable[TableSlice]:
-        """A slice for each file, one for a dump without files, and one for what a full dump has deleted."""
+        """A slice for each file, for each dump without files, and for the deletions of a replaced generation."""
         assert self._plan is not None  # noqa: S101 - `start` comes first
         total = sum(self._file_count(step) for step in self._plan.steps)
         state, number = self._plan.state, 0
@@ -206,7 +200,7 @@ class TableStream(BatchStream):
             yield TableSlice(state.dump_id, None, state, tombstones=True)
 
     def _after(self, state: TableState, step: Step) -> TableState:
-        """The state behind a dump; behind the last one also the manifests that do not name the table are done with."""
+        """The state after a dump; after the last one it includes the manifests that do not contain the table."""
         assert self._plan is not None  # noqa: S101 - `start` comes first
         state = state.after(step.dump)
         return state.passing(self._without) if step is self._plan.steps[-1] else state
@@ -215,25 +209,25 @@ class TableStream(BatchStream):
         for step in plan.steps:
             yield from self._manifests[step.dump.dump_id].tables[self.name].files[step.first_file :]
 
-    # ------------------------------------------------------------------------------------------------ reading
-
     def read_slice(self, slice_: TableSlice) -> Iterator[SliceItem]:
-        """The rows of a file, then the state behind them."""
+        """The rows of a file, then the state after them."""
         after = slice_.after
         if slice_.tombstones:
-            deleted = Tombstones(self.name, self._config, self._dumps, self._files, self._rules({}, keys_only=True))
+            deleted = Tombstones(
+                self.name, self._config, self._dumps, self._files, self._projection({}, keys_only=True)
+            )
             yield from deleted.items(after)
             after = after.without_replaced()
         elif slice_.key is not None:
             head = record_head(self.name)
-            rules = replace(
-                self._rules({CURSOR: slice_.dump_id, GENERATION: after.generation, FILE: slice_.key}),
+            projection = replace(
+                self._projection({CURSOR: slice_.dump_id, GENERATION: after.generation, FILE: slice_.key}),
                 head=head.decode(),
                 tail=RECORD_TAIL.decode().removesuffix("\n"),
             )
-            for piece in self._files.rows(slice_.key, rules):
-                self._rows_of_files += piece.count
-                yield from items_of(piece, head)
+            for chunk in self._files.rows(slice_.key, projection):
+                self._rows_of_files += chunk.count
+                yield from slice_items(chunk, head)
             self._files_read += 1
             if self._files_read.bit_count() == 1:  # after 1, 2, 4, 8, ... files
                 yield Estimate(rows=self._rows_of_files * slice_.total // self._files_read)
@@ -241,16 +235,14 @@ class TableStream(BatchStream):
         yield Checkpoint(after.to_json())
 
     def final_state(self) -> Mapping[str, Any] | None:
-        """What was reached, also when there was nothing to read."""
         return self._reached.to_json() if self._reached else None
 
     def finish(self) -> None:
-        """See the base."""
         self._files.close()
-        self._manifests, self._without = {}, {}  # hundreds of tables, each with thousands of dumps, are read in turn
+        self._manifests, self._without = {}, {}  # there may be hundreds of tables with thousands of dumps each
 
-    def _rules(self, constants: Mapping[str, Any], keys_only: bool = False) -> RowRules:
-        """What to make of the rows: the selected columns as the catalog promises them, keys and cursor in any case."""
+    def _projection(self, constants: Mapping[str, Any], keys_only: bool = False) -> Projection:
+        """The columns that the catalog selects, with its types; keys and cursor are always selected."""
         properties: Mapping[str, Any] = self._schema.get("properties") or {}
         keys = key_columns(self.name, self._config.key_mode)
         since = self._config.start_date if self.name not in NOT_EVENTS else None
@@ -258,16 +250,16 @@ class TableStream(BatchStream):
         if keys_only or properties:
             names = keys if keys_only else dict.fromkeys((*properties, *keys))
             normalize = self._config.normalize_times
-            wanted = {name: promise(name, promised_type(properties.get(name)), normalize) for name in names}
+            wanted = {name: target_type(name, catalog_target(properties.get(name)), normalize) for name in names}
         if self._config.resync_mode is ResyncMode.TOMBSTONES and constants:
             constants = {**constants, DELETED_AT: None}
         always = {CURSOR} if properties else constants.keys()
         kept = {name: value for name, value in constants.items() if name in always or name in properties}
-        return RowRules(wanted, kept, write(since.astimezone(UTC)) if since else None, self._config.normalize_times)
+        return Projection(wanted, kept, write(since.astimezone(UTC)) if since else None, self._config.normalize_times)
 
 
 def added_columns(config: HeapConfig) -> dict[str, Any]:
-    """The columns that this connector adds to every table."""
+    """JSON schemas of the columns that this connector adds to every table."""
     columns: dict[str, Any] = {
         CURSOR: {"type": ["null", "integer"], "description": "The dump that brought the row"},
         GENERATION: {"type": ["null", "integer"], "description": "The dump that the table's live rows start from"},
@@ -278,11 +270,11 @@ def added_columns(config: HeapConfig) -> dict[str, Any]:
     return columns
 
 
-def items_of(piece: Piece, head: bytes) -> Iterator[SliceItem]:
-    """Decoded rows as the engine takes them; `head` is what a record's line begins with."""
-    if piece.changes is None:
-        yield RecordLines(piece.lines, piece.count)
+def slice_items(chunk: Chunk, head: bytes) -> Iterator[SliceItem]:
+    """Decoded rows as items of a slice; `head` is the start of a record's line."""
+    if chunk.changes is None:
+        yield RecordLines(chunk.lines, chunk.count)
         return
-    for line, changes in zip(piece.lines.splitlines(), piece.changes, strict=True):
+    for line, changes in zip(chunk.lines.splitlines(), chunk.changes, strict=True):
         meta = orjson.dumps({"changes": changes})
-        yield RecordLines(b'%b%b,"meta":%b}}\n' % (head, line, meta), 1)  # never parsed again: it may be deep
+        yield RecordLines(b'%b%b,"meta":%b}}\n' % (head, line, meta), 1)  # not parsed again, because it may be deep

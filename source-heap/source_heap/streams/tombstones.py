@@ -1,8 +1,8 @@
-"""Tombstones: the rows that a replaced generation had and the present one has not, told as deleted.
+"""Emits tombstones: deletions of the rows that a replaced generation had and the present one lacks.
 
-The keys of both generations are read again from the files, which must therefore still be in the bucket, and compared on
-disk in parts, so that memory does not grow with the table. Where part of the old generation cannot be read, fewer rows
-are told; where part of the present one is missing, none.
+The keys of both generations are read again from their files, which must still be in the bucket, and compared on disk,
+so that memory does not grow with the table. If a part of the old generation cannot be read, its deletions are missing;
+if a part of the present one is missing, no deletion is emitted.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from source_kit.convert import utc_now
 from source_kit.stream import SliceItem
 
 from source_heap.avro.times import write
-from source_heap.avro.values import RowRules
+from source_heap.avro.values import Projection
 from source_heap.columns import DELETED_AT
 from source_heap.config import HeapConfig
 from source_heap.dumps import Dumps, dump_of
@@ -35,30 +35,30 @@ _BATCH = 1000
 
 
 class _NewFileMissing(Exception):
-    """The present generation is not whole, so what it lacks cannot be told."""
+    """A part of the present generation is missing, so deletions cannot be found."""
 
 
 class Tombstones:
     """Finds the deleted rows of one table."""
 
-    def __init__(self, table: str, config: HeapConfig, dumps: Dumps, files: TableFiles, rules: RowRules) -> None:
-        """`rules` keep the key columns alone."""
+    def __init__(self, table: str, config: HeapConfig, dumps: Dumps, files: TableFiles, projection: Projection) -> None:
+        """`projection` selects the key columns only."""
         self._table = table
         self._key = key_columns(table, config.key_mode)
         self._skip_missing = config.skip_missing_files
         self._dumps = dumps
         self._files = files
-        self._rules = rules
+        self._projection = projection
 
     def items(self, state: TableState) -> Iterator[SliceItem]:
-        """A record for each deleted row: its key, the newest dump, the present generation, and when it was noticed."""
+        """A record for each deletion: the key, the newest dump, the present generation, and the present time."""
         if state.replaces is None:
             return
         old = [found for found in self._dumps.listed() if state.replaces <= found.dump_id < state.generation]
         if not any(found.dump_id == state.replaces for found in old):
             logger.warning(
                 f"{self._table}: the dump {state.replaces} that the replaced rows started from is gone from the "
-                "bucket; rows that only it held are not told as deleted."
+                "bucket; deletions of rows that only it held are not emitted."
             )
         file = KeyFile()
         before, now = Parts(file), Parts(file)
@@ -68,14 +68,14 @@ class Tombstones:
             yield from self._compared(only_in(before, now, file), state)
         except _NewFileMissing as missing:
             logger.warning(
-                f"{self._table}: {missing} does not exist, so the rows that generation {state.replaces} had and "
-                f"generation {state.generation} has not cannot be told as deleted."
+                f"{self._table}: {missing} does not exist, so no deletions are emitted of rows that generation "
+                f"{state.replaces} had and generation {state.generation} lacks."
             )
         finally:
             file.close()
 
     def _collect_new(self, state: TableState, parts: Parts) -> None:
-        """The keys of the present generation. Raises where some cannot be read: their rows would count as deleted."""
+        """Reads the keys of the present generation. Raises if a file is missing: its rows would count as deleted."""
         new = [found for found in self._dumps.listed() if found.dump_id >= state.generation]
         gone = {state.generation, *state.recent} - {found.dump_id for found in new}
         lost = min((dump_id for dump_id in gone if dump_id >= state.generation), default=None)
@@ -96,7 +96,7 @@ class Tombstones:
                 raise _NewFileMissing(key) from None
 
     def _collect_old(self, listed: Iterable[ManifestObject], parts: Parts) -> None:
-        """The keys of the replaced generation. What cannot be read makes the result smaller."""
+        """Reads the keys of the replaced generation. A file that cannot be read is skipped with a warning."""
         unbroken = list(self._dumps.unbroken(listed, self._table))
         keys = [key for found in unbroken if self._table in found.tables for key in found.tables[self._table].files]
         self._files.expect(keys)
@@ -105,17 +105,17 @@ class Tombstones:
                 self._collect(key, parts)
             except AirbyteTracedException as error:
                 if error.failure_type is FailureType.transient_error or isinstance(error.__cause__, OSError):
-                    raise  # the next sync may have better luck, or more room on its disk
+                    raise  # the next sync may succeed, or have more disk space
                 logger.warning(
-                    f"{self._table}: {key} cannot be read ({error.internal_message}); rows that only it held are not "
-                    "told as deleted."
+                    f"{self._table}: {key} cannot be read ({error.internal_message}); deletions of rows that only it "
+                    "held are not emitted."
                 )
 
     def _collect(self, file: str, parts: Parts) -> None:
-        for piece in self._files.rows(file, self._rules, skip_missing=False):
-            for row in map(orjson.loads, piece.lines.splitlines()):
+        for chunk in self._files.rows(file, self._projection, skip_missing=False):
+            for row in map(orjson.loads, chunk.lines.splitlines()):
                 key = [row.get(name) for name in self._key]
-                if None not in key:  # a row cannot be deleted by such a key
+                if None not in key:  # a destination cannot delete by a key with a null
                     parts.add(orjson.dumps(key) + b"\n")
 
     def _compared(self, gone: Iterable[list[Key]], state: TableState) -> Iterator[SliceItem]:
@@ -129,4 +129,4 @@ class Tombstones:
             for at in range(0, len(keys), _BATCH):
                 yield [{**dict(zip(self._key, key, strict=True)), **added} for key in keys[at : at + _BATCH]]
             count += len(keys)
-        logger.info(f"{self._table}: {count} rows of generation {state.replaces} are told as deleted.")
+        logger.info(f"{self._table}: {count} rows of generation {state.replaces} are emitted as deleted.")
