@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, ClassVar
+from typing import Any
 
-from source_kit.stream import BatchStream, Checkpoint, SliceItem
+from source_kit.stream import BatchStream, Checkpoint, SliceItem, StreamDocs
 
 from source_heap.dumps import Dumps
 from source_heap.manifest import Manifest, TableDump
@@ -30,13 +30,16 @@ class HeapDumps(BatchStream):
     """
 
     name = NAME
-    primary_key: ClassVar[list[list[str]]] = [[CURSOR], ["table_name"]]
+    key = (CURSOR, "table_name")
     cursor_field = CURSOR
-    settle = "a manifest appears when its dump is finished; late ones are noticed"
-    reread = "dumps that were delivered again"
-    deletes = "none: a manifest that is removed changes nothing"
-    permission = "s3:ListBucket on manifests/, s3:GetObject"
-    cost = "1 LIST per 1,000 dumps, 1 GET per new dump, and up to 200 more (all once, where a new table is not full)"
+    docs = StreamDocs(
+        resolution="a dump",
+        late_rows="a manifest appears when its dump is finished; late ones are noticed",
+        read_again="dumps that were delivered again",
+        deletes="none: a manifest that is removed changes nothing",
+        permission="s3:ListBucket on manifests/, s3:GetObject",
+        requests="1 LIST per 1,000 dumps, 1 GET per new dump, and up to 200 more (all once, where a new table is not full)",
+    )
 
     def __init__(self, dumps: Dumps) -> None:
         self._dumps = dumps

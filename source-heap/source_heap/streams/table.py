@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 from source_kit.errors import config_error
 from source_kit.output import RECORD_TAIL, record_head
-from source_kit.stream import BatchStream, Checkpoint, Estimate, RecordLines, SliceItem
+from source_kit.stream import BatchStream, Checkpoint, Estimate, RecordLines, SliceItem, StreamDocs
 
 from source_heap.avro.decoder import Chunk
 from source_heap.avro.pool import DecoderPool
@@ -62,11 +62,14 @@ class TableStream(BatchStream):
     """
 
     cursor_field = CURSOR
-    settle = "a dump counts when its manifest appears; late and repeated ones are noticed"
-    reread = "the file that an interruption cut"
-    deletes = "with a full dump of the table: by `_heap_generation`, or as tombstones"
-    permission = "s3:ListBucket on manifests/, s3:GetObject"
-    cost = "1 GET per new manifest (shared by all tables) and per file, 1 where a table has no news"
+    docs = StreamDocs(
+        resolution="a dump",
+        late_rows="a dump counts when its manifest appears; late and repeated ones are noticed",
+        read_again="the file that an interruption cut",
+        deletes="with a full dump of the table: by `_heap_generation`, or as tombstones",
+        permission="s3:ListBucket on manifests/, s3:GetObject",
+        requests="1 GET per new manifest (shared by all tables) and per file, 1 where a table has no news",
+    )
 
     def __init__(
         self,
