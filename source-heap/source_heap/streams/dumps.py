@@ -38,7 +38,7 @@ class HeapDumps(BatchStream):
         read_again="dumps that were delivered again",
         deletes="none: a manifest that is removed changes nothing",
         permission="s3:ListBucket on manifests/, s3:GetObject",
-        requests="1 LIST per 1,000 dumps, 1 GET per new dump, and up to 200 more (all once, where a new table is not full)",
+        requests="1 LIST per 1,000 dumps, 1 GET per new dump, and up to 200 more (all once if a new table is not full)",
     )
 
     def __init__(self, dumps: Dumps) -> None:
