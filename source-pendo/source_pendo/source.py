@@ -11,8 +11,8 @@ from typing import Any, Final, NoReturn
 from airbyte_cdk.models import AirbyteCatalog, AirbyteConnectionStatus, ConfiguredAirbyteCatalog, Status
 from airbyte_cdk.sources.streams import Stream
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
-from source_kit.errors import CHECK_RETRY_POLICY, RetryPolicy, Throttled, config_error
-from source_kit.http.body import session
+from source_kit.errors import Throttled, config_error
+from source_kit.http.retry import CHECK_RETRY_POLICY, RetryPolicy
 from source_kit.network import warn_of_plain_http
 from source_kit.source import BatchSource
 
@@ -22,11 +22,12 @@ from source_pendo.client import (
     BadRequest,
     Forbidden,
     NotOffered,
-    PendoStream,
     QueryTooBig,
+    connect,
 )
 from source_pendo.config import Config
 from source_pendo.streams import STREAMS
+from source_pendo.streams.base import PendoStream
 
 #: A check that waits longer than this for one answer is of no use to the person who waits for it. Seconds.
 _PROBE_TIMEOUT: Final = 20.0
@@ -94,12 +95,12 @@ class SourcePendo(BatchSource):
         if refused:
             logger.warning(_refused_sentence(refused))
         for stream in streams:
-            stream.retry_policy = _DISCOVERING
+            stream.client.retry_policy = _DISCOVERING
         return AirbyteCatalog(streams=[stream.as_airbyte_stream() for stream in streams if stream.name not in refused])
 
     def _pendo_streams(self, config: Config) -> list[PendoStream]:
-        shared = session(config.num_workers)
-        return [stream(config, shared) for stream in STREAMS]
+        connection = connect(config)
+        return [stream(config, connection) for stream in STREAMS]
 
 
 def _probe_all(streams: list[PendoStream], num_workers: int) -> Findings:
@@ -111,8 +112,9 @@ def _probe_all(streams: list[PendoStream], num_workers: int) -> Findings:
 
 def _probe(stream: PendoStream, throttled: threading.Event) -> AirbyteTracedException | None:
     """What is wrong with a stream, or None. Once one was `throttled` for too long, the others do not wait for it."""
-    stream.retry_policy = CHECK_RETRY_POLICY if throttled.is_set() else _PROBING
-    timeout, stream.read_timeout = stream.read_timeout, min(stream.read_timeout, _PROBE_TIMEOUT)
+    client = stream.client
+    client.retry_policy = CHECK_RETRY_POLICY if throttled.is_set() else _PROBING
+    timeout, client.read_timeout = client.read_timeout, min(client.read_timeout, _PROBE_TIMEOUT)
     try:
         stream.probe()
     except AirbyteTracedException as error:
@@ -120,7 +122,7 @@ def _probe(stream: PendoStream, throttled: threading.Event) -> AirbyteTracedExce
             throttled.set()
         return error
     finally:
-        stream.read_timeout = timeout
+        client.read_timeout = timeout
     return None
 
 

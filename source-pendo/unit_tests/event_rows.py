@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from types import SimpleNamespace
@@ -13,7 +13,8 @@ from typing import Any, cast
 
 import orjson
 from source_kit.http.client import Answer
-from source_pendo.client import ERRORS
+from source_pendo.client import ERRORS, PendoClient, connect
+from source_pendo.config import Config
 
 Row = dict[str, Any]
 
@@ -90,7 +91,23 @@ def answer(rows: list[Row], **envelope: Any) -> Answer:
 
 def answer_of(body: bytes) -> Answer:
     """An answer with this body."""
-    return Answer(cast("Any", SimpleNamespace(status_code=200, headers={}, spool=BytesIO(body))), "POST /x", ERRORS)
+    return Answer(cast("Any", SimpleNamespace(status_code=200, headers={}, raw=BytesIO(body))), "POST /x", ERRORS)
+
+
+class _Answered(PendoClient):
+    """A client whose aggregations a function answers."""
+
+    def __init__(self, ask: Callable[[str, Sequence[Row]], Answer]) -> None:
+        super().__init__("test", connect(Config(api_key="any", base_url="x")), 1)
+        self._answer = ask
+
+    def aggregate(self, label: str, pipeline: Sequence[Row], *, small: bool = False) -> Answer:
+        return self._answer(label, pipeline)
+
+
+def answered_by(ask: Callable[[str, Sequence[Row]], Answer]) -> PendoClient:
+    """A client whose aggregations `ask` answers, by label and pipeline."""
+    return _Answered(ask)
 
 
 def days_asked(pipelines: Iterable[list[Row]]) -> list[str]:

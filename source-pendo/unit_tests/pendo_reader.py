@@ -89,9 +89,7 @@ class Subscription:
         A failure does not raise: it is in `failures`, or under the stream name "" where the whole sync failed.
         """
         config = self.config(**options)
-        with_cursor = {
-            stream.name for stream in PENDO_STREAMS if stream.cursor_column or stream.name.endswith("events")
-        }
+        with_cursor = {stream.name for stream in PENDO_STREAMS if stream.cursor_field}
         chosen = [configured(name, name in with_cursor and not full_refresh) for name in streams]
         catalog = ConfiguredAirbyteCatalogSerializer.load({"streams": chosen})
         given = [AirbyteStateMessageSerializer.load(_stream_state(n, s)) for n, s in (state or {}).items()]

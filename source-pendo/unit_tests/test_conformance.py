@@ -1,4 +1,4 @@
-"""All seventeen streams against what the connector promises about every one of them."""
+"""Every stream against what the connector promises about all of them."""
 
 from __future__ import annotations
 

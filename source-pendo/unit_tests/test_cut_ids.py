@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from event_rows import answer, counted, truth_of
-from source_pendo.aggregation import KeyPager, KeyTooLarge, is_exact, may_begin_at
+from event_rows import answer, answered_by, counted, truth_of
+from source_pendo.aggregation import EventSource
 from source_pendo.client import QueryTooBig
-from source_pendo.day_reader import DayReader, EventSource
+from source_pendo.day_reader import DayReader
+from source_pendo.paging import KeyPager, KeyTooLarge, is_exact, may_begin_at
 
 if TYPE_CHECKING:
     from pendo_reader import Subscription
@@ -117,6 +117,6 @@ def _apps_asked_for(told: list[Row]) -> set[tuple[str, ...]]:
         return answer([], startTime=1772341200000)
 
     source = EventSource("guideEvents", "day", ("browserTime",), merge_hours=False)
-    reader = DayReader(source, ask, 10, SimpleNamespace(info=lambda text: None))  # type: ignore[arg-type]
+    reader = DayReader(source, answered_by(ask), 10)
     assert [row for rows in reader.read(date(2026, 3, 1), ()) for row in rows] == []
     return asked

@@ -3,30 +3,28 @@
 from __future__ import annotations
 
 import json
-import logging
 import re
 import tracemalloc
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import pytest
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
-from event_rows import SINCE, answer, answer_of, counted, keys, truth_of
+from event_rows import SINCE, answer, answer_of, answered_by, counted, keys, truth_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from simulators.faults import Fault
 from simulators.pendo.periods import Calendar
 from source_kit.http.client import Answer
-from source_pendo.aggregation import HourSpan
-from source_pendo.client import NoAnswerInTime, QueryTooBig
+from source_pendo.aggregation import EventSource, spans_of_a_day
+from source_pendo.client import NoAnswerInTime, QueryTooBig, connect
 from source_pendo.config import Config
-from source_pendo.day_reader import DayReader, EventSource
+from source_pendo.day_reader import DayReader
 from source_pendo.hour_merge import SUMMED, HourMerger
 from source_pendo.streams.event_days import Reading
 from source_pendo.streams.grouped_events import PageEvents
@@ -39,7 +37,6 @@ Row = dict[str, Any]
 #: What an answer by hours cannot tell
 _OF_DAYS_ONLY = ("record_id", "week", "month", "quarter")
 _HOUR = 3_600_000
-_LOGGER = logging.getLogger("airbyte.test")
 
 
 @pytest.mark.slow
@@ -165,7 +162,7 @@ def test_visitors_whom_the_server_takes_for_one_come_once_and_with_keys_of_their
         for number in range(3)
         for visitor in ("ann", "Ann", "bob", "ANN", "Bob", "carol")
     ]
-    stream = PageEvents(Config(api_key="any", base_url="x", period="hour"), SimpleNamespace(auth=None))  # type: ignore[arg-type]
+    stream = _page_events("hour")
     reading = Reading("2026-03-05", "2026-03-20T00:00:00.000Z")
     read = [stream.records(rows, reading) for rows in server.reader("hour", limit).read(server.day, ()) if rows]
     records = [record for part in read for record in part]
@@ -181,7 +178,7 @@ def test_a_pendo_that_never_answers_is_told_as_such_and_not_as_a_day_that_is_too
         raise NoAnswerInTime(message="no answer", failure_type=FailureType.transient_error)
 
     with pytest.raises(NoAnswerInTime):
-        list(DayReader(_source("day"), ask, 10, _LOGGER).read(date(2026, 3, 1), ()))
+        list(DayReader(_source("day"), answered_by(ask), 10).read(date(2026, 3, 1), ()))
 
 
 def test_rows_without_an_application_are_split_by_hours_so_that_none_is_lost() -> None:
@@ -286,7 +283,7 @@ def test_whatever_is_too_much_every_hourly_row_comes_once_or_the_stream_fails(
 
 @given(st.integers(1, 24))
 def test_pieces_of_a_day_touch_and_do_not_overlap(hours: int) -> None:
-    spans = HourSpan().pieces(hours)
+    spans = spans_of_a_day(hours)
     assert spans[0].first == 0
     assert spans[-1].end is None
     assert [span.end for span in spans[:-1]] == [span.first for span in spans[1:]]
@@ -328,9 +325,9 @@ def test_memory_is_bounded_by_a_piece_of_the_page_and_not_by_the_page() -> None:
     """H15: a page of 20,000 rows, 15 MB, is decoded, shaped and freed piece by piece."""
     text = json.dumps({"visitorId": "v%06d", "day": 1772341200000, "userAgent": "x" * 600, "numEvents": 1})
     body = b'{"results":[' + ",".join(text % number for number in range(20_000)).encode() + b"]}"
-    stream = PageEvents(Config(api_key="any", base_url="https://example.com"), SimpleNamespace(auth=None))  # type: ignore[arg-type]
+    stream = _page_events("day")
     page = answer_of(body)
-    reader = DayReader(_source("day"), lambda label, pipeline: page, 50_000, _LOGGER)
+    reader = DayReader(_source("day"), answered_by(lambda label, pipeline: page), 50_000)
     tracemalloc.start()
     try:
         reading = Reading("2026-03-01", "2026-03-20T00:00:00.000Z")
@@ -340,6 +337,11 @@ def test_memory_is_bounded_by_a_piece_of_the_page_and_not_by_the_page() -> None:
         tracemalloc.stop()
     assert count == 20_000
     assert peak < 8_000_000
+
+
+def _page_events(period: Any) -> PageEvents:
+    config = Config(api_key="any", base_url="https://example.com", period=period)
+    return PageEvents(config, connect(config))
 
 
 def _source(period: Any) -> EventSource:
@@ -371,7 +373,7 @@ class Server:
 
     def reader(self, period: str, limit: int = 1000) -> DayReader:
         """A reader of this server."""
-        return DayReader(_source(period), self.ask, limit, _LOGGER)
+        return DayReader(_source(period), answered_by(self.ask), limit)
 
     def ask(self, label: str, pipeline: Sequence[Row]) -> Answer:
         """Answer an aggregation as Pendo would."""

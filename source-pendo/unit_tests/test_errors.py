@@ -116,7 +116,7 @@ def test_the_wait_that_pendo_asks_for_is_kept(pendo: Subscription, monkeypatch: 
     """`Retry-After` counts, as long as the sum of the waits is bounded."""
     waits: list[float] = []
     monkeypatch.setattr("source_kit.activity.Activities.wait", lambda self, seconds, why: waits.append(seconds))
-    monkeypatch.setattr("source_pendo.client.PendoStream.retry_policy", QUICK.__class__(throttled_seconds=100.0))
+    monkeypatch.setattr("source_pendo.client.RETRY_POLICY", QUICK.__class__(throttled_seconds=100.0))
     pendo.sim.faults.add(Fault("status", path="page", status=429, headers={"Retry-After": "37"}, times=-1))
     out = pendo.read("pages")
     assert waits == [37.0, 37.0]
@@ -126,7 +126,7 @@ def test_the_wait_that_pendo_asks_for_is_kept(pendo: Subscription, monkeypatch: 
 @pytest.mark.slow
 def test_a_server_that_drips_is_given_up_in_time(pendo: Subscription, monkeypatch: pytest.MonkeyPatch) -> None:
     """H16: every byte comes in time, the body never ends."""
-    monkeypatch.setattr("source_pendo.client.PendoStream.retry_policy", QUICK.__class__(tries=1))
+    monkeypatch.setattr("source_pendo.client.RETRY_POLICY", QUICK.__class__(tries=1))
     pendo.sim.faults.add(Fault("drip", path="page", seconds=0.3, times=-1))
     out = pendo.read("segments", "pages", request_timeout=1)
     assert out.failures["pages"].message == ERRORS.timeout

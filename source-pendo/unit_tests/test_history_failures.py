@@ -19,7 +19,7 @@ ANN = "ann@example.com"
 @pytest.fixture(autouse=True)
 def _few_visitors(pendo: Subscription, monkeypatch: pytest.MonkeyPatch) -> None:
     pendo.sim.world.visitors = pendo.sim.world.visitors[:16]
-    monkeypatch.setattr("source_pendo.streams.visitor_history._VISITORS_A_SLICE", 3)
+    monkeypatch.setattr("source_pendo.history_reader._VISITORS_A_SLICE", 3)
     monkeypatch.setattr("source_pendo.streams.visitor_history.VisitorHistory.state_interval", 0.0)
 
 
@@ -114,7 +114,7 @@ def test_a_sync_that_dies_behind_a_visitor_that_failed_does_not_forget_that_one(
 @pytest.mark.slow
 def test_more_than_a_state_can_hold_keep_it_where_it_was(pendo: Subscription, monkeypatch: pytest.MonkeyPatch) -> None:
     """The next sync reads everything again: a re-read is free."""
-    monkeypatch.setattr("source_pendo.left_behind._KEPT", 1)
+    monkeypatch.setattr("source_pendo.unread_visitors._KEPT", 1)
     start = {"modified_ts": "2026-02-24T00:00:00.000Z", "version": 1}
     fail(pendo, ANN)
     fail(pendo, "team/lead@example.com")

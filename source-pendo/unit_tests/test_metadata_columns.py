@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from pendo_reader import QUICK, Row, Subscription
+from pendo_reader import QUICK, STREAM_NAMES, Row, Subscription
 from simulators.faults import Fault
 
 TIME = {"type": ["null", "string"], "format": "date-time", "airbyte_type": "timestamp_with_timezone"}
@@ -184,7 +184,7 @@ def test_a_failing_metadata_endpoint_does_not_end_the_discovery(
     monkeypatch.setattr("source_pendo.source._PROBING", QUICK)
     pendo.sim.faults.add(fault)
     catalog = pendo.discover()
-    assert len(catalog.streams) == 17
+    assert len(catalog.streams) == len(STREAM_NAMES)
     visitors = next(stream for stream in catalog.streams if stream.name == "visitors")
     assert "metadata_auto" in json.dumps(visitors.json_schema)
 
@@ -194,7 +194,7 @@ def test_forbidden_metadata_leaves_visitors_readable_without_types(pendo: Subscr
     pendo.sim.mutate("forbid", kinds=["metadata"])
     out = pendo.read("visitors", "metadata_visitors")
     assert len(out.rows["visitors"]) == 44
-    assert out.logged("Pendo does not tell the metadata fields")
+    assert out.logged("Pendo does not list the metadata fields")
     assert out.statuses["metadata_visitors"] == ["STARTED", "INCOMPLETE"]
 
 

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from simulators.faults import Fault
 from simulators.pendo.expressions import compile_expression
 from simulators.pendo.periods import Calendar
-from source_pendo.aggregation import Bound, KeyPager, KeyTooLarge, quote
+from source_pendo.aggregation import Bound, quote
+from source_pendo.paging import KeyPager, KeyTooLarge
 
 if TYPE_CHECKING:
     from pendo_reader import Subscription

@@ -15,6 +15,7 @@ from event_rows import GROUPED, SINGLE, counted, keys, truth_of, upserted
 
 if TYPE_CHECKING:
     from pendo_reader import Subscription
+    from source_kit.http.client import Connection
 
 Row = dict[str, Any]
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "pendo.md"
@@ -63,13 +64,13 @@ def test_a_clock_that_is_ahead_dates_no_reading_later_than_pendo_does(
     pendo: Subscription, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else the readings of a clock that was set right would be older than the wrong ones, and hidden by the view."""
-    monkeypatch.setattr("source_pendo.streams.event_days.PendoStream._look_at_clock", _two_hours_ahead)
+    monkeypatch.setattr("source_pendo.client.Connection.note_clock", _two_hours_ahead)
     synced = pendo.read("page_events", **OPTIONS)
     assert set(synced.column("page_events", "read_at")) == {"2026-03-20T14:30:00.000Z"}
 
 
-def _two_hours_ahead(stream: Any, *_: Any) -> None:
-    stream.clock_ahead = timedelta(hours=2)
+def _two_hours_ahead(connection: Connection, *_: Any) -> None:
+    connection.clock_ahead = timedelta(hours=2)
 
 
 @pytest.mark.slow

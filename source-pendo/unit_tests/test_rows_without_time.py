@@ -74,7 +74,7 @@ def test_a_pendo_that_refuses_both_forms_costs_only_those_rows(pendo: Subscripti
     pendo.sim.faults.add(refused)
     out = pendo.read("visitors", state={"visitors": STATE})
     assert out.statuses["visitors"][-1] == "COMPLETE"
-    assert out.logged("Stream visitors: Pendo refuses to name the rows without lastupdated")
+    assert out.logged("Stream visitors: Pendo refuses to list the rows without lastupdated")
 
 
 def test_an_answer_of_everybody_to_the_question_for_them_repeats_nobody(pendo: Subscription) -> None:

@@ -20,7 +20,7 @@ ALL_DAYS = "2026-02-24T00:00:00Z"
 def _few_visitors(pendo: Subscription, monkeypatch: pytest.MonkeyPatch) -> None:
     """A request a visitor and day: the visitors with awkward ids and some anonymous ones are enough."""
     pendo.sim.world.visitors = pendo.sim.world.visitors[:16] + pendo.sim.world.visitors[-4:]
-    monkeypatch.setattr("source_pendo.streams.visitor_history._VISITORS_A_SLICE", 5)
+    monkeypatch.setattr("source_pendo.history_reader._VISITORS_A_SLICE", 5)
 
 
 def histories(pendo: Subscription) -> list[Any]:

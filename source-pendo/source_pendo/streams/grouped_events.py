@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Final
 
-import requests
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_kit.convert import RecordMapper, snake_case
+from source_kit.http.client import Connection
 
 from source_pendo.aggregation import Row
 from source_pendo.config import Config
@@ -16,7 +16,7 @@ from source_pendo.streams.event_days import EventStream, Reading
 from source_pendo.values import Instants, instant
 
 _TIMES: Final = ("first_time", "last_time")
-#: Few values repeat in these, so they are formatted once each
+#: Columns with few different values, each of which is formatted once
 _BUCKETS: Final = ("day", "hour", "week", "month", "quarter", "last_key_frame_timestamp")
 
 
@@ -30,13 +30,14 @@ class GroupedEvents(EventStream):
     object_id: ClassVar[str]
     grouped = True
 
-    def __init__(self, config: Config, session: requests.Session) -> None:
-        super().__init__(config, session)
+    def __init__(self, config: Config, connection: Connection) -> None:
+        super().__init__(config, connection)
+        self.cursor_field = config.period
         bucket = Instants().__getitem__
         converters = dict.fromkeys(_BUCKETS, bucket) | dict.fromkeys(_TIMES, instant)
-        self._shape = RecordMapper(snake_case, converters)
+        self._mapper = RecordMapper(snake_case, converters)
         self._undated = 0
-        # A day by its date: its instant moves when the subscription's time zone is changed.
+        # A day is hashed as its date: its instant moves when the subscription's time zone is changed.
         self._ids = IdentityIds(
             (
                 *(("hour",) if config.period == "hour" else ()),
@@ -59,16 +60,11 @@ class GroupedEvents(EventStream):
         """Order of a visitor's rows within a page."""
         return (self.object_id, "accountId", "server", "remoteIp", "userAgent")
 
-    @property
-    def cursor_name(self) -> str:
-        """`day` or `hour`, as the option `period` says."""
-        return self.config.period
-
     def records(self, rows: list[Row], reading: Reading) -> list[dict[str, Any]]:
-        """Pendo's columns in snake_case, instants as text, the key, and of which reading they are."""
-        cursor = self.cursor_name
+        """Pendo's columns in snake_case, instants as text, the key, and the reading that they are of."""
+        cursor = self.cursor_field
         ids = self._ids(rows, (reading.day,) if cursor == "day" else ())
-        records = self._shape(rows)
+        records = self._mapper(rows)
         for record, record_id in zip(records, ids, strict=True):
             if record.get(cursor) is None:
                 self._note_undated(record_id)
@@ -78,7 +74,7 @@ class GroupedEvents(EventStream):
         return records
 
     def finish(self) -> None:
-        """Say how many rows came without their day."""
+        """Log how many rows came without their day."""
         super().finish()
         if self._undated:
             self.logger.warning(
@@ -87,7 +83,7 @@ class GroupedEvents(EventStream):
             )
 
     def _note_undated(self, record_id: str) -> None:
-        """A row without its day is known by the day that was asked for; rows without their hour would share keys."""
+        """A row without its day belongs to the day that was asked for; rows without their hour would share keys."""
         if self.config.period == "day":
             self._undated += 1
             return
