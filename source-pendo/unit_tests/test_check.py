@@ -134,21 +134,21 @@ def test_one_failure_of_the_server_is_tried_again(pendo: Subscription) -> None:
 
 def test_forbidden_objects_are_named_and_left_out_of_the_catalog(pendo: Subscription) -> None:
     """H28: a key without rights to some kinds of objects is good for the others."""
-    pendo.sim.mutate("forbid", kinds=["guides", "pollEvents", "visitorHistory"])
+    pendo.sim.mutate("forbid", kinds=["segments", "pollEvents", "visitorHistory"])
     succeeded, sentence = pendo.check()
     assert succeeded
-    assert sentence.startswith("Pendo refuses visitor_history, guides, poll_events to this integration key")
+    assert sentence.startswith("Pendo refuses visitor_history, segments, poll_events to this integration key")
     names = {stream.name for stream in pendo.discover().streams}
     assert len(names) == len(STREAM_NAMES) - 3
-    assert not names & {"guides", "poll_events", "visitor_history"}
+    assert not names & {"segments", "poll_events", "visitor_history"}
 
 
 @pytest.mark.slow
 def test_a_403_is_never_tried_again(pendo: Subscription) -> None:
     """H28: unless it says that it is a rate limit."""
-    pendo.sim.mutate("forbid", kinds=["guides"])
+    pendo.sim.mutate("forbid", kinds=["features"])
     pendo.check()
-    assert len(pendo.asked("guide")) == 1
+    assert len(pendo.asked("feature")) == 1
 
 
 def test_an_endpoint_that_the_subscription_lacks_does_not_fail_the_check(pendo: Subscription) -> None:
@@ -185,11 +185,11 @@ def test_one_endpoint_that_fails_is_named_and_costs_no_more_than_itself(pendo: S
 @pytest.mark.slow
 def test_streams_that_are_refused_and_streams_that_fail_are_both_named(pendo: Subscription) -> None:
     """One sentence for each kind."""
-    pendo.sim.mutate("forbid", kinds=["guides"])
+    pendo.sim.mutate("forbid", kinds=["features"])
     pendo.sim.faults.add(Fault("status", status=502, path="segment", times=-1))
     succeeded, sentence = pendo.check()
     assert succeeded
-    assert sentence.index("refuses guides to") < sentence.index("answer as it should for segments")
+    assert sentence.index("refuses features to") < sentence.index("answer as it should for segments")
 
 
 def test_a_query_that_is_too_big_does_not_fail_the_check(pendo: Subscription) -> None:
