@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any, Final, Literal, TypeAlias
 
-from source_pendo.config import Period, is_app_id
+from source_pendo.config import Config, Period, is_app_id
 
 Row: TypeAlias = dict[str, Any]
 Stage: TypeAlias = dict[str, Any]
@@ -51,6 +51,11 @@ def source_stage(name: str, parameters: Mapping[str, Any] | None, series: Mappin
     if series is not None:
         source["timeSeries"] = dict(series)
     return {"source": source}
+
+
+def visitors_stage(config: Config) -> Stage:
+    """The source of visitors; anonymous ones only if the option asks for them."""
+    return source_stage("visitors", {"identified": not config.include_anonymous_visitors})
 
 
 @dataclass(frozen=True, slots=True)

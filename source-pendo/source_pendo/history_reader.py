@@ -14,11 +14,11 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_kit.errors import Throttled, config_error
 from source_kit.http.client import Answer
 
-from source_pendo.aggregation import VISITOR_ID, Bound, Row, source_stage
+from source_pendo.aggregation import VISITOR_ID, Bound, Row, visitors_stage
 from source_pendo.client import Forbidden, PendoClient
 from source_pendo.config import LARGEST_RECORD_LIMIT, Config
 from source_pendo.paging import KeyPager
-from source_pendo.record_ids import GrowingIds
+from source_pendo.record_ids import growing_ids
 from source_pendo.unread_visitors import UnreadVisitors
 from source_pendo.values import document_mapper, instant
 
@@ -58,33 +58,6 @@ class VisitorBatch:
         return f"{len(self.windows)} visitors"
 
 
-@dataclass(slots=True)
-class HistorySpan:
-    """Which activities a sync reads, in epoch milliseconds, and the id at which it goes on (None: at the first one).
-
-    `since` is the state's cursor. `first` is the first day to ask for, `until` the end of the last one. `sync_start`
-    is the end if everything must be read anew.
-    """
-
-    since: int | None
-    first: int
-    until: int
-    sync_start: int
-    resume_at: str | None = None
-
-    def __post_init__(self) -> None:
-        self.first = max(self.first, self.oldest)
-
-    @property
-    def oldest(self) -> int:
-        """The oldest activities that Pendo still has."""
-        return self.sync_start - _KEPT_DAYS * DAY_MS
-
-    def start_over(self) -> None:
-        """Read all visitors."""
-        self.until, self.resume_at = self.sync_start, None
-
-
 class HistoryReader:
     """Reads visitors' activities for one sync, by several threads at a time.
 
@@ -93,15 +66,7 @@ class HistoryReader:
     not answer for anybody anymore.
     """
 
-    def __init__(
-        self,
-        client: PendoClient,
-        config: Config,
-        schema: Mapping[str, Any],
-        span: HistorySpan,
-        unread: UnreadVisitors,
-    ) -> None:
-        self.span = span
+    def __init__(self, client: PendoClient, config: Config, schema: Mapping[str, Any], unread: UnreadVisitors) -> None:
         self.unread = unread
         #: How many answers held activities or said that there are none
         self.answered = 0
@@ -110,11 +75,21 @@ class HistoryReader:
         self._logger = client.logger
         self._lock = threading.Lock()
         self._refused = self._last_refusal = 0
-        #: Whether Pendo answers for anybody. A state to resume at is written only after it has answered for somebody.
-        self._open: bool | None = None if span.resume_at is None else True
+        #: Whether Pendo answers for anybody; None: not known
+        self._open: bool | None = None
         self._last_answered: str | None = None
-        self._ids = GrowingIds()
         self._mapper = document_mapper(schema)
+
+    def set_days(self, since: int | None, first: int, until: int, sync_start: int, resume_at: str | None) -> None:
+        """Which activities to read, in epoch milliseconds, and the id at which to go on (None: at the first one).
+
+        `since` is the state's cursor. `first` is the first day to ask for, `until` the end of the last one; that is
+        `sync_start` if everything must be read anew.
+        """
+        self._since, self.until, self._sync_start, self.resume_at = since, until, sync_start, resume_at
+        self._oldest = sync_start - _KEPT_DAYS * DAY_MS
+        self._first = max(first, self._oldest)
+        self._open = None if resume_at is None else True  # such a state is written only after somebody was answered
 
     def batches(self) -> Iterator[VisitorBatch]:
         """Visitors with something to read, a few a slice, in order of their ids."""
@@ -160,34 +135,31 @@ class HistoryReader:
 
     def _visitors(self) -> Iterator[Row]:
         """Visitors in order of their ids, with the times that say when they were active."""
-        resume_at = self.span.resume_at
-        bound = None if resume_at is None else Bound(">=", resume_at)
+        bound = None if self.resume_at is None else Bound(">=", self.resume_at)
         pager = KeyPager(VISITOR_ID, self._config.record_limit, LARGEST_RECORD_LIMIT, bound)
-        source = source_stage("visitors", {"identified": not self._config.include_anonymous_visitors})
-        select = [{"select": _COLUMNS}]
+        source, select = visitors_stage(self._config), [{"select": _COLUMNS}]
         for rows in self._client.resumed_rows("visitors", source, pager, select, restart=self._start_over):
             yield from rows
 
     def _start_over(self) -> None:
-        self.span.start_over()
-        self._open = None
+        self.until, self.resume_at, self._open = self._sync_start, None, None
 
     def _starts(self, row: Row) -> range:
         """The days to ask for: from the first of this sync to the day after the visitor was last active."""
-        visitor_id, span = str(row[VISITOR_ID]), self.span
+        visitor_id = str(row[VISITOR_ID])
         anonymous = visitor_id.startswith(_ANONYMOUS)
         if row.get("donotprocess") is True or (anonymous and not self._config.include_anonymous_visitors):
             return range(0)
         visited, updated = row.get("lastvisit"), row.get("lastupdated")
         unread = self.unread.since(visitor_id)
         if unread is not None:
-            return range(max(unread, span.oldest), span.until, DAY_MS)
+            return range(max(unread, self._oldest), self.until, DAY_MS)
         if not isinstance(visited, int | float):  # a change of metadata alone does not say when the visits ended
-            return range(span.first, span.until, DAY_MS)
+            return range(self._first, self.until, DAY_MS)
         active = int(max(visited, updated) if isinstance(updated, int | float) else visited) + DAY_MS
-        if span.since is not None and active < span.since:
+        if self._since is not None and active < self._since:
             return range(0)
-        return range(span.first, min(span.until, active), DAY_MS)
+        return range(self._first, min(self.until, active), DAY_MS)
 
     def _activities(self, window: VisitorWindow) -> Iterator[list[Row]]:
         seen: set[str] = set()
@@ -216,7 +188,7 @@ class HistoryReader:
         Rows of one answer with an equal identity are different activities; `before` counts the earlier ones.
         """
         records = self._mapper(rows)
-        for row, record, record_id in zip(rows, records, self._ids(rows, (visitor_id,), before), strict=True):
+        for row, record, record_id in zip(rows, records, growing_ids(rows, (visitor_id,), before), strict=True):
             times = [at for at in (row.get("ts"), row.get("lastTs")) if isinstance(at, int | float)]
             record["visitor_id"] = visitor_id
             record["modified_ts"] = instant(max(times)) if times else None
@@ -249,7 +221,7 @@ class HistoryReader:
             return False
 
     def _is_answered(self, visitor_id: str) -> bool:
-        answer = history(self._client, visitor_id, self.span.until - DAY_MS)
+        answer = history(self._client, visitor_id, self.until - DAY_MS)
         answer.close()
         return answer.status == 200
 
@@ -272,8 +244,7 @@ def history(client: PendoClient, visitor_id: str, start: int) -> Answer:
 
 def some_visitors(client: PendoClient, config: Config, label: str, count: int) -> list[str]:
     """The ids of any visitors."""
-    source = source_stage("visitors", {"identified": not config.include_anonymous_visitors})
-    pipeline = [source, {"limit": count}, {"select": {VISITOR_ID: VISITOR_ID}}]
+    pipeline = [visitors_stage(config), {"limit": count}, {"select": {VISITOR_ID: VISITOR_ID}}]
     rows = client.all_rows(label, pipeline, small=count > 1)
     return [row[VISITOR_ID] for row in rows if isinstance(row.get(VISITOR_ID), str)]
 

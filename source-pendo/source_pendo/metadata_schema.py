@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -58,7 +58,7 @@ _Rule = tuple[tuple[type, ...], Converter]
 _INSTANT_RULE: Final[_Rule] = ((), instant)
 
 
-def usable_groups(answer: Any) -> dict[str, dict[str, dict[str, Any]]]:
+def usable_groups(answer: Any) -> Groups:
     """The groups and fields of an answer of the metadata endpoint; values of another shape are dropped."""
     if not isinstance(answer, dict):
         return {}
@@ -69,18 +69,14 @@ def usable_groups(answer: Any) -> dict[str, dict[str, dict[str, Any]]]:
     }
 
 
-def has_app_fields(groups: Groups) -> bool:
-    """Whether Pendo keeps some of its own values for each application."""
-    return any(field.get("isPerApp") for field in groups.get(_AUTO, {}).values())
-
-
-def app_groups(groups: Groups, app_ids: Iterable[int]) -> dict[str, dict[str, dict[str, Any]]]:
+def app_groups(groups: Groups, app_ids: Callable[[], Iterable[int]]) -> Groups:
     """The groups `auto__<application>`, which records have and the metadata answer does not name.
 
-    An application's id loses its minus in the name (certain: another vendor's tables; observed by third parties).
+    `app_ids` asks for the applications; it is called only if Pendo keeps some of its own values for each of them. An
+    id loses its minus in the name (certain: another vendor's tables; observed by third parties).
     """
-    fields = {name: dict(field) for name, field in groups.get(_AUTO, {}).items() if field.get("isPerApp")}
-    return {f"{_PER_APP}{abs(app_id)}": fields for app_id in app_ids} if fields else {}
+    fields = {name: field for name, field in groups.get(_AUTO, {}).items() if field.get("isPerApp")}
+    return {f"{_PER_APP}{abs(app_id)}": fields for app_id in app_ids()} if fields else {}
 
 
 def group_schema(fields: Mapping[str, Mapping[str, Any]], known: Mapping[str, Any] | None = None) -> dict[str, Any]:

@@ -65,24 +65,22 @@ class ContentIds:
         return _numbered(rows, contents, lambda row: 0)
 
 
-class GrowingIds:
+def growing_ids(rows: list[Row], of: Sequence[str], before: Counter[bytes]) -> list[str]:
     """Ids of rows in which some columns grow and not all others are known: a hash over all but the growing ones.
 
     Times of the last activity, durations and counts grow; they are known by Pendo's names for them. A column that grows
     under another name would double its row each time. A column that is taken for a growing one by mistake costs
-    nothing, since rows that are equal in the rest are numbered.
+    nothing, since rows that are equal in the rest are numbered. `before` counts earlier rows of the same answer and is
+    updated.
     """
-
-    def __call__(self, rows: list[Row], of: Sequence[str], before: Counter[bytes]) -> list[str]:
-        """An id for each row, in the rows' order. `before` counts earlier rows of the same answer and is updated."""
-        ids = []
-        for row in rows:
-            rest = {name: value for name, value in row.items() if (value or value == 0) and not _grows(name)}
-            identity = dumps([*of, rest], sort_keys=True)
-            ordinal = before[identity]
-            before[identity] += 1
-            ids.append(digest(b"%b#%d" % (identity, ordinal) if ordinal else identity))
-        return ids
+    ids = []
+    for row in rows:
+        rest = {name: value for name, value in row.items() if (value or value == 0) and not _grows(name)}
+        identity = dumps([*of, rest], sort_keys=True)
+        ordinal = before[identity]
+        before[identity] += 1
+        ids.append(digest(b"%b#%d" % (identity, ordinal) if ordinal else identity))
+    return ids
 
 
 @lru_cache(maxsize=1_000)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
 from source_kit.convert import RecordMapper, epoch_millis, iso_millis, parse_instant, snake_case
@@ -84,16 +85,8 @@ def definition_instant(value: Any) -> str | None:
     return None if value == 0 else instant(value)
 
 
-class Instants(dict[Any, Any]):
-    """A cache of `instant` for columns with few different values: use its `__getitem__` as the converter."""
-
-    _KEPT = 10_000
-
-    def __missing__(self, value: Any) -> str | None:
-        if len(self) >= self._KEPT:
-            self.clear()
-        text = self[value] = instant(value)
-        return text
+#: `instant` with a cache, for columns with few different values
+cached_instant: Final = lru_cache(maxsize=10_000)(instant)
 
 
 def text(value: Any) -> str:

@@ -43,11 +43,14 @@ class PendoStream(BatchHttpStream):
                 "sync and do not move the state."
             )
 
-    def cursor_millis(self, state: Mapping[str, Any]) -> int | None:
+    def cursor_millis(self, state: Mapping[str, Any], *members: str) -> int | None:
         """The cursor of a state as epoch milliseconds; None if the state has none.
 
-        Raises a config_error for a state that no release of this connector wrote.
+        `members` are those beside cursor and version. Raises a config_error for a state that no release of this stream
+        wrote, e.g. another stream's: taken for an empty state it would start the stream anew.
         """
+        if not set(state) <= {self.cursor_field, "version", *members}:
+            raise self.unreadable_state()
         version = state.get("version", STATE_VERSION)
         value = state.get(self.cursor_field)
         if version == STATE_VERSION and value is None:
@@ -58,14 +61,6 @@ class PendoStream(BatchHttpStream):
             except (ValueError, OverflowError):
                 pass
         raise self.unreadable_state()
-
-    def require_members(self, state: Mapping[str, Any], *others: str) -> None:
-        """Raises a config_error for a state with a member that no release of this stream wrote, e.g. another stream's.
-
-        Taken for an empty state it would start the stream anew. `others` are members beside cursor and version.
-        """
-        if not set(state) <= {self.cursor_field, "version", *others}:
-            raise self.unreadable_state()
 
     def resume_of(self, state: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """What a state says about an interrupted reading; None if it says nothing."""

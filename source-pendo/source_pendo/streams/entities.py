@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -10,20 +11,12 @@ from typing import Any, ClassVar, Final, TypeGuard
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_kit.convert import epoch_millis, iso_millis, snake_case
-from source_kit.http.client import Connection
 from source_kit.stream import Checkpoint, SliceItem
 
-from source_pendo.aggregation import Bound, Row, Stage, app_id_of, app_parameter, source_stage
+from source_pendo.aggregation import Bound, Row, Stage, app_id_of, app_parameter, source_stage, visitors_stage
 from source_pendo.client import BadQuery, BadRequest, NotOffered
-from source_pendo.config import LARGEST_RECORD_LIMIT, Config
-from source_pendo.metadata_schema import (
-    Groups,
-    MetadataMapper,
-    app_groups,
-    has_app_fields,
-    usable_groups,
-    with_groups,
-)
+from source_pendo.config import LARGEST_RECORD_LIMIT
+from source_pendo.metadata_schema import Groups, MetadataMapper, app_groups, usable_groups, with_groups
 from source_pendo.paging import ChangePager, KeyPager, fits_a_state, is_exact
 from source_pendo.streams.base import STATE_VERSION, PendoStream
 from source_pendo.values import change_time
@@ -48,7 +41,6 @@ class Entity(PendoStream):
     State: `{"lastupdated": "2026-03-01T00:00:00.000Z", "version": 1}`.
     """
 
-    source: ClassVar[str]
     key_column: ClassVar[str]
     kind: ClassVar[str]
     cursor_field = "lastupdated"
@@ -65,24 +57,22 @@ class Entity(PendoStream):
         ),
     )
 
-    def __init__(self, config: Config, connection: Connection) -> None:
-        super().__init__(config, connection)
-        self._since: int | None = None
-        self._newest: int | None = None
-        self._sync_start = self._until = 0
-        self._resume: str | None = None
-        self._mapper: MetadataMapper
+    _since: int | None
+    _newest: int | None
+    _sync_start: int
+    _until: int
+    _resume: str | None
+    _mapper: MetadataMapper
 
-    @property
-    def source_parameters(self) -> dict[str, Any]:
-        """Parameters of the source."""
-        raise NotImplementedError
+    @abstractmethod
+    def source_stage(self) -> Stage:
+        """The first stage of every query."""
 
     def get_json_schema(self) -> Mapping[str, Any]:  # type: ignore[override] # the base caches for ever
         """The schema with the subscription's own metadata, or without it if Pendo does not list the fields."""
         try:
             groups = self._metadata_groups()
-            return with_groups(super().get_json_schema(), groups | app_groups(groups, self._app_ids(groups)))
+            return with_groups(super().get_json_schema(), {**groups, **app_groups(groups, self._app_ids)})
         except AirbyteTracedException as error:
             self.logger.warning(f"{self._untyped(error)}. Discover again before the next sync")
             return super().get_json_schema()
@@ -94,8 +84,7 @@ class Entity(PendoStream):
         in columns of timestamps, and the state would move past them. If Pendo refuses them for good, the discovered
         schema has no types either.
         """
-        self.require_members(state, "resume")
-        self._since = self.cursor_millis(state)
+        self._since = self.cursor_millis(state, "resume")
         self._newest = self._since
         self._sync_start = self._until = epoch_millis(sync_start)
         self.ageless = 0
@@ -126,9 +115,9 @@ class Entity(PendoStream):
 
     def probe(self) -> None:
         """Ask for one row."""
-        self.client.aggregate("probe", [self._source_stage(), {"limit": 1}]).close()
+        self.client.aggregate("probe", [self.source_stage(), {"limit": 1}]).close()
 
-    def _metadata_groups(self) -> dict[str, dict[str, dict[str, Any]]]:
+    def _metadata_groups(self) -> Groups:
         return usable_groups(self.client.metadata_schema(self.kind))
 
     def _untyped(self, error: AirbyteTracedException) -> str:
@@ -137,10 +126,8 @@ class Entity(PendoStream):
             f"({error.internal_message})"
         )
 
-    def _app_ids(self, groups: Groups) -> list[int]:
-        """The applications, if Pendo keeps some fields for each of them. `apps` is known second-hand."""
-        if not has_app_fields(groups):
-            return []
+    def _app_ids(self) -> list[int]:
+        """The applications. The source `apps` is known second-hand."""
         try:
             rows = self.client.all_rows("apps", [source_stage("apps", None)])
             return sorted({int(app) for row in rows if (app := app_id_of(row)) is not None})
@@ -157,7 +144,7 @@ class Entity(PendoStream):
     def _everything(self) -> Iterator[SliceItem]:
         pager = self._pager(None if self._resume is None else Bound(">=", self._resume))
         saved = pager.bound
-        lists = self.client.resumed_rows("everything", self._source_stage(), pager, restart=self._start_over)
+        lists = self.client.resumed_rows("everything", self.source_stage(), pager, restart=self._start_over)
         for rows in lists:
             yield self._records(rows)
             if pager.bound is not None and pager.bound is not saved and fits_a_state(pager.bound.key):
@@ -180,7 +167,7 @@ class Entity(PendoStream):
         limits = self.config.record_limit, LARGEST_RECORD_LIMIT
         pager = ChangePager(_CURSOR_PATH, self.key_column, *limits, span=span, position=position)
         saved = pager.bound
-        for rows in self.client.keyed_rows("changes", self._source_stage(), pager):
+        for rows in self.client.keyed_rows("changes", self.source_stage(), pager):
             if rows:
                 since = max(since, position(rows[-1])[0])
                 yield self._records(rows)
@@ -199,9 +186,7 @@ class Entity(PendoStream):
         """
         for condition in (f"{_CURSOR_PATH} == null", f"isNil({_CURSOR_PATH})"):
             try:
-                for rows in self.client.keyed_rows(
-                    "without time", self._source_stage(), self._pager(), where=condition
-                ):
+                for rows in self.client.keyed_rows("no time", self.source_stage(), self._pager(), where=condition):
                     yield self._records([row for row in rows if self._time(row) is None])
             except (BadQuery, BadRequest, NotOffered) as error:
                 refused = error.internal_message
@@ -247,9 +232,6 @@ class Entity(PendoStream):
         )
         raise AirbyteTracedException(message=message, failure_type=FailureType.system_error)
 
-    def _source_stage(self) -> Stage:
-        return source_stage(self.source, self.source_parameters)
-
     def _reached(self, newest: int | None) -> dict[str, Any]:
         if newest is None:
             return {"version": STATE_VERSION}
@@ -282,26 +264,22 @@ def _is_time(value: Any) -> TypeGuard[int]:
 class Accounts(Entity):
     """Accounts of the whole subscription."""
 
-    source = "accounts"
     key_column = "accountId"
     kind = "account"
     key = ("account_id",)
 
-    @property
-    def source_parameters(self) -> dict[str, Any]:
-        """The applications; whether Pendo restricts accounts by them is not known."""
-        return {"appId": app_parameter(self.config.app_ids)}
+    def source_stage(self) -> Stage:
+        """With the applications; whether Pendo restricts accounts by them is not known."""
+        return source_stage("accounts", {"appId": app_parameter(self.config.app_ids)})
 
 
 class Visitors(Entity):
     """Visitors of the whole subscription; anonymous ones only if the option asks for them."""
 
-    source = "visitors"
     key_column = "visitorId"
     kind = "visitor"
     key = ("visitor_id",)
 
-    @property
-    def source_parameters(self) -> dict[str, Any]:
+    def source_stage(self) -> Stage:
         """`identified` drops anonymous visitors. The source knows no applications: an unknown parameter is an error."""
-        return {"identified": not self.config.include_anonymous_visitors}
+        return visitors_stage(self.config)

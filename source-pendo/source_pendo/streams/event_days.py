@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, ClassVar, Final, get_args
 
-from source_kit.convert import epoch_millis, iso_millis, parse_instant, utc_now
+from source_kit.convert import RecordMapper, epoch_millis, iso_millis, parse_instant, utc_now
 from source_kit.http.client import Connection
 from source_kit.stream import Checkpoint, SliceItem
 
@@ -56,6 +57,8 @@ class EventStream(PendoStream):
     source: ClassVar[str]
     #: Whether rows are sums over a period, as opposed to single events
     grouped: ClassVar[bool]
+    #: Renames the columns and converts their values
+    mapper: RecordMapper
 
     key = ("record_id",)
     parallel_slices = True
@@ -81,9 +84,13 @@ class EventStream(PendoStream):
         self._day_starts = DayStarts()
 
     @property
+    @abstractmethod
     def order(self) -> tuple[str, ...]:
         """Order of a visitor's rows within a page."""
-        raise NotImplementedError
+
+    @abstractmethod
+    def ids(self, rows: list[Row], reading: Reading) -> list[str]:
+        """A primary key for each row."""
 
     def start(self, state: Mapping[str, Any], full_refresh: bool, sync_start: datetime) -> None:
         """Fix the first and the last day of this sync."""
@@ -162,9 +169,15 @@ class EventStream(PendoStream):
         ceiling = self.client.connection.cursor_ceiling(self._sync_start)
         return (ceiling - timedelta(hours=_LAST_ZONE_HOURS)).date() - _DAY
 
-    def records(self, rows: list[Row], reading: Reading) -> list[dict[str, Any]]:
-        """Pendo's rows, whole visitors, as records of the stream."""
-        raise NotImplementedError
+    def records(self, rows: list[Row], reading: Reading) -> list[Row]:
+        """Pendo's rows, whole visitors, as records: with their key and the reading that they are of."""
+        ids = self.ids(rows, reading)
+        records = self.mapper(rows)
+        for record, record_id in zip(records, ids, strict=True):
+            record["record_id"] = record_id
+            record["read_day"] = reading.day
+            record["read_at"] = reading.at
+        return records
 
     def probe(self) -> None:
         """Ask for one row of yesterday, by day: some sources may answer hours for single objects only."""
@@ -187,7 +200,8 @@ class EventStream(PendoStream):
         periods: tuple[Period, ...] = get_args(Period) if self.grouped else ("day",)
         period = state.get("period", next((name for name in periods if name in state), self._period))
         cursor = period if self.grouped else self.cursor_field
-        if period not in periods or self.cursor_millis({**state, self.cursor_field: state.get(cursor)}) is None:
+        reached = {self.cursor_field: state.get(cursor), "version": state.get("version", STATE_VERSION)}
+        if period not in periods or self.cursor_millis(reached) is None:
             raise self.unreadable_state()
         if period == self._period:
             return dict(state)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Final
+from typing import ClassVar, Final
 
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
@@ -13,7 +13,7 @@ from source_pendo.aggregation import Row
 from source_pendo.config import Config
 from source_pendo.record_ids import IdentityIds
 from source_pendo.streams.event_days import EventStream, Reading
-from source_pendo.values import Instants, instant
+from source_pendo.values import cached_instant, instant
 
 _TIMES: Final = ("first_time", "last_time")
 #: Columns with few different values, each of which is formatted once
@@ -33,9 +33,8 @@ class GroupedEvents(EventStream):
     def __init__(self, config: Config, connection: Connection) -> None:
         super().__init__(config, connection)
         self.cursor_field = config.period
-        bucket = Instants().__getitem__
-        converters = dict.fromkeys(_BUCKETS, bucket) | dict.fromkeys(_TIMES, instant)
-        self._mapper = RecordMapper(snake_case, converters)
+        converters = dict.fromkeys(_BUCKETS, cached_instant) | dict.fromkeys(_TIMES, instant)
+        self.mapper = RecordMapper(snake_case, converters)
         self._undated = 0
         # A day is hashed as its date: its instant moves when the subscription's time zone is changed.
         self._ids = IdentityIds(
@@ -60,17 +59,16 @@ class GroupedEvents(EventStream):
         """Order of a visitor's rows within a page."""
         return (self.object_id, "accountId", "server", "remoteIp", "userAgent")
 
-    def records(self, rows: list[Row], reading: Reading) -> list[dict[str, Any]]:
-        """Pendo's columns in snake_case, instants as text, the key, and the reading that they are of."""
+    def ids(self, rows: list[Row], reading: Reading) -> list[str]:
+        """Hashes of what identifies a row; with `period: hour` the hour is in the row."""
+        return self._ids(rows, (reading.day,) if self.cursor_field == "day" else ())
+
+    def records(self, rows: list[Row], reading: Reading) -> list[Row]:
+        """See the base. Rows without their day are counted; a row without its hour is an error."""
+        records = super().records(rows, reading)
         cursor = self.cursor_field
-        ids = self._ids(rows, (reading.day,) if cursor == "day" else ())
-        records = self._mapper(rows)
-        for record, record_id in zip(records, ids, strict=True):
-            if record.get(cursor) is None:
-                self._note_undated(record_id)
-            record["record_id"] = record_id
-            record["read_day"] = reading.day
-            record["read_at"] = reading.at
+        for record in [record for record in records if record.get(cursor) is None]:
+            self._note_undated(record["record_id"])
         return records
 
     def finish(self) -> None:

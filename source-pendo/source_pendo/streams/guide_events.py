@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 from source_kit.convert import RecordMapper, snake_case
 from source_kit.http.client import Connection
@@ -36,18 +36,12 @@ class SingleEvents(EventStream):
 
     def __init__(self, config: Config, connection: Connection) -> None:
         super().__init__(config, connection)
-        self._mapper = RecordMapper(snake_case, dict.fromkeys(_TIMES, instant))
+        self.mapper = RecordMapper(snake_case, dict.fromkeys(_TIMES, instant))
         self._ids = ContentIds(_ASKED_FOR)
 
-    def records(self, rows: list[Row], reading: Reading) -> list[dict[str, Any]]:
-        """Pendo's columns in snake_case, instants as text, the key, and the reading that they are of."""
-        ids = self._ids(rows)
-        records = self._mapper(rows)
-        for record, record_id in zip(records, ids, strict=True):
-            record["record_id"] = record_id
-            record["read_day"] = reading.day
-            record["read_at"] = reading.at
-        return records
+    def ids(self, rows: list[Row], reading: Reading) -> list[str]:
+        """Hashes of the events."""
+        return self._ids(rows)
 
 
 class GuideEvents(SingleEvents):
@@ -67,7 +61,7 @@ class PollEvents(SingleEvents):
     source = "pollEvents"
     order = ("browserTime", "pollId")
 
-    def records(self, rows: list[Row], reading: Reading) -> list[dict[str, Any]]:
+    def records(self, rows: list[Row], reading: Reading) -> list[Row]:
         """As for all events, with the answer as text and as number."""
         records = super().records(rows, reading)
         for record in records:

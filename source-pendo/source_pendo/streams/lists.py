@@ -9,11 +9,11 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar, Final
 
 from source_kit.convert import epoch_millis, iso_millis
-from source_kit.http.client import Answer, Connection
+from source_kit.http.client import Answer
 from source_kit.stream import Checkpoint, SliceItem
 
 from source_pendo.aggregation import Row
-from source_pendo.config import Config, is_app_id
+from source_pendo.config import is_app_id
 from source_pendo.streams.base import STATE_VERSION, PendoStream
 from source_pendo.values import change_time, definition_instant, document_mapper
 
@@ -48,14 +48,11 @@ class ObjectList(PendoStream):
         requests="one request",
     )
 
-    def __init__(self, config: Config, connection: Connection) -> None:
-        super().__init__(config, connection)
-        self._since: int | None = None
-        self._sync_start = 0
+    _since: int | None
+    _sync_start: int
 
     def start(self, state: Mapping[str, Any], full_refresh: bool, sync_start: datetime) -> None:
         """Take the newest change that an earlier sync has seen."""
-        self.require_members(state)
         self.ageless = 0
         self._since = self.cursor_millis(state)
         self._sync_start = epoch_millis(sync_start)

@@ -11,7 +11,7 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_kit.errors import shorten
 from source_kit.stream import SliceItem
 
-from source_pendo.metadata_schema import usable_groups
+from source_pendo.metadata_schema import Groups, usable_groups
 from source_pendo.streams.base import PendoStream
 from source_pendo.values import document_mapper
 
@@ -39,7 +39,9 @@ class MetadataFields(PendoStream):
 
     def read_slice(self, slice_: str) -> Iterator[SliceItem]:
         """Every field of every group."""
-        named = [((group, name), field) for group, fields in self._groups().items() for name, field in fields.items()]
+        named = [
+            ((group, name), dict(field)) for group, fields in self._groups().items() for name, field in fields.items()
+        ]
         records = document_mapper(self.get_json_schema())([field for _, field in named])
         for record, ((group, name), _) in zip(records, named, strict=True):
             record |= {"group": group, "field": name}
@@ -57,7 +59,7 @@ class MetadataFields(PendoStream):
             failure_type=FailureType.transient_error,
         )
 
-    def _groups(self) -> dict[str, dict[str, dict[str, Any]]]:
+    def _groups(self) -> Groups:
         """The groups of the answer, which may all be empty; any answer but an object of objects is an error."""
         answer = self.client.metadata_schema(self.kind)
         groups = usable_groups(answer)

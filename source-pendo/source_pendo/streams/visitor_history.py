@@ -11,7 +11,7 @@ from source_kit.convert import epoch_millis, iso_millis, utc_now
 from source_kit.stream import Checkpoint, SliceItem
 
 from source_pendo.config import DEFAULT_HISTORY_DAYS
-from source_pendo.history_reader import DAY_MS, HistoryReader, HistorySpan, VisitorBatch, history, some_visitors
+from source_pendo.history_reader import DAY_MS, HistoryReader, VisitorBatch, history, some_visitors
 from source_pendo.paging import fits_a_state, is_exact
 from source_pendo.streams.base import STATE_VERSION, PendoStream
 from source_pendo.unread_visitors import UnreadVisitors, is_time
@@ -49,12 +49,13 @@ class VisitorHistory(PendoStream):
         requests="one request a visitor and day: 1,000 visitors and 30 days are 30,000 requests",
     )
     _reader: HistoryReader
+    _since: int | None
     _sync_start: datetime
 
     def start(self, state: Mapping[str, Any], full_refresh: bool, sync_start: datetime) -> None:
         """Fix the days of this sync, or take up an interrupted one."""
-        self.require_members(state, "resume", "behind")
-        since, resume, now = self.cursor_millis(state), self.resume_of(state), epoch_millis(sync_start)
+        since, resume = self.cursor_millis(state, "resume", "behind"), self.resume_of(state)
+        now = epoch_millis(sync_start)
         try:
             unread = UnreadVisitors(state.get("behind"))
         except ValueError:
@@ -62,9 +63,9 @@ class VisitorHistory(PendoStream):
         if resume is None and since is None and state.keys() - {"version"}:
             raise self.unreadable_state()
         resume_at, until = (None, now) if resume is None else self._resume(resume, now)
-        span = HistorySpan(since, self._first_wanted(since, until), until, now, resume_at)
-        self._sync_start = sync_start
-        self._reader = HistoryReader(self.client, self.config, self.get_json_schema(), span, unread)
+        self._since, self._sync_start = since, sync_start
+        self._reader = HistoryReader(self.client, self.config, self.get_json_schema(), unread)
+        self._reader.set_days(since, self._first_wanted(since, until), until, now, resume_at)
 
     def slices(self) -> Iterable[VisitorBatch]:
         """Visitors with something to read, a few a slice, in order of their ids."""
@@ -85,7 +86,7 @@ class VisitorHistory(PendoStream):
         """
         unread, cursor = self._reader.unread, self.cursor_field
         ended = cursor in update or update["last"]
-        behind = unread.in_state(failed_only=ended and self._reader.span.resume_at is None)
+        behind = unread.in_state(failed_only=ended and self._reader.resume_at is None)
         if behind is None:  # too many for a state: the next sync begins where this one did
             return {name: state[name] for name in (cursor, "behind") if name in state} | _VERSION
         marks = {"behind": behind} if behind else {}
@@ -101,7 +102,7 @@ class VisitorHistory(PendoStream):
 
     def final_state(self) -> Mapping[str, Any] | None:
         """All visitors were read: the time at which that began. A state in the future stays."""
-        reached = max(self._covered(), self._reader.span.since or 0)
+        reached = max(self._covered(), self._since or 0)
         return {self.cursor_field: iso_millis(reached), **_VERSION}
 
     def probe(self) -> None:
@@ -114,7 +115,7 @@ class VisitorHistory(PendoStream):
 
     def _covered(self) -> int:
         """Until when activities are read; if this machine's clock is ahead, until Pendo's present."""
-        return min(self._reader.span.until, epoch_millis(self.client.connection.cursor_ceiling(self._sync_start)))
+        return min(self._reader.until, epoch_millis(self.client.connection.cursor_ceiling(self._sync_start)))
 
     def _first_wanted(self, since: int | None, until: int) -> int:
         if since is not None:
