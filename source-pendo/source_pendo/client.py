@@ -55,7 +55,7 @@ WRONG_REGION: Final = (
 )
 WRONG_KEY: Final = (
     "Pendo refuses the integration key: make a new key in Settings > Integrations > Integration Keys (a key is shown "
-    "only once, and the shared secret of track events is none); if there is no such tab, the subscription has no API "
+    "only once; the shared secret of track events is not a key); if there is no such tab, the subscription has no API "
     "access and Pendo has to enable it."
 )
 FORBIDDEN: Final = (
@@ -83,11 +83,11 @@ UNPROCESSABLE: Final = (
     "with the internal message."
 )
 THROTTLED: Final = (
-    "Pendo throttles this integration key and did not stop within the time that was waited for it: lower num_workers, "
-    "or let other users of the key finish, and run the sync again."
+    "Pendo throttled this integration key for longer than the connector waits: lower num_workers, or let other "
+    "programs that use the key finish, and run the sync again."
 )
 BROKEN: Final = (
-    "Pendo failed to answer, after several attempts: run the sync again later; it goes on from its last state."
+    "Pendo failed to answer, after several attempts: run the sync again later; it continues from its last state."
 )
 BLOCKED: Final = (
     "A proxy or firewall refuses the request (status 451): allow the connection to Pendo's host, or correct api_url."
@@ -221,7 +221,7 @@ class PendoClient(Client):
                 yield first
             else:
                 self.logger.warning(
-                    f"Stream {self.name}: the saved state goes on at an id that Pendo does not have (it was deleted, "
+                    f"Stream {self.name}: the saved state continues at an id that Pendo does not have (it was deleted, "
                     "or the state is of another subscription), so everything is read anew"
                 )
                 restart()

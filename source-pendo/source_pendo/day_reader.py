@@ -233,13 +233,13 @@ def _no_midnight(scope: Scope) -> AirbyteTracedException:
 
 def _cannot_split(source: str, scope: Scope, cause: Exception) -> AirbyteTracedException:
     what = "has more rows of one visitor than a page can hold" if isinstance(cause, KeyTooLarge) else "is too much"
-    one, way_out = " of one application", "Leave that application out with app_ids"
+    one, way_out = " of one application", "Exclude that application by app_ids"
     if not scope.apps:  # Pendo could not say which applications have rows
         one, way_out = "", "Name the applications in app_ids, so that each can be read alone"
     detail = f"visitor {cause.key!r}" if isinstance(cause, KeyTooLarge) else str(getattr(cause, "internal_message", ""))
     return AirbyteTracedException(
         message=(
-            f"Even one hour{one} {what} for Pendo ({source}, {scope}). {way_out}, or move start_date behind that day; "
+            f"Even one hour{one} {what} for Pendo ({source}, {scope}). {way_out}, or set start_date to a later day; "
             "for such volumes Pendo offers Data Sync. Nothing was skipped: the state stays before that day."
         ),
         internal_message=f"{source}, {scope}: {detail}",

@@ -132,7 +132,7 @@ class MetadataMapper:
         self._per_app: dict[str, _Rule] = dict.fromkeys(_KNOWN_TIMES, _INSTANT_RULE) | auto
 
     def map(self, metadata: Any, record: dict[str, Any]) -> None:
-        """Add the metadata of one row to its record: a column for each group, and `raw_metadata` where it is needed."""
+        """Add the metadata of one row to its record: a column for each group, and `raw_metadata` if needed."""
         if not isinstance(metadata, dict):
             if metadata:
                 record["raw_metadata"] = {"metadata": metadata}

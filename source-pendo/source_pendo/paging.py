@@ -65,7 +65,7 @@ class KeyPager:
       differ only in case stay together, which under any other collation holds a few rows longer and no more.
     - An id that does not return to Pendo byte for byte, because it was cut in the middle of a letter or holds control
       characters, would skip rows: no page ever begins at one.
-    - Pendo tells its customers that ids with quotes or backslashes may misbehave (certain). No page begins at one of
+    - Pendo warns its customers that ids with quotes or backslashes may misbehave (certain). No page begins at one of
       these, unless the largest page holds nothing else.
 
     The protocol loses nothing, repeats nothing and ends, as long as the server's `sort` and its comparison agree with

@@ -42,7 +42,7 @@ _INSTANTS = _BUCKETS | {
 
 
 def expected(row: Mapping[str, Any]) -> Row:
-    """Pendo's row as a record, but for its key: written anew here, so that it checks the connector's way."""
+    """Pendo's row as a record, but for its key: converted by other code than the connector's, to check it."""
     record: Row = {}
     for name, value in row.items():
         ours = re.sub("[A-Z]", lambda letter: "_" + letter[0].lower(), name)
@@ -57,9 +57,9 @@ def expected(row: Mapping[str, Any]) -> Row:
 
 
 def counted(rows: Iterable[Mapping[str, Any]], without: Iterable[str] = ("record_id",)) -> Counter[str]:
-    """Rows as a multiset, without some columns and without nulls, which the CDK's own serializer leaves out, too.
+    """Rows as a multiset, without some columns and without nulls, which the CDK's own serializer drops, too.
 
-    Of which reading a row is belongs to no truth.
+    The truth does not know the reading that a row is of.
     """
     dropped = {*without, "read_day", "read_at"}
     kept = ({k: v for k, v in row.items() if k not in dropped and v is not None} for row in rows)

@@ -57,7 +57,7 @@ class Synced:
         return self.states[stream][-1]
 
     def column(self, stream: str, name: str) -> list[Any]:
-        """The values of a column, in the order of the records. The CDK's entry point leaves null fields out."""
+        """The values of a column, in the order of the records. The CDK's entry point drops null fields."""
         return [row.get(name) for row in self.rows[stream]]
 
     def logged(self, text: str) -> bool:
@@ -72,7 +72,7 @@ class Subscription:
         self.sim = sim
 
     def config(self, **options: Any) -> dict[str, Any]:
-        """A configuration for the simulator; an option that is None is left out."""
+        """A configuration for the simulator; an option that is None is dropped."""
         config = {"api_key": self.sim.api_key, "api_url": self.sim.url, "start_date": "2026-03-01T00:00:00Z"} | options
         return {name: value for name, value in config.items() if value is not None}
 

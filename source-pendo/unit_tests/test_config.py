@@ -1,4 +1,4 @@
-"""The options: what is wrong with one is said in one sentence that names it."""
+"""The options: each mistake has one sentence that names the option."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ WRONG: list[tuple[str, Any]] = [
 
 @pytest.mark.parametrize(("option", "value"), WRONG)
 def test_a_wrong_option_is_named_in_one_sentence(option: str, value: Any) -> None:
-    """H24: nothing is guessed from texts, numbers or blanks."""
+    """Nothing is guessed from texts, numbers or blanks."""
     with pytest.raises(AirbyteTracedException) as caught:
         Config.parse({"api_key": "k", option: value})
     message = caught.value.message or ""
@@ -73,13 +73,13 @@ def test_a_wrong_option_fails_the_check_before_anything_is_asked(pendo: Subscrip
 
 @pytest.mark.parametrize("empty", [None, ""])
 def test_an_option_that_was_left_empty_is_its_default(empty: Any) -> None:
-    """H24: the platform sends empty options as absent, null or empty texts."""
+    """The platform sends empty options as absent, null or empty texts."""
     given = {option: empty for option, _ in WRONG if option not in ("api_key", "app_ids")}
     assert Config.parse({"api_key": "k"} | given) == Config(api_key="k", base_url="https://app.pendo.io/api/v1")
 
 
 def test_the_defaults_are_those_of_the_documentation() -> None:
-    """A default that changes unseen changes every connection."""
+    """A changed default changes every connection."""
     config = Config.parse({"api_key": "k"})
     assert (config.region, config.period, config.lookback_days) == ("US", "day", 10)
     assert (config.record_limit, config.request_timeout, config.num_workers) == (50_000, 300, 4)
@@ -87,7 +87,7 @@ def test_the_defaults_are_those_of_the_documentation() -> None:
 
 
 def test_blanks_around_a_pasted_key_are_dropped(pendo: Subscription) -> None:
-    """They come with copying."""
+    """They come along when a user copies the value."""
     assert pendo.check(api_key=f" {pendo.sim.api_key}\n") == (True, "")
 
 

@@ -1,4 +1,4 @@
-"""Rows that Pendo no longer has: told by their reading, and left out by the view of the documentation."""
+"""Rows that Pendo no longer has: known by their reading, and filtered out by the view of the documentation."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_all_rows_of_a_day_say_which_day_was_read_and_when_that_began(pendo: Sub
 def test_a_clock_that_is_ahead_dates_no_reading_later_than_pendo_does(
     pendo: Subscription, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Else the readings of a clock that was set right would be older than the wrong ones, and hidden by the view."""
+    """Otherwise, once the clock is corrected, newer readings would look older, and the view would hide them."""
     monkeypatch.setattr("source_pendo.client.Connection.note_clock", _two_hours_ahead)
     synced = pendo.read("page_events", **OPTIONS)
     assert set(synced.column("page_events", "read_at")) == {"2026-03-20T14:30:00.000Z"}
@@ -118,7 +118,7 @@ def test_a_row_of_another_time_zone_replaces_itself(pendo: Subscription) -> None
 @pytest.mark.slow
 @pytest.mark.parametrize("zone", ["America/Chicago", "Asia/Kathmandu"])
 def test_a_change_by_an_hour_is_seen_on_a_day_that_is_read_again(pendo: Subscription, zone: str) -> None:
-    """Daylight saving cannot change a day that was."""
+    """Daylight saving cannot change the start of a past day."""
     first = pendo.read("events", **OPTIONS)
     pendo.sim.mutate("time_zone", zone=zone)
     assert next_sync(pendo, first, "events").logged("the subscription's time zone was changed (UTC-04:00 before")

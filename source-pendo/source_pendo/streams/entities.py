@@ -215,7 +215,7 @@ class Entity(PendoStream):
         return records
 
     def _time(self, row: Row) -> int | None:
-        """When a row changed, in epoch milliseconds; None where it does not say."""
+        """When a row changed, in epoch milliseconds; None if it does not say."""
         metadata = row.get("metadata")
         auto = metadata.get(_AUTO) if isinstance(metadata, dict) else None
         updated = auto.get(self.cursor_field) if isinstance(auto, dict) else None

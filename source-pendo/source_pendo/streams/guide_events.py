@@ -55,7 +55,7 @@ class PollEvents(SingleEvents):
     """Answers to polls. An NPS guide has two polls, the score and the reason, so look at `poll_id`.
 
     The answer is a score, free text, or the id of a choice whose label is in `guides.polls`: always a text here, and a
-    number in `poll_response_number` where it is one.
+    number in `poll_response_number` if it is one.
     """
 
     source = "pollEvents"
