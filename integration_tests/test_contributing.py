@@ -1,4 +1,4 @@
-"""CONTRIBUTING's examples of a new stream: their steps are done on a copy of the repository, which is then tested."""
+"""CONTRIBUTING's examples of new streams: their steps are done on a copy of the repository, which is then tested."""
 
 from __future__ import annotations
 
@@ -11,45 +11,67 @@ import sys
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from airbyte_cdk.models import AirbyteCatalog, AirbyteStream, SyncMode
 from airbyte_cdk.test.standard_tests._catalog_checks import find_catalog_problems
-from proof.output import Output, Row, configured
-from proof.stage import arguments, run_process
+from proof.output import Row, configured
 from proof.suite import ROOT, connectors
 from proof.vendors import Vendor, running
 from simulators.faults import Fault
 
-CONNECTOR = next(connector for connector in connectors() if connector.name == "source-pendo")
-STREAMS = ("product_areas", "guide_steps")
+#: Connectors that have such a section, with the streams that it adds
+ADDED = {"source-pendo": ("product_areas", "guide_steps")}
 
 _BLOCK = re.compile(r"^ *```(\w+)\n(.*?)^ *```$", re.DOTALL | re.MULTILINE)
-_FILE = re.compile(r"`([\w-]+/[\w/-]+\.(?:py|json|md)|[\w-]+/CHANGELOG\.md)`")
-_NOT_COPIED = shutil.ignore_patterns(".*", "__pycache__", "dist", "build", "*.egg-info", "node_modules")
+_FILE = re.compile(r"`([\w./-]+/[\w./-]+\.(?:py|json|yaml|md))`")
+_NOT_COPIED = shutil.ignore_patterns(".*", "__pycache__", "dist")
 
 
-@pytest.fixture(scope="module")
-def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The repository with the streams that the section adds."""
-    folder = tmp_path_factory.mktemp("copy") / "repository"
-    shutil.copytree(ROOT, folder, ignore=_NOT_COPIED)
+class Copy(NamedTuple):
+    """A copy of the repository with the streams that the section of a connector adds."""
+
+    connector: str
+    folder: Path
+
+    @property
+    def vendor(self) -> str:
+        """The vendor's name, as files use it."""
+        return self.connector.removeprefix("source-")
+
+    def python(self, *arguments: str) -> str:
+        """What Python writes to stdout; packages of the copy come before the installed ones."""
+        packages = [str(package.parent) for package in self.folder.glob("*/pyproject.toml")]
+        env = {**os.environ, "PYTHONPATH": os.pathsep.join(packages)}
+        command = [sys.executable, *arguments]
+        done = subprocess.run(
+            command, cwd=self.folder, env=env, capture_output=True, text=True, check=False, timeout=600
+        )
+        assert done.returncode == 0, f"{arguments}:\n{done.stdout[-5000:]}{done.stderr[-5000:]}"
+        return done.stdout
+
+    def pytest(self, marker: str, *paths: str) -> None:
+        """Tests of the copy."""
+        self.python("-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", marker, *paths)
+
+
+@pytest.fixture(scope="module", params=ADDED)
+def copy(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Copy:
+    """The copy after every block of the section."""
+    copy = Copy(request.param, tmp_path_factory.mktemp("copy") / "repository")
+    shutil.copytree(ROOT, copy.folder, ignore=_NOT_COPIED)
+    marker = f"add-a-stream-to-{copy.connector}"
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    section = text.split(f"\n## Add a stream to {CONNECTOR.name}\n")[1].split("\n## ")[0]
+    section = text.split(f"<!-- {marker}:begin -->\n")[1].split(f"<!-- {marker}:end -->")[0]
     for block in _BLOCK.finditer(section):
+        content = textwrap.dedent(block[2])
         if block[1] == "sh":
-            for line in textwrap.dedent(block[2]).splitlines():
-                _succeeded(_python(folder, *line.removeprefix("python ").split()))
+            for command in content.splitlines():
+                copy.python(*command.removeprefix(".venv/bin/python ").split())
         else:
-            _apply(folder / _FILE.findall(section[: block.start()])[-1], block[1], textwrap.dedent(block[2]))
-    return folder
-
-
-@pytest.fixture(scope="module")
-def vendor() -> Iterator[Vendor]:
-    """The repository's own simulator, which lacks the route of the first stream."""
-    with running(CONNECTOR) as vendor:
-        yield vendor
+            _apply(copy.folder / _FILE.findall(section[: block.start()])[-1], block[1], content)
+    return copy
 
 
 def _apply(path: Path, language: str, text: str) -> None:
@@ -73,75 +95,70 @@ def _lines(diff: str, sign: str) -> str:
     return "".join(line[1:] for line in diff.splitlines(keepends=True) if line[0] in (" ", sign))
 
 
-def _python(copy: Path, *argv: str) -> subprocess.CompletedProcess[str]:
-    """Python with the packages of the copy."""
-    packages = (CONNECTOR.name, "source-kit", "simulators")
-    path = os.pathsep.join(str(copy / package) for package in packages)
-    return subprocess.run(
-        [sys.executable, *argv],
-        cwd=copy,
-        env={**os.environ, "PYTHONPATH": path},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=600,
+def test_the_generated_files_hold_the_added_streams(copy: Copy) -> None:
+    page = (copy.folder / "docs" / f"{copy.vendor}.md").read_text(encoding="utf-8")
+    records = copy.folder / copy.connector / "integration_tests" / "expected_records.jsonl"
+    emitted = {json.loads(line)["stream"] for line in records.read_text(encoding="utf-8").splitlines()}
+    assert emitted >= set(ADDED[copy.connector])
+    assert all(page.count(f"\n| `{stream}` |") == 1 for stream in ADDED[copy.connector])
+
+
+def test_the_added_code_is_as_clean_as_the_rest(copy: Copy) -> None:
+    copy.python("-m", "ruff", "check", copy.connector, "simulators")
+    copy.python("-m", "ruff", "format", "--check", copy.connector, "simulators")
+
+
+@pytest.mark.timeout(900)
+def test_the_suites_of_the_copy_are_green(copy: Copy) -> None:
+    simulator = [str(path) for path in copy.folder.glob(f"simulators/unit_tests/*{copy.vendor}*")]
+    copy.pytest("not slow", *simulator, f"{copy.connector}/unit_tests")
+    copy.pytest("slow", f"{copy.connector}/unit_tests/test_conformance.py")
+
+
+@pytest.fixture(scope="module")
+def pendo() -> Iterator[Vendor]:
+    """The repository's own simulator, which lacks the route of the first stream."""
+    with running(next(connector for connector in connectors() if connector.name == "source-pendo")) as vendor:
+        vendor.simulator.faults.add(Fault("status", path="/group", status=200, answer="[]", times=-1))
+        yield vendor
+
+
+@pytest.mark.parametrize("copy", ["source-pendo"], indirect=True)
+def test_the_steps_of_guides_are_discovered_and_read(copy: Copy, pendo: Vendor, tmp_path: Path) -> None:
+    (catalog,) = (
+        line["catalog"] for line in _run(copy, tmp_path, "discover", config=pendo.config) if "catalog" in line
     )
-
-
-def _succeeded(done: subprocess.CompletedProcess[str]) -> None:
-    assert done.returncode == 0, done.stdout[-5_000:] + done.stderr[-5_000:]
-
-
-def _run(copy: Path, folder: Path, verb: str, **files: object) -> Output:
-    """The copy's connector, in a process of its own."""
-    argv = arguments(folder, verb, (), files)
-    script = f"import sys; from {CONNECTOR.package}.run import run; sys.exit(run())"
-    return run_process(
-        [sys.executable, "-c", script, *argv], env={**os.environ, "PYTHONPATH": str(copy / CONNECTOR.name)}
-    )
-
-
-def test_the_streams_that_the_section_adds_are_discovered_and_read(copy: Path, vendor: Vendor, tmp_path: Path) -> None:
-    vendor.simulator.faults.add(Fault("status", path="/group", status=200, answer="[]", times=-1))
-    catalog = _run(copy, tmp_path, "discover", config=vendor.config).succeeded().catalog
-    added = [stream for stream in catalog["streams"] if stream["name"] in STREAMS]
+    added = [stream for stream in catalog["streams"] if stream["name"] in ADDED[copy.connector]]
     assert [find_catalog_problems(_typed(stream)) for stream in added] == [{}, {}]
 
-    first = _read(copy, tmp_path, vendor, catalog)
-    steps = [step for guide in vendor.simulator.truth("guides") for step in guide["steps"]]
-    assert len(steps) > len(vendor.simulator.truth("guides"))
-    assert sorted((row["guide_id"], row["id"], row["name"]) for row in first.records["guide_steps"]) == sorted(
+    chosen = json.loads(json.dumps(configured(catalog, ["guide_steps"])))
+    first = _run(copy, tmp_path, "read", config=pendo.config, catalog=chosen)
+    steps = [step for guide in pendo.simulator.truth("guides") for step in guide["steps"]]
+    assert len(steps) > len(pendo.simulator.truth("guides"))
+    assert sorted((row["guide_id"], row["id"], row["name"]) for row in _records(first)) == sorted(
         (step["guideId"], step["id"], step["name"]) for step in steps
     )
 
-    vendor.simulator.mutate("touch_definition", kind="guides")
-    second = _read(copy, tmp_path, vendor, catalog, first.last_states())
-    assert 0 < len(second.records["guide_steps"]) < len(steps)
+    pendo.simulator.mutate("touch_definition", kind="guides")
+    state = [line["state"] for line in first if line["type"] == "STATE"][-1:]
+    second = _run(copy, tmp_path, "read", config=pendo.config, catalog=chosen, state=state)
+    assert 0 < len(_records(second)) < len(steps)
 
 
-def test_the_generated_files_hold_the_added_streams(copy: Path) -> None:
-    page = (copy / "docs" / "pendo.md").read_text(encoding="utf-8")
-    records = CONNECTOR.sample("expected_records.jsonl").relative_to(ROOT)
-    emitted = [json.loads(line)["stream"] for line in (copy / records).read_text(encoding="utf-8").splitlines()]
-    for name in STREAMS:
-        assert page.count(f"\n| `{name}` |") == 1
-        assert emitted.count(name) == 2
+def _run(copy: Copy, folder: Path, verb: str, **files: object) -> list[Row]:
+    """The messages of the copy's connector."""
+    argv = [verb]
+    for option, content in files.items():
+        (folder / f"{option}.json").write_text(json.dumps(content), encoding="utf-8")
+        argv += [f"--{option}", str(folder / f"{option}.json")]
+    script = f"import sys; from {copy.connector.replace('-', '_')}.run import run; sys.exit(run())"
+    return [json.loads(line) for line in copy.python("-c", script, *argv).splitlines()]
 
 
-def test_the_added_code_is_as_clean_as_the_rest(copy: Path) -> None:
-    for command in (["check", "--quiet"], ["format", "--check", "--quiet"]):
-        _succeeded(_python(copy, "-m", "ruff", *command, CONNECTOR.name, "simulators"))
-
-
-def test_the_unit_tests_of_the_connector_pass_on_the_copy(copy: Path) -> None:
-    _succeeded(_python(copy, "-m", "pytest", "-q", "-m", "not slow", f"{CONNECTOR.name}/unit_tests"))
+def _records(messages: list[Row]) -> list[Row]:
+    return [message["record"]["data"] for message in messages if message["type"] == "RECORD"]
 
 
 def _typed(stream: Row) -> AirbyteCatalog:
     modes = [SyncMode(mode) for mode in stream["supported_sync_modes"]]
     return AirbyteCatalog(streams=[AirbyteStream(**{**stream, "supported_sync_modes": modes})])
-
-
-def _read(copy: Path, folder: Path, vendor: Vendor, catalog: Row, state: list[Row] | None = None) -> Output:
-    chosen = json.loads(json.dumps(configured(catalog, [*STREAMS])))
-    return _run(copy, folder, "read", config=vendor.config, catalog=chosen, state=state).succeeded()
