@@ -199,9 +199,10 @@ class EventStream(PendoStream):
             return {}
         periods: tuple[Period, ...] = get_args(Period) if self.grouped else ("day",)
         period = state.get("period", next((name for name in periods if name in state), self._period))
-        cursor = period if self.grouped else self.cursor_field
-        reached = {self.cursor_field: state.get(cursor), "version": state.get("version", STATE_VERSION)}
-        if period not in periods or self.cursor_millis(reached) is None:
+        if period not in periods:
+            raise self.unreadable_state()
+        cursor = state.get(period if self.grouped else self.cursor_field)
+        if self.cursor_millis({self.cursor_field: cursor, "version": state.get("version", STATE_VERSION)}) is None:
             raise self.unreadable_state()
         if period == self._period:
             return dict(state)
