@@ -172,7 +172,8 @@ class HistoryReader:
             before: Counter[bytes] = Counter()
             for rows in answer.rows(None):
                 records = self._records(window.visitor_id, [row for row in rows if self._wanted(row)], before)
-                yield [record for record in records if not _remember(seen, record["record_id"])]
+                yield [record for record in records if record["record_id"] not in seen]
+                seen.update(record["record_id"] for record in records)
             with self._lock:
                 self.answered += 1
                 self._last_answered = window.visitor_id
@@ -247,10 +248,3 @@ def some_visitors(client: PendoClient, config: Config, label: str, count: int) -
     pipeline = [visitors_stage(config), {"limit": count}, {"select": {VISITOR_ID: VISITOR_ID}}]
     rows = client.all_rows(label, pipeline, small=count > 1)
     return [row[VISITOR_ID] for row in rows if isinstance(row.get(VISITOR_ID), str)]
-
-
-def _remember(seen: set[str], record_id: str) -> bool:
-    """Whether an id was seen before; from now on it was."""
-    before = record_id in seen
-    seen.add(record_id)
-    return before

@@ -32,9 +32,9 @@ from source_pendo.streams.base import PendoStream
 #: A check does not wait longer for one answer, because a person waits for the check. Seconds.
 _PROBE_TIMEOUT: Final = 20.0
 _PROBES_AT_A_TIME: Final = 6
-#: Pendo may throttle a check for its many probes, or because a sync uses the same key: that passes in seconds.
+#: Pendo may throttle a check because of its many probes, or of a sync that uses the same key: that passes in seconds.
 _PROBING: Final = RetryPolicy(tries=2, base_seconds=0.5, throttled_seconds=15.0)
-#: Without the metadata fields a discovery would drop their columns, so it tries longer to get them.
+#: A discovery without the metadata fields would take their columns away, so it is a little more patient about them.
 _DISCOVERING: Final = RetryPolicy(tries=5, base_seconds=0.5, throttled_seconds=30.0)
 
 Findings = dict[str, AirbyteTracedException | None]
@@ -56,12 +56,12 @@ class SourcePendo(BatchSource):
         return list(self._pendo_streams(Config.parse(config)))
 
     def catalog_streams(self, config: Mapping[str, Any], catalog: ConfiguredAirbyteCatalog) -> list[Stream]:
-        """All streams, so that a name in the catalog that the source does not have is recognized."""
+        """All streams: a name that the catalog has and the source has not must be told from one that it has."""
         warn_of_plain_http(logging.getLogger("airbyte"), Config.parse(config).base_url)
         return self.streams(config)
 
     def check(self, logger: logging.Logger, config: Mapping[str, Any]) -> AirbyteConnectionStatus:
-        """As the base; a check that succeeded still names the streams that are refused or failed."""
+        """As of any source; a check that succeeded still names the streams that are refused or failed."""
         self._warnings: list[str] = []
         status = super().check(logger, config)
         if status.status is Status.SUCCEEDED and self._warnings:
@@ -69,10 +69,10 @@ class SourcePendo(BatchSource):
         return status
 
     def check_connection(self, logger: logging.Logger, config: Mapping[str, Any]) -> tuple[bool, str | None]:
-        """Probe every endpoint and every event source with the smallest possible request, at the same time.
+        """Ask every endpoint and every event source for the least it can give, at the same time.
 
-        Fails if no stream answers: the key, the region or the network is wrong, or Pendo fails. If some streams answer,
-        it passes and names those that are refused to the key, not offered to the subscription or failed.
+        Fails where no stream answers: the key, the region or the way to Pendo is wrong, or Pendo fails. It passes when
+        some streams answer; those that are refused to the key, not offered to the subscription or failed are named.
         """
         parsed = Config.parse(config)
         _warn_about_region(logger, parsed)
@@ -84,7 +84,7 @@ class SourcePendo(BatchSource):
     def discover(self, logger: logging.Logger, config: Mapping[str, Any]) -> AirbyteCatalog:
         """The streams that the key may read, with the subscription's own metadata in their schemas.
 
-        Only a stream that Pendo refuses (403) is dropped: an endpoint that fails today may work tomorrow.
+        A stream is left out only where Pendo refuses it (403): an endpoint that fails today may work tomorrow.
         """
         parsed = Config.parse(config)
         streams = self._pendo_streams(parsed)
@@ -127,10 +127,10 @@ def _probe(stream: PendoStream, throttled: threading.Event) -> AirbyteTracedExce
 
 
 def _judge(logger: logging.Logger, findings: Findings) -> list[str]:
-    """Raises if no stream answered; returns the sentences about those that are refused or failed.
+    """Raises where no stream answered; returns the sentences about those that are refused or failed.
 
-    One stream that answers proves the key, the region and the network; the error of another stream is about that stream
-    only. A query that is too big for Pendo is no failure: it is split when it is read.
+    One stream that answers proves the key, the region and the way; what another one says is about that one. A question
+    that is too big for Pendo is no failure: it is split when it is read.
     """
     if all(findings.values()):
         _raise_about_all(findings)
@@ -154,7 +154,7 @@ def _judge(logger: logging.Logger, findings: Findings) -> list[str]:
 
 
 def _raise_about_all(findings: Findings) -> NoReturn:
-    """No stream answered: if all errors are alike, they are about the connection; else the first one is raised."""
+    """No stream answered: what all of them say is about the connection, else the first error is as good as any."""
     errors = [error for error in findings.values() if error is not None]
     detail = str(errors[0].internal_message)
     if all(isinstance(error, Forbidden) for error in errors):

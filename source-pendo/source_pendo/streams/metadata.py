@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
@@ -51,21 +51,21 @@ class MetadataFields(PendoStream):
         """Ask for all of it: it is small."""
         self._groups()
 
-    def _misshapen(self, answer: Any) -> AirbyteTracedException:
-        """The error for an answer without any field, which must not look like a subscription without fields."""
-        return AirbyteTracedException(
+    def _groups(self) -> Groups:
+        """The groups of the answer, which may all be empty.
+
+        An answer without any field that is not an object of empty groups is an error: it must not look like a
+        subscription without fields.
+        """
+        answer = self.client.metadata_schema(self.kind)
+        groups = usable_groups(answer)
+        if any(groups.values()) or (isinstance(answer, dict) and not any(answer.values())):
+            return groups
+        raise AirbyteTracedException(
             message=self.client.error_table.misshapen,
             internal_message=f"GET /metadata/schema/{self.kind}: {shorten(str(answer))}",
             failure_type=FailureType.transient_error,
         )
-
-    def _groups(self) -> Groups:
-        """The groups of the answer, which may all be empty; any answer but an object of objects is an error."""
-        answer = self.client.metadata_schema(self.kind)
-        groups = usable_groups(answer)
-        if not any(groups.values()) and (not isinstance(answer, dict) or any(answer.values())):
-            raise self._misshapen(answer)
-        return groups
 
 
 class MetadataAccounts(MetadataFields):
