@@ -1,6 +1,6 @@
 """Writes the stream tables of docs/ from what the connectors discover and declare.
 
-`python tools/docs.py [connector ...]` rewrites them, `--check` fails when one is not up to date.
+`python tools/docs.py` rewrites them, `--check` fails when one is not up to date. Both take names of connectors.
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ def main() -> int:
     """Rewrites or checks; the exit code says whether the pages are up to date."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="change nothing, fail when a table is out of date")
-    parser.add_argument("connectors", nargs="*", help="all of them if none is named")
+    parser.add_argument("connectors", nargs="*", default=[documented.connector for documented in CONNECTORS])
     options = parser.parse_args()
-    chosen = [one for one in CONNECTORS if not options.connectors or one.connector in options.connectors]
+    chosen = [documented for documented in CONNECTORS if documented.connector in options.connectors]
     tables = [(documented, streams(documented)) for documented in chosen]
     pages = {ROOT / "docs" / documented.page: long_table(found) for documented, found in tables}
     stale = [path for path, content in pages.items() if refresh(path, content, write=not options.check)]
