@@ -1,47 +1,40 @@
-"""How Pendo is talked to: headers, errors and their sentences, and the base of every stream."""
+"""Requests to Pendo: the key, the table of errors, aggregations and their pages."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 import requests
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_kit import activity
-from source_kit.convert import epoch_millis, parse_instant
-from source_kit.errors import Action, ErrorRule, ErrorTable, Throttled, config_error
-from source_kit.http.client import Answer, BatchHttpStream
+from source_kit.errors import Action, ErrorRule, ErrorTable, Throttled
+from source_kit.http.body import session
+from source_kit.http.client import Answer, Client, Connection
+from source_kit.http.retry import RETRY_POLICY
 
-from source_pendo.aggregation import KeyPager, KeyTooLarge, Row, Stage, envelope, may_begin_at, no_progress
+from source_pendo.aggregation import Row, Stage, envelope
 from source_pendo.config import Config
+from source_pendo.paging import KeyPager, KeyTooLarge, no_progress
 
 KEY_HEADER: Final = "x-pendo-integration-key"
 AGGREGATION: Final = "/aggregation"
-#: Format of the states that this release writes; a state without a version is of this one.
-STATE_VERSION: Final = 1
-#: A state must stay under two kilobytes, so a key that is longer than this as JSON is not written into one. Bytes.
-_LONGEST_KEY_IN_STATE: Final = 1_500
-#: So many bodies that break in the middle, one after another, fail a stream
-BROKEN_BODIES: Final = 3
-#: Pages smaller than this do not make a query easier
-_SMALLEST_PAGE: Final = 500
-#: So often a query that cannot be cut any further is asked for, should what was too much for Pendo pass
+#: A query that cannot be made smaller is tried this often: Pendo's trouble may pass
 _TRIES_OF_A_SMALL_QUERY: Final = 3
 
 
 class QueryTooBig(AirbyteTracedException):
-    """Pendo gave up on a query or ran out of memory: it has to be asked in smaller pieces."""
+    """Pendo gave up on a query or ran out of memory: ask for less at a time."""
 
 
 class NoAnswerInTime(QueryTooBig):
-    """Nothing came within the request's time-out: a query that is too big, or a server or network that is gone."""
+    """Nothing came within the request's time-out: the query is too big, or the server or network is down."""
 
 
 class BadRequest(AirbyteTracedException):
-    """A 400 without a text that is known: if everything is answered so, the key belongs to another region."""
+    """A 400 with an unknown text: if every request is answered so, the key belongs to another region."""
 
 
 class BadQuery(AirbyteTracedException):
@@ -62,7 +55,7 @@ WRONG_REGION: Final = (
 )
 WRONG_KEY: Final = (
     "Pendo refuses the integration key: make a new key in Settings > Integrations > Integration Keys (a key is shown "
-    "only once, and the shared secret of track events is none); if there is no such tab, the subscription has no API "
+    "only once; the shared secret of track events is not a key); if there is no such tab, the subscription has no API "
     "access and Pendo has to enable it."
 )
 FORBIDDEN: Final = (
@@ -90,11 +83,11 @@ UNPROCESSABLE: Final = (
     "with the internal message."
 )
 THROTTLED: Final = (
-    "Pendo throttles this integration key and did not stop within the time that was waited for it: lower num_workers, "
-    "or let other users of the key finish, and run the sync again."
+    "Pendo throttled this integration key for longer than the connector waits: lower num_workers, or let other "
+    "programs that use the key finish, and run the sync again."
 )
 BROKEN: Final = (
-    "Pendo failed to answer, after several attempts: run the sync again later; it goes on from its last state."
+    "Pendo failed to answer, after several attempts: run the sync again later; it continues from its last state."
 )
 BLOCKED: Final = (
     "A proxy or firewall refuses the request (status 451): allow the connection to Pendo's host, or correct api_url."
@@ -102,13 +95,13 @@ BLOCKED: Final = (
 
 _CONFIG, _SYSTEM, _TRANSIENT = FailureType.config_error, FailureType.system_error, FailureType.transient_error
 
-#: One row for each kind of answer that Pendo, or what stands before it, was seen to give. First match first.
+#: One row for each kind of answer that Pendo, or a proxy before it, was seen to give. First match first.
 ERRORS: Final = ErrorTable(
     "Pendo",
     (
         # Certain: an open pull request of another connector; 400 on some accounts, 408 on others.
         ErrorRule(400, TOO_BIG, Action.FAIL, _TRANSIENT, body="Query exceeded memory limit", raises=QueryTooBig),
-        # Of an aggregation it means that the query is too big, see `aggregate`; elsewhere there is nothing to cut.
+        # For an aggregation it means that the query is too big, see `aggregate`; other requests cannot be made smaller.
         ErrorRule(408, BROKEN, Action.RETRY, _TRANSIENT),
         # A valid key on another region's host; the text is from one write-up, unverified.
         ErrorRule(400, WRONG_REGION, Action.FAIL, _CONFIG, body="missing jzb"),
@@ -133,63 +126,23 @@ ERRORS: Final = ErrorTable(
 )
 
 
-class PendoStream(BatchHttpStream):
-    """Base of the streams: where Pendo is, how the key is shown, where the schema lies.
+def connect(config: Config) -> Connection:
+    """What the clients of one sync share: Pendo's address, the connections, the integration key."""
+    headers = {KEY_HEADER: config.api_key, "Accept": "application/json"}
+    return Connection(config.base_url, session(config.num_workers), headers)
 
-    A stream says `key`, its primary key, and `cursor_column`, its cursor field, as class attributes, so that no
-    instance can change another's.
-    """
 
-    error_table = ERRORS
-    key: ClassVar[tuple[str, ...]] = ()
-    cursor_column: ClassVar[str] = ""
-    permission: ClassVar[str] = "read access (any integration key)"
-    #: Rows of this sync without a time of change
-    ageless: int = 0
+class PendoClient(Client):
+    """The requests of one stream to Pendo."""
 
-    def __init__(self, config: Config, session: requests.Session) -> None:
-        self.config = config
-        super().__init__(session)
-        self.read_timeout = float(config.request_timeout)
-
-    def finish(self) -> None:
-        """Say how many rows have no time of change."""
-        if self.ageless:
-            self.logger.warning(
-                f"Stream {self.name}: {self.ageless} rows have no {self.cursor_column}. They are emitted at every "
-                "sync and do not move the state."
-            )
-
-    @property
-    def url_base(self) -> str:
-        """Region's host, or the one of `api_url`, with the path of the API."""
-        return self.config.base_url
-
-    @property
-    def auth_headers(self) -> Mapping[str, str]:
-        """The integration key."""
-        return {KEY_HEADER: self.config.api_key, "Accept": "application/json"}
-
-    @property
-    def primary_key(self) -> str | list[str] | None:
-        """The class's key, a fresh list for every caller."""
-        return self.key[0] if len(self.key) == 1 else list(self.key) or None
-
-    @property
-    def cursor_name(self) -> str:
-        """The cursor field of this instance; empty for a stream without one."""
-        return self.cursor_column
-
-    @property
-    def cursor_field(self) -> str | list[str]:
-        """The cursor as Airbyte asks for it."""
-        return self.cursor_name or []
+    def __init__(self, name: str, connection: Connection, request_timeout: int) -> None:
+        super().__init__(name, connection, ERRORS, RETRY_POLICY, float(request_timeout))
 
     def aggregate(self, label: str, pipeline: Sequence[Stage], *, small: bool = False) -> Answer:
         """Run an aggregation. `label` names the request, after the stream's name, in logs on either side.
 
-        Raises QueryTooBig where Pendo cannot answer within its limits or in time, otherwise the table's errors. A
-        `small` query, of which nothing can be cut off, is asked for again before.
+        Raises QueryTooBig if Pendo cannot answer within its limits or in time, otherwise the table's errors. A `small`
+        query, which cannot be made smaller, is tried again before.
         """
         body = envelope(f"{self.name}/{label}", pipeline)
         for failed in range(1, _TRIES_OF_A_SMALL_QUERY):
@@ -211,132 +164,71 @@ class PendoStream(BatchHttpStream):
         detail = f"POST {AGGREGATION}: status 408"
         raise QueryTooBig(message=TOO_BIG, internal_message=detail, failure_type=FailureType.transient_error)
 
-    def _transport_rule(self, error: Exception) -> ErrorRule:
-        """A query that is not answered in time is too big, too: Pendo gives up on one after five minutes itself."""
-        rule = super()._transport_rule(error)
+    def transport_rule(self, error: Exception) -> ErrorRule:
+        """A query that is not answered in time is too big, too: Pendo itself gives up on one after five minutes."""
+        rule = super().transport_rule(error)
         if isinstance(error, requests.exceptions.ReadTimeout) and error.request and error.request.method == "POST":
             return replace(rule, action=Action.FAIL, raises=NoAnswerInTime)
         return rule
 
+    def all_rows(self, label: str, pipeline: Sequence[Stage], *, small: bool = False) -> list[Row]:
+        """The rows of an aggregation that has few."""
+        return [row for rows in self.aggregate(label, pipeline, small=small).rows("results") for row in rows]
+
     def keyed_rows(
         self, label: str, source: Stage, pager: KeyPager, behind: Sequence[Stage] = (), *, where: str | None = None
     ) -> Iterator[list[Row]]:
-        """The rows of a source, in order and page by page as `pager` says; `behind` are stages after the limit.
+        """The rows of a source, in order and page by page as `pager` describes; `behind` are stages after the limit.
 
-        `where` is a filter on all of the pages.
-
-        A page that is too much for Pendo is halved, one whose body breaks in the middle is asked for again from its
-        last key on. Whenever `pager.bound` has moved after a list, all rows before that bound have been handed out.
+        `where` filters all pages. A page that is too much for Pendo is halved. Whenever `pager.bound` has moved after
+        a list, all rows before that bound have been yielded.
         """
-        broken = 0
-        while not pager.done:
+
+        def ask() -> Answer:
             filters = [{"filter": condition} for condition in (where, pager.filter) if condition]
             stages = [source, *filters, {"sort": pager.order}, {"limit": pager.limit}, *behind]
+            return self.aggregate(label, stages, small=pager.small)
+
+        while not pager.done:
             try:
-                answer = self.aggregate(label, stages, small=is_small(pager.limit) and not pager.grown)
+                for rows in self.rows(ask, "results", pager.broken_off):
+                    yield pager.add(rows)
             except QueryTooBig as error:
-                if is_small(pager.limit) and not pager.grown:
+                if pager.small:
                     raise
                 self.logger.info(f"Stream {self.name}: pages of {pager.limit} rows are too much ({error})")
                 pager.shrink()
                 continue
-            try:
-                for rows in answer.rows("results"):
-                    yield pager.add(rows)
-            except AirbyteTracedException as error:
-                pager.broken_off()
-                broken = self.once_more(broken, error)
-                continue
-            broken = 0
             try:
                 yield pager.end_page()
             except KeyTooLarge:
                 msg = f"pages of {pager.limit} rows hold one id in several spellings, or none that can be asked for"
                 raise no_progress(msg) from None
 
-    def once_more(self, broken: int, error: AirbyteTracedException) -> int:
-        """Counts the bodies that broke one after another. Raises the error of the last that is allowed."""
-        if broken + 1 >= BROKEN_BODIES or error.failure_type is not FailureType.transient_error:
-            raise error
-        self.logger.info(f"Stream {self.name}: a body broke in the middle and is asked for again")
-        return broken + 1
+    def resumed_rows(
+        self, label: str, source: Stage, pager: KeyPager, behind: Sequence[Stage] = (), *, restart: Callable[[], None]
+    ) -> Iterator[list[Row]]:
+        """As `keyed_rows`, from the key on at which an interrupted reading stopped, if `pager` begins at one.
 
-    def probe(self) -> None:
-        """Ask for the least that shows that the key may read this stream. Raises what `call` raises."""
-        raise NotImplementedError
-
-    def cursor_millis(self, state: Mapping[str, Any]) -> int | None:
-        """The cursor of a state as epoch milliseconds; None where the state has none.
-
-        Raises a config_error for a state that no release of this connector wrote.
+        The rows before that key were read only if the key is one of this subscription. If Pendo has no row with it,
+        calls `restart` and yields all rows.
         """
-        version = state.get("version", STATE_VERSION)
-        value = state.get(self.cursor_name)
-        if version == STATE_VERSION and value is None:
-            return None
-        if version == STATE_VERSION and isinstance(value, str):
-            try:
-                return epoch_millis(parse_instant(value))
-            except (ValueError, OverflowError):
-                pass
-        raise self.unreadable_state()
+        lists = self.keyed_rows(label, source, pager, behind)
+        if pager.bound is not None:
+            key = pager.bound.key.casefold()
+            first = next(filter(None, lists), None)
+            if first is not None and str(first[0].get(pager.column)).casefold() == key:
+                yield first
+            else:
+                self.logger.warning(
+                    f"Stream {self.name}: the saved state continues at an id that Pendo does not have (it was deleted, "
+                    "or the state is of another subscription), so everything is read anew"
+                )
+                restart()
+                pager.start_over()
+                lists = self.keyed_rows(label, source, pager, behind)
+        yield from lists
 
-    def require_members(self, state: Mapping[str, Any], *others: str) -> None:
-        """Raises a config_error for a state with a member that no release of this stream wrote, e.g. another stream's.
-
-        Taken for an empty one it would start the stream anew. `others` are members beside cursor and version.
-        """
-        if not set(state) <= {self.cursor_name, "version", *others}:
-            raise self.unreadable_state()
-
-    def resume_of(self, state: Mapping[str, Any]) -> Mapping[str, Any] | None:
-        """What a state says about an interrupted reading; None where it says nothing."""
-        resume = state.get("resume")
-        if resume is not None and not isinstance(resume, dict):
-            raise self.unreadable_state()
-        return resume
-
-    def unreadable_state(self) -> AirbyteTracedException:
-        """The error for a state that cannot be read."""
-        return config_error(
-            f"The state of stream {self.name} cannot be read: it must be like "
-            f'{{"{self.cursor_name}": "2026-03-01T00:00:00.000Z", "version": {STATE_VERSION}}}. Correct it, update the '
-            "connector if a newer release wrote it, or reset the stream to read it anew."
-        )
-
-
-PLACE_IS_GONE: Final = (
-    "Stream {}: the saved state goes on at an id that Pendo does not have (it was deleted, or the state is of another "
-    "subscription), so everything is read anew"
-)
-
-
-class PlaceIsGone(Exception):
-    """The row at which an interrupted reading was to go on does not come: it was removed, or the state is another's."""
-
-
-def from_the_place(place: str | None, column: str, lists: Iterator[list[Row]]) -> Iterator[list[Row]]:
-    """The lists of an ordered reading that goes on at the key `place`; all of them where there is none.
-
-    What lies before the place was read only if the place is one of this subscription. So raises PlaceIsGone, before
-    anything was handed out, where the first row is not the one at the place.
-    """
-    sought = place
-    for rows in lists:
-        if sought is not None and rows:
-            if str(rows[0].get(column)).casefold() != sought.casefold():
-                raise PlaceIsGone
-            sought = None
-        yield rows
-    if sought is not None:
-        raise PlaceIsGone
-
-
-def is_small(limit: int) -> bool:
-    """Whether pages are too small to be halved."""
-    return limit // 2 < _SMALLEST_PAGE
-
-
-def fits_a_state(key: str) -> bool:
-    """Whether a key may be kept in a state: it is short, with a state's ASCII escapes, and a page may begin there."""
-    return len(json.dumps(key)) <= _LONGEST_KEY_IN_STATE and may_begin_at(key)
+    def metadata_schema(self, kind: str) -> Any:
+        """The metadata fields of `account` or `visitor`, as Pendo answers them."""
+        return self.call(f"/metadata/schema/{kind}").json()

@@ -1,4 +1,4 @@
-"""Puts rows of hours together to rows of a day."""
+"""Merges rows of hours to rows of a day."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import orjson
 
 from source_pendo.aggregation import Row
 
-#: Columns that count; they are added up.
+#: Columns that count; merging adds them.
 SUMMED: Final = frozenset(
     {"numEvents", "numMinutes", "rageClickCount", "deadClickCount", "errorClickCount", "uTurnCount"}
 )
@@ -25,16 +25,16 @@ _MEMORY_BYTES: Final = 256 * 1024
 
 
 class HourMerger:
-    """Collects rows of one day's hours and gives back rows of the day.
+    """Collects rows of one day's hours and returns rows of the day.
 
-    Rows that are alike in everything that is no measure become one: counters are added, the first time is the earliest,
-    the last the latest. The order of the server's sort is not known, so rows of a visitor are brought together by
-    spreading them over temporary files by visitor; memory is bounded by the largest of these, not by the day.
+    Rows equal in every non-measure column are merged: counters are added, the first time is the earliest, the last time
+    the latest. The server's sort order is not known, so rows are spread over temporary files by visitor. Memory is
+    bounded by the largest file, not by the day.
 
-    Rows of one hour that differ in nothing but measures, which real subscriptions have, are different rows of the day,
-    too: the first of each hour are put together, then the second of each, in order of their first and last times. Pendo
-    may pair them otherwise, because it knows what they differ in; the sums stay right. The columns `week`, `month` and
-    `quarter`, which only Pendo's answers by day have, are missing.
+    Real subscriptions have rows of one hour that differ only in measures. They are different rows of the day, too: the
+    first rows of all hours are merged, then the second ones, ordered by their first and last times. Pendo may pair them
+    differently, because it knows how they differ; the sums stay right. The columns `week`, `month` and `quarter` are
+    missing, because only Pendo's answers by day have them.
     """
 
     def __init__(self, key: str) -> None:
@@ -58,15 +58,15 @@ class HourMerger:
             self._parts[part].write(orjson.dumps(row, None, orjson.OPT_APPEND_NEWLINE))
 
     def merged(self, midnight: int) -> Iterator[list[Row]]:
-        """The day's rows, all rows of a visitor in one list. `midnight` becomes their `day`, in epoch milliseconds."""
+        """The day's rows, all rows of a visitor in one list. `midnight`, in epoch milliseconds, becomes their `day`."""
         for part in self._parts:
             part.seek(0)
             days: dict[tuple[bytes, int], Row] = {}
-            alike: Counter[tuple[bytes, Any]] = Counter()
+            seen: Counter[tuple[bytes, Any]] = Counter()
             for row in sorted(map(orjson.loads, part), key=_times):
                 identity = _identity(row)
-                ordinal = alike[identity, row.get("hour")]
-                alike[identity, row.get("hour")] += 1
+                ordinal = seen[identity, row.get("hour")]
+                seen[identity, row.get("hour")] += 1
                 _merge(days.setdefault((identity, ordinal), {}), row, midnight)
             if days:
                 yield sorted(days.values(), key=lambda row: str(row.get(self._key)))

@@ -1,9 +1,9 @@
-"""Pendo's metadata fields as JSON schema, and the conversion of their values to what that schema promises."""
+"""Pendo's metadata fields as JSON schema, and the conversion of their values to its types."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -21,36 +21,36 @@ from source_pendo.values import (
     whole_number,
 )
 
-#: Groups of the figures that Pendo itself keeps, in the whole subscription or for one application
+#: Groups of the values that Pendo itself keeps, for the whole subscription or for one application
 _AUTO: Final = "auto"
 _PER_APP: Final = "auto__"
 
 
 @dataclass(frozen=True, slots=True)
-class _Kind:
-    """Values of the Python types in `fits` are of the schema as they are; `convert` makes others so, or None."""
+class _TargetType:
+    """Values of the Python types in `fits` stay as they are; `convert` converts others, to None if it cannot."""
 
     schema: Mapping[str, Any]
     fits: tuple[type, ...]
     convert: Converter
 
 
-_NUMBER: Final = _Kind({"type": ["null", "number"]}, (float, int), number)
+_NUMBER: Final = _TargetType({"type": ["null", "number"]}, (float, int), number)
 _TIME: Final = {"type": ["null", "string"], "format": "date-time", "airbyte_type": "timestamp_with_timezone"}
-#: `Type` of a field -> what its values become. Any other type, among them the empty one of a field whose type Pendo
-#: never determined, means values of any type: a wrong type is worse than none. Integers come as decimal texts at times
-#: (certain: another connector's changelog), so their values are left alone and the schema allows both.
-_KINDS: Final[Mapping[str, _Kind]] = {
-    "string": _Kind({"type": ["null", "string"]}, (str,), text),
-    "integer": _Kind({"type": ["null", "integer", "number", "string"]}, (int, str, float), number_or_text),
+#: `Type` of a field -> the target type of its values. Any other `Type`, also the empty one of a field whose type Pendo
+#: never determined, means values of any type: a wrong type is worse than none. Integers sometimes come as decimal texts
+#: (certain: another connector's changelog), so their values stay as they are and the schema allows both.
+_TARGET_TYPES: Final[Mapping[str, _TargetType]] = {
+    "string": _TargetType({"type": ["null", "string"]}, (str,), text),
+    "integer": _TargetType({"type": ["null", "integer", "number", "string"]}, (int, str, float), number_or_text),
     "float": _NUMBER,
     "number": _NUMBER,
-    "boolean": _Kind({"type": ["null", "boolean"]}, (bool,), boolean),
-    "time": _Kind(_TIME, (), metadata_instant),
-    "list": _Kind({"type": ["null", "array"], "items": ANYTHING}, (list,), items),
+    "boolean": _TargetType({"type": ["null", "boolean"]}, (bool,), boolean),
+    "time": _TargetType(_TIME, (), metadata_instant),
+    "list": _TargetType({"type": ["null", "array"], "items": ANYTHING}, (list,), items),
 }
 
-#: Times that Pendo keeps for each application, should the metadata not be readable
+#: Times that Pendo keeps for each application; used when the metadata cannot be read
 _KNOWN_TIMES: Final = ("firstvisit", "lastvisit", "lastupdated")
 
 Groups = Mapping[str, Mapping[str, Mapping[str, Any]]]
@@ -58,8 +58,8 @@ _Rule = tuple[tuple[type, ...], Converter]
 _INSTANT_RULE: Final[_Rule] = ((), instant)
 
 
-def usable_groups(answer: Any) -> dict[str, dict[str, dict[str, Any]]]:
-    """The groups and fields of an answer of the metadata endpoint; whatever is not shaped like one is left out."""
+def usable_groups(answer: Any) -> Groups:
+    """The groups and fields of an answer of the metadata endpoint; values of another shape are dropped."""
     if not isinstance(answer, dict):
         return {}
     return {
@@ -69,41 +69,37 @@ def usable_groups(answer: Any) -> dict[str, dict[str, dict[str, Any]]]:
     }
 
 
-def has_app_fields(groups: Groups) -> bool:
-    """Whether Pendo keeps some of its own figures for each application."""
-    return any(field.get("isPerApp") for field in groups.get(_AUTO, {}).values())
+def app_groups(groups: Groups, app_ids: Callable[[], Iterable[int]]) -> Groups:
+    """The groups `auto__<application>`, which records have and the metadata answer does not name.
 
-
-def app_groups(groups: Groups, app_ids: Iterable[int]) -> dict[str, dict[str, dict[str, Any]]]:
-    """The groups `auto__<application>`, which records have beside `auto` and the metadata answer does not name.
-
-    An application's id loses its minus in the name (certain: another vendor's tables; observed by third parties).
+    `app_ids` asks for the applications; it is called only if Pendo keeps some of its own values for each of them. An
+    id loses its minus in the name (certain: another vendor's tables; observed by third parties).
     """
-    fields = {name: dict(field) for name, field in groups.get(_AUTO, {}).items() if field.get("isPerApp")}
-    return {f"{_PER_APP}{abs(app_id)}": fields for app_id in app_ids} if fields else {}
+    fields = {name: field for name, field in groups.get(_AUTO, {}).items() if field.get("isPerApp")}
+    return {f"{_PER_APP}{abs(app_id)}": fields for app_id in app_ids()} if fields else {}
 
 
 def group_schema(fields: Mapping[str, Mapping[str, Any]], known: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """The schema of one metadata group. `known` are properties that are certain whatever Pendo says.
+    """The schema of one metadata group. `known` are properties that override what Pendo says.
 
-    Field names are left as they are: two that differ only in case are two columns.
+    Field names stay as they are: two that differ only in case are two columns.
     """
     properties = {name: _field_schema(field) for name, field in fields.items()} | dict(known or {})
     return {"type": ["null", "object"], "additionalProperties": True, "properties": properties}
 
 
-def _kind_of(field: Mapping[str, Any]) -> _Kind | None:
-    return _KINDS.get(str(field.get("Type")))
+def _target_type(field: Mapping[str, Any]) -> _TargetType | None:
+    return _TARGET_TYPES.get(str(field.get("Type")))
 
 
 def _field_schema(field: Mapping[str, Any]) -> dict[str, Any]:
-    kind = _kind_of(field)
+    target = _target_type(field)
     notes = [
         note for flag, note in (("isDeleted", "deleted in Pendo"), ("isHidden", "hidden in Pendo")) if field.get(flag)
     ]
     shown = field.get("DisplayName")
     description = "; ".join(([shown] if isinstance(shown, str) and shown else []) + notes)
-    return {**({"description": description} if description else {}), **(kind.schema if kind else ANYTHING)}
+    return {**({"description": description} if description else {}), **(target.schema if target else ANYTHING)}
 
 
 def with_groups(schema: Mapping[str, Any], groups: Groups) -> dict[str, Any]:
@@ -116,28 +112,27 @@ def with_groups(schema: Mapping[str, Any], groups: Groups) -> dict[str, Any]:
     return {**schema, "properties": properties}
 
 
-class MetadataShaper:
+class MetadataMapper:
     """Converts the values of metadata groups to the types of the discovered schema.
 
-    A value that cannot be one of its field's type becomes null in its column and stays, as it was sent, in
-    `raw_metadata`, under its group and field; each such field is named in the log once. A column that holds nothing but
-    such values costs a record nothing where all values fit.
+    A value that cannot be converted becomes null in its column and is kept as it was sent in `raw_metadata`, under its
+    group and field. The log names each such field once.
     """
 
     def __init__(self, schema: Mapping[str, Any], groups: Groups, logger: logging.Logger) -> None:
         self._logger = logger
-        self._told: set[tuple[str, str]] = set()
+        self._logged: set[tuple[str, str]] = set()
         self._rules: dict[str, dict[str, _Rule]] = {}
         for group, fields in groups.items():
-            kinds = {name: _kind_of(field) for name, field in fields.items()}
-            self._rules[group] = {name: (kind.fits, kind.convert) for name, kind in kinds.items() if kind}
+            targets = {name: _target_type(field) for name, field in fields.items()}
+            self._rules[group] = {name: (target.fits, target.convert) for name, target in targets.items() if target}
         known = schema["properties"].get("metadata_auto", {}).get("properties", {})
         auto = self._rules.setdefault(_AUTO, {})
         auto |= {name: _known_rule(field) for name, field in known.items()}
         self._per_app: dict[str, _Rule] = dict.fromkeys(_KNOWN_TIMES, _INSTANT_RULE) | auto
 
-    def shape(self, metadata: Any, record: dict[str, Any]) -> None:
-        """Add the metadata of one row to its record: a column for each group, and `raw_metadata` where it is needed."""
+    def map(self, metadata: Any, record: dict[str, Any]) -> None:
+        """Add the metadata of one row to its record: a column for each group, and `raw_metadata` if needed."""
         if not isinstance(metadata, dict):
             if metadata:
                 record["raw_metadata"] = {"metadata": metadata}
@@ -145,9 +140,9 @@ class MetadataShaper:
         raw: dict[str, Any] = {}
         for group, values in metadata.items():
             if isinstance(values, dict):
-                record[f"metadata_{group}"], unfit = self._group(group, values)
-                if unfit:
-                    raw[group] = unfit
+                record[f"metadata_{group}"], failed = self._group(group, values)
+                if failed:
+                    raw[group] = failed
             else:
                 record[f"metadata_{group}"] = None
                 if values:
@@ -156,25 +151,25 @@ class MetadataShaper:
             record["raw_metadata"] = raw
 
     def _group(self, group: str, values: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any] | None]:
-        """The values of one group of one record, and those of them that do not fit as they were sent."""
+        """The converted values of one group of one record, and as they were sent those that cannot be converted."""
         rules = self._rules.get(group)
         if rules is None:
             rules = self._per_app if group.startswith(_PER_APP) else {}
         converted = dict(values)
-        unfit: dict[str, Any] | None = None
+        failed: dict[str, Any] | None = None
         for name, value in values.items():
             rule = rules.get(name)
             if rule is None or value is None or value.__class__ in rule[0]:
                 continue
             converted[name] = fitting = rule[1](value)
             if fitting is None and value != "":
-                unfit = {name: value} if unfit is None else {**unfit, name: value}
-                self._tell(group, name)
-        return converted, unfit
+                failed = {name: value} if failed is None else {**failed, name: value}
+                self._log_once(group, name)
+        return converted, failed
 
-    def _tell(self, group: str, name: str) -> None:
-        if (group, name) not in self._told:
-            self._told.add((group, name))
+    def _log_once(self, group: str, name: str) -> None:
+        if (group, name) not in self._logged:
+            self._logged.add((group, name))
             self._logger.warning(
                 f"Field {name} of metadata group {group} holds values that are not of its type: they are null in "
                 f"metadata_{group} and kept as they were sent in raw_metadata"
@@ -182,7 +177,7 @@ class MetadataShaper:
 
 
 def _known_rule(schema: Mapping[str, Any]) -> _Rule:
-    """Of a field that our own schema types, whatever type Pendo says that it has."""
+    """The rule of a field that our own schema types; Pendo's type does not matter."""
     if schema.get("format") == "date-time":
         return _INSTANT_RULE
     known: Mapping[str, _Rule] = {"string": ((str,), text), "integer": ((int,), whole_number), "array": ((), texts)}

@@ -1,13 +1,13 @@
 """Keys for rows that have none.
 
 No set of Pendo's columns is a unique key of its event rows: its documentation names one (object, hour or day, visitor,
-account, server, address, browser), but on real subscriptions rows were found that shared even more (certain: the
-maintainers of another connector measured it; a third gave up and hashes). So a row's key is a hash of what it *is*, not
-of what it counts, and rows that are alike in that are numbered. The number is what makes every key safe: a row that
-differs from another in something that no list here names gets a number, and is never lost.
+account, server, address, browser), but real subscriptions have rows that share even more (certain: the maintainers of
+another connector measured it; a third connector hashes). So a row's key is a hash of what identifies it, not of what it
+counts, and rows with the same identity are numbered. The number makes every key safe: a row that differs from another
+only in a column that is not hashed gets a number, and is never lost.
 
 The hash is BLAKE2b with 128 bits: as fast as SHA-256 with processor support, faster without, half the width in a
-warehouse, and no two of 10^15 rows share one by chance.
+warehouse, and no two of 10^15 rows have the same one by chance.
 """
 
 from __future__ import annotations
@@ -27,11 +27,10 @@ class IdentityIds:
     """Ids of rows whose counters grow: a hash over a *fixed* list of columns.
 
     Fixed, because these rows are read again for days: a column that Pendo adds tomorrow, or a counter that is not known
-    as one, must not give the rows of the past new keys, which would double every sum in the destination. What the list
-    leaves out still tells rows apart, by their ordinals. Missing, null and empty are the same: Pendo mixes the three.
-    Rows must come with all rows of their visitor in one list, because the ordinals among equal identities are counted
-    there, in order of `firstTime`, `lastTime` and the rest. `of` is what the rows have in common and do not say
-    themselves.
+    as one, must not give new keys to the rows of the past, which would double every sum in the destination. Rows that
+    differ only in other columns have ordinals. Missing, null and empty are the same: Pendo mixes the three. All rows of
+    a visitor must be in one list, because ordinals are counted in it, in order of `firstTime`, `lastTime` and the rest.
+    `of` is hashed, too: what the rows have in common and do not contain.
     """
 
     def __init__(self, columns: Sequence[str]) -> None:
@@ -45,9 +44,9 @@ class IdentityIds:
 
 
 class ContentIds:
-    """Ids of rows that never change: a hash over all that Pendo sent, blanks left out.
+    """Ids of rows that never change: a hash over all that Pendo sent, without blanks.
 
-    `ignored` are columns that depend on how the rows were asked for.
+    `ignored` are columns that depend on the query.
     """
 
     def __init__(self, ignored: Sequence[str]) -> None:
@@ -66,29 +65,27 @@ class ContentIds:
         return _numbered(rows, contents, lambda row: 0)
 
 
-class GrowingIds:
-    """Ids of rows of which some columns grow and the others are not all known: a hash over all but what grows.
+def growing_ids(rows: list[Row], of: Sequence[str], before: Counter[bytes]) -> list[str]:
+    """Ids of rows in which some columns grow and not all others are known: a hash over all but the growing ones.
 
-    What grows are times of the last, durations and counts, by the names that Pendo gives them. A column that grows
-    under another name would double its row whenever it has grown; one that is left out of the hash by mistake costs
-    nothing, since rows that are alike in the rest are numbered.
+    Times of the last activity, durations and counts grow; they are known by Pendo's names for them. A column that grows
+    under another name would double its row each time. A column that is taken for a growing one by mistake costs
+    nothing, since rows that are equal in the rest are numbered. `before` counts earlier rows of the same answer and is
+    updated.
     """
-
-    def __call__(self, rows: list[Row], of: Sequence[str], before: Counter[bytes]) -> list[str]:
-        """An id for each row, in the rows' order. `before` counts what the same answer had before, and is moved on."""
-        ids = []
-        for row in rows:
-            rest = {name: value for name, value in row.items() if (value or value == 0) and not _grows(name)}
-            identity = dumps([*of, rest], sort_keys=True)
-            ordinal = before[identity]
-            before[identity] += 1
-            ids.append(digest(b"%b#%d" % (identity, ordinal) if ordinal else identity))
-        return ids
+    ids = []
+    for row in rows:
+        rest = {name: value for name, value in row.items() if (value or value == 0) and not _grows(name)}
+        identity = dumps([*of, rest], sort_keys=True)
+        ordinal = before[identity]
+        before[identity] += 1
+        ids.append(digest(b"%b#%d" % (identity, ordinal) if ordinal else identity))
+    return ids
 
 
 @lru_cache(maxsize=1_000)
 def _grows(name: str) -> bool:
-    """Whether a column of this name grows while the row stays the same."""
+    """Whether the values of a column with this name grow while the row stays the same."""
     return re.fullmatch(r"last[A-Z]\w*|duration\w*|num[A-Z]\w*|count|\w*Counts?", name) is not None
 
 
@@ -112,12 +109,12 @@ def _numbered(rows: list[Row], identities: list[bytes], order: Callable[[Row], o
     if len(set(ids)) == len(ids):
         return ids
     repeated = {identity for identity, times in Counter(identities).items() if times > 1}
-    places: defaultdict[bytes, list[int]] = defaultdict(list)
-    for place, identity in enumerate(identities):
+    indexes: defaultdict[bytes, list[int]] = defaultdict(list)
+    for index, identity in enumerate(identities):
         if identity in repeated:
-            places[identity].append(place)
-    for identity, alike in places.items():
-        alike.sort(key=lambda place: order(rows[place]))  # type: ignore[arg-type,return-value]
-        for ordinal, place in enumerate(alike[1:], start=1):
-            ids[place] = digest(b"%b#%d" % (identity, ordinal))
+            indexes[identity].append(index)
+    for identity, equal in indexes.items():
+        equal.sort(key=lambda index: order(rows[index]))  # type: ignore[arg-type,return-value]
+        for ordinal, index in enumerate(equal[1:], start=1):
+            ids[index] = digest(b"%b#%d" % (identity, ordinal))
     return ids

@@ -10,8 +10,8 @@ from typing import Final, NoReturn
 from airbyte_cdk.models import ConfiguredAirbyteCatalog
 from airbyte_cdk.sources.streams import Stream
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
-from source_kit.errors import CHECK_RETRY_POLICY, RetryPolicy, Throttled, config_error
-from source_kit.http.body import session
+from source_kit.errors import Throttled, config_error
+from source_kit.http.retry import CHECK_RETRY_POLICY, RetryPolicy
 from source_kit.network import warn_of_plain_http
 from source_kit.source import Source
 
@@ -21,13 +21,14 @@ from source_pendo.client import (
     BadRequest,
     Forbidden,
     NotOffered,
-    PendoStream,
     QueryTooBig,
+    connect,
 )
 from source_pendo.config import Config
 from source_pendo.streams import STREAMS
+from source_pendo.streams.base import PendoStream
 
-#: A check that waits longer than this for one answer is of no use to the person who waits for it. Seconds.
+#: A check does not wait longer for one answer, because a person waits for the check. Seconds.
 _PROBE_TIMEOUT: Final = 20.0
 _PROBES_AT_A_TIME: Final = 6
 #: Pendo may throttle a check because of its many probes, or of a sync that uses the same key: that passes in seconds.
@@ -80,13 +81,13 @@ class SourcePendo(Source[Config]):
         if refused:
             logger.warning(_refused_sentence(refused))
         for stream in streams:
-            stream.retry_policy = _DISCOVERING
+            stream.client.retry_policy = _DISCOVERING
         return [stream for stream in streams if stream.name not in refused]
 
 
 def _streams(config: Config) -> list[PendoStream]:
-    shared = session(config.num_workers)
-    return [stream(config, shared) for stream in STREAMS]
+    connection = connect(config)
+    return [stream(config, connection) for stream in STREAMS]
 
 
 def _probe_all(streams: list[PendoStream], num_workers: int) -> Findings:
@@ -97,9 +98,10 @@ def _probe_all(streams: list[PendoStream], num_workers: int) -> Findings:
 
 
 def _probe(stream: PendoStream, throttled: threading.Event) -> AirbyteTracedException | None:
-    """What is wrong with a stream, or None. Once one was `throttled` for too long, the others do not wait for it."""
-    stream.retry_policy = CHECK_RETRY_POLICY if throttled.is_set() else _PROBING
-    timeout, stream.read_timeout = stream.read_timeout, min(stream.read_timeout, _PROBE_TIMEOUT)
+    """What is wrong with a stream, or None. Once one was `throttled` for too long, the others do not wait."""
+    client = stream.client
+    client.retry_policy = CHECK_RETRY_POLICY if throttled.is_set() else _PROBING
+    timeout, client.read_timeout = client.read_timeout, min(client.read_timeout, _PROBE_TIMEOUT)
     try:
         stream.probe()
     except AirbyteTracedException as error:
@@ -107,7 +109,7 @@ def _probe(stream: PendoStream, throttled: threading.Event) -> AirbyteTracedExce
             throttled.set()
         return error
     finally:
-        stream.read_timeout = timeout
+        client.read_timeout = timeout
     return None
 
 
@@ -152,12 +154,12 @@ def _raise_about_all(findings: Findings) -> NoReturn:
 def _refused_sentence(names: list[str]) -> str:
     return (
         f"Pendo refuses {', '.join(names)} to this integration key, everything else can be read: make a new key with "
-        "that right in Pendo's Settings > Integrations > Integration Keys, or leave these streams out."
+        "that right in Pendo's Settings > Integrations > Integration Keys, or deselect these streams."
     )
 
 
 def _warn_about_region(logger: logging.Logger, config: Config) -> None:
-    """Keys of two regions are known to end in the region's name; for the others nothing is known, so only warn."""
+    """Keys of two regions are known to end in the region's name; about the others nothing is known, so only warn."""
     suffix = config.api_key.rpartition(".")[2].lower()
     if suffix in ("us", "eu") and not config.region.lower().startswith(suffix):
         logger.warning(f"The integration key ends in .{suffix}, the region is {config.region}: check the region")

@@ -1,26 +1,27 @@
-"""Vendor values to the types that the schemas promise."""
+"""Converts Pendo's values to the types of the schemas."""
 
 from __future__ import annotations
 
 import math
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
 from source_kit.convert import RecordMapper, epoch_millis, iso_millis, parse_instant, snake_case
 from source_kit.json_text import dumps
 
-from source_pendo.written_times import written_instant
+from source_pendo.time_formats import parse_written_time
 
 Converter: TypeAlias = Callable[[Any], Any]
 
 _JSON_TYPES: Final = {bool: "boolean", int: "integer", float: "number", str: "string", list: "array", dict: "object"}
-#: The schema of what may be anything. A property without a type makes some clients drop the whole stream.
+#: The schema of a value of any type. A property without a type makes some clients drop the whole stream.
 ANYTHING: Final = {
     "type": ["null", "array", "boolean", "integer", "number", "object", "string"],
     "additionalProperties": True,
 }
-#: The first instant that no timestamp can hold. Epoch milliseconds.
+#: The first instant after the year 9999, which no timestamp can hold. Epoch milliseconds.
 _YEAR_10000: Final = 253_402_300_800_000
 #: Larger ones than 64 bits hold are written as floats
 _LARGEST_INTEGER: Final = 2.0**63
@@ -29,8 +30,8 @@ _LARGEST_INTEGER: Final = 2.0**63
 def instant(value: Any) -> str | None:
     """Epoch milliseconds (a number, or digits in a text) or an ISO text, as RFC 3339 in UTC with milliseconds.
 
-    Pendo sends milliseconds nearly everywhere and ISO texts in some metadata fields (certain). What is no instant of
-    the years 1 to 9999 becomes None: a date column cannot hold it.
+    Pendo sends milliseconds nearly everywhere and ISO texts in some metadata fields (certain). Any other value, and
+    instants outside the years 1 to 9999, become None: a date column cannot hold them.
     """
     if value.__class__ is int:
         try:
@@ -48,18 +49,18 @@ def instant(value: Any) -> str | None:
     return None
 
 
-#: Metadata times that are smaller numbers are seconds, others milliseconds: 1973 as milliseconds, 5138 as seconds.
+#: Smaller numbers in metadata times are seconds, others milliseconds: as milliseconds it is 1973, as seconds 5138.
 _SMALLEST_MILLIS: Final = 10**11
-#: Texts of fewer digits are no epoch: eight of them may be a date, 20260301.
+#: A text with fewer digits is not read as an epoch: eight digits may be a date, 20260301.
 _DIGITS_OF_SECONDS: Final = 9
 
 
 def metadata_instant(value: Any) -> str | None:
-    """A metadata field's time as RFC 3339, in every form that Pendo documents for writing one.
+    """A metadata field's time as RFC 3339.
 
-    These are epoch seconds or milliseconds, `Mon Jan 02 2006`, the same with time and zone, `01/02/2006 03:04pm` and
-    ISO-like texts (certain); how Pendo hands them back is not said, so each is taken. What is none of them, or names a
-    zone that several countries have, becomes None.
+    Pendo documents how a time may be written: epoch seconds or milliseconds, `Mon Jan 02 2006`, the same with time and
+    zone, `01/02/2006 03:04pm`, and ISO-like texts (certain). How Pendo returns them is not documented, so all are
+    understood. Any other value becomes None, also one with an ambiguous zone.
     """
     if value.__class__ is int or isinstance(value, float):
         return instant(value if abs(value) >= _SMALLEST_MILLIS else value * 1000)
@@ -68,11 +69,11 @@ def metadata_instant(value: Any) -> str | None:
     text = value.strip()
     if text.lstrip("-").isdecimal():
         return metadata_instant(int(text)) if len(text.lstrip("-")) >= _DIGITS_OF_SECONDS else None
-    return instant(text) or instant(written_instant(text))
+    return instant(text) or instant(parse_written_time(text))
 
 
 def change_time(value: Any) -> int | None:
-    """A time of change in epoch milliseconds; None for what says no time, which includes 0."""
+    """A time of change in epoch milliseconds; None for 0 and for what is no time."""
     if value.__class__ is int and 0 < value < _YEAR_10000:
         return int(value)
     text = definition_instant(value)
@@ -80,34 +81,26 @@ def change_time(value: Any) -> int | None:
 
 
 def definition_instant(value: Any) -> str | None:
-    """As `instant`, for definitions: there 0 means no date (certain for one field, inferred for the others)."""
+    """As `instant`, for definitions, where 0 means no date (certain for one field, inferred for the others)."""
     return None if value == 0 else instant(value)
 
 
-class Instants(dict[Any, Any]):
-    """`instant` with a memory, for columns in which few values repeat: use its `__getitem__` as the converter."""
-
-    _KEPT = 10_000
-
-    def __missing__(self, value: Any) -> str | None:
-        if len(self) >= self._KEPT:
-            self.clear()
-        text = self[value] = instant(value)
-        return text
+#: `instant` with a cache, for columns with few different values
+cached_instant: Final = lru_cache(maxsize=10_000)(instant)
 
 
 def text(value: Any) -> str:
-    """A text; anything else as its JSON."""
+    """A text; any other value as its JSON."""
     return value if isinstance(value, str) else dumps(value).decode()
 
 
-#: Python's own reading of numbers takes "1_000", "infinity", "nan" and the digits of any script
+#: Python's `float` also accepts "1_000", "infinity", "nan" and the digits of any script
 _DECIMAL: Final = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _INTEGER: Final = re.compile(r"[+-]?[0-9]+")
 
 
 def number(value: Any) -> float | None:
-    """A number, also one that came as text in decimal digits; None for what is none."""
+    """A number, or a text of decimal digits as a number; None for any other value."""
     if isinstance(value, bool):
         return None
     if isinstance(value, int | float):
@@ -122,19 +115,19 @@ def number(value: Any) -> float | None:
 
 
 def whole_number(value: Any) -> int | None:
-    """A number without a fraction that 64 bits hold, also one that came as text; None for what is none."""
+    """A number without a fraction that fits into 64 bits, or a text of such a number; None for any other value."""
     found = number(value)
     whole = int(found) if found is not None and found == int(found) else None
     return whole if whole is not None and abs(whole) < _LARGEST_INTEGER else None
 
 
 def number_or_text(value: Any) -> Any:
-    """A number or a text; anything else as its JSON."""
+    """A number or a text; any other value as its JSON."""
     return value if value.__class__ in (int, float) else text(value)
 
 
 def boolean(value: Any) -> bool | None:
-    """A truth value, also one that came as text or as 0 or 1; None for what is none."""
+    """A boolean, also one that came as text or as 0 or 1; None for any other value."""
     if isinstance(value, bool):
         return value
     if isinstance(value, str):
@@ -152,22 +145,24 @@ def texts(value: Any) -> list[str | None]:
     return [None if item is None else text(item) for item in items(value)]
 
 
-def document_converter(schema: Mapping[str, Any], time: Converter = instant) -> Converter:
-    """What makes a vendor's document a record of a stream's schema; `time` reads its instants."""
-    return _object_converter(schema["properties"], time)
+def document_mapper(schema: Mapping[str, Any], time: Converter = instant) -> RecordMapper:
+    """Makes records of a stream's schema from a list of the vendor's documents; `time` converts their instants."""
+    converters = {name: converter_for(property_, time) for name, property_ in schema["properties"].items()}
+    return RecordMapper(snake_case, {name: convert for name, convert in converters.items() if convert is not None})
 
 
 def converter_for(schema: Mapping[str, Any], time: Converter = instant) -> Converter | None:
-    """What makes a vendor's value one of this schema; None where nothing is to be done.
+    """Makes a value of this schema from the vendor's value; None if nothing is to be done.
 
-    The schema alone tells a documented object from a free-form map: an object with `properties` gets snake_case names,
-    also for fields that the schema does not know; a map without keeps its own keys, because two of them (`userID`,
-    `userId`) may become one name. Where the documentation has several shapes for a field, the schema names their types
-    and a value of one of them is left alone.
+    An object with `properties` is a documented one: its names become snake_case, also those that the schema does not
+    know. A map without `properties` is free-form and keeps its names, because two of them (`userID`, `userId`) may
+    become one. If the documentation has several shapes for a field, the schema names all types, and a value of one of
+    them stays as it is.
     """
     types = set(schema.get("type", ())) - {"null"}
     if "object" in types and "properties" in schema:
-        return _object_converter(schema["properties"], time)
+        mapper = document_mapper(schema, time)
+        return lambda value: mapper([value])[0] if isinstance(value, dict) else value
     if len(types) > 1:
         return _converter_of_several(types)
     if "array" in types:
@@ -177,18 +172,8 @@ def converter_for(schema: Mapping[str, Any], time: Converter = instant) -> Conve
     return text if "string" in types else None
 
 
-def _object_converter(properties: Mapping[str, Any], time: Converter) -> Converter:
-    converters = {name: converter_for(schema, time) for name, schema in properties.items()}
-    shape = RecordMapper(snake_case, {name: convert for name, convert in converters.items() if convert is not None})
-
-    def convert(value: Any) -> Any:
-        return shape([value])[0] if isinstance(value, dict) else value
-
-    return convert
-
-
 def _converter_of_several(types: set[str]) -> Converter | None:
-    """A value of none of the types becomes a text or a list of one, where that is among them."""
+    """A value of another type becomes a text or a list of one, whichever is among the types."""
     if "number" in types:
         types = types | {"integer"}
     fallback = text if "string" in types else items if "array" in types else None

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 from simulators.pendo import PendoSimulator
-from source_pendo.client import PendoStream
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))  # tests import `event_rows`, `pendo_reader` by their names
 
@@ -36,7 +35,7 @@ def pendo(sim: PendoSimulator, monkeypatch: pytest.MonkeyPatch) -> Subscription:
 def _no_waiting(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Requests are repeated at once, except in tests that ask for the fixture `real_pace`."""
     if "real_pace" not in request.fixturenames:
-        monkeypatch.setattr(PendoStream, "retry_policy", QUICK)
+        monkeypatch.setattr("source_pendo.client.RETRY_POLICY", QUICK)
 
 
 @pytest.fixture

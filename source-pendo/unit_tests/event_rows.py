@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from types import SimpleNamespace
@@ -13,7 +13,8 @@ from typing import Any, cast
 
 import orjson
 from source_kit.http.client import Answer
-from source_pendo.client import ERRORS
+from source_pendo.client import ERRORS, PendoClient, connect
+from source_pendo.config import Config
 
 Row = dict[str, Any]
 
@@ -41,7 +42,7 @@ _INSTANTS = _BUCKETS | {
 
 
 def expected(row: Mapping[str, Any]) -> Row:
-    """Pendo's row as a record, but for its key: written anew here, so that it checks the connector's way."""
+    """Pendo's row as a record, but for its key: converted by other code than the connector's, to check it."""
     record: Row = {}
     for name, value in row.items():
         ours = re.sub("[A-Z]", lambda letter: "_" + letter[0].lower(), name)
@@ -56,9 +57,9 @@ def expected(row: Mapping[str, Any]) -> Row:
 
 
 def counted(rows: Iterable[Mapping[str, Any]], without: Iterable[str] = ("record_id",)) -> Counter[str]:
-    """Rows as a multiset, without some columns and without nulls, which the CDK's own serializer leaves out, too.
+    """Rows as a multiset, without some columns and without nulls, which the CDK's own serializer drops, too.
 
-    Of which reading a row is belongs to no truth.
+    The truth does not know the reading that a row is of.
     """
     dropped = {*without, "read_day", "read_at"}
     kept = ({k: v for k, v in row.items() if k not in dropped and v is not None} for row in rows)
@@ -90,7 +91,23 @@ def answer(rows: list[Row], **envelope: Any) -> Answer:
 
 def answer_of(body: bytes) -> Answer:
     """An answer with this body."""
-    return Answer(cast("Any", SimpleNamespace(status_code=200, headers={}, spool=BytesIO(body))), "POST /x", ERRORS)
+    return Answer(cast("Any", SimpleNamespace(status_code=200, headers={}, raw=BytesIO(body))), "POST /x", ERRORS)
+
+
+class _Answered(PendoClient):
+    """A client whose aggregations a function answers."""
+
+    def __init__(self, ask: Callable[[str, Sequence[Row]], Answer]) -> None:
+        super().__init__("test", connect(Config(api_key="any", api_url="https://x.example")), 1)
+        self._answer = ask
+
+    def aggregate(self, label: str, pipeline: Sequence[Row], *, small: bool = False) -> Answer:
+        return self._answer(label, pipeline)
+
+
+def answered_by(ask: Callable[[str, Sequence[Row]], Answer]) -> PendoClient:
+    """A client whose aggregations `ask` answers, by label and pipeline."""
+    return _Answered(ask)
 
 
 def days_asked(pipelines: Iterable[list[Row]]) -> list[str]:

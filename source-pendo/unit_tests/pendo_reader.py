@@ -57,7 +57,7 @@ class Synced:
         return self.states[stream][-1]
 
     def column(self, stream: str, name: str) -> list[Any]:
-        """The values of a column, in the order of the records. The CDK's entry point leaves null fields out."""
+        """The values of a column, in the order of the records. The CDK's entry point drops null fields."""
         return [row.get(name) for row in self.rows[stream]]
 
     def logged(self, text: str) -> bool:
@@ -72,7 +72,7 @@ class Subscription:
         self.sim = sim
 
     def config(self, **options: Any) -> dict[str, Any]:
-        """A configuration for the simulator; an option that is None is left out."""
+        """A configuration for the simulator; an option that is None is dropped."""
         config = {"api_key": self.sim.api_key, "api_url": self.sim.url, "start_date": "2026-03-01T00:00:00Z"} | options
         return {name: value for name, value in config.items() if value is not None}
 
@@ -89,9 +89,7 @@ class Subscription:
         A failure does not raise: it is in `failures`, or under the stream name "" where the whole sync failed.
         """
         config = self.config(**options)
-        with_cursor = {
-            stream.name for stream in PENDO_STREAMS if stream.cursor_column or stream.name.endswith("events")
-        }
+        with_cursor = {stream.name for stream in PENDO_STREAMS if stream.cursor_field}
         chosen = [configured(name, name in with_cursor and not full_refresh) for name in streams]
         catalog = ConfiguredAirbyteCatalogSerializer.load({"streams": chosen})
         given = [AirbyteStateMessageSerializer.load(_stream_state(n, s)) for n, s in (state or {}).items()]

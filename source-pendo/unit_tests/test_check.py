@@ -8,9 +8,9 @@ import time
 from typing import Any
 
 import pytest
-from pendo_reader import Subscription
+from pendo_reader import STREAM_NAMES, Subscription
 from simulators.faults import HTML_PAGE, Fault
-from source_pendo.client import BROKEN, NOT_FOUND, THROTTLED, TOO_BIG, WRONG_KEY, WRONG_REGION, PendoStream
+from source_pendo.client import BROKEN, NOT_FOUND, THROTTLED, TOO_BIG, WRONG_KEY, WRONG_REGION, PendoClient
 
 pytestmark = pytest.mark.usefixtures("real_pace")
 
@@ -33,12 +33,12 @@ def test_a_good_connection_passes_and_every_kind_of_object_was_asked_for(pendo: 
     assert all({"limit": 1} in pipeline for pipeline in pipelines)
 
 
-def test_a_wrong_key_is_told(pendo: Subscription) -> None:
+def test_a_wrong_key_is_named(pendo: Subscription) -> None:
     """Also what a subscription without API access looks like."""
     assert failed_check(pendo, api_key="wrong") == WRONG_KEY
 
 
-def test_a_key_of_another_region_is_told(pendo: Subscription) -> None:
+def test_a_key_of_another_region_is_named(pendo: Subscription) -> None:
     """Pendo answers 400 for a valid key on another region's host."""
     assert failed_check(pendo, api_key="simulated-integration-key.eu") == WRONG_REGION
 
@@ -49,15 +49,15 @@ def test_a_400_of_unknown_text_everywhere_is_the_region_too(pendo: Subscription)
     assert failed_check(pendo) == WRONG_REGION
 
 
-def test_a_host_without_this_interface_is_told(pendo: Subscription) -> None:
+def test_a_host_without_this_interface_is_named(pendo: Subscription) -> None:
     """A 404 from everywhere is a wrong api_url."""
     assert failed_check(pendo, api_url=pendo.sim.url + "/elsewhere") == NOT_FOUND
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("status", [200, 502])
-def test_an_html_page_is_told_in_a_sentence(pendo: Subscription, status: int) -> None:
-    """Of a proxy or a sign-on; no part of the page is in the sentence."""
+def test_an_html_page_is_reported_in_a_sentence(pendo: Subscription, status: int) -> None:
+    """From a proxy or a sign-on. The sentence quotes no part of the page."""
     pendo.sim.faults.add(Fault("html", status=status, answer=HTML_PAGE, times=-1))
     sentence = failed_check(pendo)
     assert "<" not in sentence
@@ -88,36 +88,36 @@ def test_the_wait_that_pendo_asks_of_a_check_is_kept(pendo: Subscription) -> Non
 def test_a_check_makes_no_more_requests_at_a_time_than_the_option_allows(
     pendo: Subscription, monkeypatch: pytest.MonkeyPatch, num_workers: int, at_a_time: int
 ) -> None:
-    """The option says how many; more than six are no faster."""
+    """Never more than the option allows, and at most six, because more are no faster."""
     lock, running, most = threading.Lock(), 0, 0
-    send = PendoStream.call
+    send = PendoClient.call
 
-    def counted(stream: PendoStream, *arguments: Any, **options: Any) -> Any:
+    def counted(client: PendoClient, *arguments: Any, **options: Any) -> Any:
         nonlocal running, most
         with lock:
             running += 1
             most = max(most, running)
         time.sleep(0.02)
         try:
-            return send(stream, *arguments, **options)
+            return send(client, *arguments, **options)
         finally:
             with lock:
                 running -= 1
 
-    monkeypatch.setattr(PendoStream, "call", counted)
+    monkeypatch.setattr(PendoClient, "call", counted)
     assert pendo.check(num_workers=num_workers) == (True, "")
     assert most == at_a_time
 
 
 @pytest.mark.slow
 def test_throttling_that_the_check_itself_causes_does_not_fail_it(pendo: Subscription) -> None:
-    """The probes are many, and the limit of a subscription may be few."""
+    """The check sends many probes, and the rate limit of a subscription may be low."""
     pendo.sim.faults.add(Fault("status", status=429, skip=5, times=3))
     assert pendo.check() == (True, "")
 
 
 @pytest.mark.slow
-def test_a_server_that_is_not_there_is_told(pendo: Subscription) -> None:
+def test_a_server_that_is_not_there_is_reported(pendo: Subscription) -> None:
     """Nothing listens at this port."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -132,27 +132,27 @@ def test_one_failure_of_the_server_is_tried_again(pendo: Subscription) -> None:
     assert pendo.check() == (True, "")
 
 
-def test_forbidden_objects_are_named_and_left_out_of_the_catalog(pendo: Subscription) -> None:
-    """H28: a key without rights to some kinds of objects is good for the others."""
-    pendo.sim.mutate("forbid", kinds=["guides", "pollEvents", "visitorHistory"])
+def test_forbidden_objects_are_named_and_missing_in_the_catalog(pendo: Subscription) -> None:
+    """A key without rights to some kinds of objects is good for the others."""
+    pendo.sim.mutate("forbid", kinds=["segments", "pollEvents", "visitorHistory"])
     succeeded, sentence = pendo.check()
     assert succeeded
-    assert sentence.startswith("Pendo refuses visitor_history, guides, poll_events to this integration key")
+    assert sentence.startswith("Pendo refuses visitor_history, segments, poll_events to this integration key")
     names = {stream.name for stream in pendo.discover().streams}
-    assert len(names) == 14
-    assert not names & {"guides", "poll_events", "visitor_history"}
+    assert len(names) == len(STREAM_NAMES) - 3
+    assert not names & {"segments", "poll_events", "visitor_history"}
 
 
 @pytest.mark.slow
 def test_a_403_is_never_tried_again(pendo: Subscription) -> None:
-    """H28: unless it says that it is a rate limit."""
-    pendo.sim.mutate("forbid", kinds=["guides"])
+    """Unless it says that it is a rate limit."""
+    pendo.sim.mutate("forbid", kinds=["features"])
     pendo.check()
-    assert len(pendo.asked("guide")) == 1
+    assert len(pendo.asked("feature")) == 1
 
 
 def test_an_endpoint_that_the_subscription_lacks_does_not_fail_the_check(pendo: Subscription) -> None:
-    """Else nobody could get as far as to deselect the stream."""
+    """Otherwise nobody could deselect the stream."""
     pendo.sim.faults.add(Fault("status", status=404, path="segment", times=-1))
     succeeded, sentence = pendo.check()
     assert succeeded
@@ -173,27 +173,27 @@ def test_an_endpoint_that_the_subscription_lacks_does_not_fail_the_check(pendo: 
     ids=["500", "400", "429", "another shape", "no connection"],
 )
 def test_one_endpoint_that_fails_is_named_and_costs_no_more_than_itself(pendo: Subscription, fault: Fault) -> None:
-    """The others prove the key, the region and the way to Pendo; discovery offers the stream, it may work tomorrow."""
+    """The others prove the key, the region and the network; discovery offers the stream, it may work tomorrow."""
     pendo.sim.faults.add(fault)
     name = "segments" if fault.path == "segment" else "metadata_accounts"
     succeeded, sentence = pendo.check()
     assert succeeded
     assert sentence.startswith(f"Pendo did not answer as it should for {name}, everything else can be read")
-    assert len(pendo.discover().streams) == 17
+    assert len(pendo.discover().streams) == len(STREAM_NAMES)
 
 
 @pytest.mark.slow
 def test_streams_that_are_refused_and_streams_that_fail_are_both_named(pendo: Subscription) -> None:
     """One sentence for each kind."""
-    pendo.sim.mutate("forbid", kinds=["guides"])
+    pendo.sim.mutate("forbid", kinds=["features"])
     pendo.sim.faults.add(Fault("status", status=502, path="segment", times=-1))
     succeeded, sentence = pendo.check()
     assert succeeded
-    assert sentence.index("refuses guides to") < sentence.index("answer as it should for segments")
+    assert sentence.index("refuses features to") < sentence.index("answer as it should for segments")
 
 
 def test_a_query_that_is_too_big_does_not_fail_the_check(pendo: Subscription) -> None:
-    """H29: it is split when it is read."""
+    """It is split when it is read."""
     pendo.sim.faults.add(Fault("status", status=408, body="visitors", times=-1))
     assert pendo.check() == (True, "")
 

@@ -1,4 +1,4 @@
-"""The options: what is wrong with one is said in one sentence that names it."""
+"""The options: each mistake has one sentence that names the option."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_an_option_that_was_left_empty_is_its_default(empty: Any) -> None:
 
 
 def test_the_defaults_are_those_of_the_documentation() -> None:
-    """A default that changes unseen changes every connection."""
+    """A changed default changes every connection."""
     config = Config.parse({"api_key": "k"})
     assert (config.region, config.period, config.lookback_days) == ("US", "day", 10)
     assert (config.record_limit, config.request_timeout, config.num_workers) == (50_000, 300, 4)
@@ -89,7 +89,7 @@ def test_the_defaults_are_those_of_the_documentation() -> None:
 
 
 def test_blanks_around_a_pasted_key_are_dropped(pendo: Subscription) -> None:
-    """They come with copying."""
+    """They come along when a user copies the value."""
     assert pendo.check(api_key=f" {pendo.sim.api_key}\n") == (True, "")
 
 

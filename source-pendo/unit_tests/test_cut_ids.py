@@ -1,17 +1,17 @@
-"""Ids that Pendo cut in the middle of a letter: what the answers hold cannot be compared with."""
+"""Ids that Pendo cut in the middle of a letter: a comparison with them finds other rows."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from event_rows import answer, counted, truth_of
-from source_pendo.aggregation import KeyPager, KeyTooLarge, is_exact, may_begin_at
+from event_rows import answer, answered_by, counted, truth_of
+from source_pendo.aggregation import EventSource
 from source_pendo.client import QueryTooBig
-from source_pendo.day_reader import DayReader, EventSource
+from source_pendo.day_reader import DayReader
+from source_pendo.paging import KeyPager, KeyTooLarge, is_exact, may_begin_at
 
 if TYPE_CHECKING:
     from pendo_reader import Subscription
@@ -23,7 +23,7 @@ OPTIONS = {"start_date": "2026-03-15T00:00:00Z"}
 @pytest.mark.slow
 @pytest.mark.parametrize("record_limit", [1, 2, 3, 7])
 def test_no_row_is_skipped_whatever_the_pages(pendo: Subscription, record_limit: int) -> None:
-    """Pendo orders and compares by its own bytes, so `>= "...<U+FFFD>"` lies behind the rows of that very id."""
+    """Pendo orders and compares by its own bytes, so `>= "...<U+FFFD>"` skips the rows of that very id."""
     cut = pendo.sim.mutate("cut_id", visitor_id="ann@example.com")
     pendo.sim.mutate("cut_id", visitor_id="Ann@example.com")
     assert cut.endswith("\ufffd")
@@ -84,7 +84,7 @@ def test_usual_ids_are(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "told",
+    "listed",
     [
         [{"appId": -323232}, {"appId": 6304859583021056}],
         [{"appId": "-323232"}, {"appId": " 6304859583021056 "}],
@@ -92,24 +92,24 @@ def test_usual_ids_are(text: str) -> None:
         [{"appId": None, "id": "-323232.0"}, {"appId": "", "id": 6304859583021056}],
     ],
 )
-def test_applications_are_understood_under_either_name_as_number_and_as_text(told: list[Row]) -> None:
-    assert _apps_asked_for(told) == {("-323232",), ("6304859583021056",)}
+def test_applications_are_understood_under_either_name_as_number_and_as_text(listed: list[Row]) -> None:
+    assert _apps_asked_for(listed) == {("-323232",), ("6304859583021056",)}
 
 
-@pytest.mark.parametrize("told", [[{"appId": "web"}], [{"appId": True}], [{"name": "Shop"}], [{"appId": 5}, {}]])
-def test_an_application_that_is_not_named_leaves_the_day_to_its_hours(told: list[Row]) -> None:
-    assert _apps_asked_for(told) == {()}
+@pytest.mark.parametrize("listed", [[{"appId": "web"}], [{"appId": True}], [{"name": "Shop"}], [{"appId": 5}, {}]])
+def test_an_application_that_is_not_named_leaves_the_day_to_its_hours(listed: list[Row]) -> None:
+    assert _apps_asked_for(listed) == {()}
 
 
-def _apps_asked_for(told: list[Row]) -> set[tuple[str, ...]]:
-    """The applications by which a day that is too much was read in the end."""
+def _apps_asked_for(listed: list[Row]) -> set[tuple[str, ...]]:
+    """The applications into which a day that is too much was split."""
     asked: set[tuple[str, ...]] = set()
 
     def ask(label: str, pipeline: Any) -> Any:
         (parameters,) = (value for name, value in pipeline[0]["source"].items() if name != "timeSeries")
         apps = parameters["appId"]
         if "group" in pipeline[-1]:
-            return answer(told)
+            return answer(listed)
         by_hour = pipeline[0]["source"]["timeSeries"]["period"] == "hourRange"
         if apps == 'expandAppIds("*")' and not by_hour:
             raise QueryTooBig(message="too much")
@@ -117,6 +117,6 @@ def _apps_asked_for(told: list[Row]) -> set[tuple[str, ...]]:
         return answer([], startTime=1772341200000)
 
     source = EventSource("guideEvents", "day", ("browserTime",), merge_hours=False)
-    reader = DayReader(source, ask, 10, SimpleNamespace(info=lambda text: None))  # type: ignore[arg-type]
+    reader = DayReader(source, answered_by(ask), 10)
     assert [row for rows in reader.read(date(2026, 3, 1), ()) for row in rows] == []
     return asked

@@ -1,4 +1,4 @@
-"""A day that Pendo fails to answer for ever costs that day: the others are read, and the state stays before it."""
+"""A day that Pendo never answers costs only that day: the others are read, and the state stays before it."""
 
 from __future__ import annotations
 

@@ -1,32 +1,30 @@
-"""Days that are too much for Pendo: split into applications and hours, and put together again."""
+"""Days that are too much for Pendo: split into applications and hours, and merged again."""
 
 from __future__ import annotations
 
 import json
-import logging
 import re
 import tracemalloc
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import pytest
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
-from event_rows import SINCE, answer, answer_of, counted, keys, truth_of
+from event_rows import SINCE, answer, answer_of, answered_by, counted, keys, truth_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from simulators.faults import Fault
 from simulators.pendo.periods import Calendar
 from source_kit.http.client import Answer
-from source_pendo.aggregation import HourSpan
-from source_pendo.client import NoAnswerInTime, QueryTooBig
+from source_pendo.aggregation import EventSource, spans_of_a_day
+from source_pendo.client import NoAnswerInTime, QueryTooBig, connect
 from source_pendo.config import Config
-from source_pendo.day_reader import DayReader, EventSource
+from source_pendo.day_reader import DayReader
 from source_pendo.hour_merge import SUMMED, HourMerger
 from source_pendo.streams.event_days import Reading
 from source_pendo.streams.grouped_events import PageEvents
@@ -36,10 +34,9 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 
-#: What an answer by hours cannot tell
+#: Columns that an answer by hours lacks
 _OF_DAYS_ONLY = ("record_id", "week", "month", "quarter")
 _HOUR = 3_600_000
-_LOGGER = logging.getLogger("airbyte.test")
 
 
 @pytest.mark.slow
@@ -54,7 +51,7 @@ _LOGGER = logging.getLogger("airbyte.test")
 def test_a_day_that_was_split_has_the_rows_and_the_keys_of_the_whole_day(
     pendo: Subscription, switch: str, period: str, apps: list[str]
 ) -> None:
-    """H29: status 400 with "Query exceeded memory limit", and status 408; by hours, or first by applications."""
+    """Status 400 with "Query exceeded memory limit", and status 408; by hours, or first by applications."""
     streams = ["page_events", "track_events", "guide_events"]
     options = {"start_date": "2026-03-11T00:00:00Z", "period": period, "record_limit": 40, "app_ids": apps}
     whole = pendo.read(*streams, **options)
@@ -70,8 +67,8 @@ def test_a_day_that_was_split_has_the_rows_and_the_keys_of_the_whole_day(
 
 
 @pytest.mark.slow
-def test_rows_that_no_column_tells_apart_keep_their_number_and_their_sums(pendo: Subscription) -> None:
-    """H1, H29: such rows of `events` may be paired otherwise than Pendo does, but none is lost or counted twice."""
+def test_rows_that_differ_in_no_column_keep_their_number_and_their_sums(pendo: Subscription) -> None:
+    """Such rows of `events` may be paired differently than Pendo does it, but none is lost or counted twice."""
     options = {"start_date": "2026-03-10T00:00:00Z"}
     whole = pendo.read("events", **options).rows["events"]
     pendo.sim.mutate("switch", memory_rows=20)
@@ -82,7 +79,7 @@ def test_rows_that_no_column_tells_apart_keep_their_number_and_their_sums(pendo:
 
 
 def test_what_was_learned_about_one_day_is_kept_for_the_next(pendo: Subscription) -> None:
-    """H29: a refusal takes Pendo up to five minutes."""
+    """A refusal takes Pendo up to five minutes."""
     pendo.sim.mutate("switch", timeout_rows=9)
     pendo.read("page_events", start_date=f"{SINCE}T00:00:00Z", num_workers=1)
     refused = [request.started for request in pendo.asked("aggregation") if request.status == 408]
@@ -92,7 +89,7 @@ def test_what_was_learned_about_one_day_is_kept_for_the_next(pendo: Subscription
 
 @pytest.mark.parametrize(("day", "hours"), [("2026-03-08", 23), ("2026-03-10", 24), ("2025-11-02", 25)])
 def test_the_hours_of_a_day_are_all_asked_for_once_whatever_the_clocks_do(day: str, hours: int) -> None:
-    """H21: no question that ends before it begins, no hour twice, none of the next day.
+    """No query that ends before it begins, no hour twice, none of the next day.
 
     The day before has taught the reader to ask for one hour at a time.
     """
@@ -106,7 +103,7 @@ def test_the_hours_of_a_day_are_all_asked_for_once_whatever_the_clocks_do(day: s
 
 
 def test_an_hour_that_is_too_much_fails_the_stream_and_names_the_way_out(pendo: Subscription) -> None:
-    """H29: loudly, with the state before that day and nothing skipped; the other streams go on."""
+    """With an error, and with the state before that day, so nothing is skipped; the other streams go on."""
     pendo.sim.mutate("switch", memory_rows=0)
     synced = pendo.read("page_events", "segments", start_date="2026-03-15T00:00:00Z")
     failure = synced.failures["page_events"]
@@ -122,7 +119,7 @@ def test_an_hour_that_is_too_much_fails_the_stream_and_names_the_way_out(pendo: 
 def test_a_visitor_with_more_rows_than_the_largest_page_is_read_by_hours(
     pendo: Subscription, monkeypatch: pytest.MonkeyPatch, stream: str
 ) -> None:
-    """H4: on 2026-03-16 one visitor has 60 rows, more than any page here."""
+    """On 2026-03-16 one visitor has 60 rows, more than any page here."""
     monkeypatch.setattr("source_pendo.day_reader.LARGEST_RECORD_LIMIT", 35)
     options = {"start_date": "2026-03-15T00:00:00Z"}
     synced = pendo.read(stream, record_limit=10, **options)
@@ -136,7 +133,7 @@ def test_a_visitor_with_more_rows_than_the_largest_page_is_read_by_hours(
 def test_one_visitor_with_more_rows_in_an_hour_than_a_page_can_hold_fails_the_stream(
     pendo: Subscription, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """H4: the protocol cannot go on there, and must say so; the visitor's id stays out of the message."""
+    """The protocol cannot go on there, and must say so; the visitor's id stays out of the message."""
     monkeypatch.setattr("source_pendo.day_reader.LARGEST_RECORD_LIMIT", 2)
     synced = pendo.read("guide_events", record_limit=1, start_date="2026-03-15T00:00:00Z", num_workers=1)
     failure = synced.failures["guide_events"]
@@ -146,8 +143,8 @@ def test_one_visitor_with_more_rows_in_an_hour_than_a_page_can_hold_fails_the_st
 
 
 @pytest.mark.slow
-def test_a_question_that_is_not_answered_in_time_is_asked_in_parts(pendo: Subscription) -> None:
-    """H16, H29: Pendo gives up after five minutes, a connector's time-out may be shorter."""
+def test_a_query_that_is_not_answered_in_time_is_split(pendo: Subscription) -> None:
+    """Pendo gives up after five minutes, a connector's time-out may be shorter."""
     pendo.sim.faults.add(Fault("delay", body=r"dayRange.*date\(2026,3,17\)", times=1, seconds=1.5))
     synced = pendo.read("page_events", start_date="2026-03-17T00:00:00Z", request_timeout=1)
     assert synced.failures == {}
@@ -157,7 +154,7 @@ def test_a_question_that_is_not_answered_in_time_is_asked_in_parts(pendo: Subscr
 
 @pytest.mark.parametrize("limit", [1, 4, 5])
 def test_visitors_whom_the_server_takes_for_one_come_once_and_with_keys_of_their_own(limit: int) -> None:
-    """H1, H4: it sorts and compares without looking at the case, so their rows are mixed."""
+    """The server ignores case when it sorts and compares, so their rows are mixed."""
     server = Server(date(2026, 3, 5), rows_at_once=1000)
     server.collation = str.lower
     server.rows = [
@@ -165,7 +162,7 @@ def test_visitors_whom_the_server_takes_for_one_come_once_and_with_keys_of_their
         for number in range(3)
         for visitor in ("ann", "Ann", "bob", "ANN", "Bob", "carol")
     ]
-    stream = PageEvents(Config(api_key="any", period="hour"), SimpleNamespace(auth=None))  # type: ignore[arg-type]
+    stream = _page_events("hour")
     reading = Reading("2026-03-05", "2026-03-20T00:00:00.000Z")
     read = [stream.records(rows, reading) for rows in server.reader("hour", limit).read(server.day, ()) if rows]
     records = [record for part in read for record in part]
@@ -176,12 +173,12 @@ def test_visitors_whom_the_server_takes_for_one_come_once_and_with_keys_of_their
     assert len(set(keys(records))) == 18
 
 
-def test_a_pendo_that_never_answers_is_told_as_such_and_not_as_a_day_that_is_too_much() -> None:
+def test_a_pendo_that_never_answers_is_reported_as_such_and_not_as_a_day_that_is_too_much() -> None:
     def ask(label: str, pipeline: Sequence[Row]) -> Answer:
         raise NoAnswerInTime(message="no answer", failure_type=FailureType.transient_error)
 
     with pytest.raises(NoAnswerInTime):
-        list(DayReader(_source("day"), ask, 10, _LOGGER).read(date(2026, 3, 1), ()))
+        list(DayReader(_source("day"), answered_by(ask), 10).read(date(2026, 3, 1), ()))
 
 
 def test_rows_without_an_application_are_split_by_hours_so_that_none_is_lost() -> None:
@@ -205,7 +202,7 @@ def test_rows_without_an_application_are_split_by_hours_so_that_none_is_lost() -
     ],
 )
 def test_a_pendo_that_does_not_group_is_asked_by_hours(pendo: Subscription, status: int, text: str) -> None:
-    """H29: a refused question about the applications must not fail a day that its hours can be read of."""
+    """If the query for the applications is refused, the day can still be read by hours."""
     pendo.sim.faults.add(Fault("status", body='pageEvents.*"group"', status=status, answer=text, times=-1))
     pendo.sim.mutate("switch", timeout_rows=35)
     synced = pendo.read("page_events", start_date="2026-03-15T00:00:00Z")
@@ -216,7 +213,7 @@ def test_a_pendo_that_does_not_group_is_asked_by_hours(pendo: Subscription, stat
 
 @pytest.mark.slow
 def test_the_applications_are_not_answered_in_time_either(pendo: Subscription) -> None:
-    """H16: then the day goes on by hours, too."""
+    """Then the day is read by hours, too."""
     pendo.sim.faults.add(Fault("delay", body=r"dayRange.*date\(2026,3,20\)", times=2, seconds=1.5))
     synced = pendo.read("page_events", start_date="2026-03-20T00:00:00Z", request_timeout=1)
     assert synced.failures == {}
@@ -235,7 +232,7 @@ def test_an_application_that_is_named_by_a_float_is_asked_for_by_its_number() ->
 @pytest.mark.parametrize("day", ["2026-03-08", "2026-03-10", "2025-11-02"])
 @pytest.mark.parametrize("busy", [0, 9, 22])
 def test_the_beginning_of_a_day_is_found_by_any_of_its_hours(day: str, busy: int) -> None:
-    """H21: nobody was there at midnight, and the answers do not say when their hours began."""
+    """There were no events at midnight, and the answers do not say when their hours began."""
     server = Server(date.fromisoformat(day), rows_at_once=1, apps=(5,))
     server.start_time = False
     server.whole_days = False
@@ -263,7 +260,7 @@ def test_a_pendo_that_does_not_say_when_the_day_began_fails_a_day_that_must_be_p
 def test_whatever_is_too_much_every_hourly_row_comes_once_or_the_stream_fails(
     drawn: list[tuple[str, int, int]], rows_at_once: int, limit: int, day: str, groups_are_cheap: bool
 ) -> None:
-    """H4, H29, H34: it fails where an hour of one application is too much and nowhere else.
+    """It fails only if an hour of one application is too much.
 
     Where Pendo cannot even say which applications have rows in an hour, the hour itself must not be too much.
     """
@@ -285,8 +282,8 @@ def test_whatever_is_too_much_every_hourly_row_comes_once_or_the_stream_fails(
 
 
 @given(st.integers(1, 24))
-def test_pieces_of_a_day_touch_and_do_not_overlap(hours: int) -> None:
-    spans = HourSpan().pieces(hours)
+def test_spans_of_a_day_touch_and_do_not_overlap(hours: int) -> None:
+    spans = spans_of_a_day(hours)
     assert spans[0].first == 0
     assert spans[-1].end is None
     assert [span.end for span in spans[:-1]] == [span.first for span in spans[1:]]
@@ -324,13 +321,13 @@ def test_hours_put_together_keep_every_sum_and_the_span_of_times(hours: list[Row
 
 
 @pytest.mark.slow
-def test_memory_is_bounded_by_a_piece_of_the_page_and_not_by_the_page() -> None:
-    """H15: a page of 20,000 rows, 15 MB, is decoded, shaped and freed piece by piece."""
+def test_memory_is_bounded_by_a_chunk_of_the_page_and_not_by_the_page() -> None:
+    """A page of 20,000 rows, 15 MB, is decoded, converted and freed in chunks."""
     text = json.dumps({"visitorId": "v%06d", "day": 1772341200000, "userAgent": "x" * 600, "numEvents": 1})
     body = b'{"results":[' + ",".join(text % number for number in range(20_000)).encode() + b"]}"
-    stream = PageEvents(Config(api_key="any"), SimpleNamespace(auth=None))  # type: ignore[arg-type]
+    stream = _page_events("day")
     page = answer_of(body)
-    reader = DayReader(_source("day"), lambda label, pipeline: page, 50_000, _LOGGER)
+    reader = DayReader(_source("day"), answered_by(lambda label, pipeline: page), 50_000)
     tracemalloc.start()
     try:
         reading = Reading("2026-03-01", "2026-03-20T00:00:00.000Z")
@@ -340,6 +337,11 @@ def test_memory_is_bounded_by_a_piece_of_the_page_and_not_by_the_page() -> None:
         tracemalloc.stop()
     assert count == 20_000
     assert peak < 8_000_000
+
+
+def _page_events(period: Any) -> PageEvents:
+    config = Config(api_key="any", api_url="https://example.com", period=period)
+    return PageEvents(config, connect(config))
 
 
 def _source(period: Any) -> EventSource:
@@ -371,7 +373,7 @@ class Server:
 
     def reader(self, period: str, limit: int = 1000) -> DayReader:
         """A reader of this server."""
-        return DayReader(_source(period), self.ask, limit, _LOGGER)
+        return DayReader(_source(period), answered_by(self.ask), limit)
 
     def ask(self, label: str, pipeline: Sequence[Row]) -> Answer:
         """Answer an aggregation as Pendo would."""

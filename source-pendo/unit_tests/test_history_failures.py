@@ -1,4 +1,4 @@
-"""Visitors whose history Pendo fails to give: nobody else pays for them, and they are not forgotten."""
+"""Visitors whose history Pendo fails to answer: all others are read, and the next sync asks for these again."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ANN = "ann@example.com"
 @pytest.fixture(autouse=True)
 def _few_visitors(pendo: Subscription, monkeypatch: pytest.MonkeyPatch) -> None:
     pendo.sim.world.visitors = pendo.sim.world.visitors[:16]
-    monkeypatch.setattr("source_pendo.streams.visitor_history._VISITORS_A_SLICE", 3)
+    monkeypatch.setattr("source_pendo.history_reader._VISITORS_A_SLICE", 3)
     monkeypatch.setattr("source_pendo.streams.visitor_history.VisitorHistory.state_interval", 0.0)
 
 
@@ -30,7 +30,7 @@ def fail(pendo: Subscription, visitor_id: str, status: int = 500, times: int = -
 
 
 def activity(row: Row) -> str:
-    """What a row of ours and one of Pendo's have in common."""
+    """The values by which our record and Pendo's row are compared."""
     columns = {
         "visitor_id": "visitorId",
         "page_id": "pageId",
@@ -96,7 +96,7 @@ def test_who_was_missing_comes_with_the_next_sync_and_nobody_is_read_twice_for_t
 
 @pytest.mark.slow
 def test_a_sync_that_dies_behind_a_visitor_that_failed_does_not_forget_that_one(pendo: Subscription) -> None:
-    """H18: the state that is resumed from names who is missing."""
+    """The state to resume at holds who is missing."""
     fail(pendo, ANN, 500)
     fail(pendo, "team/lead@example.com", 403)
     first = pendo.read(STREAM, start_date=ALL_DAYS, num_workers=1)
@@ -114,7 +114,7 @@ def test_a_sync_that_dies_behind_a_visitor_that_failed_does_not_forget_that_one(
 @pytest.mark.slow
 def test_more_than_a_state_can_hold_keep_it_where_it_was(pendo: Subscription, monkeypatch: pytest.MonkeyPatch) -> None:
     """The next sync reads everything again: a re-read is free."""
-    monkeypatch.setattr("source_pendo.left_behind._KEPT", 1)
+    monkeypatch.setattr("source_pendo.unread_visitors._KEPT", 1)
     start = {"modified_ts": "2026-02-24T00:00:00.000Z", "version": 1}
     fail(pendo, ANN)
     fail(pendo, "team/lead@example.com")
@@ -131,7 +131,7 @@ def test_more_than_a_state_can_hold_keep_it_where_it_was(pendo: Subscription, mo
 
 @pytest.mark.slow
 def test_a_crowd_that_fails_side_by_side_keeps_nobody_behind_it_from_being_read(pendo: Subscription) -> None:
-    """Ids with odd letters sort together; who was answered before is asked again, and is answered."""
+    """Ids with odd letters sort together. The last visitor that was answered is asked for again, and is answered."""
     visitors = pendo.sim.world.visitors
     some = next(row for row in visitors if row["visitorId"] == ANN)
     visitors += [{**some, "visitorId": f"bad{number:02d}"} for number in range(25)]
@@ -166,7 +166,7 @@ def test_a_pendo_that_stops_answering_in_the_middle_ends_the_stream(pendo: Subsc
 
 
 def test_what_happened_twice_in_one_millisecond_comes_twice_however_it_is_asked_for(pendo: Subscription) -> None:
-    """Also what only a column tells apart that nobody knows today, and what nothing does."""
+    """Also rows that differ only in a column that is not known today, and rows that do not differ at all."""
     pendo.sim.world.visitors = [row for row in pendo.sim.world.visitors if row["visitorId"] == ANN]
     at = pendo.sim.world.now - 5 * 3_600_000
     rows = [

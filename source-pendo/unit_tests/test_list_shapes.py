@@ -42,7 +42,7 @@ def test_every_documented_shape_fits_the_schema(pendo: Subscription, stream: str
 
 
 def test_values_of_a_shape_that_the_schema_names_are_left_alone(pendo: Subscription) -> None:
-    """An array is no list of one array, a text no JSON of a text; free-form maps keep their keys."""
+    """An array is not wrapped in a list, a text is not encoded as JSON; free-form maps keep their names."""
     answer(pendo, "guide", GUIDES)
     answer(pendo, "report", REPORTS)
     out = pendo.read("guides", "reports")
@@ -69,7 +69,7 @@ def test_no_date_is_null_in_definitions(pendo: Subscription) -> None:
 
 @pytest.mark.parametrize("between", [0, 600])
 def test_an_id_that_comes_twice_comes_twice_however_far_apart(pendo: Subscription, between: int) -> None:
-    """The later copy is the newer one, and may lie behind more rows than are decoded at a time."""
+    """The later copy is the newer one, and may come after more rows than are decoded at a time."""
     first, later = ({"id": "p", "name": name, "lastUpdatedAt": AT} for name in ("old", "new"))
     filler = [{"id": f"f{number}", "name": "x" * 1000} for number in range(between)]
     answer(pendo, "page", [first, *filler, later])
@@ -78,7 +78,7 @@ def test_an_id_that_comes_twice_comes_twice_however_far_apart(pendo: Subscriptio
 
 
 def test_what_changed_while_a_list_broke_comes_in_its_newer_form(pendo: Subscription) -> None:
-    """Of what came before the break only what is the same now is not repeated."""
+    """Objects that came before the break come again only if they differ now."""
     rows: list[dict[str, Any]] = [
         {"id": f"p{number}", "name": "x" * 1000, "appIds": [], "lastUpdatedAt": AT} for number in range(400)
     ]

@@ -1,4 +1,4 @@
-"""The metadata of accounts and visitors: a schema of the subscription's own, and values that keep its promises."""
+"""The metadata of accounts and visitors: the subscription's own schema, and values of its types."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from pendo_reader import QUICK, Row, Subscription
+from pendo_reader import QUICK, STREAM_NAMES, Row, Subscription
 from simulators.faults import Fault
 
 TIME = {"type": ["null", "string"], "format": "date-time", "airbyte_type": "timestamp_with_timezone"}
@@ -29,7 +29,7 @@ def one(pendo: Subscription, visitor_id: str) -> Row:
 
 
 def test_every_type_of_field_has_a_schema(pendo: Subscription) -> None:
-    """H13: lists, empty types and types that nobody has heard of do not end the discovery."""
+    """Lists, empty types and unknown types do not end the discovery."""
     custom = group(pendo, "visitors", "custom")
     assert custom["tier"]["type"] == ["null", "integer", "number", "string"]
     assert custom["score"]["type"] == ["null", "number"]
@@ -50,7 +50,7 @@ def test_deleted_and_hidden_fields_stay_in_the_schema_and_say_so(pendo: Subscrip
 
 @pytest.mark.slow
 def test_fields_that_differ_only_in_case_stay_two(pendo: Subscription) -> None:
-    """H14: names of metadata fields are the subscription's own, in the schema and in the records."""
+    """Names of metadata fields are the subscription's own, in the schema and in the records."""
     assert {"userID", "userId"} <= group(pendo, "visitors", "custom").keys()
     custom = one(pendo, "ann@example.com")["metadata_custom"]
     assert (custom["userID"], custom["userId"]) == ("upper-0", "lower-0")
@@ -59,7 +59,7 @@ def test_fields_that_differ_only_in_case_stay_two(pendo: Subscription) -> None:
 
 
 def test_all_groups_arrive_with_all_fields(pendo: Subscription) -> None:
-    """H11: the account's name, custom fields and those of other systems are not dropped."""
+    """The account's name, custom fields and those of other systems are not dropped."""
     truth = {row["accountId"]: row["metadata"] or {} for row in pendo.truth("accounts")}
     for row in pendo.read("accounts").rows["accounts"]:
         metadata = truth[row["account_id"]]
@@ -70,7 +70,7 @@ def test_all_groups_arrive_with_all_fields(pendo: Subscription) -> None:
 
 
 def test_each_application_s_own_figures_are_columns_with_times(pendo: Subscription) -> None:
-    """H11: `auto__<application>` is in the records and, named by the applications, in the schema."""
+    """`auto__<application>` is in the records and, named by the applications, in the schema."""
     schema = pendo.schema("visitors")["properties"]
     per_app = {name for name in schema if name.startswith("metadata_auto__")}
     assert per_app == {"metadata_auto__323232", "metadata_auto__6304859583021056", "metadata_auto__5720146138021888"}
@@ -82,7 +82,7 @@ def test_each_application_s_own_figures_are_columns_with_times(pendo: Subscripti
 
 
 def test_without_the_applications_the_schema_lacks_only_their_columns(pendo: Subscription) -> None:
-    """The source that names the applications is known second-hand: its refusal costs nothing else."""
+    """The source that lists the applications is known second-hand. If it is refused, all else still works."""
     pendo.sim.mutate("forbid", kinds=["apps"])
     schema = pendo.schema("visitors")["properties"]
     assert "metadata_custom" in schema
@@ -100,7 +100,7 @@ def test_times_come_as_milliseconds_or_as_text_and_leave_as_one_form(pendo: Subs
 
 @pytest.mark.parametrize("sent", [17, "17", None])
 def test_integers_that_come_as_texts_are_left_as_they_are(pendo: Subscription, sent: Any) -> None:
-    """H13: Pendo sends decimal texts for integers at times; the schema allows both."""
+    """Pendo sends decimal texts for integers at times; the schema allows both."""
     visitor(pendo, 0)["metadata"]["custom"]["tier"] = sent
     assert one(pendo, "ann@example.com")["metadata_custom"].get("tier") == sent
 
@@ -133,7 +133,7 @@ def test_integers_that_come_as_texts_are_left_as_they_are(pendo: Subscription, s
 def test_a_value_of_another_type_becomes_what_the_schema_promises(
     pendo: Subscription, name: str, sent: Any, expected: Any
 ) -> None:
-    """H12, H13: real types, no texts of objects; a field that came up after the discovery passes through."""
+    """Real types, not objects as texts; a field that is newer than the discovery passes through."""
     visitor(pendo, 0)["metadata"]["custom"][name] = sent
     assert one(pendo, "ann@example.com")["metadata_custom"].get(name) == expected
 
@@ -143,15 +143,15 @@ def test_a_value_that_cannot_be_converted_is_named_in_the_log_once(pendo: Subscr
     for number in (0, 2, 3):
         visitor(pendo, number)["metadata"]["custom"]["score"] = "no-number-at-all"
     out = pendo.read("visitors")
-    told = [line for line in out.logs if "score" in line]
-    assert told == [
+    logged = [line for line in out.logs if "score" in line]
+    assert logged == [
         "Field score of metadata group custom holds values that are not of its type: they are null in metadata_custom "
         "and kept as they were sent in raw_metadata"
     ]
 
 
 def test_figures_of_pendo_itself_keep_their_types_also_when_they_come_as_texts(pendo: Subscription) -> None:
-    """H13: `idhash` is an integer in the schema, so a decimal text becomes one."""
+    """`idhash` is an integer in the schema, so a decimal text becomes one."""
     visitor(pendo, 0)["metadata"]["auto"] |= {"idhash": "4294967295", "accountids": "acme"}
     auto = one(pendo, "ann@example.com")["metadata_auto"]
     assert (auto["idhash"], auto["accountids"]) == (4294967295, ["acme"])
@@ -159,7 +159,7 @@ def test_figures_of_pendo_itself_keep_their_types_also_when_they_come_as_texts(p
 
 @pytest.mark.parametrize("metadata", [None, [], "text", {"custom": None, "agent": []}])
 def test_metadata_that_is_none_does_not_crash_the_stream(pendo: Subscription, metadata: Any) -> None:
-    """H8."""
+    """Pendo may answer null, a list or a text in place of the object."""
     visitor(pendo, 0)["metadata"] = metadata
     assert one(pendo, "ann@example.com").get("lastupdated") is None
 
@@ -179,22 +179,22 @@ def test_metadata_that_is_none_does_not_crash_the_stream(pendo: Subscription, me
 def test_a_failing_metadata_endpoint_does_not_end_the_discovery(
     pendo: Subscription, fault: Fault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """H13: all streams are discovered; accounts and visitors without the subscription's own columns."""
+    """All streams are discovered; accounts and visitors without the subscription's own columns."""
     monkeypatch.setattr("source_pendo.source._DISCOVERING", QUICK)
     monkeypatch.setattr("source_pendo.source._PROBING", QUICK)
     pendo.sim.faults.add(fault)
     catalog = pendo.discover()
-    assert len(catalog.streams) == 17
+    assert len(catalog.streams) == len(STREAM_NAMES)
     visitors = next(stream for stream in catalog.streams if stream.name == "visitors")
     assert "metadata_auto" in json.dumps(visitors.json_schema)
 
 
 def test_forbidden_metadata_leaves_visitors_readable_without_types(pendo: Subscription) -> None:
-    """H28: one kind of object that the key may not read costs only what hangs on it."""
+    """A kind of object that the key may not read costs only what depends on it."""
     pendo.sim.mutate("forbid", kinds=["metadata"])
     out = pendo.read("visitors", "metadata_visitors")
     assert len(out.rows["visitors"]) == 44
-    assert out.logged("Pendo does not tell the metadata fields")
+    assert out.logged("Pendo does not list the metadata fields")
     assert out.statuses["metadata_visitors"] == ["STARTED", "INCOMPLETE"]
 
 

@@ -1,4 +1,4 @@
-"""What is wrong on the way to Pendo is said by check and by every stream, at once."""
+"""What is wrong with the network is reported by check and by every stream, at once."""
 
 from __future__ import annotations
 

@@ -28,13 +28,13 @@ def rows(draw: st.DrawFn) -> Row:
 @settings(max_examples=80, deadline=None)
 @given(st.lists(rows(), max_size=12), st.randoms(use_true_random=False))
 def test_every_row_has_a_key_of_its_own_whatever_the_order_in_which_they_come(rows: list[Row], chance: Any) -> None:
-    """H1: also rows that no column tells apart."""
+    """Also rows that differ in no column."""
     for ids in (identity_ids, content_ids):
         found = ids(rows)
         assert len(set(found)) == len(rows)
         shuffled = chance.sample(range(len(rows)), len(rows))
-        again = ids([rows[place] for place in shuffled])
-        by_key = {key: rows[place] for key, place in zip(again, shuffled, strict=True)}
+        again = ids([rows[index] for index in shuffled])
+        by_key = {key: rows[index] for key, index in zip(again, shuffled, strict=True)}
         assert set(by_key) == set(found)
         if ids is identity_ids:
             assert by_key == dict(zip(found, rows, strict=True))

@@ -1,4 +1,4 @@
-"""Rows that Pendo no longer has: told by their reading, and left out by the view of the documentation."""
+"""Rows that Pendo no longer has: known by their reading, and filtered out by the view of the documentation."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from event_rows import GROUPED, SINGLE, counted, keys, truth_of, upserted
 
 if TYPE_CHECKING:
     from pendo_reader import Subscription
+    from source_kit.http.client import Connection
 
 Row = dict[str, Any]
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "pendo.md"
@@ -62,14 +63,14 @@ def test_all_rows_of_a_day_say_which_day_was_read_and_when_that_began(pendo: Sub
 def test_a_clock_that_is_ahead_dates_no_reading_later_than_pendo_does(
     pendo: Subscription, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Else the readings of a clock that was set right would be older than the wrong ones, and hidden by the view."""
-    monkeypatch.setattr("source_pendo.streams.event_days.PendoStream._look_at_clock", _two_hours_ahead)
+    """Otherwise, once the clock is corrected, newer readings would look older, and the view would hide them."""
+    monkeypatch.setattr("source_pendo.client.Connection.note_clock", _two_hours_ahead)
     synced = pendo.read("page_events", **OPTIONS)
     assert set(synced.column("page_events", "read_at")) == {"2026-03-20T14:30:00.000Z"}
 
 
-def _two_hours_ahead(stream: Any, *_: Any) -> None:
-    stream.clock_ahead = timedelta(hours=2)
+def _two_hours_ahead(connection: Connection, *_: Any) -> None:
+    connection.clock_ahead = timedelta(hours=2)
 
 
 @pytest.mark.slow
@@ -117,7 +118,7 @@ def test_a_row_of_another_time_zone_replaces_itself(pendo: Subscription) -> None
 @pytest.mark.slow
 @pytest.mark.parametrize("zone", ["America/Chicago", "Asia/Kathmandu"])
 def test_a_change_by_an_hour_is_seen_on_a_day_that_is_read_again(pendo: Subscription, zone: str) -> None:
-    """Daylight saving cannot change a day that was."""
+    """Daylight saving cannot change the start of a past day."""
     first = pendo.read("events", **OPTIONS)
     pendo.sim.mutate("time_zone", zone=zone)
     assert next_sync(pendo, first, "events").logged("the subscription's time zone was changed (UTC-04:00 before")

@@ -21,7 +21,7 @@ def ageless(pendo: Subscription, stream: str) -> set[str]:
 
 
 def mark_for_deletion(pendo: Subscription, number: int) -> str:
-    """What a bulk deletion does with a visitor at once: the id stays, the times and everything else go."""
+    """What a bulk deletion does with a visitor at once: only the id stays."""
     row: Row = pendo.sim.world.visitors[number]
     row["metadata"] = {"pendo": {"donotprocess": True}}
     return str(row["visitorId"])
@@ -69,16 +69,16 @@ def test_a_pendo_that_refuses_the_comparison_with_null_is_asked_by_function(pend
 
 
 def test_a_pendo_that_refuses_both_forms_costs_only_those_rows(pendo: Subscription) -> None:
-    """And says so; a full refresh has them."""
+    """The log says so; a full refresh emits them."""
     refused = Fault("status", path="aggregation", body="null|isNil", times=-1, status=400, answer="bad pipeline")
     pendo.sim.faults.add(refused)
     out = pendo.read("visitors", state={"visitors": STATE})
     assert out.statuses["visitors"][-1] == "COMPLETE"
-    assert out.logged("Stream visitors: Pendo refuses to name the rows without lastupdated")
+    assert out.logged("Stream visitors: Pendo refuses to list the rows without lastupdated")
 
 
 def test_an_answer_of_everybody_to_the_question_for_them_repeats_nobody(pendo: Subscription) -> None:
-    """A server that takes the comparison for true."""
+    """A server for which the comparison is true for all rows."""
     everybody = orjson.dumps({"results": pendo.truth("visitors", anonymous="false")}).decode()
     pendo.sim.faults.add(Fault("status", path="aggregation", body=NO_TIME, times=-1, status=200, answer=everybody))
     out = pendo.read("visitors", state={"visitors": STATE})

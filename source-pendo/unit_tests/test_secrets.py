@@ -72,7 +72,7 @@ def everything_into(file: IO[bytes]) -> Iterator[None]:
 @pytest.mark.slow
 @pytest.mark.parametrize("verb", ["check", "discover", "read"])
 def test_a_good_key_is_in_no_output_at_debug(secretive: Any, verb: str) -> None:
-    """H32: headers are never logged."""
+    """Headers are never logged."""
     text = secretive(verb)
     assert len(text) > 100
     assert [shape for shape in secret_shapes(KEY) if shape in text] == []
@@ -83,7 +83,7 @@ def test_a_good_key_is_in_no_output_at_debug(secretive: Any, verb: str) -> None:
 def test_a_server_that_echoes_the_key_does_not_get_it_into_the_output(
     pendo: Subscription, secretive: Any, verb: str
 ) -> None:
-    """H32: whatever comes back in the text of an error is masked: plain, quoted, percent-encoded, in base64."""
+    """Whatever comes back in the text of an error is masked: plain, quoted, percent-encoded, in base64."""
     echoes = (KEY, json.dumps(KEY), quote(KEY, safe=""), base64.b64encode(KEY.encode()).decode())
     pendo.sim.faults.add(Fault("status", status=418, answer=f"your key: {' '.join(echoes)}!", times=-1))
     text = secretive(verb)
@@ -92,7 +92,7 @@ def test_a_server_that_echoes_the_key_does_not_get_it_into_the_output(
 
 
 def test_a_key_that_is_no_key_is_not_repeated_in_the_sentence_about_it(pendo: Subscription) -> None:
-    """The sentence says what is wrong with it, not what it is."""
+    """The sentence says what is wrong with the key, and does not quote it."""
     succeeded, sentence = pendo.check(api_key=SECRET)
     assert not succeeded
     assert SECRET not in sentence

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from source_pendo.client import PendoStream
+from source_pendo.streams.base import PendoStream
 from source_pendo.streams.entities import Accounts, Visitors
 from source_pendo.streams.grouped_events import Events, FeatureEvents, PageEvents, TrackEvents
 from source_pendo.streams.guide_events import GuideEvents, PollEvents

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Final
+from typing import ClassVar, Final
 
-import requests
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_kit.convert import RecordMapper, snake_case
+from source_kit.http.client import Connection
 
 from source_pendo.aggregation import Row
 from source_pendo.config import Config
 from source_pendo.record_ids import IdentityIds
 from source_pendo.streams.event_days import EventStream, Reading
-from source_pendo.values import Instants, instant
+from source_pendo.values import cached_instant, instant
 
 _TIMES: Final = ("first_time", "last_time")
-#: Few values repeat in these, so they are formatted once each
+#: Columns with few different values, each of which is formatted once
 _BUCKETS: Final = ("day", "hour", "week", "month", "quarter", "last_key_frame_timestamp")
 
 
@@ -30,13 +30,13 @@ class GroupedEvents(EventStream):
     object_id: ClassVar[str]
     grouped = True
 
-    def __init__(self, config: Config, session: requests.Session) -> None:
-        super().__init__(config, session)
-        bucket = Instants().__getitem__
-        converters = dict.fromkeys(_BUCKETS, bucket) | dict.fromkeys(_TIMES, instant)
-        self._shape = RecordMapper(snake_case, converters)
+    def __init__(self, config: Config, connection: Connection) -> None:
+        super().__init__(config, connection)
+        self.cursor_field = config.period
+        converters = dict.fromkeys(_BUCKETS, cached_instant) | dict.fromkeys(_TIMES, instant)
+        self.mapper = RecordMapper(snake_case, converters)
         self._undated = 0
-        # A day by its date: its instant moves when the subscription's time zone is changed.
+        # A day is hashed as its date: its instant moves when the subscription's time zone is changed.
         self._ids = IdentityIds(
             (
                 *(("hour",) if config.period == "hour" else ()),
@@ -59,26 +59,20 @@ class GroupedEvents(EventStream):
         """Order of a visitor's rows within a page."""
         return (self.object_id, "accountId", "server", "remoteIp", "userAgent")
 
-    @property
-    def cursor_name(self) -> str:
-        """`day` or `hour`, as the option `period` says."""
-        return self.config.period
+    def ids(self, rows: list[Row], reading: Reading) -> list[str]:
+        """Hashes of what identifies a row; with `period: hour` the hour is in the row."""
+        return self._ids(rows, (reading.day,) if self.cursor_field == "day" else ())
 
-    def records(self, rows: list[Row], reading: Reading) -> list[dict[str, Any]]:
-        """Pendo's columns in snake_case, instants as text, the key, and of which reading they are."""
-        cursor = self.cursor_name
-        ids = self._ids(rows, (reading.day,) if cursor == "day" else ())
-        records = self._shape(rows)
-        for record, record_id in zip(records, ids, strict=True):
-            if record.get(cursor) is None:
-                self._note_undated(record_id)
-            record["record_id"] = record_id
-            record["read_day"] = reading.day
-            record["read_at"] = reading.at
+    def records(self, rows: list[Row], reading: Reading) -> list[Row]:
+        """See the base. Rows without their day are counted; a row without its hour is an error."""
+        records = super().records(rows, reading)
+        cursor = self.cursor_field
+        for record in [record for record in records if record.get(cursor) is None]:
+            self._note_undated(record["record_id"])
         return records
 
     def finish(self) -> None:
-        """Say how many rows came without their day."""
+        """Log how many rows came without their day."""
         super().finish()
         if self._undated:
             self.logger.warning(
@@ -87,7 +81,7 @@ class GroupedEvents(EventStream):
             )
 
     def _note_undated(self, record_id: str) -> None:
-        """A row without its day is known by the day that was asked for; rows without their hour would share keys."""
+        """A row without its day belongs to the day that was asked for; rows without their hour would share keys."""
         if self.config.period == "day":
             self._undated += 1
             return

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from dataclasses import replace
+from typing import Final
 
-import requests
 from source_kit.convert import RecordMapper, snake_case
+from source_kit.http.client import Connection
 
 from source_pendo.aggregation import Row
 from source_pendo.config import Config
@@ -14,36 +15,33 @@ from source_pendo.streams.event_days import EventStream, Reading
 from source_pendo.values import instant, number, text
 
 _TIMES: Final = ("browser_time", "guide_timestamp", "received_time", "day", "hour", "week", "month", "quarter")
-#: Columns that come with a day's or an hour's question and say nothing about the event
+#: Columns that depend on the period of the query and not on the event
 _ASKED_FOR: Final = ("day", "hour", "week", "month", "quarter")
 
 
 class SingleEvents(EventStream):
     """Events that never change once they are there.
 
-    Their `record_id` is a hash of all that Pendo sent about the event; events alike in everything are numbered.
+    Their `record_id` is a hash of all that Pendo sent about the event; equal events are numbered.
     Days are the days in which Pendo counts an event. `browser_time` comes from the visitor's clock and may lie years
     before or after, so it is never used to ask for rows.
     """
 
     grouped = False
-    cursor_column = "browser_time"
-    settle = "45 minutes to 6 hours; events of devices that were offline come up to a week late"
+    cursor_field = "browser_time"
+    docs = replace(
+        EventStream.docs,
+        late_rows="45 minutes to 6 hours; events of devices that were offline come up to a week late",
+    )
 
-    def __init__(self, config: Config, session: requests.Session) -> None:
-        super().__init__(config, session)
-        self._shape = RecordMapper(snake_case, dict.fromkeys(_TIMES, instant))
+    def __init__(self, config: Config, connection: Connection) -> None:
+        super().__init__(config, connection)
+        self.mapper = RecordMapper(snake_case, dict.fromkeys(_TIMES, instant))
         self._ids = ContentIds(_ASKED_FOR)
 
-    def records(self, rows: list[Row], reading: Reading) -> list[dict[str, Any]]:
-        """Pendo's columns in snake_case, instants as text, the key, and of which reading they are."""
-        ids = self._ids(rows)
-        records = self._shape(rows)
-        for record, record_id in zip(records, ids, strict=True):
-            record["record_id"] = record_id
-            record["read_day"] = reading.day
-            record["read_at"] = reading.at
-        return records
+    def ids(self, rows: list[Row], reading: Reading) -> list[str]:
+        """Hashes of the events."""
+        return self._ids(rows)
 
 
 class GuideEvents(SingleEvents):
@@ -57,13 +55,13 @@ class PollEvents(SingleEvents):
     """Answers to polls. An NPS guide has two polls, the score and the reason, so look at `poll_id`.
 
     The answer is a score, free text, or the id of a choice whose label is in `guides.polls`: always a text here, and a
-    number in `poll_response_number` where it is one.
+    number in `poll_response_number` if it is one.
     """
 
     source = "pollEvents"
     order = ("browserTime", "pollId")
 
-    def records(self, rows: list[Row], reading: Reading) -> list[dict[str, Any]]:
+    def records(self, rows: list[Row], reading: Reading) -> list[Row]:
         """As for all events, with the answer as text and as number."""
         records = super().records(rows, reading)
         for record in records:

@@ -1,20 +1,21 @@
-"""Objects that Pendo answers as a whole list: pages, features, guides, track types, reports, segments."""
+"""Objects that Pendo answers in one list: pages, features, guides, track types, reports, segments."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Final
 
-import requests
-from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_kit.convert import epoch_millis, iso_millis
+from source_kit.http.client import Answer
 from source_kit.stream import Checkpoint, SliceItem
 
-from source_pendo.client import STATE_VERSION, PendoStream
-from source_pendo.config import Config, is_app_id
-from source_pendo.values import change_time, definition_instant, document_converter
+from source_pendo.aggregation import Row
+from source_pendo.config import is_app_id
+from source_pendo.streams.base import STATE_VERSION, PendoStream
+from source_pendo.values import change_time, definition_instant, document_mapper
 
 #: Changes that were made while the last sync read may carry a time before its newest one
 _OVERLAP_MS: Final = int(timedelta(hours=1) / timedelta(milliseconds=1))
@@ -22,34 +23,36 @@ _UPDATED: Final = "lastUpdatedAt"
 
 
 class ObjectList(PendoStream):
-    """One GET that answers every object of a kind, in no order, without paging and without a filter.
+    """One GET that answers every object of a kind, unsorted, without pages and without a filter.
 
-    `expand=*` asks for the objects of all applications; without it Pendo answers for the default one only. The
-    aggregation sources of the same names are no alternative: sorted and limited without a key to page by they cut the
-    list silently at the limit.
+    `expand=*` asks for the objects of all applications; without it Pendo answers only for the default one. The
+    aggregation sources of the same names are no alternative: they have no key to page by, so a limit would cut the list
+    silently.
 
     An incremental sync reads the whole list, too, and emits what changed since the state, less an hour. The state is
     `{"last_updated_at": "...", "version": 1}`, the newest change seen, never later than the start of the sync. An
     object without a time of change is emitted at every sync (UNKNOWN-AGE-IS-EMITTED).
+
+    A stream needs `path_name` and a schema. `transform` makes other rows of an object.
     """
 
     path_name: ClassVar[str]
     key = ("id",)
-    cursor_column = "last_updated_at"
-    cursor_resolution = "1 ms"
-    settle = "at once (inferred)"
-    reread = "the whole list; changes of the hour before the state are emitted again"
-    deletes = "a deleted object is missing from the list; its row stays in the destination until a full refresh"
-    cost = "one request"
+    cursor_field = "last_updated_at"
+    docs = replace(
+        PendoStream.docs,
+        resolution="1 ms",
+        late_rows="at once (inferred)",
+        read_again="the whole list; changes of the hour before the state are emitted again",
+        deletes="a deleted object is missing from the list; its row stays in the destination until a full refresh",
+        requests="one request",
+    )
 
-    def __init__(self, config: Config, session: requests.Session) -> None:
-        super().__init__(config, session)
-        self._since: int | None = None
-        self._sync_start = 0
+    _since: int | None
+    _sync_start: int
 
     def start(self, state: Mapping[str, Any], full_refresh: bool, sync_start: datetime) -> None:
         """Take the newest change that an earlier sync has seen."""
-        self.require_members(state)
         self.ageless = 0
         self._since = self.cursor_millis(state)
         self._sync_start = epoch_millis(sync_start)
@@ -58,54 +61,63 @@ class ObjectList(PendoStream):
         """One slice: the list."""
         return (self.path_name,)
 
+    def transform(self, row: Row) -> Sequence[Row]:
+        """The rows that an object becomes, in Pendo's names; the schema's names and types come afterwards.
+
+        Here the object itself. A stream of what lies inside of objects returns that; the time of change must be in it.
+        """
+        return (row,)
+
     def read_slice(self, slice_: str) -> Iterator[SliceItem]:
         """The list's objects, without those of other applications and those that did not change."""
-        convert = document_converter(self.get_json_schema(), definition_instant)
+        mapper = document_mapper(self.get_json_schema(), definition_instant)
         newest = self._since
-        for objects in self._unbroken():
-            records = []
+        for objects in self._objects():
+            kept: list[Row] = []
             for item in objects:
                 updated = change_time(item.get(_UPDATED))
                 if updated is not None and (newest is None or updated > newest):
                     newest = updated
                 if self._changed(updated) and self._wanted(item):
-                    self.ageless += updated is None
-                    records.append(convert(item))
-            yield records
+                    rows = self.transform(item)
+                    kept += rows
+                    self.ageless += len(rows) if updated is None else 0
+            yield mapper(kept)
         if newest is not None:
             newest = newest if newest == self._since else min(newest, self._sync_start)
-            yield Checkpoint({self.cursor_column: iso_millis(newest), "version": STATE_VERSION})
+            yield Checkpoint({self.cursor_field: iso_millis(newest), "version": STATE_VERSION})
 
     def probe(self) -> None:
-        """Ask for the list: there is no smaller question."""
-        self.call(f"/{self.path_name}", params={"expand": "*"}).close()
+        """Ask for the list: there is no smaller request."""
+        self._ask().close()
 
-    def _unbroken(self) -> Iterator[list[dict[str, Any]]]:
-        """The list's objects, as they came, an id that comes twice included.
+    def _ask(self) -> Answer:
+        return self.client.call(f"/{self.path_name}", params={"expand": "*"})
 
-        A list whose body breaks in the middle is asked for again; what came before and is the same now comes once.
+    def _objects(self) -> Iterator[list[Row]]:
+        """The list's objects as they came, also an id that comes twice.
+
+        If the body breaks in the middle, the list is asked for again; objects that came before and are the same now are
+        dropped.
         """
         emitted: set[bytes] = set()
-        broken = 0
-        while True:
-            answer = self.call(f"/{self.path_name}", params={"expand": "*"})
+        before: frozenset[bytes] = frozenset()
+
+        def restart() -> None:
+            nonlocal before
             before = frozenset(emitted)
-            try:
-                for objects in answer.rows(None):
-                    digests = list(map(_digest, objects))
-                    yield [item for item, digest in zip(objects, digests, strict=True) if digest not in before]
-                    emitted.update(digests)
-            except AirbyteTracedException as error:
-                broken = self.once_more(broken, error)
-                continue
-            return
+
+        for objects in self.client.rows(self._ask, None, restart):
+            digests = list(map(_digest, objects))
+            yield [item for item, digest in zip(objects, digests, strict=True) if digest not in before]
+            emitted.update(digests)
 
     def _changed(self, updated: int | None) -> bool:
-        """Whether an object changed since the state. One without a time of change may always have."""
+        """Whether an object changed since the state. Returns True when unsure."""
         return self._since is None or updated is None or updated >= self._since - _OVERLAP_MS
 
     def _wanted(self, item: Mapping[str, Any]) -> bool:
-        """Whether an object belongs to one of the applications asked for; what belongs to none is wanted."""
+        """Whether an object belongs to one of the chosen applications, or to none."""
         wanted = self.config.app_ids
         apps = self._apps(item)
         return not wanted or not apps or any(str(app) in wanted for app in apps)
@@ -120,12 +132,12 @@ class ObjectList(PendoStream):
 
 
 def _digest(item: Any) -> bytes:
-    """Of an object's whole content; `repr` takes what is nested deeper than JSON encoders do."""
+    """A hash of an object's whole content. `repr` accepts deeper nesting than JSON encoders."""
     return hashlib.blake2b(repr(item).encode("utf-8", "replace"), digest_size=16).digest()
 
 
 def _first(value: Any) -> Any:
-    """The first of a list; what is no list itself."""
+    """The first item of a list; any other value as it is."""
     return (value[0] if value else None) if isinstance(value, list) else value
 
 
@@ -161,8 +173,8 @@ class Reports(ObjectList):
     def _apps(self, item: Mapping[str, Any]) -> list[Any]:
         """A report names its application in its definition, as number or text (certain: another connector's schema).
 
-        Definition and config are objects (observed) or arrays (documented). What names no single application, such as
-        the expression for all of them, belongs to none.
+        Definition and config are objects (observed) or arrays (documented). A report that names no single application,
+        e.g. one with the expression for all of them, belongs to none.
         """
         definition = _first(item.get("definition"))
         options = _first(definition.get("config")) if isinstance(definition, dict) else None

@@ -3,32 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any, ClassVar
+from dataclasses import replace
+from typing import ClassVar
 
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_kit.errors import shorten
 from source_kit.stream import SliceItem
 
-from source_pendo.client import PendoStream
-from source_pendo.metadata_schema import usable_groups
-from source_pendo.values import document_converter
+from source_pendo.metadata_schema import Groups, usable_groups
+from source_pendo.streams.base import PendoStream
+from source_pendo.values import document_mapper
 
 
 class MetadataFields(PendoStream):
     """One row for each field: its group, its name, its type and flags.
 
-    Field names are values here, so `userID` and `userId` stay two rows. Pendo answers one object of objects; as a
-    single record, which is how other connectors emit it, it would have no key and a schema of its own in every
-    subscription.
+    Field names are values here, so `userID` and `userId` stay two rows. Pendo answers one object of objects. Other
+    connectors emit it as a single record, which has no key and another schema in every subscription.
     """
 
     kind: ClassVar[str]
     key = ("group", "field")
-    reread = "everything"
-    settle = "at once (inferred)"
-    deletes = "a deleted field stays with `is_deleted`, or is missing after the next full refresh"
-    cost = "one request"
+    docs = replace(
+        PendoStream.docs,
+        late_rows="at once (inferred)",
+        read_again="everything",
+        deletes="a deleted field stays with `is_deleted`, or is missing after the next full refresh",
+        requests="one request",
+    )
 
     def slices(self) -> Iterable[str]:
         """One slice: the answer."""
@@ -36,32 +39,33 @@ class MetadataFields(PendoStream):
 
     def read_slice(self, slice_: str) -> Iterator[SliceItem]:
         """Every field of every group."""
-        convert = document_converter(self.get_json_schema())
-        yield [
-            {**convert(field), "group": group, "field": name}
-            for group, fields in self._groups().items()
-            for name, field in fields.items()
+        named = [
+            ((group, name), dict(field)) for group, fields in self._groups().items() for name, field in fields.items()
         ]
+        records = document_mapper(self.get_json_schema())([field for _, field in named])
+        for record, ((group, name), _) in zip(records, named, strict=True):
+            record |= {"group": group, "field": name}
+        yield records
 
     def probe(self) -> None:
         """Ask for all of it: it is small."""
         self._groups()
 
-    def _misshapen(self, answer: Any) -> AirbyteTracedException:
-        """An answer in which no field can be found must not pass for a subscription without fields."""
-        return AirbyteTracedException(
-            message=self.error_table.misshapen,
+    def _groups(self) -> Groups:
+        """The groups of the answer, which may all be empty.
+
+        An answer without any field that is not an object of empty groups is an error: it must not look like a
+        subscription without fields.
+        """
+        answer = self.client.metadata_schema(self.kind)
+        groups = usable_groups(answer)
+        if any(groups.values()) or (isinstance(answer, dict) and not any(answer.values())):
+            return groups
+        raise AirbyteTracedException(
+            message=self.client.error_table.misshapen,
             internal_message=f"GET /metadata/schema/{self.kind}: {shorten(str(answer))}",
             failure_type=FailureType.transient_error,
         )
-
-    def _groups(self) -> dict[str, dict[str, dict[str, Any]]]:
-        """The groups of the answer, which may all be empty; anything that is no object of objects is an error."""
-        answer = self.call(f"/metadata/schema/{self.kind}").json()
-        groups = usable_groups(answer)
-        if not any(groups.values()) and (not isinstance(answer, dict) or any(answer.values())):
-            raise self._misshapen(answer)
-        return groups
 
 
 class MetadataAccounts(MetadataFields):

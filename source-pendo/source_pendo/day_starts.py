@@ -1,4 +1,4 @@
-"""When a subscription's days begin, which shows its time zone and a change of it: no endpoint tells either."""
+"""When a subscription's days begin. It shows the time zone and a change of it, which no endpoint says."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from source_kit.convert import epoch_millis
 _FURTHEST_WEST: Final = -12 * 60
 _FURTHEST_EAST: Final = 14 * 60
 _STEP: Final = 15
-#: Daylight saving moves the clocks by no more. Minutes.
+#: The most by which daylight saving moves the clocks. Minutes.
 _DAYLIGHT_SAVING: Final = 60
 _MINUTE_MS: Final = 60_000
 
 
-class Midnights:
-    """The midnights of one sync's days, beside the last one of the sync before.
+class DayStarts:
+    """The starts of one sync's days, and the last one of the sync before.
 
-    A state holds one as `2026-03-19T00:00:00-04:00`. A calendar day that begins at another instant than before, or two
-    days whose offsets differ by more than daylight saving, are of different time zones. Used by several threads.
+    A state holds one as `2026-03-19T00:00:00-04:00`. The time zone has changed if the same calendar day begins at
+    another instant than before, or if the offsets of two days differ by more than daylight saving. Thread-safe.
     """
 
     def __init__(self, before: Any = None) -> None:
-        """Raises ValueError where `before` is not such a text, nor None."""
+        """Raises ValueError if `before` is neither such a text nor None."""
         self._lock = threading.Lock()
         self._offsets: dict[date, int] = {}
         self._before = None if before is None else _parsed(before)
@@ -33,7 +33,7 @@ class Midnights:
     def note(self, day: date, began: Any) -> tuple[str, str] | None:
         """Keep when a day began, in epoch milliseconds.
 
-        Returns the offsets of before and of now, once, where they are of different time zones.
+        Returns the UTC offsets of before and of now if the time zone has changed; once in a sync.
         """
         offset = _offset(day, began)
         with self._lock:
@@ -50,7 +50,7 @@ class Midnights:
             return _zone(offset_before), _zone(offset)
 
     def text(self, day: date) -> str | None:
-        """The midnight of a day, or of the last one before it that is known; None where none is."""
+        """The start of a day, or of the last known day before it; None if none is known."""
         with self._lock:
             known = [seen for seen in self._offsets if seen <= day]
             if known:
@@ -59,7 +59,7 @@ class Midnights:
 
 
 def _offset(day: date, began: Any) -> int | None:
-    """Minutes that a day's zone is ahead of UTC; None for an instant that is no midnight of that day anywhere."""
+    """Minutes by which a day's zone is ahead of UTC; None for an instant at which that day begins nowhere."""
     if not isinstance(began, int | float) or isinstance(began, bool):
         return None
     offset, rest = divmod(epoch_millis(datetime.combine(day, time(), UTC)) - began, _MINUTE_MS)

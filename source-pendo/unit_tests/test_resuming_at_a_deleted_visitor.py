@@ -1,4 +1,4 @@
-"""An interrupted reading goes on at an id only where Pendo has it: else everything is read anew."""
+"""An interrupted reading goes on at an id only if Pendo still has it; otherwise everything is read anew."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ STATES: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("place", ELSEWHERE)
+@pytest.mark.parametrize("resume_at", ELSEWHERE)
 @pytest.mark.parametrize("stream", STATES)
-def test_a_state_of_another_subscription_skips_nobody(pendo: Subscription, stream: str, place: str) -> None:
+def test_a_state_of_another_subscription_skips_nobody(pendo: Subscription, stream: str, resume_at: str) -> None:
     whole = pendo.read(stream)
     key = "account_id" if stream == "accounts" else "visitor_id"
-    state = {"resume": {key: place, **STATES[stream]}, "version": 1}
+    state = {"resume": {key: resume_at, **STATES[stream]}, "version": 1}
     out = pendo.read(stream, state={stream: state})
     assert out.statuses[stream] == ["STARTED", "RUNNING", "COMPLETE"]
     assert sorted(map(str, out.column(stream, key))) == sorted(map(str, whole.column(stream, key)))
     assert out.state(stream) == whole.state(stream)
-    assert out.logged("everything is read anew") is ("\ufffd" not in place)
+    assert out.logged("everything is read anew") is ("\ufffd" not in resume_at)
 
 
 def test_a_visitor_that_was_deleted_meanwhile_costs_a_reading_and_no_row(pendo: Subscription) -> None:
-    """The last place of an interrupted reading may be the last visitor of all, who is gone by now."""
+    """The id to resume at may be that of the last visitor, who was deleted meanwhile."""
     last = max((row["visitorId"] for row in pendo.truth("visitors")), key=lambda key: key.encode())
     pendo.sim.mutate("remove_visitor", visitor_id=last)
     state = {"resume": {"visitor_id": last, **STATES["visitors"]}, "version": 1}

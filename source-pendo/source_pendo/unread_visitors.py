@@ -1,4 +1,4 @@
-"""Visitors whose history could not be read: counted, kept for the next sync, and said at the end."""
+"""Visitors whose history could not be read: counted, kept in the state for the next sync, reported at the end."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_pendo.record_ids import digest
 
-#: So many have a place in the state, which must stay small
+#: The most that a state holds, which must stay small
 _KEPT: Final = 10
-#: After so many in a row it is time to ask whether Pendo answers at all
+#: After this many failures in a row, ask whether Pendo answers at all
 _IN_A_ROW: Final = 10
 _MARK_DIGITS: Final = 16
 #: The years 2000 to 2099, in epoch milliseconds
 _CENTURY: Final = range(946_684_800_000, 4_102_444_800_000)
 
 
-class LeftBehind:
-    """Who is to be read from an earlier time on than everybody else. Used by several threads.
+class UnreadVisitors:
+    """Visitors who must be read from an earlier time on than all others. Thread-safe.
 
-    A state holds them as `{"3f2a9c01d4e5b687": 1772341200000}`: a hash, because ids name people, and the first
-    millisecond that was not read.
+    A state holds them as `{"3f2a9c01d4e5b687": 1772341200000}`: a hash of the id, because ids name people, and the
+    first millisecond that was not read.
     """
 
     def __init__(self, before: Any = None) -> None:
-        """Raises ValueError where `before` is no such object, nor None."""
+        """Raises ValueError if `before` is neither such an object nor None."""
         if before is not None and not (isinstance(before, dict) and all(map(is_time, before.values()))):
             raise ValueError
         self._lock = threading.Lock()
@@ -37,11 +37,11 @@ class LeftBehind:
         self._in_a_row = 0
 
     def since(self, visitor_id: str) -> int | None:
-        """From when on a visitor of an earlier sync has not been read."""
+        """Since when a visitor has not been read, in epoch milliseconds; None if earlier syncs read all."""
         return self._since.get(_mark(visitor_id)) if self._since else None
 
     def add(self, visitor_id: str, since: int, error: AirbyteTracedException) -> bool:
-        """A visitor could not be read. Returns whether it is time to ask if Pendo answers for anybody."""
+        """Keep a visitor who could not be read. Returns whether it is time to ask if Pendo answers for anybody."""
         mark = _mark(visitor_id)
         with self._lock:
             self._failed[mark] = error
@@ -50,7 +50,7 @@ class LeftBehind:
             return self._in_a_row % _IN_A_ROW == 0
 
     def done(self, visitor_id: str) -> None:
-        """A visitor was read to the end, or is gone."""
+        """Forget a visitor who was read to the end or does not exist anymore."""
         with self._lock:
             self._in_a_row = 0
             if self._since:
@@ -62,18 +62,18 @@ class LeftBehind:
         return len(self._failed)
 
     def in_state(self, *, failed_only: bool) -> Mapping[str, int] | None:
-        """What a state holds of them; None where they are too many for it.
+        """What a state holds of them; None if they are too many for it.
 
-        `failed_only` leaves out who was left behind before and did not come up in this sync.
+        `failed_only` drops visitors of earlier syncs who did not come up in this one.
         """
         with self._lock:
             marks = {mark: at for mark, at in self._since.items() if not failed_only or mark in self._failed}
         return marks if len(marks) <= _KEPT else None
 
     def error(self, *, nobody_answered: bool) -> AirbyteTracedException:
-        """The error of a stream that lacks them: of the first of them where that is all there is to say.
+        """The error of the stream: how many are missing, or, if nobody was answered, why the first one failed.
 
-        No id is in it; in the vendor's addresses there is one.
+        It names no id. The addresses in Pendo's errors do, so they are masked.
         """
         with self._lock:
             first = next(iter(self._failed.values()))

@@ -1,4 +1,4 @@
-"""Times as people and JavaScript write them, the forms that Pendo's documentation names for metadata."""
+"""Times as people and JavaScript write them: the formats that Pendo's documentation names for metadata."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Final
 
 _MONTHS: Final = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-#: Hours of the zones whose names mean one thing in mail and logs (RFC 2822); other names are used by several countries
+#: UTC offsets, in hours, of the zone names that are unambiguous (RFC 2822); several countries use the other names
 _ZONES: Final = {
     **dict.fromkeys(("z", "ut", "utc", "gmt"), 0),
     **{"est": -5, "edt": -4, "cst": -6, "cdt": -5, "mst": -7, "mdt": -6, "pst": -8, "pdt": -7},
 }
 _CLOCK: Final = r"(?P<hour>\d{1,2}):(?P<minute>\d\d)(?::(?P<second>\d\d)(?:\.(?P<fraction>\d{1,9}))?)?"
-#: An offset wins over the name behind it: `GMT-0500 (EST)`, `+0000 UTC`
+#: An offset wins over the name after it: `GMT-0500 (EST)`, `+0000 UTC`
 _ZONE: Final = (
     r"(?:\s*(?:(?:GMT|UTC)?(?P<offset>[+-]\d\d:?\d\d)(?:\s+\(?[A-Za-z][A-Za-z ]*\)?)?|(?P<zone>[A-Za-z]{1,5})))?"
 )
-_FORMS: Final = tuple(
+_FORMATS: Final = tuple(
     re.compile(form, re.IGNORECASE)
     for form in (
         rf"[a-z]{{3}},? (?P<month>[a-z]{{3}}) (?P<day>\d{{1,2}}),? (?P<year>\d{{4}})(?:\s+{_CLOCK}{_ZONE})?",
@@ -27,12 +27,12 @@ _FORMS: Final = tuple(
 )
 
 
-def written_instant(text: str) -> str | None:
-    """A time in one of the forms as an ISO text with its offset; None for what is in none of them.
+def parse_written_time(text: str) -> str | None:
+    """A time in one of the formats as an ISO text in UTC; None for any other text.
 
     Without a zone it is UTC.
     """
-    for form in _FORMS:
+    for form in _FORMATS:
         found = form.fullmatch(text)
         if found is not None:
             try:
@@ -58,7 +58,7 @@ def _instant(parts: dict[str, str | None]) -> str:
 
 
 def _hour(hour: int, half: str | None) -> int:
-    """Of 24 hours; raises ValueError for an hour that twelve do not have."""
+    """The hour of 0 to 23; raises ValueError for one that a clock of twelve hours does not have."""
     if half is None:
         return hour
     if not 1 <= hour <= 12:
@@ -67,7 +67,7 @@ def _hour(hour: int, half: str | None) -> int:
 
 
 def _zone(offset: str | None, name: str | None) -> timezone:
-    """Raises KeyError for a name that does not mean one zone."""
+    """Raises KeyError for the name of an unknown or ambiguous zone."""
     if offset is None:
         return timezone(timedelta(hours=_ZONES[name.lower()])) if name else UTC
     digits = offset[1:].replace(":", "")

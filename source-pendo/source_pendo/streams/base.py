@@ -1,0 +1,78 @@
+"""What all streams share: their client, the reading of their states, the count of rows without a cursor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+from source_kit.convert import epoch_millis, parse_instant
+from source_kit.errors import config_error
+from source_kit.http.client import Connection
+from source_kit.http.stream import BatchHttpStream
+from source_kit.stream import StreamDocs
+
+from source_pendo.client import PendoClient
+from source_pendo.config import Config
+
+#: Format of the states that this release writes; a state without a version is of this one.
+STATE_VERSION: Final = 1
+
+
+class PendoStream(BatchHttpStream):
+    """Base of the streams. `connection` is shared by all streams of one sync."""
+
+    docs = StreamDocs(permission="read access (any integration key)")
+    client: PendoClient
+    #: Rows of this sync without a time of change
+    ageless: int = 0
+
+    def __init__(self, config: Config, connection: Connection) -> None:
+        super().__init__(PendoClient(self.name, connection, config.request_timeout))
+        self.config = config
+
+    def probe(self) -> None:
+        """Ask for the least that shows that the key may read this stream. Raises what `Client.call` raises."""
+        raise NotImplementedError
+
+    def finish(self) -> None:
+        """Log how many rows have no time of change."""
+        if self.ageless:
+            self.logger.warning(
+                f"Stream {self.name}: {self.ageless} rows have no {self.cursor_field}. They are emitted at every "
+                "sync and do not move the state."
+            )
+
+    def cursor_millis(self, state: Mapping[str, Any], *members: str) -> int | None:
+        """The cursor of a state as epoch milliseconds; None if the state has none.
+
+        `members` are those beside cursor and version. Raises a config_error for a state that no release of this stream
+        wrote, e.g. another stream's: taken for an empty state it would start the stream anew.
+        """
+        if not set(state) <= {self.cursor_field, "version", *members}:
+            raise self.unreadable_state()
+        version = state.get("version", STATE_VERSION)
+        value = state.get(self.cursor_field)
+        if version == STATE_VERSION and value is None:
+            return None
+        if version == STATE_VERSION and isinstance(value, str):
+            try:
+                return epoch_millis(parse_instant(value))
+            except (ValueError, OverflowError):
+                pass
+        raise self.unreadable_state()
+
+    def resume_of(self, state: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """What a state says about an interrupted reading; None if it says nothing."""
+        resume = state.get("resume")
+        if resume is not None and not isinstance(resume, dict):
+            raise self.unreadable_state()
+        return resume
+
+    def unreadable_state(self) -> AirbyteTracedException:
+        """The error for a state that cannot be read."""
+        return config_error(
+            f"The state of stream {self.name} cannot be read: it must be like "
+            f'{{"{self.cursor_field}": "2026-03-01T00:00:00.000Z", "version": {STATE_VERSION}}}. Correct it, update '
+            "the connector if a newer release wrote it, or reset the stream to read it anew."
+        )
