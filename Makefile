@@ -1,7 +1,7 @@
 # The two commands of the README, and those of a contributor. `make help` lists them.
 # Everything installs into this directory: uv into .uv, the workspace into .venv, caches into .cache.
 
-PACKAGES   := source-kit simulators source-pendo source-customerio source-heap
+PACKAGES   := source-kit simulators source-pendo source-customerio source-heap test-kit
 CONNECTORS := $(patsubst %/metadata.yaml,%,$(wildcard $(addsuffix /metadata.yaml,$(PACKAGES))))
 UNIT_TESTS := $(wildcard $(addsuffix /unit_tests,$(PACKAGES)))
 UNIT_JOBS  ?= 2

@@ -7,11 +7,11 @@ import json
 from collections.abc import Callable
 
 import pytest
-from proof.compatibility import catalog_breaks, spec_breaks
-from proof.output import Row
-from proof.stage import Stage
-from proof.suite import RELEASES, Connector
+from harness.compatibility import catalog_breaks, spec_breaks
+from harness.runner import Runner
+from harness.suite import RELEASES, Connector
 from snapshots import release_folder
+from test_kit.catalogs import Row
 
 SPEC: Row = {
     "connectionSpecification": {
@@ -119,7 +119,7 @@ def test_additions_break_nothing() -> None:
     assert catalog_breaks(CATALOG, catalog) == []
 
 
-def test_this_version_breaks_nothing_of_the_releases_unless_it_says_so(connector: Connector, stage: Stage) -> None:
+def test_this_version_breaks_nothing_of_the_releases_unless_it_says_so(connector: Connector, runner: Runner) -> None:
     metadata = connector.metadata
     declared = [_number(version) for version in metadata.get("releases", {}).get("breakingChanges", {})]
     for version in _releases(connector):
@@ -128,8 +128,8 @@ def test_this_version_breaks_nothing_of_the_releases_unless_it_says_so(connector
         folder = release_folder(connector, version)
         spec, catalog = (json.loads((folder / f"{name}.json").read_text()) for name in ("spec", "catalog"))
 
-        assert spec_breaks(spec, stage.run("spec").spec) == [], version
-        assert catalog_breaks(catalog, stage.catalog) == [], version
+        assert spec_breaks(spec, runner.run("spec").spec) == [], version
+        assert catalog_breaks(catalog, runner.catalog) == [], version
 
 
 def test_this_version_is_a_release_that_has_a_snapshot(connector: Connector) -> None:

@@ -14,10 +14,11 @@ from pathlib import Path
 import pytest
 from airbyte_cdk.models import AirbyteCatalog, AirbyteStream, SyncMode
 from airbyte_cdk.test.standard_tests._catalog_checks import find_catalog_problems
-from proof.output import Output, Row, configured
-from proof.stage import arguments, run_process
-from proof.suite import ROOT, connectors
-from proof.vendors import Vendor, running
+from harness.suite import ROOT, connectors
+from harness.vendors import Vendor, running
+from test_kit.catalogs import Row, configured
+from test_kit.command import arguments, run_process
+from test_kit.messages import Output
 
 CONNECTOR = next(connector for connector in connectors() if connector.name == "source-pendo")
 STREAM = "guide_steps"
@@ -89,7 +90,7 @@ def test_the_stream_that_the_section_adds_is_discovered_and_read(copy: Path, ven
     )
 
     vendor.simulator.mutate("touch_definition", kind="guides")
-    second = _read(copy, tmp_path, vendor, catalog, first.last_states())
+    second = _read(copy, tmp_path, vendor, catalog, first.last_state_messages())
     assert 0 < len(second.records[STREAM]) < len(steps)
 
 

@@ -21,9 +21,11 @@ from simulators.heap.bench_table import BenchTable
 from simulators.heap.s3_server import S3Proxy
 from simulators.heap.scenarios import Step, scenario
 from simulators.heap.stores import S3Store
+from test_kit.catalogs import Row, configured
+from test_kit.command import arguments, run_process
+from test_kit.messages import Output
 
 COMMAND = Path(sys.executable).parent / "source-heap"
-Row = dict[str, Any]
 
 
 def keys_of(keys: Keys) -> Row:
@@ -41,47 +43,28 @@ def config_for(server: S3Server, bucket: str, credentials: Row, **more: Any) -> 
     return {"bucket": bucket, "endpoint_url": server.endpoint, "credentials": credentials, **more}
 
 
-def run(folder: Path, verb: str, environment: Mapping[str, str] | None = None, **files: Any) -> list[Row]:
-    """The messages of the installed command."""
-    arguments = [str(COMMAND), verb]
-    for name, content in files.items():
-        path = folder / f"{name}.json"
-        path.write_text(json.dumps(content), encoding="utf-8")
-        arguments += [f"--{name}", str(path)]
-    done = subprocess.run(
-        arguments, capture_output=True, text=True, timeout=120, check=False, env={**os.environ, **(environment or {})}
-    )
-    assert done.stderr == ""
-    return [json.loads(line) for line in done.stdout.splitlines()]
+def run(folder: Path, verb: str, environment: Mapping[str, str] | None = None, **files: Any) -> Output:
+    """The installed command, which must write nothing to stderr."""
+    command = [str(COMMAND), *arguments(folder, verb, (), files)]
+    output = run_process(command, env={**os.environ, **(environment or {})})
+    assert output.stderr == ""
+    return output
 
 
 def check(folder: Path, config: Row, environment: Mapping[str, str] | None = None) -> Row:
     """The connection status."""
-    messages = run(folder, "check", environment, config=config)
-    return next(message["connectionStatus"] for message in messages if message["type"] == "CONNECTION_STATUS")
+    return run(folder, "check", environment, config=config).connection_status
 
 
 def sync(
     folder: Path, config: Row, states: Mapping[str, Row], environment: Mapping[str, str] | None = None
-) -> tuple[dict[str, list[Row]], dict[str, Row], dict[str, str]]:
-    """Discovers and reads everything: rows, last states, and the sentences of streams that failed."""
-    found = run(folder, "discover", environment, config=config)
-    streams = next(message["catalog"]["streams"] for message in found if message["type"] == "CATALOG")
-    catalog = [{"stream": s, "sync_mode": "incremental", "destination_sync_mode": "append"} for s in streams]
-    files: dict[str, Any] = {"config": config, "catalog": {"streams": catalog}}
-    if states:
-        files["state"] = list(states.values())
-    rows: dict[str, list[Row]] = defaultdict(list)
-    after, failed = dict(states), {}
-    for message in run(folder, "read", environment, **files):
-        if message["type"] == "RECORD":
-            rows[message["record"]["stream"]].append(message["record"]["data"])
-        elif message["type"] == "STATE":
-            after[message["state"]["stream"]["stream_descriptor"]["name"]] = message["state"]
-        elif message["type"] == "TRACE" and message["trace"]["type"] == "ERROR":
-            error = message["trace"]["error"]
-            failed[(error.get("stream_descriptor") or {}).get("name", "")] = error["message"]
-    return rows, after, failed
+) -> tuple[Mapping[str, list[Row]], dict[str, Row], dict[str, str]]:
+    """Discovers and reads everything: rows, last state messages, and the sentences of streams that failed."""
+    catalog = configured(run(folder, "discover", environment, config=config).catalog, mode="append")
+    output = run(folder, "read", environment, config=config, catalog=catalog, state=list(states.values()) or None)
+    after = {name: found[-1] for name, found in output.state_messages.items()}
+    failed = {name: failure.message for name, failure in output.failures.items()}
+    return output.records, {**states, **after}, failed
 
 
 def put(server: S3Server, bucket: str, steps: Sequence[Step]) -> None:
@@ -251,13 +234,10 @@ def test_a_million_rows_take_less_than_three_hundred_megabytes(moto_s3: MotoServ
     bucket = moto_s3.new_bucket()
     S3Store(moto_s3.client(), bucket).put(BenchTable(1_000_000, 16).cached_objects(tmp_path, bucket))
     config = config_for(moto_s3, bucket, keys_of(moto_s3.admin))
-    found = run(tmp_path, "discover", config=config)
-    streams = next(message["catalog"]["streams"] for message in found if message["type"] == "CATALOG")
-    catalog = [{"stream": s, "sync_mode": "incremental", "destination_sync_mode": "append"} for s in streams]
-    (tmp_path / "catalog.json").write_text(json.dumps({"streams": catalog}), encoding="utf-8")
-    arguments = ["read", "--config", str(tmp_path / "config.json"), "--catalog", str(tmp_path / "catalog.json")]
+    catalog = configured(run(tmp_path, "discover", config=config).catalog, mode="append")
+    command = [str(COMMAND), *arguments(tmp_path, "read", (), {"config": config, "catalog": catalog})]
     peak, rows = 0, 0
-    with subprocess.Popen([str(COMMAND), *arguments], stdout=subprocess.PIPE) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         watch = _Watch(process.pid)
         for line in process.stdout:

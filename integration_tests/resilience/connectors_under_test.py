@@ -11,7 +11,6 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
-from faults.ledger import Row
 from simulators.customerio import CustomerioSimulator, Options
 from simulators.faults import Fault
 from simulators.heap.account import Account, Part, full, more
@@ -21,6 +20,7 @@ from simulators.heap.s3_server import BucketServer, error_fault
 from simulators.pendo import PendoSimulator
 from simulators.pendo.sizes import Size
 from simulators.server import Simulator
+from test_kit.catalogs import Row
 
 #: The rows that a destination holds of a stream
 Held = Callable[[str], Iterable[Row]]
@@ -29,10 +29,10 @@ _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class Subject(ABC):
+class ConnectorUnderTest(ABC):
     """One connector and the vendor that it reads. Made with `paged` it has many small pages, otherwise few requests."""
 
-    connector: str
+    name: str
     streams: tuple[str, ...]
     """The streams that are read unless a test asks for others: their rows can be compared whole."""
     short_streams: tuple[str, ...]
@@ -130,10 +130,10 @@ def _canonical(value: Any) -> Any:
             return value
 
 
-class Customerio(Subject):
+class Customerio(ConnectorUnderTest):
     """A tiny workspace, without its limit of requests."""
 
-    connector = "source-customerio"
+    name = "source-customerio"
     streams = (
         "campaigns",
         "campaign_actions",
@@ -207,10 +207,10 @@ class Customerio(Subject):
         self.simulator.api_key = "cio-app-key-renewed-51d2"
 
 
-class Pendo(Subject):
+class Pendo(ConnectorUnderTest):
     """A small subscription whose present is the real one, since the connector's clock decides which days it reads."""
 
-    connector = "source-pendo"
+    name = "source-pendo"
     streams = (
         "accounts",
         "visitors",
@@ -337,10 +337,10 @@ def _merged(pairs: list[tuple[str, Any]]) -> Row:
     return merged
 
 
-class Heap(Subject):
+class Heap(ConnectorUnderTest):
     """A bucket to which dumps are added: increments, and now and then a table in full."""
 
-    connector = "source-heap"
+    name = "source-heap"
     streams = ("users", "user_migrations", "sessions", "search_submit")
     short_streams = streams
     long_stream = "sessions"
@@ -409,4 +409,4 @@ class Heap(Subject):
 
 
 #: All connectors under test
-SUBJECTS: tuple[type[Subject], ...] = (Pendo, Customerio, Heap)
+CONNECTORS: tuple[type[ConnectorUnderTest], ...] = (Pendo, Customerio, Heap)

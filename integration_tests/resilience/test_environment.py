@@ -9,9 +9,9 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from faults.processes import CommandLine, Outcome, Pace
-from faults.scene import Scene, SceneMaker
-from faults.subjects import Heap, Subject
+from resilience.connectors_under_test import ConnectorUnderTest, Heap
+from resilience.scenario import MakeScenario, Scenario
+from test_kit.process import ConsoleScript, Outcome, Pace
 
 FORKED = {"unlimited": True, "base_seconds": 0.01, "tries": 3}
 DAY = 86_400
@@ -51,41 +51,43 @@ def fill(folder: Path) -> None:
 def expect_no_room(outcome: Outcome, folder: Path) -> None:
     """Streams failed with a sentence about the temporary directory, and nothing but that."""
     assert outcome.code == 1
-    assert outcome.errors()
-    for error in outcome.errors():
+    assert outcome.errors
+    for error in outcome.errors:
         assert str(folder) in error["message"], error
         assert "larger" in error["message"] or "more space" in error["message"], error
     assert "Traceback" not in outcome.stderr
 
 
-def test_a_full_disk_fails_with_a_sentence_and_with_room_the_next_sync_is_whole(scene: Scene, full_disk: Path) -> None:
-    ledger = scene.ledger()
-    outcome = scene.sync(ledger, temporary=str(full_disk), spool_bytes=1_000, **FORKED)
+def test_a_full_disk_fails_with_a_sentence_and_with_room_the_next_sync_is_whole(
+    scenario: Scenario, full_disk: Path
+) -> None:
+    destination = scenario.destination()
+    outcome = scenario.sync(destination, temporary=str(full_disk), spool_bytes=1_000, **FORKED)
     expect_no_room(outcome, full_disk)
-    assert scene.sync(ledger, **FORKED).code == 0
-    assert scene.subject.differences(ledger.held) == {}
+    assert scenario.sync(destination, **FORKED).code == 0
+    assert scenario.connector.differences(destination.held) == {}
 
 
 def test_a_limit_on_the_size_of_files_fails_with_a_sentence_and_without_it_the_next_sync_is_whole(
-    scene: Scene, tmp_path: Path
+    scenario: Scenario, tmp_path: Path
 ) -> None:
-    ledger = scene.ledger()
-    outcome = scene.sync(ledger, temporary=str(tmp_path), file_bytes=2_000, spool_bytes=1_000, **FORKED)
+    destination = scenario.destination()
+    outcome = scenario.sync(destination, temporary=str(tmp_path), file_bytes=2_000, spool_bytes=1_000, **FORKED)
     expect_no_room(outcome, tmp_path)
-    assert scene.sync(ledger, **FORKED).code == 0
-    assert scene.subject.differences(ledger.held) == {}
+    assert scenario.sync(destination, **FORKED).code == 0
+    assert scenario.connector.differences(destination.held) == {}
 
 
 def test_the_console_script_of_heap_says_when_its_temporary_directory_is_full(
-    make_scene: SceneMaker, full_disk: Path
+    make_scenario: MakeScenario, full_disk: Path
 ) -> None:
-    scene = make_scene(Heap)
-    ledger = scene.ledger()
-    launcher = CommandLine(Heap.connector, env={**os.environ, "TMPDIR": str(full_disk)})
-    expect_no_room(scene.sync(ledger, launcher=launcher), full_disk)
+    scenario = make_scenario(Heap)
+    destination = scenario.destination()
+    launcher = ConsoleScript(Heap.name, env={**os.environ, "TMPDIR": str(full_disk)})
+    expect_no_room(scenario.sync(destination, launcher=launcher), full_disk)
     assert [path.name for path in full_disk.iterdir()] == ["filler"]
-    assert scene.sync(ledger, launcher=CommandLine(Heap.connector)).code == 0
-    assert scene.subject.differences(ledger.held) == {}
+    assert scenario.sync(destination, launcher=ConsoleScript(Heap.name)).code == 0
+    assert scenario.connector.differences(destination.held) == {}
 
 
 @pytest.mark.parametrize(
@@ -99,37 +101,37 @@ def test_the_console_script_of_heap_says_when_its_temporary_directory_is_full(
     ],
 )
 def test_a_clock_that_jumps_hides_no_row_from_the_syncs_that_follow(
-    scene: Scene, clocks: list[float | list[float]]
+    scenario: Scenario, clocks: list[float | list[float]]
 ) -> None:
     draw = Random(7)
-    ledger = scene.ledger(*scene.subject.streams)
+    destination = scenario.destination(*scenario.connector.streams)
     for clock in clocks:
-        outcome = scene.sync(ledger, clock=clock, **FORKED)
-        assert outcome.code == 0, outcome.errors()
+        outcome = scenario.sync(destination, clock=clock, **FORKED)
+        assert outcome.code == 0, outcome.errors
         for _ in range(4):
-            scene.subject.happen(draw)
-    assert scene.sync(ledger, **FORKED).code == 0
-    assert scene.subject.differences(ledger.held) == {}
+            scenario.connector.happen(draw)
+    assert scenario.sync(destination, **FORKED).code == 0
+    assert scenario.connector.differences(destination.held) == {}
 
 
 def test_a_slow_reader_gets_every_row_and_the_connector_waits_for_it_in_little_memory(
-    kind: type[Subject], make_scene: SceneMaker, command_line: CommandLine
+    kind: type[ConnectorUnderTest], make_scenario: MakeScenario, console_script: ConsoleScript
 ) -> None:
-    scene = make_scene(kind, rows=LARGE_ROWS[kind.connector], paged=False)
-    ledger = scene.ledger(kind.long_stream)
-    outcome = scene.sync(ledger, launcher=command_line, pace=Pace(rest=0.01))
-    assert outcome.code == 0, outcome.errors()
+    scenario = make_scenario(kind, rows=LARGE_ROWS[kind.name], paged=False)
+    destination = scenario.destination(kind.long_stream)
+    outcome = scenario.sync(destination, launcher=console_script, pace=Pace(rest=0.01))
+    assert outcome.code == 0, outcome.errors
     assert outcome.torn == b""
     assert 0 < outcome.peak_kilobytes < MEMORY_LIMIT_KILOBYTES
-    assert scene.subject.differences(ledger.held, [kind.long_stream]) == {}
+    assert scenario.connector.differences(destination.held, [kind.long_stream]) == {}
 
 
 def test_a_reader_that_closes_early_ends_the_connector_quietly_and_the_next_sync_is_whole(
-    scene: Scene, command_line: CommandLine
+    scenario: Scenario, console_script: ConsoleScript
 ) -> None:
-    ledger = scene.ledger(*scene.subject.short_streams)
-    outcome = scene.sync(ledger, launcher=command_line, pace=Pace(piece=PAGE, close_after=20_000), limit=20)
+    destination = scenario.destination(*scenario.connector.short_streams)
+    outcome = scenario.sync(destination, launcher=console_script, pace=Pace(piece=PAGE, close_after=20_000), limit=20)
     assert outcome.code not in (0, -9)
     assert outcome.stderr == ""
-    assert scene.sync(ledger, **FORKED).code == 0
-    assert scene.subject.differences(ledger.held, scene.subject.short_streams) == {}
+    assert scenario.sync(destination, **FORKED).code == 0
+    assert scenario.connector.differences(destination.held, scenario.connector.short_streams) == {}

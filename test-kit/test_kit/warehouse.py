@@ -1,7 +1,7 @@
 """A small destination for the demo and the tests: a DuckDB file that upserts by primary key.
 
-It does what the platform and a typed warehouse do together: rows become visible no later than the state that covers
-them, both in one transaction, so that a sync which dies anywhere resumes from what the file holds.
+Rows become visible no later than the state that covers them, both in one transaction, so a sync that dies anywhere
+resumes from what the file holds.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from typing import Any
 
 import duckdb
 import orjson
+
+from test_kit.catalogs import primary_key
 
 #: Rows of all streams that are kept before they are written, whether or not a state came
 FLUSH_ROWS = 50_000
@@ -36,7 +38,7 @@ class Table:
 
     def __init__(self, stream: Mapping[str, Any], overwrite: bool) -> None:
         self.name: str = stream["name"]
-        self.key = [part[0] for part in stream.get("source_defined_primary_key") or []]
+        self.key = primary_key(stream)
         properties = stream["json_schema"].get("properties", {})
         self.columns = {name: column_type(field) for name, field in properties.items()}
         self.overwrite = overwrite
@@ -73,9 +75,9 @@ class Warehouse:
         return [json.loads(text) for (text,) in self.connection.execute("SELECT message FROM _state").fetchall()]
 
     def begin(self, catalog: Mapping[str, Any]) -> None:
-        """Makes the tables for a configured catalog; those in overwrite mode are emptied, and their states forgotten.
+        """Makes the tables for a configured catalog; those in the mode `overwrite` are emptied, their states deleted.
 
-        Except where the state says that a full refresh was broken off: then it goes on, as on the platform.
+        Except where the state says that a full refresh was interrupted: then it continues, as on the platform.
         """
         self._tables = {}
         unfinished = {_stream_of(state) for state in self.states() if _is_unfinished(state)}

@@ -14,9 +14,9 @@ from typing import Any, Self
 
 import duckdb
 import psycopg
-from proof.output import Row
-from proof.postgres import Postgres
-from proof.suite import ROOT
+from harness.postgres import Postgres
+from harness.suite import ROOT
+from test_kit.catalogs import Row
 
 _FOLDER = ROOT / "integration_tests" / "pyairbyte"
 _OWN = "_airbyte_"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from proof.suite import Connector
+from harness.suite import Connector
 from simulators.customerio import CustomerioSimulator, Options
 from simulators.heap.demo import Size, demo_dumps
 from simulators.heap.layout import noise
