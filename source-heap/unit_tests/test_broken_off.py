@@ -12,8 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from heap_world import Heap, configured, put_event
+from heap_world import Heap, put_event
 from simulators.faults import Fault
+from test_kit.catalogs import configured_stream
 
 _CODE = "from source_kit.cli import command; command('source_heap.source', 'SourceHeap')"
 
@@ -24,7 +25,7 @@ def test_a_read_that_is_ended_leaves_neither_files_nor_processes(
     heap: Heap, tmp_path: Path, number: signal.Signals
 ) -> None:
     put_event(heap, 1, range(20_000))
-    catalog = {"streams": [configured(heap.discover().stream("event"))]}
+    catalog = {"streams": [configured_stream(heap.discover().stream("event"))]}
     heap.server.faults.add(Fault("drip", path=r"\.avro", seconds=0.1, at=50_000, times=-1))
     temporary = tmp_path / "temporary"
     temporary.mkdir()

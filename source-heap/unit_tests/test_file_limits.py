@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 from avro_by_hand import PACKERS, block, file, header, put_tables, read_table, record, text
-from heap_world import Heap, Output
+from heap_world import Heap
 from simulators.heap.avro_files import long_bytes
+from test_kit.messages import Output
 
 EVENT = record(("event_id", "long"), ("t", "string"))
 LIST = {"type": "array", "items": "null"}
@@ -116,7 +117,7 @@ def assert_refused(output: Output, clause: str) -> None:
         "before it; leave the table out of the connection, or ask Heap to send it anew."
     )
     assert failure.failure_type == "system_error"
-    assert (output.statuses["ev"], output.statuses["good"]) == ("INCOMPLETE", "COMPLETE")
+    assert (output.last_statuses["ev"], output.last_statuses["good"]) == ("INCOMPLETE", "COMPLETE")
     assert len(output.records["good"]) == 1
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from test_kit.catalogs import key_of, primary_key
@@ -72,3 +72,8 @@ class Destination:
 
     def _store(self, name: str, rows: Iterable[Row]) -> None:
         self.rows[name].update((key_of(row, self._keys[name]), row) for row in rows)
+
+
+def upserted(key: Sequence[str], *syncs: Iterable[Row]) -> list[Row]:
+    """The rows that a destination holds after some syncs: of those with the same key the last one."""
+    return list({key_of(row, key): row for rows in syncs for row in rows}.values())

@@ -147,9 +147,14 @@ class Output:
         """The discovered catalog."""
         return dict(self.only("CATALOG", "catalog"))
 
+    @property
+    def streams(self) -> list[Row]:
+        """The streams of the discovered catalog."""
+        return list(self.catalog["streams"])
+
     def stream(self, name: str) -> Row:
         """A stream of the discovered catalog."""
-        return next(dict(stream) for stream in self.catalog["streams"] if stream["name"] == name)
+        return next(stream for stream in self.streams if stream["name"] == name)
 
     @property
     def connection_status(self) -> Row:
