@@ -88,15 +88,15 @@ def test_rows_that_come_late_and_rows_that_grow_reach_a_warehouse_that_upserts(
         pendo.sim.mutate("advance", days=days)
         loads.append(pendo.read(*ALL, period=period, state=states_of(loads[-1])))
     for stream in ALL:
-        held = upserted(*(load.rows[stream] for load in loads))
+        held = upserted(*(load.records[stream] for load in loads))
         assert counted(held) == truth_of(pendo.truth(stream, period=period, since=SINCE))
 
 
 @pytest.mark.slow
 def test_a_row_that_has_grown_keeps_its_key(pendo: Subscription) -> None:
-    before = {row["record_id"]: row for row in pendo.read(*GROUPED).rows["page_events"]}
+    before = {row["record_id"]: row for row in pendo.read(*GROUPED).records["page_events"]}
     assert pendo.sim.mutate("grow", source="pageEvents", day="2026-03-15", rows=4)
-    after = {row["record_id"]: row for row in pendo.read("page_events").rows["page_events"]}
+    after = {row["record_id"]: row for row in pendo.read("page_events").records["page_events"]}
     assert set(before) == set(after)
     assert sum(before[key]["num_events"] < after[key]["num_events"] for key in before) >= 2
 
@@ -106,7 +106,7 @@ def test_a_page_that_is_tagged_anew_brings_its_new_rows_and_leaves_the_old(pendo
     pendo.sim.mutate("retag")
     pendo.sim.mutate("advance", hours=3)
     second = pendo.read("page_events", state=states_of(first))
-    held = upserted(first.rows["page_events"], second.rows["page_events"])
+    held = upserted(first.records["page_events"], second.records["page_events"])
     truth = truth_of(pendo.truth("page_events", since="2026-03-10"))
     assert not truth - counted(held)
     assert counted(held) - truth
@@ -125,7 +125,7 @@ def test_a_sync_may_die_after_any_of_its_states(pendo: Subscription) -> None:
             written += kind == "record"
             if kind == "state":
                 resumed = pendo.read(stream, state={stream: next(states)}, lookback_window=0, **options)
-                held = upserted(synced.rows[stream][:written], resumed.rows[stream])
+                held = upserted(synced.records[stream][:written], resumed.records[stream])
                 assert counted(held) == truth
 
 
@@ -140,7 +140,7 @@ def test_a_first_sync_of_a_year_goes_on_at_the_day_on_which_it_died(pendo: Subsc
     pendo.sim.faults.clear()
     resumed = pendo.read("page_events", state=states_of(died), **options)
     assert asked(pendo)[0] == "2025-11-15"
-    assert counted(resumed.rows["page_events"]) == truth_of(pendo.truth("page_events", since="2026-01-01"))
+    assert counted(resumed.records["page_events"]) == truth_of(pendo.truth("page_events", since="2026-01-01"))
 
 
 @pytest.mark.slow
@@ -151,7 +151,7 @@ def test_an_interrupted_full_refresh_goes_on_where_it_stopped(pendo: Subscriptio
     pendo.sim.faults.clear()
     resumed = pendo.read("page_events", full_refresh=True, state=states_of(died))
     assert asked(pendo)[0] == "2026-03-08"  # the days before are older than the lookback
-    held = upserted(died.rows["page_events"], resumed.rows["page_events"])
+    held = upserted(died.records["page_events"], resumed.records["page_events"])
     assert counted(held) == truth_of(pendo.truth("page_events", since=SINCE))
     pendo.read("page_events", full_refresh=True, state=states_of(resumed))
     assert asked(pendo)[0] == SINCE
@@ -168,7 +168,7 @@ def test_a_sync_that_dies_while_it_reads_the_lookback_leaves_it_to_the_next(pend
     assert died.state("page_events") == first.state("page_events")
     pendo.sim.faults.clear()
     last = pendo.read("page_events", state=states_of(died))
-    held = upserted(first.rows["page_events"], died.rows["page_events"], last.rows["page_events"])
+    held = upserted(first.records["page_events"], died.records["page_events"], last.records["page_events"])
     assert counted(held) == truth_of(pendo.truth("page_events", since=SINCE))
 
 
@@ -179,7 +179,7 @@ def test_a_day_that_fails_fails_its_stream_and_no_other(pendo: Subscription) -> 
     assert synced.statuses["page_events"][-1] == "INCOMPLETE"
     assert synced.statuses["feature_events"][-1] == "COMPLETE"
     assert synced.state("page_events")["day"] == "2026-03-09T00:00:00.000Z"
-    assert counted(synced.rows["feature_events"]) == truth_of(pendo.truth("feature_events", since=SINCE))
+    assert counted(synced.records["feature_events"]) == truth_of(pendo.truth("feature_events", since=SINCE))
 
 
 @pytest.mark.slow
@@ -188,7 +188,7 @@ def test_another_period_starts_the_stream_anew_and_says_so(pendo: Subscription) 
     asked(pendo)
     second = pendo.read("page_events", "guide_events", state=states_of(first), period="hour")
     assert second.logged("the state is of period day, the option says hour")
-    assert counted(second.rows["page_events"]) == truth_of(pendo.truth("page_events", period="hour", since=SINCE))
+    assert counted(second.records["page_events"]) == truth_of(pendo.truth("page_events", period="hour", since=SINCE))
     assert set(second.states["page_events"][0]) == {"hour", "period", "synced", "version", "midnight"}
     assert asked(pendo, "guideEvents")[0] == "2026-03-09"  # single events have no period
 
@@ -243,14 +243,14 @@ def test_a_start_date_in_the_future_reads_nothing_and_skips_nothing(pendo: Subsc
     pendo.sim.mutate("advance", days=9)
     second = pendo.read("page_events", state=states_of(first), **options)
     assert asked(pendo)[0] == "2026-03-25"
-    assert counted(second.rows["page_events"]) == truth_of(pendo.truth("page_events", since="2026-03-25"))
+    assert counted(second.records["page_events"]) == truth_of(pendo.truth("page_events", since="2026-03-25"))
 
 
 @pytest.mark.parametrize("day", ["2050-01-01T00:00:00.000Z", "9999-12-31T00:00:00.000Z"])
 def test_a_state_far_in_the_future_reads_nothing_and_stays(pendo: Subscription, day: str) -> None:
     state = {"day": day, "period": "day", "version": 1}
     synced = pendo.read("page_events", state={"page_events": state})
-    assert synced.rows["page_events"] == []
+    assert synced.records["page_events"] == []
     assert synced.state("page_events") == state
     assert synced.statuses["page_events"] == ["STARTED", "COMPLETE"]
 
@@ -317,7 +317,7 @@ def test_a_state_that_cannot_be_read_fails_with_what_it_should_be_like(
     failure = synced.failures.pop("page_events")
     assert failure.message.startswith("The state of stream page_events cannot be read: it must be like")
     assert failure.failure_type == "config_error"
-    assert synced.rows["page_events"] == []
+    assert synced.records["page_events"] == []
     assert synced.statuses["feature_events"][-1] == "COMPLETE"
 
 

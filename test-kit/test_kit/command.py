@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
+from unittest.mock import patch
 
 from test_kit.messages import Output
 
@@ -51,6 +52,14 @@ def run_here(main: Callable[[Sequence[str]], int], verb: str, *flags: str, **fil
         out.seek(0)
         err.seek(0)
         return Output(code, out.read(), err.read().decode("utf-8", "replace"))
+
+
+@contextmanager
+def specification_read_once(source: type[Any]) -> Iterator[None]:
+    """Reading the YAML takes a third of a short run; a suite that runs the command hundreds of times does it once."""
+    specification = source().spec(logging.getLogger("airbyte"))
+    with patch.object(source, "spec", lambda self, logger: specification):
+        yield
 
 
 def run_process(command: Sequence[str], **settings: Any) -> Output:
