@@ -17,7 +17,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import orjson
 from airbyte_cdk.logger import PRINT_BUFFER
 from airbyte_cdk.models import (
     AirbyteStateMessageSerializer,
@@ -29,8 +28,8 @@ from source_kit import activity
 from source_kit.run import Writer, launch
 from source_kit.source import BatchSource
 from source_kit.stream import BatchStream, Checkpoint, SliceItem
-
-Message = dict[str, Any]
+from test_kit.catalogs import configured_stream
+from test_kit.messages import Message, decoded
 
 
 class ToyStream(BatchStream):
@@ -146,26 +145,9 @@ class ToySource(BatchSource):
 
 
 def catalog(*streams: Stream | str, mode: str = "incremental") -> dict[str, Any]:
-    """A configured catalog, as the platform writes it, of these streams."""
-    return {
-        "streams": [
-            {
-                "stream": {
-                    "name": stream if isinstance(stream, str) else stream.name,
-                    "json_schema": {"type": "object"},
-                    "supported_sync_modes": ["full_refresh", "incremental"],
-                },
-                "sync_mode": mode,
-                "destination_sync_mode": "append",
-            }
-            for stream in streams
-        ]
-    }
-
-
-def stream_state(name: str, state: Mapping[str, Any]) -> dict[str, Any]:
-    """A per-stream state, as the platform hands it back."""
-    return {"type": "STREAM", "stream": {"stream_descriptor": {"name": name}, "stream_state": state}}
+    """A configured catalog of these streams."""
+    names = [stream if isinstance(stream, str) else stream.name for stream in streams]
+    return {"streams": [configured_stream(name, mode == "incremental") for name in names]}
 
 
 def read(source: ToySource, configured: Mapping[str, Any], states: Sequence[Mapping[str, Any]] = ()) -> list[Message]:
@@ -181,46 +163,7 @@ def read(source: ToySource, configured: Mapping[str, Any], states: Sequence[Mapp
     for item in engine.items():
         writer.write(item)
     writer.flush()
-    return messages_of(out.getvalue())
-
-
-def messages_of(output: bytes) -> list[Message]:
-    """Every line as a JSON object; stdout never carries anything else."""
-    lines = output.split(b"\n")
-    assert lines.pop() == b"", "the last line was not ended"
-    messages = [orjson.loads(line) for line in lines]
-    assert all(isinstance(message, dict) and "type" in message for message in messages)
-    return messages
-
-
-def records(messages: Iterable[Message], stream: str | None = None) -> list[dict[str, Any]]:
-    """The data of the records, in order."""
-    found = [message["record"] for message in messages if message["type"] == "RECORD"]
-    return [record["data"] for record in found if stream in (None, record["stream"])]
-
-
-def states(messages: Iterable[Message], stream: str | None = None) -> list[dict[str, Any]]:
-    """The stream states, in order."""
-    found = [message["state"]["stream"] for message in messages if message["type"] == "STATE"]
-    return [state["stream_state"] for state in found if stream in (None, state["stream_descriptor"]["name"])]
-
-
-def statuses(messages: Iterable[Message], stream: str) -> list[str]:
-    """The statuses that a stream went through."""
-    traces = [message["trace"] for message in messages if message["type"] == "TRACE"]
-    told = [trace["stream_status"] for trace in traces if trace["type"] == "STREAM_STATUS"]
-    return [status["status"] for status in told if status["stream_descriptor"]["name"] == stream]
-
-
-def errors(messages: Iterable[Message]) -> list[dict[str, Any]]:
-    """The TRACE ERRORs."""
-    traces = [message["trace"] for message in messages if message["type"] == "TRACE"]
-    return [trace["error"] for trace in traces if trace["type"] == "ERROR"]
-
-
-def logs(messages: Iterable[Message]) -> str:
-    """All log lines."""
-    return "\n".join(message["log"]["message"] for message in messages if message["type"] == "LOG")
+    return decoded(out.getvalue())
 
 
 class Child:
@@ -280,7 +223,7 @@ class Child:
         output = self.stdout.read()
         while more := self.stdout.read():
             output += more
-        return self.wait(seconds), messages_of(output)
+        return self.wait(seconds), decoded(output)
 
     @property
     def stderr(self) -> str:

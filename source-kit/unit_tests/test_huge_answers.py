@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 
 import orjson
 import pytest
-from kit_toys import catalog, errors, records, statuses
+from kit_toys import catalog
 from simulators.server import Request, Response, Simulator
+from test_kit.messages import errors, records, statuses
 
 PROGRAM = Path(__file__).with_name("huge_answers.py")
 PEAK_MB = 300

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 from airbyte_cdk.models import ConnectorSpecification
-from kit_toys import CommandLine, ToySource, ToyStream, errors, statuses
+from kit_toys import CommandLine, ToySource, ToyStream
 from source_kit.errors import config_error
+from test_kit.messages import errors, statuses
 
 KEY = {"api_key": "k-1234567"}
 

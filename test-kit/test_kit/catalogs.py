@@ -43,9 +43,9 @@ def configured_stream(stream: Mapping[str, Any] | str, incremental: bool = True,
     }
 
 
-def stream_state(name: str, state: Mapping[str, Any]) -> Row:
+def stream_state(name: str, state: Any) -> Row:
     """The state of a stream, as the platform hands it to the next sync."""
-    return {"type": "STREAM", "stream": {"stream_descriptor": {"name": name}, "stream_state": dict(state)}}
+    return {"type": "STREAM", "stream": {"stream_descriptor": {"name": name}, "stream_state": state}}
 
 
 def stream_states(states: Mapping[str, Mapping[str, Any]] | None) -> list[Row] | None:
