@@ -24,7 +24,7 @@ def test_the_first_sync_reads_everything_that_is_kept_also_of_deleted_people(wor
 
 
 def test_an_event_in_the_future_does_not_poison_the_cursor(workspace: Workspace, clock: Callable[[], datetime]) -> None:
-    """Hazard 19: the simulator has events an hour and a year ahead."""
+    """The simulator has events an hour and a year ahead."""
     first = workspace.sync("activities")
     assert max(first.column("activities", "timestamp")) > workspace.simulator.now + 300 * DAY
     assert first.state("activities") == {"timestamp": workspace.simulator.now}
@@ -37,7 +37,7 @@ def test_an_event_in_the_future_does_not_poison_the_cursor(workspace: Workspace,
 def test_the_walk_stops_at_the_first_page_that_lies_wholly_before_the_cursor(
     workspace: Workspace, clock: Callable[[], datetime]
 ) -> None:
-    """Hazard 18: without an early stop every sync would read 30 days."""
+    """Without an early stop every sync would read 30 days."""
     workspace.simulator.options.page_caps = {"activities": 10}
     first = workspace.sync("activities")
     pages = len(workspace.asked("activities"))
@@ -51,7 +51,7 @@ def test_the_walk_stops_at_the_first_page_that_lies_wholly_before_the_cursor(
 
 
 def test_a_page_of_future_events_does_not_stop_the_walk(workspace: Workspace, clock: Callable[[], datetime]) -> None:
-    """Hazard 18: events that are dated ahead come first, page after page."""
+    """Events that are dated ahead come first, page after page."""
     workspace.simulator.options.page_caps = {"activities": 10}
     first = workspace.sync("activities")
     workspace.simulator.mutate("advance", seconds=HOUR)
@@ -64,7 +64,7 @@ def test_a_page_of_future_events_does_not_stop_the_walk(workspace: Workspace, cl
 def test_a_backdated_event_within_the_hour_before_the_cursor_arrives(
     workspace: Workspace, clock: Callable[[], datetime]
 ) -> None:
-    """Hazard 18: order is by the event's own time; what is older than the hour is missed, which is documented."""
+    """Order is by the event's own time; what is older than the hour is missed, which is documented."""
     first = workspace.sync("activities")
     inside = workspace.simulator.mutate("add_activity", ago=HOUR)
     outside = workspace.simulator.mutate("add_activity", ago=HOUR + 1)
@@ -82,7 +82,7 @@ def test_the_start_date_ends_the_walk(workspace: Workspace, clock: Callable[[], 
 
 
 def test_a_walk_that_broke_leaves_the_cursor_where_it_was(workspace: Workspace) -> None:
-    """Hazard 18: what is newest comes first, so a broken walk has covered nothing for good."""
+    """What is newest comes first, so a broken walk has covered nothing for good."""
     workspace.simulator.options.page_caps = {"activities": 50}
     workspace.simulator.faults.add(Fault("status", path="start=", skip=2, times=-1, status=502))
     synced = workspace.sync("activities")
@@ -91,7 +91,7 @@ def test_a_walk_that_broke_leaves_the_cursor_where_it_was(workspace: Workspace) 
 
 
 def test_types_of_any_pattern_and_data_of_any_shape_pass_through(workspace: Workspace) -> None:
-    """Hazards 36 and 37."""
+    """Customers name their own types and data: the connector declares no list of types and no keys."""
     synced = workspace.sync("activities")
     assert "_o:1:attribute_change" in synced.column("activities", "type")
     assert any(row["data"] and "items" in row["data"] for row in synced.records["activities"])

@@ -162,7 +162,7 @@ def test_an_answer_that_says_there_is_nothing_is_an_empty_table(
 
 
 def test_a_series_that_is_null_and_one_that_is_a_text_leave_the_others(workspace: Workspace) -> None:
-    """Hazard 34: a series may be null in place of an array."""
+    """A series may be null in place of an array."""
     series = {"sent": [1, 2], "opened": None, "unit": "days"}
     answer(workspace, r"/campaigns/\d+/metrics", {"metric": {"series": series}})
     synced = workspace.sync("campaign_metrics")

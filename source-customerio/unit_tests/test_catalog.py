@@ -56,7 +56,7 @@ CONTRACT: dict[str, tuple[list[str], str | None]] = {
     "campaign_link_metrics": (["campaign_id", "link_id", *METRIC], None),
     "newsletter_link_metrics": (["newsletter_id", "link_id", *METRIC], None),
 }
-#: Hazard 28
+#: Streams that hold data about people: no sync reads them unless a user selects them
 PERSONAL = {
     "messages",
     "activities",
@@ -103,14 +103,14 @@ def test_a_stream_is_incremental_where_it_has_a_cursor(workspace: Workspace) -> 
 
 
 def test_discovery_asks_nothing_and_drops_no_stream_that_the_key_may_not_read(workspace: Workspace) -> None:
-    """Hazard 41: a stream out of scope stays in the catalog and fails when it is read."""
+    """A stream out of scope stays in the catalog and fails when it is read."""
     workspace.simulator.options.forbidden = ["/v1/"]
     assert discovered(workspace).keys() == CONTRACT.keys()
     assert len(workspace.simulator.requests) == 0
 
 
 def test_schemas_are_open_nullable_and_plain(workspace: Workspace) -> None:
-    """Hazards 36 and 37: no enums, no closed objects, no required columns, no references."""
+    """No enums, no closed objects, no required columns, no references."""
     for name, stream in discovered(workspace).items():
         schema = stream["json_schema"]
         Draft7Validator.check_schema(schema)
@@ -125,7 +125,7 @@ def test_schemas_are_open_nullable_and_plain(workspace: Workspace) -> None:
 
 
 def test_free_form_maps_declare_no_keys(workspace: Workspace) -> None:
-    """Hazard 37: declared keys would make typed file destinations drop the others."""
+    """Declared keys would make typed file destinations drop the others."""
     found = discovered(workspace)
     maps = [("messages", "metrics"), ("activities", "data"), ("customers", "attributes"), ("customers", "timestamps")]
     maps += [(name, "metrics") for name in CONTRACT if name.endswith("_metrics")]
@@ -148,7 +148,7 @@ def test_every_stream_says_what_it_costs_what_is_read_again_and_which_right_it_n
 
 
 def test_personal_data_and_a_request_for_every_parent_are_not_suggested() -> None:
-    """Hazards 28 and 40."""
+    """Personal data must be chosen knowingly; a request for every parent takes its time at ten requests a second."""
     suggested = set(metadata()["suggestedStreams"]["streams"])
     names = {name_of(stream): stream for stream in STREAMS}
     assert suggested == {name for name, stream in names.items() if not stream.opt_in}

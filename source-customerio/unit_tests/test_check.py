@@ -36,14 +36,14 @@ def test_a_good_key_succeeds_within_five_seconds(workspace: Workspace, real_pace
 
 @pytest.mark.parametrize("key", ["cio-no-such-key", TRACK_KEY])
 def test_a_wrong_key_and_a_track_key_get_the_three_causes(workspace: Workspace, key: str) -> None:
-    """Hazard 12."""
+    """The vendor answers 401 for a mistyped key, a key of another API and a key of the other region alike."""
     assert workspace.check(workspace.config(app_api_key=key)) == ("FAILED", MISTYPED)
 
 
 def test_a_key_of_the_other_region_is_told_which_region_it_is_of(
     workspace: Workspace, europe: CustomerioSimulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Hazard 12: the vendor answers 401 in both cases; a probe of the other region tells them apart."""
+    """The vendor answers 401 in both cases; a probe of the other region tells them apart."""
     hosts = {"US": workspace.simulator.url, "EU": europe.url}
     monkeypatch.setattr("source_customerio.config.HOSTS", hosts)
     assert workspace.check({"app_api_key": europe.api_key, "region": "US"}) == (

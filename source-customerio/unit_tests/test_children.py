@@ -20,7 +20,7 @@ DAY = 86_400
 def test_an_edited_action_arrives_although_its_campaign_looks_unchanged(
     workspace: Workspace, clock: Callable[[], datetime]
 ) -> None:
-    """Hazard 8: a campaign's `updated` does not move when one of its actions is edited."""
+    """A campaign's `updated` does not move when one of its actions is edited."""
     first = workspace.sync("campaigns", "campaign_actions")
     workspace.simulator.mutate("advance", seconds=5 * HOUR)
     action = workspace.simulator.mutate("edit_action", campaign_id=4, position=2)
@@ -30,7 +30,7 @@ def test_an_edited_action_arrives_although_its_campaign_looks_unchanged(
 
 
 def test_parents_are_read_unfiltered_whatever_the_start_date_and_the_state(workspace: Workspace) -> None:
-    """Hazard 8: an action may be newer than the start date although its campaign is older."""
+    """An action may be newer than the start date although its campaign is older."""
     actions = workspace.truth("campaign_actions")
     newest = max(row["updated"] for row in actions)
     start = datetime.fromtimestamp(newest, UTC).isoformat()
@@ -52,7 +52,7 @@ def test_every_parent_keeps_a_cursor_of_its_own(workspace: Workspace) -> None:
 def test_the_old_actions_of_a_duplicated_campaign_are_not_lost(
     workspace: Workspace, clock: Callable[[], datetime]
 ) -> None:
-    """Hazard 9: the duplicate is new, its actions are as old as the originals'."""
+    """The duplicate is new, its actions are as old as the originals'."""
     first = workspace.sync("campaign_actions")
     copy = workspace.simulator.mutate("duplicate_campaign", campaign_id=4)
     second = workspace.sync("campaign_actions", state=first.last_states())
@@ -89,7 +89,7 @@ def test_a_parent_without_an_id_fails_with_a_sentence_and_skips_nobody(workspace
 
 
 def test_parents_whose_ids_are_texts_of_digits_are_numbers_in_their_children(workspace: Workspace) -> None:
-    """Hazard 20: a key joins whatever the vendor makes of a number."""
+    """A key joins whatever the vendor makes of a number."""
     plain = workspace.sync("segment_memberships", "segments")
     segments = [{**row, "id": str(row["id"])} for row in workspace.truth("segments")]
     texts = Fault("status", path=r"/segments(\?|$)", status=200, answer=json.dumps({"segments": segments}), times=-1)
@@ -119,7 +119,7 @@ def test_parents_whose_ids_are_texts_of_digits_are_numbers_in_their_children(wor
 def test_a_parent_that_was_deleted_after_it_was_listed_is_skipped_and_counted(
     workspace: Workspace, stream: str, parents: str
 ) -> None:
-    """Hazard 10."""
+    """A parent may be deleted between the list and the request for its children; that is not a failure."""
     gone = workspace.truth(parents)[0]["id"]
     arguments = {"stream": parents, "id": gone}
     workspace.simulator.mutate("after", path=rf"{parents}(\?|$)", mutation="delete", arguments=arguments)
@@ -134,7 +134,7 @@ def test_a_parent_that_was_deleted_after_it_was_listed_is_skipped_and_counted(
 
 
 def test_a_path_that_no_parent_answers_is_a_failure_and_no_empty_stream(workspace: Workspace) -> None:
-    """Hazard 10: a refusal of the path looks like a deletion of every parent."""
+    """A refusal of the path looks like a deletion of every parent."""
     workspace.simulator.faults.add(Fault("status", path=r"/triggers", status=404, times=-1))
     synced = workspace.sync("broadcast_triggers", "broadcast_actions")
     assert synced.failures["broadcast_triggers"].message == (
@@ -145,7 +145,7 @@ def test_a_path_that_no_parent_answers_is_a_failure_and_no_empty_stream(workspac
 
 
 def test_all_parents_deleted_during_the_sync_is_no_failure(workspace: Workspace) -> None:
-    """Hazard 10: the only parent may be the one that was deleted."""
+    """The only parent may be the one that was deleted."""
     for broadcast in workspace.truth("broadcasts")[1:]:
         workspace.simulator.mutate("delete", stream="broadcasts", id=broadcast["id"])
     workspace.simulator.mutate("after", path="broadcasts", mutation="delete", arguments={"stream": "broadcasts"})
@@ -198,7 +198,7 @@ def test_an_unreadable_cursor_of_a_parent_fails_with_a_sentence(workspace: Works
 
 
 def test_action_ids_of_campaigns_stay_texts_and_those_of_broadcasts_numbers(workspace: Workspace) -> None:
-    """Hazard 20: the same id is a number in `campaigns.actions`."""
+    """The same id is a number in `campaigns.actions`."""
     synced = workspace.sync("campaigns", "campaign_actions", "broadcast_actions")
     assert all(isinstance(number, str) for number in synced.column("campaign_actions", "id"))
     assert all(isinstance(number, int) for number in synced.column("broadcast_actions", "id"))
@@ -207,7 +207,7 @@ def test_action_ids_of_campaigns_stay_texts_and_those_of_broadcasts_numbers(work
 
 
 def test_types_that_join_are_numbers_where_the_other_side_has_numbers(workspace: Workspace) -> None:
-    """Hazard 20: `from_id` joins senders, `content_ids` variants, `sent_at` is a time."""
+    """`from_id` joins senders, `content_ids` variants, `sent_at` is a time."""
     synced = workspace.sync("campaign_actions", "newsletters", "newsletter_variants", "types")
     assert {type(row["from_id"]) for row in synced.records["campaign_actions"] if "from_id" in row} == {int}
     contents = {number for row in synced.records["newsletters"] for number in row["content_ids"]}
@@ -217,7 +217,7 @@ def test_types_that_join_are_numbers_where_the_other_side_has_numbers(workspace:
 
 
 def test_headers_are_json_text_also_where_a_webhook_action_has_an_array(workspace: Workspace) -> None:
-    """Hazard 20: a column of two types breaks typed destinations."""
+    """A column of two types breaks typed destinations."""
     synced = workspace.sync("campaign_actions")
     webhooks = [row for row in synced.records["campaign_actions"] if row["type"] == "webhook"]
     assert webhooks
@@ -225,14 +225,14 @@ def test_headers_are_json_text_also_where_a_webhook_action_has_an_array(workspac
 
 
 def test_a_campaign_without_inline_actions_is_asked_all_the_same(workspace: Workspace) -> None:
-    """Hazard 8: one of the simulator's campaigns lists no actions and has some."""
+    """One of the simulator's campaigns lists no actions and has some."""
     bare = next(row for row in workspace.truth("campaigns") if not row["actions"])
     synced = workspace.sync("campaign_actions")
     assert bare["id"] in synced.column("campaign_actions", "campaign_id")
 
 
 def test_the_path_of_a_child_is_percent_encoded(workspace: Workspace) -> None:
-    """Hazard 43: an unencoded id in a path is answered with 200 and nothing."""
+    """An unencoded id in a path is answered with 200 and nothing."""
     broadcast = workspace.simulator.workspace.lists["broadcasts"][0]
     broadcast["id"] = "a/b+c@d=="
     workspace.sync("broadcast_triggers")
@@ -240,6 +240,6 @@ def test_the_path_of_a_child_is_percent_encoded(workspace: Workspace) -> None:
 
 
 def test_a_stream_with_many_parents_says_how_far_it_is(workspace: Workspace) -> None:
-    """Hazard 40: a request for every parent takes its time."""
+    """A request for every parent takes its time."""
     synced = workspace.sync("segment_usage")
     assert synced.logged("Stream segment_usage: 4 segments to read")

@@ -57,7 +57,7 @@ def test_api_url_replaces_the_host_and_gets_the_version(url: str, base: str) -> 
     ],
 )
 def test_a_start_date_of_any_year_becomes_a_second_that_the_server_takes(text: str, start: int) -> None:
-    """Hazard 17: years before 1970 would be negative and year 1 would overflow."""
+    """Years before 1970 would be negative and year 1 would overflow."""
     assert Config.parse({"app_api_key": "key", "start_date": text}).start == start
 
 
@@ -85,7 +85,7 @@ def test_a_start_date_of_any_year_becomes_a_second_that_the_server_takes(text: s
     ],
 )
 def test_a_wrong_option_is_refused_with_a_sentence_that_names_the_fix(option: dict[str, Any], sentence: str) -> None:
-    """Hazard 29 among them: an upper-case or mistyped domain would be an empty list without an error."""
+    """An upper-case or mistyped domain, for example, would be an empty list without an error."""
     with pytest.raises(AirbyteTracedException) as caught:
         Config.parse({"app_api_key": "key", **option})
     assert str(caught.value.message).startswith(sentence)

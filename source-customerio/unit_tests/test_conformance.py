@@ -46,7 +46,7 @@ def row_key(stream: Any, row: dict[str, Any]) -> tuple[Any, ...]:
 
 @pytest.mark.slow
 def test_every_record_matches_the_discovered_schema_and_has_a_key_of_its_own(workspace: Workspace) -> None:
-    """Hazard 39: a row that comes twice must at least have the same key."""
+    """A row that comes twice must at least have the same key."""
     streams, synced = everything(workspace, full_refresh=False)
     for stream in streams:
         validator = Draft7Validator(stream.get_json_schema())
@@ -72,7 +72,7 @@ def test_two_full_refreshes_in_a_row_are_alike(workspace: Workspace, clock: Call
 @pytest.mark.slow
 @pytest.mark.parametrize("full_refresh", [False, True])
 def test_every_row_is_the_vendors_and_none_is_missing(workspace: Workspace, full_refresh: bool) -> None:
-    """Hazards 6 and 37: field names untouched, unknown fields passed through."""
+    """Field names untouched, unknown fields passed through."""
     streams, synced = everything(workspace, full_refresh)
     for stream in streams:
         if stream.name in BY_TIME:
@@ -118,7 +118,7 @@ def test_every_state_is_small_names_its_cursor_and_is_taken_by_the_next_sync(
 
 
 def test_a_field_that_appears_without_notice_passes_through(workspace: Workspace) -> None:
-    """Hazard 37."""
+    """The vendor adds fields without notice; one that is dropped is lost for good."""
     workspace.simulator.workspace.lists["campaigns"][0]["brand_new"] = {"Any Key": [1, None]}
     synced = workspace.sync("campaigns")
     assert synced.records["campaigns"][0]["brand_new"] == {"Any Key": [1, None]}

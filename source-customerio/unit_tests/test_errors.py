@@ -50,7 +50,7 @@ THROTTLED = (
 def test_a_refusal_is_not_repeated_and_says_what_to_do(
     workspace: Workspace, status: int, message: str, failure_type: str, attempts: int
 ) -> None:
-    """Hazards 11, 12 and 41."""
+    """These statuses do not change when the request is repeated: a wrong request, key, plan or path."""
     body = json.dumps({"errors": [{"detail": "refused (reference 01X)", "status": str(status)}]})
     workspace.simulator.faults.add(Fault("status", path="/v1/campaigns", status=status, answer=body, times=-1))
     synced = workspace.sync("campaigns")
@@ -66,7 +66,7 @@ def test_a_refusal_is_not_repeated_and_says_what_to_do(
 @pytest.mark.slow
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504, 522, 524])
 def test_an_error_that_may_heal_is_repeated_until_it_has(workspace: Workspace, status: int) -> None:
-    """Hazard 13."""
+    """Rate limits and failures of the server pass; a stream that gave up at the first one would fail every day."""
     workspace.simulator.faults.add(Fault("status", path="/v1/campaigns", status=status, times=2))
     synced = workspace.sync("campaigns")
     assert synced.failures == {}
@@ -82,7 +82,7 @@ def test_a_body_that_is_not_whole_is_asked_for_again(workspace: Workspace, kind:
 
 
 def test_a_post_is_repeated_like_a_get(workspace: Workspace) -> None:
-    """Hazard 44: search and hydrate are reads."""
+    """Search and hydrate are reads."""
     workspace.simulator.faults.add(Fault("status", method="POST", path="/v1/customers", status=500, times=2))
     synced = workspace.sync("customers")
     assert synced.failures == {}
@@ -117,7 +117,7 @@ def test_a_html_page_that_stays_is_told_as_one(workspace: Workspace) -> None:
 
 
 def test_a_daily_quota_ends_the_stream_and_the_next_sync_goes_on(workspace: Workspace) -> None:
-    """Hazard 13: 429 without Retry-After does not clear within a sync."""
+    """429 without Retry-After does not clear within a sync."""
     start = workspace.simulator.start_date
     workspace.simulator.faults.add(Fault("status", path="/v1/messages", status=429, skip=3, times=-1))
     first = workspace.sync("messages", start_date=start, num_workers=1)
@@ -130,7 +130,7 @@ def test_a_daily_quota_ends_the_stream_and_the_next_sync_goes_on(workspace: Work
 
 
 def test_a_spent_quota_is_waited_for_by_one_request_only(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hazard 13: ten minutes a stream would be hours for all of them."""
+    """Ten minutes a stream would be hours for all of them."""
     monkeypatch.setattr("source_customerio.streams.base.PATIENCE_LEFT", 0.0)
     workspace.simulator.options.daily_quota = 0
     synced = workspace.sync("campaigns", "segments", "snippets", num_workers=1)
@@ -154,7 +154,7 @@ def test_a_row_that_is_no_object_fails_with_a_sentence(workspace: Workspace, row
 
 
 def test_a_stream_out_of_scope_fails_alone_and_names_its_scope(workspace: Workspace) -> None:
-    """Hazard 41: the stream stays in the catalog and says why it cannot be read."""
+    """The stream stays in the catalog and says why it cannot be read."""
     workspace.simulator.options.forbidden = ["/activities"]
     synced = workspace.sync("activities", "segments")
     assert "denied the key access to activities" in synced.failures["activities"].message

@@ -33,7 +33,7 @@ def test_these_are_all_the_lists_with_a_time_of_change() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_cursor_field_is_on_every_row(workspace: Workspace, name: str) -> None:
-    """Hazard 6: a wrong name would switch filtering off without a word."""
+    """A wrong name would switch filtering off without a word."""
     synced = workspace.sync(name)
     (field,) = synced.state(name)
     assert all(isinstance(row[field], int) for row in synced.records[name])
@@ -67,7 +67,7 @@ def test_a_row_exactly_an_hour_before_the_cursor_is_emitted_and_one_a_second_old
 def test_an_edit_on_a_page_that_was_already_read_arrives_with_the_next_sync(
     workspace: Workspace, clock: Callable[[], datetime]
 ) -> None:
-    """Hazard 7: the list is unsorted, so an edit may land on a page that is behind."""
+    """The list is unsorted, so an edit may land on a page that is behind."""
     simulator = workspace.simulator
     simulator.mutate("after", path="newsletters", mutation="edit", arguments={"stream": "newsletters", "id": 1})
     first = workspace.sync("newsletters")
@@ -81,7 +81,7 @@ def test_an_edit_on_a_page_that_was_already_read_arrives_with_the_next_sync(
 def test_an_edit_while_the_list_is_paged_does_not_carry_the_cursor_past_the_start_of_the_sync(
     workspace: Workspace, clock: Callable[[], datetime]
 ) -> None:
-    """Hazard 7: what changes after the start must still be younger than the cursor next time."""
+    """What changes after the start must still be younger than the cursor next time."""
     began = workspace.simulator.now
     late = {"stream": "newsletters", "id": 7, "fields": {"updated": began + 2 * HOUR}}
     workspace.simulator.mutate("after", path="newsletters", mutation="edit", arguments=late)
@@ -103,7 +103,7 @@ def test_the_start_date_keeps_older_rows_out_in_both_modes(workspace: Workspace)
 def test_a_start_date_in_the_future_emits_nothing_and_leaves_a_state_that_loses_nothing(
     workspace: Workspace, clock: Callable[[], datetime]
 ) -> None:
-    """Hazard 17: the cursor never goes past the start of the sync."""
+    """The cursor never goes past the start of the sync."""
     synced = workspace.sync("campaigns", "messages", start_date="2100-01-01T00:00:00Z")
     assert synced.records == {}
     assert synced.state("messages") == {"created": workspace.simulator.now}
@@ -150,7 +150,7 @@ def test_the_state_moves_only_when_the_list_was_read_to_its_end(workspace: Works
 
 
 def test_deleted_objects_leave_with_a_full_refresh_and_stay_with_an_incremental_sync(workspace: Workspace) -> None:
-    """Hazard 38: an incremental sync cannot see a deletion."""
+    """An incremental sync cannot see a deletion."""
     first = workspace.sync("campaigns")
     gone = workspace.simulator.mutate("delete", stream="campaigns")
     assert gone in first.column("campaigns", "id")

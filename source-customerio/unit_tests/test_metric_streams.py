@@ -29,7 +29,7 @@ APPROXIMATE = [
 def test_metrics_of_campaigns_have_a_row_a_day_since_the_campaign_was_created(
     workspace: Workspace, clock: Callable[[], datetime], stream: str
 ) -> None:
-    """Hazard 35: the dates are asked for and exact."""
+    """The dates are asked for and exact."""
     synced = workspace.sync(stream)
     wanted = []
     for campaign in workspace.truth("campaigns"):
@@ -57,7 +57,7 @@ def test_metrics_of_campaigns_have_a_row_a_day_since_the_campaign_was_created(
 def test_a_series_whose_beginning_cannot_be_read_begins_where_it_was_asked_to(
     workspace: Workspace, clock: Callable[[], datetime], begins: object, first: int | None
 ) -> None:
-    """Hazard 35: version 2 writes its dates in the way of Go, which prints the year 1 for none."""
+    """Version 2 writes its dates in the way of Go, which prints the year 1 for none."""
     answer = json.dumps({"metric": {"series": {"sent": [7]}}, "start": begins})
     workspace.simulator.faults.add(Fault("status", path="campaigns/4/metrics", status=200, answer=answer, times=-1))
     synced = workspace.sync("campaign_metrics")
@@ -81,7 +81,7 @@ def test_links_without_an_id_are_skipped_and_told_once(workspace: Workspace, clo
 
 
 def test_version_2_is_asked_for_with_all_it_requires(workspace: Workspace, clock: Callable[[], datetime]) -> None:
-    """Hazard 35: without its parameters the server answers 400, or the dateless version 1."""
+    """Without its parameters the server answers 400, or the dateless version 1."""
     workspace.sync("campaign_metrics")
     request = next(r for r in workspace.simulator.requests if r.path.endswith("/metrics"))
     assert request.query["version"] == ["2"]
@@ -111,7 +111,7 @@ def test_a_campaign_older_than_ten_years_is_read_ten_years_back(
 def test_metrics_without_dates_end_with_the_present_day_and_month_on_eastern_time(
     workspace: Workspace, clock: Callable[[], datetime], stream: str, parents: str, key: str
 ) -> None:
-    """Hazard 35: version 1 says nothing of dates, so they are computed from the time of the answer."""
+    """Version 1 says nothing of dates, so they are computed from the time of the answer."""
     synced = workspace.sync(stream)
     now = clock().astimezone(ZoneInfo("America/New_York"))
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
@@ -125,7 +125,7 @@ def test_metrics_without_dates_end_with_the_present_day_and_month_on_eastern_tim
 def test_the_values_of_45_days_are_those_of_the_vendor(
     workspace: Workspace, clock: Callable[[], datetime], stream: str, parents: str, key: str
 ) -> None:
-    """Hazard 34: `metric.series.<name>[]`, and a null series is left out."""
+    """`metric.series.<name>[]`, and a null series is left out."""
     synced = workspace.sync(stream)
     rows = [row for row in synced.records[stream] if row["resolution"] == "days"]
     rows.sort(key=lambda row: (row[key], row.get("link_id", 0), row["period_start"]))
@@ -136,7 +136,7 @@ def test_the_values_of_45_days_are_those_of_the_vendor(
 
 
 def test_webhook_metrics_with_digits_in_their_names_arrive(workspace: Workspace) -> None:
-    """Hazard 34: actions that call webhooks add `2xx` and its like."""
+    """Actions that call webhooks add `2xx` and its like."""
     synced = workspace.sync("campaign_metrics")
     assert any("2xx" in row["metrics"] for row in synced.records["campaign_metrics"])
     assert not any("suppressed" in row["metrics"] for row in synced.records["campaign_metrics"])
@@ -169,7 +169,7 @@ def test_past_periods_that_changed_arrive_with_the_next_sync(
 
 
 def test_only_paths_of_the_present_specification_are_used(workspace: Workspace) -> None:
-    """Hazard 42: no `/v1/api/` and no singular `/v1/broadcast/`."""
+    """No `/v1/api/` and no singular `/v1/broadcast/`."""
     workspace.sync("broadcast_metrics", "campaign_metrics", "broadcast_actions")
     paths = {request.path for request in workspace.simulator.requests}
     assert not any(path.startswith(("/v1/api/", "/v1/broadcast/")) for path in paths)

@@ -21,17 +21,17 @@ def test_an_empty_or_absent_token_ends_every_list(end: End, token: str | None) -
 
 
 def test_a_token_after_an_empty_page_is_followed_where_only_the_token_ends() -> None:
-    """Hazard 2: memberships and deliveries may have an empty page in the middle."""
+    """Memberships and deliveries may have an empty page in the middle."""
     assert PageTokens(End.TOKEN, "a list").following("MDo2MQ==", rows=0) == "MDo2MQ=="
 
 
 def test_an_empty_page_ends_a_list_that_gives_a_token_after_its_last_row() -> None:
-    """Hazard 1."""
+    """One-time sends and senders give a token after their last row, too (recorded answers)."""
     assert PageTokens(End.TOKEN_OR_EMPTY_PAGE, "a list").following("MQ==", rows=0) is None
 
 
 def test_a_short_page_ends_nothing() -> None:
-    """Hazard 3: the server may give fewer rows than were asked for."""
+    """The server may give fewer rows than were asked for."""
     assert PageTokens(End.TOKEN_OR_EMPTY_PAGE, "a list").following("MQ==", rows=1) == "MQ=="
 
 
@@ -44,7 +44,7 @@ def test_the_same_token_twice_is_an_error() -> None:
 
 
 def test_newsletters_end_after_exactly_one_request_more_than_their_pages(workspace: Workspace) -> None:
-    """Hazard 1: the last page gives the token of its last id, and only the page after it is empty."""
+    """The last page gives the token of its last id, and only the page after it is empty."""
     synced = workspace.sync("newsletters")
     assert sorted(synced.column("newsletters", "id")) == [1, 2, 3, 4, 5, 6, 7]
     starts = [request.query.get("start") for request in workspace.asked("newsletters")]
@@ -52,7 +52,7 @@ def test_newsletters_end_after_exactly_one_request_more_than_their_pages(workspa
 
 
 def test_a_silent_cap_of_the_page_size_loses_nothing(workspace: Workspace) -> None:
-    """Hazard 3: the pages are shorter than the limit that was sent."""
+    """The pages are shorter than the limit that was sent."""
     workspace.simulator.options.page_caps = {"newsletters": 2, "sender_identities": 2, "messages": 70}
     synced = workspace.sync("newsletters", "sender_identities", "messages")
     for name in ("newsletters", "sender_identities", "messages"):
@@ -65,7 +65,7 @@ def test_a_silent_cap_of_the_page_size_loses_nothing(workspace: Workspace) -> No
 def test_an_empty_page_in_the_middle_does_not_end_the_list(
     workspace: Workspace, stream: str, envelope: str, cap: int
 ) -> None:
-    """Hazard 2."""
+    """Such lists end where the token does; their empty pages say nothing."""
     workspace.simulator.options.page_caps = {envelope: cap}
     workspace.simulator.options.empty_pages = [envelope]
     synced = workspace.sync(stream)
@@ -73,7 +73,7 @@ def test_an_empty_page_in_the_middle_does_not_end_the_list(
 
 
 def test_a_token_goes_back_byte_for_byte_and_encoded_once(workspace: Workspace) -> None:
-    """Hazard 5: tokens hold `+`, `/` and `=`, and an altered one is answered with 200 and no rows."""
+    """Tokens hold `+`, `/` and `=`, and an altered one is answered with 200 and no rows."""
     workspace.simulator.options.page_caps = {"messages": 10, "customers": 10}
     synced = workspace.sync("messages", "customers")
     assert len(synced.records["messages"]) == len(workspace.truth("messages"))
@@ -97,7 +97,7 @@ def test_a_server_that_turns_in_circles_fails_the_stream_and_keeps_no_state(
 
 @pytest.mark.parametrize("stream", ["exports", "collections", "reporting_webhooks"])
 def test_a_null_list_is_an_empty_one(workspace: Workspace, stream: str) -> None:
-    """Hazard 4: seen live for these three."""
+    """Seen live for these three."""
     workspace.simulator.mutate("clear", stream=stream)
     synced = workspace.sync(stream)
     assert synced.records[stream] == []
@@ -105,7 +105,7 @@ def test_a_null_list_is_an_empty_one(workspace: Workspace, stream: str) -> None:
 
 
 def test_null_lists_everywhere_are_empty_ones(workspace: Workspace) -> None:
-    """Hazard 4: windows, last pages, memberships, suppressions and tags may all be null."""
+    """Windows, last pages, memberships, suppressions and tags may all be null."""
     workspace.simulator.options.null_when_empty = True
     streams = ("messages", "newsletters", "sender_identities", "segment_memberships", "esp_suppressions", "customers")
     synced = workspace.sync(*streams)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def test_everybody_arrives_also_who_has_no_id_no_email_or_no_segment(workspace: Workspace) -> None:
-    """Hazard 22: a search by `id` and a union of segments both leave people out."""
+    """A search by `id` and a union of segments both leave people out."""
     synced = workspace.sync("customers")
     people = {row["cio_id"]: row for row in synced.records["customers"]}
     assert set(people) == {row["cio_id"] for row in workspace.truth("customers")}
@@ -25,7 +25,7 @@ def test_everybody_arrives_also_who_has_no_id_no_email_or_no_segment(workspace: 
 
 
 def test_people_are_searched_by_cio_id_and_fetched_by_it_without_a_prefix(workspace: Workspace) -> None:
-    """Hazard 22: prefixed ids return nobody, with 200."""
+    """Prefixed ids return nobody, with 200."""
     workspace.sync("customers")
     search, *_ = workspace.asked("customers")
     assert search.json() == {"filter": {"and": [{"attribute": {"field": "cio_id", "operator": "exists"}}]}}
@@ -37,7 +37,7 @@ def test_people_are_searched_by_cio_id_and_fetched_by_it_without_a_prefix(worksp
 
 
 def test_a_cio_id_that_looks_like_a_number_stays_a_text(workspace: Workspace) -> None:
-    """Hazard 21."""
+    """Read as a number, `30e00001` would be 300."""
     synced = workspace.sync("customers", "segment_memberships")
     assert "30e00001" in synced.column("customers", "cio_id")
     assert "30e00001" in synced.column("segment_memberships", "cio_id")
@@ -45,7 +45,7 @@ def test_a_cio_id_that_looks_like_a_number_stays_a_text(workspace: Workspace) ->
 
 @pytest.mark.parametrize("wrapped", [False, True])
 def test_profiles_are_read_wrapped_and_unwrapped(workspace: Workspace, wrapped: bool) -> None:
-    """Hazard 24: the specification wraps them in `customer`, recorded answers do not."""
+    """The specification wraps them in `customer`, recorded answers do not."""
     workspace.simulator.options.wrap_customers = wrapped
     synced = workspace.sync("customers")
     assert sorted(synced.records["customers"], key=lambda row: row["cio_id"]) == sorted(
@@ -54,7 +54,7 @@ def test_profiles_are_read_wrapped_and_unwrapped(workspace: Workspace, wrapped: 
 
 
 def test_people_who_were_deleted_since_the_search_are_left_out_and_counted(workspace: Workspace) -> None:
-    """Hazard 23: unknown ids are left out of the answer, with 200."""
+    """Unknown ids are left out of the answer, with 200."""
     gone = {"cio_id": next(iter(workspace.simulator.workspace.people))}
     workspace.simulator.mutate("after", path="customers\\?", mutation="delete_person", arguments=gone)
     synced = workspace.sync("customers")
@@ -64,7 +64,7 @@ def test_people_who_were_deleted_since_the_search_are_left_out_and_counted(works
 
 
 def test_a_search_that_finds_people_of_whom_none_can_be_fetched_fails(workspace: Workspace) -> None:
-    """Hazard 23: a wrong kind of id looks like an empty success."""
+    """A wrong kind of id looks like an empty success."""
     nobody = Fault("status", path="customers/attributes", status=200, answer=json.dumps({"customers": []}), times=-1)
     workspace.simulator.faults.add(nobody)
     synced = workspace.sync("customers")
@@ -97,7 +97,7 @@ def test_a_search_that_finds_only_people_without_a_cio_id_is_no_empty_stream(wor
 
 @pytest.mark.parametrize("status", [400, 404])
 def test_a_refused_fetch_fails_the_stream_and_skips_nobody(workspace: Workspace, status: int) -> None:
-    """Hazard 11: skipping it would lose a hundred people."""
+    """Skipping it would lose a hundred people."""
     workspace.simulator.faults.add(Fault("status", path="customers/attributes", status=status, times=-1))
     synced = workspace.sync("customers")
     assert synced.statuses["customers"][-1] == "INCOMPLETE"
@@ -106,14 +106,14 @@ def test_a_refused_fetch_fails_the_stream_and_skips_nobody(workspace: Workspace,
 
 @pytest.mark.parametrize("path", ["customers\\?", "customers/attributes"])
 def test_a_failing_post_is_repeated_like_a_read(workspace: Workspace, path: str) -> None:
-    """Hazard 44: both POSTs change nothing."""
+    """Both POSTs change nothing."""
     workspace.simulator.faults.add(Fault("status", path=path, method="POST", status=500, times=2))
     synced = workspace.sync("customers")
     assert len(synced.records["customers"]) == 121
 
 
 def test_attributes_keep_their_own_names_and_text_values(workspace: Workspace) -> None:
-    """Hazard 37: no declared keys in free-form maps."""
+    """No declared keys in free-form maps."""
     synced = workspace.sync("customers")
     row = next(row for row in synced.records["customers"] if "Favorite Color" in row["attributes"])
     assert row["attributes"]["Favorite Color"] == "türkis"

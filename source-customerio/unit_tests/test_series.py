@@ -21,7 +21,7 @@ from source_customerio.series import Period, Resolution, from_start, instant_or_
     ],
 )
 def test_an_instant_as_go_prints_it_is_understood(value: object, iso: str) -> None:
-    """Hazard 35: version 2 writes dates that are not ISO 8601."""
+    """Version 2 writes dates that are not ISO 8601."""
     found = instant_or_none(value)
     assert found is not None
     assert found.isoformat() == iso
@@ -29,7 +29,7 @@ def test_an_instant_as_go_prints_it_is_understood(value: object, iso: str) -> No
 
 @pytest.mark.parametrize("value", [None, "", "soon", "0001-01-01 00:00:00 +0000 UTC", 10**30, -1, [1], True])
 def test_what_is_no_instant_of_this_world_is_none(value: object) -> None:
-    """Hazard 35: Go prints the year 1 for a time that was never set."""
+    """Go prints the year 1 for a time that was never set."""
     assert instant_or_none(value) is None
 
 

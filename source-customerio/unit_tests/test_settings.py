@@ -28,19 +28,19 @@ if TYPE_CHECKING:
     ],
 )
 def test_user_and_password_leave_a_url_and_other_at_signs_stay(url: str, bare: str) -> None:
-    """Hazard 27."""
+    """The vendor returns the address of a webhook with the user name and password in it."""
     assert without_credentials(url) == bare
 
 
 def test_no_record_holds_the_credentials_of_a_webhook(workspace: Workspace) -> None:
-    """Hazard 27."""
+    """A warehouse has more readers than the account; passwords do not belong there."""
     synced = workspace.sync("reporting_webhooks")
     assert synced.records["reporting_webhooks"] == workspace.truth("reporting_webhooks")
     assert "u:p@" not in str(synced.records)
 
 
 def test_hidden_and_visible_senders_arrive_once_each(workspace: Workspace) -> None:
-    """Hazard 25: `hidden=true` gives only hidden ones."""
+    """`hidden=true` gives only hidden ones."""
     synced = workspace.sync("sender_identities")
     assert sorted(synced.column("sender_identities", "id")) == [
         row["id"] for row in workspace.truth("sender_identities")
@@ -50,7 +50,7 @@ def test_hidden_and_visible_senders_arrive_once_each(workspace: Workspace) -> No
 def test_a_server_that_gives_all_senders_for_both_flags_gives_none_twice(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Hazard 25: the documentation says that `hidden=true` includes them."""
+    """The documentation says that `hidden=true` includes them."""
     answer = workspace.simulator.answer
     everybody = {"sender_identities": workspace.truth("sender_identities"), "next": ""}
 
@@ -64,7 +64,7 @@ def test_a_server_that_gives_all_senders_for_both_flags_gives_none_twice(
 
 
 def test_senders_without_the_flag_count_for_the_list_that_they_came_in(workspace: Workspace) -> None:
-    """Hazard 25: the flag is not in every answer that was recorded."""
+    """The flag is not in every answer that was recorded."""
     for flag, number in (("false", 1), ("true", 2)):
         answer = json.dumps({"sender_identities": [{"id": number, "name": "a sender"}], "next": ""})
         workspace.simulator.faults.add(Fault("status", path=f"hidden={flag}", status=200, answer=answer))
@@ -86,21 +86,21 @@ def test_senders_without_the_flag_count_for_the_list_that_they_came_in(workspace
 def test_a_key_has_the_type_of_its_column_whatever_the_vendor_makes_of_it(
     workspace: Workspace, stream: str, path: str, envelope: str, sent: Any, emitted: Any
 ) -> None:
-    """Hazard 20: a text of digits is a number; what cannot be one passes as it is."""
+    """A text of digits is a number; what cannot be one passes as it is."""
     answer = json.dumps({envelope: [{"id": sent, "updated_at": 1_700_000_000}]})
     workspace.simulator.faults.add(Fault("status", path=f"/{path}", status=200, answer=answer, times=-1))
     assert workspace.sync(stream).column(stream, "id") == [emitted]
 
 
 def test_the_key_of_an_optout_is_a_text(workspace: Workspace) -> None:
-    """Hazard 21."""
+    """It joins `cio_id` of other streams, which is a text."""
     answer = json.dumps({"optouts": [{"cio_id": 30, "optouts": None}], "next": ""})
     workspace.simulator.faults.add(Fault("status", path="/optouts", status=200, answer=answer, times=-1))
     assert workspace.sync("optouts").column("optouts", "cio_id") == ["30"]
 
 
 def test_collections_and_workspaces_are_snapshots(workspace: Workspace) -> None:
-    """Hazards 31 and 32: a collection's `updated_at` need not move, and a workspace has no time at all."""
+    """A collection's `updated_at` need not move, and a workspace has no time at all."""
     names = {stream.__name__ for stream in STREAMS if issubclass(stream, FullList)}
     assert {"Collections", "Workspaces"} <= names
     synced = workspace.sync("collections", "workspaces")
@@ -109,13 +109,13 @@ def test_collections_and_workspaces_are_snapshots(workspace: Workspace) -> None:
 
 
 def test_a_collection_whose_id_is_a_text_of_digits_gets_a_number(workspace: Workspace) -> None:
-    """Hazard 20."""
+    """A key of two types breaks joins and typed destinations."""
     workspace.simulator.workspace.lists["collections"][0]["id"] = "17"
     assert workspace.sync("collections").column("collections", "id") == [17, 2]
 
 
 def test_exports_are_listed_and_never_started_or_downloaded(workspace: Workspace) -> None:
-    """Hazard 33: an export appears in the customer's account and mails its owner."""
+    """An export appears in the customer's account and mails its owner."""
     synced = workspace.sync("exports")
     assert synced.records["exports"] == workspace.truth("exports")
     assert {(request.method, request.path) for request in workspace.simulator.requests} == {("GET", "/v1/exports")}
@@ -132,7 +132,7 @@ def test_addresses_are_rows_of_one_column(workspace: Workspace) -> None:
 
 
 def test_archived_segments_are_not_asked_for(workspace: Workspace) -> None:
-    """Hazard 26: the vendor never lists them, so neither list nor children know them; the documentation says so."""
+    """The vendor never lists them, so neither list nor children know them; the documentation says so."""
     workspace.sync("segments")
     (request,) = workspace.asked("segments")
     assert request.query == {}
@@ -159,7 +159,7 @@ def test_each_configured_domain_has_lists_of_its_own(workspace: Workspace) -> No
 
 
 def test_a_long_suppression_list_is_read_page_by_page(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hazard 3: there is no token, and a short page ends nothing, since the server may cap the size of pages."""
+    """There is no token, and a short page ends nothing, since the server may cap the size of pages."""
     monkeypatch.setattr("source_customerio.streams.esp._PAGE", 50)
     synced = workspace.sync("esp_suppressions")
     assert len(synced.records["esp_suppressions"]) == len(workspace.truth("esp_suppressions"))
@@ -168,7 +168,7 @@ def test_a_long_suppression_list_is_read_page_by_page(workspace: Workspace, monk
 
 
 def test_a_domain_without_any_address_is_named_in_a_warning(workspace: Workspace) -> None:
-    """Hazard 29: a mistyped domain is answered with an empty list and no error."""
+    """A mistyped domain is answered with an empty list and no error."""
     domains = ["mail.example.com", "mial.example.com"]
     synced = workspace.sync("esp_suppressions", esp_suppression_domains=domains)
     assert synced.logged("no list has an address for the domain mial.example.com")
@@ -178,7 +178,7 @@ def test_a_domain_without_any_address_is_named_in_a_warning(workspace: Workspace
 def test_an_address_that_moves_between_pages_is_at_worst_repeated_under_its_key(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Hazard 30: lists are paged by offset and may grow in front; the key makes the repetition harmless."""
+    """Lists are paged by offset and may grow in front; the key makes the repetition harmless."""
     monkeypatch.setattr("source_customerio.streams.esp._PAGE", 20)
     rows = workspace.simulator.workspace.suppressions[("bounces", "")]
     before = [row["email"] for row in rows]

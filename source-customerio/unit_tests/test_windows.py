@@ -15,7 +15,7 @@ SECONDS = st.integers(min_value=0, max_value=4_102_444_800)
 def test_windows_meet_without_gap_or_overlap_and_are_at_most_30_days_wide(
     start: int, length: int, workers: int
 ) -> None:
-    """Hazards 14 and 15: a wider range is cut silently, and both bounds are inclusive."""
+    """A wider range is cut silently, and both bounds are inclusive."""
     end = start + length - 1
     found = windows(start, end, workers)
     assert found[0].start == start
@@ -36,5 +36,5 @@ def test_a_single_second_is_a_window_of_its_own() -> None:
 
 
 def test_a_start_after_the_end_gives_no_window() -> None:
-    """Hazard 17: a start date in the future asks for nothing."""
+    """A start date in the future asks for nothing."""
     assert windows(6, 5, 3) == []

@@ -133,7 +133,7 @@ def test_one_failure_of_the_server_is_tried_again(pendo: Subscription) -> None:
 
 
 def test_forbidden_objects_are_named_and_left_out_of_the_catalog(pendo: Subscription) -> None:
-    """H28: a key without rights to some kinds of objects is good for the others."""
+    """A key without rights to some kinds of objects is good for the others."""
     pendo.sim.mutate("forbid", kinds=["guides", "pollEvents", "visitorHistory"])
     succeeded, sentence = pendo.check()
     assert succeeded
@@ -145,7 +145,7 @@ def test_forbidden_objects_are_named_and_left_out_of_the_catalog(pendo: Subscrip
 
 @pytest.mark.slow
 def test_a_403_is_never_tried_again(pendo: Subscription) -> None:
-    """H28: unless it says that it is a rate limit."""
+    """The only 403 that is repeated says that it is a rate limit."""
     pendo.sim.mutate("forbid", kinds=["guides"])
     pendo.check()
     assert len(pendo.asked("guide")) == 1
@@ -193,7 +193,7 @@ def test_streams_that_are_refused_and_streams_that_fail_are_both_named(pendo: Su
 
 
 def test_a_query_that_is_too_big_does_not_fail_the_check(pendo: Subscription) -> None:
-    """H29: it is split when it is read."""
+    """A read splits such a query."""
     pendo.sim.faults.add(Fault("status", status=408, body="visitors", times=-1))
     assert pendo.check() == (True, "")
 

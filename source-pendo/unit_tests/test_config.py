@@ -52,7 +52,7 @@ WRONG: list[tuple[str, Any]] = [
 
 @pytest.mark.parametrize(("option", "value"), WRONG)
 def test_a_wrong_option_is_named_in_one_sentence(option: str, value: Any) -> None:
-    """H24: nothing is guessed from texts, numbers or blanks."""
+    """Nothing is guessed from texts, numbers or blanks."""
     with pytest.raises(AirbyteTracedException) as caught:
         Config.parse({"api_key": "k", option: value})
     message = caught.value.message or ""
@@ -73,7 +73,7 @@ def test_a_wrong_option_fails_the_check_before_anything_is_asked(pendo: Subscrip
 
 @pytest.mark.parametrize("empty", [None, ""])
 def test_an_option_that_was_left_empty_is_its_default(empty: Any) -> None:
-    """H24: the platform sends empty options as absent, null or empty texts."""
+    """The platform sends empty options as absent, null or empty texts."""
     given = {option: empty for option, _ in WRONG if option not in ("api_key", "app_ids")}
     assert Config.parse({"api_key": "k"} | given) == Config(api_key="k", base_url="https://app.pendo.io/api/v1")
 

@@ -52,7 +52,7 @@ def test_every_stream_is_complete(world: World) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", STREAM_NAMES)
 def test_records_match_the_discovered_schema(world: World, name: str) -> None:
-    """H11, H12: types and formats, with the subscription's own metadata."""
+    """Types and formats, with the subscription's own metadata."""
     validator = Draft7Validator(dict(world.catalog[name].json_schema), format_checker=FormatChecker())
     errors = [error for row in world.first.records[name] for error in validator.iter_errors(row)]
     assert [f"{error.json_path}: {error.message}" for error in errors[:3]] == []
@@ -60,7 +60,7 @@ def test_records_match_the_discovered_schema(world: World, name: str) -> None:
 
 @pytest.mark.parametrize("name", STREAM_NAMES)
 def test_keys_are_there_and_unique(world: World, name: str) -> None:
-    """H1: as many keys as records."""
+    """As many keys as records."""
     key = [column for (column,) in world.catalog[name].source_defined_primary_key or []]
     values = [tuple(row.get(column) for column in key) for row in world.first.records[name]]
     assert key
@@ -70,7 +70,7 @@ def test_keys_are_there_and_unique(world: World, name: str) -> None:
 
 @pytest.mark.parametrize("name", STREAM_NAMES)
 def test_cursors_are_there_and_states_name_them(world: World, name: str) -> None:
-    """H22, H30: null cursors only where Pendo has none; the state is small and of the cursor's type."""
+    """Null cursors only where Pendo has none; the state is small and of the cursor's type."""
     cursor = world.catalog[name].default_cursor_field
     if not cursor:
         assert name.startswith("metadata_")
@@ -86,7 +86,7 @@ def test_cursors_are_there_and_states_name_them(world: World, name: str) -> None
 
 @pytest.mark.parametrize("name", STREAM_NAMES)
 def test_two_full_refreshes_are_alike(world: World, name: str) -> None:
-    """H1: keys depend on nothing but the data."""
+    """Keys depend on nothing but the data."""
     assert counted(world.first, name) == counted(world.second, name)
     assert counted(world.first, name) == counted(world.incremental, name)
 
@@ -94,7 +94,7 @@ def test_two_full_refreshes_are_alike(world: World, name: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", STREAM_NAMES)
 def test_a_full_refresh_equals_the_truth(world: World, name: str) -> None:
-    """H11, H12, H14, H15: every row and every field that Pendo has, in our names and forms, and nothing else."""
+    """Every row and every field that Pendo has, in our names and forms, and nothing else."""
     options = {"since": START} if name.endswith("events") else {}
     fold = str if name in ("accounts", "visitors") else folded
     truth = Counter(as_json(comparable(expected(name, row), fold)) for row in world.truth(name, **options))
@@ -105,7 +105,7 @@ def test_a_full_refresh_equals_the_truth(world: World, name: str) -> None:
 
 @pytest.mark.parametrize("name", STREAM_NAMES)
 def test_no_column_of_the_records_is_missing_in_the_schema(world: World, name: str) -> None:
-    """H11: destinations drop columns that the schema does not name."""
+    """Destinations drop columns that the schema does not name."""
     columns = {column for row in world.first.records[name] for column in row}
     assert columns <= dict(world.catalog[name].json_schema)["properties"].keys()
 

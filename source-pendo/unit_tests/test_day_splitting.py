@@ -54,7 +54,7 @@ _LOGGER = logging.getLogger("airbyte.test")
 def test_a_day_that_was_split_has_the_rows_and_the_keys_of_the_whole_day(
     pendo: Subscription, switch: str, period: str, apps: list[str]
 ) -> None:
-    """H29: status 400 with "Query exceeded memory limit", and status 408; by hours, or first by applications."""
+    """Status 400 with "Query exceeded memory limit", and status 408; by hours, or first by applications."""
     streams = ["page_events", "track_events", "guide_events"]
     options = {"start_date": "2026-03-11T00:00:00Z", "period": period, "record_limit": 40, "app_ids": apps}
     whole = pendo.read(*streams, **options)
@@ -71,7 +71,7 @@ def test_a_day_that_was_split_has_the_rows_and_the_keys_of_the_whole_day(
 
 @pytest.mark.slow
 def test_rows_that_no_column_tells_apart_keep_their_number_and_their_sums(pendo: Subscription) -> None:
-    """H1, H29: such rows of `events` may be paired otherwise than Pendo does, but none is lost or counted twice."""
+    """Such rows of `events` may be paired otherwise than Pendo does, but none is lost or counted twice."""
     options = {"start_date": "2026-03-10T00:00:00Z"}
     whole = pendo.read("events", **options).records["events"]
     pendo.sim.mutate("switch", memory_rows=20)
@@ -82,7 +82,7 @@ def test_rows_that_no_column_tells_apart_keep_their_number_and_their_sums(pendo:
 
 
 def test_what_was_learned_about_one_day_is_kept_for_the_next(pendo: Subscription) -> None:
-    """H29: a refusal takes Pendo up to five minutes."""
+    """A refusal takes Pendo up to five minutes."""
     pendo.sim.mutate("switch", timeout_rows=9)
     pendo.read("page_events", start_date=f"{SINCE}T00:00:00Z", num_workers=1)
     refused = [request.started for request in pendo.asked("aggregation") if request.status == 408]
@@ -92,7 +92,7 @@ def test_what_was_learned_about_one_day_is_kept_for_the_next(pendo: Subscription
 
 @pytest.mark.parametrize(("day", "hours"), [("2026-03-08", 23), ("2026-03-10", 24), ("2025-11-02", 25)])
 def test_the_hours_of_a_day_are_all_asked_for_once_whatever_the_clocks_do(day: str, hours: int) -> None:
-    """H21: no question that ends before it begins, no hour twice, none of the next day.
+    """No question that ends before it begins, no hour twice, none of the next day.
 
     The day before has taught the reader to ask for one hour at a time.
     """
@@ -106,7 +106,7 @@ def test_the_hours_of_a_day_are_all_asked_for_once_whatever_the_clocks_do(day: s
 
 
 def test_an_hour_that_is_too_much_fails_the_stream_and_names_the_way_out(pendo: Subscription) -> None:
-    """H29: loudly, with the state before that day and nothing skipped; the other streams go on."""
+    """The error names the day, the state stays before it, nothing is skipped; the other streams continue."""
     pendo.sim.mutate("switch", memory_rows=0)
     synced = pendo.read("page_events", "segments", start_date="2026-03-15T00:00:00Z")
     failure = synced.failures["page_events"]
@@ -122,7 +122,7 @@ def test_an_hour_that_is_too_much_fails_the_stream_and_names_the_way_out(pendo: 
 def test_a_visitor_with_more_rows_than_the_largest_page_is_read_by_hours(
     pendo: Subscription, monkeypatch: pytest.MonkeyPatch, stream: str
 ) -> None:
-    """H4: on 2026-03-16 one visitor has 60 rows, more than any page here."""
+    """On 2026-03-16 one visitor has 60 rows, more than any page here."""
     monkeypatch.setattr("source_pendo.day_reader.LARGEST_RECORD_LIMIT", 35)
     options = {"start_date": "2026-03-15T00:00:00Z"}
     synced = pendo.read(stream, record_limit=10, **options)
@@ -136,7 +136,7 @@ def test_a_visitor_with_more_rows_than_the_largest_page_is_read_by_hours(
 def test_one_visitor_with_more_rows_in_an_hour_than_a_page_can_hold_fails_the_stream(
     pendo: Subscription, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """H4: the protocol cannot go on there, and must say so; the visitor's id stays out of the message."""
+    """The protocol cannot go on there, and must say so; the visitor's id stays out of the message."""
     monkeypatch.setattr("source_pendo.day_reader.LARGEST_RECORD_LIMIT", 2)
     synced = pendo.read("guide_events", record_limit=1, start_date="2026-03-15T00:00:00Z", num_workers=1)
     failure = synced.failures["guide_events"]
@@ -147,7 +147,7 @@ def test_one_visitor_with_more_rows_in_an_hour_than_a_page_can_hold_fails_the_st
 
 @pytest.mark.slow
 def test_a_question_that_is_not_answered_in_time_is_asked_in_parts(pendo: Subscription) -> None:
-    """H16, H29: Pendo gives up after five minutes, a connector's time-out may be shorter."""
+    """Pendo gives up after five minutes, a connector's time-out may be shorter."""
     pendo.sim.faults.add(Fault("delay", body=r"dayRange.*date\(2026,3,17\)", times=1, seconds=1.5))
     synced = pendo.read("page_events", start_date="2026-03-17T00:00:00Z", request_timeout=1)
     assert synced.failures == {}
@@ -157,7 +157,7 @@ def test_a_question_that_is_not_answered_in_time_is_asked_in_parts(pendo: Subscr
 
 @pytest.mark.parametrize("limit", [1, 4, 5])
 def test_visitors_whom_the_server_takes_for_one_come_once_and_with_keys_of_their_own(limit: int) -> None:
-    """H1, H4: it sorts and compares without looking at the case, so their rows are mixed."""
+    """It sorts and compares without looking at the case, so their rows are mixed."""
     server = Server(date(2026, 3, 5), rows_at_once=1000)
     server.collation = str.lower
     server.rows = [
@@ -205,7 +205,7 @@ def test_rows_without_an_application_are_split_by_hours_so_that_none_is_lost() -
     ],
 )
 def test_a_pendo_that_does_not_group_is_asked_by_hours(pendo: Subscription, status: int, text: str) -> None:
-    """H29: a refused question about the applications must not fail a day that its hours can be read of."""
+    """A refused question about the applications must not fail a day that its hours can be read of."""
     pendo.sim.faults.add(Fault("status", body='pageEvents.*"group"', status=status, answer=text, times=-1))
     pendo.sim.mutate("switch", timeout_rows=35)
     synced = pendo.read("page_events", start_date="2026-03-15T00:00:00Z")
@@ -216,7 +216,7 @@ def test_a_pendo_that_does_not_group_is_asked_by_hours(pendo: Subscription, stat
 
 @pytest.mark.slow
 def test_the_applications_are_not_answered_in_time_either(pendo: Subscription) -> None:
-    """H16: then the day goes on by hours, too."""
+    """Then the day goes on by hours, too."""
     pendo.sim.faults.add(Fault("delay", body=r"dayRange.*date\(2026,3,20\)", times=2, seconds=1.5))
     synced = pendo.read("page_events", start_date="2026-03-20T00:00:00Z", request_timeout=1)
     assert synced.failures == {}
@@ -235,7 +235,7 @@ def test_an_application_that_is_named_by_a_float_is_asked_for_by_its_number() ->
 @pytest.mark.parametrize("day", ["2026-03-08", "2026-03-10", "2025-11-02"])
 @pytest.mark.parametrize("busy", [0, 9, 22])
 def test_the_beginning_of_a_day_is_found_by_any_of_its_hours(day: str, busy: int) -> None:
-    """H21: nobody was there at midnight, and the answers do not say when their hours began."""
+    """Nobody was there at midnight, and the answers do not say when their hours began."""
     server = Server(date.fromisoformat(day), rows_at_once=1, apps=(5,))
     server.start_time = False
     server.whole_days = False
@@ -263,7 +263,7 @@ def test_a_pendo_that_does_not_say_when_the_day_began_fails_a_day_that_must_be_p
 def test_whatever_is_too_much_every_hourly_row_comes_once_or_the_stream_fails(
     drawn: list[tuple[str, int, int]], rows_at_once: int, limit: int, day: str, groups_are_cheap: bool
 ) -> None:
-    """H4, H29, H34: it fails where an hour of one application is too much and nowhere else.
+    """It fails where an hour of one application is too much and nowhere else.
 
     Where Pendo cannot even say which applications have rows in an hour, the hour itself must not be too much.
     """
@@ -325,7 +325,7 @@ def test_hours_put_together_keep_every_sum_and_the_span_of_times(hours: list[Row
 
 @pytest.mark.slow
 def test_memory_is_bounded_by_a_piece_of_the_page_and_not_by_the_page() -> None:
-    """H15: a page of 20,000 rows, 15 MB, is decoded, shaped and freed piece by piece."""
+    """A page of 20,000 rows, 15 MB, is decoded, shaped and freed piece by piece."""
     text = json.dumps({"visitorId": "v%06d", "day": 1772341200000, "userAgent": "x" * 600, "numEvents": 1})
     body = b'{"results":[' + ",".join(text % number for number in range(20_000)).encode() + b"]}"
     stream = PageEvents(Config(api_key="any", base_url="https://example.com"), SimpleNamespace(auth=None))  # type: ignore[arg-type]

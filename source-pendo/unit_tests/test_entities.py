@@ -28,7 +28,7 @@ def questions(pendo: Subscription) -> list[list[Row]]:
 def test_the_first_read_holds_everybody_also_those_without_a_time_of_change(
     pendo: Subscription, stream: str, theirs: str, ours: str
 ) -> None:
-    """H8: rows without `metadata.auto`, without `lastupdated` or without any metadata stay, with a null cursor."""
+    """Rows without `metadata.auto`, without `lastupdated` or without any metadata stay, with a null cursor."""
     truth = {row[theirs]: updated(row) for row in pendo.truth(stream)}
     assert None in truth.values()
     out = pendo.read(stream)
@@ -44,7 +44,7 @@ def test_the_first_read_holds_everybody_also_those_without_a_time_of_change(
 def test_small_pages_lose_nobody_and_repeat_nobody(
     pendo: Subscription, stream: str, theirs: str, ours: str, record_limit: int
 ) -> None:
-    """H9, H26: ids with quotes and backslashes are escaped in the filter; one pass, by key, no count beside it."""
+    """Ids with quotes and backslashes are escaped in the filter; one pass, by key, no count beside it."""
     out = pendo.read(stream, record_limit=record_limit)
     assert sorted(out.column(stream, ours)) == sorted(row[theirs] for row in pendo.truth(stream))
     assert all({"count": None} not in pipeline for pipeline in pendo.pipelines(stream))
@@ -54,7 +54,7 @@ def test_small_pages_lose_nobody_and_repeat_nobody(
 def test_many_changes_in_one_millisecond_are_paged_by_time_and_id(
     pendo: Subscription, stream: str, theirs: str, ours: str
 ) -> None:
-    """H4: a bulk upload stamps many rows with one millisecond; pages of two rows still get past it."""
+    """A bulk upload stamps many rows with one millisecond; pages of two rows still get past it."""
     times = [at for row in pendo.truth(stream) if (at := updated(row)) is not None]
     common = max(set(times), key=times.count)
     assert times.count(common) > 4
@@ -69,7 +69,7 @@ def test_many_changes_in_one_millisecond_are_paged_by_time_and_id(
 def test_a_second_sync_asks_for_what_changed_and_moves_the_state(
     pendo: Subscription, stream: str, theirs: str, ours: str
 ) -> None:
-    """H20: an incremental stream is one."""
+    """A second sync reads what has changed, not everything."""
     first = pendo.read(stream)
     pendo.sim.mutate("advance", days=1)
     chosen = next(row[theirs] for row in pendo.truth(stream) if updated(row) is None)
@@ -92,7 +92,7 @@ def test_a_sync_without_changes_keeps_its_state(pendo: Subscription) -> None:
 
 @pytest.mark.slow
 def test_the_state_never_passes_the_start_of_the_sync(pendo: Subscription, monkeypatch: pytest.MonkeyPatch) -> None:
-    """H19: a clock that runs ahead of ours must not carry the state over changes that are still to come."""
+    """A clock that runs ahead of ours must not carry the state over changes that are still to come."""
     newest = max(at for row in pendo.truth("visitors") if (at := updated(row)) is not None)
     behind = pendo.sim.now.fromtimestamp((newest - 60_000) / 1000, tz=pendo.sim.now.tzinfo)
     monkeypatch.setattr("source_kit.source.utc_now", lambda: behind)
@@ -102,7 +102,7 @@ def test_the_state_never_passes_the_start_of_the_sync(pendo: Subscription, monke
 
 
 def test_an_interrupted_first_read_goes_on_at_its_key(pendo: Subscription) -> None:
-    """H18: the resumed half and the interrupted half are everybody, and the state ends where one read would have."""
+    """The resumed half and the interrupted half are everybody, and the state ends where one read would have."""
     pendo.sim.faults.add(Fault("status", path="aggregation", body="visitors/everything", skip=3, times=-1, status=500))
     first = pendo.read("visitors", record_limit=10)
     assert first.statuses["visitors"][-1] == "INCOMPLETE"
@@ -118,7 +118,7 @@ def test_an_interrupted_first_read_goes_on_at_its_key(pendo: Subscription) -> No
 
 
 def test_a_change_during_an_interrupted_read_comes_with_the_next_sync(pendo: Subscription) -> None:
-    """H17, H19: the state at the end stays at the time at which the interrupted reading began."""
+    """The state at the end stays at the time at which the interrupted reading began."""
     pendo.sim.faults.add(Fault("status", path="aggregation", body="visitors/everything", skip=3, times=-1, status=500))
     first = pendo.read("visitors", record_limit=10)
     began = pendo.sim.world.now
@@ -153,7 +153,7 @@ def test_anonymous_visitors_come_only_where_the_option_asks(pendo: Subscription,
 
 
 def test_accounts_are_asked_for_in_all_applications_or_in_the_chosen_ones(pendo: Subscription) -> None:
-    """H27: without `appId` Pendo answers for the default application."""
+    """Without `appId` Pendo answers for the default application."""
     pendo.read("accounts")
     pendo.read("accounts", app_ids=["-323232"])
     asked = [pipeline[0]["source"]["accounts"] for pipeline in pendo.pipelines("accounts")]
@@ -161,7 +161,7 @@ def test_accounts_are_asked_for_in_all_applications_or_in_the_chosen_ones(pendo:
 
 
 def test_a_query_that_is_too_much_is_asked_in_smaller_pages(pendo: Subscription) -> None:
-    """H29: both answers that mean too much halve the page; nobody is lost."""
+    """Both answers that mean too much halve the page; nobody is lost."""
     too_much = "Query exceeded memory limit"
     pendo.sim.faults.add(Fault("status", path="aggregation", body="visitors/", times=1, status=400, answer=too_much))
     pendo.sim.faults.add(Fault("status", path="aggregation", body="visitors/", times=1, status=408))
@@ -171,7 +171,7 @@ def test_a_query_that_is_too_much_is_asked_in_smaller_pages(pendo: Subscription)
 
 
 def test_a_query_that_stays_too_much_fails_instead_of_going_on_for_ever(pendo: Subscription) -> None:
-    """H29: pages of a few hundred rows are the end of it."""
+    """Pages of a few hundred rows are the end of it."""
     pendo.sim.faults.add(Fault("status", path="aggregation", body="visitors/", times=-1, status=408))
     out = pendo.read("visitors")
     assert out.failures["visitors"].message.startswith("Pendo could not answer a query within its limits")
@@ -183,7 +183,7 @@ def test_a_query_that_stays_too_much_fails_instead_of_going_on_for_ever(pendo: S
 def test_a_small_page_that_is_too_much_is_asked_for_again_before_the_stream_fails(
     pendo: Subscription, status: int, state: dict[str, Any] | None
 ) -> None:
-    """H29: of a page of a hundred rows nothing can be cut off, but what was too much may pass."""
+    """Of a page of a hundred rows nothing can be cut off, but what was too much may pass."""
     answer = "Query exceeded memory limit"
     pendo.sim.faults.add(Fault("status", path="aggregation", body="visitors/", times=2, status=status, answer=answer))
     out = pendo.read("visitors", record_limit=100, state={"visitors": state} if state else None)
@@ -196,7 +196,7 @@ def test_a_small_page_that_is_too_much_is_asked_for_again_before_the_stream_fail
 def test_a_page_that_is_not_answered_in_time_is_asked_for_in_smaller_ones(
     pendo: Subscription, state: dict[str, Any] | None
 ) -> None:
-    """H29: the time-out of the connector may be shorter than Pendo's."""
+    """The time-out of the connector may be shorter than Pendo's."""
     pendo.sim.faults.add(Fault("delay", path="aggregation", body='visitors/.*"limit": ?4000', times=-1, seconds=1.5))
     out = pendo.read("visitors", record_limit=4000, request_timeout=1, state={"visitors": state} if state else None)
     assert out.failures == {}
@@ -220,7 +220,7 @@ def test_a_408_where_nothing_can_be_cut_is_tried_again(pendo: Subscription, path
 def test_a_page_that_breaks_unseen_in_the_middle_is_asked_for_again(
     pendo: Subscription, state: dict[str, Any] | None
 ) -> None:
-    """H16: a cut at a brace looks like the end of a document; only reading the rows shows it."""
+    """A cut at a brace looks like the end of a document; only reading the rows shows it."""
     body = b'"metadata":{"auto":{}}'
     broken = b'{"results":[' + b",".join(b'{"visitorId":"a%d",%b}' % (n, body) for n in range(3)) + b',{"visitorId":{}'
     pendo.sim.faults.add(Fault("status", path="aggregation", status=200, answer=broken.decode(), body="visitors/"))
@@ -232,7 +232,7 @@ def test_a_page_that_breaks_unseen_in_the_middle_is_asked_for_again(
 
 
 def test_pages_that_do_not_move_end_the_stream(pendo: Subscription) -> None:
-    """H3, H4: the same full page again and again raises, it neither loops nor passes for the end."""
+    """The same full page again and again raises, it neither loops nor passes for the end."""
     auto = '{"auto":{"lastupdated":1773000000000}}'
     page = f'{{"results":[{{"visitorId":"a","metadata":{auto}}},{{"visitorId":"b","metadata":{auto}}}]}}'
     pendo.sim.faults.add(Fault("status", path="aggregation", body="visitors/", times=-1, status=200, answer=page))
@@ -242,7 +242,7 @@ def test_pages_that_do_not_move_end_the_stream(pendo: Subscription) -> None:
 
 
 def test_a_row_of_the_answer_without_its_key_ends_the_paging_loudly(pendo: Subscription) -> None:
-    """H12 of paging by time: without the key it is not known where the next page begins."""
+    """Without the key it is not known where the next page begins."""
     page = '{"results":[{"metadata":{"auto":{"lastupdated":1773000000000}}},{"metadata":{}}]}'
     pendo.sim.faults.add(Fault("status", path="aggregation", body="visitors/", times=-1, status=200, answer=page))
     out = pendo.read("visitors", state={"visitors": {"lastupdated": "2026-01-01T00:00:00.000Z"}})

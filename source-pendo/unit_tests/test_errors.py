@@ -71,7 +71,7 @@ NAMES = [f"{fault.kind} {fault.status or 200} {index}" for index, (fault, _) in 
 def test_an_answer_that_will_not_change_fails_with_its_sentence_at_once(
     pendo: Subscription, status: int, body: str, sentence: str, kind: str
 ) -> None:
-    """H7, H23: the stream fails, once, without a state; the next one is read."""
+    """The stream fails, once, without a state; the next one is read."""
     headers = {"Location": "https://elsewhere.example/"} if status == 302 else {}
     pendo.sim.faults.add(Fault("status", path="/page", status=status, answer=body, headers=headers, times=-1))
     out = pendo.read("pages", "features")
@@ -88,7 +88,7 @@ def test_an_answer_that_will_not_change_fails_with_its_sentence_at_once(
 @pytest.mark.slow
 @pytest.mark.parametrize(("fault", "sentence"), HEALING, ids=NAMES)
 def test_what_may_heal_is_tried_again_and_nothing_is_lost(pendo: Subscription, fault: Fault, sentence: str) -> None:
-    """H16: also while the body is read; half a page is never kept."""
+    """Also while the body is read; half a page is never kept."""
     pendo.sim.faults.add(replaced(fault, times=2))
     out = pendo.read("pages")
     assert out.failures == {}
@@ -99,7 +99,7 @@ def test_what_may_heal_is_tried_again_and_nothing_is_lost(pendo: Subscription, f
 @pytest.mark.slow
 @pytest.mark.parametrize(("fault", "sentence"), HEALING, ids=NAMES)
 def test_what_does_not_heal_fails_with_its_sentence(pendo: Subscription, fault: Fault, sentence: str) -> None:
-    """H7: after a bounded number of attempts, as a transient error, with the state where it was."""
+    """After a bounded number of attempts, as a transient error, with the state where it was."""
     pendo.sim.faults.add(replaced(fault, times=-1))
     state = {"last_updated_at": "2026-03-01T00:00:00.000Z", "version": 1}
     out = pendo.read("pages", "features", state={"pages": state})
@@ -125,7 +125,7 @@ def test_the_wait_that_pendo_asks_for_is_kept(pendo: Subscription, monkeypatch: 
 
 @pytest.mark.slow
 def test_a_server_that_drips_is_given_up_in_time(pendo: Subscription, monkeypatch: pytest.MonkeyPatch) -> None:
-    """H16: every byte comes in time, the body never ends."""
+    """Every byte comes in time, the body never ends."""
     monkeypatch.setattr("source_pendo.client.PendoStream.retry_policy", QUICK.__class__(tries=1))
     pendo.sim.faults.add(Fault("drip", path="page", seconds=0.3, times=-1))
     out = pendo.read("segments", "pages", request_timeout=1)
@@ -151,7 +151,7 @@ def test_a_wrong_key_fails_every_stream_with_a_sentence(pendo: Subscription) -> 
 
 
 def test_a_forbidden_kind_of_object_fails_that_stream_alone(pendo: Subscription) -> None:
-    """H28: in a read, too."""
+    """A key without rights to some kinds of objects is good for the others."""
     pendo.sim.mutate("forbid", kinds=["guides", "pageEvents"])
     out = pendo.read("guides", "page_events", "pages", "events")
     assert {name for name in out.failures if name} == {"guides", "page_events"}
@@ -177,7 +177,7 @@ BAD_STATES: list[dict[str, Any]] = [
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in STREAM_NAMES if not name.startswith("metadata_")])
 def test_a_state_that_cannot_be_read_fails_with_a_sentence(pendo: Subscription, name: str) -> None:
-    """H30: the documented form is in the sentence; nothing is read from the beginning behind the user's back."""
+    """The documented form is in the sentence; nothing is read from the beginning behind the user's back."""
     good = pendo.read(name, start_date="2026-03-19T00:00:00Z").state(name)
     cursor = next(column for column in good if column not in ("version", "period", "synced"))
     for bad in BAD_STATES:

@@ -35,7 +35,7 @@ def fail_on(pendo: Subscription, day: str, source: str = "pageEvents") -> None:
 
 @pytest.mark.slow
 def test_the_state_is_the_last_day_that_has_ended_everywhere_under_the_name_of_the_cursor(pendo: Subscription) -> None:
-    """H19, H22, H30: it is known at 16:30 UTC that the 19th has ended, not that the 20th has."""
+    """It is known at 16:30 UTC that the 19th has ended, not that the 20th has."""
     synced = pendo.read("page_events", "guide_events")
     rest = {"period": "day", "synced": "2026-03-20", "version": 1, "midnight": "2026-03-19T00:00:00-04:00"}
     assert synced.state("page_events") == {"day": "2026-03-19T00:00:00.000Z", **rest}
@@ -46,7 +46,7 @@ def test_the_state_is_the_last_day_that_has_ended_everywhere_under_the_name_of_t
 
 @pytest.mark.parametrize(("time", "last"), [("11:59", "2026-03-19"), ("12:00", "2026-03-20")])
 def test_a_day_has_ended_at_noon_utc_of_the_next(pendo: Subscription, time: str, last: str) -> None:
-    """H19: the subscription's time zone may be UTC-12."""
+    """The subscription's time zone may be UTC-12."""
     pendo.sim.mutate("advance", to=f"2026-03-21T{time}:00Z")
     state = pendo.read("poll_events", start_date="2026-03-15T00:00:00Z").state("poll_events")
     assert state["browser_time"] == f"{last}T00:00:00.000Z"
@@ -54,7 +54,7 @@ def test_a_day_has_ended_at_noon_utc_of_the_next(pendo: Subscription, time: str,
 
 @pytest.mark.slow
 def test_a_second_sync_reads_the_lookback_and_the_open_days_only(pendo: Subscription) -> None:
-    """H6, H20: ten closed days before the state, unless the option says otherwise."""
+    """Ten closed days before the state, unless the option says otherwise."""
     first = pendo.read("page_events")
     assert asked(pendo)[0] == SINCE
     pendo.read("page_events", state=states_of(first))
@@ -66,7 +66,7 @@ def test_a_second_sync_reads_the_lookback_and_the_open_days_only(pendo: Subscrip
 def test_without_lookback_the_last_closed_day_is_read_again_because_it_may_not_have_been_processed(
     pendo: Subscription,
 ) -> None:
-    """H19: a day has ended before Pendo has processed it."""
+    """A day has ended before Pendo has processed it."""
     first = pendo.read("page_events", lookback_window=0)
     asked(pendo)
     pendo.read("page_events", state=states_of(first), lookback_window=0)
@@ -78,7 +78,7 @@ def test_without_lookback_the_last_closed_day_is_read_again_because_it_may_not_h
 def test_rows_that_come_late_and_rows_that_grow_reach_a_warehouse_that_upserts(
     pendo: Subscription, period: str
 ) -> None:
-    """H5, H6: what lies within the lookback is emitted again, and a row that has grown replaces itself."""
+    """What lies within the lookback is emitted again, and a row that has grown replaces itself."""
     loads = [pendo.read(*ALL, period=period, record_limit=30)]
     for source in SOURCES.values():
         pendo.sim.mutate("late", source=source, day="2026-03-12", rows=3)
@@ -114,7 +114,7 @@ def test_a_page_that_is_tagged_anew_brings_its_new_rows_and_leaves_the_old(pendo
 
 @pytest.mark.slow
 def test_a_sync_may_die_after_any_of_its_states(pendo: Subscription) -> None:
-    """H7, H18: what was written up to a state and what a sync from that state on reads is the truth."""
+    """What was written up to a state and what a sync from that state on reads is the truth."""
     options = {"start_date": "2026-03-11T00:00:00Z", "record_limit": 40}
     for stream in ("page_events", "poll_events"):
         synced = pendo.read(stream, **options)
@@ -159,7 +159,7 @@ def test_an_interrupted_full_refresh_goes_on_where_it_stopped(pendo: Subscriptio
 
 @pytest.mark.slow
 def test_a_sync_that_dies_while_it_reads_the_lookback_leaves_it_to_the_next(pendo: Subscription) -> None:
-    """H6, H7: a state that a half-read lookback moved would make its other half final."""
+    """A state that a half-read lookback moved would make its other half final."""
     first = pendo.read("page_events")
     pendo.sim.mutate("advance", days=8)
     pendo.sim.mutate("late", source="pageEvents", day="2026-03-13", rows=4)
@@ -173,7 +173,7 @@ def test_a_sync_that_dies_while_it_reads_the_lookback_leaves_it_to_the_next(pend
 
 
 def test_a_day_that_fails_fails_its_stream_and_no_other(pendo: Subscription) -> None:
-    """H7: nothing after the day that failed counts as read."""
+    """Nothing after the day that failed counts as read."""
     fail_on(pendo, "2026,3,10")
     synced = pendo.read("page_events", "feature_events")
     assert synced.statuses["page_events"][-1] == "INCOMPLETE"
@@ -194,7 +194,7 @@ def test_another_period_starts_the_stream_anew_and_says_so(pendo: Subscription) 
 
 
 def test_two_connections_with_different_periods_do_not_share_their_keys_and_cursors(pendo: Subscription) -> None:
-    """H2."""
+    """Both connections may run in one process: keys and cursors belong to the instance, not to the class."""
     of_period = {
         period: {stream.name: stream for stream in SourcePendo().streams(pendo.config(period=period))}
         for period in ("day", "hour", "day")
@@ -265,7 +265,7 @@ def test_a_clock_that_was_ahead_at_the_last_sync_makes_no_day_final(pendo: Subsc
 def test_a_clock_that_is_ahead_of_pendos_leaves_the_lookback_as_it_is(
     pendo: Subscription, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """H19: Pendo's answers say when they were given, and days are final by that time only."""
+    """Pendo's answers say when they were given, and days are final by that time only."""
     now = datetime.now(UTC)
     monkeypatch.setattr("source_kit.source.utc_now", lambda: now + timedelta(days=20))
     start = {"start_date": (now - timedelta(days=30)).isoformat()}
@@ -278,7 +278,7 @@ def test_a_clock_that_is_ahead_of_pendos_leaves_the_lookback_as_it_is(
 
 @pytest.mark.parametrize(("time", "last"), [("09:59", "2026-03-21"), ("10:00", "2026-03-22")])
 def test_no_day_is_asked_for_that_has_begun_nowhere(pendo: Subscription, time: str, last: str) -> None:
-    """H19: the subscription's time zone may be UTC+14."""
+    """The subscription's time zone may be UTC+14."""
     pendo.sim.mutate("advance", to=f"2026-03-21T{time}:00Z")
     pendo.read("page_events", start_date="2026-03-18T00:00:00Z")
     assert asked(pendo)[-1] == last

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 @pytest.mark.slow
 @pytest.mark.parametrize("period", ["day", "hour"])
 def test_every_row_of_every_event_stream_arrives_once_under_a_key_of_its_own(pendo: Subscription, period: str) -> None:
-    """H1, H3, H4: as many keys as rows as the truth has, though a page is smaller than a busy day and than a visitor.
+    """As many keys as rows as the truth has, though a page is smaller than a busy day and than a visitor.
 
-    H11, H12: every column and every value is the truth's.
+    Every column and every value is the truth's.
     """
     synced = pendo.read(*GROUPED, *SINGLE, period=period, record_limit=25)
     assert synced.failures == {}
@@ -41,7 +41,7 @@ def test_two_full_refreshes_give_the_same_rows_under_the_same_keys(pendo: Subscr
 
 @pytest.mark.slow
 def test_all_applications_are_read_unless_some_are_named(pendo: Subscription) -> None:
-    """H27: Pendo answers for the default application only unless it is told otherwise."""
+    """Pendo answers for the default application only unless it is told otherwise."""
     assert len(set(pendo.read("page_events").column("page_events", "app_id"))) == 3
     synced = pendo.read("page_events", "guide_events", app_ids=["-323232", "5720146138021888"])
     for stream in ("page_events", "guide_events"):
@@ -52,7 +52,7 @@ def test_all_applications_are_read_unless_some_are_named(pendo: Subscription) ->
 
 @pytest.mark.slow
 def test_a_day_costs_one_request_however_many_objects_there_are(pendo: Subscription) -> None:
-    """H17, H18: no request per page, feature or guide, so no bookmark and no order of parents."""
+    """No request per page, feature or guide, so no bookmark and no order of parents."""
     synced = pendo.read(*GROUPED, *SINGLE)
     assert len(set(synced.column("page_events", "page_id"))) > 5
     for source in SOURCES.values():
@@ -63,7 +63,7 @@ def test_a_day_costs_one_request_however_many_objects_there_are(pendo: Subscript
 
 
 def test_a_day_is_asked_for_as_a_calendar_day_of_the_subscription(pendo: Subscription) -> None:
-    """H21: no milliseconds and no shared boundaries: one day, or the hours up to the next midnight."""
+    """No milliseconds and no shared boundaries: one day, or the hours up to the next midnight."""
     pendo.read("page_events")
     pendo.read("feature_events", period="hour")
     for pipeline in pendo.pipelines("pageEvents"):
@@ -76,7 +76,7 @@ def test_a_day_is_asked_for_as_a_calendar_day_of_the_subscription(pendo: Subscri
 
 
 def test_the_day_that_is_an_hour_short_has_all_of_its_hours_and_none_of_the_next_day(pendo: Subscription) -> None:
-    """H21, on 2026-03-08, when New York goes over to daylight saving time."""
+    """On 2026-03-08 New York changes to daylight saving time, so the day has 23 hours."""
     options = {"start_date": "2026-03-07T00:00:00Z", "period": "hour"}
     hours = pendo.read("page_events", **options).column("page_events", "hour")
     wanted = [expected(row)["hour"] for row in pendo.truth("page_events", period="hour", since="2026-03-07")]
@@ -91,7 +91,7 @@ def test_anonymous_visitors_are_in_the_event_streams_whatever_the_option_says(pe
 
 
 def test_free_form_maps_arrive_as_objects_under_their_own_names(pendo: Subscription) -> None:
-    """H12, H14: no text of an object, no lost property, no two properties under one name."""
+    """No text of an object, no lost property, no two properties under one name."""
     synced = pendo.read("page_events", "track_events")
     assert {"parameter": 'it\'s "new"'} in synced.column("page_events", "parameters")
     properties = synced.column("track_events", "properties")[0]

@@ -96,7 +96,7 @@ def test_who_was_missing_comes_with_the_next_sync_and_nobody_is_read_twice_for_t
 
 @pytest.mark.slow
 def test_a_sync_that_dies_behind_a_visitor_that_failed_does_not_forget_that_one(pendo: Subscription) -> None:
-    """H18: the state that is resumed from names who is missing."""
+    """The state that is resumed from names who is missing."""
     fail(pendo, ANN, 500)
     fail(pendo, "team/lead@example.com", 403)
     first = pendo.read(STREAM, start_date=ALL_DAYS, num_workers=1)

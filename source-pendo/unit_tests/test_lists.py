@@ -22,7 +22,7 @@ PATHS = {"pages": "page", "track_types": "tracktype"}
 
 @pytest.mark.parametrize("stream", KINDS)
 def test_a_list_is_read_whole_whatever_the_page_size(pendo: Subscription, stream: str) -> None:
-    """H3, H27: no limit cuts the list, and the objects of every application are in it."""
+    """No limit cuts the list, and the objects of every application are in it."""
     truth = pendo.truth(stream)
     out = pendo.read(stream, record_limit=1)
     assert sorted(out.column(stream, "id")) == sorted(row["id"] for row in truth)
@@ -32,7 +32,7 @@ def test_a_list_is_read_whole_whatever_the_page_size(pendo: Subscription, stream
 @pytest.mark.slow
 @pytest.mark.parametrize("stream", KINDS)
 def test_only_what_changed_comes_again_and_the_state_moves(pendo: Subscription, stream: str) -> None:
-    """H20, H30: the state names the cursor by its field; objects that stayed as they were stay away."""
+    """The state names the cursor by its field; objects that stayed as they were stay away."""
     first = pendo.read(stream)
     newest = max(row["lastUpdatedAt"] for row in pendo.truth(stream))
     assert first.state(stream) == {"last_updated_at": instant(newest), "version": 1}
@@ -56,7 +56,7 @@ def test_a_full_refresh_ignores_the_state_of_an_incremental_sync(pendo: Subscrip
 @pytest.mark.parametrize("stream", ["pages", "features", "guides", "track_types", "reports"])
 @pytest.mark.parametrize("apps", [["-323232"], ["6304859583021056", "5720146138021888"]])
 def test_the_option_app_ids_restricts_a_list(pendo: Subscription, stream: str, apps: list[str]) -> None:
-    """H27: restricted by the user only."""
+    """Restricted by the user only."""
     out = pendo.read(stream, app_ids=apps)
     assert sorted(out.column(stream, "id")) == sorted(row["id"] for row in pendo.truth(stream, apps=",".join(apps)))
 
@@ -69,7 +69,7 @@ def test_an_object_of_several_applications_comes_with_any_of_them(pendo: Subscri
 
 
 def test_a_report_belongs_to_the_application_of_its_definition(pendo: Subscription) -> None:
-    """H27: a number or a text; a report on all applications, or one that names none, is never left out."""
+    """A number or a text; a report on all applications, or one that names none, is never left out."""
     apps = {"a": 2, "b": "2", "c": 3, "d": "3", "e": 'expandAppIds("*")', "f": None}
     objects = [{"id": name, "definition": {"config": {"appId": app}}} for name, app in apps.items()]
     answer(pendo, "report", [*objects, {"id": "g", "definition": None}, {"id": "h", "definition": {"config": []}}])
@@ -87,14 +87,14 @@ def test_an_object_without_a_time_of_change_comes_with_every_sync(pendo: Subscri
 
 
 def test_a_change_in_the_future_does_not_carry_the_state_away(pendo: Subscription) -> None:
-    """H19: the state is never later than the start of the sync."""
+    """The state is never later than the start of the sync."""
     answer(pendo, "page", [{"id": "a", "lastUpdatedAt": 4_000_000_000_000}])
     out = pendo.read("pages")
     assert out.state("pages")["last_updated_at"] == instant(pendo.sim.world.now)
 
 
 def test_names_are_ours_in_documented_objects_and_theirs_in_free_ones(pendo: Subscription) -> None:
-    """H12, H14: track type names are texts, and keys of a map stay as they are."""
+    """Track type names are texts, and keys of a map stay as they are."""
     guide = {
         "id": "g",
         "createdByUser": {"userType": "x", "lastLogin": 1000},
@@ -111,7 +111,7 @@ def test_names_are_ours_in_documented_objects_and_theirs_in_free_ones(pendo: Sub
 
 
 def test_a_list_that_breaks_in_the_middle_is_read_again_and_each_object_comes_once(pendo: Subscription) -> None:
-    """H16: a body without a length that ends at a bracket shows only when its rows are read that it is not whole."""
+    """A body without a length that ends at a bracket shows only when its rows are read that it is not whole."""
     rows = [{"id": f"p{number}", "name": "x" * 1000, "appIds": []} for number in range(400)]
     whole = orjson.dumps(rows).decode()
     broken = whole[: whole.index("[]", len(whole) * 3 // 4) + 2]
@@ -123,7 +123,7 @@ def test_a_list_that_breaks_in_the_middle_is_read_again_and_each_object_comes_on
 
 
 def test_a_list_that_breaks_every_time_fails(pendo: Subscription) -> None:
-    """H16: and its state does not move."""
+    """Its state does not move."""
     pendo.sim.faults.add(Fault("status", path="page", status=200, answer='[{"id":"a"},{"id":[]', times=-1))
     out = pendo.read("pages")
     assert "not JSON" in out.failures["pages"].message
@@ -140,7 +140,7 @@ def test_an_object_in_place_of_a_list_is_no_empty_list(pendo: Subscription) -> N
 
 @pytest.mark.parametrize(("stream", "kind"), [("metadata_accounts", "account"), ("metadata_visitors", "visitor")])
 def test_each_metadata_field_is_a_row_with_its_own_name(pendo: Subscription, stream: str, kind: str) -> None:
-    """H13, H14: two names that differ only in case are two rows, types nobody knows are texts."""
+    """Two names that differ only in case are two rows, types nobody knows are texts."""
     out = pendo.read(stream)
     truth = {(row["group"], row["field"]): row["Type"] for row in pendo.truth(stream)}
     assert {(row["group"], row["field"]): row["type"] for row in out.records[stream]} == truth
@@ -159,7 +159,7 @@ def test_metadata_of_another_shape_is_no_subscription_without_metadata(pendo: Su
 @pytest.mark.slow
 @pytest.mark.parametrize("text", ["{}", '{"auto":{},"agent":{},"custom":{}}', '{"auto":{},"custom":null}'])
 def test_a_subscription_without_metadata_is_complete_and_empty(pendo: Subscription, text: str) -> None:
-    """H13: no custom metadata at all is legal, and so are groups without fields."""
+    """No custom metadata at all is legal, and so are groups without fields."""
     pendo.sim.faults.add(Fault("status", path="metadata", status=200, answer=text, times=-1))
     assert pendo.check() == (True, "")
     out = pendo.read("metadata_visitors")

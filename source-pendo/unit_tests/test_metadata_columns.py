@@ -29,7 +29,7 @@ def one(pendo: Subscription, visitor_id: str) -> Row:
 
 
 def test_every_type_of_field_has_a_schema(pendo: Subscription) -> None:
-    """H13: lists, empty types and types that nobody has heard of do not end the discovery."""
+    """Lists, empty types and types that nobody has heard of do not end the discovery."""
     custom = group(pendo, "visitors", "custom")
     assert custom["tier"]["type"] == ["null", "integer", "number", "string"]
     assert custom["score"]["type"] == ["null", "number"]
@@ -50,7 +50,7 @@ def test_deleted_and_hidden_fields_stay_in_the_schema_and_say_so(pendo: Subscrip
 
 @pytest.mark.slow
 def test_fields_that_differ_only_in_case_stay_two(pendo: Subscription) -> None:
-    """H14: names of metadata fields are the subscription's own, in the schema and in the records."""
+    """Names of metadata fields are the subscription's own, in the schema and in the records."""
     assert {"userID", "userId"} <= group(pendo, "visitors", "custom").keys()
     custom = one(pendo, "ann@example.com")["metadata_custom"]
     assert (custom["userID"], custom["userId"]) == ("upper-0", "lower-0")
@@ -59,7 +59,7 @@ def test_fields_that_differ_only_in_case_stay_two(pendo: Subscription) -> None:
 
 
 def test_all_groups_arrive_with_all_fields(pendo: Subscription) -> None:
-    """H11: the account's name, custom fields and those of other systems are not dropped."""
+    """The account's name, custom fields and those of other systems are not dropped."""
     truth = {row["accountId"]: row["metadata"] or {} for row in pendo.truth("accounts")}
     for row in pendo.read("accounts").records["accounts"]:
         metadata = truth[row["account_id"]]
@@ -70,7 +70,7 @@ def test_all_groups_arrive_with_all_fields(pendo: Subscription) -> None:
 
 
 def test_each_application_s_own_figures_are_columns_with_times(pendo: Subscription) -> None:
-    """H11: `auto__<application>` is in the records and, named by the applications, in the schema."""
+    """`auto__<application>` is in the records and, named by the applications, in the schema."""
     schema = pendo.schema("visitors")["properties"]
     per_app = {name for name in schema if name.startswith("metadata_auto__")}
     assert per_app == {"metadata_auto__323232", "metadata_auto__6304859583021056", "metadata_auto__5720146138021888"}
@@ -100,7 +100,7 @@ def test_times_come_as_milliseconds_or_as_text_and_leave_as_one_form(pendo: Subs
 
 @pytest.mark.parametrize("sent", [17, "17", None])
 def test_integers_that_come_as_texts_are_left_as_they_are(pendo: Subscription, sent: Any) -> None:
-    """H13: Pendo sends decimal texts for integers at times; the schema allows both."""
+    """Pendo sends decimal texts for integers at times; the schema allows both."""
     visitor(pendo, 0)["metadata"]["custom"]["tier"] = sent
     assert one(pendo, "ann@example.com")["metadata_custom"].get("tier") == sent
 
@@ -133,7 +133,7 @@ def test_integers_that_come_as_texts_are_left_as_they_are(pendo: Subscription, s
 def test_a_value_of_another_type_becomes_what_the_schema_promises(
     pendo: Subscription, name: str, sent: Any, expected: Any
 ) -> None:
-    """H12, H13: real types, no texts of objects; a field that came up after the discovery passes through."""
+    """Real types, no texts of objects; a field that came up after the discovery passes through."""
     visitor(pendo, 0)["metadata"]["custom"][name] = sent
     assert one(pendo, "ann@example.com")["metadata_custom"].get(name) == expected
 
@@ -151,7 +151,7 @@ def test_a_value_that_cannot_be_converted_is_named_in_the_log_once(pendo: Subscr
 
 
 def test_figures_of_pendo_itself_keep_their_types_also_when_they_come_as_texts(pendo: Subscription) -> None:
-    """H13: `idhash` is an integer in the schema, so a decimal text becomes one."""
+    """`idhash` is an integer in the schema, so a decimal text becomes one."""
     visitor(pendo, 0)["metadata"]["auto"] |= {"idhash": "4294967295", "accountids": "acme"}
     auto = one(pendo, "ann@example.com")["metadata_auto"]
     assert (auto["idhash"], auto["accountids"]) == (4294967295, ["acme"])
@@ -159,7 +159,7 @@ def test_figures_of_pendo_itself_keep_their_types_also_when_they_come_as_texts(p
 
 @pytest.mark.parametrize("metadata", [None, [], "text", {"custom": None, "agent": []}])
 def test_metadata_that_is_none_does_not_crash_the_stream(pendo: Subscription, metadata: Any) -> None:
-    """H8."""
+    """Pendo has visitors without metadata; one of them must not stop the stream for all others."""
     visitor(pendo, 0)["metadata"] = metadata
     assert one(pendo, "ann@example.com").get("lastupdated") is None
 
@@ -179,7 +179,7 @@ def test_metadata_that_is_none_does_not_crash_the_stream(pendo: Subscription, me
 def test_a_failing_metadata_endpoint_does_not_end_the_discovery(
     pendo: Subscription, fault: Fault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """H13: all streams are discovered; accounts and visitors without the subscription's own columns."""
+    """All streams are discovered; accounts and visitors without the subscription's own columns."""
     monkeypatch.setattr("source_pendo.source._DISCOVERING", QUICK)
     monkeypatch.setattr("source_pendo.source._PROBING", QUICK)
     pendo.sim.faults.add(fault)
@@ -190,7 +190,7 @@ def test_a_failing_metadata_endpoint_does_not_end_the_discovery(
 
 
 def test_forbidden_metadata_leaves_visitors_readable_without_types(pendo: Subscription) -> None:
-    """H28: one kind of object that the key may not read costs only what hangs on it."""
+    """One kind of object that the key may not read costs only what hangs on it."""
     pendo.sim.mutate("forbid", kinds=["metadata"])
     out = pendo.read("visitors", "metadata_visitors")
     assert len(out.records["visitors"]) == 44

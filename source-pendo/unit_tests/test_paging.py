@@ -96,7 +96,7 @@ def server_count(server: Server, key: str) -> int:
 def test_every_row_comes_once_whatever_the_ties_the_pages_and_the_collation(
     keys: list[str], limit: int, chunk: int, largest: int, collation: str, breaks: list[bool]
 ) -> None:
-    """H3, H4: ties of any size, pages of any size, pages that break."""
+    """Ties of any size, pages of any size, pages that break."""
     server = Server(keys, COLLATIONS[collation])
     left = list(breaks)
     got = read_all(server, KeyPager("key", limit, largest), chunk, lambda: left.pop() if left else False)
@@ -128,7 +128,7 @@ def test_all_rows_of_a_key_come_in_one_piece(keys: list[str], limit: int, chunk:
 @settings(max_examples=100, deadline=None)
 @given(st.lists(ids, max_size=60), st.integers(1, 9), st.integers(1, 12))
 def test_no_page_begins_at_an_id_that_needs_escapes(keys: list[str], limit: int, chunk: int) -> None:
-    """H9: Pendo may refuse it even so. One that was cut in the middle of a letter skips rows."""
+    """Pendo may refuse it even so. One that was cut in the middle of a letter skips rows."""
     server = Server(keys, COLLATIONS["by UTF-16"])
     pager = KeyPager("key", limit, 1000)
     while not pager.done:
@@ -140,7 +140,7 @@ def test_no_page_begins_at_an_id_that_needs_escapes(keys: list[str], limit: int,
 
 
 def test_more_ids_with_escapes_than_the_largest_page_holds_are_read_nevertheless() -> None:
-    """H9: their literals are right; what Pendo makes of them is not known."""
+    """Their literals are right; what Pendo makes of them is not known."""
     server = Server([f'"{number:02d}' for number in range(50)], COLLATIONS["by bytes"])
     assert [row["n"] for row in read_all(server, KeyPager("key", 2, 8), chunk=3)] == list(range(50))
 
@@ -179,7 +179,7 @@ def test_larger_pages_that_pendo_cannot_answer_do_not_keep_a_list_from_its_end(
 def test_a_pendo_that_refuses_ids_with_escapes_is_read_to_the_end(
     pendo: Subscription, state: dict[str, Any] | None
 ) -> None:
-    """H9: customers are told not to use such ids, and some do."""
+    """Customers are told not to use such ids, and some do."""
     pendo.sim.faults.add(
         Fault("status", body=r'"filter"[^}]*\\\\', status=400, answer="Cannot parse filter expression", times=-1)
     )
@@ -197,14 +197,14 @@ def test_a_pendo_that_refuses_ids_with_escapes_is_read_to_the_end(
 @settings(max_examples=150, deadline=None)
 @given(st.text(max_size=20).filter(lambda text: text.isprintable()))
 def test_any_id_can_be_compared_with(text: str) -> None:
-    """H9: a quote or a backslash in an id ends no literal."""
+    """A quote or a backslash in an id ends no literal."""
     expression = compile_expression(f"visitorId == {quote(text)}", Calendar("America/New_York"), 0)
     assert expression.evaluate({"visitorId": text}) is True
     assert expression.evaluate({"visitorId": text + "x"}) is False
 
 
 def test_pages_of_three_rows_give_what_one_page_gives(pendo: Subscription) -> None:
-    """H3, H4, H9: visitors with more rows than a page, ids with quotes, backslashes, slashes and pictures."""
+    """Visitors with more rows than a page, ids with quotes, backslashes, slashes and pictures."""
     options = {"start_date": "2026-03-14T00:00:00Z"}
     synced = pendo.read("page_events", "guide_events", record_limit=3, **options)
     for stream in ("page_events", "guide_events"):
@@ -217,7 +217,7 @@ def test_pages_of_three_rows_give_what_one_page_gives(pendo: Subscription) -> No
 
 
 def test_every_page_asks_for_one_day_only(pendo: Subscription) -> None:
-    """H34: a page of ties must not scan the whole range."""
+    """A page of ties must not scan the whole range."""
     pendo.read("page_events", record_limit=20)
     pipelines = pendo.pipelines("pageEvents")
     assert len(pipelines) > 25
@@ -230,7 +230,7 @@ def test_every_page_asks_for_one_day_only(pendo: Subscription) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["cut", "cut_chunked", "cut_silent", "reset"])
 def test_a_page_that_is_cut_in_the_middle_is_read_again(pendo: Subscription, kind: str) -> None:
-    """H16: of half an answer nothing is taken for the whole; nothing comes twice either."""
+    """Of half an answer nothing is taken for the whole; nothing comes twice either."""
     pendo.sim.faults.add(Fault(kind, path="aggregation", body="pageEvents", skip=3, times=3, at=3000))
     synced = pendo.read("page_events", record_limit=50)
     assert synced.failures == {}
@@ -240,7 +240,7 @@ def test_a_page_that_is_cut_in_the_middle_is_read_again(pendo: Subscription, kin
 def test_a_page_that_ends_like_json_but_is_none_costs_only_what_came_after_its_last_whole_visitor(
     pendo: Subscription,
 ) -> None:
-    """H16: what of the page had left by then is not emitted again."""
+    """What of the page had left by then is not emitted again."""
     row = {"day": 1773633600000, "pageId": "p", "numEvents": 1, "url": "x" * 2000}
     visitors = [{"visitorId": f"visitor{number:04}", **row} for number in range(300)]
     text = json.dumps({"results": visitors}, separators=(",", ":"))
@@ -264,7 +264,7 @@ def test_a_page_that_stays_broken_fails_the_stream(pendo: Subscription) -> None:
 
 
 def test_a_server_that_gives_the_same_page_again_and_again_ends_the_stream(pendo: Subscription) -> None:
-    """H4, PROGRESS: an endless loop is an error, and so is taking the first page for all."""
+    """PROGRESS: an endless loop is an error, and so is taking the first page for all."""
     rows = [{"visitorId": f"v{n % 4}", "day": 1773633600000, "pageId": str(n)} for n in (0, 4, 1, 5, 2, 6, 3, 7, 11)]
     answer = json.dumps({"results": rows})
     pendo.sim.faults.add(Fault("status", body="pageEvents", status=200, answer=answer, times=-1))

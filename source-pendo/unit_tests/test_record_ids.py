@@ -28,7 +28,7 @@ def rows(draw: st.DrawFn) -> Row:
 @settings(max_examples=80, deadline=None)
 @given(st.lists(rows(), max_size=12), st.randoms(use_true_random=False))
 def test_every_row_has_a_key_of_its_own_whatever_the_order_in_which_they_come(rows: list[Row], chance: Any) -> None:
-    """H1: also rows that no column tells apart."""
+    """Also rows that no column tells apart."""
     for ids in (identity_ids, content_ids):
         found = ids(rows)
         assert len(set(found)) == len(rows)

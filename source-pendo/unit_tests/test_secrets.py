@@ -39,7 +39,7 @@ def secretive(pendo: Subscription) -> Callable[..., str]:
 @pytest.mark.slow
 @pytest.mark.parametrize("verb", ["check", "discover", "read"])
 def test_a_good_key_is_in_no_output_at_debug(secretive: Callable[..., str], verb: str) -> None:
-    """H32: headers are never logged."""
+    """Headers are never logged."""
     text = secretive(verb)
     assert len(text) > 100
     assert [shape for shape in secret_shapes(KEY) if shape in text] == []
@@ -50,7 +50,7 @@ def test_a_good_key_is_in_no_output_at_debug(secretive: Callable[..., str], verb
 def test_a_server_that_echoes_the_key_does_not_get_it_into_the_output(
     pendo: Subscription, secretive: Callable[..., str], verb: str
 ) -> None:
-    """H32: whatever comes back in the text of an error is masked: plain, quoted, percent-encoded, in base64."""
+    """Whatever comes back in the text of an error is masked: plain, quoted, percent-encoded, in base64."""
     echoes = (KEY, json.dumps(KEY), quote(KEY, safe=""), base64.b64encode(KEY.encode()).decode())
     pendo.sim.faults.add(Fault("status", status=418, answer=f"your key: {' '.join(echoes)}!", times=-1))
     text = secretive(verb)

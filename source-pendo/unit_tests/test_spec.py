@@ -71,7 +71,7 @@ def test_the_specification_is_json_schema_and_its_defaults_and_examples_are_vali
 
 
 def test_the_catalog_holds_the_promised_streams_keys_cursors_and_modes(pendo: Subscription) -> None:
-    """H2, H22, H30: keys and cursors are those of the documentation and belong to nobody else's instance."""
+    """Keys and cursors are those of the documentation and belong to nobody else's instance."""
     pendo.discover()
     catalog = {stream.name: stream for stream in pendo.discover().streams}
     assert list(catalog) == list(STREAMS)
@@ -85,7 +85,7 @@ def test_the_catalog_holds_the_promised_streams_keys_cursors_and_modes(pendo: Su
 
 
 def test_the_period_names_the_cursor_of_the_grouped_streams_alone(pendo: Subscription) -> None:
-    """H2: one configuration's cursor does not leak into another's."""
+    """One configuration's cursor does not leak into another's."""
     hourly = {stream.name: stream for stream in pendo.discover(period="hour").streams}
     daily = {stream.name: stream for stream in pendo.discover().streams}
     for name in ("events", "page_events", "feature_events", "track_events"):
@@ -96,7 +96,7 @@ def test_the_period_names_the_cursor_of_the_grouped_streams_alone(pendo: Subscri
 
 
 def test_every_schema_is_open_nullable_and_self_contained(pendo: Subscription) -> None:
-    """H11, H31: additional properties everywhere, every field may be null, shared files are in the package."""
+    """Additional properties everywhere, every field may be null, shared files are in the package."""
     for stream in pendo.discover().streams:
         schema = dict(stream.json_schema)
         Draft7Validator.check_schema(schema)

@@ -51,7 +51,7 @@ def active(pendo: Subscription) -> list[str]:
 
 @pytest.mark.slow
 def test_every_activity_arrives_once(pendo: Subscription) -> None:
-    """H1, H10, H25: neighboring days answer some activities twice; ids with slashes and percent signs are encoded."""
+    """Neighboring days answer some activities twice; ids with slashes and percent signs are encoded."""
     out = pendo.read(STREAM, start_date=ALL_DAYS)
     truth = Counter(activity(row) for row in pendo.truth(STREAM))
     assert Counter(map(activity, out.records[STREAM])) == truth
@@ -61,7 +61,7 @@ def test_every_activity_arrives_once(pendo: Subscription) -> None:
 
 @pytest.mark.slow
 def test_ids_are_percent_encoded_in_the_address(pendo: Subscription) -> None:
-    """H10: `/`, `?`, `#`, `%`, `+`, spaces and emoji do not change the address."""
+    """`/`, `?`, `#`, `%`, `+`, spaces and emoji do not change the address."""
     pendo.read(STREAM, start_date=ALL_DAYS)
     paths = {request.path for request in histories(pendo)}
     encoded = {f"/api/v1/visitor/{quote(visitor, safe='')}/history" for visitor in active(pendo)}
@@ -70,7 +70,7 @@ def test_ids_are_percent_encoded_in_the_address(pendo: Subscription) -> None:
 
 
 def test_who_must_not_be_processed_is_not_asked_for_and_anonymous_ones_only_on_demand(pendo: Subscription) -> None:
-    """H8, H25: rows without metadata do not crash the reading of their histories."""
+    """Rows without metadata do not crash the reading of their histories."""
     pendo.read(STREAM, start_date="2026-03-18T00:00:00Z")
     asked = {request.path for request in histories(pendo)}
     pendo.sim.requests.clear()
@@ -81,7 +81,7 @@ def test_who_must_not_be_processed_is_not_asked_for_and_anonymous_ones_only_on_d
 
 
 def test_no_more_than_180_days_are_asked_for(pendo: Subscription) -> None:
-    """H33: an old start date costs the days that Pendo keeps, not the years before them."""
+    """An old start date costs the days that Pendo keeps, not the years before them."""
     pendo.sim.world.visitors = [row for row in pendo.sim.world.visitors if row["visitorId"] == "ann@example.com"]
     pendo.sim.world.visitors[0]["metadata"]["auto"]["lastupdated"] = pendo.sim.world.now
     pendo.read(STREAM, start_date="2020-01-01T00:00:00Z")
@@ -92,7 +92,7 @@ def test_no_more_than_180_days_are_asked_for(pendo: Subscription) -> None:
 
 @pytest.mark.slow
 def test_a_second_sync_asks_only_for_visitors_that_were_active_since(pendo: Subscription) -> None:
-    """H20: and only for the days of the lookback window."""
+    """Of those it asks only for the days of the lookback window."""
     first = pendo.read(STREAM)
     assert first.state(STREAM) == {"modified_ts": instant(pendo.sim.world.now), "version": 1}
     pendo.sim.mutate("advance", days=4)
@@ -113,7 +113,7 @@ def test_a_second_sync_asks_only_for_visitors_that_were_active_since(pendo: Subs
 
 
 def test_an_activity_that_went_on_keeps_its_key(pendo: Subscription) -> None:
-    """H1: `lastTs` and `duration` grow; an upsert must replace the row."""
+    """`lastTs` and `duration` grow; an upsert must replace the row."""
     pendo.sim.world.visitors = [row for row in pendo.sim.world.visitors if row["visitorId"] == "ann@example.com"]
     keys = []
     for grown in (5, 9):
@@ -128,7 +128,7 @@ def test_an_activity_that_went_on_keeps_its_key(pendo: Subscription) -> None:
 
 
 def test_a_visitor_who_is_gone_is_skipped_and_counted(pendo: Subscription) -> None:
-    """H7: one 404 is no failure, and it is said; everybody else is read."""
+    """One 404 is no failure, and it is said; everybody else is read."""
     pendo.sim.mutate("remove_visitor", visitor_id="ann@example.com", history_only=True)
     pendo.sim.mutate("remove_visitor", visitor_id="team/lead@example.com", history_only=True)
     out = pendo.read(STREAM, start_date=ALL_DAYS)
@@ -140,7 +140,7 @@ def test_a_visitor_who_is_gone_is_skipped_and_counted(pendo: Subscription) -> No
 
 @pytest.mark.parametrize("status", [404, 422])
 def test_an_endpoint_that_refuses_everybody_fails_and_the_others_go_on(pendo: Subscription, status: int) -> None:
-    """H33, H7: a closed endpoint is not a complete stream without records."""
+    """A closed endpoint is not a complete stream without records."""
     pendo.sim.mutate("switch", history_status=status)
     out = pendo.read(STREAM, "pages", "visitors")
     failure = out.failures[STREAM]
@@ -182,7 +182,7 @@ def test_the_only_active_visitor_may_be_gone(pendo: Subscription) -> None:
 def test_an_interrupted_reading_goes_on_behind_the_last_visitor_whose_batch_was_read(
     pendo: Subscription, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """H18: both halves together are everything."""
+    """Both halves together are everything."""
     monkeypatch.setattr("source_pendo.streams.visitor_history.VisitorHistory.state_interval", 0.0)
     pendo.sim.faults.add(Fault("status", path="long-.*history", times=-1, status=403))
     first = pendo.read(STREAM, start_date=ALL_DAYS, num_workers=1)
@@ -201,20 +201,20 @@ def test_an_interrupted_reading_goes_on_behind_the_last_visitor_whose_batch_was_
 
 @pytest.mark.slow
 def test_the_option_app_ids_restricts_the_activities(pendo: Subscription) -> None:
-    """H27: rows carry their application, and Pendo does not filter them."""
+    """Rows carry their application, and Pendo does not filter them."""
     out = pendo.read(STREAM, start_date=ALL_DAYS, app_ids=["-323232"])
     assert set(out.column(STREAM, "app_id")) == {-323232}
 
 
 def test_names_of_visitors_are_in_no_progress_line(pendo: Subscription) -> None:
-    """H32: ids are often addresses of people."""
+    """Ids are often addresses of people."""
     out = pendo.read(STREAM)
     assert not any("ann@example.com" in line for line in out.logs)
 
 
 @pytest.mark.slow
 def test_too_many_visitors_at_once_are_listed_in_smaller_pages(pendo: Subscription) -> None:
-    """H29."""
+    """Pendo refuses a query that is too large with status 408; half the page may pass."""
     pendo.sim.faults.add(Fault("status", path="aggregation", body="visitor_history/visitors", status=408))
     out = pendo.read(STREAM, record_limit=2000)
     assert out.statuses[STREAM][-1] == "COMPLETE"
