@@ -23,7 +23,7 @@ $(INSTALLED): uv.lock pyproject.toml tools/uv.txt tools/bootstrap.sh $(addsuffix
 demo: $(INSTALLED) ## read everything from the bundled simulators into a DuckDB file
 	@$(PYTHON_BIN) tools/demo.py
 
-test: $(INSTALLED) ## the whole suite, with what this machine has; says what it had to leave out
+test: $(INSTALLED) ## the whole suite; names the tests skipped because a tool is missing
 	@$(PYTHON_BIN) tools/run_tests.py $(ARGS)
 
 unit: $(INSTALLED) ## the fast tests only, under a minute
