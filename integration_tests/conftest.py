@@ -28,7 +28,7 @@ def connector(request: pytest.FixtureRequest) -> Connector:
 
 @pytest.fixture(scope="session")
 def runner(connector: Connector, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
-    """The connector on its simulator, whose data nobody changes; both at the same fixed moment."""
+    """The connector on its simulator, whose data do not change; both at the same fixed moment."""
     with running(connector, moment=MOMENT) as vendor:
         yield Runner(connector, vendor, tmp_path_factory.mktemp(connector.name))
 
@@ -47,7 +47,7 @@ def second_read(runner: Runner, first_read: Output) -> Output:
 
 @pytest.fixture
 def fresh_runner(connector: Connector, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
-    """As `runner`, on a simulator that the test may change and spoil."""
+    """As `runner`, on a simulator that the test may change and break."""
     with running(connector, moment=MOMENT) as vendor:
         yield Runner(connector, vendor, tmp_path_factory.mktemp(connector.name))
 

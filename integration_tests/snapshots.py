@@ -32,7 +32,7 @@ def release_folder(connector: Connector, version: str) -> Path:
 
 
 def write_records(connector: Connector, runner: Runner) -> str:
-    """Write the rows of every stream whose keys come first."""
+    """Write the first rows of every stream, ordered by key."""
     keys = {stream["name"]: primary_key(stream) for stream in runner.catalog["streams"]}
     lines = [
         json.dumps({"stream": name, "data": row}, sort_keys=True, ensure_ascii=False)

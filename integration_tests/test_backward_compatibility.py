@@ -1,4 +1,4 @@
-"""Every version of a connector against its earlier releases: what their users have must go on to work."""
+"""Every version of a connector against its earlier releases: what their users have must keep working."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ SPEC_BREAKS: dict[str, tuple[Callable[[Row], object], str]] = {
     "a pattern narrows": (lambda s: _options(s)["day"].update(pattern="^[0-9]{4}-1[0-9]$"), "the pattern is another"),
     "a choice goes": (lambda s: _options(s)["way"].update(oneOf=[]), "the choice kind=x is gone"),
     "an option of a choice goes": (lambda s: _options(s)["way"]["oneOf"][0]["properties"].pop("id"), "is gone"),
-    "a secret is one no more": (lambda s: _options(s)["key"].pop("airbyte_secret"), "secret in one version only"),
+    "an option is no longer secret": (lambda s: _options(s)["key"].pop("airbyte_secret"), "secret in one version only"),
 }
 CATALOG_BREAKS: dict[str, tuple[Callable[[Row], object], str]] = {
     "a stream goes": (lambda c: c["streams"].clear(), "events: the stream is gone"),
@@ -124,7 +124,7 @@ def test_this_version_breaks_nothing_of_the_releases_unless_it_says_so(connector
     declared = [_number(version) for version in metadata.get("releases", {}).get("breakingChanges", {})]
     for version in _releases(connector):
         if any(_number(version) < breaking <= _number(metadata["dockerImageTag"]) for breaking in declared):
-            continue  # users are told, and migrate
+            continue  # the release notes name the break; users migrate
         folder = release_folder(connector, version)
         spec, catalog = (json.loads((folder / f"{name}.json").read_text()) for name in ("spec", "catalog"))
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from harness.containers import STRICT, ImageRunner, docker, inspected, lonely_network
+from harness.containers import STRICT, ImageRunner, docker, inspected, isolated_network
 from harness.suite import Connector
 from harness.vendors import running
 from test_kit.catalogs import configured
@@ -31,7 +31,7 @@ UNWANTED = (
 @pytest.fixture
 def image_runner(connector: Connector, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ImageRunner]:
     """The image in a network that reaches its simulator and nothing else."""
-    with lonely_network() as (network, address), running(connector, host=address) as vendor:
+    with isolated_network() as (network, address), running(connector, host=address) as vendor:
         yield ImageRunner(connector, vendor, tmp_path_factory.mktemp("image"), network)
 
 

@@ -11,7 +11,7 @@ from harness.runner import Runner
 from harness.suite import Connector
 from test_kit.catalogs import Row
 
-#: What a validator of schemas says, and no person; and what is said where the connector itself has nothing to say
+#: Sentences of a schema validator, and the one for which the connector has no sentence of its own
 _JARGON = re.compile(r"validation error|does not match|is not of type|given schemas|\^|\\|asks for\. Correct it")
 
 
@@ -36,17 +36,17 @@ def _wrong_values(schema: Row) -> Iterator[Any]:
 
 def test_a_wrong_option_is_named_in_a_sentence(runner: Runner) -> None:
     options: Row = _spec(runner)["properties"]
-    told = {}
+    answers = {}
     for name, schema in options.items():
         for value in _wrong_values(schema):
             output = runner.run("check", config={**runner.vendor.config, name: value})
-            told[f"{name} = {value!r}"] = (name, output.connection_status)
+            answers[f"{name} = {value!r}"] = (name, output.connection_status)
 
-    assert len(told) > 20
-    assert {case: status for case, (_, status) in told.items() if status["status"] != "FAILED"} == {}
+    assert len(answers) > 20
+    assert {case: status for case, (_, status) in answers.items() if status["status"] != "FAILED"} == {}
     odd = {
         case: status["message"]
-        for case, (name, status) in told.items()
+        for case, (name, status) in answers.items()
         if _JARGON.search(status["message"])
         or not status["message"].endswith(".")
         or not _names(status["message"], name, options[name])

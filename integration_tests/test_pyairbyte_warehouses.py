@@ -80,7 +80,7 @@ def test_tables_equal_the_truth_after_a_first_and_an_incremental_sync_and_have_t
 ) -> None:
     streams = _streams(synced, under_test, tmp_path)
     if isinstance(warehouse, PostgresSchema):
-        streams = {name: stream for name, stream in streams.items() if not _spoiled_by_pandas(_fields(stream))}
+        streams = {name: stream for name, stream in streams.items() if not _changed_by_pandas(_fields(stream))}
     order = {
         "connector": synced.name,
         "config": under_test.config(),
@@ -106,7 +106,7 @@ def _streams(connector: Connector, under_test: ConnectorUnderTest, folder: Path)
     return {stream["name"]: stream for stream in catalog["streams"] if stream["name"] in under_test.short_streams}
 
 
-def _spoiled_by_pandas(fields: Row) -> bool:
+def _changed_by_pandas(fields: Row) -> bool:
     """Whether PyAirbyte cannot load the stream into PostgreSQL as it is.
 
     On the way it reads JSON with pandas, which makes dates of integers and texts where a column has one of these names:

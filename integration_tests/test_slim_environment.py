@@ -130,7 +130,7 @@ def slim(script_runner: ScriptRunner) -> SlimRunner:
 
 
 def _proven(slim: SlimRunner, outputs: list[Output]) -> None:
-    """No output blames a module, and nothing that the CDK requires beyond the declared was asked for."""
+    """No output names a missing module, and no package outside the declared list was imported."""
     for output in outputs:
         text = output.stdout.decode() + output.stderr
         assert "No module named" not in text, output.tail()
@@ -197,7 +197,7 @@ def test_every_refusal_is_said_as_it_is_with_everything_installed(slim: SlimRunn
 
 
 @pytest.mark.parametrize(
-    "spoil",
+    "break_simulator",
     [
         lambda simulator: simulator.stop(),
         lambda simulator: simulator.faults.add(Fault("html", times=1000)),
@@ -206,9 +206,9 @@ def test_every_refusal_is_said_as_it_is_with_everything_installed(slim: SlimRunn
     ids=["no server", "pages of HTML", "answers that break off"],
 )
 def test_a_vendor_that_answers_nonsense_or_not_at_all_fails_the_check_alike(
-    slim: SlimRunner, spoil: Callable[[Any], None]
+    slim: SlimRunner, break_simulator: Callable[[Any], None]
 ) -> None:
-    spoil(slim.vendor.simulator)
+    break_simulator(slim.vendor.simulator)
     output = slim.run("check", config=slim.vendor.config)
 
     assert output.connection_status["status"] == "FAILED"

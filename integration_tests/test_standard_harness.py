@@ -76,7 +76,7 @@ globals().update(CLASSES)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Each test with the scenarios that it is for: the harness skips the others, here they are left out."""
+    """Each test with the scenarios that it is for: the harness skips the others, this one does not collect them."""
     if "scenario" in metafunc.fixturenames:
         is_check = metafunc.function.__name__.endswith("check")
         metafunc.parametrize("scenario_name", list(_SECTIONS) if is_check else ["good"])

@@ -1,4 +1,4 @@
-"""Docker from the outside: networks that reach nothing but a simulator, and images run as the platform runs them."""
+"""Docker: networks that reach only this machine, and images run as the platform runs them."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ def inspected(image: str) -> dict[str, Any]:
 
 
 @contextmanager
-def lonely_network() -> Iterator[tuple[str, str]]:
-    """A network from which nothing can be reached but this machine: its name, and this machine's address in it."""
-    name = f"lonely-{uuid.uuid4().hex[:8]}"
+def isolated_network() -> Iterator[tuple[str, str]]:
+    """A network that reaches only this machine: its name, and this machine's address in it."""
+    name = f"isolated-{uuid.uuid4().hex[:8]}"
     docker("network", "create", "--internal", name)
     try:
         yield name, docker("network", "inspect", "--format", "{{(index .IPAM.Config 0).Gateway}}", name)

@@ -69,7 +69,7 @@ def kind(request: pytest.FixtureRequest) -> type[ConnectorUnderTest]:
 
 @pytest.fixture
 def scenario(kind: type[ConnectorUnderTest], make_scenario: MakeScenario) -> Scenario:
-    """Each connector in turn on a small simulator, forked, with its own patience."""
+    """Each connector in turn on a small simulator, forked, with its own retries."""
     return make_scenario(kind)
 
 

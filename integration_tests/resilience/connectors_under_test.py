@@ -44,20 +44,20 @@ class ConnectorUnderTest(ABC):
     other_path: str
     """A regular expression for requests that the long stream does not need."""
     refused: Fault
-    """What the vendor answers once the key is worth nothing any more."""
+    """The vendor's answer to a key that has expired."""
     refused_sentence: str
-    """What the connector says then; a part of it."""
+    """A part of the connector's error sentence for it."""
     unreachable_sentences: tuple[str, ...]
-    """How the error begins when no connection can be made or every one breaks."""
+    """The start of the error when no connection can be made or every one breaks."""
     timeout_sentences: tuple[str, ...]
-    """How it begins when no answer comes in time."""
+    """The start of the error when no answer comes in time."""
     levels: int = 1
-    """How often a request that got no answer is asked anew in a smaller form."""
+    """How often a request without an answer is split and sent again, at most."""
     simulator: Simulator
 
     @abstractmethod
     def config(self, url: str | None = None, **options: Any) -> Row:
-        """A configuration that reads the simulator, at `url` if the way leads over a proxy."""
+        """A configuration that reads the simulator; at `url` where a proxy is in between."""
 
     @abstractmethod
     def truth(self, stream: str) -> list[Row]:
@@ -75,7 +75,7 @@ class ConnectorUnderTest(ABC):
         return {}
 
     def shuffle(self, draw: Random) -> None:
-        """Let some answers come later than those that were asked for after them."""
+        """Delay some answers, so that later requests are answered first."""
         faults = self.simulator.faults
         faults.clear()
         for _ in range(3):
@@ -83,18 +83,18 @@ class ConnectorUnderTest(ABC):
 
     @abstractmethod
     def happen(self, draw: Random) -> None:
-        """Something happens at the vendor: rows are new, late or changed."""
+        """Change the vendor's data: rows are new, late or edited."""
 
     @abstractmethod
     def renew_key(self) -> None:
-        """The old key is worth nothing from now on; `config` has the new one."""
+        """The old key expires; `config` has a new one."""
 
     def current(self, stream: str, rows: Iterable[Row]) -> Iterable[Row]:
-        """Of a table's rows those that count."""
+        """The rows of a table that are live."""
         return rows
 
     def differences(self, held: Held, streams: Sequence[str] | None = None) -> dict[str, str]:
-        """By stream, what the destination lacks and what it has too much, shortened; empty where it has the truth."""
+        """The rows that the destination lacks and those it has too many of, shortened, by stream; empty if none."""
         found = {}
         for stream in streams or self.streams:
             expected = Counter(map(canonical, self.truth(stream)))
@@ -208,7 +208,7 @@ class Customerio(ConnectorUnderTest):
 
 
 class Pendo(ConnectorUnderTest):
-    """A small subscription whose present is the real one, since the connector's clock decides which days it reads."""
+    """A small subscription at the real time, since the connector's clock decides which days it reads."""
 
     name = "source-pendo"
     streams = (

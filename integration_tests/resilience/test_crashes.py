@@ -1,4 +1,4 @@
-"""Runs that end at any moment: what was read until then, and the state in it, are enough to go on."""
+"""Runs that are killed at any moment: the next run continues from the last state and loses nothing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from test_kit.destination import Destination
 from test_kit.process import ConsoleScript, Crash, Meanwhile
 from test_kit.warehouse import Warehouse
 
-#: Kills in a chain of runs that go on from each other's states
+#: Kills in a chain of runs, each of which continues from the state before it
 KILLS = 10
 FORKED = {"unlimited": True, "base_seconds": 0.01, "tries": 4}
 
@@ -28,10 +28,10 @@ def random_crash(draw: Random, size: int, seconds: float) -> Crash:
     return Crash(after_bytes=draw.randint(1, size), reads_on=draw.random() < 0.5)
 
 
-def crash_again_and_again(scenario: Scenario, destination: Destination, seed: int, *, changes: bool) -> int:
+def crash_repeatedly(scenario: Scenario, destination: Destination, seed: int, *, changes: bool) -> int:
     """A chain of runs that are killed; returns how many were killed before they had ended.
 
-    Without changes nothing need be read again but what a crash cut, so there is no lookback that could mend a mistake.
+    Without changes no lookback is needed, and there is none, so that it cannot hide a mistake.
     """
     connector, draw = scenario.connector, Random(seed)
     whole = scenario.sync(Destination(destination.catalog), **FORKED)
@@ -57,7 +57,7 @@ def crash_again_and_again(scenario: Scenario, destination: Destination, seed: in
 
 
 def expect_the_truth(scenario: Scenario, destination: Destination, options: Mapping[str, Any] | None = None) -> None:
-    """After a run that nobody disturbs the destination holds the truth."""
+    """After an undisturbed run the destination holds the truth."""
     outcome = scenario.sync(destination, options=options, **FORKED)
     assert outcome.code == 0, outcome.errors
     names = [item["stream"]["name"] for item in destination.catalog["streams"]]
@@ -68,26 +68,26 @@ def expect_the_truth(scenario: Scenario, destination: Destination, options: Mapp
 @pytest.mark.parametrize("seed", range(5))
 def test_a_sync_that_is_killed_again_and_again_ends_with_the_truth(scenario: Scenario, seed: int) -> None:
     destination = scenario.destination()
-    assert crash_again_and_again(scenario, destination, seed, changes=False) > 0
+    assert crash_repeatedly(scenario, destination, seed, changes=False) > 0
     expect_the_truth(scenario, destination, scenario.connector.no_lookback)
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_a_sync_that_is_killed_while_the_data_change_ends_with_the_truth(scenario: Scenario, seed: int) -> None:
     destination = scenario.destination()
-    assert crash_again_and_again(scenario, destination, 100 + seed, changes=True) > 0
+    assert crash_repeatedly(scenario, destination, 100 + seed, changes=True) > 0
     expect_the_truth(scenario, destination)
 
 
 @pytest.mark.parametrize("seed", range(2))
 def test_a_full_refresh_that_is_killed_again_and_again_ends_with_the_truth(scenario: Scenario, seed: int) -> None:
     destination = scenario.destination(full_refresh=True)
-    assert crash_again_and_again(scenario, destination, 200 + seed, changes=False) > 0
+    assert crash_repeatedly(scenario, destination, 200 + seed, changes=False) > 0
     expect_the_truth(scenario, destination)
 
 
 @pytest.mark.slow
-def test_the_console_script_that_is_killed_goes_on_from_the_last_state_that_it_printed(
+def test_the_console_script_continues_after_a_kill_from_the_last_state_that_it_wrote(
     unpaged_scenario: Scenario, console_script: ConsoleScript
 ) -> None:
     scenario = unpaged_scenario

@@ -1,4 +1,4 @@
-"""Keys that are worth nothing from some request on: streams fail with the sentence, and a new key goes on."""
+"""A key that expires during a sync: streams fail with the sentence, and a new key completes them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ FORKED = {"unlimited": True, "base_seconds": 0.01, "tries": 3}
 
 
 @pytest.mark.parametrize("requests", [0, 5, 21])
-def test_a_key_that_expires_on_the_way_fails_the_rest_and_a_renewed_one_completes_it(
+def test_a_key_that_expires_during_a_sync_fails_the_rest_and_a_renewed_one_completes_it(
     scenario: Scenario, requests: int
 ) -> None:
     connector = scenario.connector

@@ -1,4 +1,4 @@
-"""A full disk, a wrong clock, a reader that is slow or gone: no row is lost, and what is said is to the point."""
+"""A full disk, a wrong clock, a slow or absent reader: no row is lost, and the error says what is wrong."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def full_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def fill(folder: Path) -> None:
-    """Leave room for one page."""
+    """Fill the file system up to one page."""
     filler = os.open(folder / "filler", os.O_CREAT | os.O_WRONLY)
     try:
         while True:
@@ -49,7 +49,7 @@ def fill(folder: Path) -> None:
 
 
 def expect_no_room(outcome: Outcome, folder: Path) -> None:
-    """Streams failed with a sentence about the temporary directory, and nothing but that."""
+    """Every error is a sentence about the temporary directory."""
     assert outcome.code == 1
     assert outcome.errors
     for error in outcome.errors:

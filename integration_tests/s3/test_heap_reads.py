@@ -192,22 +192,22 @@ def test_a_right_that_is_missing_is_named(allowed: str | None, sentence: str, ce
 
 @pytest.mark.ceph
 @pytest.mark.parametrize(
-    ("spoil", "sentence"),
+    ("alter", "sentence"),
     [
         (lambda keys: Keys("UNKNOWNKEY0000000000", keys.secret_key), "AWS does not know the access key."),
         (lambda keys: Keys(keys.access_key, "wrong"), "The secret does not belong to the access key."),
     ],
 )
-def test_wrong_keys_are_told_apart_by_a_server_that_checks_signatures(
-    spoil: Any, sentence: str, ceph: CephServer, tmp_path: Path
+def test_wrong_keys_are_distinguished_by_a_server_that_checks_signatures(
+    alter: Any, sentence: str, ceph: CephServer, tmp_path: Path
 ) -> None:
     bucket = ceph.new_bucket()
     put(ceph, bucket, scenario("first_sync", bucket=bucket))
-    message = check(tmp_path, config_for(ceph, bucket, keys_of(spoil(ceph.admin))))["message"]
+    message = check(tmp_path, config_for(ceph, bucket, keys_of(alter(ceph.admin))))["message"]
     assert message.startswith(sentence)
 
 
-def test_a_bucket_that_is_not_there_or_still_empty_is_told_apart(s3: S3Server, tmp_path: Path) -> None:
+def test_a_bucket_that_is_not_there_or_still_empty_is_distinguished(s3: S3Server, tmp_path: Path) -> None:
     empty = s3.new_bucket()
     message = check(tmp_path, config_for(s3, empty, keys_of(s3.admin)))["message"]
     assert message.startswith(f"There are no manifests in the bucket {empty} yet.")
