@@ -6,8 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import threading
-import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,6 +21,7 @@ from simulators.heap.scenarios import Step, scenario
 from simulators.heap.stores import S3Store
 from test_kit.catalogs import Row, configured
 from test_kit.command import arguments, run_process
+from test_kit.memory import PeakMemory
 from test_kit.messages import Output
 
 COMMAND = Path(sys.executable).parent / "source-heap"
@@ -236,53 +235,11 @@ def test_a_million_rows_take_less_than_three_hundred_megabytes(moto_s3: MotoServ
     config = config_for(moto_s3, bucket, keys_of(moto_s3.admin))
     catalog = configured(run(tmp_path, "discover", config=config).catalog, mode="append")
     command = [str(COMMAND), *arguments(tmp_path, "read", (), {"config": config, "catalog": catalog})]
-    peak, rows = 0, 0
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+    rows = 0
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process, PeakMemory(process.pid) as memory:
         assert process.stdout is not None
-        watch = _Watch(process.pid)
         for line in process.stdout:
             rows += line.startswith(b'{"type":"RECORD","record":{"stream":"pageviews"')
-        peak = watch.stop()
     assert process.returncode == 0
     assert rows == 1_000_000
-    assert peak < 300
-
-
-class _Watch(threading.Thread):
-    """The highest sum of resident megabytes of a process and its children."""
-
-    def __init__(self, pid: int) -> None:
-        super().__init__(daemon=True)
-        self._pid = pid
-        self._peak = 0
-        self._ended = threading.Event()
-        self.start()
-
-    def run(self) -> None:
-        while not self._ended.is_set():
-            self._peak = max(self._peak, sum(map(_resident, [self._pid, *_children(self._pid)])))
-            time.sleep(0.05)
-
-    def stop(self) -> int:
-        """Ends the watch; megabytes."""
-        self._ended.set()
-        self.join()
-        return self._peak // 1024
-
-
-def _children(pid: int) -> list[int]:
-    found = []
-    for tasks in Path(f"/proc/{pid}/task").glob("*/children"):
-        try:
-            found += [int(child) for child in tasks.read_text().split()]
-        except OSError:  # the thread is gone
-            continue
-    return found
-
-
-def _resident(pid: int) -> int:
-    try:
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    except OSError:
-        return 0
-    return next((int(line.split()[1]) for line in lines if line.startswith("VmRSS")), 0)
+    assert 0 < memory.peak < 300 * 1024 * 1024

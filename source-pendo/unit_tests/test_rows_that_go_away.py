@@ -37,13 +37,9 @@ def rows_of_the_view(rows: Iterable[Mapping[str, Any]]) -> list[Row]:
         ]
 
 
-def states_of(synced: Any) -> dict[str, Row]:
-    return {stream: states[-1] for stream, states in synced.states.items()}
-
-
 def next_sync(pendo: Subscription, first: Any, *streams: str, **options: Any) -> Any:
     pendo.sim.mutate("advance", hours=1)
-    synced = pendo.read(*streams, state=states_of(first), **OPTIONS, **options)
+    synced = pendo.read(*streams, state=first.last_states(), **OPTIONS, **options)
     assert synced.failures == {}
     return synced
 
