@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import logging
 import os
 import random
@@ -29,6 +28,7 @@ from source_kit.run import Writer, launch
 from source_kit.source import BatchSource
 from source_kit.stream import BatchStream, Checkpoint, SliceItem
 from test_kit.catalogs import configured_stream
+from test_kit.command import arguments, written
 from test_kit.messages import Message, decoded
 
 
@@ -246,9 +246,7 @@ class CommandLine:
 
     def file(self, name: str, content: Any) -> str:
         """Writes a document, or raw text, and gives its path."""
-        path = self._folder / name
-        path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
-        return str(path)
+        return written(self._folder / name, content)
 
     def start(self, source: ToySource, *args: str) -> Child:
         """Starts the connector with exactly these arguments."""
@@ -266,11 +264,9 @@ class CommandLine:
         debug: bool = False,
     ) -> Child:
         """Starts a read of all streams, unless the catalog says otherwise."""
-        args = ["read", "--config", self.file("config.json", {} if config is None else config)]
-        args += ["--catalog", self.file("catalog.json", configured or catalog(*source.toys))]
-        if states is not None:
-            args += ["--state", self.file("state.json", states)]
-        return self.start(source, *args, *(["--debug"] if debug else []))
+        files = {"config": {} if config is None else config, "catalog": configured or catalog(*source.toys)}
+        flags = ["--debug"] if debug else []
+        return self.start(source, *arguments(self._folder, "read", flags, {**files, "state": states}))
 
     def read(self, source: ToySource, **options: Any) -> tuple[int, list[Message]]:
         """Exit code and messages of a read."""

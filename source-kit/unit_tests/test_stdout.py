@@ -176,7 +176,7 @@ def test_a_line_says_what_is_waited_for(toy: CommandLine, monkeypatch: pytest.Mo
 
     code, messages = toy.read(ToySource(Slow("s", slices=1)))
     assert code == 0
-    beats = [line for line in logs(messages).splitlines() if line.startswith("Still reading:")]
+    beats = [line for line in logs(messages).splitlines() if line.startswith("INFO: Still reading:")]
     assert 2 <= len(beats) <= 6
     assert all("waiting 0 s: the vendor is slow (for 0 s)" in beat for beat in beats)
 
