@@ -81,7 +81,7 @@ def run_low_code(url: str, start: int, end: int, catalog: Path, folder: Path) ->
     """Airbyte's low-code engine on the same rows; None where it cannot be installed."""
     python = python_with(CDK)
     if python is None:
-        print(f"{CDK} could not be installed: the low-code engine is left out")
+        print(f"{CDK} could not be installed: the low-code engine is skipped")
         return None
     config = harness.written(
         folder / "low_code.json", {"app_api_key": KEY, "api_url": url, "start_ts": str(start), "end_ts": str(end)}

@@ -65,7 +65,7 @@ def run_tap(url: str, start: datetime) -> Cost | None:
     """tap-pendo on the same rows; None where it cannot be installed."""
     python = python_with("tap-pendo==1.2.0")
     if python is None:
-        print("tap-pendo 1.2.0 could not be installed: it is left out")
+        print("tap-pendo 1.2.0 could not be installed: it is skipped")
         return None
     script = str(harness.ROOT / "benchmarks" / "drivers" / "drive_tap_pendo.py")
     begin = start.replace(microsecond=0).strftime("%Y-%m-%dT%H:%M:%SZ")

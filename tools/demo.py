@@ -163,7 +163,7 @@ def note(
     seconds: dict[str, float],
     statuses: dict[str, str],
 ) -> None:
-    """Shows progress as the connector tells it."""
+    """Shows the progress that the connector reports."""
     trace = message.get("trace", {})
     if trace.get("type") == "STREAM_STATUS":
         name, status = trace["stream_status"]["stream_descriptor"]["name"], trace["stream_status"]["status"]

@@ -33,7 +33,7 @@ class Heap:
         self.server = server
 
     def config(self, **options: Any) -> Row:
-        """A configuration for the bucket; an option that is None is left out."""
+        """A configuration for the bucket; an option that is None is dropped."""
         config = {"bucket": self.server.bucket, "endpoint_url": self.server.url, "credentials": KEYS, **options}
         return {name: value for name, value in config.items() if value is not None}
 

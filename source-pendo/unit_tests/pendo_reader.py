@@ -29,7 +29,7 @@ class Subscription:
         self.sim = sim
 
     def config(self, **options: Any) -> dict[str, Any]:
-        """A configuration for the simulator; an option that is None is left out."""
+        """A configuration for the simulator; an option that is None is dropped."""
         config = {"api_key": self.sim.api_key, "api_url": self.sim.url, "start_date": "2026-03-01T00:00:00Z"} | options
         return {name: value for name, value in config.items() if value is not None}
 

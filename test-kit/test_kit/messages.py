@@ -37,7 +37,7 @@ class ByStream(dict[str, list[Item]]):
 
 
 def decoded(stdout: bytes) -> list[Message]:
-    """Every line of a run that was not broken off. Fails if one of them is not a JSON object with a type."""
+    """The lines of a run that wrote its last one to the end. Fails if one is not a JSON object with a type."""
     lines = stdout.split(b"\n")
     assert lines.pop() == b"", "the last line has no end"
     return [message_of(line) for line in lines]

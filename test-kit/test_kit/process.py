@@ -28,7 +28,7 @@ _BIN = Path(sys.executable).parent
 
 @dataclass(frozen=True)
 class Outcome(Output):
-    """What came out of a run that may have been broken off: `stdout` has the whole lines, `torn` what followed them."""
+    """What a run wrote that may have been killed: `stdout` has the whole lines, `torn` the bytes after them."""
 
     torn: bytes = b""
     seconds: float = 0.0
