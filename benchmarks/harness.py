@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from measure import Cost, measure, wall_seconds
+from test_kit.catalogs import configured
+from test_kit.command import run_process
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
@@ -35,17 +37,8 @@ def simulator(*arguments: str) -> Iterator[str]:
 
 def catalog(connector: str, config: Path, streams: Sequence[str], folder: Path) -> Path:
     """Writes a configured catalog of some streams that the connector discovers."""
-    out = subprocess.run(
-        [str(BIN / connector), "discover", "--config", str(config)], capture_output=True, check=True
-    ).stdout
-    messages = map(json.loads, out.splitlines())
-    found = next(message["catalog"]["streams"] for message in messages if message["type"] == "CATALOG")
-    chosen = [
-        {"stream": stream, "sync_mode": "full_refresh", "destination_sync_mode": "overwrite"}
-        for stream in found
-        if stream["name"] in streams
-    ]
-    return write_json(folder / "catalog.json", {"streams": chosen})
+    found = run_process([str(BIN / connector), "discover", "--config", str(config)]).succeeded()
+    return write_json(folder / "catalog.json", configured(found.catalog, streams, full_refresh=True))
 
 
 def write_json(path: Path, content: object) -> Path:

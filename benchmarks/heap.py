@@ -15,6 +15,7 @@ from typing import Any
 
 import harness
 from measure import Cost, measure
+from test_kit.command import run_process
 
 ROWS = 1_000_000
 FILES = 16
@@ -103,8 +104,7 @@ def write_config(folder: Path, server: dict[str, Any], workers: int) -> Path:
 def data_table(config: Path) -> str:
     """The name of the table with the rows."""
     command = [str(harness.BIN / "source-heap"), "discover", "--config", str(config)]
-    messages = map(json.loads, subprocess.run(command, capture_output=True, check=True).stdout.splitlines())
-    streams = next(message["catalog"]["streams"] for message in messages if message["type"] == "CATALOG")
+    streams = run_process(command).succeeded().catalog["streams"]
     return next(str(stream["name"]) for stream in streams if not stream["name"].startswith("_"))
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import subprocess
-import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+
+from test_kit.memory import PeakMemory
 
 
 @dataclass(frozen=True)
@@ -35,14 +35,12 @@ def measure(name: str, command: Sequence[str], marker: bytes, env: dict[str, str
     """
     start = time.monotonic()
     process = subprocess.Popen(command, stdout=subprocess.PIPE, env={**os.environ, **(env or {})})
-    memory = PeakMemory(process.pid)
-    memory.start()
     assert process.stdout is not None
-    records = count(process.stdout.fileno(), marker)
-    _, status, usage = os.wait4(process.pid, 0)
-    wall = time.monotonic() - start
+    with PeakMemory(process.pid, every_seconds=0.1) as memory:
+        records = count(process.stdout.fileno(), marker)
+        _, status, usage = os.wait4(process.pid, 0)
+        wall = time.monotonic() - start
     process.returncode = os.waitstatus_to_exitcode(status)
-    memory.stop()
     if process.returncode != 0:
         msg = f"{name} ended with {process.returncode}"
         raise RuntimeError(msg)
@@ -65,42 +63,3 @@ def count(descriptor: int, marker: bytes) -> int:
         found += text.count(marker)
         tail = text[-(len(marker) - 1) :]
     return found
-
-
-class PeakMemory(threading.Thread):
-    """Samples the resident memory of a process and its children."""
-
-    def __init__(self, pid: int) -> None:
-        super().__init__(daemon=True)
-        self.peak = 0
-        self._pid = pid
-        self._ended = threading.Event()
-
-    def run(self) -> None:
-        """Samples ten times a second until stopped."""
-        while not self._ended.wait(0.1):
-            self.peak = max(self.peak, sum(map(resident, process_tree(self._pid))))
-
-    def stop(self) -> None:
-        """Ends the sampling."""
-        self._ended.set()
-        self.join()
-
-
-def process_tree(pid: int) -> list[int]:
-    """A process and its descendants."""
-    pids = [pid]
-    for parent in pids:
-        children = Path(f"/proc/{parent}/task/{parent}/children")
-        if children.exists():
-            pids.extend(map(int, children.read_text().split()))
-    return pids
-
-
-def resident(pid: int) -> int:
-    """Resident bytes of a process, including memory that it shares with others; 0 if it has ended."""
-    try:
-        pages = Path(f"/proc/{pid}/statm").read_text().split()[1]
-    except (FileNotFoundError, ProcessLookupError):
-        return 0
-    return int(pages) * os.sysconf("SC_PAGE_SIZE")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from proof.output import Output
-from proof.stage import ScriptStage, Stage
-from proof.suite import Connector, connectors
-from proof.vendors import MOMENT, running
+from harness.runner import Runner, ScriptRunner
+from harness.suite import Connector, connectors
+from harness.vendors import MOMENT, running
+from test_kit.messages import Output
 
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` chooses
@@ -27,33 +27,33 @@ def connector(request: pytest.FixtureRequest) -> Connector:
 
 
 @pytest.fixture(scope="session")
-def stage(connector: Connector, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    """The connector on its simulator, whose data nobody changes; both at the same fixed moment."""
+def runner(connector: Connector, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
+    """The connector on its simulator, whose data do not change; both at the same fixed moment."""
     with running(connector, moment=MOMENT) as vendor:
-        yield Stage(connector, vendor, tmp_path_factory.mktemp(connector.name))
+        yield Runner(connector, vendor, tmp_path_factory.mktemp(connector.name))
 
 
 @pytest.fixture(scope="session")
-def first_read(stage: Stage) -> Output:
+def first_read(runner: Runner) -> Output:
     """Everything, incremental where it can be."""
-    return stage.read().succeeded()
+    return runner.read().succeeded()
 
 
 @pytest.fixture(scope="session")
-def second_read(stage: Stage, first_read: Output) -> Output:
+def second_read(runner: Runner, first_read: Output) -> Output:
     """The same again from where the first read ended; nothing has happened in between."""
-    return stage.read(state=first_read.last_states()).succeeded()
+    return runner.read(state=first_read.last_state_messages()).succeeded()
 
 
 @pytest.fixture
-def fresh_stage(connector: Connector, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    """As `stage`, on a simulator that the test may change and spoil."""
+def fresh_runner(connector: Connector, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
+    """As `runner`, on a simulator that the test may change and break."""
     with running(connector, moment=MOMENT) as vendor:
-        yield Stage(connector, vendor, tmp_path_factory.mktemp(connector.name))
+        yield Runner(connector, vendor, tmp_path_factory.mktemp(connector.name))
 
 
 @pytest.fixture
-def script_stage(connector: Connector, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ScriptStage]:
+def script_runner(connector: Connector, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ScriptRunner]:
     """The connector's console script on a simulator of its own, at the real time."""
     with running(connector) as vendor:
-        yield ScriptStage(connector, vendor, tmp_path_factory.mktemp(connector.name))
+        yield ScriptRunner(connector, vendor, tmp_path_factory.mktemp(connector.name))

@@ -16,10 +16,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from proof.output import key_of, primary_key
-from proof.stage import Stage
-from proof.suite import RELEASES, Connector, connectors
-from proof.vendors import MOMENT, running
+from harness.runner import Runner
+from harness.suite import RELEASES, Connector, connectors
+from harness.vendors import MOMENT, running
+from test_kit.catalogs import key_of, primary_key
 
 import simulators  # noqa: F401 - before integration_tests is searched for it
 
@@ -31,12 +31,12 @@ def release_folder(connector: Connector, version: str) -> Path:
     return RELEASES / f"{connector.name}-{version}"
 
 
-def write_records(connector: Connector, stage: Stage) -> str:
-    """Write the rows of every stream whose keys come first."""
-    keys = {stream["name"]: primary_key(stream) for stream in stage.catalog["streams"]}
+def write_records(connector: Connector, runner: Runner) -> str:
+    """Write the first rows of every stream, ordered by key."""
+    keys = {stream["name"]: primary_key(stream) for stream in runner.catalog["streams"]}
     lines = [
         json.dumps({"stream": name, "data": row}, sort_keys=True, ensure_ascii=False)
-        for name, rows in sorted(stage.read().succeeded().records.items())
+        for name, rows in sorted(runner.read().succeeded().records.items())
         for row in sorted(rows, key=lambda row: key_of(row, keys[name]))[:ROWS]  # slices end in any order
     ]
     path = connector.sample("expected_records.jsonl")
@@ -45,13 +45,13 @@ def write_records(connector: Connector, stage: Stage) -> str:
     return f"{path}: {len(lines)} records"
 
 
-def write_release(connector: Connector, stage: Stage) -> str:
+def write_release(connector: Connector, runner: Runner) -> str:
     """Write the specification and the catalog of the version in metadata.yaml."""
     folder = release_folder(connector, connector.metadata["dockerImageTag"])
     if folder.exists():
         return f"{folder} is there already; raise dockerImageTag in {connector.name}/metadata.yaml first"
     folder.mkdir(parents=True)
-    for name, content in (("spec", stage.run("spec").spec), ("catalog", stage.catalog)):
+    for name, content in (("spec", runner.run("spec").spec), ("catalog", runner.catalog)):
         text = json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False)
         (folder / f"{name}.json").write_text(text + "\n", encoding="utf-8")
     return f"{folder} written"
@@ -65,8 +65,8 @@ def main() -> int:
     options = parser.parse_args()
     connector = next(connector for connector in connectors() if connector.name == options.connector)
     with running(connector, moment=MOMENT) as vendor, tempfile.TemporaryDirectory() as folder:
-        stage = Stage(connector, vendor, Path(folder))
-        print(write_records(connector, stage) if options.what == "records" else write_release(connector, stage))
+        runner = Runner(connector, vendor, Path(folder))
+        print(write_records(connector, runner) if options.what == "records" else write_release(connector, runner))
     return 0
 
 

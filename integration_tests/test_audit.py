@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from proof.suite import ROOT, connectors
+from harness.suite import ROOT, connectors
 from simulators.server import Request, Response, Simulator
 
 PLANTED = {

@@ -1,4 +1,4 @@
-"""Every version of a connector against its earlier releases: what their users have must go on to work."""
+"""Every version of a connector against its earlier releases: what their users have must keep working."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import json
 from collections.abc import Callable
 
 import pytest
-from proof.compatibility import catalog_breaks, spec_breaks
-from proof.output import Row
-from proof.stage import Stage
-from proof.suite import RELEASES, Connector
+from harness.compatibility import catalog_breaks, spec_breaks
+from harness.runner import Runner
+from harness.suite import RELEASES, Connector
 from snapshots import release_folder
+from test_kit.catalogs import Row
 
 SPEC: Row = {
     "connectionSpecification": {
@@ -65,7 +65,7 @@ SPEC_BREAKS: dict[str, tuple[Callable[[Row], object], str]] = {
     "a pattern narrows": (lambda s: _options(s)["day"].update(pattern="^[0-9]{4}-1[0-9]$"), "the pattern is another"),
     "a choice goes": (lambda s: _options(s)["way"].update(oneOf=[]), "the choice kind=x is gone"),
     "an option of a choice goes": (lambda s: _options(s)["way"]["oneOf"][0]["properties"].pop("id"), "is gone"),
-    "a secret is one no more": (lambda s: _options(s)["key"].pop("airbyte_secret"), "secret in one version only"),
+    "an option is no longer secret": (lambda s: _options(s)["key"].pop("airbyte_secret"), "secret in one version only"),
 }
 CATALOG_BREAKS: dict[str, tuple[Callable[[Row], object], str]] = {
     "a stream goes": (lambda c: c["streams"].clear(), "events: the stream is gone"),
@@ -119,17 +119,17 @@ def test_additions_break_nothing() -> None:
     assert catalog_breaks(CATALOG, catalog) == []
 
 
-def test_this_version_breaks_nothing_of_the_releases_unless_it_says_so(connector: Connector, stage: Stage) -> None:
+def test_this_version_breaks_nothing_of_the_releases_unless_it_says_so(connector: Connector, runner: Runner) -> None:
     metadata = connector.metadata
     declared = [_number(version) for version in metadata.get("releases", {}).get("breakingChanges", {})]
     for version in _releases(connector):
         if any(_number(version) < breaking <= _number(metadata["dockerImageTag"]) for breaking in declared):
-            continue  # users are told, and migrate
+            continue  # the release notes name the break; users migrate
         folder = release_folder(connector, version)
         spec, catalog = (json.loads((folder / f"{name}.json").read_text()) for name in ("spec", "catalog"))
 
-        assert spec_breaks(spec, stage.run("spec").spec) == [], version
-        assert catalog_breaks(catalog, stage.catalog) == [], version
+        assert spec_breaks(spec, runner.run("spec").spec) == [], version
+        assert catalog_breaks(catalog, runner.catalog) == [], version
 
 
 def test_this_version_is_a_release_that_has_a_snapshot(connector: Connector) -> None:

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from proof.suite import ROOT, Connector
+from harness.suite import ROOT, Connector
 
 STATUS = """\
 Package: libc6

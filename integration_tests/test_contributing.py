@@ -16,10 +16,10 @@ from typing import NamedTuple
 import pytest
 from airbyte_cdk.models import AirbyteCatalog, AirbyteStream, SyncMode
 from airbyte_cdk.test.standard_tests._catalog_checks import find_catalog_problems
-from proof.output import Row, configured
-from proof.suite import ROOT, connectors
-from proof.vendors import Vendor, running
+from harness.suite import ROOT, connectors
+from harness.vendors import Vendor, running
 from simulators.faults import Fault
+from test_kit.catalogs import Row, configured
 
 #: Connectors that have such a section, with the streams that it adds
 ADDED = {

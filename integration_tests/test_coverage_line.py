@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from proof.suite import ROOT
+from harness.suite import ROOT
 
 CODE = """
 def fast():

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from proof.suite import ROOT, connectors
+from harness.suite import ROOT, connectors
 
 _NOW = datetime.now(UTC).replace(minute=0, second=0, microsecond=0).isoformat()
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
-from proof.suite import ROOT, connectors
+from harness.suite import ROOT, connectors
 
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 FORMS = [ROOT / ".github" / "ISSUE_TEMPLATE" / name for name in ("bug.yml", "stream.yml")]

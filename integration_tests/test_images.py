@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from proof.containers import STRICT, ImageStage, docker, inspected, lonely_network
-from proof.output import configured
-from proof.stage import run_process
-from proof.suite import Connector
-from proof.vendors import running
+from harness.containers import STRICT, ImageRunner, docker, inspected, isolated_network
+from harness.suite import Connector
+from harness.vendors import running
+from test_kit.catalogs import configured
+from test_kit.command import run_process
 
 pytestmark = pytest.mark.docker
 
@@ -29,46 +29,46 @@ UNWANTED = (
 
 
 @pytest.fixture
-def image_stage(connector: Connector, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ImageStage]:
+def image_runner(connector: Connector, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ImageRunner]:
     """The image in a network that reaches its simulator and nothing else."""
-    with lonely_network() as (network, address), running(connector, host=address) as vendor:
-        yield ImageStage(connector, vendor, tmp_path_factory.mktemp("image"), network)
+    with isolated_network() as (network, address), running(connector, host=address) as vendor:
+        yield ImageRunner(connector, vendor, tmp_path_factory.mktemp("image"), network)
 
 
 def test_check_discover_and_read_work_read_only_unprivileged_and_with_no_network_but_the_simulators(
-    image_stage: ImageStage,
+    image_runner: ImageRunner,
 ) -> None:
-    config = image_stage.vendor.config
-    assert image_stage.run("check", config=config).succeeded().connection_status["status"] == "SUCCEEDED"
-    catalog = image_stage.catalog
-    read = image_stage.run("read", config=config, catalog=_small(image_stage, catalog)).succeeded()
+    config = image_runner.vendor.config
+    assert image_runner.run("check", config=config).succeeded().connection_status["status"] == "SUCCEEDED"
+    catalog = image_runner.catalog
+    read = image_runner.run("read", config=config, catalog=_small(image_runner, catalog)).succeeded()
 
     assert read.records
     assert {statuses[-1] for statuses in read.statuses.values()} == {"COMPLETE"}
     assert read.stderr == ""
 
 
-def test_the_way_out_is_closed_so_that_the_test_above_means_something(image_stage: ImageStage) -> None:
+def test_the_way_out_is_closed_so_that_the_test_above_means_something(image_runner: ImageRunner) -> None:
     script = "import socket; socket.create_connection(('192.0.2.1', 80), timeout=3)"
-    output = image_stage.start(["-c", script], "--entrypoint", "/opt/connector/bin/python")
+    output = image_runner.start(["-c", script], "--entrypoint", "/opt/connector/bin/python")
 
     assert output.code != 0
     assert re.search("unreachable|timed out", output.stderr), output.stderr
 
 
-def test_a_wrong_key_fails_the_check_in_the_image_too(image_stage: ImageStage) -> None:
-    output = image_stage.run("check", config=image_stage.vendor.wrong_config)
+def test_a_wrong_key_fails_the_check_in_the_image_too(image_runner: ImageRunner) -> None:
+    output = image_runner.run("check", config=image_runner.vendor.wrong_config)
 
     assert output.code == 0
     assert output.connection_status["status"] == "FAILED"
 
 
-def test_the_entry_point_runs_by_eval_in_a_posix_shell_with_output_to_pipes(image_stage: ImageStage) -> None:
+def test_the_entry_point_runs_by_eval_in_a_posix_shell_with_output_to_pipes(image_runner: ImageRunner) -> None:
     """As the platform's orchestrator does it on Kubernetes."""
-    image_stage.run("check", config=image_stage.vendor.config)  # writes config.json
-    catalog = _small(image_stage, image_stage.catalog)
-    (image_stage.folder / "catalog.json").write_text(json.dumps(catalog), encoding="utf-8")
-    output = image_stage.shell(
+    image_runner.run("check", config=image_runner.vendor.config)  # writes config.json
+    catalog = _small(image_runner, image_runner.catalog)
+    (image_runner.folder / "catalog.json").write_text(json.dumps(catalog), encoding="utf-8")
+    output = image_runner.shell(
         "mkfifo out err && { cat out & cat err >&2 & } && "
         '(eval "$AIRBYTE_ENTRYPOINT read --config /config/config.json --catalog /config/catalog.json" '
         "2> err > out; echo $? > code); wait; exit $(cat code)"
@@ -151,12 +151,12 @@ def test_the_image_is_small(connector: Connector) -> None:
     assert inspected(connector.image)["Size"] / 1e6 < IMAGE_MEGABYTES
 
 
-def test_it_ends_at_once_when_the_platform_says_so(image_stage: ImageStage) -> None:
+def test_it_ends_at_once_when_the_platform_says_so(image_runner: ImageRunner) -> None:
     """As the container's first process, to which a signal means nothing unless it asks for it."""
-    pipe = image_stage.folder / "pipe"
+    pipe = image_runner.folder / "pipe"
     os.mkfifo(pipe)
     pipe.chmod(0o644)
-    container = image_stage.start(["check", "--config", "/config/pipe"], "--detach").stdout.decode().strip()
+    container = image_runner.start(["check", "--config", "/config/pipe"], "--detach").stdout.decode().strip()
     writer = _opened_by_a_reader(pipe)
     try:
         began = time.monotonic()
@@ -185,11 +185,11 @@ def test_the_specification_comes_quickly(connector: Connector) -> None:
     assert time.monotonic() - began < SPEC_SECONDS
 
 
-def test_everything_is_read_within_512_megabytes(image_stage: ImageStage) -> None:
-    image_stage.options = (*image_stage.options, "--memory", "512m", "--memory-swap", "512m")
-    catalog = _small(image_stage, image_stage.catalog)
+def test_everything_is_read_within_512_megabytes(image_runner: ImageRunner) -> None:
+    image_runner.options = (*image_runner.options, "--memory", "512m", "--memory-swap", "512m")
+    catalog = _small(image_runner, image_runner.catalog)
 
-    assert image_stage.run("read", config=image_stage.vendor.config, catalog=catalog).succeeded().records
+    assert image_runner.run("read", config=image_runner.vendor.config, catalog=catalog).succeeded().records
 
 
 def test_byte_code_is_in_the_image_since_its_user_could_not_write_it(connector: Connector) -> None:
@@ -214,9 +214,9 @@ def test_no_address_or_certificate_of_the_machine_that_built_it_is_in_the_image(
     assert _in(connector, "ls /run/secrets /root/.config /etc/pip.conf 2>/dev/null; true") == []
 
 
-def _small(stage: ImageStage, catalog: dict[str, object]) -> dict[str, object]:
+def _small(runner: ImageRunner, catalog: dict[str, object]) -> dict[str, object]:
     """The suggested streams where there are some, else all: Customer.io's pace makes a read of everything slow."""
-    suggested = stage.connector.metadata.get("suggestedStreams", {}).get("streams", [])
+    suggested = runner.connector.metadata.get("suggestedStreams", {}).get("streams", [])
     return configured(catalog, suggested)
 
 

@@ -6,44 +6,45 @@ import json
 from collections import Counter
 from collections.abc import Iterable
 
-from proof.output import Output, Row, configured, incremental_streams, stream_of
-from proof.stage import Stage
-from proof.suite import Connector
+from harness.runner import Runner
+from harness.suite import Connector
+from test_kit.catalogs import Row, configured, incremental_streams
+from test_kit.messages import Output, stream_of
 
 #: States of a stream that are read from: the first, the last, and some between
 STATES = 5
 
 
 def test_a_second_read_brings_nothing_that_the_first_did_not(
-    stage: Stage, first_read: Output, second_read: Output
+    runner: Runner, first_read: Output, second_read: Output
 ) -> None:
     surplus = {
         name: sorted(_counted(second_read.records[name]) - _counted(first_read.records[name]))[:3]
-        for name in incremental_streams(stage.catalog)
+        for name in incremental_streams(runner.catalog)
     }
 
     assert {name: rows for name, rows in surplus.items() if rows} == {}
 
 
 def test_a_second_read_does_not_move_the_state_when_nothing_happened(
-    stage: Stage, first_read: Output, second_read: Output
+    runner: Runner, first_read: Output, second_read: Output
 ) -> None:
-    for name in incremental_streams(stage.catalog):
-        assert _blob(second_read.states[name][-1]) == _blob(first_read.states[name][-1]), name
+    for name in incremental_streams(runner.catalog):
+        assert second_read.state(name) == first_read.state(name), name
 
 
-def test_a_second_read_is_smaller_than_the_first(stage: Stage, first_read: Output, second_read: Output) -> None:
-    names = incremental_streams(stage.catalog)
+def test_a_second_read_is_smaller_than_the_first(runner: Runner, first_read: Output, second_read: Output) -> None:
+    names = incremental_streams(runner.catalog)
 
     assert _total(second_read, names) < _total(first_read, names)
 
 
-def test_a_read_from_any_state_brings_every_record_that_came_behind_it(stage: Stage, first_read: Output) -> None:
+def test_a_read_from_any_state_brings_every_record_that_came_behind_it(runner: Runner, first_read: Output) -> None:
     lost = {}
-    for name in incremental_streams(stage.catalog):
+    for name in incremental_streams(runner.catalog):
         for number in _some(len(first_read.states[name])):
             state, behind = _after(first_read, name, number)
-            read = stage.read(name, state=[state]).succeeded()
+            read = runner.read(name, state=[state]).succeeded()
             missing = _counted(behind) - _counted(read.records[name])
             if missing:
                 lost[name, number] = sorted(missing)[:2]
@@ -51,27 +52,27 @@ def test_a_read_from_any_state_brings_every_record_that_came_behind_it(stage: St
     assert lost == {}
 
 
-def test_what_happened_since_the_first_read_comes_with_the_second(fresh_stage: Stage) -> None:
-    stage = fresh_stage
-    first = stage.read().succeeded()
-    stage.vendor.change()
-    second = stage.read(state=first.last_states()).succeeded()
-    truth = stage.read(full_refresh=True).succeeded()
+def test_what_happened_since_the_first_read_comes_with_the_second(fresh_runner: Runner) -> None:
+    runner = fresh_runner
+    first = runner.read().succeeded()
+    runner.vendor.change()
+    second = runner.read(state=first.last_state_messages()).succeeded()
+    truth = runner.read(full_refresh=True).succeeded()
 
-    for name in incremental_streams(stage.catalog):
+    for name in incremental_streams(runner.catalog):
         new = _counted(truth.records[name]) - _counted(first.records[name])
         assert new - _counted(second.records[name]) == Counter(), name
     assert any(_counted(second.records[name]) - _counted(first.records[name]) for name in first.records)
 
 
 def test_an_absurdly_late_state_brings_no_more_than_the_look_back(
-    connector: Connector, stage: Stage, second_read: Output
+    connector: Connector, runner: Runner, second_read: Output
 ) -> None:
     states = json.loads(connector.sample("abnormal_state.json").read_text(encoding="utf-8"))
-    names = incremental_streams(stage.catalog)
+    names = incremental_streams(runner.catalog)
     assert {state["stream"]["stream_descriptor"]["name"] for state in states} == set(names)
-    read = stage.run(
-        "read", config=stage.vendor.config, catalog=configured(stage.catalog, names), state=states
+    read = runner.run(
+        "read", config=runner.vendor.config, catalog=configured(runner.catalog, names), state=states
     ).succeeded()
 
     for name in names:
@@ -80,21 +81,17 @@ def test_an_absurdly_late_state_brings_no_more_than_the_look_back(
 
 
 def test_the_sample_state_is_taken_and_its_streams_are_those_that_have_a_cursor(
-    connector: Connector, stage: Stage
+    connector: Connector, runner: Runner
 ) -> None:
     states = json.loads(connector.sample("sample_state.json").read_text(encoding="utf-8"))
     names = [state["stream"]["stream_descriptor"]["name"] for state in states]
-    assert set(names) <= set(incremental_streams(stage.catalog))
+    assert set(names) <= set(incremental_streams(runner.catalog))
 
-    stage.run("read", config=stage.vendor.config, catalog=configured(stage.catalog, names), state=states).succeeded()
+    runner.run("read", config=runner.vendor.config, catalog=configured(runner.catalog, names), state=states).succeeded()
 
 
 def _counted(rows: Iterable[Row]) -> Counter[str]:
     return Counter(json.dumps(row, sort_keys=True) for row in rows)
-
-
-def _blob(state: Row) -> Row:
-    return dict(state["stream"]["stream_state"])
 
 
 def _total(output: Output, names: Iterable[str]) -> int:

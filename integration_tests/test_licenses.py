@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from harness.suite import ROOT
 from licenses import SHIPPED, permits
-from proof.suite import ROOT
 
 GPL = "Classifier: License :: OSI Approved :: GNU General Public License v2 or later (GPLv2+)"
 

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from proof.output import Row
-from proof.stage import Stage
-from proof.suite import Connector
+from harness.runner import Runner
+from harness.suite import Connector
+from test_kit.catalogs import Row
 
-#: What a validator of schemas says, and no person; and what is said where the connector itself has nothing to say
+#: Sentences of a schema validator, and the one for which the connector has no sentence of its own
 _JARGON = re.compile(r"validation error|does not match|is not of type|given schemas|\^|\\|asks for\. Correct it")
 
 
@@ -34,12 +34,12 @@ def _wrong_values(schema: Row) -> Iterator[Any]:
         yield "neither this nor that"
 
 
-def test_a_wrong_option_is_named_in_a_sentence(stage: Stage) -> None:
-    options: Row = _spec(stage)["properties"]
+def test_a_wrong_option_is_named_in_a_sentence(runner: Runner) -> None:
+    options: Row = _spec(runner)["properties"]
     answers = {}
     for name, schema in options.items():
         for value in _wrong_values(schema):
-            output = stage.run("check", config={**stage.vendor.config, name: value})
+            output = runner.run("check", config={**runner.vendor.config, name: value})
             answers[f"{name} = {value!r}"] = (name, output.connection_status)
 
     assert len(answers) > 20
@@ -61,42 +61,42 @@ def _names(message: str, name: str, schema: Row) -> bool:
 
 
 @pytest.mark.parametrize("empty", [None, ""])
-def test_an_option_that_was_left_empty_takes_its_default(stage: Stage, connector: Connector, empty: Any) -> None:
-    spec = _spec(stage)
+def test_an_option_that_was_left_empty_takes_its_default(runner: Runner, connector: Connector, empty: Any) -> None:
+    spec = _spec(runner)
     needed = {*spec["required"], connector.address_option, *(path.split(".")[0] for path in connector.secret_options)}
-    config = {name: value for name, value in stage.vendor.config.items() if name in needed}
+    config = {name: value for name, value in runner.vendor.config.items() if name in needed}
     config |= dict.fromkeys(spec["properties"].keys() - needed, empty)
 
-    assert stage.run("check", config=config).connection_status == {"status": "SUCCEEDED"}
-    assert stage.run("discover", config=config).succeeded().catalog["streams"]
+    assert runner.run("check", config=config).connection_status == {"status": "SUCCEEDED"}
+    assert runner.run("discover", config=config).succeeded().catalog["streams"]
 
 
 @pytest.mark.parametrize(
     "text", ["2025-01-01", "2025-01-01T00:00:00", "2025-01-01T00:00:00.000+02:00", " 2025-01-01T00:00Z "]
 )
-def test_every_form_of_a_start_date_is_accepted(stage: Stage, text: str) -> None:
+def test_every_form_of_a_start_date_is_accepted(runner: Runner, text: str) -> None:
     """Also where the pattern of the specification, which guides forms, is narrower."""
-    status = stage.run("check", config={**stage.vendor.config, "start_date": text}).connection_status
+    status = runner.run("check", config={**runner.vendor.config, "start_date": text}).connection_status
     assert status["status"] == "SUCCEEDED", status
 
 
-def test_a_choice_in_other_letters_is_accepted(stage: Stage) -> None:
-    options: Row = {name: schema for name, schema in _spec(stage)["properties"].items() if "enum" in schema}
+def test_a_choice_in_other_letters_is_accepted(runner: Runner) -> None:
+    options: Row = {name: schema for name, schema in _spec(runner)["properties"].items() if "enum" in schema}
     assert options
     for name, schema in options.items():
         for choice in schema["enum"]:
-            other = stage.run("check", config={**stage.vendor.config, name: choice.swapcase()}).connection_status
-            as_written = stage.run("check", config={**stage.vendor.config, name: choice}).connection_status
+            other = runner.run("check", config={**runner.vendor.config, name: choice.swapcase()}).connection_status
+            as_written = runner.run("check", config={**runner.vendor.config, name: choice}).connection_status
             assert other == as_written
 
 
-def test_a_whole_number_may_be_written_with_a_point(stage: Stage) -> None:
+def test_a_whole_number_may_be_written_with_a_point(runner: Runner) -> None:
     """Some tools write every number as a fraction."""
-    assert stage.run("check", config={**stage.vendor.config, "num_workers": 2.0}).connection_status == {
+    assert runner.run("check", config={**runner.vendor.config, "num_workers": 2.0}).connection_status == {
         "status": "SUCCEEDED"
     }
 
 
-def _spec(stage: Stage) -> Row:
-    found: Row = stage.run("spec").spec["connectionSpecification"]
+def _spec(runner: Runner) -> Row:
+    found: Row = runner.run("spec").spec["connectionSpecification"]
     return found

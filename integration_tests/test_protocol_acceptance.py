@@ -9,25 +9,26 @@ from itertools import pairwise
 
 import pytest
 from airbyte_cdk.test.standard_tests._read_assertions import RecordFormatChecker, StrictIntegerDraft7Validator
-from proof.output import FINAL, Output, configured, key_of, primary_key, stream_of
-from proof.stage import ScriptStage, Stage
-from proof.suite import Connector
+from harness.runner import Runner, ScriptRunner
+from harness.suite import Connector
+from test_kit.catalogs import configured, key_of, primary_key
+from test_kit.messages import FINAL, Output, stream_of
 
 STATE_BYTES = 2048
 STATE_BYTES_OF_A_PARENT = 64
 EXPECTED = "expected_records.jsonl"
 
 
-def test_every_stream_is_read_and_has_rows(stage: Stage, first_read: Output, connector: Connector) -> None:
-    names = {stream["name"] for stream in stage.catalog["streams"]}
+def test_every_stream_is_read_and_has_rows(runner: Runner, first_read: Output, connector: Connector) -> None:
+    names = {stream["name"] for stream in runner.catalog["streams"]}
 
     assert set(first_read.records) == names - connector.empty_streams
     assert set(first_read.statuses) == names
 
 
-def test_every_record_fits_the_discovered_schema(stage: Stage, first_read: Output) -> None:
+def test_every_record_fits_the_discovered_schema(runner: Runner, first_read: Output) -> None:
     problems: Counter[str] = Counter()
-    for stream in stage.catalog["streams"]:
+    for stream in runner.catalog["streams"]:
         validator = StrictIntegerDraft7Validator(stream["json_schema"], format_checker=RecordFormatChecker())
         for row in first_read.records[stream["name"]]:
             for error in validator.iter_errors(row):
@@ -37,11 +38,11 @@ def test_every_record_fits_the_discovered_schema(stage: Stage, first_read: Outpu
 
 
 def test_every_top_level_field_of_a_record_is_in_the_discovered_schema(
-    stage: Stage, first_read: Output, connector: Connector
+    runner: Runner, first_read: Output, connector: Connector
 ) -> None:
     undeclared = {
         f"{stream['name']}.{field}"
-        for stream in stage.catalog["streams"]
+        for stream in runner.catalog["streams"]
         for row in first_read.records[stream["name"]]
         for field in set(row) - set(stream["json_schema"]["properties"])
     }
@@ -52,10 +53,10 @@ def test_every_top_level_field_of_a_record_is_in_the_discovered_schema(
     assert unexplained == set()
 
 
-def test_every_part_of_a_primary_key_has_a_value(stage: Stage, first_read: Output) -> None:
+def test_every_part_of_a_primary_key_has_a_value(runner: Runner, first_read: Output) -> None:
     empty = [
         (stream["name"], part)
-        for stream in stage.catalog["streams"]
+        for stream in runner.catalog["streams"]
         for part in primary_key(stream)
         if any(row.get(part) is None for row in first_read.records[stream["name"]])
     ]
@@ -64,14 +65,14 @@ def test_every_part_of_a_primary_key_has_a_value(stage: Stage, first_read: Outpu
 
 
 def test_no_two_records_of_a_read_have_the_same_primary_key(
-    stage: Stage, first_read: Output, connector: Connector
+    runner: Runner, first_read: Output, connector: Connector
 ) -> None:
     if connector.keys_come_again:
         # what counts is then the last row of a key: at no time may an older one follow it
-        _expect_newer_rows_last(stage, first_read)
+        _expect_newer_rows_last(runner, first_read)
         return
     repeated = []
-    for stream in stage.catalog["streams"]:
+    for stream in runner.catalog["streams"]:
         key = primary_key(stream)
         keys = Counter(key_of(row, key) for row in first_read.records[stream["name"]] if key)
         repeated += [(stream["name"], text) for text, count in keys.items() if count > 1]
@@ -79,9 +80,9 @@ def test_no_two_records_of_a_read_have_the_same_primary_key(
     assert repeated == []
 
 
-def _expect_newer_rows_last(stage: Stage, output: Output) -> None:
+def _expect_newer_rows_last(runner: Runner, output: Output) -> None:
     older = []
-    for stream in stage.catalog["streams"]:
+    for stream in runner.catalog["streams"]:
         key, cursor = primary_key(stream), stream.get("default_cursor_field")
         if not key or not cursor:
             continue
@@ -106,9 +107,9 @@ def test_the_expected_records_are_read_field_by_field(connector: Connector, firs
     assert {record["stream"] for record in expected} == set(first_read.records)
 
 
-def test_two_full_refreshes_bring_the_same_records(stage: Stage, first_read: Output) -> None:
-    one = stage.read(full_refresh=True).succeeded()
-    two = stage.read(full_refresh=True).succeeded()
+def test_two_full_refreshes_bring_the_same_records(runner: Runner, first_read: Output) -> None:
+    one = runner.read(full_refresh=True).succeeded()
+    two = runner.read(full_refresh=True).succeeded()
 
     assert _sorted_rows(one) == _sorted_rows(two)
     assert _sorted_rows(one) == _sorted_rows(first_read)
@@ -124,9 +125,9 @@ def _emitted(output: Output) -> list[int]:
 
 
 @pytest.mark.parametrize("full_refresh", [False, True], ids=["incremental", "full refresh"])
-def test_each_state_counts_the_records_since_the_one_before(stage: Stage, full_refresh: bool) -> None:
+def test_each_state_counts_the_records_since_the_one_before(runner: Runner, full_refresh: bool) -> None:
     waiting: defaultdict[str, int] = defaultdict(int)
-    for message in stage.read(full_refresh=full_refresh).succeeded().messages:
+    for message in runner.read(full_refresh=full_refresh).succeeded().messages:
         name = stream_of(message) or ""
         if message["type"] == "RECORD":
             waiting[name] += 1
@@ -152,9 +153,9 @@ def test_a_stream_goes_through_its_statuses_in_order_and_ends_behind_its_last_st
             last[name] = message["trace"]["stream_status"]["status"]
 
 
-def test_states_are_small(stage: Stage, first_read: Output) -> None:
+def test_states_are_small(runner: Runner, first_read: Output) -> None:
     too_big = {}
-    for name, states in first_read.states.items():
+    for name, states in first_read.state_messages.items():
         for state in states:
             blob = state["stream"]["stream_state"]
             parents = len(blob.get("parents", ()))
@@ -165,19 +166,19 @@ def test_states_are_small(stage: Stage, first_read: Output) -> None:
     assert too_big == {}
 
 
-def test_a_state_names_the_cursor_by_its_field(stage: Stage, first_read: Output) -> None:
-    for stream in stage.catalog["streams"]:
+def test_a_state_names_the_cursor_by_its_field(runner: Runner, first_read: Output) -> None:
+    for stream in runner.catalog["streams"]:
         if "incremental" in stream["supported_sync_modes"]:
-            blob = first_read.states[stream["name"]][-1]["stream"]["stream_state"]
+            blob = first_read.state(stream["name"])
             assert stream["default_cursor_field"][0] in blob, stream["name"]
 
 
-def test_a_stream_that_is_not_there_fails_with_a_trace_and_the_others_are_read(script_stage: ScriptStage) -> None:
-    catalog = configured(script_stage.catalog, [script_stage.catalog["streams"][0]["name"]])
+def test_a_stream_that_is_not_there_fails_with_a_trace_and_the_others_are_read(script_runner: ScriptRunner) -> None:
+    catalog = configured(script_runner.catalog, [script_runner.catalog["streams"][0]["name"]])
     missing = json.loads(json.dumps(catalog["streams"][0]))
     missing["stream"]["name"] = "a_stream_of_nobody"
     catalog["streams"].append(missing)
-    output = script_stage.run("read", config=script_stage.vendor.config, catalog=catalog)
+    output = script_runner.run("read", config=script_runner.vendor.config, catalog=catalog)
 
     assert output.code != 0
     assert output.statuses["a_stream_of_nobody"][-1] == "INCOMPLETE"
@@ -188,8 +189,8 @@ def test_a_stream_that_is_not_there_fails_with_a_trace_and_the_others_are_read(s
 
 
 @pytest.mark.parametrize("content", ["{", '{"streams": 3}', '{"streams": [{"stream": {"name": "x"}}]}', "[]", ""])
-def test_a_broken_catalog_ends_with_one_trace_and_a_sentence(stage: Stage, content: str) -> None:
-    output = stage.run("read", config=stage.vendor.config, catalog=content)
+def test_a_broken_catalog_ends_with_one_trace_and_a_sentence(runner: Runner, content: str) -> None:
+    output = runner.run("read", config=runner.vendor.config, catalog=content)
 
     assert output.code != 0
     assert [error["failure_type"] for error in output.errors] == ["config_error"]

@@ -12,12 +12,12 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from faults.subjects import SUBJECTS, Subject, canonical
-from proof import postgres
-from proof.output import Row, key_of, primary_key
-from proof.stage import arguments, run_process
-from proof.suite import Connector, connectors_in
-from proof.warehouses import DuckDb, PostgresSchema, PyAirbyte, expected_type
+from harness import postgres
+from harness.suite import Connector, connectors_in
+from harness.warehouses import DuckDb, PostgresSchema, PyAirbyte, expected_type
+from resilience.connectors_under_test import CONNECTORS, ConnectorUnderTest, canonical
+from test_kit.catalogs import Row, key_of, primary_key
+from test_kit.command import arguments, run_process
 
 pytestmark = [pytest.mark.pyairbyte, pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -52,9 +52,9 @@ def synced(request: pytest.FixtureRequest) -> Connector:
 
 
 @pytest.fixture
-def subject(synced: Connector) -> Iterator[Subject]:
+def under_test(synced: Connector) -> Iterator[ConnectorUnderTest]:
     """The connector's vendor with a truth to compare with."""
-    kind = next(kind for kind in SUBJECTS if kind.connector == synced.name)
+    kind = next(kind for kind in CONNECTORS if kind.name == synced.name)
     made = kind()
     with made.simulator:
         yield made
@@ -71,37 +71,42 @@ def warehouse(target: str, request: pytest.FixtureRequest, tmp_path: Path, synce
 
 @pytest.mark.parametrize(("way", "target"), _SYNCS)
 def test_tables_equal_the_truth_after_a_first_and_an_incremental_sync_and_have_the_declared_types(
-    pyairbyte: PyAirbyte, synced: Connector, subject: Subject, warehouse: Warehouse, way: str, tmp_path: Path
+    pyairbyte: PyAirbyte,
+    synced: Connector,
+    under_test: ConnectorUnderTest,
+    warehouse: Warehouse,
+    way: str,
+    tmp_path: Path,
 ) -> None:
-    streams = _streams(synced, subject, tmp_path)
+    streams = _streams(synced, under_test, tmp_path)
     if isinstance(warehouse, PostgresSchema):
-        streams = {name: stream for name, stream in streams.items() if not _spoiled_by_pandas(_fields(stream))}
+        streams = {name: stream for name, stream in streams.items() if not _changed_by_pandas(_fields(stream))}
     order = {
         "connector": synced.name,
-        "config": subject.config(),
+        "config": under_test.config(),
         "executable": str(synced.script) if way == "executable" else None,
         "image": synced.image if way == "image" else None,
         "streams": list(streams),
         "cache": warehouse.cache(),
     }
     first = pyairbyte.sync(**order)
-    assert _differences(subject, warehouse, streams, synced.keys_come_again) == {}
+    assert _differences(under_test, warehouse, streams, synced.keys_come_again) == {}
 
-    subject.happen(Random(7))
+    under_test.happen(Random(7))
     second = pyairbyte.sync(**order)
-    assert _differences(subject, warehouse, streams, synced.keys_come_again) == {}
+    assert _differences(under_test, warehouse, streams, synced.keys_come_again) == {}
     assert 0 < second < first
     assert _wrong_types(warehouse, streams) == {}
 
 
-def _streams(connector: Connector, subject: Subject, folder: Path) -> dict[str, Row]:
+def _streams(connector: Connector, under_test: ConnectorUnderTest, folder: Path) -> dict[str, Row]:
     """The discovered streams that are synced."""
-    argv = arguments(folder, "discover", (), {"config": subject.config()})
+    argv = arguments(folder, "discover", (), {"config": under_test.config()})
     catalog = run_process([str(connector.script), *argv]).succeeded().catalog
-    return {stream["name"]: stream for stream in catalog["streams"] if stream["name"] in subject.short_streams}
+    return {stream["name"]: stream for stream in catalog["streams"] if stream["name"] in under_test.short_streams}
 
 
-def _spoiled_by_pandas(fields: Row) -> bool:
+def _changed_by_pandas(fields: Row) -> bool:
     """Whether PyAirbyte cannot load the stream into PostgreSQL as it is.
 
     On the way it reads JSON with pandas, which makes dates of integers and texts where a column has one of these names:
@@ -126,7 +131,9 @@ def _wrong_types(warehouse: Warehouse, streams: dict[str, Row]) -> dict[str, tup
     return wrong
 
 
-def _differences(subject: Subject, warehouse: Warehouse, streams: dict[str, Row], again: bool) -> dict[str, str]:
+def _differences(
+    under_test: ConnectorUnderTest, warehouse: Warehouse, streams: dict[str, Row], again: bool
+) -> dict[str, str]:
     """Where the tables differ from the truth, in the columns that the catalog declares with one type.
 
     PyAirbyte leaves out fields that are not declared, and writes those of several types as it likes.
@@ -136,8 +143,8 @@ def _differences(subject: Subject, warehouse: Warehouse, streams: dict[str, Row]
         fields = _fields(stream)
         declared = {_bare(name) for name, field in fields.items() if expected_type(field, warehouse.kind)}
         held = _latest(stream, warehouse.rows(table)) if again else warehouse.rows(table)
-        rows = (subject.row(table, row) for row in subject.current(table, held))
-        actual, truth = _counted(rows, declared), _counted(subject.truth(table), declared)
+        rows = (under_test.row(table, row) for row in under_test.current(table, held))
+        actual, truth = _counted(rows, declared), _counted(under_test.truth(table), declared)
         if actual != truth:
             missing, surplus = truth - actual, actual - truth
             found[table] = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from proof.suite import Connector
+from harness.suite import Connector
 from release_notes import main
 
 CHANGELOG = """\

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from proof.output import Row
-from proof.stage import Stage
+from harness.runner import Runner
+from test_kit.catalogs import Row
 
 JSON_TYPES = {"null", "array", "boolean", "integer", "number", "object", "string"}
 
@@ -29,8 +29,8 @@ def _untyped(schema: Row, path: str) -> Iterator[str]:
             yield from _untyped(inner, path + mark)
 
 
-def test_every_property_of_every_discovered_schema_has_a_type(stage: Stage) -> None:
-    streams = stage.catalog["streams"]
+def test_every_property_of_every_discovered_schema_has_a_type(runner: Runner) -> None:
+    streams = runner.catalog["streams"]
     assert all(stream["json_schema"]["properties"] for stream in streams)
 
     untyped = [path for stream in streams for path in _untyped(stream["json_schema"], stream["name"])]

@@ -9,10 +9,11 @@ import urllib.parse
 from collections.abc import Iterator
 
 import pytest
-from proof.output import Output, Row, configured
-from proof.stage import ScriptStage, Stage
-from proof.vendors import SECRET, secrets_of
+from harness.runner import Runner, ScriptRunner
+from harness.vendors import SECRET, secrets_of
 from simulators.faults import Fault
+from test_kit.catalogs import Row, configured
+from test_kit.messages import Output
 
 
 def _shapes(secret: str) -> dict[str, str]:
@@ -53,12 +54,12 @@ ECHOES = {
 }
 
 
-def test_a_debug_run_that_goes_well_holds_no_secret(script_stage: ScriptStage) -> None:
-    config = script_stage.vendor.config
-    secrets = secrets_of(script_stage.connector, config)
+def test_a_debug_run_that_goes_well_holds_no_secret(script_runner: ScriptRunner) -> None:
+    config = script_runner.vendor.config
+    secrets = secrets_of(script_runner.connector, config)
     assert secrets == [SECRET]
-    outputs = [script_stage.run(verb, "--debug", config=config) for verb in ("check", "discover")]
-    outputs.append(script_stage.run("read", "--debug", config=config, catalog=_some(script_stage)))
+    outputs = [script_runner.run(verb, "--debug", config=config) for verb in ("check", "discover")]
+    outputs.append(script_runner.run("read", "--debug", config=config, catalog=_some(script_runner)))
 
     assert all(output.stderr == "" for output in outputs)
     assert any(output.of_type("DEBUG") for output in outputs), "nothing was logged at debug level"
@@ -68,11 +69,11 @@ def test_a_debug_run_that_goes_well_holds_no_secret(script_stage: ScriptStage) -
 
 
 @pytest.mark.parametrize("echo", ECHOES)
-def test_a_secret_that_comes_back_in_an_answer_goes_no_further(fresh_stage: Stage, echo: str) -> None:
-    config, catalog = fresh_stage.vendor.config, _some(fresh_stage)
-    fresh_stage.vendor.simulator.faults.add(ECHOES[echo])
-    check = fresh_stage.run("check", "--debug", config=config)
-    read = fresh_stage.run("read", "--debug", config=config, catalog=catalog)
+def test_a_secret_that_comes_back_in_an_answer_goes_no_further(fresh_runner: Runner, echo: str) -> None:
+    config, catalog = fresh_runner.vendor.config, _some(fresh_runner)
+    fresh_runner.vendor.simulator.faults.add(ECHOES[echo])
+    check = fresh_runner.run("check", "--debug", config=config)
+    read = fresh_runner.run("read", "--debug", config=config, catalog=catalog)
 
     assert check.connection_status["status"] == "FAILED"
     assert read.code != 0
@@ -80,23 +81,23 @@ def test_a_secret_that_comes_back_in_an_answer_goes_no_further(fresh_stage: Stag
     assert list(_leaks(read)) == []
 
 
-def test_a_secret_in_an_unreadable_configuration_is_not_shown(fresh_stage: Stage) -> None:
-    text = json.dumps(fresh_stage.vendor.config)
+def test_a_secret_in_an_unreadable_configuration_is_not_shown(fresh_runner: Runner) -> None:
+    text = json.dumps(fresh_runner.vendor.config)
     for broken in (text[:-1], text + "}", json.dumps([text]), text.replace("http://", "http//")):
-        output = fresh_stage.run("check", "--debug", config=broken)
+        output = fresh_runner.run("check", "--debug", config=broken)
 
         assert output.errors or output.connection_status["status"] == "FAILED"
         assert list(_leaks(output)) == [], broken[-30:]
 
 
 @pytest.mark.parametrize("before", [len("<Error><Code>Odd</Code><Message>"), 0], ids=["the body", "S3's message"])
-def test_no_half_of_a_secret_is_left_where_an_answer_is_cut(fresh_stage: Stage, before: int) -> None:
-    catalog = _some(fresh_stage)
+def test_no_half_of_a_secret_is_left_where_an_answer_is_cut(fresh_runner: Runner, before: int) -> None:
+    catalog = _some(fresh_runner)
     text = "-" * (500 - before - len(SECRET) // 2) + html.escape(SECRET)
     answer = f"<Error><Code>Odd</Code><Message>{text}</Message></Error>"
     fault = Fault("status", status=400, answer=answer, headers={"Content-Type": "application/xml"}, times=-1)
-    fresh_stage.vendor.simulator.faults.add(fault)
-    read = fresh_stage.run("read", "--debug", config=fresh_stage.vendor.config, catalog=catalog)
+    fresh_runner.vendor.simulator.faults.add(fault)
+    read = fresh_runner.run("read", "--debug", config=fresh_runner.vendor.config, catalog=catalog)
 
     assert read.code != 0
     assert b"-" * 400 in read.stdout, "the answer was not quoted"
@@ -106,15 +107,15 @@ def test_no_half_of_a_secret_is_left_where_an_answer_is_cut(fresh_stage: Stage, 
 def test_a_leak_would_be_found() -> None:
     for name, shape in SHAPES.items():
         message = json.dumps({"type": "LOG", "log": {"level": "INFO", "message": f"key={shape};"}})
-        assert name in {leak.split(" ", 1)[1] for leak in _leaks(Output(0, message.encode()))}, name
+        assert name in {leak.split(" ", 1)[1] for leak in _leaks(Output(0, message.encode() + b"\n"))}, name
         assert list(_leaks(Output(0, b"", f"...{shape}...")))
 
 
-def _some(stage: Stage) -> Row:
+def _some(runner: Runner) -> Row:
     """A configured catalog of two streams, one of which has a cursor."""
-    streams = stage.catalog["streams"]
+    streams = runner.catalog["streams"]
     with_cursor = next(stream["name"] for stream in streams if "incremental" in stream["supported_sync_modes"])
-    return configured(stage.catalog, sorted({streams[0]["name"], with_cursor}))
+    return configured(runner.catalog, sorted({streams[0]["name"], with_cursor}))
 
 
 def _leaks(output: Output) -> Iterator[str]:

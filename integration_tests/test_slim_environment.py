@@ -18,11 +18,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from harness.runner import ScriptRunner
+from harness.suite import ROOT, Connector, connectors
 from licenses import normalized
-from proof.output import Output, configured
-from proof.stage import ScriptStage, arguments, run_process
-from proof.suite import ROOT, Connector, connectors
 from simulators.faults import Fault
+from test_kit.catalogs import configured
+from test_kit.command import arguments, run_process
+from test_kit.messages import Output
 
 #: What airbyte-cdk requires and the images do not have: the package, and the module by which it would be imported
 LEFT_OUT = {
@@ -93,10 +95,10 @@ def _shipped(connector: Connector) -> set[str]:
     return {line.split("==")[0] for line in lines} | {"source-kit", connector.name}
 
 
-class SlimStage(ScriptStage):
+class SlimRunner(ScriptRunner):
     """The console script, in an environment in which only what ships can be imported."""
 
-    def __init__(self, full: ScriptStage) -> None:
+    def __init__(self, full: ScriptRunner) -> None:
         super().__init__(full.connector, full.vendor, full.folder)
         shipped = _shipped(self.connector)
         modules = importlib.metadata.packages_distributions()
@@ -122,13 +124,13 @@ class SlimStage(ScriptStage):
 
 
 @pytest.fixture
-def slim(script_stage: ScriptStage) -> SlimStage:
+def slim(script_runner: ScriptRunner) -> SlimRunner:
     """The connector on its simulator, with nothing but what ships."""
-    return SlimStage(script_stage)
+    return SlimRunner(script_runner)
 
 
-def _proven(slim: SlimStage, outputs: list[Output]) -> None:
-    """No output blames a module, and nothing that the CDK requires beyond the declared was asked for."""
+def _proven(slim: SlimRunner, outputs: list[Output]) -> None:
+    """No output names a missing module, and no package outside the declared list was imported."""
     for output in outputs:
         text = output.stdout.decode() + output.stderr
         assert "No module named" not in text, output.tail()
@@ -136,13 +138,13 @@ def _proven(slim: SlimStage, outputs: list[Output]) -> None:
     assert {name for name in slim.asked_for() if name.partition(".")[0] in LEFT_OUT.values()} == set()
 
 
-def _small(slim: SlimStage) -> dict[str, Any]:
+def _small(slim: SlimRunner) -> dict[str, Any]:
     """The suggested streams where there are some: Customer.io's pace makes a read of everything slow."""
     suggested = slim.connector.metadata.get("suggestedStreams", {}).get("streams", [])
     return configured(slim.catalog, suggested)
 
 
-def test_the_refusal_refuses_so_that_the_tests_below_mean_something(slim: SlimStage) -> None:
+def test_the_refusal_refuses_so_that_the_tests_below_mean_something(slim: SlimRunner) -> None:
     python = slim.connector.script.parent / "python"
     refused = run_process([str(python), "-c", "import jinja2"], env={**os.environ, "PYTHONPATH": str(slim.folder)})
 
@@ -150,7 +152,7 @@ def test_the_refusal_refuses_so_that_the_tests_below_mean_something(slim: SlimSt
     assert slim.asked_for() == {"jinja2"}
 
 
-def test_every_verb_works_with_and_without_debug(slim: SlimStage) -> None:
+def test_every_verb_works_with_and_without_debug(slim: SlimRunner) -> None:
     config = slim.vendor.config
     catalog = _small(slim)
     first = slim.run("read", config=config, catalog=catalog).succeeded()
@@ -158,7 +160,7 @@ def test_every_verb_works_with_and_without_debug(slim: SlimStage) -> None:
         slim.run("spec").succeeded(),
         slim.run("check", config=config).succeeded(),
         first,
-        slim.run("read", config=config, catalog=catalog, state=first.last_states()).succeeded(),
+        slim.run("read", config=config, catalog=catalog, state=first.last_state_messages()).succeeded(),
         slim.run("spec", "--debug").succeeded(),
         slim.run("check", "--debug", config=config).succeeded(),
         slim.run("discover", "--debug", config=config).succeeded(),
@@ -169,7 +171,7 @@ def test_every_verb_works_with_and_without_debug(slim: SlimStage) -> None:
     _proven(slim, outputs)
 
 
-def test_every_refusal_is_said_as_it_is_with_everything_installed(slim: SlimStage) -> None:
+def test_every_refusal_is_said_as_it_is_with_everything_installed(slim: SlimRunner) -> None:
     config, wrong = slim.vendor.config, slim.vendor.wrong_config
     catalog = configured(slim.catalog, [slim.catalog["streams"][0]["name"]])
     unknown = {"streams": [{**catalog["streams"][0], "stream": {**catalog["streams"][0]["stream"], "name": "unknown"}}]}
@@ -195,7 +197,7 @@ def test_every_refusal_is_said_as_it_is_with_everything_installed(slim: SlimStag
 
 
 @pytest.mark.parametrize(
-    "spoil",
+    "break_simulator",
     [
         lambda simulator: simulator.stop(),
         lambda simulator: simulator.faults.add(Fault("html", times=1000)),
@@ -204,9 +206,9 @@ def test_every_refusal_is_said_as_it_is_with_everything_installed(slim: SlimStag
     ids=["no server", "pages of HTML", "answers that break off"],
 )
 def test_a_vendor_that_answers_nonsense_or_not_at_all_fails_the_check_alike(
-    slim: SlimStage, spoil: Callable[[Any], None]
+    slim: SlimRunner, break_simulator: Callable[[Any], None]
 ) -> None:
-    spoil(slim.vendor.simulator)
+    break_simulator(slim.vendor.simulator)
     output = slim.run("check", config=slim.vendor.config)
 
     assert output.connection_status["status"] == "FAILED"
@@ -214,7 +216,7 @@ def test_a_vendor_that_answers_nonsense_or_not_at_all_fails_the_check_alike(
 
 
 @pytest.mark.parametrize("connector", [one for one in connectors() if one.vendor == "heap"], indirect=True)
-def test_every_kind_of_aws_credentials_is_taken_or_refused_alike(slim: SlimStage, tmp_path: Path) -> None:
+def test_every_kind_of_aws_credentials_is_taken_or_refused_alike(slim: SlimRunner, tmp_path: Path) -> None:
     """botocore's optional helpers (awscrt, for example) are no part of an image; nothing else may be missing."""
     process, absent = shutil.which("false"), tmp_path / "absent"
     profiles = {

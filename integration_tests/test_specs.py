@@ -8,11 +8,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from harness.lint import findings
+from harness.runner import Runner
+from harness.suite import Connector
 from jsonschema import Draft7Validator
-from proof.lint import findings
-from proof.output import Row
-from proof.stage import Stage
-from proof.suite import Connector
+from test_kit.catalogs import Row
 
 GOOD: Row = {
     "documentationUrl": "https://docs.example.com",
@@ -98,14 +98,14 @@ def test_a_mistake_in_a_specification_is_found(mistake: str) -> None:
     assert any(expected in finding for finding in findings(spec)), findings(spec)
 
 
-def test_the_specification_has_no_findings(stage: Stage) -> None:
-    assert findings(stage.run("spec").spec) == []
+def test_the_specification_has_no_findings(runner: Runner) -> None:
+    assert findings(runner.run("spec").spec) == []
 
 
 def test_the_secret_options_of_the_suite_are_those_that_the_specification_marks(
-    stage: Stage, connector: Connector
+    runner: Runner, connector: Connector
 ) -> None:
-    marked = set(_marked(stage.run("spec").spec["connectionSpecification"], ""))
+    marked = set(_marked(runner.run("spec").spec["connectionSpecification"], ""))
 
     assert set(connector.secret_options) <= marked
     assert all(path.endswith("key_id") for path in marked - set(connector.secret_options))
@@ -120,22 +120,22 @@ def _marked(schema: Row, path: str) -> list[str]:
 
 
 @pytest.mark.parametrize("name", ["sample_config.json", "invalid_config.json"])
-def test_the_sample_configurations_fit_the_specification(connector: Connector, stage: Stage, name: str) -> None:
+def test_the_sample_configurations_fit_the_specification(connector: Connector, runner: Runner, name: str) -> None:
     config = json.loads(connector.sample(name).read_text(encoding="utf-8"))
-    schema = stage.run("spec").spec["connectionSpecification"]
+    schema = runner.run("spec").spec["connectionSpecification"]
 
     assert [error.message for error in Draft7Validator(schema).iter_errors(config)] == []
 
 
-def test_the_configured_catalog_names_streams_that_the_connector_has(connector: Connector, stage: Stage) -> None:
+def test_the_configured_catalog_names_streams_that_the_connector_has(connector: Connector, runner: Runner) -> None:
     catalog = json.loads(connector.sample("configured_catalog.json").read_text(encoding="utf-8"))
-    offered = {stream["name"]: stream for stream in stage.catalog["streams"]}
+    offered = {stream["name"]: stream for stream in runner.catalog["streams"]}
 
     for item in catalog["streams"]:
         assert item["sync_mode"] in offered[item["stream"]["name"]]["supported_sync_modes"]
 
 
-def test_suggested_streams_exist(connector: Connector, stage: Stage) -> None:
+def test_suggested_streams_exist(connector: Connector, runner: Runner) -> None:
     suggested = connector.metadata.get("suggestedStreams", {}).get("streams", [])
 
-    assert set(suggested) <= {stream["name"] for stream in stage.catalog["streams"]}
+    assert set(suggested) <= {stream["name"] for stream in runner.catalog["streams"]}

@@ -16,10 +16,10 @@ from typing import Any, ClassVar, Literal
 import pytest
 from airbyte_cdk.test.models import ConnectorTestScenario
 from airbyte_cdk.test.standard_tests import SourceTestSuiteBase
-from proof.containers import BRIDGE
-from proof.stage import unlimited
-from proof.suite import Connector, connectors
-from proof.vendors import running
+from harness.containers import BRIDGE
+from harness.runner import unlimited
+from harness.suite import Connector, connectors
+from harness.vendors import running
 
 Verb = Literal["spec", "check", "discover", "read"]
 _SECTIONS: dict[str, tuple[str, ...]] = {
@@ -76,7 +76,7 @@ globals().update(CLASSES)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Each test with the scenarios that it is for: the harness skips the others, here they are left out."""
+    """Each test with the scenarios that it is for: the harness skips the others, this one does not collect them."""
     if "scenario" in metafunc.fixturenames:
         is_check = metafunc.function.__name__.endswith("check")
         metafunc.parametrize("scenario_name", list(_SECTIONS) if is_check else ["good"])

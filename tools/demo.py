@@ -21,7 +21,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from warehouse import Warehouse
+from test_kit.catalogs import configured
+from test_kit.warehouse import Warehouse
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
@@ -207,24 +208,6 @@ def discover(command: list[str], config_folder: str) -> dict[str, Any]:
         if message["type"] == "CATALOG":
             return dict(message["catalog"])
     sys.exit(f"discover failed:\n{out.stdout.decode()}{out.stderr.decode()}")
-
-
-def configured(catalog: dict[str, Any]) -> dict[str, Any]:
-    """A configured catalog of all streams, incremental if a stream supports it."""
-    return {
-        "streams": [
-            {
-                "stream": stream,
-                "sync_mode": "incremental" if "incremental" in stream["supported_sync_modes"] else "full_refresh",
-                "destination_sync_mode": (
-                    "append_dedup" if "incremental" in stream["supported_sync_modes"] else "overwrite"
-                ),
-                "cursor_field": stream.get("default_cursor_field", []),
-                "primary_key": stream.get("source_defined_primary_key", []),
-            }
-            for stream in catalog["streams"]
-        ]
-    }
 
 
 @contextmanager

@@ -1,8 +1,8 @@
 """Runs the whole suite with what this machine has: `make test`.
 
 Some integration tests need a server or an environment that a laptop may lack (a Docker engine, Ceph, PostgreSQL,
-PyAirbyte). Each is named by a pytest marker; where it is missing its tests are deselected and the last lines say so.
-On CI (`CI=true`) nothing may be missing: the run fails before its first test, and it fails when a test skips itself.
+PyAirbyte). Each has a pytest marker; where a tool is missing its tests are not run, and the last lines say so.
+On CI (`CI=true`) every tool must be there: the run fails before its first test, and it fails when a test skips itself.
 
 The last line is the coverage of what ships, see `FastCoverage`.
 
@@ -31,7 +31,7 @@ ON_CI = os.environ.get("CI", "").lower() in {"1", "true"}
 
 @dataclass(frozen=True)
 class Tool:
-    """Something that the tests with one marker need: how to see that it is here, and what to make with it first."""
+    """What the tests with one marker need: how to find out whether it is there, and a command to run first."""
 
     marker: str
     needs: str
@@ -40,7 +40,7 @@ class Tool:
 
 
 def _answers(*command: str) -> bool:
-    """Whether a command exists and ends well within a minute."""
+    """Whether a command exists and succeeds within a minute."""
     if shutil.which(command[0]) is None:
         return False
     try:
@@ -77,7 +77,7 @@ TOOLS = (
 
 
 class SkipsFail:
-    """On CI a skipped test is a failed run: a tool that went missing must not turn into silence."""
+    """On CI a skipped test fails the run; otherwise nobody would notice that a tool is gone."""
 
     def __init__(self) -> None:
         self.skipped: list[str] = []
@@ -92,7 +92,7 @@ class SkipsFail:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         if self.skipped:
-            terminalreporter.section("skipped, which CI does not allow")
+            terminalreporter.section("skipped tests, which fail the run on CI")
             for nodeid in self.skipped:
                 terminalreporter.line(nodeid)
 
@@ -142,9 +142,9 @@ def say(line: str) -> None:
 def main(arguments: list[str]) -> int:
     os.chdir(ROOT)
     missing = [tool for tool in TOOLS if not tool.is_here()]
-    left_out = [f"tests marked `{tool.marker}` are left out: they need {tool.needs}" for tool in missing]
+    skipped = [f"skipped because a tool is missing: tests marked `{tool.marker}` need {tool.needs}" for tool in missing]
     if ON_CI and missing:
-        say("\n".join([*left_out, "nothing may be left out on CI"]))
+        say("\n".join([*skipped, "on CI no test may be skipped"]))
         return 1
     for tool in TOOLS:
         if tool.prepare and tool not in missing:
@@ -157,7 +157,7 @@ def main(arguments: list[str]) -> int:
     measured = None if arguments else FastCoverage(sorted(ROOT.glob("source-*/source_*")))
     plugins = [*([SkipsFail()] if ON_CI else []), *([measured] if measured else [])]
     code = int(pytest.main([*options, "--durations=15", *arguments], plugins=plugins))
-    for line in left_out:
+    for line in skipped:
         say(line)
     if measured:
         say(measured.line())

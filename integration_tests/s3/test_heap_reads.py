@@ -6,8 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import threading
-import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,9 +19,12 @@ from simulators.heap.bench_table import BenchTable
 from simulators.heap.s3_server import S3Proxy
 from simulators.heap.scenarios import Step, scenario
 from simulators.heap.stores import S3Store
+from test_kit.catalogs import Row, configured
+from test_kit.command import arguments, run_process
+from test_kit.memory import PeakMemory
+from test_kit.messages import Output
 
 COMMAND = Path(sys.executable).parent / "source-heap"
-Row = dict[str, Any]
 
 
 def keys_of(keys: Keys) -> Row:
@@ -41,47 +42,28 @@ def config_for(server: S3Server, bucket: str, credentials: Row, **more: Any) -> 
     return {"bucket": bucket, "endpoint_url": server.endpoint, "credentials": credentials, **more}
 
 
-def run(folder: Path, verb: str, environment: Mapping[str, str] | None = None, **files: Any) -> list[Row]:
-    """The messages of the installed command."""
-    arguments = [str(COMMAND), verb]
-    for name, content in files.items():
-        path = folder / f"{name}.json"
-        path.write_text(json.dumps(content), encoding="utf-8")
-        arguments += [f"--{name}", str(path)]
-    done = subprocess.run(
-        arguments, capture_output=True, text=True, timeout=120, check=False, env={**os.environ, **(environment or {})}
-    )
-    assert done.stderr == ""
-    return [json.loads(line) for line in done.stdout.splitlines()]
+def run(folder: Path, verb: str, environment: Mapping[str, str] | None = None, **files: Any) -> Output:
+    """The installed command, which must write nothing to stderr."""
+    command = [str(COMMAND), *arguments(folder, verb, (), files)]
+    output = run_process(command, env={**os.environ, **(environment or {})})
+    assert output.stderr == ""
+    return output
 
 
 def check(folder: Path, config: Row, environment: Mapping[str, str] | None = None) -> Row:
     """The connection status."""
-    messages = run(folder, "check", environment, config=config)
-    return next(message["connectionStatus"] for message in messages if message["type"] == "CONNECTION_STATUS")
+    return run(folder, "check", environment, config=config).connection_status
 
 
 def sync(
     folder: Path, config: Row, states: Mapping[str, Row], environment: Mapping[str, str] | None = None
-) -> tuple[dict[str, list[Row]], dict[str, Row], dict[str, str]]:
-    """Discovers and reads everything: rows, last states, and the sentences of streams that failed."""
-    found = run(folder, "discover", environment, config=config)
-    streams = next(message["catalog"]["streams"] for message in found if message["type"] == "CATALOG")
-    catalog = [{"stream": s, "sync_mode": "incremental", "destination_sync_mode": "append"} for s in streams]
-    files: dict[str, Any] = {"config": config, "catalog": {"streams": catalog}}
-    if states:
-        files["state"] = list(states.values())
-    rows: dict[str, list[Row]] = defaultdict(list)
-    after, failed = dict(states), {}
-    for message in run(folder, "read", environment, **files):
-        if message["type"] == "RECORD":
-            rows[message["record"]["stream"]].append(message["record"]["data"])
-        elif message["type"] == "STATE":
-            after[message["state"]["stream"]["stream_descriptor"]["name"]] = message["state"]
-        elif message["type"] == "TRACE" and message["trace"]["type"] == "ERROR":
-            error = message["trace"]["error"]
-            failed[(error.get("stream_descriptor") or {}).get("name", "")] = error["message"]
-    return rows, after, failed
+) -> tuple[Mapping[str, list[Row]], dict[str, Row], dict[str, str]]:
+    """Discovers and reads everything: rows, last state messages, and the sentences of streams that failed."""
+    catalog = configured(run(folder, "discover", environment, config=config).catalog, mode="append")
+    output = run(folder, "read", environment, config=config, catalog=catalog, state=list(states.values()) or None)
+    after = {name: found[-1] for name, found in output.state_messages.items()}
+    failed = {name: failure.message for name, failure in output.failures.items()}
+    return output.records, {**states, **after}, failed
 
 
 def put(server: S3Server, bucket: str, steps: Sequence[Step]) -> None:
@@ -209,22 +191,22 @@ def test_a_right_that_is_missing_is_named(allowed: str | None, sentence: str, ce
 
 @pytest.mark.ceph
 @pytest.mark.parametrize(
-    ("spoil", "sentence"),
+    ("alter", "sentence"),
     [
         (lambda keys: Keys("UNKNOWNKEY0000000000", keys.secret_key), "AWS does not know the access key."),
         (lambda keys: Keys(keys.access_key, "wrong"), "The secret does not belong to the access key."),
     ],
 )
-def test_wrong_keys_are_told_apart_by_a_server_that_checks_signatures(
-    spoil: Any, sentence: str, ceph: CephServer, tmp_path: Path
+def test_wrong_keys_are_distinguished_by_a_server_that_checks_signatures(
+    alter: Any, sentence: str, ceph: CephServer, tmp_path: Path
 ) -> None:
     bucket = ceph.new_bucket()
     put(ceph, bucket, scenario("first_sync", bucket=bucket))
-    message = check(tmp_path, config_for(ceph, bucket, keys_of(spoil(ceph.admin))))["message"]
+    message = check(tmp_path, config_for(ceph, bucket, keys_of(alter(ceph.admin))))["message"]
     assert message.startswith(sentence)
 
 
-def test_a_bucket_that_is_not_there_or_still_empty_is_told_apart(s3: S3Server, tmp_path: Path) -> None:
+def test_a_bucket_that_is_not_there_or_still_empty_is_distinguished(s3: S3Server, tmp_path: Path) -> None:
     empty = s3.new_bucket()
     message = check(tmp_path, config_for(s3, empty, keys_of(s3.admin)))["message"]
     assert message.startswith(f"There are no manifests in the bucket {empty} yet.")
@@ -251,58 +233,13 @@ def test_a_million_rows_take_less_than_three_hundred_megabytes(moto_s3: MotoServ
     bucket = moto_s3.new_bucket()
     S3Store(moto_s3.client(), bucket).put(BenchTable(1_000_000, 16).cached_objects(tmp_path, bucket))
     config = config_for(moto_s3, bucket, keys_of(moto_s3.admin))
-    found = run(tmp_path, "discover", config=config)
-    streams = next(message["catalog"]["streams"] for message in found if message["type"] == "CATALOG")
-    catalog = [{"stream": s, "sync_mode": "incremental", "destination_sync_mode": "append"} for s in streams]
-    (tmp_path / "catalog.json").write_text(json.dumps({"streams": catalog}), encoding="utf-8")
-    arguments = ["read", "--config", str(tmp_path / "config.json"), "--catalog", str(tmp_path / "catalog.json")]
-    peak, rows = 0, 0
-    with subprocess.Popen([str(COMMAND), *arguments], stdout=subprocess.PIPE) as process:
+    catalog = configured(run(tmp_path, "discover", config=config).catalog, mode="append")
+    command = [str(COMMAND), *arguments(tmp_path, "read", (), {"config": config, "catalog": catalog})]
+    rows = 0
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process, PeakMemory(process.pid) as memory:
         assert process.stdout is not None
-        watch = _Watch(process.pid)
         for line in process.stdout:
             rows += line.startswith(b'{"type":"RECORD","record":{"stream":"pageviews"')
-        peak = watch.stop()
     assert process.returncode == 0
     assert rows == 1_000_000
-    assert peak < 300
-
-
-class _Watch(threading.Thread):
-    """The highest sum of resident megabytes of a process and its children."""
-
-    def __init__(self, pid: int) -> None:
-        super().__init__(daemon=True)
-        self._pid = pid
-        self._peak = 0
-        self._ended = threading.Event()
-        self.start()
-
-    def run(self) -> None:
-        while not self._ended.is_set():
-            self._peak = max(self._peak, sum(map(_resident, [self._pid, *_children(self._pid)])))
-            time.sleep(0.05)
-
-    def stop(self) -> int:
-        """Ends the watch; megabytes."""
-        self._ended.set()
-        self.join()
-        return self._peak // 1024
-
-
-def _children(pid: int) -> list[int]:
-    found = []
-    for tasks in Path(f"/proc/{pid}/task").glob("*/children"):
-        try:
-            found += [int(child) for child in tasks.read_text().split()]
-        except OSError:  # the thread is gone
-            continue
-    return found
-
-
-def _resident(pid: int) -> int:
-    try:
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    except OSError:
-        return 0
-    return next((int(line.split()[1]) for line in lines if line.startswith("VmRSS")), 0)
+    assert 0 < memory.peak < 300 * 1024 * 1024

@@ -65,11 +65,11 @@ def test_a_list_that_has_no_pages_by_the_documentation_is_followed_where_it_has(
 ) -> None:
     """That the vendor declares no `next` proves nothing: it declares none for deliveries, which have it."""
     whole = workspace.sync(stream)
-    assert len(whole.rows[stream]) > (stream != "types")
+    assert len(whole.records[stream]) > (stream != "types")
     cut_into_pages(workspace, monkeypatch, LISTS[stream][1])
     paged = workspace.sync(stream)
     assert paged.failures == {}
-    assert sorted(map(repr, paged.rows[stream])) == sorted(map(repr, whole.rows[stream]))
+    assert sorted(map(repr, paged.records[stream])) == sorted(map(repr, whole.records[stream]))
 
 
 @pytest.mark.parametrize("stream", ["campaigns", "ip_addresses", "newsletter_link_metrics", "esp_suppressions"])
@@ -89,7 +89,7 @@ def test_a_suppression_list_whose_server_ignores_the_offset_is_an_error(workspac
 def test_a_suppression_list_of_capped_pages_is_read_to_its_end(workspace: Workspace) -> None:
     workspace.simulator.options.page_caps = {"suppressions": 7}
     synced = workspace.sync("esp_suppressions")
-    assert len(synced.rows["esp_suppressions"]) == len(workspace.truth("esp_suppressions"))
+    assert len(synced.records["esp_suppressions"]) == len(workspace.truth("esp_suppressions"))
 
 
 @pytest.mark.slow
@@ -131,7 +131,7 @@ def test_an_answer_that_holds_something_else_than_the_list_is_an_error(
     synced = workspace.sync(stream)
     assert synced.statuses[stream][-1] == "INCOMPLETE"
     assert SHAPE in synced.failures[stream].message
-    assert synced.rows[stream] == []
+    assert synced.records[stream] == []
 
 
 @pytest.mark.slow
@@ -156,7 +156,7 @@ def test_an_answer_that_says_there_is_nothing_is_an_empty_table(
     answer(workspace, path, document)
     synced = workspace.sync(stream)
     assert synced.failures == {}
-    assert synced.rows[stream] == []
+    assert synced.records[stream] == []
     assert synced.statuses[stream] == ["STARTED", "COMPLETE"]
 
 
@@ -165,4 +165,4 @@ def test_a_series_that_is_null_and_one_that_is_a_text_leave_the_others(workspace
     series = {"sent": [1, 2], "opened": None, "unit": "days"}
     answer(workspace, r"/campaigns/\d+/metrics", {"metric": {"series": series}})
     synced = workspace.sync("campaign_metrics")
-    assert {json.dumps(row["metrics"]) for row in synced.rows["campaign_metrics"]} == {'{"sent": 1}', '{"sent": 2}'}
+    assert {json.dumps(row["metrics"]) for row in synced.records["campaign_metrics"]} == {'{"sent": 1}', '{"sent": 2}'}

@@ -72,9 +72,7 @@ PERSONAL = {
 
 def discovered(workspace: Workspace) -> dict[str, dict[str, Any]]:
     """The streams of the catalog by name."""
-    messages = workspace.run("discover", workspace.config())
-    catalog = next(message["catalog"] for message in messages if message["type"] == "CATALOG")
-    return {stream["name"]: stream for stream in catalog["streams"]}
+    return {stream["name"]: stream for stream in workspace.run("discover", workspace.config()).streams}
 
 
 def nodes(schema: Any) -> Iterator[dict[str, Any]]:
@@ -170,8 +168,7 @@ def test_the_metadata_is_whole_and_of_the_version_of_the_package() -> None:
 
 
 def test_the_specification_has_the_options_of_the_contract_and_marks_the_key_as_secret(workspace: Workspace) -> None:
-    messages = workspace.run("spec", None)
-    spec = next(m["spec"] for m in messages if m["type"] == "SPEC")["connectionSpecification"]
+    spec = workspace.run("spec", None).spec["connectionSpecification"]
     properties = spec["properties"]
     assert set(properties) == {
         "app_api_key",

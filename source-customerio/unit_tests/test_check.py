@@ -56,10 +56,9 @@ def test_a_key_of_the_other_region_fails_with_the_region_to_choose(
 
 def test_a_key_that_opens_something_succeeds_and_the_log_names_what_will_fail(workspace: Workspace) -> None:
     workspace.simulator.options.forbidden = ["/messages", "/activities"]
-    messages = workspace.run("check", workspace.config())
-    logs = [message["log"]["message"] for message in messages if message["type"] == "LOG"]
-    assert any("denied the key access to deliveries" in line for line in logs)
-    assert any("denied the key access to activities" in line for line in logs)
+    output = workspace.run("check", workspace.config())
+    assert output.logged("denied the key access to deliveries")
+    assert output.logged("denied the key access to activities")
     assert workspace.check(workspace.config()) == ("SUCCEEDED", None)
 
 
@@ -96,12 +95,11 @@ def test_a_permission_that_is_refused_with_another_status_is_named_and_the_rest_
     Nor is a part of the server that is down a reason to refuse a key that the others accept.
     """
     workspace.simulator.faults.add(Fault("status", path=path, status=status, times=-1))
-    messages = workspace.run("check", workspace.config())
-    found = next(message["connectionStatus"] for message in messages if message["type"] == "CONNECTION_STATUS")
-    assert found["status"] == "SUCCEEDED"
-    warned = [m["log"]["message"] for m in messages if m["type"] == "LOG" and m["log"]["level"] == "WARN"]
+    output = workspace.run("check", workspace.config())
+    assert output.connection_status["status"] == "SUCCEEDED"
+    warned = output.logged("WARN: ")
     assert len(warned) == 1
-    assert warned[0].startswith(f"Check: {permission} cannot be read: Customer.io ")
+    assert warned[0].startswith(f"WARN: Check: {permission} cannot be read: Customer.io ")
 
 
 @pytest.mark.parametrize(
@@ -118,11 +116,10 @@ def test_a_permission_that_answers_something_else_is_named_and_the_rest_can_be_s
 ) -> None:
     """What a workspace gets whose mail goes through a service of its own is documented nowhere."""
     workspace.simulator.faults.add(Fault("status", path=path, status=200, answer=json.dumps(answer), times=-1))
-    messages = workspace.run("check", workspace.config())
-    found = next(message["connectionStatus"] for message in messages if message["type"] == "CONNECTION_STATUS")
-    assert found["status"] == "SUCCEEDED"
-    warned = [m["log"]["message"] for m in messages if m["type"] == "LOG" and m["log"]["level"] == "WARN"]
-    assert [line.startswith(f"Check: {permission} cannot be read: Customer.io ") for line in warned] == [True]
+    output = workspace.run("check", workspace.config())
+    assert output.connection_status["status"] == "SUCCEEDED"
+    warned = output.logged("WARN: ")
+    assert [line.startswith(f"WARN: Check: {permission} cannot be read: Customer.io ") for line in warned] == [True]
 
 
 def test_an_answer_that_every_sync_would_fail_on_fails(workspace: Workspace) -> None:

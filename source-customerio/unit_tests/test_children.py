@@ -24,9 +24,9 @@ def test_an_edited_action_arrives_although_its_campaign_looks_unchanged(
     first = workspace.sync("campaigns", "campaign_actions")
     workspace.simulator.mutate("advance", seconds=5 * HOUR)
     action = workspace.simulator.mutate("edit_action", campaign_id=4, position=2)
-    second = workspace.sync("campaigns", "campaign_actions", state=first.all_states())
-    assert 4 not in second.keys("campaigns", "id")
-    assert action["id"] in second.keys("campaign_actions", "id")
+    second = workspace.sync("campaigns", "campaign_actions", state=first.last_states())
+    assert 4 not in second.column("campaigns", "id")
+    assert action["id"] in second.column("campaign_actions", "id")
 
 
 def test_parents_are_read_unfiltered_whatever_the_start_date_and_the_state(workspace: Workspace) -> None:
@@ -35,7 +35,7 @@ def test_parents_are_read_unfiltered_whatever_the_start_date_and_the_state(works
     newest = max(row["updated"] for row in actions)
     start = datetime.fromtimestamp(newest, UTC).isoformat()
     synced = workspace.sync("campaign_actions", start_date=start)
-    assert set(synced.keys("campaign_actions", "id")) == {row["id"] for row in actions if row["updated"] == newest}
+    assert set(synced.column("campaign_actions", "id")) == {row["id"] for row in actions if row["updated"] == newest}
     asked = {request.path for request in workspace.simulator.requests}
     assert {f"/v1/campaigns/{row['id']}/actions" for row in workspace.truth("campaigns")} <= asked
 
@@ -43,9 +43,9 @@ def test_parents_are_read_unfiltered_whatever_the_start_date_and_the_state(works
 def test_every_parent_keeps_a_cursor_of_its_own(workspace: Workspace) -> None:
     synced = workspace.sync("campaign_actions")
     state = synced.state("campaign_actions")
-    assert state["updated"] == max(synced.keys("campaign_actions", "updated"))
+    assert state["updated"] == max(synced.column("campaign_actions", "updated"))
     for parent in workspace.truth("campaigns"):
-        updated = [r["updated"] for r in synced.rows["campaign_actions"] if r["campaign_id"] == parent["id"]]
+        updated = [r["updated"] for r in synced.records["campaign_actions"] if r["campaign_id"] == parent["id"]]
         assert state["parents"][str(parent["id"])] == max(updated)
 
 
@@ -55,8 +55,8 @@ def test_the_old_actions_of_a_duplicated_campaign_are_not_lost(
     """The duplicate is new, its actions are as old as the originals'."""
     first = workspace.sync("campaign_actions")
     copy = workspace.simulator.mutate("duplicate_campaign", campaign_id=4)
-    second = workspace.sync("campaign_actions", state=first.all_states())
-    copied = [row for row in second.rows["campaign_actions"] if row["campaign_id"] == copy["id"]]
+    second = workspace.sync("campaign_actions", state=first.last_states())
+    copied = [row for row in second.records["campaign_actions"] if row["campaign_id"] == copy["id"]]
     assert len(copied) == 23
     assert max(row["updated"] for row in copied) < first.state("campaign_actions")["updated"]
 
@@ -69,12 +69,12 @@ def test_no_cursor_passes_rows_that_a_state_ahead_of_the_clock_kept_out(
     cursors = {key: workspace.simulator.now + 300 for key in state["parents"] if key != "4"}
     ahead = {"updated": workspace.simulator.now + 300, "parents": cursors}
     second = workspace.sync("campaign_actions", state={"campaign_actions": ahead})
-    assert second.rows == {}
+    assert second.records == {}
     assert second.state("campaign_actions") == ahead
     workspace.simulator.mutate("advance", seconds=HOUR)
-    third = workspace.sync("campaign_actions", state=second.all_states())
+    third = workspace.sync("campaign_actions", state=second.last_states())
     wanted = {row["id"] for row in workspace.truth("campaign_actions") if row["campaign_id"] == 4}
-    assert {row["id"] for row in third.rows["campaign_actions"] if row["campaign_id"] == 4} == wanted
+    assert {row["id"] for row in third.records["campaign_actions"] if row["campaign_id"] == 4} == wanted
     assert "4" in third.state("campaign_actions")["parents"]
 
 
@@ -96,7 +96,7 @@ def test_parents_whose_ids_are_texts_of_digits_are_numbers_in_their_children(wor
     workspace.simulator.faults.add(texts)
     synced = workspace.sync("segment_memberships", "segments")
     for name in ("segments", "segment_memberships"):
-        assert sorted(map(repr, synced.rows[name])) == sorted(map(repr, plain.rows[name]))
+        assert sorted(map(repr, synced.records[name])) == sorted(map(repr, plain.records[name]))
 
 
 @pytest.mark.slow
@@ -129,7 +129,7 @@ def test_a_parent_that_was_deleted_after_it_was_listed_is_skipped_and_counted(
     key = {"campaigns": "campaign_id", "broadcasts": "broadcast_id", "newsletters": "newsletter_id"}.get(
         parents, "segment_id"
     )
-    assert gone not in synced.keys(stream, key)
+    assert gone not in synced.column(stream, key)
     assert synced.logged(f"Stream {stream}: 1 {parents} were deleted during the sync and skipped: {gone}")
 
 
@@ -156,7 +156,7 @@ def test_all_parents_deleted_during_the_sync_is_no_failure(workspace: Workspace)
 def test_the_cursor_of_a_deleted_parent_leaves_the_state(workspace: Workspace) -> None:
     first = workspace.sync("campaign_actions")
     gone = workspace.simulator.mutate("delete", stream="campaigns")
-    second = workspace.sync("campaign_actions", state=first.all_states())
+    second = workspace.sync("campaign_actions", state=first.last_states())
     assert str(gone) in first.state("campaign_actions")["parents"]
     assert str(gone) not in second.state("campaign_actions")["parents"]
 
@@ -170,8 +170,8 @@ def test_a_failing_parent_keeps_the_cursors_of_the_others_and_the_next_sync_read
     assert first.statuses["campaign_actions"][-1] == "INCOMPLETE"
     assert len(first.state("campaign_actions")["parents"]) == len(workspace.truth("campaigns")) - 1
     workspace.simulator.faults.clear()
-    second = workspace.sync("campaign_actions", state=first.all_states())
-    emitted = {row["id"] for sync in (first, second) for row in sync.rows["campaign_actions"]}
+    second = workspace.sync("campaign_actions", state=first.last_states())
+    emitted = {row["id"] for sync in (first, second) for row in sync.records["campaign_actions"]}
     assert emitted == {row["id"] for row in workspace.truth("campaign_actions")}
 
 
@@ -200,26 +200,26 @@ def test_an_unreadable_cursor_of_a_parent_fails_with_a_sentence(workspace: Works
 def test_action_ids_of_campaigns_stay_texts_and_those_of_broadcasts_numbers(workspace: Workspace) -> None:
     """The same id is a number in `campaigns.actions`."""
     synced = workspace.sync("campaigns", "campaign_actions", "broadcast_actions")
-    assert all(isinstance(number, str) for number in synced.keys("campaign_actions", "id"))
-    assert all(isinstance(number, int) for number in synced.keys("broadcast_actions", "id"))
-    inline = {action["id"] for row in synced.rows["campaigns"] for action in row["actions"]}
-    assert inline <= {int(number) for number in synced.keys("campaign_actions", "id")}
+    assert all(isinstance(number, str) for number in synced.column("campaign_actions", "id"))
+    assert all(isinstance(number, int) for number in synced.column("broadcast_actions", "id"))
+    inline = {action["id"] for row in synced.records["campaigns"] for action in row["actions"]}
+    assert inline <= {int(number) for number in synced.column("campaign_actions", "id")}
 
 
 def test_types_that_join_are_numbers_where_the_other_side_has_numbers(workspace: Workspace) -> None:
     """`from_id` joins senders, `content_ids` variants, `sent_at` is a time."""
     synced = workspace.sync("campaign_actions", "newsletters", "newsletter_variants", "types")
-    assert {type(row["from_id"]) for row in synced.rows["campaign_actions"] if "from_id" in row} == {int}
-    contents = {number for row in synced.rows["newsletters"] for number in row["content_ids"]}
-    assert set(synced.keys("newsletter_variants", "id")) <= contents
-    assert {type(row.get("sent_at")) for row in synced.rows["newsletters"]} <= {int, type(None)}
-    assert synced.keys("types", "id") == ["1"]
+    assert {type(row["from_id"]) for row in synced.records["campaign_actions"] if "from_id" in row} == {int}
+    contents = {number for row in synced.records["newsletters"] for number in row["content_ids"]}
+    assert set(synced.column("newsletter_variants", "id")) <= contents
+    assert {type(row.get("sent_at")) for row in synced.records["newsletters"]} <= {int, type(None)}
+    assert synced.column("types", "id") == ["1"]
 
 
 def test_headers_are_json_text_also_where_a_webhook_action_has_an_array(workspace: Workspace) -> None:
     """A column of two types breaks typed destinations."""
     synced = workspace.sync("campaign_actions")
-    webhooks = [row for row in synced.rows["campaign_actions"] if row["type"] == "webhook"]
+    webhooks = [row for row in synced.records["campaign_actions"] if row["type"] == "webhook"]
     assert webhooks
     assert {row["headers"] for row in webhooks} == {'[{"name":"X-Kind","value":"hook"}]'}
 
@@ -228,7 +228,7 @@ def test_a_campaign_without_inline_actions_is_asked_all_the_same(workspace: Work
     """One of the simulator's campaigns lists no actions and has some."""
     bare = next(row for row in workspace.truth("campaigns") if not row["actions"])
     synced = workspace.sync("campaign_actions")
-    assert bare["id"] in synced.keys("campaign_actions", "campaign_id")
+    assert bare["id"] in synced.column("campaign_actions", "campaign_id")
 
 
 def test_the_path_of_a_child_is_percent_encoded(workspace: Workspace) -> None:

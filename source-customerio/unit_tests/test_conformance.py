@@ -11,9 +11,11 @@ import orjson
 import pytest
 from jsonschema import Draft7Validator
 from source_customerio import SourceCustomerio
+from test_kit.catalogs import configured_stream
+from test_kit.messages import Output
 
 if TYPE_CHECKING:
-    from conftest import Synced, Workspace
+    from conftest import Workspace
 
 #: Whose rows depend on the time of the sync; test_metric_streams.py holds them against the vendor's values
 BY_TIME = {
@@ -28,7 +30,7 @@ BY_TIME = {
 DOMAINS = ["mail.example.com", "news.example.org"]
 
 
-def everything(workspace: Workspace, full_refresh: bool) -> tuple[list[Any], Synced]:
+def everything(workspace: Workspace, full_refresh: bool) -> tuple[list[Any], Output]:
     """All streams and what one sync of them put out."""
     streams = SourceCustomerio().streams(workspace.config())
     names = [stream.name for stream in streams]
@@ -48,7 +50,7 @@ def test_every_record_matches_the_discovered_schema_and_has_a_key_of_its_own(wor
     streams, synced = everything(workspace, full_refresh=False)
     for stream in streams:
         validator = Draft7Validator(stream.get_json_schema())
-        rows = synced.rows[stream.name]
+        rows = synced.records[stream.name]
         assert rows, stream.name
         for row in rows:
             assert validator.is_valid(row), (stream.name, next(validator.iter_errors(row)).message)
@@ -62,8 +64,8 @@ def test_two_full_refreshes_in_a_row_are_alike(workspace: Workspace, clock: Call
     streams, first = everything(workspace, full_refresh=True)
     _, second = everything(workspace, full_refresh=True)
     for stream in streams:
-        assert sorted(map(orjson.dumps, first.rows[stream.name])) == sorted(
-            map(orjson.dumps, second.rows[stream.name])
+        assert sorted(map(orjson.dumps, first.records[stream.name])) == sorted(
+            map(orjson.dumps, second.records[stream.name])
         ), stream.name
 
 
@@ -77,7 +79,7 @@ def test_every_row_is_the_vendors_and_none_is_missing(workspace: Workspace, full
             continue
         options = {"domains": ",".join(DOMAINS)} if stream.name == "esp_suppressions" else {}
         truth = {row_key(stream, row): row for row in map(as_emitted, workspace.truth(stream.name, **options))}
-        assert {row_key(stream, row): row for row in synced.rows[stream.name]} == truth, stream.name
+        assert {row_key(stream, row): row for row in synced.records[stream.name]} == truth, stream.name
 
 
 def as_emitted(row: dict[str, Any]) -> dict[str, Any]:
@@ -110,26 +112,22 @@ def test_every_state_is_small_names_its_cursor_and_is_taken_by_the_next_sync(
             assert isinstance(state[stream.cursor_field], int)
             assert state[stream.cursor_field] <= workspace.simulator.now
     names = [stream.name for stream in streams]
-    second = workspace.sync(*names, state=first.all_states(), esp_suppression_domains=DOMAINS)
+    second = workspace.sync(*names, state=first.last_states(), esp_suppression_domains=DOMAINS)
     assert second.failures == {}
-    assert second.all_states() == first.all_states()
+    assert second.last_states() == first.last_states()
 
 
 def test_a_field_that_appears_without_notice_passes_through(workspace: Workspace) -> None:
     """The vendor adds fields without notice."""
     workspace.simulator.workspace.lists["campaigns"][0]["brand_new"] = {"Any Key": [1, None]}
     synced = workspace.sync("campaigns")
-    assert synced.rows["campaigns"][0]["brand_new"] == {"Any Key": [1, None]}
+    assert synced.records["campaigns"][0]["brand_new"] == {"Any Key": [1, None]}
 
 
 @pytest.mark.slow
 def test_the_key_shows_in_nothing_that_is_put_out(workspace: Workspace) -> None:
     workspace.simulator.options.forbidden = ["/v1/segments"]
     streams = [stream.name for stream in SourceCustomerio().streams(workspace.config())]
-    modes = {"sync_mode": "full_refresh", "destination_sync_mode": "append"}
-    catalog = [
-        {"stream": {"name": name, "json_schema": {}, "supported_sync_modes": ["full_refresh"]}, **modes}
-        for name in streams
-    ]
-    messages = workspace.run("read", workspace.config(), catalog={"streams": catalog})
-    assert workspace.simulator.api_key not in orjson.dumps(messages).decode()
+    catalog = {"streams": [configured_stream(name, incremental=False) for name in streams]}
+    output = workspace.run("read", workspace.config(), catalog=catalog)
+    assert workspace.simulator.api_key not in output.text + output.stderr

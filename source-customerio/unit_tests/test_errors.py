@@ -70,7 +70,7 @@ def test_an_error_that_may_heal_is_repeated_until_it_has(workspace: Workspace, s
     workspace.simulator.faults.add(Fault("status", path="/v1/campaigns", status=status, times=2))
     synced = workspace.sync("campaigns")
     assert synced.failures == {}
-    assert len(synced.rows["campaigns"]) == len(workspace.truth("campaigns"))
+    assert len(synced.records["campaigns"]) == len(workspace.truth("campaigns"))
 
 
 @pytest.mark.parametrize("kind", ["html", "cut", "cut_chunked", "cut_silent", "reset", "empty"])
@@ -78,7 +78,7 @@ def test_a_body_that_is_not_whole_is_asked_for_again(workspace: Workspace, kind:
     workspace.simulator.faults.add(Fault(kind, path="/v1/campaigns"))
     synced = workspace.sync("campaigns")
     assert synced.failures == {}
-    assert sorted(synced.keys("campaigns", "id")) == sorted(row["id"] for row in workspace.truth("campaigns"))
+    assert sorted(synced.column("campaigns", "id")) == sorted(row["id"] for row in workspace.truth("campaigns"))
 
 
 def test_a_post_is_repeated_like_a_get(workspace: Workspace) -> None:
@@ -86,7 +86,7 @@ def test_a_post_is_repeated_like_a_get(workspace: Workspace) -> None:
     workspace.simulator.faults.add(Fault("status", method="POST", path="/v1/customers", status=500, times=2))
     synced = workspace.sync("customers")
     assert synced.failures == {}
-    assert len(synced.rows["customers"]) == len(workspace.truth("customers"))
+    assert len(synced.records["customers"]) == len(workspace.truth("customers"))
 
 
 @pytest.mark.parametrize(
@@ -124,9 +124,9 @@ def test_a_daily_quota_ends_the_stream_and_the_next_sync_goes_on(workspace: Work
     assert first.failures["messages"].message == THROTTLED
     assert first.statuses["messages"][-1] == "INCOMPLETE"
     workspace.simulator.faults.clear()
-    second = workspace.sync("messages", state=first.all_states(), start_date=start)
+    second = workspace.sync("messages", state=first.last_states(), start_date=start)
     wanted = {row["id"] for row in workspace.truth("messages") if row["created"] >= workspace.simulator.workspace.start}
-    assert {*first.keys("messages", "id"), *second.keys("messages", "id")} == wanted
+    assert {*first.column("messages", "id"), *second.column("messages", "id")} == wanted
 
 
 def test_a_spent_quota_is_waited_for_by_one_request_only(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,7 +160,7 @@ def test_a_stream_out_of_scope_fails_alone_and_names_its_scope(workspace: Worksp
     assert "denied the key access to activities" in synced.failures["activities"].message
     assert synced.statuses["activities"][-1] == "INCOMPLETE"
     assert synced.statuses["segments"][-1] == "COMPLETE"
-    assert len(synced.rows["segments"]) == len(workspace.truth("segments"))
+    assert len(synced.records["segments"]) == len(workspace.truth("segments"))
 
 
 @pytest.mark.parametrize("value", ["tomorrow", [1], {"a": 1}, True, 1.5])
@@ -176,7 +176,7 @@ def test_a_state_that_is_no_time_fails_with_a_sentence(workspace: Workspace, val
 def test_a_state_of_airbytes_own_connector_with_its_time_as_text_is_taken(workspace: Workspace) -> None:
     newest = max(row["updated"] for row in workspace.truth("campaigns"))
     synced = workspace.sync("campaigns", state={"campaigns": {"updated": str(newest)}})
-    assert {row["id"] for row in synced.rows["campaigns"]} == {
+    assert {row["id"] for row in synced.records["campaigns"]} == {
         row["id"] for row in workspace.truth("campaigns") if row["updated"] >= newest - 3600
     }
     assert synced.state("campaigns")["updated"] == newest

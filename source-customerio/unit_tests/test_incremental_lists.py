@@ -37,17 +37,17 @@ def test_the_cursor_field_is_on_every_row(workspace: Workspace, name: str) -> No
     """A wrong name would switch filtering off without an error."""
     synced = workspace.sync(name)
     (field,) = synced.state(name)
-    assert all(isinstance(row[field], int) for row in synced.rows[name])
-    assert synced.state(name)[field] == max(row[field] for row in synced.rows[name])
+    assert all(isinstance(row[field], int) for row in synced.records[name])
+    assert synced.state(name)[field] == max(row[field] for row in synced.records[name])
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_second_sync_emits_what_changed_since_and_the_hour_before(workspace: Workspace, name: str) -> None:
     first = workspace.sync(name)
     (field,) = first.state(name)
-    second = workspace.sync(name, state=first.all_states())
+    second = workspace.sync(name, state=first.last_states())
     floor = first.state(name)[field] - HOUR
-    assert second.rows[name] == [row for row in first.rows[name] if row[field] >= floor]
+    assert second.records[name] == [row for row in first.records[name] if row[field] >= floor]
     assert second.state(name) == first.state(name)
 
 
@@ -61,7 +61,7 @@ def test_a_row_exactly_an_hour_before_the_cursor_is_emitted_and_one_a_second_old
     for number in ids[2:]:
         workspace.simulator.mutate("edit", stream="campaigns", id=number, fields={"updated": saved - 100 * HOUR})
     synced = workspace.sync("campaigns", state={"campaigns": {"updated": saved}})
-    assert synced.keys("campaigns", "id") == [ids[0]]
+    assert synced.column("campaigns", "id") == [ids[0]]
     assert synced.state("campaigns") == {"updated": saved}
 
 
@@ -72,11 +72,11 @@ def test_an_edit_on_a_page_that_was_already_read_arrives_with_the_next_sync(
     simulator = workspace.simulator
     simulator.mutate("after", path="newsletters", mutation="edit", arguments={"stream": "newsletters", "id": 1})
     first = workspace.sync("newsletters")
-    seen = next(row["updated"] for row in first.rows["newsletters"] if row["id"] == 1)
+    seen = next(row["updated"] for row in first.records["newsletters"] if row["id"] == 1)
     assert seen < simulator.now
     simulator.mutate("advance", seconds=6 * HOUR)
-    second = workspace.sync("newsletters", state=first.all_states())
-    assert 1 in second.keys("newsletters", "id")
+    second = workspace.sync("newsletters", state=first.last_states())
+    assert 1 in second.column("newsletters", "id")
 
 
 def test_an_edit_while_the_list_is_paged_does_not_carry_the_cursor_past_the_start_of_the_sync(
@@ -87,7 +87,7 @@ def test_an_edit_while_the_list_is_paged_does_not_carry_the_cursor_past_the_star
     late = {"stream": "newsletters", "id": 7, "fields": {"updated": start + 2 * HOUR}}
     workspace.simulator.mutate("after", path="newsletters", mutation="edit", arguments=late)
     synced = workspace.sync("newsletters")
-    assert max(synced.keys("newsletters", "updated")) == start + 2 * HOUR
+    assert max(synced.column("newsletters", "updated")) == start + 2 * HOUR
     assert synced.state("newsletters") == {"updated": start}
 
 
@@ -98,7 +98,7 @@ def test_the_start_date_filters_older_rows_out_in_both_modes(workspace: Workspac
     wanted = {row["id"] for row in rows if row["updated_at"] >= middle}
     for full_refresh in (False, True):
         synced = workspace.sync("segments", start_date=start, full_refresh=full_refresh)
-        assert set(synced.keys("segments", "id")) == wanted
+        assert set(synced.column("segments", "id")) == wanted
 
 
 def test_a_start_date_in_the_future_emits_nothing_and_leaves_a_state_that_loses_nothing(
@@ -106,7 +106,7 @@ def test_a_start_date_in_the_future_emits_nothing_and_leaves_a_state_that_loses_
 ) -> None:
     """The cursor never goes past the start of the sync."""
     synced = workspace.sync("campaigns", "messages", start_date="2100-01-01T00:00:00Z")
-    assert synced.rows == {}
+    assert synced.records == {}
     assert synced.state("messages") == {"created": workspace.simulator.now}
     assert synced.state("campaigns")["updated"] <= workspace.simulator.now
     assert synced.statuses["messages"] == ["STARTED", "COMPLETE"]
@@ -116,14 +116,14 @@ def test_a_state_far_in_the_future_emits_nothing(workspace: Workspace) -> None:
     future = {"updated": 9_999_999_999}
     states = dict.fromkeys(("campaigns", "campaign_actions", "broadcast_actions"), future)
     synced = workspace.sync(*states, state=states)
-    assert synced.rows == {}
+    assert synced.records == {}
 
 
 def test_an_empty_list_ends_with_a_state_before_it_counts_as_complete(workspace: Workspace) -> None:
     workspace.simulator.mutate("clear", stream="campaigns")
     synced = workspace.sync("campaigns")
     assert [kind for kind, _ in synced.order][-2:] == ["state", "COMPLETE"]
-    assert synced.rows == {}
+    assert synced.records == {}
     assert synced.state("campaigns") == {"updated": 0}
 
 
@@ -145,7 +145,7 @@ def test_an_unreadable_state_fails_with_a_sentence_and_asks_nothing(
 def test_the_state_moves_only_when_the_list_was_read_to_its_end(workspace: Workspace) -> None:
     workspace.simulator.faults.add(Fault("status", path="start=NQ", status=500, times=-1))
     synced = workspace.sync("newsletters")
-    assert len(synced.rows["newsletters"]) == 5
+    assert len(synced.records["newsletters"]) == 5
     assert synced.states["newsletters"] == []
     assert synced.failures["newsletters"].failure_type == "transient_error"
 
@@ -154,6 +154,6 @@ def test_deleted_objects_leave_with_a_full_refresh_and_stay_with_an_incremental_
     """An incremental sync cannot see a deletion."""
     first = workspace.sync("campaigns")
     gone = workspace.simulator.mutate("delete", stream="campaigns")
-    assert gone in first.keys("campaigns", "id")
-    assert gone not in workspace.sync("campaigns", full_refresh=True).keys("campaigns", "id")
-    assert workspace.sync("campaigns", state=first.all_states()).state("campaigns") == first.state("campaigns")
+    assert gone in first.column("campaigns", "id")
+    assert gone not in workspace.sync("campaigns", full_refresh=True).column("campaigns", "id")
+    assert workspace.sync("campaigns", state=first.last_states()).state("campaigns") == first.state("campaigns")

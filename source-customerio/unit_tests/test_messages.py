@@ -24,7 +24,7 @@ def bounds(request: Any) -> tuple[int, int]:
 def test_every_delivery_arrives_once(workspace: Workspace) -> None:
     synced = workspace.sync("messages", start_date=workspace.simulator.start_date)
     wanted = [row["id"] for row in workspace.truth("messages") if row["created"] >= workspace.simulator.workspace.start]
-    assert sorted(synced.keys("messages", "id")) == sorted(wanted)
+    assert sorted(synced.column("messages", "id")) == sorted(wanted)
 
 
 def test_no_window_is_wider_than_30_days_and_none_overlaps(workspace: Workspace) -> None:
@@ -41,7 +41,7 @@ def test_deliveries_on_the_first_and_on_the_last_second_of_a_window_arrive_once(
     synced = workspace.sync("messages", start_date=workspace.simulator.start_date, num_workers=1)
     edges = {second for request in workspace.asked("messages") for second in bounds(request)}
     on_edges = [row["id"] for row in workspace.truth("messages") if row["created"] in edges]
-    emitted = synced.keys("messages", "id")
+    emitted = synced.column("messages", "id")
     assert len(on_edges) > 5
     assert all(emitted.count(number) == 1 for number in on_edges)
 
@@ -49,7 +49,7 @@ def test_deliveries_on_the_first_and_on_the_last_second_of_a_window_arrive_once(
 def test_a_delivery_one_second_before_the_start_date_is_not_emitted(workspace: Workspace) -> None:
     rows = workspace.truth("messages")
     synced = workspace.sync("messages", start_date=workspace.simulator.start_date)
-    assert min(synced.keys("messages", "created")) == workspace.simulator.workspace.start
+    assert min(synced.column("messages", "created")) == workspace.simulator.workspace.start
     assert min(row["created"] for row in rows) == workspace.simulator.workspace.start - 1
 
 
@@ -57,7 +57,7 @@ def test_without_a_start_date_the_first_window_begins_when_the_product_did(works
     """Windows from 1970 on would cost 500 requests more."""
     synced = workspace.sync("messages")
     assert min(bounds(request)[0] for request in workspace.asked("messages")) == 1_325_376_000
-    assert len(synced.rows["messages"]) == len(workspace.truth("messages"))
+    assert len(synced.records["messages"]) == len(workspace.truth("messages"))
 
 
 @pytest.mark.slow
@@ -65,7 +65,7 @@ def test_a_start_date_in_the_year_one_begins_at_zero(workspace: Workspace) -> No
     """The server takes no negative time."""
     synced = workspace.sync("messages", start_date="0001-01-01T00:00:00Z")
     assert min(bounds(request)[0] for request in workspace.asked("messages")) == 0
-    assert len(synced.rows["messages"]) == len(workspace.truth("messages"))
+    assert len(synced.records["messages"]) == len(workspace.truth("messages"))
 
 
 def test_metrics_that_arrive_later_are_read_again(workspace: Workspace, clock: Callable[[], datetime]) -> None:
@@ -74,8 +74,8 @@ def test_metrics_that_arrive_later_are_read_again(workspace: Workspace, clock: C
     first = workspace.sync("messages", start_date=start)
     workspace.simulator.mutate("advance", seconds=3 * DAY)
     opened = workspace.simulator.mutate("fill_metrics", newest=15)
-    second = workspace.sync("messages", state=first.all_states(), start_date=start)
-    clicked = {row["id"] for row in second.rows["messages"] if "clicked" in row["metrics"]}
+    second = workspace.sync("messages", state=first.last_states(), start_date=start)
+    clicked = {row["id"] for row in second.records["messages"] if "clicked" in row["metrics"]}
     assert set(opened) <= clicked
 
 
@@ -88,7 +88,7 @@ def test_the_lookback_decides_what_is_read_again(
     synced = workspace.sync("messages", state={"messages": {"created": saved}}, messages_lookback_days=days)
     assert min(bounds(request)[0] for request in workspace.asked("messages")) == saved - days * DAY
     wanted = {row["id"] for row in workspace.truth("messages") if row["created"] >= saved - days * DAY}
-    assert set(synced.keys("messages", "id")) == wanted
+    assert set(synced.column("messages", "id")) == wanted
 
 
 def test_the_lookback_does_not_reach_behind_the_start_date(workspace: Workspace, clock: Callable[[], datetime]) -> None:
@@ -126,8 +126,8 @@ def test_a_window_that_fails_keeps_the_state_of_those_before_it(workspace: Works
     assert first.state("messages") == {"created": start + 90 * DAY - 1}
     assert first.statuses["messages"][-1] == "INCOMPLETE"
     workspace.simulator.faults.clear()
-    second = workspace.sync("messages", state=first.all_states(), start_date=workspace.simulator.start_date)
-    emitted = {*first.keys("messages", "id"), *second.keys("messages", "id")}
+    second = workspace.sync("messages", state=first.last_states(), start_date=workspace.simulator.start_date)
+    emitted = {*first.column("messages", "id"), *second.column("messages", "id")}
     assert emitted == {row["id"] for row in workspace.truth("messages") if row["created"] >= start}
 
 
@@ -138,9 +138,9 @@ def test_an_interrupted_full_refresh_goes_on_behind_the_last_window(workspace: W
     first = workspace.sync("messages", full_refresh=True, **options)
     workspace.simulator.faults.clear()
     workspace.simulator.requests.clear()
-    second = workspace.sync("messages", full_refresh=True, state=first.all_states(), **options)
+    second = workspace.sync("messages", full_refresh=True, state=first.last_states(), **options)
     assert min(bounds(request)[0] for request in workspace.asked("messages")) == start + 90 * DAY
-    emitted = {*first.keys("messages", "id"), *second.keys("messages", "id")}
+    emitted = {*first.column("messages", "id"), *second.column("messages", "id")}
     assert len(emitted) == len(workspace.truth("messages")) - 1
 
 
@@ -148,7 +148,7 @@ def test_pages_of_a_thousand_are_asked_for_and_drafts_are_not(workspace: Workspa
     synced = workspace.sync("messages")
     assert {tuple(request.query["limit"]) for request in workspace.asked("messages")} == {("1000",)}
     assert {"drafts" in request.query for request in workspace.asked("messages")} == {False}
-    drafts = {row["id"] for row in workspace.truth("messages", drafts="true")} - set(synced.keys("messages", "id"))
+    drafts = {row["id"] for row in workspace.truth("messages", drafts="true")} - set(synced.column("messages", "id"))
     assert len(drafts) == 6
 
 
@@ -157,19 +157,19 @@ def test_the_order_of_a_page_does_not_matter(workspace: Workspace) -> None:
     deliveries = workspace.simulator.workspace.deliveries
     deliveries._rows[10:20] = deliveries._rows[10:20][::-1]
     synced = workspace.sync("messages")
-    assert len(set(synced.keys("messages", "id"))) == len(workspace.truth("messages"))
+    assert len(set(synced.column("messages", "id"))) == len(workspace.truth("messages"))
 
 
 def test_a_type_that_nobody_declared_and_metrics_of_any_name_pass_through(workspace: Workspace) -> None:
     """The vendor adds channels and metrics without notice."""
     synced = workspace.sync("messages")
-    assert "hologram" in synced.keys("messages", "type")
-    assert any("secondary:delivered" in row["metrics"] for row in synced.rows["messages"])
+    assert "hologram" in synced.column("messages", "type")
+    assert any("secondary:delivered" in row["metrics"] for row in synced.records["messages"])
 
 
 def test_deliveries_of_deleted_and_forgotten_people_arrive_with_what_is_left(workspace: Workspace) -> None:
     synced = workspace.sync("messages")
-    rows = synced.rows["messages"]
+    rows = synced.records["messages"]
     assert any(row["customer_identifiers"] is None and row["forgotten"] for row in rows)
     assert any(row["customer_id"] is None and row["customer_identifiers"] for row in rows)
 

@@ -10,19 +10,16 @@ if TYPE_CHECKING:
 
 def test_an_address_that_cannot_be_one_is_said_at_once_and_open_http_is_warned_of(workspace: Workspace) -> None:
     config = workspace.config(api_url="http://api..example")
-    messages = workspace.run("check", config)
-    (status,) = (message["connectionStatus"] for message in messages if message["type"] == "CONNECTION_STATUS")
+    output = workspace.run("check", config)
+    status = output.connection_status
     assert status["status"] == "FAILED"
     assert status["message"].startswith("'api..example' in api_url cannot be the name of a host")
-    logs = [message["log"]["message"] for message in messages if message["type"] == "LOG"]
-    assert any(
-        "api_url begins with http://, so the key and rows travel unencrypted between here and api..example" in line
-        for line in logs
-    )
+    warning = "api_url begins with http://, so the key and rows travel unencrypted between here and api..example"
+    assert output.logged(warning)
 
     synced = workspace.sync("campaigns", "segments", api_url="http://api..example")
     assert {failure.message for failure in synced.failures.values()} == {status["message"]}
-    assert len([line for line in synced.logs if "travel unencrypted" in line]) == 1
+    assert len(synced.logged("travel unencrypted")) == 1
 
 
 def test_an_address_on_this_machine_is_not_warned_of(workspace: Workspace) -> None:

@@ -46,7 +46,7 @@ def test_the_same_token_twice_is_an_error() -> None:
 def test_newsletters_end_after_exactly_one_request_more_than_their_pages(workspace: Workspace) -> None:
     """The last page gives the token of its last id, and only the page after it is empty."""
     synced = workspace.sync("newsletters")
-    assert sorted(synced.keys("newsletters", "id")) == [1, 2, 3, 4, 5, 6, 7]
+    assert sorted(synced.column("newsletters", "id")) == [1, 2, 3, 4, 5, 6, 7]
     starts = [request.query.get("start") for request in workspace.asked("newsletters")]
     assert starts == [None, ["NQ=="], ["Nw=="]]
 
@@ -56,7 +56,7 @@ def test_a_silent_cap_of_the_page_size_loses_nothing(workspace: Workspace) -> No
     workspace.simulator.options.page_caps = {"newsletters": 2, "sender_identities": 2, "messages": 70}
     synced = workspace.sync("newsletters", "sender_identities", "messages")
     for name in ("newsletters", "sender_identities", "messages"):
-        assert len(synced.rows[name]) == len(workspace.truth(name))
+        assert len(synced.records[name]) == len(workspace.truth(name))
 
 
 @pytest.mark.parametrize(
@@ -69,15 +69,15 @@ def test_an_empty_page_in_the_middle_does_not_end_the_list(
     workspace.simulator.options.page_caps = {envelope: cap}
     workspace.simulator.options.empty_pages = [envelope]
     synced = workspace.sync(stream)
-    assert len(synced.rows[stream]) == len(workspace.truth(stream))
+    assert len(synced.records[stream]) == len(workspace.truth(stream))
 
 
 def test_a_token_goes_back_byte_for_byte_and_encoded_once(workspace: Workspace) -> None:
     """Tokens hold `+`, `/` and `=`, and an altered one is answered with 200 and no rows."""
     workspace.simulator.options.page_caps = {"messages": 10, "customers": 10}
     synced = workspace.sync("messages", "customers")
-    assert len(synced.rows["messages"]) == len(workspace.truth("messages"))
-    assert len(synced.rows["customers"]) == len(workspace.truth("customers"))
+    assert len(synced.records["messages"]) == len(workspace.truth("messages"))
+    assert len(synced.records["customers"]) == len(workspace.truth("customers"))
     sent = [token for request in workspace.simulator.requests for token in request.query.get("start", [])]
     assert any("+" in token and "/" in token for token in sent)
 
@@ -100,7 +100,7 @@ def test_a_null_list_is_an_empty_one(workspace: Workspace, stream: str) -> None:
     """Recorded answers have null for these three."""
     workspace.simulator.mutate("clear", stream=stream)
     synced = workspace.sync(stream)
-    assert synced.rows[stream] == []
+    assert synced.records[stream] == []
     assert synced.statuses[stream] == ["STARTED", "COMPLETE"]
 
 
@@ -110,7 +110,7 @@ def test_null_lists_everywhere_are_empty_ones(workspace: Workspace) -> None:
     streams = ("messages", "newsletters", "sender_identities", "segment_memberships", "esp_suppressions", "customers")
     synced = workspace.sync(*streams)
     for name in streams:
-        assert len(synced.rows[name]) == len(workspace.truth(name))
+        assert len(synced.records[name]) == len(workspace.truth(name))
         assert synced.statuses[name][-1] == "COMPLETE"
 
 

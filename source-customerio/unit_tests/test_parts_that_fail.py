@@ -44,7 +44,7 @@ def test_the_children_of_all_other_parents_arrive_in_every_sync_and_the_error_na
     workspace: Workspace, clock: Callable[[], datetime], stream: str, parents: str, key: str, status: int
 ) -> None:
     whole = workspace.sync(stream)
-    broken = whole.keys(stream, key)[0]
+    broken = whole.column(stream, key)[0]
     break_part(workspace, rf"/{parents}/{broken}/", status)
     state: dict[str, dict[str, Any]] = {}
     for _ in range(2):
@@ -56,9 +56,9 @@ def test_the_children_of_all_other_parents_arrive_in_every_sync_and_the_error_na
         )
         assert "reference 01X" in synced.failures[stream].internal_message
         if not state:
-            others = [row for row in whole.rows[stream] if row[key] != broken]
-            assert sorted(map(repr, synced.rows[stream])) == sorted(map(repr, others))
-        state |= synced.all_states()
+            others = [row for row in whole.records[stream] if row[key] != broken]
+            assert sorted(map(repr, synced.records[stream])) == sorted(map(repr, others))
+        state |= synced.last_states()
 
 
 def test_the_cursor_of_the_campaign_that_failed_stays_and_it_arrives_when_it_heals(
@@ -67,11 +67,11 @@ def test_the_cursor_of_the_campaign_that_failed_stays_and_it_arrives_when_it_hea
     before = workspace.sync("campaign_actions")
     workspace.simulator.mutate("edit_action", campaign_id=4, position=2)
     break_part(workspace, "/campaigns/4/actions", 500)
-    second = workspace.sync("campaign_actions", state=before.all_states())
+    second = workspace.sync("campaign_actions", state=before.last_states())
     assert second.state("campaign_actions")["parents"]["4"] == before.state("campaign_actions")["parents"]["4"]
     workspace.simulator.faults.clear()
-    third = workspace.sync("campaign_actions", state=second.all_states())
-    names = {row["id"]: row["name"] for row in third.rows["campaign_actions"] if row["campaign_id"] == 4}
+    third = workspace.sync("campaign_actions", state=second.last_states())
+    names = {row["id"]: row["name"] for row in third.records["campaign_actions"] if row["campaign_id"] == 4}
     truth = {row["id"]: row["name"] for row in workspace.truth("campaign_actions") if row["campaign_id"] == 4}
     assert names.items() <= truth.items()
     assert third.statuses["campaign_actions"][-1] == "COMPLETE"
@@ -94,7 +94,7 @@ def test_a_parent_that_answers_404_and_is_still_listed_is_warned_of(workspace: W
     synced = workspace.sync("campaign_actions")
     assert synced.logged("Stream campaign_actions: 1 campaigns were skipped because Customer.io answered 404 for them")
     assert not synced.logged("were deleted during the sync")
-    assert number not in synced.keys("campaign_actions", "campaign_id")
+    assert number not in synced.column("campaign_actions", "campaign_id")
 
 
 def test_a_window_of_deliveries_that_fails_holds_the_state_and_not_the_later_ones(workspace: Workspace) -> None:
@@ -103,17 +103,17 @@ def test_a_window_of_deliveries_that_fails_holds_the_state_and_not_the_later_one
     options = {"start_date": workspace.simulator.start_date, "num_workers": 1}
     first = workspace.sync("messages", **options)
     assert first.state("messages")["created"] < start + 60 * DAY
-    assert max(row["created"] for row in first.rows["messages"]) > start + 90 * DAY
+    assert max(row["created"] for row in first.records["messages"]) > start + 90 * DAY
     workspace.simulator.faults.clear()
-    second = workspace.sync("messages", state=first.all_states(), **options)
-    emitted = {*first.keys("messages", "id"), *second.keys("messages", "id")}
+    second = workspace.sync("messages", state=first.last_states(), **options)
+    emitted = {*first.column("messages", "id"), *second.column("messages", "id")}
     assert emitted >= {row["id"] for row in workspace.truth("messages") if row["created"] >= start}
 
 
 def test_a_hundred_people_who_cannot_be_fetched_do_not_stop_the_rest(workspace: Workspace) -> None:
     workspace.simulator.faults.add(Fault("status", path="customers/attributes", status=500, times=4))
     synced = workspace.sync("customers", num_workers=1)
-    assert len(synced.rows["customers"]) == 21
+    assert len(synced.records["customers"]) == 21
     assert synced.failures["customers"].message.startswith(
         "1 of the 2 parts of customers could not be read: people 1 to 100. The others were read,"
     )

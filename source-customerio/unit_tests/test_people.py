@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def test_everybody_arrives_also_who_has_no_id_no_email_or_no_segment(workspace: Workspace) -> None:
     """A search by `id` and a union of segments would both miss people."""
     synced = workspace.sync("customers")
-    people = {row["cio_id"]: row for row in synced.rows["customers"]}
+    people = {row["cio_id"]: row for row in synced.records["customers"]}
     assert set(people) == {row["cio_id"] for row in workspace.truth("customers")}
     assert any(row["id"] is None and row["identifiers"]["email"] for row in people.values())
     assert any(row["id"] is None and row["identifiers"]["email"] is None for row in people.values())
@@ -39,8 +39,8 @@ def test_people_are_searched_by_cio_id_and_fetched_by_it_without_a_prefix(worksp
 def test_a_cio_id_that_looks_like_a_number_stays_a_text(workspace: Workspace) -> None:
     """`30e00001` as a number would be 300, and would join nobody."""
     synced = workspace.sync("customers", "segment_memberships")
-    assert "30e00001" in synced.keys("customers", "cio_id")
-    assert "30e00001" in synced.keys("segment_memberships", "cio_id")
+    assert "30e00001" in synced.column("customers", "cio_id")
+    assert "30e00001" in synced.column("segment_memberships", "cio_id")
 
 
 @pytest.mark.parametrize("wrapped", [False, True])
@@ -48,7 +48,7 @@ def test_profiles_are_read_wrapped_and_unwrapped(workspace: Workspace, wrapped: 
     """The specification wraps them in `customer`, recorded answers do not."""
     workspace.simulator.options.wrap_customers = wrapped
     synced = workspace.sync("customers")
-    assert sorted(synced.rows["customers"], key=lambda row: row["cio_id"]) == sorted(
+    assert sorted(synced.records["customers"], key=lambda row: row["cio_id"]) == sorted(
         workspace.truth("customers"), key=lambda row: row["cio_id"]
     )
 
@@ -58,8 +58,8 @@ def test_people_who_were_deleted_since_the_search_are_missing_and_counted(worksp
     gone = {"cio_id": next(iter(workspace.simulator.workspace.people))}
     workspace.simulator.mutate("after", path="customers\\?", mutation="delete_person", arguments=gone)
     synced = workspace.sync("customers")
-    assert gone["cio_id"] not in synced.keys("customers", "cio_id")
-    assert len(synced.rows["customers"]) == 120
+    assert gone["cio_id"] not in synced.column("customers", "cio_id")
+    assert len(synced.records["customers"]) == 120
     assert synced.logged("Stream customers: Customer.io returned no profile for 1 of the 121 people that the search")
 
 
@@ -81,7 +81,7 @@ def test_people_who_are_found_without_a_cio_id_are_skipped_and_counted_once(work
     answer = json.dumps({"identifiers": found, "next": ""})
     workspace.simulator.faults.add(Fault("status", path=r"customers\?", status=200, answer=answer, times=-1))
     synced = workspace.sync("customers")
-    assert synced.keys("customers", "cio_id") == [known]
+    assert synced.column("customers", "cio_id") == [known]
     (request,) = workspace.asked("customers/attributes")
     assert request.json() == {"ids": [known]}
     assert synced.logged("Stream customers: 2 people were found without a cio_id, so their profiles could not be")
@@ -109,13 +109,13 @@ def test_a_failing_post_is_repeated_like_a_read(workspace: Workspace, path: str)
     """Both POSTs change nothing."""
     workspace.simulator.faults.add(Fault("status", path=path, method="POST", status=500, times=2))
     synced = workspace.sync("customers")
-    assert len(synced.rows["customers"]) == 121
+    assert len(synced.records["customers"]) == 121
 
 
 def test_attributes_keep_their_own_names_and_text_values(workspace: Workspace) -> None:
     """No declared keys in free-form maps."""
     synced = workspace.sync("customers")
-    row = next(row for row in synced.rows["customers"] if "Favorite Color" in row["attributes"])
+    row = next(row for row in synced.records["customers"] if "Favorite Color" in row["attributes"])
     assert row["attributes"]["Favorite Color"] == "türkis"
     assert isinstance(row["attributes"]["logins"], str)
 
@@ -130,7 +130,7 @@ def test_nobody_at_all_is_an_empty_stream(workspace: Workspace) -> None:
 def test_optouts_are_one_row_a_person_with_all_channels(workspace: Workspace) -> None:
     workspace.simulator.options.page_caps = {"optouts": 7}
     synced = workspace.sync("optouts")
-    assert synced.rows["optouts"] == workspace.truth("optouts")
+    assert synced.records["optouts"] == workspace.truth("optouts")
     assert len(workspace.asked("optouts")) == 6
 
 
@@ -145,7 +145,7 @@ def test_the_search_ends_before_a_profile_is_fetched(workspace: Workspace) -> No
 def test_many_people_wait_in_a_file(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("source_customerio.streams.people.SPOOL_MEMORY_BYTES", 10)
     synced = workspace.sync("customers")
-    assert {row["cio_id"] for row in synced.rows["customers"]} == set(workspace.simulator.workspace.people)
+    assert {row["cio_id"] for row in synced.records["customers"]} == set(workspace.simulator.workspace.people)
     assert synced.logged("Stream customers: 121 people to read")
 
 

@@ -6,15 +6,17 @@ A warehouse that upserts by key ends up equal to the vendor.
 from __future__ import annotations
 
 import random
+from collections import defaultdict
 from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from simulators.server import Fault
+from test_kit.messages import Output
 
 if TYPE_CHECKING:
-    from conftest import Synced, Workspace
+    from conftest import Workspace
 
 STREAMS = ("campaigns", "campaign_actions", "broadcast_actions", "newsletters", "segments", "messages", "activities")
 CHANGING = ["campaigns", "newsletters", "campaign_actions", "messages", "activities", "segments", "exports", "snippets"]
@@ -23,6 +25,8 @@ KEYS = {
     "broadcast_actions": ("broadcast_id", "id"),
     "snippets": ("name",),
 }
+#: The rows of every stream by their keys
+Warehouse = dict[str, dict[tuple[Any, ...], dict[str, Any]]]
 
 
 def identity(stream: str, row: dict[str, Any]) -> tuple[Any, ...]:
@@ -30,20 +34,10 @@ def identity(stream: str, row: dict[str, Any]) -> tuple[Any, ...]:
     return tuple(row[column] for column in KEYS.get(stream, ("id",)))
 
 
-class Warehouse:
-    """Upserts by key."""
-
-    def __init__(self) -> None:
-        self.rows: dict[str, dict[tuple[Any, ...], dict[str, Any]]] = {}
-
-    def take(self, synced: Synced) -> None:
-        """Everything of a sync, in order."""
-        for name, rows in synced.rows.items():
-            self.rows.setdefault(name, {}).update((identity(name, row), row) for row in rows)
-
-    def keys(self, name: str) -> set[tuple[Any, ...]]:
-        """The keys of a table."""
-        return set(self.rows.get(name, {}))
+def load(warehouse: Warehouse, synced: Output) -> None:
+    """Upsert the rows of a sync."""
+    for name, rows in synced.records.items():
+        warehouse[name].update((identity(name, row), row) for row in rows)
 
 
 @pytest.mark.slow
@@ -55,7 +49,7 @@ def test_a_sync_that_breaks_off_at_any_request_is_completed_by_the_following_one
     draw = random.Random(seed)
     simulator = workspace.simulator
     simulator.options.page_caps = {"messages": 9, "activities": 20, "newsletters": 2}
-    warehouse = Warehouse()
+    warehouse: Warehouse = defaultdict(dict)
     states: dict[str, dict[str, Any]] = {}
     for attempt in range(5):
         simulator.faults.clear()
@@ -65,8 +59,8 @@ def test_a_sync_that_breaks_off_at_any_request_is_completed_by_the_following_one
         synced = workspace.sync(
             *STREAMS, state=states, start_date=simulator.start_date, num_workers=draw.choice([1, 3])
         )
-        warehouse.take(synced)
-        states |= synced.all_states()
+        load(warehouse, synced)
+        states |= synced.last_states()
         if attempt < 3:
             simulator.mutate("edit_action", campaign_id=4, position=draw.randrange(20))
             simulator.mutate("add_message", created=simulator.now - draw.randrange(86_400))
@@ -74,9 +68,9 @@ def test_a_sync_that_breaks_off_at_any_request_is_completed_by_the_following_one
     for name in STREAMS:
         start = simulator.workspace.start
         truth = [row for row in workspace.truth(name) if name != "messages" or row["created"] >= start]
-        assert {identity(name, row) for row in truth} <= warehouse.keys(name), name
+        assert {identity(name, row) for row in truth} <= warehouse[name].keys(), name
     edited = {identity("campaign_actions", row): row["name"] for row in workspace.truth("campaign_actions")}
-    assert {key: row["name"] for key, row in warehouse.rows["campaign_actions"].items()} == edited
+    assert {key: row["name"] for key, row in warehouse["campaign_actions"].items()} == edited
 
 
 @pytest.mark.slow
@@ -86,16 +80,16 @@ def test_a_sync_that_breaks_after_some_requests_loses_nothing(
     workspace: Workspace, clock: Callable[[], datetime], name: str, allowed: int
 ) -> None:
     """The server fails for good after `allowed` requests; the next sync begins with the last state."""
-    warehouse = Warehouse()
+    warehouse: Warehouse = defaultdict(dict)
     workspace.simulator.options.page_caps = {"messages": 20, "newsletters": 2, "activities": 5}
     workspace.simulator.faults.add(Fault("status", path="/v1/", status=503, skip=allowed, times=-1))
     first = workspace.sync(name, num_workers=1)
-    warehouse.take(first)
+    load(warehouse, first)
     workspace.simulator.faults.clear()
-    second = workspace.sync(name, state=first.all_states(), num_workers=1)
-    warehouse.take(second)
+    second = workspace.sync(name, state=first.last_states(), num_workers=1)
+    load(warehouse, second)
     assert second.failures == {}
-    assert warehouse.keys(name) == {identity(name, row) for row in workspace.truth(name)}
+    assert warehouse[name].keys() == {identity(name, row) for row in workspace.truth(name)}
 
 
 @pytest.mark.slow
@@ -104,9 +98,9 @@ def test_a_second_sync_of_nothing_new_emits_no_more_than_its_lookback(
     workspace: Workspace, clock: Callable[[], datetime], name: str
 ) -> None:
     first = workspace.sync(name)
-    second = workspace.sync(name, state=first.all_states())
+    second = workspace.sync(name, state=first.last_states())
     assert second.state(name) == first.state(name)
-    assert len(second.rows[name]) <= len(first.rows[name])
+    assert len(second.records[name]) <= len(first.records[name])
     assert second.statuses[name] in (["STARTED", "RUNNING", "COMPLETE"], ["STARTED", "COMPLETE"])
 
 
@@ -127,7 +121,7 @@ def test_a_state_of_the_far_future_emits_nothing_older_and_does_not_move_back(
     for name, field in (("campaigns", "updated"), ("segments", "updated_at"), ("messages", "created")):
         synced = workspace.sync(name, state={name: {field: 33_000_000_000}})
         assert synced.failures == {}
-        assert synced.rows[name] == []
+        assert synced.records[name] == []
         assert synced.state(name) == {field: 33_000_000_000}
 
 
@@ -141,7 +135,7 @@ def test_a_stream_that_fails_does_not_stop_the_others(workspace: Workspace) -> N
 def test_a_state_covers_only_what_was_emitted_before_it(workspace: Workspace) -> None:
     """STATE-AFTER-WINDOW: the rows of every window lie before the state that passes it."""
     synced = workspace.sync("messages", start_date=workspace.simulator.start_date, num_workers=4)
-    created = iter(synced.keys("messages", "created"))
+    created = iter(synced.column("messages", "created"))
     states = iter(synced.states["messages"])
     seen: list[int] = []
     truth = sorted(row["created"] for row in workspace.truth("messages"))

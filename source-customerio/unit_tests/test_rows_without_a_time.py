@@ -28,12 +28,12 @@ def test_a_list_with_a_row_without_its_time_is_read_whole(
     row.update(broken)
     first = workspace.sync("campaigns", full_refresh=full_refresh)
     assert first.statuses["campaigns"][-1] == "COMPLETE"
-    assert sorted(first.keys("campaigns", "id")) == sorted(one["id"] for one in workspace.truth("campaigns"))
+    assert sorted(first.column("campaigns", "id")) == sorted(one["id"] for one in workspace.truth("campaigns"))
     assert first.logged("Stream campaigns: 1 rows have no usable 'updated'. They are emitted at every sync and do not")
     times = [one["updated"] for one in workspace.truth("campaigns") if one["id"] != row["id"]]
     assert first.state("campaigns") == {"updated": max(times)}
-    second = workspace.sync("campaigns", state=first.all_states(), start_date="2026-01-01")
-    assert row["id"] in second.keys("campaigns", "id")
+    second = workspace.sync("campaigns", state=first.last_states(), start_date="2026-01-01")
+    assert row["id"] in second.column("campaigns", "id")
     assert second.state("campaigns") == first.state("campaigns")
 
 
@@ -41,7 +41,7 @@ def test_a_list_in_which_no_row_has_its_time_keeps_its_state(workspace: Workspac
     for row in workspace.simulator.workspace.lists["campaigns"]:
         del row["updated"]
     synced = workspace.sync("campaigns", state={"campaigns": {"updated": 1_700_000_000}})
-    assert len(synced.rows["campaigns"]) == len(workspace.truth("campaigns"))
+    assert len(synced.records["campaigns"]) == len(workspace.truth("campaigns"))
     assert synced.state("campaigns") == {"updated": 1_700_000_000}
 
 
@@ -51,7 +51,7 @@ def test_a_time_that_is_written_otherwise_is_a_time(workspace: Workspace, write:
     seconds = row["updated"]
     row["updated"] = write(seconds)
     synced = workspace.sync("campaigns")
-    assert {one["updated"] for one in synced.rows["campaigns"] if one["id"] == row["id"]} == {seconds}
+    assert {one["updated"] for one in synced.records["campaigns"] if one["id"] == row["id"]} == {seconds}
     assert not synced.logged("no usable")
 
 
@@ -63,11 +63,11 @@ def test_an_action_and_a_delivery_without_a_time_arrive(workspace: Workspace, cl
     workspace.simulator.faults.add(Fault("status", path="/v1/messages", status=200, answer=answer, times=1))
     first = workspace.sync("campaign_actions", "messages", start_date=workspace.simulator.start_date)
     assert first.failures == {}
-    assert "without" in first.keys("messages", "id")
+    assert "without" in first.column("messages", "id")
     assert first.state("campaign_actions")["parents"]["4"] == 1_700_000_000
     assert first.logged("Stream messages: 1 rows have no usable 'created'")
-    second = workspace.sync("campaign_actions", state=first.all_states())
-    assert (4, "1") in second.keys("campaign_actions", "campaign_id", "id")
+    second = workspace.sync("campaign_actions", state=first.last_states())
+    assert (4, "1") in second.column("campaign_actions", "campaign_id", "id")
 
 
 def test_activities_without_a_time_neither_end_the_reading_nor_keep_it_going(workspace: Workspace) -> None:
@@ -82,6 +82,6 @@ def test_activities_without_a_time_neither_end_the_reading_nor_keep_it_going(wor
         document = json.dumps({"activities": rows, "next": token})
         workspace.simulator.faults.add(Fault("status", path=path, status=200, answer=document, times=-1))
     synced = workspace.sync("activities", state={"activities": {"timestamp": now}})
-    assert synced.keys("activities", "id") == ["a", "b", "c", "e"]
+    assert synced.column("activities", "id") == ["a", "b", "c", "e"]
     assert len(workspace.asked("activities")) == 3
     assert synced.logged("Stream activities: 3 rows have no usable 'timestamp'")

@@ -10,10 +10,12 @@ from collections.abc import Iterable
 from typing import Any
 
 import cramjam
-from heap_world import Heap, Output, Row, plain, put_manifest, table_entry
+from heap_world import Heap, plain, put_manifest, table_entry
 from jsonschema import Draft7Validator
 from simulators.heap.avro_files import long_bytes
 from simulators.heap.layout import StoredObject
+from test_kit.catalogs import Row
+from test_kit.messages import Output
 
 MARKER = bytes(range(16))
 PACKERS = {

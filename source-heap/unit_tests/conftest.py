@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from collections.abc import Callable, Iterator
-from functools import cache
 from pathlib import Path
 
 import pytest
-from airbyte_cdk.models import ConnectorSpecification
 from simulators.heap.s3_server import BucketServer
 from simulators.heap.scenarios import Step
 from source_heap import SourceHeap, retrying
 from source_kit.http.retry import RetryPolicy
-from source_kit.source import Source
+from test_kit.command import specification_read_once
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))  # tests import `heap_world` by its name
 
@@ -46,15 +43,10 @@ def steps(heap: Heap) -> Callable[[list[Step]], Iterator[Step]]:
     return apply
 
 
-@pytest.fixture(autouse=True)
-def _specification_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Reading the YAML takes a third of a short run, and there are hundreds."""
-    monkeypatch.setattr(SourceHeap, "spec", lambda source, logger: _specification())
-
-
-@cache
-def _specification() -> ConnectorSpecification:
-    return Source.spec(SourceHeap(), logging.getLogger("airbyte"))
+@pytest.fixture(scope="session", autouse=True)
+def _specification_read_once() -> Iterator[None]:
+    with specification_read_once(SourceHeap):
+        yield
 
 
 @pytest.fixture(autouse=True)

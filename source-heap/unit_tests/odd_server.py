@@ -1,4 +1,4 @@
-"""A bucket whose answers a test may bend, as servers, proxies and caches between them do."""
+"""A bucket whose answers a test may change, as servers, proxies and caches in between do."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from simulators.heap.s3_server import BucketServer
 from simulators.server import Request, Response
 
-#: What to answer in place of the usual answer; None for just that
+#: Gives the answer to send in place of the usual one; None to send the usual one
 Odd = Callable[[Request, Response], Response | None]
 
 
@@ -29,7 +29,7 @@ class OddServer(BucketServer):
 
 
 def part(whole: bytes, start: int, end: int, **headers: str) -> Response:
-    """A 206 with the bytes from `start` up to `end`; a header that is empty is left out."""
+    """A 206 with the bytes from `start` up to `end`; an empty header is dropped."""
     said = {
         "Content-Range": f"bytes {start}-{end - 1}/{len(whole)}",
         **{n.replace("_", "-"): v for n, v in headers.items()},

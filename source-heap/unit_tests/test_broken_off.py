@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -12,8 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from heap_world import Heap, configured, put_event
+from heap_world import Heap, put_event
 from simulators.faults import Fault
+from test_kit.catalogs import configured_stream
+from test_kit.command import arguments
 
 _CODE = "from source_kit.cli import command; command('source_heap.source', 'SourceHeap')"
 
@@ -24,15 +25,13 @@ def test_a_read_that_is_ended_leaves_neither_files_nor_processes(
     heap: Heap, tmp_path: Path, number: signal.Signals
 ) -> None:
     put_event(heap, 1, range(20_000))
-    catalog = {"streams": [configured(heap.discover().stream("event"))]}
+    catalog = {"streams": [configured_stream(heap.discover().stream("event"))]}
     heap.server.faults.add(Fault("drip", path=r"\.avro", seconds=0.1, at=50_000, times=-1))
     temporary = tmp_path / "temporary"
     temporary.mkdir()
-    for name, content in (("config", heap.config(num_workers=3)), ("catalog", catalog)):
-        (tmp_path / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
-    files = ["--config", str(tmp_path / "config.json"), "--catalog", str(tmp_path / "catalog.json")]
+    argv = arguments(tmp_path, "read", (), {"config": heap.config(num_workers=3), "catalog": catalog})
     with subprocess.Popen(
-        [sys.executable, "-c", _CODE, "read", *files],
+        [sys.executable, "-c", _CODE, *argv],
         env={**os.environ, "TMPDIR": str(temporary)},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,

@@ -123,8 +123,8 @@ def test_a_key_that_was_copied_badly_is_named_without_its_value(option: str, ins
 def test_check_says_what_is_wrong_and_exits_with_zero() -> None:
     output = run("check", config={"bucket": "heap", "credentials": {**ROLE, "account_id": "12345"}})
     assert output.code == 0
-    assert output.check["status"] == "FAILED"
-    assert output.check["message"].startswith("Option account_id must be the 12 digits")
+    assert output.connection_status["status"] == "FAILED"
+    assert output.connection_status["message"].startswith("Option account_id must be the 12 digits")
 
 
 @pytest.mark.parametrize(
@@ -174,6 +174,7 @@ def test_an_account_may_come_as_a_number(heap: Heap, monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize("address", ["https://user:word@s3.example.com", "http://user@127.0.0.1:9000"])
 def test_an_address_with_a_name_or_password_is_refused_without_showing_it(address: str, heap: Heap) -> None:
     output = run("check", config=heap.config(endpoint_url=address))
-    assert output.check["message"].startswith("Option endpoint_url must be an http:// or https:// address")
-    assert "without user name, password" in output.check["message"]
+    message = output.connection_status["message"]
+    assert message.startswith("Option endpoint_url must be an http:// or https:// address")
+    assert "without user name, password" in message
     assert "word@" not in output.text

@@ -7,11 +7,12 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from heap_world import KEYS, Heap, Row, put_event
+from heap_world import KEYS, Heap, put_event
 from odd_server import OddServer
 from simulators.heap.s3_server import error
 from simulators.server import Request, Response
 from source_kit.convert import utc_now
+from test_kit.catalogs import Row
 
 ROLE = {"auth_type": "role", "role_arn": "arn:aws:iam::123456789012:role/heap-reader", "external_id": "right-id"}
 WEB_IDENTITY = {"AWS_ROLE_ARN": "arn:aws:iam::123456789012:role/pod", "AWS_WEB_IDENTITY_TOKEN_FILE": "/token"}
@@ -193,7 +194,7 @@ def test_an_address_of_sts_at_which_nothing_answers_is_not_taken_for_the_buckets
 ) -> None:
     keys = {"AWS_ACCESS_KEY_ID": "A", "AWS_SECRET_ACCESS_KEY": "B"}
     environment({**keys, "AWS_ENDPOINT_URL_STS": "http://me:pass-word-in-address@127.0.0.1:1"})
-    output = Heap(bucket).read("event", catalog=Heap(bucket).discover().catalog, credentials=ROLE)
+    output = Heap(bucket).read("event", catalog=Heap(bucket).discover().streams, credentials=ROLE)
     assert output.failures["event"].message.startswith("No server answers at the address of STS, where the role arn:")
     assert "pass-word-in-address" not in output.text
 
@@ -204,8 +205,8 @@ def test_an_external_id_that_sts_repeats_is_masked(
     environment({"AWS_ACCESS_KEY_ID": "A", "AWS_SECRET_ACCESS_KEY": "B", "AWS_ENDPOINT_URL_STS": sts.url})
     sts.odd = lambda request, usual: error(403, "AccessDenied", "not with external-id-0123456789")
     role = {**ROLE, "external_id": "external-id-0123456789"}
-    output = Heap(bucket).read("event", catalog=Heap(bucket).discover().catalog, credentials=role)
-    assert output.statuses == {"event": "INCOMPLETE"}
+    output = Heap(bucket).read("event", catalog=Heap(bucket).discover().streams, credentials=role)
+    assert output.last_statuses == {"event": "INCOMPLETE"}
     assert "external-id" not in output.text
 
 

@@ -120,10 +120,10 @@ def test_a_file_whose_schema_is_no_tables_stops_its_table_alone(schema: Any, cla
     output = heap.discover()
     assert output.code == 0
     assert output.stream("ev")["json_schema"]["properties"]["event_id"] == INTEGER
-    output = heap.read(catalog=output.catalog)
+    output = heap.read(catalog=output.streams)
     assert clause in output.failures["ev"].message
     assert "is not a complete Avro file: " in output.failures["ev"].message
-    assert output.statuses == {"ev": "INCOMPLETE", "good": "COMPLETE", "_heap_dumps": "COMPLETE"}
+    assert output.last_statuses == {"ev": "INCOMPLETE", "good": "COMPLETE", "_heap_dumps": "COMPLETE"}
 
 
 # ---------------------------------------------------------------------------------------------- which files are read
@@ -173,7 +173,7 @@ def test_where_every_data_file_is_refused_types_are_not_guessed(heap: Heap) -> N
     heap.server.faults.add(error_fault(403, "AccessDenied", r"\.avro", times=-1))
     output = heap.discover()
     assert output.code != 0
-    assert not output.catalog
+    assert not output.of_type("CATALOG")
     assert "was refused, though listing works" in output.failures[""].message
     assert output.failures[""].failure_type == "config_error"
 

@@ -12,7 +12,7 @@ def test_what_is_wrong_with_one_table_of_a_dump_stops_no_other(heap: Heap) -> No
     put_manifest(heap, 1, [table_entry("good", False), table_entry("bad", "no")])
     assert heap.check()["status"] == "SUCCEEDED"
     output = heap.read()
-    assert output.statuses == {"_heap_dumps": "COMPLETE", "good": "COMPLETE", "bad": "INCOMPLETE"}
+    assert output.last_statuses == {"_heap_dumps": "COMPLETE", "good": "COMPLETE", "bad": "INCOMPLETE"}
     assert "has neither true nor false as incremental of table bad" in output.failures["bad"].message
 
 
@@ -23,7 +23,7 @@ def test_a_dead_manifest_that_is_broken_is_not_needed(heap: Heap) -> None:
     output = heap.read()
     assert len(output.records["event"]) == 3
     assert "The manifest manifests/sync_1.json is not JSON" in output.failures["other"].message
-    assert output.statuses["_heap_dumps"] == "INCOMPLETE"
+    assert output.last_statuses["_heap_dumps"] == "INCOMPLETE"
     assert heap.discover().logged("manifests/sync_1.json is not JSON; its dump is skipped.")
 
 
@@ -71,7 +71,7 @@ def test_manifests_without_the_table_are_fetched_once(heap: Heap) -> None:
         heap.server.requests.clear()
         for dump_id in range(70, 70 + new):
             put_manifest(heap, dump_id, [table_entry("users", False)])
-        assert warehouse.sync("event", discover=False).statuses["event"] == "COMPLETE"
+        assert warehouse.sync("event", discover=False).last_statuses["event"] == "COMPLETE"
         assert len([one for one in heap.server.requests if one.path.endswith(".json")]) == 1 + new
     put_event(heap, 30, range(5))  # delivered again, with the table
     assert len(warehouse.sync("event", discover=False).records["event"]) == 5
@@ -85,14 +85,14 @@ def test_a_table_whose_manifests_were_deleted_after_they_were_read_is_still_ther
     put_manifest(heap, 2, [table_entry("users", False)])
     heap.server.delete(["manifests/sync_1.json"])
     output = warehouse.sync("event", discover=False)
-    assert output.statuses == {"event": "COMPLETE"}
+    assert output.last_statuses == {"event": "COMPLETE"}
     assert not output.records
 
 
 def test_every_table_reports_a_broken_manifest_in_the_same_words(heap: Heap) -> None:
     names = [f"table_{number}" for number in range(30)]
     put_manifest(heap, 1, [table_entry(name, False) for name in names])
-    catalog = heap.discover().catalog
+    catalog = heap.discover().streams
     heap.server.put([StoredObject("manifests/sync_2.json", b"{")])
     output = heap.read(catalog=catalog)
     traces = [len(failure.stack_trace) for name, failure in output.failures.items() if name in names]

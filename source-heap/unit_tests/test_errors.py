@@ -56,7 +56,7 @@ def test_the_region_is_found_when_nobody_named_it() -> None:
         for step in scenario("first_sync", bucket=server.bucket):
             server.apply(step)
         assert heap.check()["status"] == "SUCCEEDED"
-        assert heap.read("users").statuses == {"users": "COMPLETE"}
+        assert heap.read("users").last_statuses == {"users": "COMPLETE"}
 
 
 def test_a_region_that_was_entered_wrong_is_refused_with_the_right_one(filled: Heap) -> None:
@@ -90,29 +90,29 @@ def test_discover_reads_headers_and_never_a_whole_file(filled: Heap) -> None:
 @pytest.mark.parametrize("code", ["SlowDown", "InternalError", "ServiceUnavailable"])
 @pytest.mark.parametrize("path", [r"prefix=manifests", r"sync_100\.json", r"/sessions/"])
 def test_what_can_heal_is_tried_again(code: str, path: str, filled: Heap) -> None:
-    catalog = filled.discover().catalog
+    catalog = filled.discover().streams
     filled.server.faults.add(error_fault(503, code, path, times=3))
     output = filled.read("sessions", catalog=catalog)
-    assert output.statuses == {"sessions": "COMPLETE"}
+    assert output.last_statuses == {"sessions": "COMPLETE"}
     assert len(output.records["sessions"]) == 30
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("path", [r"sync_100\.json", r"/sessions/"])
 def test_an_answer_that_broke_off_within_its_head_is_tried_again(path: str, filled: Heap) -> None:
-    catalog = filled.discover().catalog
+    catalog = filled.discover().streams
     broken = {"Last-Modified": "Thu, 02 May 2024 0", "ETag": '"1"'}
     filled.server.faults.add(Fault("status", path=path, status=200, headers=broken, answer="", times=2))
     output = filled.read("sessions", catalog=catalog)
-    assert output.statuses == {"sessions": "COMPLETE"}
+    assert output.last_statuses == {"sessions": "COMPLETE"}
     assert len(output.records["sessions"]) == 30
 
 
 def test_what_does_not_heal_fails_after_five_attempts_and_keeps_the_other_streams(filled: Heap) -> None:
-    catalog = filled.discover().catalog
+    catalog = filled.discover().streams
     filled.server.faults.add(error_fault(503, "SlowDown", "/sessions/", times=-1))
     output = filled.read("users", "sessions", catalog=catalog)
-    assert output.statuses == {"users": "COMPLETE", "sessions": "INCOMPLETE"}
+    assert output.last_statuses == {"users": "COMPLETE", "sessions": "INCOMPLETE"}
     assert output.failures["sessions"].failure_type == TRANSIENT
     assert output.code == 1
     assert len([key for key in filled.files_read("sessions") if "part-00000" in key]) == 5
@@ -121,7 +121,7 @@ def test_what_does_not_heal_fails_after_five_attempts_and_keeps_the_other_stream
 @pytest.mark.slow
 @pytest.mark.parametrize(("status", "code"), [(403, "AccessDenied"), (403, "InvalidObjectState"), (404, "NoSuchKey")])
 def test_what_cannot_heal_fails_at_once(status: int, code: str, filled: Heap) -> None:
-    catalog = filled.discover().catalog
+    catalog = filled.discover().streams
     filled.server.faults.add(error_fault(status, code, "/users/", times=-1))
     output = filled.read("users", catalog=catalog)
     assert output.failures["users"].failure_type == CONFIG
@@ -134,13 +134,13 @@ def test_a_transfer_that_breaks_goes_on_where_it_broke(kind: str, heap: Heap, mo
     monkeypatch.setattr("source_heap.session.READ_SECONDS", 0.3)
     (step,) = scenario("file_for_a_cut_transfer", bucket=heap.server.bucket)
     heap.server.apply(step)
-    catalog = heap.discover().catalog
+    catalog = heap.discover().streams
     data = next(item.data for item in step.put if item.key.endswith(".avro"))
     # behind a block's end: a reader that trusts the file alone would take it for a whole one
     heap.server.faults.add(Fault(kind, path="/sessions/", at=blocks(data)[5].end, seconds=5, times=1))
     heap.server.faults.add(Fault(kind, path="/sessions/", at=100, seconds=5, times=1))
     output = heap.read("sessions", catalog=catalog)
-    assert output.statuses == {"sessions": "COMPLETE"}
+    assert output.last_statuses == {"sessions": "COMPLETE"}
     assert [row["event_id"] for row in output.records["sessions"]] == [
         row.values["event_id"] for row in step.live["sessions"].rows
     ]
@@ -152,7 +152,7 @@ def test_a_file_that_was_replaced_while_it_was_read_is_read_from_its_start(heap:
     account = Account(seed=1, bucket=heap.server.bucket)
     first, second = account.dump(100, {"sessions": full(500)}), account.dump(100, {"sessions": full(300)})
     heap.server.put(first.objects())
-    catalog = heap.discover().catalog
+    catalog = heap.discover().streams
     (key,) = [file.key for file in first.files()]
     other = next(second.files()).data
 
@@ -167,7 +167,7 @@ def test_a_file_that_was_replaced_while_it_was_read_is_read_from_its_start(heap:
 
     heap.server.faults.add(Replaces("cut", path="/sessions/", at=1000, times=1))
     output = heap.read("sessions", catalog=catalog)
-    assert output.statuses == {"sessions": "COMPLETE"}
+    assert output.last_statuses == {"sessions": "COMPLETE"}
     wanted = [row["event_id"] for file in second.files() for row in file.rows]
     assert [row["event_id"] for row in output.records["sessions"]] == wanted
 
@@ -179,7 +179,7 @@ def test_a_role_whose_credentials_ran_out_is_assumed_again_in_the_middle_of_a_fi
 ) -> None:
     (step,) = scenario("file_for_a_cut_transfer", bucket=heap.server.bucket)
     heap.server.apply(step)
-    catalog = heap.discover().catalog
+    catalog = heap.discover().streams
     made: list[HeapConfig] = []
 
     def client(config: HeapConfig, attempts: int) -> Any:
@@ -191,7 +191,7 @@ def test_a_role_whose_credentials_ran_out_is_assumed_again_in_the_middle_of_a_fi
     heap.server.faults.add(error_fault(400, code, "/sessions/", times=1))
     role = {"auth_type": "role", "account_id": "123456789012", "role_name": "heap-reader", "external_id": "x"}
     output = heap.read("sessions", catalog=catalog, credentials=role)
-    assert output.statuses == {"sessions": "COMPLETE"}
+    assert output.last_statuses == {"sessions": "COMPLETE"}
     assert len(output.records["sessions"]) == 2000
     assert len(made) == 2
 
@@ -200,7 +200,7 @@ def test_a_missing_file_can_be_skipped_and_the_state_moves_on(heap: Heap) -> Non
     for step in scenario("lost_file", bucket=heap.server.bucket)[:2]:
         heap.server.apply(step)
     output = heap.read("sessions", on_missing_file="skip")
-    assert output.statuses == {"sessions": "COMPLETE"}
+    assert output.last_statuses == {"sessions": "COMPLETE"}
     assert output.logged("does not exist and is skipped")
     assert output.states["sessions"][-1]["_heap_dump_id"] == 101
 
@@ -223,20 +223,20 @@ def test_a_state_that_cannot_be_used_says_to_reset_the_stream(state: Any, senten
 
 def test_a_state_of_the_cursor_alone_is_taken_at_its_word(filled: Heap) -> None:
     output = filled.read("users", state={"users": {"_heap_dump_id": 100}})
-    assert output.statuses == {"users": "COMPLETE"}
+    assert output.last_statuses == {"users": "COMPLETE"}
     assert not output.records
     assert output.states["users"][-1]["bucket"] == DEFAULT_BUCKET
     state = {"_heap_dump_id": 9_999_999}
     for _ in range(2):
         late = filled.read("users", state={"users": state})
-        assert late.statuses == {"users": "COMPLETE"}
+        assert late.last_statuses == {"users": "COMPLETE"}
         assert not late.records
         assert late.logged("says that all dumps up to 9999999 are read; the newest one in the bucket is")
         state = late.states["users"][-1]
 
 
 def test_a_stream_that_no_manifest_names_fails_alone(filled: Heap) -> None:
-    catalog = filled.discover().catalog
+    catalog = filled.discover().streams
     unknown = {**next(stream for stream in catalog if stream["name"] == "users"), "name": "no_such_table"}
     output = filled.read(catalog=[*catalog, unknown])
     assert output.failures["no_such_table"].message.endswith(
@@ -244,5 +244,5 @@ def test_a_stream_that_no_manifest_names_fails_alone(filled: Heap) -> None:
     )
     again = filled.read("no_such_table", catalog=[unknown], state={"no_such_table": {"_heap_dump_id": 100}})
     assert again.failures["no_such_table"].message == output.failures["no_such_table"].message
-    assert output.statuses["users"] == "COMPLETE"
+    assert output.last_statuses["users"] == "COMPLETE"
     assert output.code == 1

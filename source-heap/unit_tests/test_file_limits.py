@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import json
-import os
 import struct
 import subprocess
 import sys
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from avro_by_hand import PACKERS, block, file, header, put_tables, read_table, record, text
-from heap_world import Heap, Output
+from heap_world import Heap
 from simulators.heap.avro_files import long_bytes
+from test_kit.catalogs import configured_stream
+from test_kit.command import arguments
+from test_kit.memory import PeakMemory
+from test_kit.messages import Output
 
 EVENT = record(("event_id", "long"), ("t", "string"))
 LIST = {"type": "array", "items": "null"}
@@ -116,7 +117,7 @@ def assert_refused(output: Output, clause: str) -> None:
         "before it; remove the table from the connection, or ask Heap to export it again."
     )
     assert failure.failure_type == "system_error"
-    assert (output.statuses["ev"], output.statuses["good"]) == ("INCOMPLETE", "COMPLETE")
+    assert (output.last_statuses["ev"], output.last_statuses["good"]) == ("INCOMPLETE", "COMPLETE")
     assert len(output.records["good"]) == 1
 
 
@@ -210,12 +211,9 @@ def test_a_row_of_five_thousand_columns_is_read(heap: Heap) -> None:
 
 def command(heap: Heap, folder: Path, **options: Any) -> list[str]:
     """The installed command, as it reads the table `ev`."""
-    stream = {"name": "ev", "json_schema": {}, "supported_sync_modes": ["full_refresh"]}
-    configured = {"stream": stream, "sync_mode": "full_refresh", "destination_sync_mode": "append"}
-    for name, content in (("config", heap.config(**options)), ("catalog", {"streams": [configured]})):
-        (folder / name).write_text(json.dumps(content))
+    catalog = {"streams": [configured_stream("ev", incremental=False)]}
     program = Path(sys.executable).parent / "source-heap"
-    return [str(program), "read", "--config", str(folder / "config"), "--catalog", str(folder / "catalog")]
+    return [str(program), *arguments(folder, "read", (), {"config": heap.config(**options), "catalog": catalog})]
 
 
 def put_long_rows(heap: Heap, count: int, small_blocks: int = 30) -> None:
@@ -230,24 +228,13 @@ def test_a_read_of_long_rows_stays_below_300_mb_with_its_processes(
     count: int, small_blocks: int, heap: Heap, tmp_path: Path
 ) -> None:
     put_long_rows(heap, count, small_blocks)
-    with subprocess.Popen(command(heap, tmp_path), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        peak, ended = 0, threading.Event()
-        while process.poll() is None:
-            peak = max(peak, resident_bytes(process.pid))
-            ended.wait(0.02)
+    with (
+        subprocess.Popen(command(heap, tmp_path), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process,
+        PeakMemory(process.pid, every_seconds=0.02) as memory,
+    ):
+        process.wait()
     assert process.returncode == 0
-    assert 50_000_000 < peak < 300_000_000
-
-
-def resident_bytes(process: int) -> int:
-    """What a process and its children hold in memory."""
-    try:
-        pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
-        tasks = [*Path(f"/proc/{process}/task").iterdir()]
-        children = [int(child) for task in tasks for child in (task / "children").read_text().split()]
-    except (OSError, IndexError):  # it has just ended
-        return 0
-    return pages * os.sysconf("SC_PAGE_SIZE") + sum(map(resident_bytes, children))
+    assert 50_000_000 < memory.peak < 300_000_000
 
 
 @pytest.mark.slow

@@ -26,7 +26,7 @@ def test_a_manifest_that_is_too_long_is_named_and_stops_no_other(heap: Heap, mon
     heap.server.put([long_manifest(1, 40_000)])
     put_event(heap, 2, range(3))
     output = heap.read("event")
-    assert output.statuses == {"event": "COMPLETE"}
+    assert output.last_statuses == {"event": "COMPLETE"}
     heap.server.put([long_manifest(3, 40_000)])
     sentence = (
         "The manifest manifests/sync_3.json is longer than the 1 MB that this connector reads, so its dump cannot "
@@ -46,8 +46,8 @@ def test_manifests_are_read_in_turn_where_together_they_are_too_long(
     monkeypatch.setattr(dumps, "MANIFEST_BYTES_AT_A_TIME", len(longest) + 10)
     heap.server.put([long_manifest(dump_id, 800) for dump_id in range(1, 40)])
     output = heap.discover()
-    assert [stream["name"] for stream in output.catalog] == ["_heap_dumps", "long"]
-    rows = heap.read("_heap_dumps", catalog=output.catalog).records["_heap_dumps"]
+    assert [stream["name"] for stream in output.streams] == ["_heap_dumps", "long"]
+    rows = heap.read("_heap_dumps", catalog=output.streams).records["_heap_dumps"]
     assert [(row["dump_id"], row["files"]) for row in rows] == [(dump_id, 800) for dump_id in range(1, 40)]
 
 
@@ -101,7 +101,7 @@ def test_tables_that_are_compared_at_the_same_time_take_one_descriptor_each(
 
     monkeypatch.setattr(KeyFile, "__init__", counted)
     output = warehouse.sync(*names)
-    assert set(output.statuses.values()) == {"COMPLETE"}
+    assert set(output.last_statuses.values()) == {"COMPLETE"}
     for name in names:
         assert [row["event_id"] for row in output.records[name] if row["_ab_cdc_deleted_at"]] == [4]
     assert 0 < most[0] < 16

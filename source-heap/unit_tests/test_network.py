@@ -14,10 +14,11 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from heap_world import Heap, Output, run
+from heap_world import Heap, run
 from odd_server import OddServer
 from simulators.server import Response
 from source_kit.errors import PROXY_WANTS_LOGIN
+from test_kit.messages import Output
 
 Serve = Callable[..., str]
 
@@ -90,7 +91,7 @@ def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def said(url: str, heap: Heap) -> str:
     output: Output = run("check", config=heap.config(endpoint_url=url))
     assert not output.logged("attempt 2")
-    message: str = output.check["message"]
+    message: str = output.connection_status["message"]
     return message
 
 
@@ -107,7 +108,9 @@ def test_a_certificate_that_nobody_knows(
     assert f"add the certificate of the signing authority to {other}, which REQUESTS_CA_BUNDLE names" in said(url, heap)
     monkeypatch.setenv("AWS_CA_BUNDLE", str(path))
     output = run("check", config=heap.config(endpoint_url=url))
-    assert output.check["message"].startswith("S3 failed with 500 while listing the manifests")  # it got through
+    assert output.connection_status["message"].startswith(
+        "S3 failed with 500 while listing the manifests"
+    )  # it got through
 
 
 def test_a_certificate_for_another_name_or_time(
@@ -175,7 +178,9 @@ def test_a_proxy_that_is_not_there_is_asked_again(heap: Heap, monkeypatch: pytes
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:11")
     monkeypatch.setenv("http_proxy", "http://user:word@127.0.0.1:9")
     output = run("check", config=heap.config(endpoint_url="http://s3.example.invalid"))
-    assert output.check["message"].startswith("The proxy in http_proxy could not be reached, or could not reach the")
+    assert output.connection_status["message"].startswith(
+        "The proxy in http_proxy could not be reached, or could not reach the"
+    )
     assert output.logged("attempt 2")
 
 

@@ -9,12 +9,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
-from heap_world import Heap, Output, run
+from heap_world import Heap, run
 from odd_server import OddServer, part
 from simulators.faults import Fault
 from simulators.heap.avro_files import blocks
 from simulators.heap.scenarios import Step, scenario
 from simulators.server import Request, Response
+from test_kit.messages import Output
 
 #: What is made of the answer to a request for the rest of a file: the whole file, where the rest begins, its ETag
 Bend = Callable[[bytes, int, str], Response]
@@ -39,7 +40,7 @@ def file_of(step: Step) -> bytes:
 
 
 def require_truth(output: Output, step: Step) -> None:
-    assert output.statuses == {"sessions": "COMPLETE"}
+    assert output.last_statuses == {"sessions": "COMPLETE"}
     wanted = [row.values["event_id"] for row in step.live["sessions"].rows]
     assert [row["event_id"] for row in output.records["sessions"]] == wanted
 
@@ -90,7 +91,7 @@ NEVER: dict[str, Bend] = {
 @pytest.mark.parametrize("what", BENDS)
 def test_a_resume_that_is_answered_with_something_else_loses_no_row(what: str, odd: OddServer, step: Step) -> None:
     data, heap = file_of(step), Heap(odd)
-    catalog = heap.discover().catalog
+    catalog = heap.discover().streams
     at = blocks(data)[5].end  # a reader that trusts the file alone would take what came until here for a whole one
     odd.faults.add(Fault("cut", path="/sessions/", at=at, times=1))
     odd.odd = lambda request, usual: (
@@ -107,7 +108,7 @@ def test_a_resume_that_is_answered_with_something_else_loses_no_row(what: str, o
 @pytest.mark.parametrize("times", [1, 1000])
 def test_a_part_that_nobody_asked_for_is_not_taken_for_the_whole(times: int, odd: OddServer, step: Step) -> None:
     data, heap = file_of(step), Heap(odd)
-    catalog = heap.discover().catalog
+    catalog = heap.discover().streams
     end = blocks(data)[5].end
     odd.odd = lambda request, usual: (
         part(data, 0, end, ETag=usual.headers["ETag"])
@@ -136,7 +137,7 @@ def test_a_part_that_nobody_asked_for_is_not_taken_for_the_whole(times: int, odd
 def test_a_server_that_never_knows_how_to_go_on_is_asked_for_the_whole(what: str, odd: OddServer, step: Step) -> None:
     """Only a request without a range gets what it asked for, so the same request once more would heal nothing."""
     data, heap = file_of(step), Heap(odd)
-    catalog = heap.discover().catalog
+    catalog = heap.discover().streams
     at = blocks(data)[5].end
     odd.faults.add(Fault("cut", path="/sessions/", at=at, times=1))
     bend = {**BENDS, **NEVER}[what]
@@ -149,10 +150,10 @@ def test_a_server_that_never_knows_how_to_go_on_is_asked_for_the_whole(what: str
 
 def test_a_server_that_never_sends_what_is_asked_for_is_given_up(odd: OddServer, step: Step) -> None:
     data, heap = file_of(step), Heap(odd)
-    catalog = heap.discover().catalog
+    catalog = heap.discover().streams
     odd.odd = lambda request, usual: part(data, 500, len(data)) if is_of_file(request) else None
     output = heap.read("sessions", catalog=catalog)
-    assert output.statuses == {"sessions": "INCOMPLETE"}
+    assert output.last_statuses == {"sessions": "INCOMPLETE"}
     assert output.failures["sessions"].message.startswith("The server sent another part of the object sync_")
     assert output.failures["sessions"].failure_type == "transient_error"
     assert not output.records["sessions"]
@@ -162,10 +163,10 @@ def test_a_server_that_never_sends_what_is_asked_for_is_given_up(odd: OddServer,
 def test_a_file_whose_parts_never_fit_together_is_given_up(odd: OddServer, step: Step) -> None:
     """Each answer brings something, so that no number of attempts would end it."""
     data, heap = file_of(step), Heap(odd)
-    catalog = heap.discover().catalog
+    catalog = heap.discover().streams
     odd.odd = lambda request, usual: part(data, 0, 1000, ETag=f'"{odd.answered}"') if is_of_file(request) else None
     output = heap.read("sessions", catalog=catalog)
-    assert output.statuses == {"sessions": "INCOMPLETE"}
+    assert output.last_statuses == {"sessions": "INCOMPLETE"}
     assert output.failures["sessions"].message.endswith("the next sync continues from the last state.")
     assert odd.answered < 30
 
@@ -246,6 +247,6 @@ def test_a_server_that_knows_no_ranges_is_not_read_to_the_end_for_a_header(odd: 
     with _WholeServer(odd) as server:
         threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         config = Heap(odd).config(endpoint_url=f"http://127.0.0.1:{server.server_address[1]}")
-        assert run("check", config=config).check == {"status": "SUCCEEDED"}
+        assert run("check", config=config).connection_status == {"status": "SUCCEEDED"}
         server.shutdown()
         assert server.sent < 20_000_000

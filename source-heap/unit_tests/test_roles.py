@@ -88,12 +88,12 @@ def as_connector(roles: Roles, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.slow
 @pytest.mark.usefixtures("as_connector")
 def test_a_role_is_assumed_with_its_external_id(roles: Roles) -> None:
-    assert run("check", config=roles.config()).check == {"status": "SUCCEEDED"}
+    assert run("check", config=roles.config()).connection_status == {"status": "SUCCEEDED"}
 
 
 @pytest.mark.usefixtures("as_connector")
 def test_a_wrong_external_id_is_named_as_a_cause(roles: Roles) -> None:
-    check = run("check", config=roles.config(external_id="wrong-id")).check
+    check = run("check", config=roles.config(external_id="wrong-id")).connection_status
     assert check["status"] == "FAILED"
     assert check["message"].startswith(
         "AWS refused to let this connector assume the role arn:aws:iam::123456789012:role/heap-reader."
@@ -106,7 +106,7 @@ def test_wrong_credentials_of_the_connector_differ_from_a_wrong_role(
 ) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", roles.key["AccessKeyId"])
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
-    message = run("check", config=roles.config()).check["message"]
+    message = run("check", config=roles.config()).connection_status["message"]
     assert message.startswith("The connector's own AWS credentials, with which it would assume the role")
 
 
@@ -124,7 +124,11 @@ def test_wrong_keys_have_their_sentences(key: str | None, secret: str | None, se
         "aws_access_key_id": key or roles.key["AccessKeyId"],
         "aws_secret_access_key": secret or roles.key["SecretAccessKey"],
     }
-    assert run("check", config={**roles.config(), "credentials": credentials}).check["message"].startswith(sentence)
+    assert (
+        run("check", config={**roles.config(), "credentials": credentials})
+        .connection_status["message"]
+        .startswith(sentence)
+    )
 
 
 @pytest.mark.slow
@@ -148,9 +152,13 @@ def test_without_any_credentials_that_is_said(roles: Roles, monkeypatch: pytest.
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
     monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
     config = {**roles.config(), "credentials": {"auth_type": "default"}}
-    assert run("check", config=config).check["message"].startswith("No AWS credentials were found in the environment")
+    assert (
+        run("check", config=config)
+        .connection_status["message"]
+        .startswith("No AWS credentials were found in the environment")
+    )
     output = run("check", config=roles.config())
-    assert output.check["message"].endswith(
+    assert output.connection_status["message"].endswith(
         "so it cannot assume the role arn:aws:iam::123456789012:role/heap-reader. Give that environment credentials "
         "that may assume it, or enter an access key in credentials."
     )
@@ -161,5 +169,7 @@ def test_without_any_credentials_that_is_said(roles: Roles, monkeypatch: pytest.
 @pytest.mark.usefixtures("as_connector")
 def test_a_role_that_sts_would_not_even_look_at_is_not_blamed_on_the_bucket(roles: Roles) -> None:
     output = run("check", config=roles.config(external_id="x"))
-    assert output.check["message"].startswith("AWS does not accept the role arn:aws:iam::123456789012:role/heap-reader")
+    assert output.connection_status["message"].startswith(
+        "AWS does not accept the role arn:aws:iam::123456789012:role/heap-reader"
+    )
     assert not output.logged("Traceback")

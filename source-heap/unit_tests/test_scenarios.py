@@ -32,10 +32,10 @@ def assert_follows(warehouse: Warehouse, story: list[Step]) -> None:
         assert set(output.failures) - {""} == set(step.fails), step.note
         for table, trouble in step.fails.items():
             assert SENTENCES[trouble] in output.failures[table].message
-            assert output.statuses[table] == "INCOMPLETE"
+            assert output.last_statuses[table] == "INCOMPLETE"
         for table, truth in step.live.items():
             if table not in step.fails:
-                assert output.statuses[table] == "COMPLETE", (step.note, table)
+                assert output.last_statuses[table] == "COMPLETE", (step.note, table)
                 assert unordered(warehouse.latest(table)) == unordered(truth.latest()), (step.note, table)
                 assert warehouse.generation(table) == truth.generation
 
@@ -71,7 +71,7 @@ def test_dead_dumps_are_never_read(heap: Heap, steps: Callable[[list[Step]], Ite
     output = heap.read("sessions")
     live = {row.file for row in story[-1].live["sessions"].rows}
     assert set(heap.files_read("sessions")) == live
-    assert output.statuses["sessions"] == "COMPLETE"
+    assert output.last_statuses["sessions"] == "COMPLETE"
 
 
 def test_a_sync_with_nothing_new_reads_no_file_and_keeps_the_state(heap: Heap) -> None:

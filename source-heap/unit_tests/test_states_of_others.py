@@ -41,7 +41,7 @@ def filled(heap: Heap) -> Heap:
 )
 def test_a_state_that_no_sync_has_written_is_an_error(state: Any, why: str, filled: Heap) -> None:
     output = filled.read("event", state={"event": state})
-    assert output.statuses == {"event": "INCOMPLETE"}
+    assert output.last_statuses == {"event": "INCOMPLETE"}
     assert output.failures["event"].message.startswith(f"The state of stream event cannot be read: {why}")
     assert output.failures["event"].failure_type == "config_error"
 

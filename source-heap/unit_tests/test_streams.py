@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from heap_world import ADDED, Heap, Warehouse, configured, plain, run, state_messages, unordered
+from heap_world import ADDED, Heap, Warehouse, plain, run, unordered
 from jsonschema import Draft7Validator, FormatChecker
 from simulators.heap.account import Account, full, more
 from simulators.heap.avro_files import Column
 from simulators.heap.s3_server import error_fault
 from simulators.heap.scenarios import scenario
 from simulators.heap.times import TimeEncoding
+from test_kit.catalogs import configured_stream
 
 INSTANT = {"type": ["null", "string"], "format": "date-time", "airbyte_type": "timestamp_with_timezone"}
 
@@ -28,7 +29,7 @@ def fill(heap: Heap, name: str) -> None:
 
 def test_every_table_is_a_stream_beside_the_dumps(heap: Heap) -> None:
     fill(heap, "first_sync")
-    catalog = heap.discover().catalog
+    catalog = heap.discover().streams
     assert [stream["name"] for stream in catalog] == [
         *("_heap_dumps", "search_submit", "sessions", "user_migrations", "users"),
     ]
@@ -104,7 +105,7 @@ def test_nested_and_logical_types_have_schemas_that_their_values_match(heap: Hea
 )
 def test_every_record_matches_its_schema(name: str, heap: Heap) -> None:
     fill(heap, name)
-    catalog = heap.discover().catalog
+    catalog = heap.discover().streams
     output = heap.read(catalog=catalog)
     for stream in catalog:
         validator = Draft7Validator(stream["json_schema"], format_checker=FormatChecker())
@@ -114,7 +115,7 @@ def test_every_record_matches_its_schema(name: str, heap: Heap) -> None:
 
 def test_a_table_without_the_column_of_its_key_has_no_key(heap: Heap) -> None:
     fill(heap, "event_metadata_table")
-    catalog = heap.discover().catalog
+    catalog = heap.discover().streams
     keys = {stream["name"]: stream.get("source_defined_primary_key") for stream in catalog}
     assert keys == {
         "_heap_dumps": [["dump_id"], ["table_name"]],
@@ -130,7 +131,7 @@ def test_a_table_without_the_column_of_its_key_has_no_key(heap: Heap) -> None:
 def test_keys_follow_the_mode(mode: str, sessions: Any, events: Any, heap: Heap) -> None:
     fill(heap, "first_sync")
     output = heap.discover(primary_key_mode=mode)
-    keys = {stream["name"]: stream.get("source_defined_primary_key") for stream in output.catalog}
+    keys = {stream["name"]: stream.get("source_defined_primary_key") for stream in output.streams}
     assert keys["sessions"] == sessions
     assert keys["search_submit"] == events
     assert keys["users"] == [["user_id"]]
@@ -244,7 +245,9 @@ def test_resync_mode_fail_asks_for_a_refresh_and_keeps_the_state(heap: Heap) -> 
     )
     assert output.failures["sessions"].failure_type == "config_error"
     assert warehouse.states["sessions"] == before["sessions"]
-    assert output.statuses["user_migrations"] == "COMPLETE"  # full in every dump: nothing else could ever be synced
+    assert (
+        output.last_statuses["user_migrations"] == "COMPLETE"
+    )  # full in every dump: nothing else could ever be synced
 
 
 def test_the_full_dumps_of_user_migrations_are_no_surprise(heap: Heap) -> None:
@@ -271,11 +274,11 @@ def test_an_interrupted_dump_goes_on_with_the_file_that_broke(broken: int, heap:
     fault = error_fault(403, "AccessDenied", f"pageviews/part-{broken:05d}", times=1, skip=discovered)
     heap.server.faults.add(fault)
     first = warehouse.sync("pageviews")
-    assert first.statuses["pageviews"] == "INCOMPLETE"
+    assert first.last_statuses["pageviews"] == "INCOMPLETE"
     files = [row["_heap_file"] for row in first.records["pageviews"]]
     assert len(set(files)) == broken
     second = warehouse.sync("pageviews")
-    assert second.statuses["pageviews"] == "COMPLETE"
+    assert second.last_statuses["pageviews"] == "COMPLETE"
     assert [plain(row) for row in warehouse.rows["pageviews"]] == step.live["pageviews"].emitted()
 
 
@@ -284,7 +287,7 @@ def test_from_every_state_of_a_sync_the_next_one_reads_the_rest_and_no_more(heap
     step = scenario("many_files_in_a_dump", bucket=heap.server.bucket)[0]
     heap.server.apply(step)
     stream = heap.discover().stream("pageviews")
-    output = run("read", config=heap.config(), catalog={"streams": [configured(stream)]})
+    output = run("read", config=heap.config(), catalog={"streams": [configured_stream(stream)]})
     rows = output.records["pageviews"]
     before, resumed = 0, 0
     for message in output.messages:
@@ -310,7 +313,7 @@ def test_a_dump_that_is_half_read_when_its_manifest_vanishes_is_an_error(heap: H
         "The last sync of pageviews was interrupted within dump 100, whose manifest is gone"
     )
     warehouse.options = {"on_missing_file": "skip"}
-    assert warehouse.sync("pageviews").statuses["pageviews"] == "COMPLETE"
+    assert warehouse.sync("pageviews").last_statuses["pageviews"] == "COMPLETE"
 
 
 @pytest.mark.slow
@@ -351,8 +354,8 @@ def test_ten_thousand_files_are_read_once_and_never_again(heap: Heap) -> None:
 def test_no_file_is_left_behind(heap: Heap, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     fill(heap, "first_sync")
-    catalog = [configured(stream) for stream in heap.discover().catalog]
-    run("read", config=heap.config(), catalog={"streams": catalog}, state=state_messages({}))
+    catalog = [configured_stream(stream) for stream in heap.discover().streams]
+    run("read", config=heap.config(), catalog={"streams": catalog}, state=[])
     assert not list(tmp_path.rglob("*.avro"))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
-from heap_world import EVENT, Heap, Output, Warehouse, put_event, put_manifest, table_entry
+from heap_world import EVENT, Heap, Warehouse, put_event, put_manifest, table_entry
 from simulators.heap.avro_files import Column
 from simulators.heap.layout import StoredObject
 from simulators.heap.s3_server import error_fault
@@ -18,6 +18,7 @@ from source_heap.avro.values import Projection
 from source_heap.bucket import Bucket
 from source_heap.config import HeapConfig
 from source_heap.files import TableFiles
+from test_kit.messages import Output
 
 TEXT_KEYS = (Column("user_id", "string"), Column("event_id", "string"), Column("time", "string"))
 
@@ -56,11 +57,11 @@ def test_tombstones_are_emitted_by_the_next_sync_if_this_one_broke_before_them(h
         warehouse.sync()
     heap.server.apply(story[2])
     heap.server.faults.add(error_fault(503, "SlowDown", r"sync_101/sessions", times=-1))
-    assert warehouse.sync("sessions").statuses["sessions"] == "INCOMPLETE"
+    assert warehouse.sync("sessions").last_statuses["sessions"] == "INCOMPLETE"
     assert warehouse.states["sessions"]["replaces"] == 100
     heap.server.faults.clear()
     output = warehouse.sync("sessions")
-    assert output.statuses["sessions"] == "COMPLETE"
+    assert output.last_statuses["sessions"] == "COMPLETE"
     assert output.records["sessions"]
     assert all(row["_ab_cdc_deleted_at"] for row in output.records["sessions"])
 
@@ -74,7 +75,7 @@ def test_tombstones_of_dumps_that_are_gone_are_left_out_with_a_warning(heap: Hea
     for step in story[1:]:
         heap.server.apply(step)
     output = warehouse.sync("sessions")
-    assert output.statuses["sessions"] == "COMPLETE"
+    assert output.last_statuses["sessions"] == "COMPLETE"
     assert output.logged("cannot be read (reading an object sync_100/sessions/")
 
 
@@ -86,7 +87,7 @@ def test_rows_and_deleted_ones_are_distinguished_by_the_values_of_their_keys(
 ) -> None:
     options = {"resync_mode": "tombstones", "primary_key_mode": "heap"}
     put_event(heap, 1, range(5))
-    (stream,) = [stream for stream in heap.discover(**options).catalog if stream["name"] == "event"]
+    (stream,) = [stream for stream in heap.discover(**options).streams if stream["name"] == "event"]
     if not selected:
         properties = stream["json_schema"]["properties"]
         stream["json_schema"]["properties"] = {"time": properties["time"]}
@@ -108,7 +109,7 @@ def test_an_old_file_that_cannot_be_read_makes_fewer_tombstones_and_no_failure(f
     else:
         heap.server.faults.add(error_fault(*fault, r"sync_1/event", times=-1))
     output = warehouse.sync("event")
-    assert output.statuses["event"] == "COMPLETE"
+    assert output.last_statuses["event"] == "COMPLETE"
     assert output.logged("event: sync_1/event/part-0.avro cannot be read (")
     assert not deleted(output)
     assert warehouse.states["event"]["replaces"] is None
@@ -120,7 +121,7 @@ def test_rows_of_a_new_file_that_is_missing_never_count_as_deleted(heap: Heap) -
     warehouse.sync("event")
     put_event(heap, 2, range(4), files=2)
     output = warehouse.sync("event")
-    assert output.statuses["event"] == "COMPLETE"
+    assert output.last_statuses["event"] == "COMPLETE"
     assert not deleted(output)
     assert output.logged("event: sync_2/event/part-1.avro does not exist, so no deletions are emitted of rows that")
 
@@ -131,7 +132,7 @@ def test_rows_of_a_new_dump_whose_manifest_is_gone_never_count_as_deleted(heap: 
     warehouse.sync("event")
     put_event(heap, 2, range(4))
     heap.server.faults.add(error_fault(503, "SlowDown", r"sync_1/event", times=-1))
-    assert warehouse.sync("event").statuses["event"] == "INCOMPLETE"
+    assert warehouse.sync("event").last_statuses["event"] == "INCOMPLETE"
     heap.server.faults.clear()
     heap.server.delete(["manifests/sync_2.json"])
     put_manifest(heap, 3, [])
@@ -149,7 +150,7 @@ def test_manifests_of_a_replaced_generation_are_fetched_once_for_all_tables(heap
     warehouse.sync()
     put_manifest(heap, 31, [table_entry(name, False) for name in names])
     heap.server.requests.clear()
-    assert set(warehouse.sync(discover=False).statuses.values()) == {"COMPLETE"}
+    assert set(warehouse.sync(discover=False).last_statuses.values()) == {"COMPLETE"}
     assert len([one for one in heap.server.requests if one.path.endswith(".json")]) == 31
 
 

@@ -90,7 +90,7 @@ def test_blocks_without_rows_cost_nothing(codec: str, heap: Heap) -> None:
     put_tables(heap, {"ev": data, "none": header(schema, codec) + empty})
     assert read_table(heap)[1] == [{"event_id": 0, "t": "a"}, {"event_id": 1, "t": "a"}]
     output, rows_of_none = read_table(heap, "none")
-    assert (output.statuses["none"], rows_of_none) == ("COMPLETE", [])
+    assert (output.last_statuses["none"], rows_of_none) == ("COMPLETE", [])
 
 
 def test_sixty_thousand_blocks_without_rows_take_no_longer_than_they_are(heap: Heap) -> None:

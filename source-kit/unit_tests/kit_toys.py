@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import logging
 import os
 import random
@@ -17,7 +16,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import orjson
 from airbyte_cdk.logger import PRINT_BUFFER
 from airbyte_cdk.models import (
     AirbyteStateMessageSerializer,
@@ -31,8 +29,9 @@ from source_kit.options import Options
 from source_kit.output import Writer
 from source_kit.source import Source
 from source_kit.stream import BatchStream, Checkpoint, SliceItem
-
-Message = dict[str, Any]
+from test_kit.catalogs import configured_stream
+from test_kit.command import arguments, written
+from test_kit.messages import Message, decoded
 
 
 class ToyStream(BatchStream):
@@ -150,26 +149,9 @@ class ToySource(Source[Options]):
 
 
 def catalog(*streams: Stream | str, mode: str = "incremental") -> dict[str, Any]:
-    """A configured catalog, as the platform writes it, of these streams."""
-    return {
-        "streams": [
-            {
-                "stream": {
-                    "name": stream if isinstance(stream, str) else stream.name,
-                    "json_schema": {"type": "object"},
-                    "supported_sync_modes": ["full_refresh", "incremental"],
-                },
-                "sync_mode": mode,
-                "destination_sync_mode": "append",
-            }
-            for stream in streams
-        ]
-    }
-
-
-def stream_state(name: str, state: Mapping[str, Any]) -> dict[str, Any]:
-    """A per-stream state, as the platform hands it back."""
-    return {"type": "STREAM", "stream": {"stream_descriptor": {"name": name}, "stream_state": state}}
+    """A configured catalog of these streams."""
+    names = [stream if isinstance(stream, str) else stream.name for stream in streams]
+    return {"streams": [configured_stream(name, mode == "incremental") for name in names]}
 
 
 def read(source: ToySource, configured: Mapping[str, Any], states: Sequence[Mapping[str, Any]] = ()) -> list[Message]:
@@ -185,46 +167,7 @@ def read(source: ToySource, configured: Mapping[str, Any], states: Sequence[Mapp
     for item in engine.items():
         writer.write(item)
     writer.flush()
-    return messages_of(out.getvalue())
-
-
-def messages_of(output: bytes) -> list[Message]:
-    """Every line as a JSON object; stdout never carries anything else."""
-    lines = output.split(b"\n")
-    assert lines.pop() == b"", "the last line was not ended"
-    messages = [orjson.loads(line) for line in lines]
-    assert all(isinstance(message, dict) and "type" in message for message in messages)
-    return messages
-
-
-def records(messages: Iterable[Message], stream: str | None = None) -> list[dict[str, Any]]:
-    """The data of the records, in order."""
-    found = [message["record"] for message in messages if message["type"] == "RECORD"]
-    return [record["data"] for record in found if stream in (None, record["stream"])]
-
-
-def states(messages: Iterable[Message], stream: str | None = None) -> list[dict[str, Any]]:
-    """The stream states, in order."""
-    found = [message["state"]["stream"] for message in messages if message["type"] == "STATE"]
-    return [state["stream_state"] for state in found if stream in (None, state["stream_descriptor"]["name"])]
-
-
-def statuses(messages: Iterable[Message], stream: str) -> list[str]:
-    """The statuses that a stream went through."""
-    traces = [message["trace"] for message in messages if message["type"] == "TRACE"]
-    found = [trace["stream_status"] for trace in traces if trace["type"] == "STREAM_STATUS"]
-    return [status["status"] for status in found if status["stream_descriptor"]["name"] == stream]
-
-
-def errors(messages: Iterable[Message]) -> list[dict[str, Any]]:
-    """The TRACE ERRORs."""
-    traces = [message["trace"] for message in messages if message["type"] == "TRACE"]
-    return [trace["error"] for trace in traces if trace["type"] == "ERROR"]
-
-
-def logs(messages: Iterable[Message]) -> str:
-    """All log lines."""
-    return "\n".join(message["log"]["message"] for message in messages if message["type"] == "LOG")
+    return decoded(out.getvalue())
 
 
 class Child:
@@ -284,7 +227,7 @@ class Child:
         output = self.stdout.read()
         while more := self.stdout.read():
             output += more
-        return self.wait(seconds), messages_of(output)
+        return self.wait(seconds), decoded(output)
 
     @property
     def stderr(self) -> str:
@@ -307,9 +250,7 @@ class CommandLine:
 
     def file(self, name: str, content: Any) -> str:
         """Writes a document, or raw text, and gives its path."""
-        path = self._folder / name
-        path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
-        return str(path)
+        return written(self._folder / name, content)
 
     def start(self, source: ToySource, *args: str) -> Child:
         """Starts the connector with exactly these arguments."""
@@ -327,11 +268,9 @@ class CommandLine:
         debug: bool = False,
     ) -> Child:
         """Starts a read of all streams, unless the catalog says otherwise."""
-        args = ["read", "--config", self.file("config.json", {} if config is None else config)]
-        args += ["--catalog", self.file("catalog.json", configured or catalog(*source.toys))]
-        if states is not None:
-            args += ["--state", self.file("state.json", states)]
-        return self.start(source, *args, *(["--debug"] if debug else []))
+        files = {"config": {} if config is None else config, "catalog": configured or catalog(*source.toys)}
+        flags = ["--debug"] if debug else []
+        return self.start(source, *arguments(self._folder, "read", flags, {**files, "state": states}))
 
     def read(self, source: ToySource, **options: Any) -> tuple[int, list[Message]]:
         """Exit code and messages of a read."""

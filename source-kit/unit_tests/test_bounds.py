@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 from airbyte_cdk.models import StreamDescriptor
-from kit_toys import ParallelStream, ToySource, ToyStream, catalog, errors, read, records, states
+from kit_toys import ParallelStream, ToySource, ToyStream, catalog, read
 from source_kit import progress
 from source_kit.activity import Stopped
 from source_kit.output import Channel, state_message
 from source_kit.stream import Checkpoint, SliceItem
+from test_kit.messages import errors, records, states
 
 
 def test_few_slices_are_started_while_the_first_is_slow(monkeypatch: pytest.MonkeyPatch) -> None:

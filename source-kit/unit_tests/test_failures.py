@@ -9,22 +9,10 @@ from typing import Any
 import pytest
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
-from kit_toys import (
-    CommandLine,
-    IndependentStream,
-    Message,
-    ParallelStream,
-    ToySource,
-    ToyStream,
-    catalog,
-    errors,
-    read,
-    records,
-    states,
-    statuses,
-)
+from kit_toys import CommandLine, IndependentStream, ParallelStream, ToySource, ToyStream, catalog, read
 from source_kit.errors import config_error
 from source_kit.stream import Checkpoint, SliceItem
+from test_kit.messages import Message, errors, records, states, statuses
 
 
 class Boom(ValueError):

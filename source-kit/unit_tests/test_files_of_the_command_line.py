@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kit_toys import Child, CommandLine, ToySource, ToyStream, catalog, errors, messages_of, records, stream_state
+from kit_toys import Child, CommandLine, ToySource, ToyStream, catalog
 from source_kit.cli import launch
 from source_kit.stream import SliceItem
+from test_kit.catalogs import stream_state
+from test_kit.messages import decoded, errors, records
 
 NOBODY = 65534
 
@@ -153,6 +155,6 @@ def test_a_full_disk_behind_stdout_ends_with_a_sentence(toy: CommandLine, verb: 
     args += ["--catalog", toy.file("catalog.json", catalog("s"))] if verb == "read" else []
     child = started(toy, lambda: os.dup2(os.open("/dev/full", os.O_WRONLY), 1), verb, *args)
     output = child.stdout.read()
-    assert (child.wait(), messages_of(output or b"")) == (1, [])
+    assert (child.wait(), decoded(output or b"")) == (1, [])
     assert child.stderr.startswith("The messages cannot be written to stdout (No space left on device), so the conn")
     assert "Traceback" not in child.stderr

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kit_toys import ToySource, ToyStream, catalog, read, records, states, stream_state
+from kit_toys import ToySource, ToyStream, catalog, read
 from source_kit.cdk.state_keys import UNFINISHED
 from source_kit.stream import SliceItem
+from test_kit.catalogs import stream_state
+from test_kit.messages import records, states
 
 
 class FailsAtSliceTwo(ToyStream):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import json
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,8 +12,10 @@ from typing import Any, NamedTuple
 
 import orjson
 import pytest
-from kit_toys import catalog, errors, records, statuses
+from kit_toys import catalog
 from simulators.server import Request, Response, Simulator
+from test_kit.command import arguments
+from test_kit.messages import errors, records, statuses
 
 PROGRAM = Path(__file__).with_name("huge_answers.py")
 PEAK_MB = 300
@@ -68,10 +69,7 @@ def read(tmp_path: Path) -> Iterator[Any]:
             "config": {"url": vendor.url, "names": list(answers), "workers": workers},
             "catalog": catalog(*answers, mode="full_refresh"),
         }
-        command = [sys.executable, str(PROGRAM), "read"]
-        for name, content in files.items():
-            (tmp_path / name).write_text(json.dumps(content), encoding="utf-8")
-            command += [f"--{name}", str(tmp_path / name)]
+        command = [sys.executable, str(PROGRAM), *arguments(tmp_path, "read", (), files)]
         out = tmp_path / "out"
         with out.open("wb") as stdout:
             done = subprocess.run(command, stdout=stdout, stderr=subprocess.PIPE, check=False, timeout=120)

@@ -6,7 +6,9 @@ import random
 
 import orjson
 import pytest
-from kit_toys import CommandLine, IndependentStream, Message, ParallelStream, ToySource, ToyStream, stream_state
+from kit_toys import CommandLine, IndependentStream, ParallelStream, ToySource, ToyStream
+from test_kit.catalogs import stream_state
+from test_kit.messages import Message
 
 KINDS = (ToyStream, ParallelStream, IndependentStream)
 

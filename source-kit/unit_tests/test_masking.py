@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 from airbyte_cdk.utils.airbyte_secrets_utils import update_secrets
-from kit_toys import CommandLine, ToySource, ToyStream, logs, stream_state
+from kit_toys import CommandLine, ToySource, ToyStream
 from source_kit.errors import shorten
 from source_kit.secrets import mask, secret_shapes, set_secrets
 from source_kit.stream import SliceItem
+from test_kit.catalogs import stream_state
+from test_kit.messages import logs
 
 KEY = "k-0123456789-abcdefghijklmnop"
 

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from airbyte_cdk.models import ConnectorSpecification, FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
-from kit_toys import CommandLine, ToySource, ToyStream, errors, statuses
+from kit_toys import CommandLine, ToySource, ToyStream
 from source_kit.options import Options, choice, flag, group, instant, text, texts, url, whole
 from source_kit.source import Source
+from test_kit.messages import errors, statuses
 
 KEY = {"api_key": "k-1234567"}
 PAGES = "Option pages must be a whole number from 1 to 9."

@@ -7,22 +7,12 @@ from typing import Any
 
 import pytest
 from airbyte_cdk.models import AirbyteStreamStatus
-from kit_toys import (
-    CommandLine,
-    Message,
-    ToySource,
-    ToyStream,
-    catalog,
-    errors,
-    read,
-    records,
-    states,
-    statuses,
-    stream_state,
-)
+from kit_toys import CommandLine, ToySource, ToyStream, catalog, read
 from source_kit.convert import utc_now
 from source_kit.output import RECORD_TAIL, record_head
 from source_kit.stream import RecordLines
+from test_kit.catalogs import stream_state
+from test_kit.messages import Message, errors, records, states, statuses
 
 
 class Daily(ToyStream):

@@ -8,8 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import orjson
 import pytest
+from test_kit.catalogs import configured_stream
+from test_kit.command import arguments
 
 _CODE = f"""
 import sys
@@ -35,11 +36,8 @@ def make():
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM)])
 def test_a_signal_ends_a_read_at_once_and_quietly(tmp_path: Path, number: signal.Signals, code: int) -> None:
     (tmp_path / "test_signals_toy.py").write_text(_TOY, encoding="utf-8")
-    stream = {"name": "s", "json_schema": {}, "supported_sync_modes": ["full_refresh"]}
-    configured = [{"stream": stream, "sync_mode": "full_refresh", "destination_sync_mode": "append"}]
-    for name, content in (("config", {}), ("catalog", {"streams": configured})):
-        (tmp_path / f"{name}.json").write_bytes(orjson.dumps(content))
-    command = [sys.executable, "-c", _CODE, "read", "--config", "config.json", "--catalog", "catalog.json"]
+    files = {"config": {}, "catalog": {"streams": [configured_stream("s", incremental=False)]}}
+    command = [sys.executable, "-c", _CODE, *arguments(tmp_path, "read", (), files)]
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
     with subprocess.Popen(
         command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE

@@ -9,24 +9,13 @@ from typing import Any
 import pytest
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
-from kit_toys import (
-    IndependentStream,
-    Message,
-    ParallelStream,
-    ToySource,
-    ToyStream,
-    catalog,
-    errors,
-    read,
-    records,
-    states,
-    statuses,
-    stream_state,
-)
+from kit_toys import IndependentStream, ParallelStream, ToySource, ToyStream, catalog, read
 from source_kit import progress
 from source_kit.errors import Throttled, config_error
 from source_kit.progress import ALL_FAILED_AFTER, OUTAGE_AFTER
 from source_kit.stream import SliceItem
+from test_kit.catalogs import stream_state
+from test_kit.messages import Message, errors, records, states, statuses
 
 
 class Ordered(ToyStream):

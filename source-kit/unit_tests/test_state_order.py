@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kit_toys import IndependentStream, Message, ParallelStream, ToySource, ToyStream, catalog, read, states, statuses
+from kit_toys import IndependentStream, ParallelStream, ToySource, ToyStream, catalog, read
 from source_kit.stream import BatchStream, SliceItem
+from test_kit.messages import Message, states, statuses
 
 KINDS = (ToyStream, ParallelStream, IndependentStream)
 

@@ -17,26 +17,13 @@ from typing import Any
 
 import pytest
 from airbyte_cdk.models import StreamDescriptor
-from kit_toys import (
-    CommandLine,
-    ParallelStream,
-    ToySource,
-    ToyStream,
-    catalog,
-    errors,
-    logs,
-    messages_of,
-    read,
-    records,
-    sleep_visibly,
-    states,
-    statuses,
-)
+from kit_toys import CommandLine, ParallelStream, ToySource, ToyStream, catalog, read, sleep_visibly
 from source_kit import engine
 from source_kit.limits import IN_FLIGHT_BYTES
 from source_kit.output import RECORD_TAIL, Batch, Writer, record_head, state_message
 from source_kit.secrets import secret_shapes
 from source_kit.stream import Checkpoint, Estimate, RecordLines, RecordMeta, SliceItem
+from test_kit.messages import decoded, errors, logs, records, states, statuses
 
 SECRET = 'k"ey+y/ü=%&\\z 1'
 
@@ -161,7 +148,7 @@ def test_a_state_is_flushed_even_while_more_is_ready() -> None:
     writer.write(Batch("s", b'{"type":"RECORD"}\n', 1))
     assert out.getvalue() == b""
     writer.write(state_message(StreamDescriptor(name="s"), {"slice": 1}))
-    assert [message["type"] for message in messages_of(out.getvalue())] == ["RECORD", "STATE"]
+    assert [message["type"] for message in decoded(out.getvalue())] == ["RECORD", "STATE"]
 
 
 class Raw(io.RawIOBase):
@@ -188,7 +175,7 @@ def test_a_line_says_what_is_waited_for(toy: CommandLine, monkeypatch: pytest.Mo
 
     code, messages = toy.read(ToySource(Slow("s", slices=1)))
     assert code == 0
-    beats = [line for line in logs(messages).splitlines() if line.startswith("Still reading:")]
+    beats = [line for line in logs(messages).splitlines() if line.startswith("INFO: Still reading:")]
     assert 2 <= len(beats) <= 6
     assert all("waiting 0 s: the vendor is slow (for 0 s)" in beat for beat in beats)
 

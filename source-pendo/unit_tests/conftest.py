@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 from simulators.pendo import PendoSimulator
+from source_pendo import SourcePendo
+from test_kit.command import specification_read_once
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))  # tests import `event_rows`, `pendo_reader` by their names
 
@@ -29,6 +31,12 @@ def pendo(sim: PendoSimulator, monkeypatch: pytest.MonkeyPatch) -> Subscription:
     """The connector on the fresh subscription, its clock frozen at the simulator's present until that is advanced."""
     freeze_clock(sim, monkeypatch)
     return Subscription(sim)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _specification_read_once() -> Iterator[None]:
+    with specification_read_once(SourcePendo):
+        yield
 
 
 @pytest.fixture(autouse=True)

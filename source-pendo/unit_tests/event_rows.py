@@ -1,4 +1,4 @@
-"""What the tests of the event streams share: Pendo's rows as records should be, and a warehouse that upserts."""
+"""What the tests of the event streams share, above all Pendo's rows as the records that they should become."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import orjson
 from source_kit.http.client import Answer
 from source_pendo.client import ERRORS, PendoClient, connect
 from source_pendo.config import Config
+from test_kit import destination
 
 Row = dict[str, Any]
 
@@ -76,12 +77,9 @@ def keys(rows: Iterable[Mapping[str, Any]]) -> list[str]:
     return [row["record_id"] for row in rows]
 
 
-def upserted(*syncs: Iterable[Mapping[str, Any]]) -> list[Row]:
-    """What a destination holds that replaces rows by their key."""
-    held: dict[str, Row] = {}
-    for rows in syncs:
-        held.update((row["record_id"], dict(row)) for row in rows)
-    return list(held.values())
+def upserted(*syncs: Iterable[Row]) -> list[Row]:
+    """The rows that a destination holds after some syncs, which replaces rows by their key."""
+    return destination.upserted(["record_id"], *syncs)
 
 
 def answer(rows: list[Row], **envelope: Any) -> Answer:

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft7Validator, FormatChecker
-from pendo_reader import STREAM_NAMES, Row, Subscription, Synced, as_json, freeze_clock
+from pendo_reader import STREAM_NAMES, Row, Subscription, as_json, freeze_clock
 from simulators.pendo import PendoSimulator
 from source_kit.convert import epoch_millis, parse_instant, snake_case
+from test_kit.messages import Output
 
 #: The first day that is read; the simulated visits begin in the course of it
 START = "2026-02-25"
@@ -53,7 +54,7 @@ def test_every_stream_is_complete(world: World) -> None:
 def test_records_match_the_discovered_schema(world: World, name: str) -> None:
     """Types and formats, with the subscription's own metadata."""
     validator = Draft7Validator(dict(world.catalog[name].json_schema), format_checker=FormatChecker())
-    errors = [error for row in world.first.rows[name] for error in validator.iter_errors(row)]
+    errors = [error for row in world.first.records[name] for error in validator.iter_errors(row)]
     assert [f"{error.json_path}: {error.message}" for error in errors[:3]] == []
 
 
@@ -61,7 +62,7 @@ def test_records_match_the_discovered_schema(world: World, name: str) -> None:
 def test_keys_are_there_and_unique(world: World, name: str) -> None:
     """As many keys as records."""
     key = [column for (column,) in world.catalog[name].source_defined_primary_key or []]
-    values = [tuple(row.get(column) for column in key) for row in world.first.rows[name]]
+    values = [tuple(row.get(column) for column in key) for row in world.first.records[name]]
     assert key
     assert not any(value is None for values_ in values for value in values_)
     assert len(set(values)) == len(values)
@@ -74,7 +75,7 @@ def test_cursors_are_there_and_states_name_them(world: World, name: str) -> None
     if not cursor:
         assert name.startswith("metadata_")
         return
-    rows = [row for row in world.first.rows[name] if row.get(cursor[0]) is None]
+    rows = [row for row in world.first.records[name] if row.get(cursor[0]) is None]
     assert not rows or name in ("accounts", "visitors")
     for state in world.incremental.states[name]:
         if "resume" in state and state.get(cursor[0]) is None:
@@ -97,7 +98,7 @@ def test_a_full_refresh_equals_the_truth(world: World, name: str) -> None:
     options = {"since": START} if name.endswith("events") else {}
     fold = str if name in ("accounts", "visitors") else folded
     truth = Counter(as_json(comparable(expected(name, row), fold)) for row in world.truth(name, **options))
-    ours = Counter(as_json(comparable(without(row), fold)) for row in world.first.rows[name])
+    ours = Counter(as_json(comparable(without(row), fold)) for row in world.first.records[name])
     assert list((truth - ours).elements())[:2] == []
     assert list((ours - truth).elements())[:2] == []
 
@@ -105,7 +106,7 @@ def test_a_full_refresh_equals_the_truth(world: World, name: str) -> None:
 @pytest.mark.parametrize("name", STREAM_NAMES)
 def test_no_column_of_the_records_is_missing_in_the_schema(world: World, name: str) -> None:
     """Destinations drop columns that the schema does not name."""
-    columns = {column for row in world.first.rows[name] for column in row}
+    columns = {column for row in world.first.records[name] for column in row}
     assert columns <= dict(world.catalog[name].json_schema)["properties"].keys()
 
 
@@ -117,9 +118,9 @@ def test_the_last_state_of_a_stream_comes_before_its_end(world: World) -> None:
         assert kinds.index("state") > kinds.index("record")
 
 
-def counted(out: Synced, name: str) -> Counter[str]:
+def counted(out: Output, name: str) -> Counter[str]:
     """The records of a stream, whatever their order."""
-    return Counter(map(as_json, out.rows[name]))
+    return Counter(map(as_json, out.records[name]))
 
 
 def expected(name: str, row: Row) -> Row:

@@ -30,7 +30,7 @@ def test_no_row_is_skipped_whatever_the_pages(pendo: Subscription, record_limit:
     synced = pendo.read("page_events", "guide_events", "visitors", record_limit=record_limit, **OPTIONS)
     assert synced.failures == {}
     for stream in ("page_events", "guide_events"):
-        assert counted(synced.rows[stream]) == truth_of(pendo.truth(stream, since="2026-03-15"))
+        assert counted(synced.records[stream]) == truth_of(pendo.truth(stream, since="2026-03-15"))
     assert set(synced.column("visitors", "visitor_id")) == {row["visitorId"] for row in pendo.truth("visitors")}
     asked = [
         stage["filter"] for request in pendo.asked("aggregation") for stage in _stages(request) if "filter" in stage
@@ -51,7 +51,7 @@ def test_a_visitor_with_a_cut_id_and_more_rows_than_the_largest_page_is_read_by_
     pendo.sim.mutate("cut_id", visitor_id="ann@example.com")
     synced = pendo.read("guide_events", record_limit=10, **OPTIONS)
     assert synced.failures == {}
-    assert counted(synced.rows["guide_events"]) == truth_of(pendo.truth("guide_events", since="2026-03-15"))
+    assert counted(synced.records["guide_events"]) == truth_of(pendo.truth("guide_events", since="2026-03-15"))
 
 
 def test_nothing_but_cut_ids_ends_the_paging_loudly() -> None:

@@ -22,5 +22,5 @@ def test_a_day_that_fails_for_ever_keeps_no_later_day_from_being_read(pendo: Sub
 
     pendo.sim.faults.clear()
     again = pendo.read("page_events", start_date="2026-03-05T00:00:00Z", state={"page_events": state})
-    table = {row["record_id"]: row for part in (synced, again) for row in part.rows["page_events"]}
+    table = {row["record_id"]: row for part in (synced, again) for row in part.records["page_events"]}
     assert counted(table.values()) == truth_of(pendo.truth("page_events", since="2026-03-05"))

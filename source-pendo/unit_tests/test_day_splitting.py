@@ -62,17 +62,17 @@ def test_a_day_that_was_split_has_the_rows_and_the_keys_of_the_whole_day(
     refused = [request for request in pendo.asked("aggregation") if request.status != 200]
     assert len(refused) >= 6
     for stream in streams:
-        assert set(keys(split.rows[stream])) == set(keys(whole.rows[stream]))
-        assert counted(split.rows[stream], _OF_DAYS_ONLY) == counted(whole.rows[stream], _OF_DAYS_ONLY)
+        assert set(keys(split.records[stream])) == set(keys(whole.records[stream]))
+        assert counted(split.records[stream], _OF_DAYS_ONLY) == counted(whole.records[stream], _OF_DAYS_ONLY)
 
 
 @pytest.mark.slow
 def test_rows_that_differ_in_no_column_keep_their_number_and_their_sums(pendo: Subscription) -> None:
     """Such rows of `events` may be paired differently than Pendo does it, but none is lost or counted twice."""
     options = {"start_date": "2026-03-10T00:00:00Z"}
-    whole = pendo.read("events", **options).rows["events"]
+    whole = pendo.read("events", **options).records["events"]
     pendo.sim.mutate("switch", memory_rows=20)
-    split = pendo.read("events", **options).rows["events"]
+    split = pendo.read("events", **options).records["events"]
     assert set(keys(split)) == set(keys(whole))
     for name in ("num_events", "num_minutes", "dead_click_count"):
         assert sum(row[name] for row in split) == sum(row[name] for row in whole)
@@ -125,9 +125,9 @@ def test_a_visitor_with_more_rows_than_the_largest_page_is_read_by_hours(
     synced = pendo.read(stream, record_limit=10, **options)
     assert synced.failures == {}
     truth = pendo.truth(stream, since="2026-03-15")
-    assert counted(synced.rows[stream], _OF_DAYS_ONLY) == truth_of(truth, _OF_DAYS_ONLY)
-    assert len(set(keys(synced.rows[stream]))) == len(truth)
-    assert set(keys(synced.rows[stream])) == set(keys(pendo.read(stream, **options).rows[stream]))
+    assert counted(synced.records[stream], _OF_DAYS_ONLY) == truth_of(truth, _OF_DAYS_ONLY)
+    assert len(set(keys(synced.records[stream]))) == len(truth)
+    assert set(keys(synced.records[stream])) == set(keys(pendo.read(stream, **options).records[stream]))
 
 
 def test_one_visitor_with_more_rows_in_an_hour_than_a_page_can_hold_fails_the_stream(
@@ -149,7 +149,7 @@ def test_a_query_that_is_not_answered_in_time_is_split(pendo: Subscription) -> N
     synced = pendo.read("page_events", start_date="2026-03-17T00:00:00Z", request_timeout=1)
     assert synced.failures == {}
     truth = truth_of(pendo.truth("page_events", since="2026-03-17"), _OF_DAYS_ONLY)
-    assert counted(synced.rows["page_events"], _OF_DAYS_ONLY) == truth
+    assert counted(synced.records["page_events"], _OF_DAYS_ONLY) == truth
 
 
 @pytest.mark.parametrize("limit", [1, 4, 5])
@@ -208,7 +208,7 @@ def test_a_pendo_that_does_not_group_is_asked_by_hours(pendo: Subscription, stat
     synced = pendo.read("page_events", start_date="2026-03-15T00:00:00Z")
     assert synced.failures == {}
     truth = truth_of(pendo.truth("page_events", since="2026-03-15"), _OF_DAYS_ONLY)
-    assert counted(synced.rows["page_events"], _OF_DAYS_ONLY) == truth
+    assert counted(synced.records["page_events"], _OF_DAYS_ONLY) == truth
 
 
 @pytest.mark.slow
@@ -218,7 +218,7 @@ def test_the_applications_are_not_answered_in_time_either(pendo: Subscription) -
     synced = pendo.read("page_events", start_date="2026-03-20T00:00:00Z", request_timeout=1)
     assert synced.failures == {}
     truth = truth_of(pendo.truth("page_events", since="2026-03-20"), _OF_DAYS_ONLY)
-    assert counted(synced.rows["page_events"], _OF_DAYS_ONLY) == truth
+    assert counted(synced.records["page_events"], _OF_DAYS_ONLY) == truth
 
 
 def test_an_application_that_is_named_by_a_float_is_asked_for_by_its_number() -> None:

@@ -32,10 +32,10 @@ def test_the_first_read_holds_everybody_also_those_without_a_time_of_change(
     truth = {row[theirs]: updated(row) for row in pendo.truth(stream)}
     assert None in truth.values()
     out = pendo.read(stream)
-    assert {row[ours]: row.get("lastupdated") for row in out.rows[stream]} == {
+    assert {row[ours]: row.get("lastupdated") for row in out.records[stream]} == {
         key: None if at is None else instant(at) for key, at in truth.items()
     }
-    assert len(out.rows[stream]) == len(truth)
+    assert len(out.records[stream]) == len(truth)
 
 
 @pytest.mark.slow
@@ -77,8 +77,8 @@ def test_a_second_sync_asks_for_what_changed_and_moves_the_state(
     pendo.sim.mutate(f"touch_{kind}", **{f"{kind}_id": chosen})
     second = pendo.read(stream, state={stream: first.state(stream)})
     assert chosen in second.column(stream, ours)
-    changed = [row for row in second.rows[stream] if row.get("lastupdated")]
-    assert len(changed) <= len(first.rows[stream]) / 4
+    changed = [row for row in second.records[stream] if row.get("lastupdated")]
+    assert len(changed) <= len(first.records[stream]) / 4
     assert second.state(stream)["lastupdated"] == instant(pendo.sim.world.now)
 
 
@@ -113,7 +113,7 @@ def test_an_interrupted_first_read_goes_on_at_its_key(pendo: Subscription) -> No
     second = pendo.read("visitors", state={"visitors": state}, record_limit=10)
     keys = set(first.column("visitors", "visitor_id")) | set(second.column("visitors", "visitor_id"))
     assert keys == {row["visitorId"] for row in pendo.truth("visitors")}
-    assert len(second.rows["visitors"]) < len(keys)
+    assert len(second.records["visitors"]) < len(keys)
     assert second.state("visitors") == pendo.read("visitors").state("visitors")
 
 
@@ -140,7 +140,7 @@ def test_a_very_long_id_is_never_written_into_a_state(pendo: Subscription, long_
     out = pendo.read("visitors", record_limit=1)
     assert any("resume" in state for state in out.states["visitors"])
     assert all(len(json.dumps(state)) < 2048 for state in out.states["visitors"])
-    assert len(out.rows["visitors"]) == 44
+    assert len(out.records["visitors"]) == 44
 
 
 @pytest.mark.parametrize("wanted", [False, True])
@@ -167,7 +167,7 @@ def test_a_query_that_is_too_much_is_asked_in_smaller_pages(pendo: Subscription)
     pendo.sim.faults.add(Fault("status", path="aggregation", body="visitors/", times=1, status=408))
     out = pendo.read("visitors", record_limit=4000)
     assert [pipeline[-1]["limit"] for pipeline in pendo.pipelines("visitors")] == [4000, 2000, 1000]
-    assert len(out.rows["visitors"]) == 44
+    assert len(out.records["visitors"]) == 44
 
 
 def test_a_query_that_stays_too_much_fails_instead_of_going_on_for_ever(pendo: Subscription) -> None:
@@ -211,7 +211,9 @@ def test_a_408_where_nothing_can_be_cut_is_tried_again(pendo: Subscription, path
     pendo.sim.faults.add(Fault("status", path=path, status=408, times=2))
     out = pendo.read("visitors", "visitor_history")
     assert out.failures == {}
-    assert {name: len(rows) for name, rows in out.rows.items()} == {n: len(rows) for n, rows in whole.rows.items()}
+    assert {name: len(rows) for name, rows in out.records.items()} == {
+        n: len(rows) for n, rows in whole.records.items()
+    }
 
 
 @pytest.mark.parametrize("state", [None, {"lastupdated": "2026-01-01T00:00:00.000Z"}])
@@ -253,4 +255,4 @@ def test_nobody_is_a_legal_answer(pendo: Subscription, answer: str) -> None:
     pendo.sim.faults.add(Fault("status", path="aggregation", body="accounts/", status=200, answer=answer))
     out = pendo.read("accounts")
     assert out.statuses["accounts"] == ["STARTED", "COMPLETE"]
-    assert out.rows["accounts"] == []
+    assert out.records["accounts"] == []

@@ -107,7 +107,7 @@ def test_what_does_not_heal_fails_with_its_sentence(pendo: Subscription, fault: 
     assert out.failures["pages"].failure_type == "transient_error"
     assert "<html" not in out.failures["pages"].message
     assert out.states["pages"] in ([], [state])
-    assert out.rows["pages"] == []
+    assert out.records["pages"] == []
     assert len(pendo.asked("page")) <= 8
     assert out.statuses["features"][-1] == "COMPLETE"
 
@@ -186,7 +186,7 @@ def test_a_state_that_cannot_be_read_fails_with_a_sentence(pendo: Subscription, 
         assert out.failures[name].message.startswith(f"The state of stream {name} cannot be read: it must be like")
         assert f'"{cursor}": "2026-03-01T00:00:00.000Z"' in out.failures[name].message
         assert out.failures[name].failure_type == "config_error"
-        assert out.rows[name] == []
+        assert out.records[name] == []
         assert out.states[name] == []
 
 

@@ -24,10 +24,6 @@ def asked(pendo: Subscription, source: str = "pageEvents") -> list[str]:
     return days
 
 
-def states_of(synced: Any) -> dict[str, dict[str, Any]]:
-    return {stream: states[-1] for stream, states in synced.states.items()}
-
-
 def fail_on(pendo: Subscription, day: str, source: str = "pageEvents") -> None:
     """From now on every query for this day fails."""
     pendo.sim.faults.add(Fault("status", body=rf"{source}.*date\({day}\)", status=500, times=-1))
@@ -57,9 +53,9 @@ def test_a_second_sync_reads_the_lookback_and_the_open_days_only(pendo: Subscrip
     """Ten closed days before the state, unless the option says otherwise."""
     first = pendo.read("page_events")
     assert asked(pendo)[0] == SINCE
-    pendo.read("page_events", state=states_of(first))
+    pendo.read("page_events", state=first.last_states())
     assert asked(pendo) == [f"2026-03-{day:02d}" for day in range(9, 22)]
-    pendo.read("page_events", state=states_of(first), lookback_window=2)
+    pendo.read("page_events", state=first.last_states(), lookback_window=2)
     assert asked(pendo) == [f"2026-03-{day:02d}" for day in range(17, 22)]
 
 
@@ -69,7 +65,7 @@ def test_without_lookback_the_last_closed_day_is_read_again_because_it_may_not_h
     """A day has ended before Pendo has processed it."""
     first = pendo.read("page_events", lookback_window=0)
     asked(pendo)
-    pendo.read("page_events", state=states_of(first), lookback_window=0)
+    pendo.read("page_events", state=first.last_states(), lookback_window=0)
     assert asked(pendo) == ["2026-03-19", "2026-03-20", "2026-03-21"]
 
 
@@ -86,17 +82,17 @@ def test_rows_that_come_late_and_rows_that_grow_reach_a_warehouse_that_upserts(
             pendo.sim.mutate("grow", source=source, day="2026-03-13", rows=5)
     for days in (0.5, 6):
         pendo.sim.mutate("advance", days=days)
-        loads.append(pendo.read(*ALL, period=period, state=states_of(loads[-1])))
+        loads.append(pendo.read(*ALL, period=period, state=loads[-1].last_states()))
     for stream in ALL:
-        held = upserted(*(load.rows[stream] for load in loads))
+        held = upserted(*(load.records[stream] for load in loads))
         assert counted(held) == truth_of(pendo.truth(stream, period=period, since=SINCE))
 
 
 @pytest.mark.slow
 def test_a_row_that_has_grown_keeps_its_key(pendo: Subscription) -> None:
-    before = {row["record_id"]: row for row in pendo.read(*GROUPED).rows["page_events"]}
+    before = {row["record_id"]: row for row in pendo.read(*GROUPED).records["page_events"]}
     assert pendo.sim.mutate("grow", source="pageEvents", day="2026-03-15", rows=4)
-    after = {row["record_id"]: row for row in pendo.read("page_events").rows["page_events"]}
+    after = {row["record_id"]: row for row in pendo.read("page_events").records["page_events"]}
     assert set(before) == set(after)
     assert sum(before[key]["num_events"] < after[key]["num_events"] for key in before) >= 2
 
@@ -105,8 +101,8 @@ def test_a_page_that_is_tagged_anew_brings_its_new_rows_and_leaves_the_old(pendo
     first = pendo.read("page_events")
     pendo.sim.mutate("retag")
     pendo.sim.mutate("advance", hours=3)
-    second = pendo.read("page_events", state=states_of(first))
-    held = upserted(first.rows["page_events"], second.rows["page_events"])
+    second = pendo.read("page_events", state=first.last_states())
+    held = upserted(first.records["page_events"], second.records["page_events"])
     truth = truth_of(pendo.truth("page_events", since="2026-03-10"))
     assert not truth - counted(held)
     assert counted(held) - truth
@@ -125,7 +121,7 @@ def test_a_sync_may_die_after_any_of_its_states(pendo: Subscription) -> None:
             written += kind == "record"
             if kind == "state":
                 resumed = pendo.read(stream, state={stream: next(states)}, lookback_window=0, **options)
-                held = upserted(synced.rows[stream][:written], resumed.rows[stream])
+                held = upserted(synced.records[stream][:written], resumed.records[stream])
                 assert counted(held) == truth
 
 
@@ -138,9 +134,9 @@ def test_a_first_sync_of_a_year_goes_on_at_the_day_on_which_it_died(pendo: Subsc
     assert died.state("page_events")["day"] == "2025-11-14T00:00:00.000Z"
     asked(pendo)
     pendo.sim.faults.clear()
-    resumed = pendo.read("page_events", state=states_of(died), **options)
+    resumed = pendo.read("page_events", state=died.last_states(), **options)
     assert asked(pendo)[0] == "2025-11-15"
-    assert counted(resumed.rows["page_events"]) == truth_of(pendo.truth("page_events", since="2026-01-01"))
+    assert counted(resumed.records["page_events"]) == truth_of(pendo.truth("page_events", since="2026-01-01"))
 
 
 @pytest.mark.slow
@@ -149,11 +145,11 @@ def test_an_interrupted_full_refresh_goes_on_where_it_stopped(pendo: Subscriptio
     died = pendo.read("page_events", full_refresh=True)
     asked(pendo)
     pendo.sim.faults.clear()
-    resumed = pendo.read("page_events", full_refresh=True, state=states_of(died))
+    resumed = pendo.read("page_events", full_refresh=True, state=died.last_states())
     assert asked(pendo)[0] == "2026-03-08"  # the days before are older than the lookback
-    held = upserted(died.rows["page_events"], resumed.rows["page_events"])
+    held = upserted(died.records["page_events"], resumed.records["page_events"])
     assert counted(held) == truth_of(pendo.truth("page_events", since=SINCE))
-    pendo.read("page_events", full_refresh=True, state=states_of(resumed))
+    pendo.read("page_events", full_refresh=True, state=resumed.last_states())
     assert asked(pendo)[0] == SINCE
 
 
@@ -164,11 +160,11 @@ def test_a_sync_that_dies_while_it_reads_the_lookback_leaves_it_to_the_next(pend
     pendo.sim.mutate("advance", days=8)
     pendo.sim.mutate("late", source="pageEvents", day="2026-03-13", rows=4)
     fail_on(pendo, "2026,3,12")
-    died = pendo.read("page_events", state=states_of(first), num_workers=1)
+    died = pendo.read("page_events", state=first.last_states(), num_workers=1)
     assert died.state("page_events") == first.state("page_events")
     pendo.sim.faults.clear()
-    last = pendo.read("page_events", state=states_of(died))
-    held = upserted(first.rows["page_events"], died.rows["page_events"], last.rows["page_events"])
+    last = pendo.read("page_events", state=died.last_states())
+    held = upserted(first.records["page_events"], died.records["page_events"], last.records["page_events"])
     assert counted(held) == truth_of(pendo.truth("page_events", since=SINCE))
 
 
@@ -179,16 +175,16 @@ def test_a_day_that_fails_fails_its_stream_and_no_other(pendo: Subscription) -> 
     assert synced.statuses["page_events"][-1] == "INCOMPLETE"
     assert synced.statuses["feature_events"][-1] == "COMPLETE"
     assert synced.state("page_events")["day"] == "2026-03-09T00:00:00.000Z"
-    assert counted(synced.rows["feature_events"]) == truth_of(pendo.truth("feature_events", since=SINCE))
+    assert counted(synced.records["feature_events"]) == truth_of(pendo.truth("feature_events", since=SINCE))
 
 
 @pytest.mark.slow
 def test_another_period_starts_the_stream_anew_and_says_so(pendo: Subscription) -> None:
     first = pendo.read("page_events", "guide_events")
     asked(pendo)
-    second = pendo.read("page_events", "guide_events", state=states_of(first), period="hour")
+    second = pendo.read("page_events", "guide_events", state=first.last_states(), period="hour")
     assert second.logged("the state is of period day, the option says hour")
-    assert counted(second.rows["page_events"]) == truth_of(pendo.truth("page_events", period="hour", since=SINCE))
+    assert counted(second.records["page_events"]) == truth_of(pendo.truth("page_events", period="hour", since=SINCE))
     assert set(second.states["page_events"][0]) == {"hour", "period", "synced", "version", "midnight"}
     assert asked(pendo, "guideEvents")[0] == "2026-03-09"  # single events have no period
 
@@ -231,7 +227,7 @@ def test_pendo_was_founded_in_2013() -> None:
 def test_a_start_date_behind_the_state_wins(pendo: Subscription) -> None:
     first = pendo.read("page_events")
     asked(pendo)
-    pendo.read("page_events", state=states_of(first), start_date="2026-03-18T00:00:00Z")
+    pendo.read("page_events", state=first.last_states(), start_date="2026-03-18T00:00:00Z")
     assert asked(pendo) == ["2026-03-18", "2026-03-19", "2026-03-20", "2026-03-21"]
 
 
@@ -241,16 +237,16 @@ def test_a_start_date_in_the_future_reads_nothing_and_skips_nothing(pendo: Subsc
     assert first.statuses["page_events"] == ["STARTED", "COMPLETE"]
     assert asked(pendo) == []
     pendo.sim.mutate("advance", days=9)
-    second = pendo.read("page_events", state=states_of(first), **options)
+    second = pendo.read("page_events", state=first.last_states(), **options)
     assert asked(pendo)[0] == "2026-03-25"
-    assert counted(second.rows["page_events"]) == truth_of(pendo.truth("page_events", since="2026-03-25"))
+    assert counted(second.records["page_events"]) == truth_of(pendo.truth("page_events", since="2026-03-25"))
 
 
 @pytest.mark.parametrize("day", ["2050-01-01T00:00:00.000Z", "9999-12-31T00:00:00.000Z"])
 def test_a_state_far_in_the_future_reads_nothing_and_stays(pendo: Subscription, day: str) -> None:
     state = {"day": day, "period": "day", "version": 1}
     synced = pendo.read("page_events", state={"page_events": state})
-    assert synced.rows["page_events"] == []
+    assert synced.records["page_events"] == []
     assert synced.state("page_events") == state
     assert synced.statuses["page_events"] == ["STARTED", "COMPLETE"]
 
@@ -272,7 +268,7 @@ def test_a_clock_that_is_ahead_of_pendos_leaves_the_lookback_as_it_is(
     first = pendo.read("page_events", **start)
     assert first.state("page_events")["synced"] in (f"{now:%Y-%m-%d}", f"{now + timedelta(minutes=5):%Y-%m-%d}")
     asked(pendo)
-    pendo.read("page_events", state=states_of(first), **start)
+    pendo.read("page_events", state=first.last_states(), **start)
     assert asked(pendo)[0] <= f"{now - timedelta(days=10):%Y-%m-%d}"
 
 
@@ -317,7 +313,7 @@ def test_a_state_that_cannot_be_read_fails_with_what_it_should_be_like(
     failure = synced.failures.pop("page_events")
     assert failure.message.startswith("The state of stream page_events cannot be read: it must be like")
     assert failure.failure_type == "config_error"
-    assert synced.rows["page_events"] == []
+    assert synced.records["page_events"] == []
     assert synced.statuses["feature_events"][-1] == "COMPLETE"
 
 

@@ -26,8 +26,8 @@ def test_every_row_of_every_event_stream_arrives_once_under_a_key_of_its_own(pen
     for stream in (*GROUPED, *SINGLE):
         truth = pendo.truth(stream, period=period, since=SINCE)
         assert len(truth) > 150
-        assert counted(synced.rows[stream]) == truth_of(truth)
-        assert len(set(keys(synced.rows[stream]))) == len(truth)
+        assert counted(synced.records[stream]) == truth_of(truth)
+        assert len(set(keys(synced.records[stream]))) == len(truth)
 
 
 @pytest.mark.slow
@@ -36,7 +36,7 @@ def test_two_full_refreshes_give_the_same_rows_under_the_same_keys(pendo: Subscr
     first = pendo.read(*streams, full_refresh=True, record_limit=20)
     second = pendo.read(*streams, full_refresh=True, record_limit=50_000)
     for stream in streams:
-        assert counted(first.rows[stream], ()) == counted(second.rows[stream], ())
+        assert counted(first.records[stream], ()) == counted(second.records[stream], ())
 
 
 @pytest.mark.slow
@@ -45,7 +45,7 @@ def test_all_applications_are_read_unless_some_are_named(pendo: Subscription) ->
     assert len(set(pendo.read("page_events").column("page_events", "app_id"))) == 3
     synced = pendo.read("page_events", "guide_events", app_ids=["-323232", "5720146138021888"])
     for stream in ("page_events", "guide_events"):
-        assert counted(synced.rows[stream]) == truth_of(
+        assert counted(synced.records[stream]) == truth_of(
             pendo.truth(stream, since=SINCE, apps="-323232,5720146138021888")
         )
 
@@ -100,7 +100,7 @@ def test_free_form_maps_arrive_as_objects_under_their_own_names(pendo: Subscript
 
 
 def test_an_answer_to_a_poll_is_a_text_and_where_it_is_a_score_a_number_too(pendo: Subscription) -> None:
-    rows = pendo.read("poll_events").rows["poll_events"]
+    rows = pendo.read("poll_events").records["poll_events"]
     for row in rows:
         assert isinstance(row["poll_response"], str)
         if row["poll_type"] == "NPSRating":
@@ -114,7 +114,7 @@ def test_a_day_without_rows_is_an_empty_day_also_when_pendo_writes_null(pendo: S
     synced = pendo.read("page_events", "guide_events", start_date="2026-02-20T00:00:00Z")
     assert synced.failures == {}
     assert pendo.truth("page_events", since="2026-02-20")
-    assert counted(synced.rows["page_events"]) == truth_of(pendo.truth("page_events", since="2026-02-20"))
+    assert counted(synced.records["page_events"]) == truth_of(pendo.truth("page_events", since="2026-02-20"))
 
 
 def test_rows_that_differ_only_in_an_unknown_column_are_both_there_whatever_grows(pendo: Subscription) -> None:
@@ -134,7 +134,7 @@ def test_rows_that_differ_only_in_an_unknown_column_are_both_there_whatever_grow
         pendo.sim.faults.clear()
         answer = json.dumps({"results": rows})
         pendo.sim.faults.add(Fault("status", body=r"date\(2026,3,19\)", status=200, answer=answer, times=-1))
-        loads.append(pendo.read("page_events", start_date="2026-03-19T00:00:00Z").rows["page_events"])
+        loads.append(pendo.read("page_events", start_date="2026-03-19T00:00:00Z").records["page_events"])
     held = [held for held in upserted(*loads) if held["read_day"] == "2026-03-19"]
     assert counted(held) == truth_of(grown)
 
@@ -145,7 +145,7 @@ def test_a_row_that_does_not_say_its_day_is_emitted_and_counted(pendo: Subscript
     pendo.sim.faults.add(Fault("status", path="aggregation", status=200, answer=body, times=-1))
     synced = pendo.read("page_events", start_date="2026-03-19T00:00:00Z")
     assert sorted(synced.column("page_events", "read_day")) == ["2026-03-19", "2026-03-20", "2026-03-21"]
-    assert len(set(keys(synced.rows["page_events"]))) == 3
+    assert len(set(keys(synced.records["page_events"]))) == 3
     assert synced.logged("3 rows do not say their day")
 
 
@@ -156,5 +156,5 @@ def test_a_row_that_does_not_say_its_hour_stops_the_stream_before_rows_replace_o
     pendo.sim.faults.add(Fault("status", path="aggregation", status=200, answer=body, times=-1))
     synced = pendo.read("page_events", period="hour")
     assert "does not say its hour" in synced.failures["page_events"].message
-    assert synced.rows["page_events"] == []
+    assert synced.records["page_events"] == []
     assert synced.states["page_events"] == []

@@ -48,7 +48,7 @@ def truth(pendo: Subscription, without: tuple[str, ...] = ()) -> set[str]:
 
 def table(*syncs: Any) -> set[str]:
     """A table that upserts."""
-    rows = {row["record_id"]: row for sync in syncs for row in sync.rows[STREAM]}
+    rows = {row["record_id"]: row for sync in syncs for row in sync.records[STREAM]}
     return set(map(activity, rows.values()))
 
 
@@ -185,7 +185,9 @@ def test_what_happened_twice_in_one_millisecond_comes_twice_however_it_is_asked_
         ]
         pendo.sim.faults.clear()
         pendo.sim.faults.add(Fault("status", path="history", status=200, answer=as_json(answered), times=-1))
-        tables.append({row["record_id"] for row in pendo.read(STREAM, start_date="2026-03-15T00:00:00Z").rows[STREAM]})
+        tables.append(
+            {row["record_id"] for row in pendo.read(STREAM, start_date="2026-03-15T00:00:00Z").records[STREAM]}
+        )
     assert len(tables[0]) == 6
     assert tables[0] == tables[1]
 
@@ -210,7 +212,7 @@ def test_a_state_of_another_shape_is_an_error_and_not_a_reading_from_the_beginni
     out = pendo.read(STREAM, state={STREAM: state})
     assert out.failures[STREAM].message.startswith("The state of stream visitor_history cannot be read")
     assert out.failures[STREAM].failure_type == "config_error"
-    assert out.rows[STREAM] == []
+    assert out.records[STREAM] == []
 
 
 def test_a_state_in_the_future_stays(pendo: Subscription) -> None:

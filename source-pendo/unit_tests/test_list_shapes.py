@@ -35,7 +35,7 @@ def answer(pendo: Subscription, path: str, rows: list[Row], times: int = -1) -> 
 @pytest.mark.parametrize(("stream", "path", "rows"), [("guides", "guide", GUIDES), ("reports", "report", REPORTS)])
 def test_every_documented_shape_fits_the_schema(pendo: Subscription, stream: str, path: str, rows: list[Row]) -> None:
     answer(pendo, path, rows)
-    records = pendo.read(stream).rows[stream]
+    records = pendo.read(stream).records[stream]
     validator = Draft7Validator(pendo.schema(stream), format_checker=FormatChecker())
     assert [error.message for record in records for error in validator.iter_errors(record)] == []
     assert len(records) == len(rows)
@@ -46,8 +46,8 @@ def test_values_of_a_shape_that_the_schema_names_are_left_alone(pendo: Subscript
     answer(pendo, "guide", GUIDES)
     answer(pendo, "report", REPORTS)
     out = pendo.read("guides", "reports")
-    assert [row["attributes"]["device"] for row in out.rows["guides"][:2]] == ["mobile", {"type": "all", "aB": 1}]
-    assert [poll["id_responses"] for poll in out.rows["guides"][2]["polls"]] == [
+    assert [row["attributes"]["device"] for row in out.records["guides"][:2]] == ["mobile", {"type": "all", "aB": 1}]
+    assert [poll["id_responses"] for poll in out.records["guides"][2]["polls"]] == [
         [{"id": "c1", "aB": "Yes"}],
         {"aB": "Yes"},
     ]
@@ -62,7 +62,7 @@ def test_a_report_whose_definition_is_an_array_belongs_to_the_application_in_it(
 def test_no_date_is_null_in_definitions(pendo: Subscription) -> None:
     """Pendo writes 0 for it."""
     answer(pendo, "guide", [{"id": "g", "resetAt": 0, "publishedAt": AT, "createdByUser": {"deletedAt": 0}}])
-    (record,) = pendo.read("guides").rows["guides"]
+    (record,) = pendo.read("guides").records["guides"]
     assert (record.get("reset_at"), record["created_by_user"]["deleted_at"]) == (None, None)
     assert record["published_at"] == "2026-03-08T20:00:00.000Z"
 
@@ -73,7 +73,7 @@ def test_an_id_that_comes_twice_comes_twice_however_far_apart(pendo: Subscriptio
     first, later = ({"id": "p", "name": name, "lastUpdatedAt": AT} for name in ("old", "new"))
     filler = [{"id": f"f{number}", "name": "x" * 1000} for number in range(between)]
     answer(pendo, "page", [first, *filler, later])
-    rows = pendo.read("pages").rows["pages"]
+    rows = pendo.read("pages").records["pages"]
     assert [row["name"] for row in rows if row["id"] == "p"] == ["old", "new"]
 
 
@@ -89,9 +89,9 @@ def test_what_changed_while_a_list_broke_comes_in_its_newer_form(pendo: Subscrip
     answer(pendo, "page", again, times=1)
     out = pendo.read("pages")
     assert out.logged("broke in the middle")
-    names = [row["name"] for row in out.rows["pages"] if row["id"] == "p0"]
+    names = [row["name"] for row in out.records["pages"] if row["id"] == "p0"]
     assert names == [rows[0]["name"], "newer", "a copy"]
-    assert len(out.rows["pages"]) == len(rows) + 2
+    assert len(out.records["pages"]) == len(rows) + 2
     assert out.state("pages")["last_updated_at"] == "2026-03-08T20:00:00.005Z"
 
 
@@ -117,7 +117,7 @@ def test_a_state_of_another_stream_is_refused_and_starts_nothing_anew(
     out = pendo.read(stream, state={stream: state})
     assert out.failures[stream].message.startswith(f"The state of stream {stream} cannot be read: it must be like")
     assert out.failures[stream].failure_type == "config_error"
-    assert out.rows[stream] == []
+    assert out.records[stream] == []
 
 
 @pytest.mark.parametrize("stream", ["pages", "visitors"])

@@ -49,7 +49,7 @@ def test_a_full_refresh_ignores_the_state_of_an_incremental_sync(pendo: Subscrip
     """A full refresh is full."""
     state = {"pages": {"last_updated_at": "2026-03-20T00:00:00.000Z", "version": 1}}
     out = pendo.read("pages", state=state, full_refresh=True)
-    assert len(out.rows["pages"]) == len(pendo.truth("pages"))
+    assert len(out.records["pages"]) == len(pendo.truth("pages"))
 
 
 @pytest.mark.slow
@@ -74,7 +74,7 @@ def test_a_report_belongs_to_the_application_of_its_definition(pendo: Subscripti
     objects = [{"id": name, "definition": {"config": {"appId": app}}} for name, app in apps.items()]
     answer(pendo, "report", [*objects, {"id": "g", "definition": None}, {"id": "h", "definition": {"config": []}}])
     assert sorted(pendo.read("reports", app_ids=["2"]).column("reports", "id")) == ["a", "b", "e", "f", "g", "h"]
-    assert len(pendo.read("reports").rows["reports"]) == 8
+    assert len(pendo.read("reports").records["reports"]) == 8
 
 
 def test_an_object_without_a_time_of_change_comes_with_every_sync(pendo: Subscription) -> None:
@@ -103,7 +103,7 @@ def test_names_are_ours_in_documented_objects_and_theirs_in_free_ones(pendo: Sub
     answer(pendo, "guide", [guide | {"brandNew": {"keepMe": 1}}])
     answer(pendo, "tracktype", [{"id": "t", "trackTypeName": "Sent Report"}])
     out = pendo.read("guides", "track_types")
-    (record,) = out.rows["guides"]
+    (record,) = out.records["guides"]
     assert record["created_by_user"] == {"user_type": "x", "last_login": "1970-01-01T00:00:01.000Z"}
     assert record["polls"] == [{"id_responses": {"aB": "Yes"}}]
     assert record["brand_new"] == {"keepMe": 1}
@@ -143,8 +143,8 @@ def test_each_metadata_field_is_a_row_with_its_own_name(pendo: Subscription, str
     """Two names that differ only in case are two rows, types nobody knows are texts."""
     out = pendo.read(stream)
     truth = {(row["group"], row["field"]): row["Type"] for row in pendo.truth(stream)}
-    assert {(row["group"], row["field"]): row["type"] for row in out.rows[stream]} == truth
-    assert {"display_name", "is_deleted", "never_index"} <= out.rows[stream][0].keys()
+    assert {(row["group"], row["field"]): row["type"] for row in out.records[stream]} == truth
+    assert {"display_name", "is_deleted", "never_index"} <= out.records[stream][0].keys()
     assert out.statuses[stream] == ["STARTED", "RUNNING", "COMPLETE"]
 
 
@@ -164,7 +164,7 @@ def test_a_subscription_without_metadata_is_complete_and_empty(pendo: Subscripti
     assert pendo.check() == (True, "")
     out = pendo.read("metadata_visitors")
     assert out.statuses["metadata_visitors"] == ["STARTED", "COMPLETE"]
-    assert out.rows["metadata_visitors"] == []
+    assert out.records["metadata_visitors"] == []
 
 
 def test_a_check_names_the_metadata_streams_that_would_fail(pendo: Subscription) -> None:

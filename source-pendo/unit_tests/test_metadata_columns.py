@@ -25,7 +25,7 @@ def visitor(pendo: Subscription, number: int) -> Row:
 
 def one(pendo: Subscription, visitor_id: str) -> Row:
     """A visitor's record."""
-    return next(row for row in pendo.read("visitors").rows["visitors"] if row["visitor_id"] == visitor_id)
+    return next(row for row in pendo.read("visitors").records["visitors"] if row["visitor_id"] == visitor_id)
 
 
 def test_every_type_of_field_has_a_schema(pendo: Subscription) -> None:
@@ -54,14 +54,14 @@ def test_fields_that_differ_only_in_case_stay_two(pendo: Subscription) -> None:
     assert {"userID", "userId"} <= group(pendo, "visitors", "custom").keys()
     custom = one(pendo, "ann@example.com")["metadata_custom"]
     assert (custom["userID"], custom["userId"]) == ("upper-0", "lower-0")
-    account = pendo.read("accounts").rows["accounts"][0]["metadata_custom"]
+    account = pendo.read("accounts").records["accounts"][0]["metadata_custom"]
     assert {"ARR", "arr"} <= account.keys()
 
 
 def test_all_groups_arrive_with_all_fields(pendo: Subscription) -> None:
     """The account's name, custom fields and those of other systems are not dropped."""
     truth = {row["accountId"]: row["metadata"] or {} for row in pendo.truth("accounts")}
-    for row in pendo.read("accounts").rows["accounts"]:
+    for row in pendo.read("accounts").records["accounts"]:
         metadata = truth[row["account_id"]]
         assert {name for name in row if name.startswith("metadata_")} == {f"metadata_{name}" for name in metadata}
         for name, fields in metadata.items():
@@ -75,7 +75,7 @@ def test_each_application_s_own_figures_are_columns_with_times(pendo: Subscripti
     per_app = {name for name in schema if name.startswith("metadata_auto__")}
     assert per_app == {"metadata_auto__323232", "metadata_auto__6304859583021056", "metadata_auto__5720146138021888"}
     assert {name: schema["metadata_auto__323232"]["properties"]["lastvisit"][name] for name in TIME} == TIME
-    rows = pendo.read("visitors").rows["visitors"]
+    rows = pendo.read("visitors").records["visitors"]
     values = [row["metadata_auto__323232"]["lastvisit"] for row in rows if "metadata_auto__323232" in row]
     assert values
     assert all(value.endswith("Z") for value in values)
@@ -143,10 +143,9 @@ def test_a_value_that_cannot_be_converted_is_named_in_the_log_once(pendo: Subscr
     for number in (0, 2, 3):
         visitor(pendo, number)["metadata"]["custom"]["score"] = "no-number-at-all"
     out = pendo.read("visitors")
-    logged = [line for line in out.logs if "score" in line]
-    assert logged == [
-        "Field score of metadata group custom holds values that are not of its type: they are null in metadata_custom "
-        "and kept as they were sent in raw_metadata"
+    assert out.logged("score") == [
+        "WARN: Field score of metadata group custom holds values that are not of its type: they are null in "
+        "metadata_custom and kept as they were sent in raw_metadata"
     ]
 
 
@@ -193,7 +192,7 @@ def test_forbidden_metadata_leaves_visitors_readable_without_types(pendo: Subscr
     """A kind of object that the key may not read costs only what depends on it."""
     pendo.sim.mutate("forbid", kinds=["metadata"])
     out = pendo.read("visitors", "metadata_visitors")
-    assert len(out.rows["visitors"]) == 44
+    assert len(out.records["visitors"]) == 44
     assert out.logged("Pendo does not list the metadata fields")
     assert out.statuses["metadata_visitors"] == ["STARTED", "INCOMPLETE"]
 

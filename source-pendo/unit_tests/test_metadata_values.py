@@ -57,7 +57,7 @@ def read_account(pendo: Subscription, types: Mapping[str, str], metadata: Any) -
     page = orjson.dumps({"results": [{"accountId": "acme", "metadata": metadata}]}).decode()
     pendo.sim.faults.add(Fault("status", path="metadata/schema/account", times=-1, status=200, answer=schema))
     pendo.sim.faults.add(Fault("status", path="aggregation", body="accounts/every", times=-1, status=200, answer=page))
-    (record,) = pendo.read("accounts").rows["accounts"]
+    (record,) = pendo.read("accounts").records["accounts"]
     validator = Draft7Validator(pendo.schema("accounts"), format_checker=FormatChecker())
     assert [error.message for error in validator.iter_errors(record)] == []
     return record

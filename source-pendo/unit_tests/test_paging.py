@@ -172,7 +172,7 @@ def test_larger_pages_that_pendo_cannot_answer_do_not_keep_a_list_from_its_end(
     synced = pendo.read(*streams, record_limit=record_limit, **options)
     assert synced.failures == {}
     for stream in streams:
-        assert counted(synced.rows[stream], ()) == counted(whole.rows[stream], ())
+        assert counted(synced.records[stream], ()) == counted(whole.records[stream], ())
 
 
 @pytest.mark.slow
@@ -192,7 +192,7 @@ def test_a_pendo_that_refuses_ids_with_escapes_is_read_to_the_end(
         synced = pendo.read(*streams, state=given_states, record_limit=record_limit, **options)
         assert synced.failures == {}
         for stream in streams:
-            assert counted(synced.rows[stream], ()) == counted(whole.rows[stream], ())
+            assert counted(synced.records[stream], ()) == counted(whole.records[stream], ())
 
 
 @settings(max_examples=150, deadline=None)
@@ -210,7 +210,7 @@ def test_pages_of_three_rows_give_what_one_page_gives(pendo: Subscription) -> No
     synced = pendo.read("page_events", "guide_events", record_limit=3, **options)
     for stream in ("page_events", "guide_events"):
         truth = pendo.truth(stream, since="2026-03-14")
-        assert counted(synced.rows[stream]) == truth_of(truth)
+        assert counted(synced.records[stream]) == truth_of(truth)
     visitors = "".join(synced.column("guide_events", "visitor_id"))
     assert {'"', "\\", "%"} <= set(visitors)
     limits = [pipeline[-1]["limit"] for pipeline in pendo.pipelines("guideEvents")]
@@ -235,7 +235,7 @@ def test_a_page_that_is_cut_in_the_middle_is_read_again(pendo: Subscription, kin
     pendo.sim.faults.add(Fault(kind, path="aggregation", body="pageEvents", skip=3, times=3, at=3000))
     synced = pendo.read("page_events", record_limit=50)
     assert synced.failures == {}
-    assert counted(synced.rows["page_events"]) == truth_of(pendo.truth("page_events", since=SINCE))
+    assert counted(synced.records["page_events"]) == truth_of(pendo.truth("page_events", since=SINCE))
 
 
 def test_a_page_that_ends_like_json_but_is_none_costs_only_what_came_after_its_last_whole_visitor(
@@ -254,7 +254,7 @@ def test_a_page_that_ends_like_json_but_is_none_costs_only_what_came_after_its_l
     assert "filter" not in again[0][1]
     assert again[1][1]["filter"] > 'visitorId >= "visitor0100"'
     assert synced.column("page_events", "visitor_id").count("visitor0000") == 2  # this server ignores the filter
-    assert len(set(keys(synced.rows["page_events"]))) == len(pendo.truth("page_events", since="2026-03-18")) + 300
+    assert len(set(keys(synced.records["page_events"]))) == len(pendo.truth("page_events", since="2026-03-18")) + 300
 
 
 def test_a_page_that_stays_broken_fails_the_stream(pendo: Subscription) -> None:

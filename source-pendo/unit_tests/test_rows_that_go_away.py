@@ -38,13 +38,9 @@ def rows_of_the_view(rows: Iterable[Mapping[str, Any]]) -> list[Row]:
         ]
 
 
-def states_of(synced: Any) -> dict[str, Row]:
-    return {stream: states[-1] for stream, states in synced.states.items()}
-
-
 def next_sync(pendo: Subscription, first: Any, *streams: str, **options: Any) -> Any:
     pendo.sim.mutate("advance", hours=1)
-    synced = pendo.read(*streams, state=states_of(first), **OPTIONS, **options)
+    synced = pendo.read(*streams, state=first.last_states(), **OPTIONS, **options)
     assert synced.failures == {}
     return synced
 
@@ -53,10 +49,10 @@ def next_sync(pendo: Subscription, first: Any, *streams: str, **options: Any) ->
 def test_all_rows_of_a_day_say_which_day_was_read_and_when_that_began(pendo: Subscription) -> None:
     synced = pendo.read(*STREAMS, record_limit=10, **OPTIONS)
     for stream in STREAMS:
-        readings = {(row["read_day"], row["read_at"]) for row in synced.rows[stream]}
+        readings = {(row["read_day"], row["read_at"]) for row in synced.records[stream]}
         assert len(readings) == len({day for day, _ in readings}) == 10
         assert {at for _, at in readings} == {"2026-03-20T16:30:00.000Z"}
-    for row in synced.rows["page_events"]:
+    for row in synced.records["page_events"]:
         assert row["day"] == f"{row['read_day']}T04:00:00.000Z"
 
 
@@ -83,10 +79,10 @@ def test_identity_mapping_and_tagging_anew_leave_the_view_equal_to_the_truth(pen
     second = next_sync(pendo, first, *STREAMS, period=period)
     for stream in STREAMS:
         truth = truth_of(pendo.truth(stream, period=period, since=SINCE))
-        table = upserted(first.rows[stream], second.rows[stream])
+        table = upserted(first.records[stream], second.records[stream])
         assert counted(table) - truth
         assert counted(rows_of_the_view(table)) == truth
-        appended = [*first.rows[stream], *second.rows[stream]]
+        appended = [*first.records[stream], *second.records[stream]]
         assert counted(rows_of_the_view(appended)) == truth
 
 
@@ -99,7 +95,7 @@ def test_another_time_zone_doubles_no_day_and_is_warned_of(pendo: Subscription, 
     second = next_sync(pendo, first, stream)
     assert second.logged("the subscription's time zone was changed (UTC-04:00 before, UTC-07:00 now)")
     assert second.state(stream)["midnight"] == "2026-03-19T00:00:00-07:00"
-    table = upserted(first.rows[stream], second.rows[stream])
+    table = upserted(first.records[stream], second.records[stream])
     assert counted(rows_of_the_view(table)) == truth_of(pendo.truth(stream, since=SINCE))
     third = next_sync(pendo, second, stream)
     assert not third.logged("time zone was changed")
@@ -109,8 +105,10 @@ def test_a_row_of_another_time_zone_replaces_itself(pendo: Subscription) -> None
     first = pendo.read("page_events", **OPTIONS)
     pendo.sim.mutate("time_zone", zone="America/Chicago")
     second = next_sync(pendo, first, "page_events")
-    days = {row["day"] for row in upserted(first.rows["page_events"], second.rows["page_events"])}
-    moved = [row for row in second.rows["page_events"] if row["record_id"] in set(keys(first.rows["page_events"]))]
+    days = {row["day"] for row in upserted(first.records["page_events"], second.records["page_events"])}
+    moved = [
+        row for row in second.records["page_events"] if row["record_id"] in set(keys(first.records["page_events"]))
+    ]
     assert len(moved) > 100
     assert "2026-03-15T05:00:00.000Z" in days
 

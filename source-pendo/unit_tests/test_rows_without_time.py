@@ -35,7 +35,7 @@ def test_an_incremental_sync_brings_those_without_a_time_of_change_and_counts_th
     expected = ageless(pendo, stream)
     assert expected
     out = pendo.read(stream, state={stream: STATE}, record_limit=record_limit)
-    without = [row[key] for row in out.rows[stream] if row.get("lastupdated") is None]
+    without = [row[key] for row in out.records[stream] if row.get("lastupdated") is None]
     assert sorted(without) == sorted(expected)
     assert out.logged(f"Stream {stream}: {len(expected)} rows have no lastupdated. They are emitted at every sync")
     assert out.state(stream)["lastupdated"] >= STATE["lastupdated"]
@@ -49,11 +49,11 @@ def test_a_full_refresh_counts_them_too(pendo: Subscription) -> None:
 def test_a_visitor_that_a_bulk_deletion_marked_replaces_its_row(pendo: Subscription) -> None:
     """The warehouse must not keep the address of somebody who asked to be erased."""
     first = pendo.read("visitors")
-    table = {row["visitor_id"]: row for row in first.rows["visitors"]}
+    table = {row["visitor_id"]: row for row in first.records["visitors"]}
     marked = mark_for_deletion(pendo, 0)
     assert table[marked]["metadata_agent"]["email"]
     second = pendo.read("visitors", state={"visitors": first.state("visitors")})
-    table |= {row["visitor_id"]: row for row in second.rows["visitors"]}
+    table |= {row["visitor_id"]: row for row in second.records["visitors"]}
     assert table[marked].get("metadata_agent") is None
     assert table[marked]["metadata_pendo"] == {"donotprocess": True}
     assert second.state("visitors") == first.state("visitors")
@@ -110,7 +110,7 @@ def test_an_object_whose_time_of_change_says_nothing_stops_no_list(
     out = pendo.read("segments", state={"segments": state}, full_refresh=full_refresh)
     assert out.statuses["segments"][-1] == "COMPLETE"
     assert out.column("segments", "id") == (["a", "b"] if full_refresh else ["a"])
-    assert out.rows["segments"][0].get("last_updated_at") is None
+    assert out.records["segments"][0].get("last_updated_at") is None
     assert out.logged("Stream segments: 1 rows have no last_updated_at.")
     assert out.state("segments")["last_updated_at"] == (
         "2026-03-08T20:00:00.000Z" if full_refresh else state["last_updated_at"]

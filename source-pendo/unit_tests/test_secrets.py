@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import base64
 import json
-import logging
-import os
-import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import IO, Any
+from collections.abc import Callable
 from urllib.parse import quote
 
 import pytest
-from pendo_reader import STREAM_NAMES, Subscription, configured
+from pendo_reader import STREAM_NAMES, Subscription
 from simulators.faults import Fault
 from source_kit.cli import launch
 from source_kit.secrets import secret_shapes
 from source_pendo import SourcePendo
+from test_kit.catalogs import configured_stream
+from test_kit.command import run_here
 
 #: A key that looks different in every encoding
 SECRET = 'k/e+y "\\ü'
@@ -27,51 +22,23 @@ KEY = "9f/8+7e6=d5&c4.us"
 
 
 @pytest.fixture
-def secretive(pendo: Subscription, tmp_path: Path) -> Iterator[Any]:
+def secretive(pendo: Subscription) -> Callable[..., str]:
     """Runs a verb of the command line in this process, with `--debug`; returns everything that it wrote."""
     pendo.sim.api_key = KEY
 
-    def run(verb: str, **options: Any) -> str:
-        files = {"config": pendo.config(**options)}
+    def run(verb: str) -> str:
+        files = {"config": pendo.config()}
         if verb == "read":
-            files["catalog"] = {"streams": [configured(name, False) for name in STREAM_NAMES]}
-        args = [verb, "--debug"]
-        for option, content in files.items():
-            path = tmp_path / f"{option}.json"
-            path.write_text(json.dumps(content), encoding="utf-8")
-            args += [f"--{option}", str(path)]
-        with tempfile.TemporaryFile() as out, everything_into(out):
-            launch(SourcePendo, args)
-            out.seek(0)
-            return out.read().decode()
+            files["catalog"] = {"streams": [configured_stream(name, incremental=False) for name in STREAM_NAMES]}
+        output = run_here(lambda argv: launch(SourcePendo, argv), verb, "--debug", **files)
+        return output.text + output.stderr
 
-    yield run
-    logging.getLogger("airbyte").setLevel(logging.INFO)
-
-
-@contextmanager
-def everything_into(file: IO[bytes]) -> Iterator[None]:
-    """Both outputs of the process go into a file; what the connector changes in the process is undone."""
-    hook, root = sys.excepthook, logging.getLogger()
-    handlers, level, kept = root.handlers[:], root.level, [os.dup(1), os.dup(2)]
-    os.dup2(file.fileno(), 1)
-    os.dup2(file.fileno(), 2)
-    try:
-        yield
-    finally:
-        for stream in (sys.__stdout__, sys.__stderr__):
-            assert stream is not None
-            stream.flush()
-        for number, saved in enumerate(kept, 1):
-            os.dup2(saved, number)
-            os.close(saved)
-        sys.excepthook, root.handlers[:] = hook, handlers
-        root.setLevel(level)
+    return run
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("verb", ["check", "discover", "read"])
-def test_a_good_key_is_in_no_output_at_debug(secretive: Any, verb: str) -> None:
+def test_a_good_key_is_in_no_output_at_debug(secretive: Callable[..., str], verb: str) -> None:
     """Headers are never logged."""
     text = secretive(verb)
     assert len(text) > 100
@@ -81,7 +48,7 @@ def test_a_good_key_is_in_no_output_at_debug(secretive: Any, verb: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("verb", ["check", "read"])
 def test_a_server_that_echoes_the_key_does_not_get_it_into_the_output(
-    pendo: Subscription, secretive: Any, verb: str
+    pendo: Subscription, secretive: Callable[..., str], verb: str
 ) -> None:
     """Whatever comes back in the text of an error is masked: plain, quoted, percent-encoded, in base64."""
     echoes = (KEY, json.dumps(KEY), quote(KEY, safe=""), base64.b64encode(KEY.encode()).decode())

@@ -54,7 +54,7 @@ def test_every_activity_arrives_once(pendo: Subscription) -> None:
     """Neighboring days answer some activities twice; ids with slashes and percent signs are encoded."""
     out = pendo.read(STREAM, start_date=ALL_DAYS)
     truth = Counter(activity(row) for row in pendo.truth(STREAM))
-    assert Counter(map(activity, out.rows[STREAM])) == truth
+    assert Counter(map(activity, out.records[STREAM])) == truth
     keys = out.column(STREAM, "record_id")
     assert len(set(keys)) == len(keys) > 0
 
@@ -121,7 +121,7 @@ def test_an_activity_that_went_on_keeps_its_key(pendo: Subscription) -> None:
         pendo.sim.faults.clear()
         pendo.sim.faults.add(Fault("status", path="history", status=200, answer=as_json([row]), times=-1))
         out = pendo.read(STREAM)
-        (record,) = out.rows[STREAM]
+        (record,) = out.records[STREAM]
         keys.append(record["record_id"])
         assert record["modified_ts"] == record["last_ts"]
     assert keys[0] == keys[1]
@@ -135,7 +135,7 @@ def test_a_visitor_who_is_gone_is_skipped_and_counted(pendo: Subscription) -> No
     assert out.statuses[STREAM][-1] == "COMPLETE"
     assert out.logged("2 visitors were skipped because Pendo has no history for them (last status 404)")
     truth = {activity(row) for row in pendo.truth(STREAM)}
-    assert set(map(activity, out.rows[STREAM])) == truth
+    assert set(map(activity, out.records[STREAM])) == truth
 
 
 @pytest.mark.parametrize("status", [404, 422])
@@ -173,7 +173,7 @@ def test_the_only_active_visitor_may_be_gone(pendo: Subscription) -> None:
     pendo.sim.mutate("touch_visitor", visitor_id="Ann@example.com")
     pendo.sim.mutate("remove_visitor", visitor_id="Ann@example.com", history_only=True)
     second = pendo.read(STREAM, state={STREAM: first.state(STREAM)})
-    assert second.rows[STREAM] == []
+    assert second.records[STREAM] == []
     assert second.statuses[STREAM][-1] == "COMPLETE"
     assert second.logged("visitors were skipped")
 
@@ -195,7 +195,7 @@ def test_an_interrupted_reading_goes_on_behind_the_last_visitor_whose_batch_was_
     # not behind that visitor: Pendo may take another one, whose id differs in case only, for the same
     assert pendo.pipelines("visitors")[0][1] == {"filter": f'visitorId >= "{state["resume"]["visitor_id"]}"'}
     truth = {activity(row) for row in pendo.truth(STREAM)}
-    assert {activity(row) for row in first.rows[STREAM] + second.rows[STREAM]} == truth
+    assert {activity(row) for row in first.records[STREAM] + second.records[STREAM]} == truth
     assert second.state(STREAM) == {"modified_ts": instant(pendo.sim.world.now), "version": 1}
 
 

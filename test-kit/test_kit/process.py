@@ -1,63 +1,44 @@
-"""Connectors as processes: started by their command line, read slowly or fast, killed on the way."""
+"""A connector as a process: started by its command line, read slowly or fast, killed or interrupted on the way."""
 
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import select
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Protocol
 
+from test_kit.messages import Output
+
 #: A pipe of one page, so that a connector is never far ahead of its reader
 SMALL_PIPE = 4096
-_PIECE = 65_536
+_READ_BYTES = 65_536
 _NEVER = float("inf")
 _BIN = Path(sys.executable).parent
 
 
-@dataclass
-class Outcome:
-    """What came out of a run. `torn` is what followed the last whole line."""
+@dataclass(frozen=True)
+class Outcome(Output):
+    """What a run wrote that may have been killed: `stdout` has the whole lines, `torn` the bytes after them."""
 
-    code: int
-    lines: list[bytes]
-    torn: bytes
-    seconds: float
-    stderr: str
-    killed: bool
+    torn: bytes = b""
+    seconds: float = 0.0
+    killed: bool = False
     peak_kilobytes: int = 0
 
-    def messages(self) -> list[dict[str, Any]]:
-        """The lines, decoded. Every one must be a JSON object with a type."""
-        return [json.loads(line) for line in self.lines]
-
-    def errors(self) -> list[dict[str, Any]]:
-        """The error traces."""
-        return [
-            message["trace"]["error"]
-            for message in self.messages()
-            if message["type"] == "TRACE" and message["trace"]["type"] == "ERROR"
-        ]
-
-    def statuses(self) -> dict[str, str]:
-        """The last status of every stream."""
-        found = {}
-        for message in self.messages():
-            if message["type"] == "TRACE" and message["trace"]["type"] == "STREAM_STATUS":
-                status = message["trace"]["stream_status"]
-                found[status["stream_descriptor"]["name"]] = status["status"]
-        return found
+    @property
+    def lines(self) -> list[bytes]:
+        """The whole lines, without their ends."""
+        return self.stdout.split(b"\n")[:-1]
 
 
 @dataclass
@@ -83,18 +64,18 @@ class Launcher(Protocol):
     """Starts a connector with a command line."""
 
     def start(self, argv: Sequence[str], **settings: Any) -> Running:
-        """See the two below."""
+        """Start it; the settings are those of the launcher."""
 
 
-class CommandLine:
-    """The console script, as it is installed."""
+class ConsoleScript:
+    """The installed console script of a connector."""
 
     def __init__(self, connector: str, **popen: Any) -> None:
         self._command = str(_BIN / connector)
         self._popen = popen
 
     def start(self, argv: Sequence[str], **settings: Any) -> Running:
-        """Start it; there are no settings but the options that `subprocess.Popen` was to get."""
+        """Start it; the settings are options of `subprocess.Popen`."""
         stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `watch`
         process = subprocess.Popen(
             [self._command, *argv], stdout=subprocess.PIPE, stderr=stderr, **{**self._popen, **settings}
@@ -103,43 +84,12 @@ class CommandLine:
         return Running(process.pid, process.stdout, stderr, process.wait)
 
 
-class Preloaded:
-    """Runs of one connector, forked from one process that has imported it (`preloaded.py`). One run at a time."""
-
-    def __init__(self, connector: str, **environment: str) -> None:
-        self._orders, theirs = socket.socketpair()
-        script = str(Path(__file__).with_name("preloaded.py"))
-        with theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, script, connector.replace("-", "_"), str(theirs.fileno())],
-                pass_fds=[theirs.fileno()],
-                env={**os.environ, **environment},
-            )
-        self._answers = self._orders.makefile("rb")
-
-    def start(self, argv: Sequence[str], **settings: Any) -> Running:
-        """Fork a run; the settings are those of `preloaded.py`."""
-        reading, writing = os.pipe()
-        stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `watch`
-        order = json.dumps({"argv": list(argv), "settings": settings}).encode()
-        socket.send_fds(self._orders, [order], [writing, stderr.fileno()])
-        os.close(writing)
-        pid = int(self._answers.readline())
-        return Running(pid, os.fdopen(reading, "rb"), stderr, lambda: int(self._answers.readline()))
-
-    def close(self) -> None:
-        """End the process."""
-        self._answers.close()
-        self._orders.close()
-        self._process.wait(timeout=10)
-
-
 @dataclass(frozen=True)
 class Crash:
     """When a run is ended from outside: after so many bytes of output or so many seconds, whichever comes first.
 
-    `reads_on`: what the connector had written by then is still read, as a pipe keeps it; otherwise the reader dies with
-    it, in the middle of a line.
+    With `reads_on` the reader still reads what the pipe holds; without, it stops with the connector, in the middle of a
+    line.
     """
 
     after_bytes: float = _NEVER
@@ -150,9 +100,9 @@ class Crash:
 
 @dataclass(frozen=True)
 class Pace:
-    """A reader that takes `piece` bytes and then rests for `rest` seconds. It closes its end after `close_after`."""
+    """A reader that takes `size` bytes and then rests `rest` seconds; it closes its end after `close_after` bytes."""
 
-    piece: int = _PIECE
+    size: int = _READ_BYTES
     rest: float = 0.0
     close_after: float = _NEVER
 
@@ -165,8 +115,8 @@ class Meanwhile:
     action: Callable[[], None]
     done: bool = False
 
-    def look(self, size: int) -> None:
-        """Do it if it is time."""
+    def check(self, size: int) -> None:
+        """Do it once enough was read."""
         if not self.done and size >= self.after_bytes:
             self.done = True
             self.action()
@@ -190,8 +140,9 @@ def watch(
             code = running.wait()
         stderr.seek(0)
         text = stderr.read().decode("utf-8", "replace")
-    *lines, torn = bytes(output).split(b"\n")
-    return Outcome(code, lines, torn, time.monotonic() - running.began, text, killed, peak)
+    whole = output.rfind(b"\n") + 1
+    seconds = time.monotonic() - running.began
+    return Outcome(code, bytes(output[:whole]), text, bytes(output[whole:]), seconds, killed, peak)
 
 
 def _read(running: Running, crash: Crash, pace: Pace, meanwhile: Meanwhile) -> tuple[bytearray, bool, int]:
@@ -201,18 +152,18 @@ def _read(running: Running, crash: Crash, pace: Pace, meanwhile: Meanwhile) -> t
     number = running.stdout.fileno()
     while len(output) < pace.close_after:
         left = _NEVER if killed else running.began + crash.after_seconds - time.monotonic()
-        room = _PIECE if killed or crash.after_bytes == _NEVER else int(crash.after_bytes) - len(output)
+        room = _READ_BYTES if killed or crash.after_bytes == _NEVER else int(crash.after_bytes) - len(output)
         if left <= 0 or room <= 0:
             os.kill(running.pid, crash.by)
             killed = True
             if not crash.reads_on:
                 break
         elif _readable(number, min(left, 1.0)):
-            piece = os.read(number, min(pace.piece, room))
-            if not piece:
+            data = os.read(number, min(pace.size, room))
+            if not data:
                 break
-            output += piece
-            meanwhile.look(len(output))
+            output += data
+            meanwhile.check(len(output))
             if pace.rest:
                 peak = max(peak, running.peak_kilobytes())
                 time.sleep(pace.rest)
@@ -238,12 +189,6 @@ def killed_after(running: Running, seconds: float) -> Iterator[None]:
     if late.is_set():
         msg = f"the connector did not end within {seconds:.0f} seconds"
         raise TimeoutError(msg)
-
-
-def written(path: Path, document: Mapping[str, Any] | Sequence[Any]) -> str:
-    """A JSON file for the command line; its name."""
-    path.write_text(json.dumps(document), encoding="utf-8")
-    return str(path)
 
 
 def _readable(number: int, seconds: float) -> bool:

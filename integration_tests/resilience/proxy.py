@@ -1,10 +1,10 @@
-"""A TCP proxy that spoils connections: what a network between a connector and its vendor can do to both.
+"""A TCP proxy that breaks connections: what a network between a connector and its vendor can do to both.
 
     with FaultProxy(sim.url) as proxy:
         proxy.add(Trouble("cut", after=5_000))                  # the next connection
         proxy.add(Trouble("hang"), Trouble("hang"), skip=2)     # the two after the next two
         ...                                                     # proxy.url in place of sim.url
-        proxy.refuse_for(1.5)                                   # nobody listens on the port
+        proxy.refuse_for(1.5)                                   # the port refuses connections
 
 It knows nothing of HTTP: `after` counts the bytes of all answers on one connection, heads included.
 """
@@ -22,7 +22,7 @@ from typing import Self
 from urllib.parse import urlsplit
 
 KINDS = ("delay", "drip", "cut", "reset", "hang", "stall")
-_PIECE = 65_536
+_CHUNK_BYTES = 65_536
 _RST = struct.pack("ii", 1, 0)
 
 
@@ -44,7 +44,7 @@ class Trouble:
 
 
 class FaultProxy:
-    """A port on loopback that leads to `upstream`, as long as nothing was added to go wrong."""
+    """A port on loopback that leads to `upstream`; trouble that is added breaks its connections."""
 
     def __init__(self, upstream: str) -> None:
         address = urlsplit(upstream)
@@ -61,21 +61,21 @@ class FaultProxy:
         self.connections = 0
         """How many were accepted."""
         self.met: list[Trouble] = []
-        """The troubles that did happen, in their order."""
+        """The troubles that happened, in their order."""
 
     @property
     def url(self) -> str:
-        """In place of the upstream's."""
+        """The address to use instead of the upstream's."""
         return f"http://127.0.0.1:{self._port}"
 
     def add(self, *troubles: Trouble, skip: int = 0) -> None:
-        """Spoil one connection after another, in the order in which they are made; the first `skip` are left alone."""
+        """Break the connections after the first `skip`, one for each trouble, in the order in which they are made."""
         with self._lock:
             self._troubles.extend([None] * skip)
             self._troubles.extend(troubles)
 
     def clear(self) -> None:
-        """Connections from now on are left alone."""
+        """Break no connection from now on."""
         with self._lock:
             self._troubles.clear()
 
@@ -158,27 +158,27 @@ class FaultProxy:
     @staticmethod
     def _pass_questions(client: socket.socket, server: socket.socket) -> None:
         with suppress(OSError):
-            while piece := client.recv(_PIECE):
-                server.sendall(piece)
+            while chunk := client.recv(_CHUNK_BYTES):
+                server.sendall(chunk)
         with suppress(OSError):
             server.shutdown(socket.SHUT_RDWR)
 
     def _pass_answers(self, client: socket.socket, server: socket.socket, trouble: Trouble | None) -> None:
         passed = 0
-        while piece := server.recv(_PIECE):
-            if trouble is not None and passed + len(piece) > trouble.after:
+        while chunk := server.recv(_CHUNK_BYTES):
+            if trouble is not None and passed + len(chunk) > trouble.after:
                 at = trouble.after - passed
-                client.sendall(piece[:at])
+                client.sendall(chunk[:at])
                 self.met.append(trouble)
-                if not self._spoil(client, piece[at:], trouble):
+                if not self._break(client, chunk[at:], trouble):
                     return
                 trouble = None
             else:
-                client.sendall(piece)
-            passed += len(piece)
+                client.sendall(chunk)
+            passed += len(chunk)
 
-    def _spoil(self, client: socket.socket, rest: bytes, trouble: Trouble) -> bool:
-        """Do what the trouble says with the rest of a piece; whether the connection is as good as new afterwards."""
+    def _break(self, client: socket.socket, rest: bytes, trouble: Trouble) -> bool:
+        """Do what the trouble says with the rest of a chunk; returns whether the connection still works."""
         match trouble.kind:
             case "delay":
                 self._stopping.wait(trouble.seconds)

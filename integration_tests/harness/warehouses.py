@@ -1,4 +1,4 @@
-"""What PyAirbyte made of a sync: tables in DuckDB and in PostgreSQL, and PyAirbyte itself as a process."""
+"""PyAirbyte as a process, and the tables that it writes in DuckDB and in PostgreSQL."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from typing import Any, Self
 
 import duckdb
 import psycopg
-from proof.output import Row
-from proof.postgres import Postgres
-from proof.suite import ROOT
+from harness.postgres import Postgres
+from harness.suite import ROOT
+from test_kit.catalogs import Row
 
 _FOLDER = ROOT / "integration_tests" / "pyairbyte"
 _OWN = "_airbyte_"
@@ -92,7 +92,7 @@ class DuckDb:
         return {"kind": "duckdb", "path": str(self.path)}
 
     def types(self, table: str) -> dict[str, str]:
-        """Columns and their types, PyAirbyte's own left out."""
+        """Columns and their types, without PyAirbyte's own."""
         return _without_own(
             self._ask("SELECT column_name, data_type FROM information_schema.columns WHERE table_name = ?", [table])[1]
         )
@@ -126,7 +126,7 @@ class PostgresSchema:
         }
 
     def types(self, table: str) -> dict[str, str]:
-        """Columns and their types, PyAirbyte's own left out."""
+        """Columns and their types, without PyAirbyte's own."""
         query = (
             "SELECT column_name, data_type FROM information_schema.columns WHERE table_schema = %s AND table_name = %s"
         )

@@ -1,4 +1,4 @@
-"""Docker from the outside: networks that reach nothing but a simulator, and images run as the platform runs them."""
+"""Docker: networks that reach only this machine, and images run as the platform runs them."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from proof.output import Output
-from proof.stage import Stage, arguments, run_process
-from proof.suite import Connector
-from proof.vendors import Vendor
+from harness.runner import Runner
+from harness.suite import Connector
+from harness.vendors import Vendor
+from test_kit.command import arguments, run_process
+from test_kit.messages import Output
 
 #: The address of this machine on Docker's default network
 BRIDGE = "172.17.0.1"
@@ -36,9 +37,9 @@ def inspected(image: str) -> dict[str, Any]:
 
 
 @contextmanager
-def lonely_network() -> Iterator[tuple[str, str]]:
-    """A network from which nothing can be reached but this machine: its name, and this machine's address in it."""
-    name = f"lonely-{uuid.uuid4().hex[:8]}"
+def isolated_network() -> Iterator[tuple[str, str]]:
+    """A network that reaches only this machine: its name, and this machine's address in it."""
+    name = f"isolated-{uuid.uuid4().hex[:8]}"
     docker("network", "create", "--internal", name)
     try:
         yield name, docker("network", "inspect", "--format", "{{(index .IPAM.Config 0).Gateway}}", name)
@@ -46,7 +47,7 @@ def lonely_network() -> Iterator[tuple[str, str]]:
         docker("network", "rm", name)
 
 
-class ImageStage(Stage):
+class ImageRunner(Runner):
     """A connector's image on its simulator, which must listen where the container's network reaches it."""
 
     def __init__(self, connector: Connector, vendor: Vendor, folder: Path, network: str = "bridge") -> None:

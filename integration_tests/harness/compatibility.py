@@ -16,12 +16,12 @@ _COMPLAINT = "%s: %s"
 
 
 def spec_breaks(old: Schema, new: Schema) -> list[str]:
-    """What of the earlier specification no longer holds: a configuration that it took may be refused or mean less."""
+    """What a configuration of the earlier specification loses: it may be refused now, or have less effect."""
     return list(_option_breaks(old["connectionSpecification"], new["connectionSpecification"], ""))
 
 
 def catalog_breaks(old: Schema, new: Schema) -> list[str]:
-    """What of the earlier catalog no longer holds: streams, fields, types, keys, cursors, ways to sync."""
+    """What the earlier catalog has and the new one lacks: streams, fields, types, keys, cursors, sync modes."""
     offered = {stream["name"]: stream for stream in new["streams"]}
     found: list[str] = []
     for stream in old["streams"]:
@@ -109,7 +109,7 @@ def _takes_all(old: str, new: str) -> bool:
 
 
 def _choice_breaks(old: Schema, new: Schema, path: str) -> Iterator[str]:
-    """The choices of a `oneOf` are told apart by their constants."""
+    """The choices of a `oneOf` are distinguished by their constants."""
     choices = {_constants(choice): choice for choice in new.get("oneOf", ())}
     for choice in old.get("oneOf", ()):
         constants = _constants(choice)

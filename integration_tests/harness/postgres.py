@@ -14,13 +14,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-#: Whose processes the server's are where the tests run as root, which PostgreSQL refuses to be run by
+#: Users that run the server where the tests run as root, which PostgreSQL refuses
 _UNPRIVILEGED = ("postgres", "nobody")
 
 
 @dataclass(frozen=True)
 class Postgres:
-    """A server that runs on loopback and asks nobody for a password."""
+    """A running server on loopback that needs no password."""
 
     port: int
     host: str = "127.0.0.1"

@@ -96,5 +96,5 @@ def connectors() -> tuple[Connector, ...]:
 
 
 def connectors_in(scenario: str) -> list[Connector]:
-    """The connectors whose entry lists a scenario."""
+    """The connectors that list a scenario."""
     return [connector for connector in connectors() if scenario in connector.scenarios]

@@ -15,6 +15,8 @@ from typing import Any
 import duckdb
 import orjson
 
+from test_kit.catalogs import primary_key
+
 #: Rows of all streams that are buffered before they are written, with or without a state
 FLUSH_ROWS = 50_000
 _TYPES = {"integer": "BIGINT", "number": "DOUBLE", "string": "VARCHAR", "boolean": "BOOLEAN"}
@@ -36,7 +38,7 @@ class Table:
 
     def __init__(self, stream: Mapping[str, Any], overwrite: bool) -> None:
         self.name: str = stream["name"]
-        self.key = [part[0] for part in stream.get("source_defined_primary_key") or []]
+        self.key = primary_key(stream)
         properties = stream["json_schema"].get("properties", {})
         self.columns = {name: column_type(field) for name, field in properties.items()}
         self.overwrite = overwrite

@@ -11,7 +11,6 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
-from faults.ledger import Row
 from simulators.customerio import CustomerioSimulator, Options
 from simulators.faults import Fault
 from simulators.heap.account import Account, Part, full, more
@@ -21,6 +20,7 @@ from simulators.heap.s3_server import BucketServer, error_fault
 from simulators.pendo import PendoSimulator
 from simulators.pendo.sizes import Size
 from simulators.server import Simulator
+from test_kit.catalogs import Row
 
 #: The rows that a destination holds of a stream
 Held = Callable[[str], Iterable[Row]]
@@ -29,10 +29,10 @@ _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class Subject(ABC):
+class ConnectorUnderTest(ABC):
     """One connector and the vendor that it reads. Made with `paged` it has many small pages, otherwise few requests."""
 
-    connector: str
+    name: str
     streams: tuple[str, ...]
     """The streams that are read unless a test asks for others: their rows can be compared whole."""
     short_streams: tuple[str, ...]
@@ -44,20 +44,20 @@ class Subject(ABC):
     other_path: str
     """A regular expression for requests that the long stream does not need."""
     refused: Fault
-    """What the vendor answers once the key is worth nothing any more."""
+    """The vendor's answer to a key that has expired."""
     refused_sentence: str
-    """What the connector says then; a part of it."""
+    """A part of the connector's error sentence for it."""
     unreachable_sentences: tuple[str, ...]
-    """How the error begins when no connection can be made or every one breaks."""
+    """The start of the error when no connection can be made or every one breaks."""
     timeout_sentences: tuple[str, ...]
-    """How it begins when no answer comes in time."""
+    """The start of the error when no answer comes in time."""
     levels: int = 1
-    """How often a request that got no answer is asked anew in a smaller form."""
+    """How often a request without an answer is split and sent again, at most."""
     simulator: Simulator
 
     @abstractmethod
     def config(self, url: str | None = None, **options: Any) -> Row:
-        """A configuration that reads the simulator, at `url` if the way leads over a proxy."""
+        """A configuration that reads the simulator; at `url` where a proxy is in between."""
 
     @abstractmethod
     def truth(self, stream: str) -> list[Row]:
@@ -75,7 +75,7 @@ class Subject(ABC):
         return {}
 
     def shuffle(self, draw: Random) -> None:
-        """Let some answers come later than those that were asked for after them."""
+        """Delay some answers, so that later requests are answered first."""
         faults = self.simulator.faults
         faults.clear()
         for _ in range(3):
@@ -83,18 +83,18 @@ class Subject(ABC):
 
     @abstractmethod
     def happen(self, draw: Random) -> None:
-        """Something happens at the vendor: rows are new, late or changed."""
+        """Change the vendor's data: rows are new, late or edited."""
 
     @abstractmethod
     def renew_key(self) -> None:
-        """The old key is worth nothing from now on; `config` has the new one."""
+        """The old key expires; `config` has a new one."""
 
     def current(self, stream: str, rows: Iterable[Row]) -> Iterable[Row]:
-        """Of a table's rows those that count."""
+        """The rows of a table that are live."""
         return rows
 
     def differences(self, held: Held, streams: Sequence[str] | None = None) -> dict[str, str]:
-        """By stream, what the destination lacks and what it has too much, shortened; empty where it has the truth."""
+        """The rows that the destination lacks and those it has too many of, shortened, by stream; empty if none."""
         found = {}
         for stream in streams or self.streams:
             expected = Counter(map(canonical, self.truth(stream)))
@@ -130,10 +130,10 @@ def _canonical(value: Any) -> Any:
             return value
 
 
-class Customerio(Subject):
+class Customerio(ConnectorUnderTest):
     """A tiny workspace, without its limit of requests."""
 
-    connector = "source-customerio"
+    name = "source-customerio"
     streams = (
         "campaigns",
         "campaign_actions",
@@ -207,10 +207,10 @@ class Customerio(Subject):
         self.simulator.api_key = "cio-app-key-renewed-51d2"
 
 
-class Pendo(Subject):
-    """A small subscription whose present is the real one, since the connector's clock decides which days it reads."""
+class Pendo(ConnectorUnderTest):
+    """A small subscription at the real time, since the connector's clock decides which days it reads."""
 
-    connector = "source-pendo"
+    name = "source-pendo"
     streams = (
         "accounts",
         "visitors",
@@ -337,10 +337,10 @@ def _merged(pairs: list[tuple[str, Any]]) -> Row:
     return merged
 
 
-class Heap(Subject):
+class Heap(ConnectorUnderTest):
     """A bucket to which dumps are added: increments, and now and then a table in full."""
 
-    connector = "source-heap"
+    name = "source-heap"
     streams = ("users", "user_migrations", "sessions", "search_submit")
     short_streams = streams
     long_stream = "sessions"
@@ -409,4 +409,4 @@ class Heap(Subject):
 
 
 #: All connectors under test
-SUBJECTS: tuple[type[Subject], ...] = (Pendo, Customerio, Heap)
+CONNECTORS: tuple[type[ConnectorUnderTest], ...] = (Pendo, Customerio, Heap)

@@ -1,36 +1,35 @@
-"""A destination in memory: upserts by primary key, and states that count once read to the end of the line."""
+"""A destination in memory that upserts by primary key and keeps the states."""
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+from test_kit.catalogs import key_of, primary_key
+from test_kit.messages import message_of
 
 Row = dict[str, Any]
 
 
-class Ledger:
-    """What the destination holds between syncs: rows by stream and key, and the last state of every stream.
+class Destination:
+    """What a destination holds between syncs: rows by stream and key, and the last state of every stream.
 
-    A stream that is overwritten loses its rows when a sync of it begins anew, except where its state says that a full
-    refresh was broken off: then the platform goes on with the same generation.
+    A stream in the mode `overwrite` loses its rows when a sync of it starts, except where its state says that a full
+    refresh was interrupted: then the platform continues the same generation.
     """
 
     def __init__(self, catalog: Mapping[str, Any]) -> None:
         self.catalog = catalog
-        self.rows: dict[str, dict[tuple[str, ...], Row]] = defaultdict(dict)
+        self.rows: dict[str, dict[str, Row]] = defaultdict(dict)
         self.states: dict[str, Row] = {}
-        self._keys = {
-            item["stream"]["name"]: [part[0] for part in item["stream"].get("source_defined_primary_key") or []]
-            for item in catalog["streams"]
-        }
+        self._keys = {item["stream"]["name"]: primary_key(item["stream"]) for item in catalog["streams"]}
         self._overwritten = [
             item["stream"]["name"] for item in catalog["streams"] if item["destination_sync_mode"] == "overwrite"
         ]
 
     def begin(self) -> list[Row]:
-        """Begin a sync; the states to start it with."""
+        """Start a sync; returns the states that the connector gets."""
         for name in self._overwritten:
             blob = self.states.get(name, {}).get("stream", {}).get("stream_state", {})
             if not blob.get("__ab_full_refresh_unfinished"):
@@ -39,16 +38,16 @@ class Ledger:
         return list(self.states.values())
 
     def load(self, lines: Iterable[bytes], *, uncovered: bool = True) -> int:
-        """Take whole lines; returns the records among them.
+        """Take whole lines; returns the number of records among them.
 
-        With `uncovered` rows count as soon as they are read. Without, a row counts when a state of its stream follows,
-        and what no state follows is lost, as in a destination that dies with its buffers: the next sync must bring it
-        again. Asserts that each state counts exactly the records that were written since the one before.
+        With `uncovered` a row is stored as soon as it is read. Without, it is stored when a state of its stream
+        follows; rows that no state follows are lost, as in a destination that dies with its buffers, and the next sync
+        must bring them again. Asserts that each state counts exactly the records since the one before.
         """
         waiting: dict[str, list[Row]] = defaultdict(list)
         total = 0
         for line in lines:
-            message = json.loads(line)
+            message = message_of(line)
             if message["type"] == "RECORD":
                 record = message["record"]
                 waiting[record["stream"]].append(record["data"])
@@ -72,8 +71,9 @@ class Ledger:
         return self.rows[stream].values()
 
     def _store(self, name: str, rows: Iterable[Row]) -> None:
-        keys = self._keys[name]
-        held = self.rows[name]
-        for row in rows:
-            key = tuple(json.dumps(row.get(part)) for part in keys) if keys else (json.dumps(row, sort_keys=True),)
-            held[key] = row
+        self.rows[name].update((key_of(row, self._keys[name]), row) for row in rows)
+
+
+def upserted(key: Sequence[str], *syncs: Iterable[Row]) -> list[Row]:
+    """The rows that a destination holds after some syncs: of those with the same key the last one."""
+    return list({key_of(row, key): row for rows in syncs for row in rows}.values())

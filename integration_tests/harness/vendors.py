@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from proof.suite import Connector
+from harness.suite import Connector
 from simulators.customerio import CustomerioSimulator, Options
 from simulators.heap.demo import Size, demo_dumps
 from simulators.heap.layout import noise
@@ -20,7 +20,7 @@ from simulators.heap.s3_server import BucketServer
 from simulators.pendo import PendoSimulator
 from simulators.server import Simulator
 
-#: The present of a test whose rows are compared with checked-in ones
+#: The present in tests that compare rows with checked-in ones
 MOMENT = datetime(2026, 3, 20, 16, 0, tzinfo=UTC)
 SECRET = 'k3y/with+signs=and"quote&%\\.us'
 #: Days of events that are read: as many as show a look-back of ten days and what lies before it
@@ -37,12 +37,12 @@ class Vendor:
     """Like `config`, with a key that the vendor refuses."""
     moment: datetime
     change: Callable[[], object]
-    """Something happens at the vendor that the next sync must bring."""
+    """Changes the vendor's data; the next sync must read the change."""
 
 
 @contextmanager
 def running(connector: Connector, *, host: str = "127.0.0.1", moment: datetime | None = None) -> Iterator[Vendor]:
-    """The connector's vendor, at the real time unless told another. Fails if the simulator itself does."""
+    """The connector's vendor, at `moment` or else at the real time. Fails if the simulator has a bug."""
     at = moment or datetime.now(UTC).replace(microsecond=0)
     simulator = _SIMULATORS[connector.vendor](connector, host, at)
     with simulator:

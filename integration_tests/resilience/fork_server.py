@@ -1,15 +1,15 @@
 """A connector that is imported once and forked for every run: a start then costs milliseconds instead of a second.
 
-`python preloaded.py source_pendo <fd of a Unix socket>`. An order is a JSON document (`argv`, `settings`) with two file
-descriptors, stdout and stderr of the run; the answers are the child's process id and, once it ended, its exit code. The
-child runs the connector's own `run()` with this command line, so it exits as the console script does.
+`python fork_server.py source_pendo <fd of a Unix socket>`. An order is a JSON document (`argv`, `settings`) with two
+file descriptors, stdout and stderr of the run; the answers are the child's process id and, once it ended, its exit
+code. The child runs the connector's own `run()` with this command line, so it exits as the console script does.
 
-`settings` make patience short and clocks wrong, which no option of a connector can:
+`settings` shorten retries and timeouts and move the clock, which no option of a connector can:
 
     tries, base_seconds, cap_seconds    how often and how soon a request is repeated
     read_timeout, connect_timeout       seconds
     unlimited                           no budget of requests a second
-    spool_bytes                         what of an answer stays in memory
+    spool_bytes                         how many bytes of an answer stay in memory
     temporary                           the directory for temporary files
     file_bytes                          no file grows beyond (RLIMIT_FSIZE)
     clock                               seconds by which the connector's clock is ahead; a list: for one reading after
@@ -23,14 +23,47 @@ import json
 import os
 import resource
 import socket
+import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
+from test_kit.process import Running
+
 _ORDER_BYTES = 1 << 20
+
+
+class ForkServer:
+    """A process that has imported one connector and forks its runs. One run at a time."""
+
+    def __init__(self, connector: str, **environment: str) -> None:
+        self._orders, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, __file__, connector.replace("-", "_"), str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                env={**os.environ, **environment},
+            )
+        self._answers = self._orders.makefile("rb")
+
+    def start(self, argv: Sequence[str], **settings: Any) -> Running:
+        """Fork a run; the settings are those above."""
+        reading, writing = os.pipe()
+        stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `watch`
+        order = json.dumps({"argv": list(argv), "settings": settings}).encode()
+        socket.send_fds(self._orders, [order], [writing, stderr.fileno()])
+        os.close(writing)
+        pid = int(self._answers.readline())
+        return Running(pid, os.fdopen(reading, "rb"), stderr, lambda: int(self._answers.readline()))
+
+    def close(self) -> None:
+        """End the process."""
+        self._answers.close()
+        self._orders.close()
+        self._process.wait(timeout=10)
 
 
 def serve(package: str, orders: socket.socket) -> None:
@@ -69,7 +102,7 @@ def _warm_up(package: str) -> None:
 
 
 def apply(package: str, settings: dict[str, Any]) -> None:
-    """Put the settings into force in this process."""
+    """Apply the settings to this process."""
     if "clock" in settings:
         _move_clock(settings["clock"])
     if "spool_bytes" in settings:
@@ -78,26 +111,27 @@ def apply(package: str, settings: dict[str, Any]) -> None:
         tempfile.tempdir = settings["temporary"]
     if "file_bytes" in settings:
         resource.setrlimit(resource.RLIMIT_FSIZE, (settings["file_bytes"], settings["file_bytes"]))
-    _set_patience(package, settings)
+    _set_retries(package, settings)
     if settings.get("unlimited") and package == "source_customerio":
         importlib.import_module("source_customerio.budget").RequestBudget.acquire = lambda budget: None
 
 
-def _set_patience(package: str, settings: dict[str, Any]) -> None:
+def _set_retries(package: str, settings: dict[str, Any]) -> None:
     http = importlib.import_module("source_kit.http.client")
     if "connect_timeout" in settings:
         http.CONNECT_TIMEOUT_SECONDS = settings["connect_timeout"]
     policy = {name: settings[name] for name in ("tries", "base_seconds", "cap_seconds") if name in settings}
     if package == "source_heap":
-        _set_s3_patience(settings)
-    for stream in _with_subclasses(http.BatchHttpStream):
-        if policy and "retry_policy" in vars(stream):
-            stream.retry_policy = http.RetryPolicy(**policy)
-        if "read_timeout" in settings and "read_timeout" in vars(stream):
-            stream.read_timeout = settings["read_timeout"]
+        _set_s3_retries(settings)
+        return
+    client = importlib.import_module(f"{package}.client")
+    if policy:
+        client.RETRY_POLICY = replace(client.RETRY_POLICY, **policy)
+    if "read_timeout" in settings and package == "source_customerio":  # Pendo's is an option
+        client.READ_TIMEOUT = settings["read_timeout"]
 
 
-def _set_s3_patience(settings: dict[str, Any]) -> None:
+def _set_s3_retries(settings: dict[str, Any]) -> None:
     session = importlib.import_module("source_heap.session")
     bucket = importlib.import_module("source_heap.bucket")
     retrying = importlib.import_module("source_heap.retrying")
@@ -109,20 +143,14 @@ def _set_s3_patience(settings: dict[str, Any]) -> None:
     bucket.Bucket.__init__.__defaults__ = (settings.get("tries", retrying.ATTEMPTS),)
 
 
-def _with_subclasses(of: type[Any]) -> Iterator[Any]:
-    yield of
-    for subclass in of.__subclasses__():
-        yield from _with_subclasses(subclass)
-
-
 def _move_clock(offsets: float | list[float]) -> None:
     """Every `utc_now()` is off by the next of the offsets, and by the last one from then on."""
-    waiting = list(offsets) if isinstance(offsets, list) else [offsets]
+    left = list(offsets) if isinstance(offsets, list) else [offsets]
 
     class Moved(datetime):
         @classmethod
         def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
-            offset = waiting.pop(0) if len(waiting) > 1 else waiting[0]
+            offset = left.pop(0) if len(left) > 1 else left[0]
             return datetime.now(tz or UTC) + timedelta(seconds=offset)
 
     importlib.import_module("source_kit.convert").datetime = Moved
