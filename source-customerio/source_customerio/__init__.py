@@ -13,8 +13,7 @@ __all__ = ["SourceCustomerio"]
 
 def __getattr__(name: str) -> object:
     if name != "SourceCustomerio":
-        msg = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(msg)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from source_customerio.source import SourceCustomerio
 
     return SourceCustomerio

@@ -117,11 +117,11 @@ def _about_all(errors: Sequence[AirbyteTracedException]) -> AirbyteTracedExcepti
     """The error where no probe was answered."""
     if not all(isinstance(error, Forbidden) for error in errors):
         return errors[0]
-    message = (
+    return config_error(
         "Customer.io denied the key access to everything (status 403). Use an App API key whose scope includes what is "
-        "to be synced, and if it has an IP allowlist, add the address that this connector runs from."
+        "to be synced, and if it has an IP allowlist, add the address that this connector runs from.",
+        errors[0].internal_message,
     )
-    return config_error(message, errors[0].internal_message)
 
 
 def _one_of_each_permission(connection: WorkspaceConnection) -> list[CustomerIoStream]:

@@ -14,8 +14,7 @@ __all__ = ["SourceHeap"]
 
 def __getattr__(name: str) -> object:
     if name != "SourceHeap":
-        msg = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(msg)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from source_heap.source import SourceHeap
 
     return SourceHeap

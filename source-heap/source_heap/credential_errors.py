@@ -128,8 +128,7 @@ def no_credentials(error: Exception, source: str, role: str = "") -> AirbyteTrac
         texts = {"source": source, "code": code_of(error), "doing": error.operation_name}
         return _traced(sentence.format(**texts), detail, kind)
     if isinstance(error, NoCredentialsError):
-        message = NO_CREDENTIALS_FOR_ROLE.format(role=role) if role else NO_CREDENTIALS
-        return _traced(message, str(error))
+        return _traced(NO_CREDENTIALS_FOR_ROLE.format(role=role) if role else NO_CREDENTIALS, str(error))
     detail = f"{type(error).__name__}: {shorten(str(error))}"
     if fault := fault_of(error):
         return _traced(fault.message, detail, fault.failure_type)

@@ -161,8 +161,7 @@ def _recent(value: Any) -> dict[int, str]:
     try:
         return {int(dump_id): str(mark) for dump_id, mark in value.items()}
     except (AttributeError, ValueError):
-        msg = "its recent is not an object of dump ids"
-        raise UnreadableState(msg) from None
+        raise UnreadableState("its recent is not an object of dump ids") from None
 
 
 def _reading(value: Any) -> Reading:

@@ -100,11 +100,11 @@ def _check_file(bucket: Bucket, key: str, skip_missing: bool) -> None:
             raise
         logger.warning(f"{key} does not exist, which stops no sync that need not read it ({error.internal_message}).")
     except BeyondLimit as error:
-        msg = f"The file {key} is more than this connector reads: {error}. Ask Heap to send its table anew."
-        raise config_error(msg) from error
+        raise config_error(
+            f"The file {key} is more than this connector reads: {error}. Ask Heap to send its table anew."
+        ) from error
     except BrokenFile as error:
-        msg = f"The file {key} is not an Avro file: {error}. Ask Heap to send its dump again."
-        raise config_error(msg) from error
+        raise config_error(f"The file {key} is not an Avro file: {error}. Ask Heap to send its dump again.") from error
 
 
 def table_schema(columns: Mapping[str, JsonSchema], config: HeapConfig) -> dict[str, Any]:

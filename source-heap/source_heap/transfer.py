@@ -55,23 +55,19 @@ class Part:
         length, said = answer.get("ContentLength"), answer.get("ContentRange")
         status = (answer.get("ResponseMetadata") or {}).get("HTTPStatusCode")
         if status not in (200, 206):
-            msg = f"the answer is of status {status}, which holds no object"
-            raise WrongPart(msg)
+            raise WrongPart(f"the answer is of status {status}, which holds no object")
         if status != 206 and said is None:
             if not isinstance(length, int):
-                msg = "the answer does not say its length"
-                raise IncompleteAnswer(msg)
+                raise IncompleteAnswer("the answer does not say its length")
             return cls(0, length, length, answer.get("ETag"))
         found = _CONTENT_RANGE.fullmatch(str(said or "").strip())
         if found is None:
-            msg = "a part of the object came without saying which"
-            raise WrongPart(msg)
+            raise WrongPart("a part of the object came without saying which")
         start, end = int(found[1]), int(found[2]) + 1
         total = None if found[3] == "*" else int(found[3])
         fits = start < end and (total is None or end <= total)
         if not fits or (isinstance(length, int) and length != end - start):
-            msg = f"the answer says to be {found[0]}, with {length} bytes"
-            raise WrongPart(msg)
+            raise WrongPart(f"the answer says to be {found[0]}, with {length} bytes")
         return cls(start, end, total, answer.get("ETag"))
 
 
@@ -114,8 +110,7 @@ class Download:
                 return
             raise
         if not self.complete and self._have <= before:
-            msg = "the body ended early"
-            raise IncompleteAnswer(msg)
+            raise IncompleteAnswer("the body ended early")
 
     def _answer(self) -> tuple[Part, Any]:
         """The next answer and its body, which begins with the first missing byte."""
@@ -150,8 +145,7 @@ class Download:
         if self._have:
             self._restart()
         if part.start or part.total is None:
-            msg = f"bytes {part.start}-{part.end - 1} of {part.total} came, which were not asked for"
-            raise WrongPart(msg)
+            raise WrongPart(f"bytes {part.start}-{part.end - 1} of {part.total} came, which were not asked for")
         if self._limit is not None and part.total > self._limit:
             raise TooLong
         self._etag, self.size = part.etag, part.total
@@ -163,8 +157,7 @@ class Download:
     def _restart(self) -> None:
         self._restarts += 1
         if self._restarts > RESTARTS:
-            msg = f"the object was begun anew {RESTARTS} times"
-            raise UnstableObject(msg)
+            raise UnstableObject(f"the object was begun anew {RESTARTS} times")
         self._file.seek(0)
         self._file.truncate()
         self._have, self.size, self._etag = 0, None, None
@@ -191,15 +184,13 @@ def first_bytes(get: GetObject, key: str, size: int) -> bytes:
         part = Part.of(answer)
         wanted = min(size, part.end if part.total is None else part.total)
         if part.start or part.end < wanted:
-            msg = f"bytes {part.start}-{part.end - 1} of {part.total} came in place of the first {size}"
-            raise WrongPart(msg)
+            raise WrongPart(f"bytes {part.start}-{part.end - 1} of {part.total} came in place of the first {size}")
         data = b"".join(_chunks(body, wanted, part.end))
     except BaseException:
         body.close()
         raise
     if len(data) < wanted:
-        msg = "the body ended early"
-        raise IncompleteAnswer(msg)
+        raise IncompleteAnswer("the body ended early")
     return data
 
 
@@ -215,15 +206,13 @@ def _chunks(body: Any, wanted: int, length: int) -> Iterator[bytes]:
         if not chunk:
             return
         if len(chunk) > left:
-            msg = "more bytes came than were announced"
-            raise WrongPart(msg)
+            raise WrongPart("more bytes came than were announced")
         left -= len(chunk)
         yield chunk
         brought += len(chunk)
         if time.monotonic() - since > READ_SECONDS:
             if brought < _SLOWEST_BYTES:
-                msg = f"no more than {brought} bytes came within {READ_SECONDS} s"
-                raise TooSlow(msg)
+                raise TooSlow(f"no more than {brought} bytes came within {READ_SECONDS} s")
             since, brought = time.monotonic(), 0
     body.close()
 

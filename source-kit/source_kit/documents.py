@@ -73,13 +73,16 @@ def _forbidden(name: str, path: str, shown: str, error: OSError) -> AirbyteTrace
 
 def _parsed(name: str, path: str, content: bytes) -> Any:
     if not content.strip():
-        msg = f"The {name} file {path} is empty. Write one JSON document into it; a pipe can be read only once."
-        raise config_error(msg)
+        raise config_error(
+            f"The {name} file {path} is empty. Write one JSON document into it; a pipe can be read only once."
+        )
     try:
         document = json.loads(content.decode("utf-8-sig"))
     except ValueError as error:
-        msg = f"The {name} file {path} cannot be read as JSON: write it as UTF-8 text with one JSON document."
-        raise config_error(msg, f"{type(error).__name__} in the {name} file") from None
+        raise config_error(
+            f"The {name} file {path} cannot be read as JSON: write it as UTF-8 text with one JSON document.",
+            f"{type(error).__name__} in the {name} file",
+        ) from None
     except RecursionError:
         raise _too_deep(name, path) from None
     if _deeper_than(document, _DEEPEST):
@@ -144,8 +147,9 @@ def require_once(catalog: ConfiguredAirbyteCatalog) -> None:
     times = Counter(configured.stream.name for configured in catalog.streams)
     twice = ", ".join(repr(name) for name, count in times.items() if count > 1)
     if twice:
-        msg = f"The catalog names {twice} more than once. Leave each stream in it once, and run the sync again."
-        raise config_error(msg)
+        raise config_error(
+            f"The catalog names {twice} more than once. Leave each stream in it once, and run the sync again."
+        )
 
 
 def unknown_stream(name: str, known: list[str]) -> AirbyteTracedException:

@@ -144,10 +144,18 @@ class ErrorTable:
         if status == 429:
             return ErrorRule(status, self.throttled, Action.THROTTLED, FailureType.transient_error, raises=Throttled)
         if status >= 500 or status == 408:
-            message = f"{self.vendor} failed with status {status}, after several attempts. Run the sync again later."
-            return ErrorRule(status, message, Action.RETRY, FailureType.transient_error)
-        message = f"{self.vendor} refused the request with status {status}. See the internal message for its answer."
-        return ErrorRule(status, message, Action.FAIL, FailureType.system_error)
+            return ErrorRule(
+                status,
+                f"{self.vendor} failed with status {status}, after several attempts. Run the sync again later.",
+                Action.RETRY,
+                FailureType.transient_error,
+            )
+        return ErrorRule(
+            status,
+            f"{self.vendor} refused the request with status {status}. See the internal message for its answer.",
+            Action.FAIL,
+            FailureType.system_error,
+        )
 
 
 def shorten(text: str, limit: int = BODY_SHOWN) -> str:

@@ -54,8 +54,7 @@ def loads(text: bytes) -> Any:
             return orjson.loads(_TOKEN.sub(_usual, text.decode("utf-8", "replace").encode()))
         except orjson.JSONDecodeError as error:
             if _deeper(text, NESTING):
-                msg = f"JSON that is nested more than {NESTING:,} deep"
-                raise TooLarge(msg) from error
+                raise TooLarge(f"JSON that is nested more than {NESTING:,} deep") from error
             raise BadDocument(str(error)) from error
 
 
@@ -167,12 +166,10 @@ class Room:
         """Raises TooLarge where the text, with this piece, is more than may be decoded."""
         self._size += len(text)
         if self._size > JSON_BYTES:
-            msg = f"{self._what} of more than {megabytes(JSON_BYTES)}"
-            raise TooLarge(msg)
+            raise TooLarge(f"{self._what} of more than {megabytes(JSON_BYTES)}")
         self._decoded += decoded_bytes(text)
         if self._decoded > DECODED_BYTES:
-            msg = f"{self._what} that needs more than {megabytes(DECODED_BYTES)} of memory"
-            raise TooLarge(msg)
+            raise TooLarge(f"{self._what} that needs more than {megabytes(DECODED_BYTES)} of memory")
 
 
 class Brackets:

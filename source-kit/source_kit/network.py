@@ -82,12 +82,11 @@ def host_of(url: str) -> str:
 def require_usable_host(host: str, option: str) -> None:
     """Raises a config_error for the name of a host that no DNS can hold."""
     if not _possible(host):
-        msg = (
+        raise config_error(
             f"{shorten(host, _SHOWN)!r} in {option} cannot be the name of a host: names have parts of 1 to 63 letters, "
             f"digits, hyphens or underscores between single dots, 253 characters in all. Correct {option}, e.g. "
             "https://host.example."
         )
-        raise config_error(msg)
 
 
 def _possible(host: str) -> bool:

@@ -55,8 +55,7 @@ class Option:
         try:
             return self.read(raw)
         except (ValueError, OverflowError):
-            message = f"Option {name} {self.problem} {self.expected}."
-            raise config_error(message) from None
+            raise config_error(f"Option {name} {self.problem} {self.expected}.") from None
 
     def filled_in(self, raw: Any) -> Any:
         """A raw value in the form that the specification has for it."""

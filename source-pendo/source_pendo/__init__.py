@@ -13,8 +13,7 @@ __all__ = ["SourcePendo"]
 
 def __getattr__(name: str) -> object:
     if name != "SourcePendo":
-        msg = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(msg)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from source_pendo.source import SourcePendo
 
     return SourcePendo

@@ -202,8 +202,9 @@ class PendoClient(Client):
             try:
                 yield pager.end_page()
             except KeyTooLarge:
-                msg = f"pages of {pager.limit} rows hold one id in several spellings, or none that can be asked for"
-                raise no_progress(msg) from None
+                raise no_progress(
+                    f"pages of {pager.limit} rows hold one id in several spellings, or none that can be asked for"
+                ) from None
 
     def resumed_rows(
         self, label: str, source: Stage, pager: KeyPager, behind: Sequence[Stage] = (), *, restart: Callable[[], None]

@@ -180,14 +180,12 @@ class KeyPager:
         """The bound of a page that begins at a row."""
         key = row.get(self.column)
         if not isinstance(key, str):
-            msg = f"a row has no {self.column}, by which its page is followed by the next"
-            raise no_progress(msg)
+            raise no_progress(f"a row has no {self.column}, by which its page is followed by the next")
         return Bound(">=", key)
 
     def _continue_at(self, bound: Bound) -> None:
         if bound in self._left:
-            msg = "a page began again where an earlier one did"
-            raise no_progress(msg)
+            raise no_progress("a page began again where an earlier one did")
         self._left.add(bound)
         self.bound = bound
         self.limit = self._page_limit

@@ -73,11 +73,11 @@ class Children(CustomerIoStream, ABC):
             for row in rows:
                 number, created = integer_or_same(row.get("id")), row.get("created", row.get("created_at"))
                 if number is None:
-                    message = (
+                    raise self.client.contradiction(
                         f"Customer.io listed one of the {parent.endpoint} without an id, so {self.name} below it "
-                        "cannot be read. The stream stopped there, so that nothing is skipped for ever: report it."
+                        "cannot be read. The stream stopped there, so that nothing is skipped for ever: report it.",
+                        f"a row of {parent.endpoint} has no id",
                     )
-                    raise self.client.contradiction(message, f"a row of {parent.endpoint} has no id")
                 parents[number] = Parent(number, created if isinstance(created, int) else None, kind)
         return parents
 
@@ -130,11 +130,11 @@ class Children(CustomerIoStream, ABC):
             return
         parents, refused = self.parent.endpoint, self._gone & self.list_parents().keys()
         if self._gone == self._listed.keys() and refused:
-            message = (
+            raise self.client.contradiction(
                 f"Customer.io answered 404 for every one of the {len(self._gone)} {parents} below which "
-                f"{self.name} lies, although they exist. If api_url is set, check it; otherwise report it."
+                f"{self.name} lies, although they exist. If api_url is set, check it; otherwise report it.",
+                f"404 for each of {len(self._gone)} parents",
             )
-            raise self.client.contradiction(message, f"404 for each of {len(self._gone)} parents")
         if deleted := self._gone - refused:
             self.logger.info(
                 f"Stream {self.name}: {len(deleted)} {parents} were deleted during the sync and skipped: "

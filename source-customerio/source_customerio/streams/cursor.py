@@ -58,11 +58,11 @@ class Cursor:
     def unreadable(self, why: str) -> NoReturn:
         """Raises the config_error for a state that is not this stream's."""
         name = self._client.name
-        message = (
+        raise config_error(
             f"The saved state of {name} cannot be read: {why}. Reset the stream, so that it is read from the "
-            "beginning, or restore its last good state."
+            "beginning, or restore its last good state.",
+            f"{name}: {why}",
         )
-        raise config_error(message, f"{name}: {why}")
 
     def floor(self, saved: int | None) -> int:
         """The oldest second to emit, given the saved cursor."""

@@ -113,11 +113,11 @@ class Customers(CustomerIoStream):
             )
         if not self._fetched and (self._asked or (self._nameless and not self._found)):
             found = self._asked + self._nameless
-            message = (
+            raise self.client.contradiction(
                 f"Customer.io found {found} people and returned the profile of none. Run the sync again; if it "
-                "happens again, report it to Customer.io's support."
+                "happens again, report it to Customer.io's support.",
+                "the requests returned no profile",
             )
-            raise self.client.contradiction(message, "the requests returned no profile")
         missing = self._asked - self._fetched
         if missing > 0:
             self.logger.warning(

@@ -33,8 +33,7 @@ def _bounded(start: Callable[[], Any], data: bytes) -> bytes:
     if len(found) > BLOCK_BYTES:
         raise too_large()
     if not stream.eof:
-        msg = "cut"
-        raise EOFError(msg)
+        raise EOFError("cut")
     return found
 
 
@@ -43,8 +42,7 @@ def _snappy(data: bytes) -> bytes:
         raise too_large()
     rows = bytes(cramjam.snappy.decompress_raw(data[:-_CHECKSUM_BYTES]))
     if zlib.crc32(rows).to_bytes(_CHECKSUM_BYTES, "big") != data[-_CHECKSUM_BYTES:]:
-        msg = "wrong checksum"
-        raise ValueError(msg)
+        raise ValueError("wrong checksum")
     return rows
 
 

@@ -53,8 +53,7 @@ def parse_header(data: bytes) -> Header:
     Raises HeaderCut if they end too early, BrokenFile if it is not a header, BeyondLimit if it is too large.
     """
     if data[: len(MAGIC)] != MAGIC[: len(data)]:
-        msg = "it does not begin like an Avro file"
-        raise BrokenFile(msg)
+        raise BrokenFile("it does not begin like an Avro file")
     try:
         metadata, at = _metadata(data, len(MAGIC))
     except IndexError:
@@ -62,12 +61,12 @@ def parse_header(data: bytes) -> Header:
     if at + _MARKER_BYTES > len(data):
         if len(data) >= HEADER_BYTES:
             raise _long_header()
-        msg = "it ends within its header"
-        raise HeaderCut(msg)
+        raise HeaderCut("it ends within its header")
     codec = metadata.get("avro.codec", b"null").decode("utf-8", "replace")
     if codec not in compression.DECOMPRESSORS:
-        msg = f"its compression is {codec[:40]!r}; supported are {', '.join(sorted(compression.DECOMPRESSORS))}"
-        raise BrokenFile(msg)
+        raise BrokenFile(
+            f"its compression is {codec[:40]!r}; supported are {', '.join(sorted(compression.DECOMPRESSORS))}"
+        )
     text = metadata.get("avro.schema", b"")
     schema = declared(parsed(text))
     return Header(text, schema, codec, data[at : at + _MARKER_BYTES], at + _MARKER_BYTES)
@@ -95,8 +94,7 @@ def _metadata(data: bytes, at: int) -> tuple[dict[str, bytes], int]:
 def _bytes(data: bytes, at: int) -> tuple[bytes, int]:
     size, at = read_long(data, at)
     if size < 0:
-        msg = "a length in its header is negative"
-        raise BrokenFile(msg)
+        raise BrokenFile("a length in its header is negative")
     if size > HEADER_BYTES:
         raise _long_header()
     if at + size > len(data):
@@ -137,8 +135,7 @@ def scan(file: BinaryIO, header: Header, size: int, rows_of_span: int) -> Iterat
             raise compression.too_large()
         file.seek(begin + length)
         if file.read(_MARKER_BYTES) != header.marker:
-            msg = f"the block at byte {begin} does not end with the file's marker"
-            raise BrokenFile(msg)
+            raise BrokenFile(f"the block at byte {begin} does not end with the file's marker")
         at = end
         rows += lead
         if rows >= rows_of_span:
@@ -158,8 +155,7 @@ def _lead(file: BinaryIO, at: int) -> tuple[int, int, int]:
     except IndexError:
         raise _cut(at) from None
     if rows < 0 or length < 0:
-        msg = f"the block at byte {at} has a negative length"
-        raise BrokenFile(msg)
+        raise BrokenFile(f"the block at byte {at} has a negative length")
     return rows, at + used, length
 
 
@@ -181,7 +177,6 @@ def read_blocks(file: BinaryIO, codec: str, spans: Iterable[Span]) -> Iterator[t
             try:
                 data = decompress(file.read(length))
             except compression.ERRORS as error:
-                msg = f"the block at byte {begin} cannot be decompressed"
-                raise BrokenFile(msg) from error
+                raise BrokenFile(f"the block at byte {begin} cannot be decompressed") from error
             yield rows, data
             del data  # frees it before the next block is read

@@ -56,8 +56,7 @@ def parsed(text: bytes) -> Any:
     try:
         return json.loads(text.decode("utf-8", "surrogateescape"))
     except ValueError:
-        msg = "its header has no readable schema"
-        raise BrokenFile(msg) from None
+        raise BrokenFile("its header has no readable schema") from None
     except RecursionError:
         raise _too_deep() from None
 
@@ -68,8 +67,7 @@ def declared(schema: Any) -> Declared:
     if not isinstance(fields, list) or not all(
         isinstance(field, dict) and isinstance(field.get("name"), str) and "type" in field for field in fields
     ):
-        msg = "its schema is not a record with named fields"
-        raise BrokenFile(msg)
+        raise BrokenFile("its schema is not a record with named fields")
     reader, measurer = _Reader(), _Measurer()
     try:
         record = reader.of(schema, "", 0)
@@ -77,11 +75,9 @@ def declared(schema: Any) -> Declared:
     except RecursionError:
         raise _too_deep() from None
     except (AttributeError, KeyError, TypeError) as error:
-        msg = "its schema cannot be understood"
-        raise BrokenFile(msg) from error
+        raise BrokenFile("its schema cannot be understood") from error
     if row.values > SCHEMA_VALUES:
-        msg = f"its schema has more than {SCHEMA_VALUES:,} values in a row"
-        raise BeyondLimit(msg)
+        raise BeyondLimit(f"its schema has more than {SCHEMA_VALUES:,} values in a row")
     return Declared(record, reader.records, row.least, row.values, row.density, measurer.recursive)
 
 
@@ -101,8 +97,7 @@ class _Reader:
         """A type within the namespace `space`. Raises KeyError, TypeError or AttributeError if it is not a type."""
         self._types += 1
         if self._types > SCHEMA_TYPES:
-            msg = f"its schema has more than {SCHEMA_TYPES:,} types"
-            raise BeyondLimit(msg)
+            raise BeyondLimit(f"its schema has more than {SCHEMA_TYPES:,} types")
         if depth > SCHEMA_DEPTH:
             raise _too_deep()
         if isinstance(schema, str):

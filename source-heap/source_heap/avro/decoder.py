@@ -74,8 +74,7 @@ class Decoder:
                     yield from self._cut(lines, changed)
                     lines, changed, size = [], [], 0
             if at != length:
-                msg = "a block has more or fewer bytes than its rows"
-                raise BrokenFile(msg)
+                raise BrokenFile("a block has more or fewer bytes than its rows")
             del data, latin, block  # frees the block before the next one is decompressed
         yield from self._cut(lines, changed)
 

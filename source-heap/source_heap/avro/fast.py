@@ -76,8 +76,7 @@ class FastDecoder:
         try:
             p = self._decode(b, s, p, count, self._row, lines, changed, dumps)
         except _BROKEN as error:
-            msg = "a row cannot be decoded"
-            raise BrokenFile(msg) from error
+            raise BrokenFile("a row cannot be decoded") from error
         if self._trial is not None and (len(self._trial) >= TRIAL_ROWS or self._trial_bytes > _TRIAL_BYTES):
             ranges = self._ranges(self._trial)
             self._decode = rows_function(*self._key, ranges)

@@ -67,8 +67,7 @@ class AvroFile:
             header = read_header(partial(_first, data), _HEADER_BYTES)
             file = cls(path, header, list(scan(data, header, path.stat().st_size, _SPAN_ROWS)))
         if not header.schema.least and file.rows > EMPTY_ROWS:
-            msg = f"it has more than {EMPTY_ROWS:,} rows of no bytes"
-            raise BeyondLimit(msg)
+            raise BeyondLimit(f"it has more than {EMPTY_ROWS:,} rows of no bytes")
         return file
 
     @property

@@ -44,8 +44,7 @@ class ReferenceDecoder:
         try:
             self._schema = parse_schema(dict(schema.record))
         except (SchemaParseException, UnknownType, *_NO_SCHEMA) as error:
-            msg = "its schema cannot be understood"
-            raise BrokenFile(msg) from error
+            raise BrokenFile("its schema cannot be understood") from error
 
     def __call__(self, b: bytes, s: str, p: int, count: int, lines: list[bytes], changed: list[ChangedLine]) -> int:
         """As `FastDecoder`; `s` is not used."""
@@ -55,8 +54,7 @@ class ReferenceDecoder:
             try:
                 row = self._read(file, self._schema, None, handle_unicode_errors="backslashreplace")
             except _BROKEN as error:
-                msg = "a row cannot be decoded"
-                raise BrokenFile(msg) from error
+                raise BrokenFile("a row cannot be decoded") from error
             if self._projection.since is not None and _is_older(row, self._projection.since):
                 continue
             selected, changes = projected(row, self._targets, self._projection.constants)

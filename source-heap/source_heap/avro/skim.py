@@ -56,11 +56,9 @@ class Skimmer:
             try:
                 end = self._row_end(data, at)
             except IndexError as error:
-                msg = "a row cannot be decoded"
-                raise BrokenFile(msg) from error
+                raise BrokenFile("a row cannot be decoded") from error
             if end - at > ROW_BYTES:
-                msg = f"a row is longer than {ROW_BYTES // 1024**2} MiB"
-                raise BeyondLimit(msg)
+                raise BeyondLimit(f"a row is longer than {ROW_BYTES // 1024**2} MiB")
             if rows and end - start > _WINDOW_BYTES:
                 yield rows, data[start:at]
                 start, rows = at, 0
@@ -85,8 +83,7 @@ class Skimmer:
             if kind == _UNION:
                 branch, at = read_long(data, at)
                 if not 0 <= branch < len(detail):
-                    msg = "a row selects a branch that its union does not have"
-                    raise BrokenFile(msg)
+                    raise BrokenFile("a row selects a branch that its union does not have")
                 todo.append((detail[branch], depth, 1))
                 continue
             if kind == _LONG:
@@ -113,11 +110,9 @@ class Skimmer:
             if at > len(data):
                 raise IndexError
             if depth > ROW_DEPTH:
-                msg = f"a row has values nested more than {ROW_DEPTH:,} levels deep"
-                raise BeyondLimit(msg)
+                raise BeyondLimit(f"a row has values nested more than {ROW_DEPTH:,} levels deep")
             if values > ROW_VALUES:
-                msg = f"a row has more than {ROW_VALUES:,} values"
-                raise BeyondLimit(msg)
+                raise BeyondLimit(f"a row has more than {ROW_VALUES:,} values")
         return at
 
     def _node(self, kind: Any) -> _Node:

@@ -17,5 +17,4 @@ def read_long(data: bytes, at: int) -> tuple[int, int]:
         if byte < 0x80:
             return (value >> 1) ^ -(value & 1), position + 1
         shift += 7
-    msg = "an integer is longer than the format allows"
-    raise BrokenFile(msg)
+    raise BrokenFile("an integer is longer than the format allows")

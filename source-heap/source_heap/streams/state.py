@@ -30,11 +30,10 @@ def read_state(stream: str, document: Mapping[str, Any], dumps: Dumps, cursor: s
     except UnreadableState as error:
         raise unreadable(stream, str(error)) from None
     if state.bucket and state.bucket != dumps.bucket.name:
-        msg = (
+        raise config_error(
             f"The state of stream {stream} belongs to the bucket {state.bucket}, not to {dumps.bucket.name}. Enter the "
             "old bucket again, or reset the stream, which reads it from the start."
         )
-        raise config_error(msg)
     newest = dumps.listed()[-1].dump_id
     if newest < state.reached and not state.bucket:
         logger.warning(
@@ -42,12 +41,11 @@ def read_state(stream: str, document: Mapping[str, Any], dumps: Dumps, cursor: s
             f"bucket is {newest}. Nothing is read before a later one arrives."
         )
     elif newest < state.reached:
-        msg = (
+        raise config_error(
             f"The state of stream {stream} is at dump {state.reached}, but the newest dump in the bucket "
             f"{dumps.bucket.name} is {newest}: the bucket was emptied or replaced. Reset the stream, which reads it "
             "from the start."
         )
-        raise config_error(msg)
     return state if state.bucket or newest < state.reached else replace(state, bucket=dumps.bucket.name)
 
 

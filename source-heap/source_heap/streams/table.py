@@ -115,11 +115,10 @@ class TableStream(BatchStream):
         live = self._dumps.live_of_table(self.name, oldest_unread(self._dumps.listed(), known))
         self._manifests = {found.dump_id: found for found in live if self.name in found.tables}
         if not self._manifests and not (known and self._dumps.may_have(self.name, (known.dump_id, known.generation))):
-            msg = (
+            raise config_error(
                 f"No manifest in the bucket {self._config.bucket} contains the table {self.name}. Refresh the schema "
                 "of the connection, or remove the stream from it."
             )
-            raise config_error(msg)
         dumps = [dump_of(found, self.name) for found in self._manifests.values()]
         keep = self._config.resync_mode is ResyncMode.TOMBSTONES
         plan = first_plan(self._config.bucket, dumps) if known is None else next_plan(known, dumps, keep)
@@ -137,11 +136,10 @@ class TableStream(BatchStream):
         if state.reading.dump_id < state.generation:
             return
         if not self._config.skip_missing_files:
-            msg = (
+            raise config_error(
                 f"The last sync of {self.name} was interrupted within dump {state.reading.dump_id}, whose manifest is "
                 "gone now. Restore it, reset the stream, or set on_missing_file to skip to go on without the rest."
             )
-            raise config_error(msg)
         logger.warning(f"{self.name}: the manifest of dump {state.reading.dump_id} is gone; the rest of it is skipped.")
 
     def _require_files(self, plan: Plan) -> None:
@@ -163,12 +161,11 @@ class TableStream(BatchStream):
                 f"{before.generation}, whose rows are dead from now on.",
             )
             if self._config.resync_mode is ResyncMode.FAIL and self.name != MIGRATIONS:
-                msg = (
+                raise config_error(
                     f"Heap has exported the table {self.name} in full (dump {plan.state.generation}), which replaces "
                     "all earlier rows. Refresh the stream and remove its records to start from it, or set resync_mode "
                     "to generation."
                 )
-                raise config_error(msg)
             return
         logger.info(f"{what}, generation {plan.state.generation}.")
         if plan.no_full_dump:

@@ -80,8 +80,7 @@ class Tombstones:
         gone = {state.generation, *state.recent} - {found.dump_id for found in new}
         lost = min((dump_id for dump_id in gone if dump_id >= state.generation), default=None)
         if lost is not None:
-            msg = f"the manifest of dump {lost}"
-            raise _NewFileMissing(msg)
+            raise _NewFileMissing(f"the manifest of dump {lost}")
         naming = [found for found in self._dumps.manifests(new, self._table) if self._table in found.tables]
         for found in naming:
             dump_of(found, self._table)

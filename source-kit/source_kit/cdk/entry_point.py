@@ -102,8 +102,9 @@ class BatchEntrypoint(AirbyteEntrypoint):
         )
         option = ".".join(map(str, [*error.absolute_path, *missing[:1]]))
         problem = "is missing" if missing else "does not have the form that the specification asks for"
-        message = f"Option {option} {problem}. Correct it in the configuration."
-        raise config_error(message, f"{option}: {error.validator}")
+        raise config_error(
+            f"Option {option} {problem}. Correct it in the configuration.", f"{option}: {error.validator}"
+        )
 
     def read(
         self,

@@ -55,8 +55,7 @@ def _unexecuted(spec: ModuleSpec) -> ModuleType:
         if submodule := sys.modules.get(f"{CDK}.{name}"):
             return submodule  # one that is being imported
         if (name.startswith("__") and name not in _OWN) or "__getattr__" not in vars(package):
-            msg = f"module {CDK!r} has no attribute {name!r}"
-            raise AttributeError(msg)
+            raise AttributeError(f"module {CDK!r} has no attribute {name!r}")
         del package.__getattr__
         assert spec.loader is not None  # noqa: S101 - import_lazily has looked
         spec.loader.exec_module(package)

@@ -62,8 +62,7 @@ def _receive(response: requests.Response, request: requests.PreparedRequest, sec
             _require_body(size, response)
             store(spool, piece)
             if deadline is not None and time.monotonic() > deadline:
-                msg = f"the body did not end within {seconds:.0f} s"
-                raise requests.exceptions.ReadTimeout(msg, request=request)
+                raise requests.exceptions.ReadTimeout(f"the body did not end within {seconds:.0f} s", request=request)
         store(spool, b"")
     except BaseException as error:
         with suppress(OSError):  # on a full disk closing writes what was buffered, and fails once more
@@ -79,11 +78,9 @@ def _receive(response: requests.Response, request: requests.PreparedRequest, sec
 def _require_body(size: int, response: requests.Response) -> None:
     """Raises TooLarge for a body that fills the disk or would: one that unpacks to hundreds of times its size."""
     if size > BODY_BYTES:
-        msg = f"an answer of more than {megabytes(BODY_BYTES)}"
-        raise TooLarge(msg)
+        raise TooLarge(f"an answer of more than {megabytes(BODY_BYTES)}")
     if size > BODY_TRUSTED_BYTES and size > BODY_EXPANSION * response.raw.tell():
-        msg = f"an answer that unpacks to more than {BODY_EXPANSION} times its size"
-        raise TooLarge(msg)
+        raise TooLarge(f"an answer that unpacks to more than {BODY_EXPANSION} times its size")
 
 
 def _as_request_error(error: BaseException, request: requests.PreparedRequest) -> BaseException:

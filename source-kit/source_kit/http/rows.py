@@ -169,8 +169,7 @@ class RowReader:
         document = loads(text)
         if self._key is not None:
             if not isinstance(document, dict) or self._key not in document:
-                msg = f"the answer has no {self._key!r}"
-                raise UnexpectedShape(msg)
+                raise UnexpectedShape(f"the answer has no {self._key!r}")
             rows = document.pop(self._key)
             self.envelope = document
         else:
@@ -178,11 +177,9 @@ class RowReader:
         if rows is None:
             return
         if not isinstance(rows, list):
-            msg = f"a list was expected, not {type(rows).__name__}"
-            raise UnexpectedShape(msg)
+            raise UnexpectedShape(f"a list was expected, not {type(rows).__name__}")
         if before and rows[:1] != [0]:
-            msg = f"the answer has {self._key!r} twice"
-            raise UnexpectedShape(msg)
+            raise UnexpectedShape(f"the answer has {self._key!r} twice")
         if rows := rows[len(before) :]:
             yield rows
 

@@ -226,11 +226,11 @@ class Entity(PendoStream):
         key = row.get(self.key_column)
         if isinstance(key, str):
             return key
-        message = (
-            f"Pendo answered a row of {self.name} without {self.key_column}, by which it was "
-            "asked for, so the sync cannot go on. Run it again; if it happens again, report it."
+        raise AirbyteTracedException(
+            message=f"Pendo answered a row of {self.name} without {self.key_column}, by which it was "
+            "asked for, so the sync cannot go on. Run it again; if it happens again, report it.",
+            failure_type=FailureType.system_error,
         )
-        raise AirbyteTracedException(message=message, failure_type=FailureType.system_error)
 
     def _reached(self, newest: int | None) -> dict[str, Any]:
         if newest is None:
