@@ -17,7 +17,7 @@ from source_kit.stream import Record
 from source_customerio.budget import RequestBudget
 from source_customerio.config import Config
 from source_customerio.errors import Throttled, error_table
-from source_customerio.paging import End, PageTokens
+from source_customerio.paging import PageTokens
 
 #: Seconds. Answers come in half a second (observed by third parties); a page of 30,000 members takes longer.
 READ_TIMEOUT = 60.0
@@ -77,7 +77,7 @@ class CustomerIoClient(Client):
         path: str,
         envelope: str,
         *,
-        end: End = End.TOKEN,
+        empty_page_ends: bool = False,
         page_size: int | None = None,
         params: Mapping[str, str] | None = None,
         whole: bool = False,
@@ -88,7 +88,7 @@ class CustomerIoClient(Client):
         With `whole` each list is a page, however large; empty pages are dropped. `request` is for `call`. Raises a
         system_error for a page token that comes back.
         """
-        tokens = PageTokens(end, f"{self.name} ({path})")
+        tokens = PageTokens(f"{self.name} ({path})", empty_page_ends)
         query = {**(params or {}), **({"limit": str(page_size)} if page_size else {})}
         while True:
             answer = self.call(path, params=query, **request)
@@ -134,7 +134,7 @@ class CustomerIoClient(Client):
 
         Raises a BadAnswer for one without the member `key`.
         """
-        tokens = PageTokens(End.TOKEN, f"{self.name} ({path})")
+        tokens = PageTokens(f"{self.name} ({path})")
         query = dict(params or {})
         while True:
             document = self.call(path, params=query).json()

@@ -56,10 +56,8 @@ class Config(Options):
     @property
     def other_hosts(self) -> tuple[str, ...]:
         """Host names of the data centers that are not asked; none where `api_url` leads to neither of them."""
-        asked = self.api_url or HOSTS[self.region]
-        if asked not in HOSTS.values():
-            return ()
-        return tuple(str(urlsplit(url).hostname) for url in HOSTS.values() if url != asked)
+        others = set(HOSTS.values()) - {self.api_url or HOSTS[self.region]}
+        return tuple(str(urlsplit(url).hostname) for url in others if len(others) < len(HOSTS))
 
     @property
     def other_region(self) -> str | None:

@@ -1,4 +1,4 @@
-"""What Customer.io's refusals mean: the error table, and classes for those that a stream or `check` must know."""
+"""What Customer.io's refusals mean: the error table, and classes for those that a caller catches."""
 
 from __future__ import annotations
 
@@ -16,10 +16,6 @@ class Unauthorized(AirbyteTracedException):
     """401: the key was not accepted."""
 
 
-class WrongRegion(AirbyteTracedException):
-    """3xx: the account lies in the other data center."""
-
-
 class Forbidden(AirbyteTracedException):
     """403: the key may not read this."""
 
@@ -28,11 +24,7 @@ class NotFound(AirbyteTracedException):
     """404. Below a parent that was just listed it means that the parent was deleted since."""
 
 
-class Unaccepted(AirbyteTracedException):
-    """400 or 422: the server cannot use the request."""
-
-
-class Malformed(Unaccepted):
+class Malformed(AirbyteTracedException):
     """400. A deleted parent may be answered with it, too."""
 
 
@@ -75,7 +67,6 @@ def error_table(scope: str, config: Config) -> ErrorTable:
                 wrong_region(config),
                 failure_type=FailureType.config_error,
                 body=_other_data_center(config),
-                raises=WrongRegion,
             ),
             ErrorRule(
                 401,
@@ -107,7 +98,6 @@ def error_table(scope: str, config: Config) -> ErrorTable:
                 422,
                 f"Customer.io did not accept the values of a request for {scope} (status 422). Report it with the "
                 "internal message, which has Customer.io's reference for its support.",
-                raises=Unaccepted,
             ),
             ErrorRule(
                 429,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -74,25 +74,21 @@ def instant_or_none(value: object) -> datetime | None:
 
 
 def from_start(series: Mapping[str, Sequence[Any]], start: datetime, resolution: Resolution) -> Iterator[Period]:
-    """Rows of a series whose first period begins at `start`."""
-    for index in range(max(map(len, series.values()), default=0)):
+    """Rows of a series whose first period begins at `start`. A value that is null is none."""
+    for index in range(_length(series)):
         values = {name: array[index] for name, array in series.items() if index < len(array)}
-        yield Period(_epoch(resolution.shift(start, index)), _known(values))
+        metrics = {name: value for name, value in values.items() if value is not None}
+        yield Period(int(resolution.shift(start, index).timestamp()), metrics)
 
 
-def until_now(
-    series: Mapping[str, Sequence[Any]], now: datetime, resolution: Resolution, zone: tzinfo = EASTERN
-) -> Iterator[Period]:
-    """Rows of a series whose last period is the one that `now` lies in, on `zone`'s clock. Oldest first."""
-    present = resolution.floor(now.astimezone(zone))
-    for back in range(max(map(len, series.values()), default=0), 0, -1):
-        values = {name: array[-back] for name, array in series.items() if back <= len(array)}
-        yield Period(_epoch(resolution.shift(present, 1 - back)), _known(values))
+def until_now(series: Mapping[str, Sequence[Any]], now: datetime, resolution: Resolution) -> Iterator[Period]:
+    """Rows of a series whose last period is the one that `now` lies in, on Eastern time's clock. Oldest first."""
+    length = _length(series)
+    first = resolution.shift(resolution.floor(now.astimezone(EASTERN)), 1 - length)
+    return from_start(
+        {name: [*[None] * (length - len(array)), *array] for name, array in series.items()}, first, resolution
+    )
 
 
-def _known(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if value is not None}
-
-
-def _epoch(at: datetime) -> int:
-    return int(at.timestamp())
+def _length(series: Mapping[str, Sequence[Any]]) -> int:
+    return max(map(len, series.values()), default=0)

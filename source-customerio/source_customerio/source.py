@@ -51,16 +51,16 @@ class SourceCustomerio(Source[Config]):
         """
         warn_of_plain_http(logger, config.base_url)
         connection = WorkspaceConnection(config)
-        first = [_failure(_FIRST_PROBES[0](connection))]
-        if not _is_decisive(first[0]):
-            first += _failures([stream(connection) for stream in _FIRST_PROBES[1:]], len(_FIRST_PROBES))
-        _raise_verdict(config, first)
-        probed = dict(zip((stream.permission for stream in _FIRST_PROBES), first, strict=False))
-        others = [stream for stream in _one_of_each_permission(connection) if stream.permission not in probed]
-        found = _failures(others, config.num_workers)
-        probed |= dict(zip((stream.permission for stream in others), found, strict=True))
-        errors = {permission: error for permission, error in probed.items() if error is not None}
-        if len(errors) == len(probed):
+        found = _failures(_FIRST_PROBES[:1], connection, 1)
+        if not any(map(_is_decisive, found.values())):
+            found |= _failures(_FIRST_PROBES[1:], connection, len(_FIRST_PROBES))
+        _raise_verdict(config, list(found.values()))
+        # the list of IP addresses needs no key and proves nothing
+        others = {stream.permission: stream for stream in reversed(STREAMS) if stream is not IpAddresses}
+        not_probed = [stream for permission, stream in others.items() if permission not in found]
+        found |= _failures(not_probed[::-1], connection, config.num_workers)
+        errors = {permission: error for permission, error in found.items() if error is not None}
+        if len(errors) == len(found):
             raise _about_all(list(errors.values()))
         for permission, error in errors.items():
             logger.warning(f"Check: {permission} cannot be read: {error.message}")
@@ -85,10 +85,13 @@ def _failure(stream: CustomerIoStream) -> AirbyteTracedException | None:
     return None
 
 
-def _failures(streams: Sequence[CustomerIoStream], workers: int) -> list[AirbyteTracedException | None]:
-    """`_failure` of each stream."""
+def _failures(
+    streams: Sequence[type[CustomerIoStream]], connection: WorkspaceConnection, workers: int
+) -> dict[str, AirbyteTracedException | None]:
+    """`_failure` of each stream, by the permission that it needs."""
     with ThreadPoolExecutor(workers) as pool:
-        return list(pool.map(_failure, streams))
+        failures = pool.map(lambda stream: _failure(stream(connection)), streams)
+        return dict(zip((stream.permission for stream in streams), failures, strict=True))
 
 
 def _is_decisive(error: AirbyteTracedException | None) -> bool:
@@ -124,12 +127,6 @@ def _about_all(errors: Sequence[AirbyteTracedException]) -> AirbyteTracedExcepti
     )
 
 
-def _one_of_each_permission(connection: WorkspaceConnection) -> list[CustomerIoStream]:
-    """A stream for each permission. The list of IP addresses needs no key and proves nothing."""
-    of_permission = {stream.permission: stream for stream in reversed(STREAMS) if stream is not IpAddresses}
-    return [stream(connection) for stream in reversed(of_permission.values())]
-
-
 def _with_other_region(config: Config, error: Unauthorized) -> AirbyteTracedException:
     """The error, or one that names the other region where the key opens that.
 
@@ -137,11 +134,8 @@ def _with_other_region(config: Config, error: Unauthorized) -> AirbyteTracedExce
     key (certain: vendor documentation).
     """
     other = config.other_region
-    if other is not None and _opens(replace(config, region=other)):
-        return config_error(wrong_region(config), error.internal_message)
-    return error
-
-
-def _opens(config: Config) -> bool:
-    error = _failure(Campaigns(WorkspaceConnection(config)))
-    return error is None or isinstance(error, Forbidden)
+    if other is None:
+        return error
+    there = _failure(Campaigns(WorkspaceConnection(replace(config, region=other))))
+    opens = there is None or isinstance(there, Forbidden)
+    return config_error(wrong_region(config), error.internal_message) if opens else error

@@ -11,7 +11,6 @@ from source_kit.http.stream import BatchHttpStream
 from source_kit.stream import Record
 
 from source_customerio.client import CustomerIoClient, WorkspaceConnection
-from source_customerio.paging import End
 
 
 class CustomerIoStream(BatchHttpStream, ABC):
@@ -25,8 +24,8 @@ class CustomerIoStream(BatchHttpStream, ABC):
     envelope: ClassVar[str]
     #: What the key must be allowed to read; the error of a refusal names it, and `check` probes each one once.
     permission: ClassVar[str]
-    #: What ends the list
-    end: ClassVar[End] = End.TOKEN
+    #: An empty page ends the list too; where not, only an empty, null or absent `next` does (see `paging`)
+    empty_page_ends: ClassVar[bool] = False
     #: Rows to ask for in a request; None where the list has no such parameter
     page_size: int | None = None
     #: Further query parameters of the list
@@ -45,7 +44,9 @@ class CustomerIoStream(BatchHttpStream, ABC):
     def pages(self, path: str, params: Mapping[str, str] | None = None, **more: Any) -> Iterator[list[Record]]:
         """The rows of a list by this stream's facts. `more` is for the client's `pages`."""
         query = {**self.params, **(params or {})}
-        return self.client.pages(path, self.envelope, end=self.end, page_size=self.page_size, params=query, **more)
+        return self.client.pages(
+            path, self.envelope, empty_page_ends=self.empty_page_ends, page_size=self.page_size, params=query, **more
+        )
 
     def probe(self) -> None:
         """The cheapest request that needs this stream's permission. Raises what a sync would raise on its answer."""

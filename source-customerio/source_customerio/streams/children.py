@@ -17,7 +17,7 @@ from source_kit.stream import Checkpoint, Record, SliceItem, StreamDocs
 
 from source_customerio.errors import Malformed, NotFound
 from source_customerio.streams.base import CustomerIoStream, integer_or_same
-from source_customerio.streams.cursor import Cursor, later
+from source_customerio.streams.cursor import Cursor
 from source_customerio.streams.lists import ChangingList
 
 _STATE_SECONDS = 15.0
@@ -69,7 +69,9 @@ class Children(CustomerIoStream, ABC):
         """All parents by id, as the server lists them now."""
         parent, parents = self.parent, {}
         kind = parent.id_in_children.removesuffix("_id")
-        for rows in self.client.pages(parent.endpoint, parent.envelope, end=parent.end, page_size=parent.page_size):
+        for rows in self.client.pages(
+            parent.endpoint, parent.envelope, empty_page_ends=parent.empty_page_ends, page_size=parent.page_size
+        ):
             for row in rows:
                 number, created = integer_or_same(row.get("id")), row.get("created", row.get("created_at"))
                 if number is None:
@@ -189,16 +191,16 @@ class ChangingChildren(Children, ABC):
     def read_slice(self, slice_: Parent) -> Iterator[SliceItem]:
         """What changed below one parent since its cursor, then the cursor."""
         cursor, key = self._cursor, str(slice_.id)
-        saved, newest = self._saved.get(key), None
+        saved, newest = self._saved.get(key), 0
         floor = cursor.floor(saved)
         ahead = self._newest is not None and self._newest > cursor.sync_start
         if ahead:  # somebody wrote such a state so that nothing older is emitted
             floor = max(floor, self._newest or 0)
         for rows in self.rows_unless_gone(slice_):
             recent, latest = cursor.split(rows, floor)
-            newest = later(newest, latest)
+            newest = max(newest, latest)
             yield recent
-        if newest is None or ahead:  # no cursor passes rows that were filtered out
+        if not newest or ahead:  # no cursor passes rows that were filtered out
             yield Checkpoint({"parents": {}})
         else:
             reached = cursor.advanced(saved, newest)

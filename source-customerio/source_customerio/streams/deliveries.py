@@ -4,20 +4,49 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from datetime import datetime
-from typing import Any, ClassVar
+from datetime import UTC, datetime
+from typing import Any, ClassVar, NamedTuple
 
 from source_kit.stream import Checkpoint, Record, SliceItem, StreamDocs
 
-from source_customerio.paging import End
 from source_customerio.streams.base import CustomerIoStream
-from source_customerio.streams.cursor import LOOKBACK, Cursor, later
+from source_customerio.streams.cursor import LOOKBACK, Cursor
 from source_customerio.streams.lists import ChangingList
-from source_customerio.windows import DAY, Window, windows
 
+DAY = 86_400
+#: Certain (vendor documentation, recorded answers): a range of more than six months is cut to its latest six months
+#: without an error. Windows of at most 30 days stay far from that.
+WIDEST = 30 * DAY
+#: Windows a worker, so that a worker with a dense window does not read alone for long
+_WINDOWS_A_WORKER = 2
 #: 2012-01-01, the year in which the product appeared (inferred): deliveries begin here when no start date is given.
 #: Windows before it would be empty, at a request each.
 FIRST_DELIVERY = 1_325_376_000
+
+
+class Window(NamedTuple):
+    """Seconds from `start` to `end`, both included."""
+
+    start: int
+    end: int
+
+    def __str__(self) -> str:
+        first, last = (datetime.fromtimestamp(second, UTC).date().isoformat() for second in self)
+        return f"{first} to {last}"
+
+
+def windows(start: int, end: int, workers: int) -> list[Window]:
+    """Cover every second from `start` to `end`, both included, once, oldest first.
+
+    A window is 30 days wide or, where that would leave workers idle, narrow enough to keep all of them busy; but no
+    narrower than a day. Empty when `start` lies after `end`.
+    """
+    span = end - start + 1
+    if span <= 0:
+        return []
+    days = -(-span // DAY)
+    width = min(WIDEST, -(-span // min(days, _WINDOWS_A_WORKER * workers)))
+    return [Window(at, min(at + width - 1, end)) for at in range(start, end + 1, width)]
 
 
 class Messages(CustomerIoStream):
@@ -25,8 +54,7 @@ class Messages(CustomerIoStream):
 
     Opens, clicks and conversions are written into a delivery for up to six months, and the delivery does not say when
     it last changed. So the deliveries of the last `messages_lookback_days` are read again at every sync. The server
-    filters by creation, both bounds inclusive, and cuts a range of more than six months without an error: windows have
-    at most 30 days.
+    filters by creation, both bounds inclusive (certain: vendor documentation, recorded answers).
     """
 
     endpoint = envelope = "messages"
@@ -73,7 +101,7 @@ class Messages(CustomerIoStream):
         """A state also where no window was to be read, because the start date or the state lies ahead."""
         if self._first <= self._cursor.sync_start:
             return None
-        return {self.cursor_field: self._cursor.advanced(self._saved, None)}
+        return {self.cursor_field: self._cursor.advanced(self._saved, 0)}
 
 
 class Activities(ChangingList):
@@ -87,7 +115,7 @@ class Activities(ChangingList):
     endpoint = envelope = "activities"
     permission = "activities"
     cursor_field = "timestamp"
-    end = End.TOKEN_OR_EMPTY_PAGE
+    empty_page_ends = True
     page_size = 100
     params: ClassVar[Mapping[str, str]] = {"deleted": "true"}
     docs = replace(
@@ -103,14 +131,14 @@ class Activities(ChangingList):
         It moves when the list was read as far as needed: the newest comes first, so a list that broke off has covered
         nothing for good.
         """
-        cursor, newest = self._cursor, None
+        cursor, newest = self._cursor, 0
         floor, order = cursor.floor(self._saved), NewestFirst(cursor.field, self._saved, cursor.sync_start)
         for page in self.pages(slice_, whole=True):
             recent, latest = cursor.split(page, floor)
-            newest = later(newest, latest)
+            newest = max(newest, latest)
             yield recent
             order.look_at(page, latest)
-            if order.holds and latest is not None and latest < floor:
+            if order.holds and 0 < latest < floor:
                 break
         if floor and not order.holds:
             self.logger.warning(
@@ -134,9 +162,9 @@ class NewestFirst:
         self._oldest: int | None = None
         self._expected = 0 if saved is None or saved > sync_start else saved - LOOKBACK
 
-    def look_at(self, page: list[Record], newest: int | None) -> None:
+    def look_at(self, page: list[Record], newest: int) -> None:
         """Compares the next page, whose newest time is given, row by row with all before. Rows without a time pass."""
-        if newest is None:
+        if not newest:
             return
         if self._oldest is None:
             self._oldest = newest

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from source_kit.stream import SliceItem, StreamDocs
 
-from source_customerio.paging import End, PageTokens
+from source_customerio.paging import PageTokens
 from source_customerio.streams.base import CustomerIoStream
 
 #: Certain: vendor documentation
@@ -64,7 +64,7 @@ class EspSuppressions(CustomerIoStream):
         kind, domain = slice_
         params = {"limit": str(self.page_size)} | ({"domain": domain} if domain else {})
         position, offset = {"offset": "0"}, 0
-        pages = PageTokens(End.TOKEN, f"{self.name} ({slice_})")
+        pages = PageTokens(f"{self.name} ({slice_})")
         while True:
             count = 0
             answer = self.client.call(self.endpoint.format(kind), params={**params, **position})

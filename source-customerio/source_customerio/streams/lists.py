@@ -11,9 +11,8 @@ from typing import Any, ClassVar
 
 from source_kit.stream import Checkpoint, Record, SliceItem, StreamDocs
 
-from source_customerio.paging import End
 from source_customerio.streams.base import CustomerIoStream
-from source_customerio.streams.cursor import Cursor, later
+from source_customerio.streams.cursor import Cursor
 
 SETTINGS = "the workspace's settings"
 
@@ -52,11 +51,11 @@ class ChangingList(CustomerIoStream, ABC):
 
     def read_slice(self, slice_: str) -> Iterator[SliceItem]:
         """Rows that changed since the cursor, then the cursor."""
-        cursor, newest = self._cursor, None
+        cursor, newest = self._cursor, 0
         floor = cursor.floor(self._saved)
         for rows in self.pages(slice_):
             recent, latest = cursor.split(rows, floor)
-            newest = later(newest, latest)
+            newest = max(newest, latest)
             yield self.shape(recent)
         yield Checkpoint({cursor.field: cursor.advanced(self._saved, newest)})
 
@@ -87,7 +86,7 @@ class Newsletters(ChangingList):
     endpoint = envelope = "newsletters"
     permission = "newsletters"
     id_in_children = "newsletter_id"
-    end = End.TOKEN_OR_EMPTY_PAGE
+    empty_page_ends = True
     page_size = 100
     docs = replace(ChangingList.docs, requests="1 for each 100 newsletters, and 1")
 
@@ -193,7 +192,7 @@ class SenderIdentities(FullList):
 
     endpoint = envelope = "sender_identities"
     permission = SETTINGS
-    end = End.TOKEN_OR_EMPTY_PAGE
+    empty_page_ends = True
     page_size = 100
     slices_fail_alone = True
     docs = replace(FullList.docs, requests="2 for each 100 senders, and 2")
