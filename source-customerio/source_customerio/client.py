@@ -1,4 +1,8 @@
-"""Requests to Customer.io: the key, the workspace's request budget, retries, and lists that are read page by page."""
+"""Requests to Customer.io: the key, the workspace's request budget, retries, and lists that are read page by page.
+
+Every list continues in the same way: `next` of an answer is `start` of the following request. That the vendor declares
+no `next` for a list proves nothing, since it declares none for deliveries either, which have it.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +21,6 @@ from source_kit.stream import Record
 from source_customerio.budget import RequestBudget
 from source_customerio.config import Config
 from source_customerio.errors import Throttled, error_table
-from source_customerio.paging import PageTokens
 
 #: Seconds. Answers come in half a second (observed by third parties); a page of 30,000 members takes longer.
 READ_TIMEOUT = 60.0
@@ -26,6 +29,43 @@ READ_TIMEOUT = 60.0
 RETRY_POLICY = RetryPolicy(throttled_seconds=600.0)
 #: Once a request has given up on the limit, the others wait this long only: ten minutes for each stream would be hours.
 THROTTLED_AGAIN_SECONDS = 5.0
+
+
+class PageTokens:
+    """The page tokens of one list while it is read. `what` names the list in the error that a repeated one raises.
+
+    A token is opaque and goes back byte for byte; an altered one is answered with 200 and wrong rows. Only an empty,
+    null or absent one ends a list: a short page does not, since the server may cap pages silently, nor does an empty
+    one, which deliveries and memberships may have in the middle. With `empty_page_ends` it does: one-time sends and
+    senders give a token after their last row (certain: recorded answers).
+    """
+
+    def __init__(self, what: str, empty_page_ends: bool = False) -> None:
+        self._what = what
+        self._empty_page_ends = empty_page_ends
+        self._seen: set[str] = set()
+
+    def following(self, token: object, rows: int) -> str | None:
+        """The token to ask for the next page with, None after the last.
+
+        `token` is what came as `next`, `rows` how many rows came with it. Raises a system_error for a token that was
+        sent before: the list would never end.
+        """
+        if token is None or token == "" or (self._empty_page_ends and rows == 0):
+            return None
+        self.require_new(str(token))
+        return str(token)
+
+    def require_new(self, text: str) -> None:
+        """Raises a system_error for a token, or another mark of a page, that came before."""
+        if text in self._seen:
+            raise AirbyteTracedException(
+                message=f"Customer.io gave the same page of {self._what} twice, so the list cannot be read to its end. "
+                "Run the sync again; if it happens again, report it to Customer.io's support.",
+                internal_message=f"{self._what}: page token repeated after {len(self._seen)} pages",
+                failure_type=FailureType.system_error,
+            )
+        self._seen.add(text)
 
 
 class WorkspaceConnection(Connection):
@@ -109,19 +149,16 @@ class CustomerIoClient(Client):
     def rows_in(self, answer: Answer, envelope: str) -> Iterator[list[Record]]:
         """The rows of one answer; a list that is null is an empty one.
 
-        Raises a BadAnswer where a row is no object, and where the list is empty while another is not: then the rows
-        have moved.
+        Raises a system_error where a row is no object, and a BadAnswer where the list is empty while another is not:
+        then the rows have moved.
         """
         found = False
         for rows in answer.rows(envelope):
             if not set(map(type, rows)) <= {dict}:
-                message = (
+                raise self.contradiction(
                     f"Customer.io sent a list of {self.name} in which a row is no object. The stream stopped there, so "
-                    "that nothing is skipped for ever: report it with the internal message."
-                )
-                kinds = ", ".join(sorted({type(row).__name__ for row in rows}))
-                raise BadAnswer(
-                    message=message, internal_message=f"{self.name}: {kinds}", failure_type=FailureType.system_error
+                    "that nothing is skipped for ever: report it with the internal message.",
+                    ", ".join(sorted({type(row).__name__ for row in rows})),
                 )
             found = True
             yield rows
@@ -132,28 +169,23 @@ class CustomerIoClient(Client):
     def documents(self, path: str, key: str, params: Mapping[str, str] | None = None) -> Iterator[dict[str, Any]]:
         """The whole answers of a list whose rows `pages` cannot read, to the last page.
 
-        Raises a BadAnswer for one without the member `key`.
+        Raises a BadAnswer for one without the member `key`. With an empty `key` any object will do.
         """
         tokens = PageTokens(f"{self.name} ({path})")
         query = dict(params or {})
         while True:
             document = self.call(path, params=query).json()
-            if not isinstance(document, dict) or key not in document:
-                self.misshapen(f"GET {path}: the answer has no {key!r}")
+            if not isinstance(document, dict) or (key and key not in document):
+                self.misshapen(f"GET {path}: the answer has no {key!r}" if key else f"GET {path}: no object")
             yield document
             token = tokens.following(document.get("next"), len(document))
             if token is None:
                 return
             query["start"] = token
 
-    def document(self, path: str, key: str | None, params: Mapping[str, str] | None = None) -> dict[str, Any]:
-        """One whole answer that is no list. Raises a BadAnswer for one without the member `key`, or with a `next`.
-
-        With None for `key` any object will do.
-        """
-        document = self.call(path, params=params).json()
-        if not isinstance(document, dict) or (key and key not in document):
-            self.misshapen(f"GET {path}: the answer has no {key!r}" if key else f"GET {path}: no object")
+    def document(self, path: str, key: str, params: Mapping[str, str] | None = None) -> dict[str, Any]:
+        """As `documents`, for one that is no list. Raises a BadAnswer for one with a `next`, too."""
+        document = next(self.documents(path, key, params))
         if document.get("next"):
             self.misshapen(f"GET {path}: the answer has a next page")
         return document

@@ -38,14 +38,11 @@ class Resolution(Enum):
         months = start.year * 12 + start.month - 1 + periods
         return start.replace(year=months // 12, month=months % 12 + 1)
 
-    def periods(self, start: datetime, end: datetime) -> int:
-        """How many periods touch the time from `start` to `end`, both included; at least one."""
-        zone = end.tzinfo
-        first = self.floor(start.astimezone(zone))
-        last = self.floor(end)
-        if self is Resolution.DAYS:
-            return max(1, (last.date() - first.date()).days + 1)
-        return max(1, (last.year - first.year) * 12 + last.month - first.month + 1)
+
+def months_touched(start: datetime, end: datetime) -> int:
+    """How many months touch the time from `start` to `end`, both included, on the clock of `end`; at least one."""
+    first = start.astimezone(end.tzinfo)
+    return max(1, (end.year - first.year) * 12 + end.month - first.month + 1)
 
 
 class Period(NamedTuple):

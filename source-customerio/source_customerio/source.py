@@ -30,7 +30,6 @@ class SourceCustomerio(Source[Config]):
     options = Config
 
     def workers(self, config: Config) -> int:
-        """Requests at a time."""
         return config.num_workers
 
     def all_streams(self, config: Config) -> list[Stream]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from simulators.server import Fault
-from source_customerio.paging import PageTokens
+from source_customerio.client import PageTokens
 
 if TYPE_CHECKING:
     from conftest import Workspace

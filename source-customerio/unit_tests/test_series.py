@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
-from source_customerio.series import Period, Resolution, from_start, instant_or_none, until_now
+from source_customerio.series import EASTERN, Period, Resolution, from_start, instant_or_none, months_touched, until_now
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,8 @@ def test_no_series_is_no_period() -> None:
     assert list(until_now({}, datetime(2024, 1, 1, tzinfo=UTC), Resolution.DAYS)) == []
 
 
-def test_periods_are_counted_by_the_calendar() -> None:
+def test_months_are_counted_by_the_calendar() -> None:
     start, end = datetime(2024, 1, 31, 23, tzinfo=UTC), datetime(2024, 2, 1, 1, tzinfo=UTC)
-    assert (Resolution.DAYS.periods(start, end), Resolution.MONTHS.periods(start, end)) == (2, 2)
-    assert Resolution.DAYS.periods(end, start) == 1
+    assert months_touched(start, end) == 2
+    assert months_touched(end, start) == 1
+    assert months_touched(datetime(2024, 2, 1, 4, tzinfo=UTC), end.astimezone(EASTERN)) == 1

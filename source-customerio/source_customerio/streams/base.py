@@ -24,7 +24,7 @@ class CustomerIoStream(BatchHttpStream, ABC):
     envelope: ClassVar[str]
     #: What the key must be allowed to read; the error of a refusal names it, and `check` probes each one once.
     permission: ClassVar[str]
-    #: An empty page ends the list too; where not, only an empty, null or absent `next` does (see `paging`)
+    #: An empty page ends the list too; where not, only an empty, null or absent `next` does (see `PageTokens`)
     empty_page_ends: ClassVar[bool] = False
     #: Rows to ask for in a request; None where the list has no such parameter
     page_size: int | None = None
@@ -38,7 +38,6 @@ class CustomerIoStream(BatchHttpStream, ABC):
         self.config = connection.config
 
     def slices(self) -> Iterator[Any]:
-        """One: the list."""
         yield self.endpoint
 
     def pages(self, path: str, params: Mapping[str, str] | None = None, **more: Any) -> Iterator[list[Record]]:

@@ -20,7 +20,6 @@ from source_customerio.streams.base import CustomerIoStream, integer_or_same
 from source_customerio.streams.cursor import Cursor
 from source_customerio.streams.lists import ChangingList
 
-_STATE_SECONDS = 15.0
 #: How many parents a log line names
 _NAMED = 20
 
@@ -60,7 +59,6 @@ class Children(CustomerIoStream, ABC):
             cls.key = (cls.parent.id_in_children, *cls.own_key)
 
     def start(self, state: Mapping[str, Any], full_refresh: bool, sync_start: datetime) -> None:
-        """Nothing is known of any parent yet."""
         self._sync_start = sync_start
         self._listed: dict[int, Parent] = {}
         self._gone: set[int] = set()
@@ -84,7 +82,6 @@ class Children(CustomerIoStream, ABC):
         return parents
 
     def slices(self) -> Iterator[Parent]:
-        """One for each parent."""
         self._listed = self.list_parents()
         self.logger.info(f"Stream {self.name}: {len(self._listed)} {self.parent.endpoint} to read")
         yield from self._listed.values()
@@ -110,7 +107,6 @@ class Children(CustomerIoStream, ABC):
             yield self.with_parent(rows, parent)
 
     def path_of(self, parent: Parent) -> str:
-        """The path below one parent."""
         return self.endpoint.format(quote(str(parent.id), safe=""))
 
     def with_parent(self, rows: list[Record], parent: Parent) -> list[Record]:
@@ -163,13 +159,12 @@ class ChangingChildren(Children, ABC):
 
     cursor_field = "updated"
     independent_slices = True
-    state_interval = _STATE_SECONDS
+    state_interval = 15.0
     docs = replace(
         ChangingList.docs, deletes="a full refresh removes deleted objects, an incremental sync keeps them", requests=""
     )
 
     def start(self, state: Mapping[str, Any], full_refresh: bool, sync_start: datetime) -> None:
-        """Take the cursors of the parents."""
         super().start(state, full_refresh, sync_start)
         cursor = self._cursor = Cursor(self.client, self.cursor_field, self.key, sync_start)
         if state and not state.keys() & {cursor.field, "parents"}:

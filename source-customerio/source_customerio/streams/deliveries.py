@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -94,7 +95,6 @@ class Messages(CustomerIoStream):
         yield Checkpoint({cursor.field: cursor.advanced(self._saved, slice_.end)})
 
     def finish(self) -> None:
-        """Warn of deliveries without a time."""
         self._cursor.report()
 
     def final_state(self) -> Mapping[str, Any] | None:
@@ -159,15 +159,12 @@ class NewestFirst:
     def __init__(self, field: str, saved: int | None, sync_start: int) -> None:
         self.holds = True
         self._field = field
-        self._oldest: int | None = None
+        self._oldest = math.inf
         self._expected = 0 if saved is None or saved > sync_start else saved - LOOKBACK
 
     def look_at(self, page: list[Record], newest: int) -> None:
         """Compares the next page, whose newest time is given, row by row with all before. Rows without a time pass."""
-        if not newest:
-            return
-        if self._oldest is None:
-            self._oldest = newest
+        if newest and self._oldest == math.inf:
             self.holds = newest >= self._expected
         for row in page:
             at = row.get(self._field)

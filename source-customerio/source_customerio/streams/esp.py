@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from source_kit.stream import SliceItem, StreamDocs
 
-from source_customerio.paging import PageTokens
+from source_customerio.client import PageTokens
 from source_customerio.streams.base import CustomerIoStream
 
 #: Certain: vendor documentation
@@ -47,7 +47,6 @@ class EspSuppressions(CustomerIoStream):
     )
 
     def start(self, state: Mapping[str, Any], full_refresh: bool, sync_start: datetime) -> None:
-        """No list was read yet."""
         self._empty: list[SuppressionList] = []
 
     def slices(self) -> Iterator[SuppressionList]:
@@ -85,7 +84,6 @@ class EspSuppressions(CustomerIoStream):
             self._empty.append(slice_)
 
     def probe(self) -> None:
-        """The first list."""
         self.client.probe(self.endpoint.format(SUPPRESSION_TYPES[0]), self.envelope)
 
     def finish(self) -> None:

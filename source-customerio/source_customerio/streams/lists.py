@@ -23,7 +23,6 @@ class FullList(CustomerIoStream, ABC):
     docs = StreamDocs(read_again="everything", deletes="deleted objects are gone with the next sync", requests="1")
 
     def read_slice(self, slice_: str) -> Iterator[SliceItem]:
-        """All rows."""
         for rows in self.pages(slice_):
             yield self.shape(rows)
 
@@ -45,7 +44,6 @@ class ChangingList(CustomerIoStream, ABC):
     )
 
     def start(self, state: Mapping[str, Any], full_refresh: bool, sync_start: datetime) -> None:
-        """Take the saved cursor."""
         self._cursor = Cursor(self.client, self.cursor_field, self.key, sync_start)
         self._saved = self._cursor.saved(state)
 
@@ -60,7 +58,6 @@ class ChangingList(CustomerIoStream, ABC):
         yield Checkpoint({cursor.field: cursor.advanced(self._saved, newest)})
 
     def finish(self) -> None:
-        """Warn of rows without a time."""
         self._cursor.report()
 
 
@@ -176,7 +173,6 @@ class ReportingWebhooks(FullList):
     permission = SETTINGS
 
     def transform(self, row: Record) -> Record:
-        """Strip credentials."""
         if isinstance(row.get("endpoint"), str):
             row["endpoint"] = without_credentials(row["endpoint"])
         return row
@@ -198,11 +194,9 @@ class SenderIdentities(FullList):
     docs = replace(FullList.docs, requests="2 for each 100 senders, and 2")
 
     def start(self, state: Mapping[str, Any], full_refresh: bool, sync_start: datetime) -> None:
-        """No sender was seen yet."""
         self._seen: set[Any] = set()
 
     def slices(self) -> Iterator[str]:
-        """Visible senders, then hidden ones."""
         yield from ("false", "true")
 
     def read_slice(self, slice_: str) -> Iterator[SliceItem]:

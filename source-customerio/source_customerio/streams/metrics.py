@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 from source_kit.convert import utc_now
 from source_kit.stream import Record, StreamDocs
 
-from source_customerio.series import EASTERN, Period, Resolution, from_start, instant_or_none, until_now
+from source_customerio.series import EASTERN, Period, Resolution, from_start, instant_or_none, months_touched, until_now
 from source_customerio.streams.base import integer_or_same
 from source_customerio.streams.children import Children, Parent, first_of
 from source_customerio.streams.lists import Broadcasts, Campaigns, Newsletters, TransactionalMessages
@@ -60,16 +60,8 @@ class Metrics(Children, ABC):
 
     def records(self, parent: Parent, resolution: Resolution, periods: Iterator[Period], **more: Any) -> list[Record]:
         """Periods as rows."""
-        return [
-            {
-                self.parent.id_in_children: parent.id,
-                **more,
-                "resolution": resolution.value,
-                "period_start": period.start,
-                "metrics": period.metrics,
-            }
-            for period in periods
-        ]
+        common = {self.parent.id_in_children: parent.id, **more, "resolution": resolution.value}
+        return [{**common, "period_start": period.start, "metrics": period.metrics} for period in periods]
 
 
 class DatedMetrics(Metrics, ABC):
@@ -85,10 +77,7 @@ class DatedMetrics(Metrics, ABC):
 
     def bounds(self, parent: Parent) -> dict[str, str]:
         """`start` and `end` of the request, in epoch seconds."""
-        return {
-            "start": str(int(self.first_day(parent).timestamp())),
-            "end": str(int(self._sync_start.timestamp())),
-        }
+        return {"start": str(int(self.first_day(parent).timestamp())), "end": str(int(self._sync_start.timestamp()))}
 
 
 class CampaignMetrics(DatedMetrics):
@@ -131,7 +120,6 @@ class ApproximateMetrics(Metrics, ABC):
     docs = replace(Metrics.docs, requests="those of the parents' list, and 2 for each parent")
 
     def rows_of(self, parent: Parent) -> Iterator[list[Record]]:
-        """Days, then months."""
         for resolution in Resolution:
             params = {"period": resolution.value, "steps": str(self.steps(parent, resolution))}
             yield from self.rows_until_now(parent, resolution, params)
@@ -149,7 +137,7 @@ class ApproximateMetrics(Metrics, ABC):
         if resolution is Resolution.DAYS or parent.created is None:
             return most
         created = datetime.fromtimestamp(parent.created, UTC)
-        return min(most, 1 + resolution.periods(created, self._sync_start.astimezone(EASTERN)))
+        return min(most, 1 + months_touched(created, self._sync_start.astimezone(EASTERN)))
 
 
 class BroadcastMetrics(ApproximateMetrics):
@@ -179,7 +167,6 @@ class LinkMetrics(ApproximateMetrics, ABC):
     own_key = ("link_id", "resolution", "period_start")
 
     def start(self, state: Mapping[str, Any], full_refresh: bool, sync_start: datetime) -> None:
-        """No link lacked its id yet."""
         super().start(state, full_refresh, sync_start)
         self._with_nameless: set[int] = set()
 
@@ -204,7 +191,6 @@ class LinkMetrics(ApproximateMetrics, ABC):
             yield rows
 
     def finish(self) -> None:
-        """Warn of links that were skipped."""
         super().finish()
         if self._with_nameless:
             self.logger.warning(

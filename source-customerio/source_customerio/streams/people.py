@@ -6,6 +6,7 @@ import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from itertools import islice
 from typing import Any, NamedTuple
 
 import orjson
@@ -52,7 +53,6 @@ class Customers(CustomerIoStream):
     )
 
     def start(self, state: Mapping[str, Any], full_refresh: bool, sync_start: datetime) -> None:
-        """Nobody was found or fetched yet."""
         self._found = self._nameless = self._asked = self._fetched = 0
         self._lock = threading.Lock()
 
@@ -63,26 +63,21 @@ class Customers(CustomerIoStream):
         those behind move up, and one of them is not found. The ids wait in a file, 10 bytes a person.
         """
         with tempfile.SpooledTemporaryFile(max_size=SPOOL_MEMORY_BYTES) as found:
-            for ids in self._search():
+            search = self._search()
+            while ids := list(islice(search, HYDRATE_AT_MOST)):
                 store(found, orjson.dumps(ids, option=orjson.OPT_APPEND_NEWLINE))
             store(found, b"")
             self.logger.info(f"Stream {self.name}: {self._found} people to read")
             for number, line in enumerate(found):
                 yield Batch(number, orjson.loads(line))
 
-    def _search(self) -> Iterator[list[str]]:
-        """All people, as many as one request fetches at a time."""
-        waiting: list[str] = []
+    def _search(self) -> Iterator[str]:
+        """The ids of all people."""
         for rows in self.pages(self.endpoint, method="POST", json=EVERYBODY):
             known = [str(row["cio_id"]) for row in rows if row.get("cio_id") is not None]
             self._found += len(known)
             self._nameless += len(rows) - len(known)
-            waiting += known
-            while len(waiting) >= HYDRATE_AT_MOST:
-                yield waiting[:HYDRATE_AT_MOST]
-                waiting = waiting[HYDRATE_AT_MOST:]
-        if waiting:
-            yield waiting
+            yield from known
 
     def read_slice(self, slice_: Batch) -> Iterator[SliceItem]:
         """The profiles of one request. The server drops who was deleted since the search, without an error."""
@@ -101,7 +96,6 @@ class Customers(CustomerIoStream):
             self._fetched += fetched
 
     def probe(self) -> None:
-        """A search for one person."""
         self.client.probe(self.endpoint, self.envelope, method="POST", json=EVERYBODY)
 
     def finish(self) -> None:
