@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+from source_kit.errors import Throttled
 from source_kit.http.body import session
 from source_kit.http.client import Answer, BadAnswer, Client, Connection
 from source_kit.http.retry import RetryPolicy
@@ -20,7 +21,7 @@ from source_kit.stream import Record
 
 from source_customerio.budget import RequestBudget
 from source_customerio.config import Config
-from source_customerio.errors import Throttled, error_table
+from source_customerio.errors import error_table
 
 #: Seconds. Answers come in half a second (observed by third parties); a page of 30,000 members takes longer.
 READ_TIMEOUT = 60.0

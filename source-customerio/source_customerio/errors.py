@@ -6,8 +6,7 @@ import re
 
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
-from source_kit import errors
-from source_kit.errors import Action, ErrorRule, ErrorTable
+from source_kit.errors import Action, ErrorRule, ErrorTable, Throttled
 
 from source_customerio.config import Config
 
@@ -26,10 +25,6 @@ class NotFound(AirbyteTracedException):
 
 class Malformed(AirbyteTracedException):
     """400. A deleted parent may be answered with it, too."""
-
-
-class Throttled(errors.Throttled):
-    """429 for longer than the retry policy waits."""
 
 
 def wrong_region(config: Config) -> str:

@@ -10,8 +10,10 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import Enum
-from typing import Any, NamedTuple
+from typing import Any
 from zoneinfo import ZoneInfo
+
+from source_kit.stream import Record
 
 #: The clock of version 1's periods
 EASTERN = ZoneInfo("America/New_York")
@@ -45,13 +47,6 @@ def months_touched(start: datetime, end: datetime) -> int:
     return max(1, (end.year - first.year) * 12 + end.month - first.month + 1)
 
 
-class Period(NamedTuple):
-    """One period's start in epoch seconds, and its values by metric name."""
-
-    start: int
-    metrics: dict[str, Any]
-
-
 def instant_or_none(value: object) -> datetime | None:
     """An instant as version 2 writes it, as ISO 8601 or in epoch seconds; None for anything else.
 
@@ -70,15 +65,15 @@ def instant_or_none(value: object) -> datetime | None:
     return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
 
 
-def from_start(series: Mapping[str, Sequence[Any]], start: datetime, resolution: Resolution) -> Iterator[Period]:
-    """Rows of a series whose first period begins at `start`. A value that is null is none."""
+def from_start(series: Mapping[str, Sequence[Any]], start: datetime, resolution: Resolution) -> Iterator[Record]:
+    """A row for each period, its start in epoch seconds; the first begins at `start`. A value that is null is none."""
     for index in range(_length(series)):
         values = {name: array[index] for name, array in series.items() if index < len(array)}
         metrics = {name: value for name, value in values.items() if value is not None}
-        yield Period(int(resolution.shift(start, index).timestamp()), metrics)
+        yield {"period_start": int(resolution.shift(start, index).timestamp()), "metrics": metrics}
 
 
-def until_now(series: Mapping[str, Sequence[Any]], now: datetime, resolution: Resolution) -> Iterator[Period]:
+def until_now(series: Mapping[str, Sequence[Any]], now: datetime, resolution: Resolution) -> Iterator[Record]:
     """Rows of a series whose last period is the one that `now` lies in, on Eastern time's clock. Oldest first."""
     length = _length(series)
     first = resolution.shift(resolution.floor(now.astimezone(EASTERN)), 1 - length)

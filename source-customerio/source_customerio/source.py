@@ -55,9 +55,10 @@ class SourceCustomerio(Source[Config]):
             found |= _failures(_FIRST_PROBES[1:], connection, len(_FIRST_PROBES))
         _raise_verdict(config, list(found.values()))
         # the list of IP addresses needs no key and proves nothing
-        others = {stream.permission: stream for stream in reversed(STREAMS) if stream is not IpAddresses}
-        not_probed = [stream for permission, stream in others.items() if permission not in found]
-        found |= _failures(not_probed[::-1], connection, config.num_workers)
+        others = {
+            one.permission: one for one in STREAMS[::-1] if one.permission not in found and one is not IpAddresses
+        }
+        found |= _failures(list(reversed(others.values())), connection, config.num_workers)
         errors = {permission: error for permission, error in found.items() if error is not None}
         if len(errors) == len(found):
             raise _about_all(list(errors.values()))

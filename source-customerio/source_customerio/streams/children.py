@@ -172,7 +172,9 @@ class ChangingChildren(Children, ABC):
         parents = state.get("parents", {})
         if not isinstance(parents, Mapping):
             cursor.unreadable("'parents' must be an object of cursors")
-        self._newest = cursor.time_in(state, cursor.field) if cursor.field in state else None
+        newest = cursor.time_in(state, cursor.field) if cursor.field in state else 0
+        # somebody wrote a state in the future so that nothing older is emitted
+        self._in_future = newest if newest > cursor.sync_start else 0
         self._saved = {key: cursor.time_in(parents, key) for key in parents}
         self._forgotten: set[str] = set()
 
@@ -187,15 +189,12 @@ class ChangingChildren(Children, ABC):
         """What changed below one parent since its cursor, then the cursor."""
         cursor, key = self._cursor, str(slice_.id)
         saved, newest = self._saved.get(key), 0
-        floor = cursor.floor(saved)
-        ahead = self._newest is not None and self._newest > cursor.sync_start
-        if ahead:  # somebody wrote such a state so that nothing older is emitted
-            floor = max(floor, self._newest or 0)
+        floor = max(cursor.floor(saved), self._in_future)
         for rows in self.rows_unless_gone(slice_):
             recent, latest = cursor.split(rows, floor)
             newest = max(newest, latest)
             yield recent
-        if not newest or ahead:  # no cursor passes rows that were filtered out
+        if not newest or self._in_future:  # no cursor passes rows that were filtered out
             yield Checkpoint({"parents": {}})
         else:
             reached = cursor.advanced(saved, newest)

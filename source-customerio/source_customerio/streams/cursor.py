@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from operator import itemgetter
 from typing import Any, NoReturn
@@ -29,7 +29,6 @@ class Cursor:
         self._client = client
         self._key = key
         self._sync_start = sync_start
-        self._get: Callable[[Record], Any] = itemgetter(field)
         self._start = client.connection.config.start or 0
         self._lock = threading.Lock()
         self._without_time = 0
@@ -72,7 +71,7 @@ class Cursor:
         UNKNOWN-AGE-IS-EMITTED: a row without a time is emitted, moves no state, and is counted for `report`. A time of
         0 or less is none: the vendor writes unset times so.
         """
-        get = self._get
+        get = itemgetter(self.field)
         try:
             oldest, newest = min(map(get, rows)), max(map(get, rows))
         except (KeyError, TypeError):

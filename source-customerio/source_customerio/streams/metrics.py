@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 from source_kit.convert import utc_now
 from source_kit.stream import Record, StreamDocs
 
-from source_customerio.series import EASTERN, Period, Resolution, from_start, instant_or_none, months_touched, until_now
+from source_customerio.series import EASTERN, Resolution, from_start, instant_or_none, months_touched, until_now
 from source_customerio.streams.base import integer_or_same
 from source_customerio.streams.children import Children, Parent, first_of
 from source_customerio.streams.lists import Broadcasts, Campaigns, Newsletters, TransactionalMessages
@@ -27,13 +27,14 @@ MOST_STEPS: Mapping[Resolution, int] = {Resolution.DAYS: 45, Resolution.MONTHS: 
 
 
 class Metrics(Children, ABC):
-    """Metrics of each parent."""
+    """Metrics of each parent: a day a row, exact, in UTC, asked for by date since the parent was created."""
 
     own_key: ClassVar[tuple[str, ...]] = ("resolution", "period_start")
     docs = StreamDocs(
         late_rows="opens and clicks change past periods for up to six months",
         read_again="all periods",
         deletes="metrics of deleted objects are gone with the next sync",
+        requests="1, and 1 for each campaign",
     )
 
     def series_of(self, document: Mapping[str, Any]) -> Mapping[str, list[Any]]:
@@ -58,16 +59,10 @@ class Metrics(Children, ABC):
             self.client.misshapen(f"no array at {', '.join(sorted(others))}")
         return arrays
 
-    def records(self, parent: Parent, resolution: Resolution, periods: Iterator[Period], **more: Any) -> list[Record]:
-        """Periods as rows."""
+    def records(self, parent: Parent, resolution: Resolution, periods: Iterator[Record], **more: Any) -> list[Record]:
+        """Periods as rows with the columns of the key."""
         common = {self.parent.id_in_children: parent.id, **more, "resolution": resolution.value}
-        return [{**common, "period_start": period.start, "metrics": period.metrics} for period in periods]
-
-
-class DatedMetrics(Metrics, ABC):
-    """Metrics whose periods are asked for by date: exact, in UTC, a day each, since the parent was created."""
-
-    docs = replace(Metrics.docs, requests="1, and 1 for each campaign")
+        return [{**common, **period} for period in periods]
 
     def first_day(self, parent: Parent) -> datetime:
         """Midnight of the day that the parent was created on, ten years back at most."""
@@ -80,8 +75,8 @@ class DatedMetrics(Metrics, ABC):
         return {"start": str(int(self.first_day(parent).timestamp())), "end": str(int(self._sync_start.timestamp()))}
 
 
-class CampaignMetrics(DatedMetrics):
-    """Deliveries of campaigns and what became of them, a day a row, by version 2 of the vendor's metrics."""
+class CampaignMetrics(Metrics):
+    """Deliveries of campaigns and what became of them, by version 2 of the vendor's metrics."""
 
     parent = Campaigns
     endpoint = "campaigns/{}/metrics"
@@ -97,7 +92,7 @@ class CampaignMetrics(DatedMetrics):
         yield self.records(parent, Resolution.DAYS, from_start(self.series_of(document), start, Resolution.DAYS))
 
 
-class CampaignJourneyMetrics(DatedMetrics):
+class CampaignJourneyMetrics(Metrics):
     """The funnel of campaigns: journeys by the day on which they started, and what became of them."""
 
     parent = Campaigns
