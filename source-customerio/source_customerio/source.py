@@ -61,7 +61,14 @@ class SourceCustomerio(Source[Config]):
         found |= _failures(list(reversed(others.values())), connection, config.num_workers)
         errors = {permission: error for permission, error in found.items() if error is not None}
         if len(errors) == len(found):
-            raise _about_all(list(errors.values()))
+            first = next(iter(errors.values()))
+            if not all(isinstance(error, Forbidden) for error in errors.values()):
+                raise first
+            raise config_error(
+                "Customer.io denied the key access to everything (status 403). Use an App API key whose scope includes "
+                "what is to be synced, and if it has an IP allowlist, add the address that this connector runs from.",
+                first.internal_message,
+            )
         for permission, error in errors.items():
             logger.warning(f"Check: {permission} cannot be read: {error.message}")
 
@@ -114,17 +121,6 @@ def _raise_verdict(config: Config, first: Sequence[AirbyteTracedException | None
         return
     error = next(filter(_is_decisive, errors), errors[0])
     raise _with_other_region(config, error) if isinstance(error, Unauthorized) else error
-
-
-def _about_all(errors: Sequence[AirbyteTracedException]) -> AirbyteTracedException:
-    """The error where no probe was answered."""
-    if not all(isinstance(error, Forbidden) for error in errors):
-        return errors[0]
-    return config_error(
-        "Customer.io denied the key access to everything (status 403). Use an App API key whose scope includes what is "
-        "to be synced, and if it has an IP allowlist, add the address that this connector runs from.",
-        errors[0].internal_message,
-    )
 
 
 def _with_other_region(config: Config, error: Unauthorized) -> AirbyteTracedException:

@@ -30,7 +30,6 @@ class CampaignActions(ChangingChildren):
     endpoint = "campaigns/{}/actions"
     envelope = "actions"
     docs = replace(ChangingChildren.docs, requests="1, and for each campaign 1 for each 10 actions, at least 1")
-
     transform = staticmethod(with_headers_as_text)
 
 
@@ -44,7 +43,6 @@ class BroadcastActions(ChangingChildren):
     endpoint = "broadcasts/{}/actions"
     envelope = "actions"
     docs = replace(ChangingChildren.docs, requests=_A_REQUEST_A_BROADCAST)
-
     transform = staticmethod(with_headers_as_text)
 
 
@@ -67,7 +65,6 @@ class NewsletterVariants(Children):
     endpoint = "newsletters/{}/contents"
     envelope = "contents"
     docs = replace(Children.docs, requests=_A_REQUEST_A_NEWSLETTER)
-
     transform = staticmethod(with_headers_as_text)
 
 

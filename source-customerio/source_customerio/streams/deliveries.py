@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, ClassVar, NamedTuple
 
-from source_kit.stream import Checkpoint, Record, SliceItem, StreamDocs
+from source_kit.stream import Checkpoint, SliceItem, StreamDocs
 
 from source_customerio.streams.base import CustomerIoStream
 from source_customerio.streams.cursor import LOOKBACK, Cursor
@@ -18,8 +18,6 @@ DAY = 86_400
 #: Certain (vendor documentation, recorded answers): a range of more than six months is cut to its latest six months
 #: without an error. Windows of at most 30 days stay far from that.
 WIDEST = 30 * DAY
-#: Windows a worker, so that a worker with a dense window does not read alone for long
-_WINDOWS_A_WORKER = 2
 #: 2012-01-01, the year in which the product appeared (inferred): deliveries begin here when no start date is given.
 #: Windows before it would be empty, at a request each.
 FIRST_DELIVERY = 1_325_376_000
@@ -45,8 +43,8 @@ def windows(start: int, end: int, workers: int) -> list[Window]:
     span = end - start + 1
     if span <= 0:
         return []
-    days = -(-span // DAY)
-    width = min(WIDEST, -(-span // min(days, _WINDOWS_A_WORKER * workers)))
+    wanted = 2 * workers  # two each, so that a worker with a dense window does not read alone for long
+    width = min(WIDEST, -(-span // min(-(-span // DAY), wanted)))
     return [Window(at, min(at + width - 1, end)) for at in range(start, end + 1, width)]
 
 
@@ -126,48 +124,30 @@ class Activities(ChangingList):
     )
 
     def read_slice(self, slice_: str) -> Iterator[SliceItem]:
-        """Entries since the cursor, then the cursor.
+        """Entries since the cursor, then the cursor, which moves only here: a list that broke off has covered nothing.
 
-        It moves when the list was read as far as needed: the newest comes first, so a list that broke off has covered
-        nothing for good.
+        The order is judged by the pages read so far. Rows that are up to `LOOKBACK` seconds out of order are tolerated:
+        what was read again before the cursor covers them. A list whose first rows are older than the saved cursor is
+        not sorted either, since the row that gave the cursor its value must come before them; a cursor in the future
+        was given by none.
         """
-        cursor, newest = self._cursor, 0
-        floor, order = cursor.floor(self._saved), NewestFirst(cursor.field, self._saved, cursor.sync_start)
+        cursor, saved = self._cursor, self._saved
+        floor, newest, oldest, in_order = cursor.floor(saved), 0, math.inf, True
         for page in self.pages(slice_, whole=True):
             recent, latest = cursor.split(page, floor)
-            newest = max(newest, latest)
             yield recent
-            order.look_at(page, latest)
-            if order.holds and 0 < latest < floor:
+            if latest and not newest:
+                in_order = saved is None or saved > cursor.sync_start or latest >= saved - LOOKBACK
+            newest = max(newest, latest)
+            for at in (row.get(cursor.field) for row in page):
+                if at.__class__ is int and at > 0:
+                    oldest = min(oldest, at)
+                    in_order = in_order and at <= oldest + LOOKBACK
+            if in_order and 0 < latest < floor:
                 break
-        if floor and not order.holds:
+        if floor and not in_order:
             self.logger.warning(
                 f"Stream {self.name}: Customer.io did not list the newest activities first, so the whole list was "
                 "read, which takes longer. If it happens again, report it to Customer.io's support."
             )
-        yield Checkpoint({cursor.field: cursor.advanced(self._saved, newest)})
-
-
-class NewestFirst:
-    """Whether a list is sorted with the newest row first, judged by the pages seen so far.
-
-    Rows that are up to `LOOKBACK` seconds out of order are tolerated: what was read again before the cursor covers
-    them. A list whose first rows are older than the saved cursor is not sorted either, since the row that gave the
-    cursor its value must come before them; a cursor in the future was given by none.
-    """
-
-    def __init__(self, field: str, saved: int | None, sync_start: int) -> None:
-        self.holds = True
-        self._field = field
-        self._oldest = math.inf
-        self._expected = 0 if saved is None or saved > sync_start else saved - LOOKBACK
-
-    def look_at(self, page: list[Record], newest: int) -> None:
-        """Compares the next page, whose newest time is given, row by row with all before. Rows without a time pass."""
-        if newest and self._oldest == math.inf:
-            self.holds = newest >= self._expected
-        for row in page:
-            at = row.get(self._field)
-            if at.__class__ is int and at > 0:
-                self._oldest = min(self._oldest, at)
-                self.holds = self.holds and at <= self._oldest + LOOKBACK
+        yield Checkpoint({cursor.field: cursor.advanced(saved, newest)})

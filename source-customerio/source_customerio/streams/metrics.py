@@ -115,8 +115,13 @@ class ApproximateMetrics(Metrics, ABC):
     docs = replace(Metrics.docs, requests="those of the parents' list, and 2 for each parent")
 
     def rows_of(self, parent: Parent) -> Iterator[list[Record]]:
+        """Days, all 45; then months, those since the parent was created and one more."""
         for resolution in Resolution:
-            params = {"period": resolution.value, "steps": str(self.steps(parent, resolution))}
+            steps = MOST_STEPS[resolution]
+            if resolution is Resolution.MONTHS and parent.created is not None:
+                created = datetime.fromtimestamp(parent.created, UTC)
+                steps = min(steps, 1 + months_touched(created, self._sync_start.astimezone(EASTERN)))
+            params = {"period": resolution.value, "steps": str(steps)}
             yield from self.rows_until_now(parent, resolution, params)
 
     def rows_until_now(
@@ -125,14 +130,6 @@ class ApproximateMetrics(Metrics, ABC):
         """The rows of one resolution, from one answer with all periods up to its own time."""
         document = self.client.document(self.path_of(parent), "metric", params)
         yield self.records(parent, resolution, until_now(self.series_of(document), utc_now(), resolution))
-
-    def steps(self, parent: Parent, resolution: Resolution) -> int:
-        """How many periods to ask for: all 45 days; months since the parent was created, and one more."""
-        most = MOST_STEPS[resolution]
-        if resolution is Resolution.DAYS or parent.created is None:
-            return most
-        created = datetime.fromtimestamp(parent.created, UTC)
-        return min(most, 1 + months_touched(created, self._sync_start.astimezone(EASTERN)))
 
 
 class BroadcastMetrics(ApproximateMetrics):
