@@ -12,7 +12,6 @@ from dataclasses import replace
 from typing import Any, NoReturn
 
 from airbyte_cdk.models import FailureType
-from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_kit.errors import Throttled
 from source_kit.http.body import session
 from source_kit.http.client import Answer, BadAnswer, Client, Connection
@@ -21,7 +20,7 @@ from source_kit.stream import Record
 
 from source_customerio.budget import RequestBudget
 from source_customerio.config import Config
-from source_customerio.errors import error_table
+from source_customerio.errors import contradiction, error_table
 
 #: Seconds. Answers come in half a second (observed by third parties); a page of 30,000 members takes longer.
 READ_TIMEOUT = 60.0
@@ -60,11 +59,11 @@ class PageTokens:
     def require_new(self, text: str) -> None:
         """Raises a system_error for a token, or another mark of a page, that came before."""
         if text in self._seen:
-            raise AirbyteTracedException(
-                message=f"Customer.io gave the same page of {self._what} twice, so the list cannot be read to its end. "
-                "Run the sync again; if it happens again, report it to Customer.io's support.",
-                internal_message=f"{self._what}: page token repeated after {len(self._seen)} pages",
-                failure_type=FailureType.system_error,
+            raise contradiction(
+                self._what,
+                f"Customer.io gave the same page of {self._what} twice, so the list cannot be read to its end. Run the "
+                "sync again; if it happens again, report it to Customer.io's support.",
+                f"page token repeated after {len(self._seen)} pages",
             )
         self._seen.add(text)
 
@@ -156,7 +155,8 @@ class CustomerIoClient(Client):
         found = False
         for rows in answer.rows(envelope):
             if not set(map(type, rows)) <= {dict}:
-                raise self.contradiction(
+                raise contradiction(
+                    self.name,
                     f"Customer.io sent a list of {self.name} in which a row is no object. The stream stopped there, so "
                     "that nothing is skipped for ever: report it with the internal message.",
                     ", ".join(sorted({type(row).__name__ for row in rows})),
@@ -197,10 +197,4 @@ class CustomerIoClient(Client):
             message=self.error_table.misshapen,
             internal_message=f"{self.name}: {detail}",
             failure_type=FailureType.transient_error,
-        )
-
-    def contradiction(self, message: str, detail: str) -> AirbyteTracedException:
-        """The error for an answer that contradicts the API's own documentation."""
-        return AirbyteTracedException(
-            message=message, internal_message=f"{self.name}: {detail}", failure_type=FailureType.system_error
         )

@@ -27,6 +27,13 @@ class Malformed(AirbyteTracedException):
     """400. A deleted parent may be answered with it, too."""
 
 
+def contradiction(what: str, message: str, detail: str) -> AirbyteTracedException:
+    """The error for an answer that contradicts the API's own documentation."""
+    return AirbyteTracedException(
+        message=message, internal_message=f"{what}: {detail}", failure_type=FailureType.system_error
+    )
+
+
 def wrong_region(config: Config) -> str:
     """The sentence for a key of the region that was not chosen."""
     other = config.other_region

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import Enum
+from itertools import zip_longest
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -67,20 +68,14 @@ def instant_or_none(value: object) -> datetime | None:
 
 def from_start(series: Mapping[str, Sequence[Any]], start: datetime, resolution: Resolution) -> Iterator[Record]:
     """A row for each period, its start in epoch seconds; the first begins at `start`. A value that is null is none."""
-    for index in range(_length(series)):
-        values = {name: array[index] for name, array in series.items() if index < len(array)}
-        metrics = {name: value for name, value in values.items() if value is not None}
+    for index, values in enumerate(zip_longest(*series.values())):
+        metrics = {name: value for name, value in zip(series, values, strict=True) if value is not None}
         yield {"period_start": int(resolution.shift(start, index).timestamp()), "metrics": metrics}
 
 
 def until_now(series: Mapping[str, Sequence[Any]], now: datetime, resolution: Resolution) -> Iterator[Record]:
     """Rows of a series whose last period is the one that `now` lies in, on Eastern time's clock. Oldest first."""
-    length = _length(series)
+    length = max(map(len, series.values()), default=0)
     first = resolution.shift(resolution.floor(now.astimezone(EASTERN)), 1 - length)
-    return from_start(
-        {name: [*[None] * (length - len(array)), *array] for name, array in series.items()}, first, resolution
-    )
-
-
-def _length(series: Mapping[str, Sequence[Any]]) -> int:
-    return max(map(len, series.values()), default=0)
+    aligned = {name: [*[None] * (length - len(array)), *array] for name, array in series.items()}
+    return from_start(aligned, first, resolution)

@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from source_kit.stream import Checkpoint, Record, SliceItem, StreamDocs
 
-from source_customerio.errors import Malformed, NotFound
+from source_customerio.errors import Malformed, NotFound, contradiction
 from source_customerio.streams.base import CustomerIoStream, integer_or_same
 from source_customerio.streams.cursor import Cursor
 from source_customerio.streams.lists import ChangingList
@@ -73,7 +73,8 @@ class Children(CustomerIoStream, ABC):
             for row in rows:
                 number, created = integer_or_same(row.get("id")), row.get("created", row.get("created_at"))
                 if number is None:
-                    raise self.client.contradiction(
+                    raise contradiction(
+                        self.name,
                         f"Customer.io listed one of the {parent.endpoint} without an id, so {self.name} below it "
                         "cannot be read. The stream stopped there, so that nothing is skipped for ever: report it.",
                         f"a row of {parent.endpoint} has no id",
@@ -87,17 +88,14 @@ class Children(CustomerIoStream, ABC):
         yield from self._listed.values()
 
     def read_slice(self, slice_: Parent) -> Iterator[SliceItem]:
-        """The rows of one parent; nothing where it is gone."""
         yield from self.rows_unless_gone(slice_)
 
     def rows_unless_gone(self, parent: Parent) -> Iterator[list[Record]]:
         """Finished rows of one parent, which is counted where it is gone."""
         try:
             yield from self.rows_of(parent)
-        except NotFound:
-            self._gone.add(parent.id)
-        except Malformed:
-            if parent.id in self.list_parents():
+        except (NotFound, Malformed) as error:
+            if isinstance(error, Malformed) and parent.id in self.list_parents():
                 raise
             self._gone.add(parent.id)
 
@@ -128,7 +126,8 @@ class Children(CustomerIoStream, ABC):
             return
         parents, refused = self.parent.endpoint, self._gone & self.list_parents().keys()
         if self._gone == self._listed.keys() and refused:
-            raise self.client.contradiction(
+            raise contradiction(
+                self.name,
                 f"Customer.io answered 404 for every one of the {len(self._gone)} {parents} below which "
                 f"{self.name} lies, although they exist. If api_url is set, check it; otherwise report it.",
                 f"404 for each of {len(self._gone)} parents",
@@ -209,7 +208,6 @@ class ChangingChildren(Children, ABC):
         return {field: max(state.get(field) or 0, update.get(field, 0)), "parents": parents}
 
     def finish(self) -> None:
-        """Warn of rows without a time, too."""
         super().finish()
         self._cursor.report()
 

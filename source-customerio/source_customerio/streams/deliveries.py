@@ -30,8 +30,7 @@ class Window(NamedTuple):
     end: int
 
     def __str__(self) -> str:
-        first, last = (datetime.fromtimestamp(second, UTC).date().isoformat() for second in self)
-        return f"{first} to {last}"
+        return " to ".join(datetime.fromtimestamp(second, UTC).date().isoformat() for second in self)
 
 
 def windows(start: int, end: int, workers: int) -> list[Window]:

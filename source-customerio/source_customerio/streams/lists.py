@@ -89,10 +89,7 @@ class Newsletters(ChangingList):
 
 
 class TransactionalMessages(ChangingList):
-    """Templates of transactional messages; their deliveries are in `messages`.
-
-    The envelope is called `messages` too (certain: recorded answers).
-    """
+    """Templates of transactional messages, which come in the envelope `messages` (certain: recorded answers)."""
 
     endpoint = "transactional"
     envelope = "messages"

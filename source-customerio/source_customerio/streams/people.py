@@ -14,6 +14,7 @@ from source_kit.disk import store
 from source_kit.http.body import SPOOL_MEMORY_BYTES
 from source_kit.stream import Record, SliceItem, StreamDocs
 
+from source_customerio.errors import contradiction
 from source_customerio.streams.base import CustomerIoStream
 
 #: Certain: vendor documentation
@@ -107,7 +108,8 @@ class Customers(CustomerIoStream):
             )
         if not self._fetched and (self._asked or (self._nameless and not self._found)):
             found = self._asked + self._nameless
-            raise self.client.contradiction(
+            raise contradiction(
+                self.name,
                 f"Customer.io found {found} people and returned the profile of none. Run the sync again; if it "
                 "happens again, report it to Customer.io's support.",
                 "the requests returned no profile",
