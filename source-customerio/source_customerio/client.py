@@ -32,7 +32,7 @@ THROTTLED_AGAIN_SECONDS = 5.0
 
 
 class PageTokens:
-    """The page tokens of one list while it is read. `what` names the list in the error that a repeated one raises.
+    """The page tokens of one list while it is read; `query` holds the parameters of the next request.
 
     A token is opaque and goes back byte for byte; an altered one is answered with 200 and wrong rows. Only an empty,
     null or absent one ends a list: a short page does not, since the server may cap pages silently, nor does an empty
@@ -40,21 +40,24 @@ class PageTokens:
     senders give a token after their last row (certain: recorded answers).
     """
 
-    def __init__(self, what: str, empty_page_ends: bool = False) -> None:
+    def __init__(self, what: str, params: Mapping[str, str] | None = None, empty_page_ends: bool = False) -> None:
+        """`what` names the list in the error that a repeated token raises; `params` are those of every request."""
+        self.query = dict(params or {})
         self._what = what
         self._empty_page_ends = empty_page_ends
         self._seen: set[str] = set()
 
-    def following(self, token: object, rows: int) -> str | None:
-        """The token to ask for the next page with, None after the last.
+    def advance(self, token: object, rows: int) -> bool:
+        """Whether there is a next page, for which `query` then asks.
 
         `token` is what came as `next`, `rows` how many rows came with it. Raises a system_error for a token that was
         sent before: the list would never end.
         """
         if token is None or token == "" or (self._empty_page_ends and rows == 0):
-            return None
+            return False
         self.require_new(str(token))
-        return str(token)
+        self.query["start"] = str(token)
+        return True
 
     def require_new(self, text: str) -> None:
         """Raises a system_error for a token, or another mark of a page, that came before."""
@@ -128,10 +131,10 @@ class CustomerIoClient(Client):
         With `whole` each list is a page, however large; empty pages are dropped. `request` is for `call`. Raises a
         system_error for a page token that comes back.
         """
-        tokens = PageTokens(f"{self.name} ({path})", empty_page_ends)
         query = {**(params or {}), **({"limit": str(page_size)} if page_size else {})}
-        while True:
-            answer = self.call(path, params=query, **request)
+        tokens, more = PageTokens(f"{self.name} ({path})", query, empty_page_ends), True
+        while more:
+            answer = self.call(path, params=tokens.query, **request)
             count, page = 0, []
             for rows in self.rows_in(answer, envelope):
                 count += len(rows)
@@ -141,10 +144,7 @@ class CustomerIoClient(Client):
                     yield rows
             if page:
                 yield page
-            token = tokens.following(answer.envelope.get("next"), count)
-            if token is None:
-                return
-            query["start"] = token
+            more = tokens.advance(answer.envelope.get("next"), count)
 
     def rows_in(self, answer: Answer, envelope: str) -> Iterator[list[Record]]:
         """The rows of one answer; a list that is null is an empty one.
@@ -172,17 +172,13 @@ class CustomerIoClient(Client):
 
         Raises a BadAnswer for one without the member `key`. With an empty `key` any object will do.
         """
-        tokens = PageTokens(f"{self.name} ({path})")
-        query = dict(params or {})
-        while True:
-            document = self.call(path, params=query).json()
+        tokens, more = PageTokens(f"{self.name} ({path})", params), True
+        while more:
+            document = self.call(path, params=tokens.query).json()
             if not isinstance(document, dict) or (key and key not in document):
                 self.misshapen(f"GET {path}: the answer has no {key!r}" if key else f"GET {path}: no object")
             yield document
-            token = tokens.following(document.get("next"), len(document))
-            if token is None:
-                return
-            query["start"] = token
+            more = tokens.advance(document.get("next"), len(document))
 
     def document(self, path: str, key: str, params: Mapping[str, str] | None = None) -> dict[str, Any]:
         """As `documents`, for one that is no list. Raises a BadAnswer for one with a `next`, too."""

@@ -17,30 +17,34 @@ if TYPE_CHECKING:
 @pytest.mark.parametrize("token", ["", None])
 @pytest.mark.parametrize("empty_page_ends", [False, True])
 def test_an_empty_or_absent_token_ends_every_list(empty_page_ends: bool, token: str | None) -> None:
-    assert PageTokens("a list", empty_page_ends).following(token, rows=50) is None
+    assert not PageTokens("a list", empty_page_ends=empty_page_ends).advance(token, rows=50)
 
 
 def test_a_token_after_an_empty_page_is_followed_where_only_the_token_ends() -> None:
     """Memberships and deliveries may have an empty page in the middle."""
-    assert PageTokens("a list").following("MDo2MQ==", rows=0) == "MDo2MQ=="
+    tokens = PageTokens("a list", {"limit": "9"})
+    assert tokens.advance("MDo2MQ==", rows=0)
+    assert tokens.query == {"limit": "9", "start": "MDo2MQ=="}
 
 
 def test_an_empty_page_ends_a_list_that_gives_a_token_after_its_last_row() -> None:
     """Newsletters and senders give a token after their last row."""
-    assert PageTokens("a list", empty_page_ends=True).following("MQ==", rows=0) is None
+    assert not PageTokens("a list", empty_page_ends=True).advance("MQ==", rows=0)
 
 
 def test_a_short_page_ends_nothing() -> None:
     """The server may give fewer rows than were asked for."""
-    assert PageTokens("a list", empty_page_ends=True).following("MQ==", rows=1) == "MQ=="
+    tokens = PageTokens("a list", empty_page_ends=True)
+    assert tokens.advance("MQ==", rows=1)
+    assert tokens.query == {"start": "MQ=="}
 
 
 def test_the_same_token_twice_is_an_error() -> None:
     tokens = PageTokens("deliveries")
-    tokens.following("a", rows=1)
-    tokens.following("b", rows=1)
+    tokens.advance("a", rows=1)
+    tokens.advance("b", rows=1)
     with pytest.raises(AirbyteTracedException, match="gave the same page of deliveries twice"):
-        tokens.following("a", rows=1)
+        tokens.advance("a", rows=1)
 
 
 def test_newsletters_end_after_exactly_one_request_more_than_their_pages(workspace: Workspace) -> None:

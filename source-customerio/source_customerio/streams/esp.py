@@ -62,24 +62,17 @@ class EspSuppressions(CustomerIoStream):
         """
         kind, domain = slice_
         params = {"limit": str(self.page_size)} | ({"domain": domain} if domain else {})
-        position, offset = {"offset": "0"}, 0
-        pages = PageTokens(f"{self.name} ({slice_})")
-        while True:
-            count = 0
-            answer = self.client.call(self.endpoint.format(kind), params={**params, **position})
+        tokens, offset, more = PageTokens(f"{self.name} ({slice_})", params), 0, True
+        while more:
+            count, position = 0, {} if "start" in tokens.query else {"offset": str(offset)}
+            answer = self.client.call(self.endpoint.format(kind), params={**tokens.query, **position})
             for rows in self.client.rows_in(answer, self.envelope):
                 if not count:  # a server that ignores the offset would go on for ever
-                    pages.require_new(f"page that begins with {rows[0]}")
+                    tokens.require_new(f"page that begins with {rows[0]}")
                 count += len(rows)
                 yield [{"suppression_type": kind, "domain": domain, **row} for row in rows]
             offset += count
-            token = pages.following(answer.envelope.get("next"), count)
-            if token is not None:
-                position = {"start": token}
-            elif count and "offset" in position:
-                position = {"offset": str(offset)}
-            else:
-                break
+            more = tokens.advance(answer.envelope.get("next"), count) or bool(count and position)
         if not offset:
             self._empty.append(slice_)
 

@@ -89,7 +89,7 @@ class Newsletters(ChangingList):
 
 
 class TransactionalMessages(ChangingList):
-    """Templates of transactional messages, which come in the envelope `messages` (certain: recorded answers)."""
+    """Templates. Their deliveries are in `messages`, which the envelope is called too (certain: recorded answers)."""
 
     endpoint = "transactional"
     envelope = "messages"
