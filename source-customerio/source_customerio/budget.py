@@ -41,7 +41,7 @@ class Slot:
 
 
 class RequestBudget:
-    """Lets `limit` requests start in any `window` seconds, in the order in which they were asked for.
+    """Lets `limit` requests start in any `window` seconds, in the order in which they came.
 
     Every caller takes the next slot and sleeps until it is due. No caller overtakes another, so streams that are read
     together advance together. On a busy machine a thread wakes late; its actual start counts for those after it.

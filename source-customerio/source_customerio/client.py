@@ -48,7 +48,7 @@ class PageTokens:
         self._seen: set[str] = set()
 
     def advance(self, token: object, rows: int) -> bool:
-        """Whether there is a next page, for which `query` then asks.
+        """Whether there is a next page, which `query` then requests.
 
         `token` is what came as `next`, `rows` how many rows came with it. Raises a system_error for a token that was
         sent before: the list would never end.
@@ -110,7 +110,7 @@ class CustomerIoClient(Client):
         return replace(policy, throttled_seconds=min(policy.throttled_seconds, THROTTLED_AGAIN_SECONDS))
 
     def probe(self, path: str, envelope: str, **request: Any) -> None:
-        """Asks for one row of a list. Raises what a sync would raise on the answer."""
+        """Requests one row of a list. Raises what a sync would raise on the answer."""
         params = {**request.pop("params", {}), "limit": "1"}
         for _ in self.rows_in(self.call(path, params=params, **request), envelope):
             pass

@@ -53,7 +53,7 @@ class Config(Options):
 
     @property
     def other_hosts(self) -> tuple[str, ...]:
-        """Host names of the data centers that are not asked; none where `api_url` leads to neither of them."""
+        """Host names of the data centers that get no requests; none where `api_url` leads to neither of them."""
         others = set(HOSTS.values()) - {self.api_url or HOSTS[self.region]}
         return tuple(str(urlsplit(url).hostname) for url in others if len(others) < len(HOSTS))
 

@@ -77,7 +77,7 @@ class SourceCustomerio(Source[Config]):
 _FIRST_PROBES: tuple[type[CustomerIoStream], ...] = (Campaigns, Segments, Customers, Workspaces)
 #: For `check`: an answer now is worth more than one that waited, but a busy workspace is no failure.
 CHECK_RETRY_POLICY = RetryPolicy(tries=2, throttled_seconds=5.0)
-#: Seconds; a probe asks for one row.
+#: Seconds; a probe reads one row.
 _PROBE_TIMEOUT = 20.0
 
 

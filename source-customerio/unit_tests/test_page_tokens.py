@@ -51,7 +51,7 @@ def test_newsletters_end_after_exactly_one_request_more_than_their_pages(workspa
     """The last page gives the token of its last id, and only the page after it is empty."""
     synced = workspace.sync("newsletters")
     assert sorted(synced.column("newsletters", "id")) == [1, 2, 3, 4, 5, 6, 7]
-    starts = [request.query.get("start") for request in workspace.asked("newsletters")]
+    starts = [request.query.get("start") for request in workspace.requests_to("newsletters")]
     assert starts == [None, ["NQ=="], ["Nw=="]]
 
 

@@ -26,7 +26,7 @@ class CustomerIoStream(BatchHttpStream, ABC):
     permission: ClassVar[str]
     #: An empty page ends the list too; where not, only an empty, null or absent `next` does (see `PageTokens`)
     empty_page_ends: ClassVar[bool] = False
-    #: Rows to ask for in a request; None where the list has no such parameter
+    #: Most rows of an answer, a parameter of the request; None where the list has no such parameter
     page_size: int | None = None
     #: Further query parameters of the list
     params: ClassVar[Mapping[str, str]] = {}

@@ -27,7 +27,7 @@ MOST_STEPS: Mapping[Resolution, int] = {Resolution.DAYS: 45, Resolution.MONTHS: 
 
 
 class Metrics(Children, ABC):
-    """Metrics of each parent: a day a row, exact, in UTC, asked for by date since the parent was created."""
+    """Metrics of each parent. Those that are requested by date, since the parent was created, are exact and in UTC."""
 
     own_key: ClassVar[tuple[str, ...]] = ("resolution", "period_start")
     docs = StreamDocs(
@@ -82,7 +82,7 @@ class CampaignMetrics(Metrics):
     endpoint = "campaigns/{}/metrics"
 
     def rows_of(self, parent: Parent) -> Iterator[list[Record]]:
-        """The answer says where its series begins; where it does not, it begins where it was asked to."""
+        """The answer says where its series begins; where it does not, it begins with the requested day."""
         params = {"version": "2", "res": Resolution.DAYS.value, "tz": "UTC", **self.bounds(parent)}
         document = self.client.document(self.path_of(parent), "metric", params)
         if document.get("res") not in (None, "days", "daily"):
@@ -99,7 +99,7 @@ class CampaignJourneyMetrics(Metrics):
     endpoint = "campaigns/{}/journey_metrics"
 
     def rows_of(self, parent: Parent) -> Iterator[list[Record]]:
-        """All three parameters are required. The answer has no dates: it begins where it was asked to."""
+        """All three parameters are required. The answer has no dates: it begins with the requested day."""
         params = {"resolution": "daily", **self.bounds(parent)}
         document = self.client.document(self.path_of(parent), "journey_metric", params)
         journeys = self.arrays(document["journey_metric"])
