@@ -27,7 +27,7 @@ from test_kit.command import arguments, run_process
 from test_kit.messages import Output
 
 #: What airbyte-cdk requires and the images do not have: the package, and the module by which it would be imported
-LEFT_OUT = {
+NOT_SHIPPED = {
     "anyascii": "anyascii",
     "boltons": "boltons",
     "cachetools": "cachetools",
@@ -76,7 +76,7 @@ def _requirements(lines: list[str]) -> dict[str, str]:
     return {normalized(part[1]): ",".join(sorted(part[2].split(","))).strip() for part in parts if part}
 
 
-def test_the_list_of_what_is_left_out_is_airbyte_cdks_own_list_without_what_is_declared() -> None:
+def test_the_list_of_what_is_not_shipped_is_airbyte_cdks_own_list_without_what_is_declared() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     (declared,) = project["tool"]["uv"]["dependency-metadata"]
     wanted = _requirements(declared["requires-dist"])
@@ -84,7 +84,7 @@ def test_the_list_of_what_is_left_out_is_airbyte_cdks_own_list_without_what_is_d
 
     assert declared["version"] == importlib.metadata.version("airbyte-cdk")
     assert {name: asked[name] for name in wanted} == wanted, "other limits than the CDK's own"
-    assert set(asked) - set(wanted) == set(LEFT_OUT)
+    assert set(asked) - set(wanted) == set(NOT_SHIPPED)
 
 
 def _shipped(connector: Connector) -> set[str]:
@@ -106,7 +106,7 @@ class SlimRunner(ScriptRunner):
         self.log = self.folder / "asked"
         self.log.touch()
         hook = self.folder / "sitecustomize.py"
-        text = _HOOK.format(absent=sorted(absent | set(LEFT_OUT.values())), log=str(self.log))
+        text = _HOOK.format(absent=sorted(absent | set(NOT_SHIPPED.values())), log=str(self.log))
         hook.write_text(textwrap.dedent(text), encoding="utf-8")
 
     def run(self, verb: str, *flags: str, **files: Any) -> Output:
@@ -135,7 +135,7 @@ def _proven(slim: SlimRunner, outputs: list[Output]) -> None:
         text = output.stdout.decode() + output.stderr
         assert "No module named" not in text, output.tail()
         assert "Traceback" not in output.stderr, output.tail()
-    assert {name for name in slim.asked_for() if name.partition(".")[0] in LEFT_OUT.values()} == set()
+    assert {name for name in slim.asked_for() if name.partition(".")[0] in NOT_SHIPPED.values()} == set()
 
 
 def _small(slim: SlimRunner) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import pytest
 from airbyte_cdk.test.models import ConnectorTestScenario
@@ -21,7 +21,6 @@ from harness.runner import unlimited
 from harness.suite import Connector, connectors
 from harness.vendors import running
 
-Verb = Literal["spec", "check", "discover", "read"]
 _SECTIONS: dict[str, tuple[str, ...]] = {
     "good": ("spec", "connection", "discovery", "basic_read"),
     "refused": ("connection",),

@@ -37,7 +37,6 @@ from botocore.config import Config
 HERE = Path(__file__).resolve().parent
 CEPH_PROGRAMS = ("ceph-mon", "ceph-osd", "radosgw", "radosgw-admin", "ceph", "ceph-authtool", "monmaptool")
 REGION = "us-east-1"
-_ACCOUNT = "123456789012"  # the account of every user that moto makes
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from source_kit import activity
 
@@ -18,29 +19,29 @@ WINDOW_SECONDS = 1.04
 SPACING_SECONDS = 0.03
 
 
+@dataclass(slots=True)
 class Slot:
-    """When a request starts: the planned time first, the actual one once it has started."""
+    """When a request starts: the planned time first, the actual one once it has started.
 
-    __slots__ = ("_before", "_window", "start")
+    `before` is the request that must lie `window` seconds back.
+    """
 
-    def __init__(self, planned: float, before: Slot | None, window: float) -> None:
-        """`before` is the request that must lie a window back."""
-        self.start = planned
-        self._before = before
-        self._window = window
+    start: float
+    before: Slot | None
+    window: float
 
     def due(self) -> float:
         """When the request may start: as planned, or later because the one before started later than planned."""
-        return self.start if self._before is None else max(self.start, self._before.start + self._window)
+        return self.start if self.before is None else max(self.start, self.before.start + self.window)
 
     def started(self, at: float) -> None:
         """Keep the actual start and forget the request before."""
         self.start = at
-        self._before = None
+        self.before = None
 
 
 class RequestBudget:
-    """Lets `limit` requests start in any `window` seconds, in the order in which they were asked for.
+    """Lets `limit` requests start in any `window` seconds, in the order in which they came.
 
     Every caller takes the next slot and sleeps until it is due. No caller overtakes another, so streams that are read
     together advance together. On a busy machine a thread wakes late; its actual start counts for those after it.
@@ -60,7 +61,6 @@ class RequestBudget:
         self._slots: deque[Slot] = deque(maxlen=limit)
 
     def reserve(self) -> Slot:
-        """Take the next slot."""
         with self._lock:
             planned = self._clock()
             before = self._slots[0] if len(self._slots) == self._slots.maxlen else None

@@ -1,4 +1,8 @@
-"""Requests to Customer.io: the key, the workspace's request budget, retries, and lists that are read page by page."""
+"""Requests to Customer.io: the key, the workspace's request budget, retries, and lists that are read page by page.
+
+Every list continues in the same way: `next` of an answer is `start` of the following request. That the vendor declares
+no `next` for a list proves nothing, since it declares none for deliveries either, which have it.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ from dataclasses import replace
 from typing import Any, NoReturn
 
 from airbyte_cdk.models import FailureType
-from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+from source_kit.errors import Throttled
 from source_kit.http.body import session
 from source_kit.http.client import Answer, BadAnswer, Client, Connection
 from source_kit.http.retry import RetryPolicy
@@ -16,8 +20,7 @@ from source_kit.stream import Record
 
 from source_customerio.budget import RequestBudget
 from source_customerio.config import Config
-from source_customerio.errors import Throttled, error_table
-from source_customerio.paging import End, PageTokens
+from source_customerio.errors import contradiction, error_table
 
 #: Seconds. Answers come in half a second (observed by third parties); a page of 30,000 members takes longer.
 READ_TIMEOUT = 60.0
@@ -26,6 +29,46 @@ READ_TIMEOUT = 60.0
 RETRY_POLICY = RetryPolicy(throttled_seconds=600.0)
 #: Once a request has given up on the limit, the others wait this long only: ten minutes for each stream would be hours.
 THROTTLED_AGAIN_SECONDS = 5.0
+
+
+class PageTokens:
+    """The page tokens of one list while it is read; `query` holds the parameters of the next request.
+
+    A token is opaque and goes back byte for byte; an altered one is answered with 200 and wrong rows. Only an empty,
+    null or absent one ends a list: a short page does not, since the server may cap pages silently, nor does an empty
+    one, which deliveries and memberships may have in the middle. With `empty_page_ends` it does: one-time sends and
+    senders give a token after their last row (certain: recorded answers).
+    """
+
+    def __init__(self, what: str, params: Mapping[str, str] | None = None, empty_page_ends: bool = False) -> None:
+        """`what` names the list in the error that a repeated token raises; `params` are those of every request."""
+        self.query = dict(params or {})
+        self._what = what
+        self._empty_page_ends = empty_page_ends
+        self._seen: set[str] = set()
+
+    def advance(self, token: object, rows: int) -> bool:
+        """Whether there is a next page, which `query` then requests.
+
+        `token` is what came as `next`, `rows` how many rows came with it. Raises a system_error for a token that was
+        sent before: the list would never end.
+        """
+        if token is None or token == "" or (self._empty_page_ends and rows == 0):
+            return False
+        self.require_new(str(token))
+        self.query["start"] = str(token)
+        return True
+
+    def require_new(self, text: str) -> None:
+        """Raises a system_error for a token, or another mark of a page, that came before."""
+        if text in self._seen:
+            raise contradiction(
+                self._what,
+                f"Customer.io gave the same page of {self._what} twice, so the list cannot be read to its end. Run the "
+                "sync again; if it happens again, report it to Customer.io's support.",
+                f"page token repeated after {len(self._seen)} pages",
+            )
+        self._seen.add(text)
 
 
 class WorkspaceConnection(Connection):
@@ -67,7 +110,7 @@ class CustomerIoClient(Client):
         return replace(policy, throttled_seconds=min(policy.throttled_seconds, THROTTLED_AGAIN_SECONDS))
 
     def probe(self, path: str, envelope: str, **request: Any) -> None:
-        """Asks for one row of a list. Raises what a sync would raise on the answer."""
+        """Requests one row of a list. Raises what a sync would raise on the answer."""
         params = {**request.pop("params", {}), "limit": "1"}
         for _ in self.rows_in(self.call(path, params=params, **request), envelope):
             pass
@@ -77,7 +120,7 @@ class CustomerIoClient(Client):
         path: str,
         envelope: str,
         *,
-        end: End = End.TOKEN,
+        empty_page_ends: bool = False,
         page_size: int | None = None,
         params: Mapping[str, str] | None = None,
         whole: bool = False,
@@ -88,10 +131,10 @@ class CustomerIoClient(Client):
         With `whole` each list is a page, however large; empty pages are dropped. `request` is for `call`. Raises a
         system_error for a page token that comes back.
         """
-        tokens = PageTokens(end, f"{self.name} ({path})")
         query = {**(params or {}), **({"limit": str(page_size)} if page_size else {})}
-        while True:
-            answer = self.call(path, params=query, **request)
+        tokens, more = PageTokens(f"{self.name} ({path})", query, empty_page_ends), True
+        while more:
+            answer = self.call(path, params=tokens.query, **request)
             count, page = 0, []
             for rows in self.rows_in(answer, envelope):
                 count += len(rows)
@@ -101,27 +144,22 @@ class CustomerIoClient(Client):
                     yield rows
             if page:
                 yield page
-            token = tokens.following(answer.envelope.get("next"), count)
-            if token is None:
-                return
-            query["start"] = token
+            more = tokens.advance(answer.envelope.get("next"), count)
 
     def rows_in(self, answer: Answer, envelope: str) -> Iterator[list[Record]]:
         """The rows of one answer; a list that is null is an empty one.
 
-        Raises a BadAnswer where a row is no object, and where the list is empty while another is not: then the rows
-        have moved.
+        Raises a system_error where a row is no object, and a BadAnswer where the list is empty while another is not:
+        then the rows have moved.
         """
         found = False
         for rows in answer.rows(envelope):
             if not set(map(type, rows)) <= {dict}:
-                message = (
+                raise contradiction(
+                    self.name,
                     f"Customer.io sent a list of {self.name} in which a row is no object. The stream stopped there, so "
-                    "that nothing is skipped for ever: report it with the internal message."
-                )
-                kinds = ", ".join(sorted({type(row).__name__ for row in rows}))
-                raise BadAnswer(
-                    message=message, internal_message=f"{self.name}: {kinds}", failure_type=FailureType.system_error
+                    "that nothing is skipped for ever: report it with the internal message.",
+                    ", ".join(sorted({type(row).__name__ for row in rows})),
                 )
             found = True
             yield rows
@@ -132,28 +170,19 @@ class CustomerIoClient(Client):
     def documents(self, path: str, key: str, params: Mapping[str, str] | None = None) -> Iterator[dict[str, Any]]:
         """The whole answers of a list whose rows `pages` cannot read, to the last page.
 
-        Raises a BadAnswer for one without the member `key`.
+        Raises a BadAnswer for one without the member `key`. With an empty `key` any object will do.
         """
-        tokens = PageTokens(End.TOKEN, f"{self.name} ({path})")
-        query = dict(params or {})
-        while True:
-            document = self.call(path, params=query).json()
-            if not isinstance(document, dict) or key not in document:
-                self.misshapen(f"GET {path}: the answer has no {key!r}")
+        tokens, more = PageTokens(f"{self.name} ({path})", params), True
+        while more:
+            document = self.call(path, params=tokens.query).json()
+            if not isinstance(document, dict) or (key and key not in document):
+                self.misshapen(f"GET {path}: the answer has no {key!r}" if key else f"GET {path}: no object")
             yield document
-            token = tokens.following(document.get("next"), len(document))
-            if token is None:
-                return
-            query["start"] = token
+            more = tokens.advance(document.get("next"), len(document))
 
-    def document(self, path: str, key: str | None, params: Mapping[str, str] | None = None) -> dict[str, Any]:
-        """One whole answer that is no list. Raises a BadAnswer for one without the member `key`, or with a `next`.
-
-        With None for `key` any object will do.
-        """
-        document = self.call(path, params=params).json()
-        if not isinstance(document, dict) or (key and key not in document):
-            self.misshapen(f"GET {path}: the answer has no {key!r}" if key else f"GET {path}: no object")
+    def document(self, path: str, key: str, params: Mapping[str, str] | None = None) -> dict[str, Any]:
+        """As `documents`, for one that is no list. Raises a BadAnswer for one with a `next`, too."""
+        document = next(self.documents(path, key, params))
         if document.get("next"):
             self.misshapen(f"GET {path}: the answer has a next page")
         return document
@@ -164,10 +193,4 @@ class CustomerIoClient(Client):
             message=self.error_table.misshapen,
             internal_message=f"{self.name}: {detail}",
             failure_type=FailureType.transient_error,
-        )
-
-    def contradiction(self, message: str, detail: str) -> AirbyteTracedException:
-        """The error for an answer that contradicts the API's own documentation."""
-        return AirbyteTracedException(
-            message=message, internal_message=f"{self.name}: {detail}", failure_type=FailureType.system_error
         )

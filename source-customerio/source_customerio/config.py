@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from urllib.parse import urlsplit
 
 from source_kit.options import Options, choice, instant, text, texts, url, whole
@@ -13,13 +14,10 @@ from source_kit.options import Options, choice, instant, text, texts, url, whole
 #: Certain: vendor documentation. One API, two data centers, no redirect between them.
 HOSTS: Mapping[str, str] = {"US": "https://api.customer.io", "EU": "https://api-eu.customer.io"}
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_SECOND = timedelta(seconds=1)
-
 
 def _start(at: datetime) -> int:
     """Epoch seconds, a part of a second rounded up. Years before 1970 become 0, since no record is older."""
-    return max(0, -((_EPOCH - at) // _SECOND))
+    return max(0, math.ceil(at.timestamp()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,11 +53,9 @@ class Config(Options):
 
     @property
     def other_hosts(self) -> tuple[str, ...]:
-        """Host names of the data centers that are not asked; none where `api_url` leads to neither of them."""
-        asked = self.api_url or HOSTS[self.region]
-        if asked not in HOSTS.values():
-            return ()
-        return tuple(str(urlsplit(url).hostname) for url in HOSTS.values() if url != asked)
+        """Host names of the data centers that get no requests; none where `api_url` leads to neither of them."""
+        others = set(HOSTS.values()) - {self.api_url or HOSTS[self.region]}
+        return tuple(str(urlsplit(url).hostname) for url in others if len(others) < len(HOSTS))
 
     @property
     def other_region(self) -> str | None:

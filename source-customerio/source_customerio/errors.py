@@ -1,4 +1,4 @@
-"""What Customer.io's refusals mean: the error table, and classes for those that a stream or `check` must know."""
+"""What Customer.io's refusals mean: the error table, and classes for those that a caller catches."""
 
 from __future__ import annotations
 
@@ -6,18 +6,13 @@ import re
 
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
-from source_kit import errors
-from source_kit.errors import Action, ErrorRule, ErrorTable
+from source_kit.errors import Action, ErrorRule, ErrorTable, Throttled
 
 from source_customerio.config import Config
 
 
 class Unauthorized(AirbyteTracedException):
     """401: the key was not accepted."""
-
-
-class WrongRegion(AirbyteTracedException):
-    """3xx: the account lies in the other data center."""
 
 
 class Forbidden(AirbyteTracedException):
@@ -28,16 +23,15 @@ class NotFound(AirbyteTracedException):
     """404. Below a parent that was just listed it means that the parent was deleted since."""
 
 
-class Unaccepted(AirbyteTracedException):
-    """400 or 422: the server cannot use the request."""
-
-
-class Malformed(Unaccepted):
+class Malformed(AirbyteTracedException):
     """400. A deleted parent may be answered with it, too."""
 
 
-class Throttled(errors.Throttled):
-    """429 for longer than the retry policy waits."""
+def contradiction(what: str, message: str, detail: str) -> AirbyteTracedException:
+    """The error for an answer that contradicts the API's own documentation."""
+    return AirbyteTracedException(
+        message=message, internal_message=f"{what}: {detail}", failure_type=FailureType.system_error
+    )
 
 
 def wrong_region(config: Config) -> str:
@@ -75,7 +69,6 @@ def error_table(scope: str, config: Config) -> ErrorTable:
                 wrong_region(config),
                 failure_type=FailureType.config_error,
                 body=_other_data_center(config),
-                raises=WrongRegion,
             ),
             ErrorRule(
                 401,
@@ -107,7 +100,6 @@ def error_table(scope: str, config: Config) -> ErrorTable:
                 422,
                 f"Customer.io did not accept the values of a request for {scope} (status 422). Report it with the "
                 "internal message, which has Customer.io's reference for its support.",
-                raises=Unaccepted,
             ),
             ErrorRule(
                 429,

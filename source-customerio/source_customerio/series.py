@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta
 from enum import Enum
-from typing import Any, NamedTuple
+from itertools import zip_longest
+from typing import Any
 from zoneinfo import ZoneInfo
+
+from source_kit.stream import Record
 
 #: The clock of version 1's periods
 EASTERN = ZoneInfo("America/New_York")
@@ -38,21 +41,11 @@ class Resolution(Enum):
         months = start.year * 12 + start.month - 1 + periods
         return start.replace(year=months // 12, month=months % 12 + 1)
 
-    def periods(self, start: datetime, end: datetime) -> int:
-        """How many periods touch the time from `start` to `end`, both included; at least one."""
-        zone = end.tzinfo
-        first = self.floor(start.astimezone(zone))
-        last = self.floor(end)
-        if self is Resolution.DAYS:
-            return max(1, (last.date() - first.date()).days + 1)
-        return max(1, (last.year - first.year) * 12 + last.month - first.month + 1)
 
-
-class Period(NamedTuple):
-    """One period's start in epoch seconds, and its values by metric name."""
-
-    start: int
-    metrics: dict[str, Any]
+def months_touched(start: datetime, end: datetime) -> int:
+    """How many months touch the time from `start` to `end`, both included, on the clock of `end`; at least one."""
+    first = start.astimezone(end.tzinfo)
+    return max(1, (end.year - first.year) * 12 + end.month - first.month + 1)
 
 
 def instant_or_none(value: object) -> datetime | None:
@@ -73,26 +66,16 @@ def instant_or_none(value: object) -> datetime | None:
     return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
 
 
-def from_start(series: Mapping[str, Sequence[Any]], start: datetime, resolution: Resolution) -> Iterator[Period]:
-    """Rows of a series whose first period begins at `start`."""
-    for index in range(max(map(len, series.values()), default=0)):
-        values = {name: array[index] for name, array in series.items() if index < len(array)}
-        yield Period(_epoch(resolution.shift(start, index)), _known(values))
+def from_start(series: Mapping[str, Sequence[Any]], start: datetime, resolution: Resolution) -> Iterator[Record]:
+    """A row for each period, its start in epoch seconds; the first begins at `start`. A value that is null is none."""
+    for index, values in enumerate(zip_longest(*series.values())):
+        metrics = {name: value for name, value in zip(series, values, strict=True) if value is not None}
+        yield {"period_start": int(resolution.shift(start, index).timestamp()), "metrics": metrics}
 
 
-def until_now(
-    series: Mapping[str, Sequence[Any]], now: datetime, resolution: Resolution, zone: tzinfo = EASTERN
-) -> Iterator[Period]:
-    """Rows of a series whose last period is the one that `now` lies in, on `zone`'s clock. Oldest first."""
-    present = resolution.floor(now.astimezone(zone))
-    for back in range(max(map(len, series.values()), default=0), 0, -1):
-        values = {name: array[-back] for name, array in series.items() if back <= len(array)}
-        yield Period(_epoch(resolution.shift(present, 1 - back)), _known(values))
-
-
-def _known(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if value is not None}
-
-
-def _epoch(at: datetime) -> int:
-    return int(at.timestamp())
+def until_now(series: Mapping[str, Sequence[Any]], now: datetime, resolution: Resolution) -> Iterator[Record]:
+    """Rows of a series whose last period is the one that `now` lies in, on Eastern time's clock. Oldest first."""
+    length = max(map(len, series.values()), default=0)
+    first = resolution.shift(resolution.floor(now.astimezone(EASTERN)), 1 - length)
+    aligned = {name: [*[None] * (length - len(array)), *array] for name, array in series.items()}
+    return from_start(aligned, first, resolution)

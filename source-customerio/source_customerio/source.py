@@ -30,7 +30,6 @@ class SourceCustomerio(Source[Config]):
     options = Config
 
     def workers(self, config: Config) -> int:
-        """Requests at a time."""
         return config.num_workers
 
     def all_streams(self, config: Config) -> list[Stream]:
@@ -51,17 +50,25 @@ class SourceCustomerio(Source[Config]):
         """
         warn_of_plain_http(logger, config.base_url)
         connection = WorkspaceConnection(config)
-        first = [_failure(_FIRST_PROBES[0](connection))]
-        if not _is_decisive(first[0]):
-            first += _failures([stream(connection) for stream in _FIRST_PROBES[1:]], len(_FIRST_PROBES))
-        _raise_verdict(config, first)
-        probed = dict(zip((stream.permission for stream in _FIRST_PROBES), first, strict=False))
-        others = [stream for stream in _one_of_each_permission(connection) if stream.permission not in probed]
-        found = _failures(others, config.num_workers)
-        probed |= dict(zip((stream.permission for stream in others), found, strict=True))
-        errors = {permission: error for permission, error in probed.items() if error is not None}
-        if len(errors) == len(probed):
-            raise _about_all(list(errors.values()))
+        found = _failures(_FIRST_PROBES[:1], connection, 1)
+        if not any(map(_is_decisive, found.values())):
+            found |= _failures(_FIRST_PROBES[1:], connection, len(_FIRST_PROBES))
+        _raise_verdict(config, list(found.values()))
+        # the list of IP addresses needs no key and proves nothing
+        others = {
+            one.permission: one for one in STREAMS[::-1] if one.permission not in found and one is not IpAddresses
+        }
+        found |= _failures(list(reversed(others.values())), connection, config.num_workers)
+        errors = {permission: error for permission, error in found.items() if error is not None}
+        if len(errors) == len(found):
+            first = next(iter(errors.values()))
+            if not all(isinstance(error, Forbidden) for error in errors.values()):
+                raise first
+            raise config_error(
+                "Customer.io denied the key access to everything (status 403). Use an App API key whose scope includes "
+                "what is to be synced, and if it has an IP allowlist, add the address that this connector runs from.",
+                first.internal_message,
+            )
         for permission, error in errors.items():
             logger.warning(f"Check: {permission} cannot be read: {error.message}")
 
@@ -70,7 +77,7 @@ class SourceCustomerio(Source[Config]):
 _FIRST_PROBES: tuple[type[CustomerIoStream], ...] = (Campaigns, Segments, Customers, Workspaces)
 #: For `check`: an answer now is worth more than one that waited, but a busy workspace is no failure.
 CHECK_RETRY_POLICY = RetryPolicy(tries=2, throttled_seconds=5.0)
-#: Seconds; a probe asks for one row.
+#: Seconds; a probe reads one row.
 _PROBE_TIMEOUT = 20.0
 
 
@@ -85,10 +92,13 @@ def _failure(stream: CustomerIoStream) -> AirbyteTracedException | None:
     return None
 
 
-def _failures(streams: Sequence[CustomerIoStream], workers: int) -> list[AirbyteTracedException | None]:
-    """`_failure` of each stream."""
+def _failures(
+    streams: Sequence[type[CustomerIoStream]], connection: WorkspaceConnection, workers: int
+) -> dict[str, AirbyteTracedException | None]:
+    """`_failure` of each stream, by the permission that it needs."""
     with ThreadPoolExecutor(workers) as pool:
-        return list(pool.map(_failure, streams))
+        failures = pool.map(lambda stream: _failure(stream(connection)), streams)
+        return dict(zip((stream.permission for stream in streams), failures, strict=True))
 
 
 def _is_decisive(error: AirbyteTracedException | None) -> bool:
@@ -113,23 +123,6 @@ def _raise_verdict(config: Config, first: Sequence[AirbyteTracedException | None
     raise _with_other_region(config, error) if isinstance(error, Unauthorized) else error
 
 
-def _about_all(errors: Sequence[AirbyteTracedException]) -> AirbyteTracedException:
-    """The error where no probe was answered."""
-    if not all(isinstance(error, Forbidden) for error in errors):
-        return errors[0]
-    return config_error(
-        "Customer.io denied the key access to everything (status 403). Use an App API key whose scope includes what is "
-        "to be synced, and if it has an IP allowlist, add the address that this connector runs from.",
-        errors[0].internal_message,
-    )
-
-
-def _one_of_each_permission(connection: WorkspaceConnection) -> list[CustomerIoStream]:
-    """A stream for each permission. The list of IP addresses needs no key and proves nothing."""
-    of_permission = {stream.permission: stream for stream in reversed(STREAMS) if stream is not IpAddresses}
-    return [stream(connection) for stream in reversed(of_permission.values())]
-
-
 def _with_other_region(config: Config, error: Unauthorized) -> AirbyteTracedException:
     """The error, or one that names the other region where the key opens that.
 
@@ -137,11 +130,8 @@ def _with_other_region(config: Config, error: Unauthorized) -> AirbyteTracedExce
     key (certain: vendor documentation).
     """
     other = config.other_region
-    if other is not None and _opens(replace(config, region=other)):
-        return config_error(wrong_region(config), error.internal_message)
-    return error
-
-
-def _opens(config: Config) -> bool:
-    error = _failure(Campaigns(WorkspaceConnection(config)))
-    return error is None or isinstance(error, Forbidden)
+    if other is None:
+        return error
+    there = _failure(Campaigns(WorkspaceConnection(replace(config, region=other))))
+    opens = there is None or isinstance(there, Forbidden)
+    return config_error(wrong_region(config), error.internal_message) if opens else error

@@ -54,7 +54,7 @@ class Workspace:
         """The rows that a perfect warehouse holds."""
         return self.simulator.truth(stream, **options)
 
-    def asked(self, path: str) -> list[Any]:
+    def requests_to(self, path: str) -> list[Any]:
         """The requests to a path below `/v1/`, oldest first."""
         return [request for request in self.simulator.requests if request.path == f"/v1/{path}"]
 

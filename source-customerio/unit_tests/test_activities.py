@@ -19,7 +19,7 @@ DAY = 86_400
 def test_the_first_sync_reads_everything_that_is_kept_also_of_deleted_people(workspace: Workspace) -> None:
     synced = workspace.sync("activities")
     assert sorted(synced.column("activities", "id")) == sorted(row["id"] for row in workspace.truth("activities"))
-    assert {tuple(request.query["deleted"]) for request in workspace.asked("activities")} == {("true",)}
+    assert {tuple(request.query["deleted"]) for request in workspace.requests_to("activities")} == {("true",)}
     cio_ids = {(row["customer_identifiers"] or {}).get("cio_id") for row in synced.records["activities"]}
     assert "a3ffffff" in cio_ids
 
@@ -41,14 +41,14 @@ def test_reading_stops_at_the_first_page_that_lies_wholly_before_the_cursor(
     """Without an early stop every sync would read 30 days."""
     workspace.simulator.options.page_caps = {"activities": 10}
     first = workspace.sync("activities")
-    pages = len(workspace.asked("activities"))
+    pages = len(workspace.requests_to("activities"))
     workspace.simulator.requests.clear()
     second = workspace.sync("activities", state=first.last_states())
     floor = first.state("activities")["timestamp"] - HOUR
     wanted = [row["id"] for row in workspace.truth("activities") if row["timestamp"] >= floor]
     assert second.column("activities", "id") == wanted
     assert pages > 20
-    assert len(workspace.asked("activities")) == 2
+    assert len(workspace.requests_to("activities")) == 2
     assert not second.logged("did not list the newest activities first")
 
 
@@ -68,7 +68,7 @@ def test_a_log_that_is_not_sorted_is_read_to_its_end_and_warned_of(
     floor = first.state("activities")["timestamp"] - HOUR
     assert set(second.column("activities", "id")) == {row["id"] for row in truth if row["timestamp"] >= floor}
     assert set(fresh) <= set(second.column("activities", "id"))
-    assert len(workspace.asked("activities")) == -(-len(truth) // 10)
+    assert len(workspace.requests_to("activities")) == -(-len(truth) // 10)
     assert second.logged("Stream activities: Customer.io did not list the newest activities first")
 
 
@@ -85,7 +85,7 @@ def test_rows_out_of_order_within_the_hour_that_is_read_again_are_tolerated(
     activities[newest] = {**activities[newest], "timestamp": activities[newest]["timestamp"] - HOUR}
     second = workspace.sync("activities", state=first.last_states())
     assert "01LATE" in second.column("activities", "id")
-    assert len(workspace.asked("activities")) == 2
+    assert len(workspace.requests_to("activities")) == 2
     assert not second.logged("did not list the newest activities first")
 
 
@@ -117,7 +117,7 @@ def test_the_start_date_ends_the_reading(workspace: Workspace, clock: Callable[[
     start = workspace.simulator.now - 3 * DAY
     synced = workspace.sync("activities", start_date=datetime.fromtimestamp(start).astimezone().isoformat())
     assert min(synced.column("activities", "timestamp")) >= start
-    assert len(workspace.asked("activities")) < 8
+    assert len(workspace.requests_to("activities")) < 8
 
 
 def test_a_list_that_broke_off_leaves_the_cursor_where_it_was(workspace: Workspace) -> None:

@@ -32,7 +32,7 @@ def test_a_throttled_answer_is_waited_for_as_long_as_the_server_says(workspace: 
         Fault("status", path="/v1/segments", status=429, headers={"Retry-After": "1"}, times=1)
     )
     synced = workspace.sync("segments")
-    first, second = [request.started for request in workspace.asked("segments")]
+    first, second = [request.started for request in workspace.requests_to("segments")]
     assert second - first >= 1.0
     assert synced.failures == {}
 

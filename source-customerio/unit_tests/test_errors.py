@@ -58,7 +58,7 @@ def test_a_refusal_is_not_repeated_and_says_what_to_do(
     assert synced.failures["campaigns"].failure_type == failure_type
     assert f"status {status}" in synced.failures["campaigns"].internal_message
     assert "refused (reference 01X)" in synced.failures["campaigns"].internal_message
-    assert len(workspace.asked("campaigns")) == attempts
+    assert len(workspace.requests_to("campaigns")) == attempts
     assert synced.statuses["campaigns"][-1] == "INCOMPLETE"
     assert synced.states["campaigns"] == []
 
@@ -136,7 +136,7 @@ def test_a_spent_quota_is_waited_for_by_one_request_only(workspace: Workspace, m
     synced = workspace.sync("campaigns", "segments", "snippets", num_workers=1)
     assert {failure.message for failure in synced.failures.values()} == {THROTTLED}
     assert len(synced.failures) == 3
-    attempts = sorted(len(workspace.asked(path)) for path in ("campaigns", "segments", "snippets"))
+    attempts = sorted(len(workspace.requests_to(path)) for path in ("campaigns", "segments", "snippets"))
     assert attempts[0] == attempts[1] == 1
     assert attempts[2] > 1
 

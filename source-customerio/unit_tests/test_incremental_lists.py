@@ -139,7 +139,7 @@ def test_an_unreadable_state_fails_with_a_sentence_and_asks_nothing(
         "it is read from the beginning, or restore its last good state."
     )
     assert synced.failures["campaigns"].failure_type == "config_error"
-    assert workspace.asked("campaigns") == []
+    assert workspace.requests_to("campaigns") == []
 
 
 def test_the_state_moves_only_when_the_list_was_read_to_its_end(workspace: Workspace) -> None:

@@ -30,7 +30,7 @@ def test_every_delivery_arrives_once(workspace: Workspace) -> None:
 def test_no_window_is_wider_than_30_days_and_none_overlaps(workspace: Workspace) -> None:
     """The server cuts a range of more than six months silently, and includes both bounds."""
     workspace.sync("messages", start_date=workspace.simulator.start_date)
-    asked = sorted({bounds(request) for request in workspace.asked("messages")})
+    asked = sorted({bounds(request) for request in workspace.requests_to("messages")})
     assert asked[0][0] == workspace.simulator.workspace.start
     assert all(end - start + 1 <= 30 * DAY for start, end in asked)
     assert all(later[0] == earlier[1] + 1 for earlier, later in itertools.pairwise(asked))
@@ -39,7 +39,7 @@ def test_no_window_is_wider_than_30_days_and_none_overlaps(workspace: Workspace)
 def test_deliveries_on_the_first_and_on_the_last_second_of_a_window_arrive_once(workspace: Workspace) -> None:
     """The simulator has deliveries on both sides of the borders of 30-day windows."""
     synced = workspace.sync("messages", start_date=workspace.simulator.start_date, num_workers=1)
-    edges = {second for request in workspace.asked("messages") for second in bounds(request)}
+    edges = {second for request in workspace.requests_to("messages") for second in bounds(request)}
     on_edges = [row["id"] for row in workspace.truth("messages") if row["created"] in edges]
     emitted = synced.column("messages", "id")
     assert len(on_edges) > 5
@@ -56,7 +56,7 @@ def test_a_delivery_one_second_before_the_start_date_is_not_emitted(workspace: W
 def test_without_a_start_date_the_first_window_begins_when_the_product_did(workspace: Workspace) -> None:
     """Windows from 1970 on would cost 500 requests more."""
     synced = workspace.sync("messages")
-    assert min(bounds(request)[0] for request in workspace.asked("messages")) == 1_325_376_000
+    assert min(bounds(request)[0] for request in workspace.requests_to("messages")) == 1_325_376_000
     assert len(synced.records["messages"]) == len(workspace.truth("messages"))
 
 
@@ -64,7 +64,7 @@ def test_without_a_start_date_the_first_window_begins_when_the_product_did(works
 def test_a_start_date_in_the_year_one_begins_at_zero(workspace: Workspace) -> None:
     """The server takes no negative time."""
     synced = workspace.sync("messages", start_date="0001-01-01T00:00:00Z")
-    assert min(bounds(request)[0] for request in workspace.asked("messages")) == 0
+    assert min(bounds(request)[0] for request in workspace.requests_to("messages")) == 0
     assert len(synced.records["messages"]) == len(workspace.truth("messages"))
 
 
@@ -86,7 +86,7 @@ def test_the_lookback_decides_what_is_read_again(
     """How late metrics may arrive depends on the user's campaigns, so it is an option."""
     saved = workspace.simulator.now - 5 * DAY
     synced = workspace.sync("messages", state={"messages": {"created": saved}}, messages_lookback_days=days)
-    assert min(bounds(request)[0] for request in workspace.asked("messages")) == saved - days * DAY
+    assert min(bounds(request)[0] for request in workspace.requests_to("messages")) == saved - days * DAY
     wanted = {row["id"] for row in workspace.truth("messages") if row["created"] >= saved - days * DAY}
     assert set(synced.column("messages", "id")) == wanted
 
@@ -98,7 +98,7 @@ def test_the_lookback_does_not_reach_behind_the_start_date(workspace: Workspace,
         state={"messages": {"created": workspace.simulator.now - DAY}},
         start_date=datetime.fromtimestamp(start, UTC).isoformat(),
     )
-    assert min(bounds(request)[0] for request in workspace.asked("messages")) == start
+    assert min(bounds(request)[0] for request in workspace.requests_to("messages")) == start
 
 
 def test_the_state_is_the_end_of_the_last_window_and_never_past_the_start_of_the_sync(
@@ -139,15 +139,15 @@ def test_an_interrupted_full_refresh_goes_on_behind_the_last_window(workspace: W
     workspace.simulator.faults.clear()
     workspace.simulator.requests.clear()
     second = workspace.sync("messages", full_refresh=True, state=first.last_states(), **options)
-    assert min(bounds(request)[0] for request in workspace.asked("messages")) == start + 90 * DAY
+    assert min(bounds(request)[0] for request in workspace.requests_to("messages")) == start + 90 * DAY
     emitted = {*first.column("messages", "id"), *second.column("messages", "id")}
     assert len(emitted) == len(workspace.truth("messages")) - 1
 
 
 def test_pages_of_a_thousand_are_asked_for_and_drafts_are_not(workspace: Workspace) -> None:
     synced = workspace.sync("messages")
-    assert {tuple(request.query["limit"]) for request in workspace.asked("messages")} == {("1000",)}
-    assert {"drafts" in request.query for request in workspace.asked("messages")} == {False}
+    assert {tuple(request.query["limit"]) for request in workspace.requests_to("messages")} == {("1000",)}
+    assert {"drafts" in request.query for request in workspace.requests_to("messages")} == {False}
     drafts = {row["id"] for row in workspace.truth("messages", drafts="true")} - set(synced.column("messages", "id"))
     assert len(drafts) == 6
 
@@ -179,7 +179,7 @@ def test_windows_are_read_side_by_side_and_the_state_still_moves_in_their_order(
     start = workspace.simulator.workspace.start
     workspace.simulator.faults.add(Fault("delay", path=f"start_ts={start}&", seconds=0.3))
     synced = workspace.sync("messages", start_date=workspace.simulator.start_date, num_workers=4)
-    paths = [bounds(request)[0] for request in workspace.asked("messages")]
+    paths = [bounds(request)[0] for request in workspace.requests_to("messages")]
     first_state = synced.order.index(("state", "messages"))
     assert len(paths) == 11
     assert synced.order[:first_state].count(("record", "messages")) > 30

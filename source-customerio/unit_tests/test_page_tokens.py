@@ -8,46 +8,50 @@ from typing import TYPE_CHECKING
 import pytest
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from simulators.server import Fault
-from source_customerio.paging import End, PageTokens
+from source_customerio.client import PageTokens
 
 if TYPE_CHECKING:
     from conftest import Workspace
 
 
 @pytest.mark.parametrize("token", ["", None])
-@pytest.mark.parametrize("end", list(End))
-def test_an_empty_or_absent_token_ends_every_list(end: End, token: str | None) -> None:
-    assert PageTokens(end, "a list").following(token, rows=50) is None
+@pytest.mark.parametrize("empty_page_ends", [False, True])
+def test_an_empty_or_absent_token_ends_every_list(empty_page_ends: bool, token: str | None) -> None:
+    assert not PageTokens("a list", empty_page_ends=empty_page_ends).advance(token, rows=50)
 
 
 def test_a_token_after_an_empty_page_is_followed_where_only_the_token_ends() -> None:
     """Memberships and deliveries may have an empty page in the middle."""
-    assert PageTokens(End.TOKEN, "a list").following("MDo2MQ==", rows=0) == "MDo2MQ=="
+    tokens = PageTokens("a list", {"limit": "9"})
+    assert tokens.advance("MDo2MQ==", rows=0)
+    assert tokens.query == {"limit": "9", "start": "MDo2MQ=="}
 
 
 def test_an_empty_page_ends_a_list_that_gives_a_token_after_its_last_row() -> None:
     """Newsletters and senders give a token after their last row."""
-    assert PageTokens(End.TOKEN_OR_EMPTY_PAGE, "a list").following("MQ==", rows=0) is None
+    assert not PageTokens("a list", empty_page_ends=True).advance("MQ==", rows=0)
 
 
 def test_a_short_page_ends_nothing() -> None:
     """The server may give fewer rows than were asked for."""
-    assert PageTokens(End.TOKEN_OR_EMPTY_PAGE, "a list").following("MQ==", rows=1) == "MQ=="
+    tokens = PageTokens("a list", empty_page_ends=True)
+    assert tokens.advance("MQ==", rows=1)
+    assert tokens.query == {"start": "MQ=="}
 
 
 def test_the_same_token_twice_is_an_error() -> None:
-    tokens = PageTokens(End.TOKEN, "deliveries")
-    tokens.following("a", rows=1)
-    tokens.following("b", rows=1)
+    tokens = PageTokens("deliveries")
+    tokens.advance("a", rows=1)
+    tokens.advance("b", rows=1)
     with pytest.raises(AirbyteTracedException, match="gave the same page of deliveries twice"):
-        tokens.following("a", rows=1)
+        tokens.advance("a", rows=1)
 
 
 def test_newsletters_end_after_exactly_one_request_more_than_their_pages(workspace: Workspace) -> None:
     """The last page gives the token of its last id, and only the page after it is empty."""
     synced = workspace.sync("newsletters")
     assert sorted(synced.column("newsletters", "id")) == [1, 2, 3, 4, 5, 6, 7]
-    starts = [request.query.get("start") for request in workspace.asked("newsletters")]
+    starts = [request.query.get("start") for request in workspace.requests_to("newsletters")]
     assert starts == [None, ["NQ=="], ["Nw=="]]
 
 

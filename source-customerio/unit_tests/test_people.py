@@ -27,9 +27,9 @@ def test_everybody_arrives_also_who_has_no_id_no_email_or_no_segment(workspace: 
 def test_people_are_searched_by_cio_id_and_fetched_by_it_without_a_prefix(workspace: Workspace) -> None:
     """Prefixed ids return nobody, with 200."""
     workspace.sync("customers")
-    search, *_ = workspace.asked("customers")
+    search, *_ = workspace.requests_to("customers")
     assert search.json() == {"filter": {"and": [{"attribute": {"field": "cio_id", "operator": "exists"}}]}}
-    fetches = workspace.asked("customers/attributes")
+    fetches = workspace.requests_to("customers/attributes")
     assert all(request.query["id_type"] == ["cio_id"] for request in fetches)
     ids = [number for request in fetches for number in request.json()["ids"]]
     assert not any(number.startswith("cio_") for number in ids)
@@ -82,7 +82,7 @@ def test_people_who_are_found_without_a_cio_id_are_skipped_and_counted_once(work
     workspace.simulator.faults.add(Fault("status", path=r"customers\?", status=200, answer=answer, times=-1))
     synced = workspace.sync("customers")
     assert synced.column("customers", "cio_id") == [known]
-    (request,) = workspace.asked("customers/attributes")
+    (request,) = workspace.requests_to("customers/attributes")
     assert request.json() == {"ids": [known]}
     assert synced.logged("Stream customers: 2 people were found without a cio_id, so their profiles could not be")
     assert not synced.logged("returned no profile")
@@ -124,14 +124,14 @@ def test_nobody_at_all_is_an_empty_stream(workspace: Workspace) -> None:
     workspace.simulator.mutate("clear", stream="customers")
     synced = workspace.sync("customers")
     assert synced.statuses["customers"] == ["STARTED", "COMPLETE"]
-    assert workspace.asked("customers/attributes") == []
+    assert workspace.requests_to("customers/attributes") == []
 
 
 def test_optouts_are_one_row_a_person_with_all_channels(workspace: Workspace) -> None:
     workspace.simulator.options.page_caps = {"optouts": 7}
     synced = workspace.sync("optouts")
     assert synced.records["optouts"] == workspace.truth("optouts")
-    assert len(workspace.asked("optouts")) == 6
+    assert len(workspace.requests_to("optouts")) == 6
 
 
 def test_the_search_ends_before_a_profile_is_fetched(workspace: Workspace) -> None:

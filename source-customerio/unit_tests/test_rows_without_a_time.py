@@ -83,5 +83,5 @@ def test_activities_without_a_time_neither_end_the_reading_nor_keep_it_going(wor
         workspace.simulator.faults.add(Fault("status", path=path, status=200, answer=document, times=-1))
     synced = workspace.sync("activities", state={"activities": {"timestamp": now}})
     assert synced.column("activities", "id") == ["a", "b", "c", "e"]
-    assert len(workspace.asked("activities")) == 3
+    assert len(workspace.requests_to("activities")) == 3
     assert synced.logged("Stream activities: 3 rows have no usable 'timestamp'")

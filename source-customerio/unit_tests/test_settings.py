@@ -135,7 +135,7 @@ def test_addresses_are_rows_of_one_column(workspace: Workspace) -> None:
 def test_archived_segments_are_not_asked_for(workspace: Workspace) -> None:
     """The vendor never lists them, so neither list nor children know them; the documentation says so."""
     workspace.sync("segments")
-    (request,) = workspace.asked("segments")
+    (request,) = workspace.requests_to("segments")
     assert request.query == {}
 
 
@@ -164,7 +164,7 @@ def test_a_long_suppression_list_is_read_page_by_page(workspace: Workspace, monk
     monkeypatch.setattr(EspSuppressions, "page_size", 50)
     synced = workspace.sync("esp_suppressions")
     assert len(synced.records["esp_suppressions"]) == len(workspace.truth("esp_suppressions"))
-    offsets = [int(request.query["offset"][0]) for request in workspace.asked("esp/suppression/bounces")]
+    offsets = [int(request.query["offset"][0]) for request in workspace.requests_to("esp/suppression/bounces")]
     assert offsets == [0, 50, 100, len(workspace.simulator.workspace.suppressions[("bounces", "")])]
 
 

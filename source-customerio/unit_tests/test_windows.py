@@ -6,7 +6,7 @@ import itertools
 
 from hypothesis import given
 from hypothesis import strategies as st
-from source_customerio.windows import DAY, WIDEST, Window, windows
+from source_customerio.streams.deliveries import DAY, WIDEST, Window, windows
 
 SECONDS = st.integers(min_value=0, max_value=4_102_444_800)
 

@@ -11,9 +11,6 @@ from source_customerio.streams.base import integer_or_same
 from source_customerio.streams.children import ChangingChildren, Children
 from source_customerio.streams.lists import Broadcasts, Campaigns, Newsletters
 
-_A_REQUEST_A_BROADCAST = "1, and 1 for each broadcast"
-_A_REQUEST_A_NEWSLETTER = "1 for each newsletter, and those of `newsletters`"
-
 
 def with_headers_as_text(row: Record) -> Record:
     """`headers` is JSON text on reads; where it comes as an array, as webhook actions have it, it becomes that text."""
@@ -30,7 +27,6 @@ class CampaignActions(ChangingChildren):
     endpoint = "campaigns/{}/actions"
     envelope = "actions"
     docs = replace(ChangingChildren.docs, requests="1, and for each campaign 1 for each 10 actions, at least 1")
-
     transform = staticmethod(with_headers_as_text)
 
 
@@ -43,8 +39,7 @@ class BroadcastActions(ChangingChildren):
     parent = Broadcasts
     endpoint = "broadcasts/{}/actions"
     envelope = "actions"
-    docs = replace(ChangingChildren.docs, requests=_A_REQUEST_A_BROADCAST)
-
+    docs = replace(ChangingChildren.docs, requests="1, and 1 for each broadcast")
     transform = staticmethod(with_headers_as_text)
 
 
@@ -54,7 +49,7 @@ class BroadcastTriggers(Children):
     parent = Broadcasts
     endpoint = "broadcasts/{}/triggers"
     envelope = "triggers"
-    docs = replace(Children.docs, requests=_A_REQUEST_A_BROADCAST)
+    docs = replace(Children.docs, requests="1, and 1 for each broadcast")
 
 
 class NewsletterVariants(Children):
@@ -66,8 +61,7 @@ class NewsletterVariants(Children):
     parent = Newsletters
     endpoint = "newsletters/{}/contents"
     envelope = "contents"
-    docs = replace(Children.docs, requests=_A_REQUEST_A_NEWSLETTER)
-
+    docs = replace(Children.docs, requests="1 for each newsletter, and those of `newsletters`")
     transform = staticmethod(with_headers_as_text)
 
 
@@ -77,7 +71,7 @@ class NewsletterTestGroups(Children):
     parent = Newsletters
     endpoint = "newsletters/{}/test_groups"
     envelope = "test_groups"
-    docs = replace(Children.docs, requests=_A_REQUEST_A_NEWSLETTER)
+    docs = replace(Children.docs, requests="1 for each newsletter, and those of `newsletters`")
 
     def transform(self, row: Record) -> Record:
         """`content_ids` are numbers: the vendor's specification declares texts and shows numbers."""

@@ -11,7 +11,6 @@ from source_kit.http.stream import BatchHttpStream
 from source_kit.stream import Record
 
 from source_customerio.client import CustomerIoClient, WorkspaceConnection
-from source_customerio.paging import End
 
 
 class CustomerIoStream(BatchHttpStream, ABC):
@@ -25,9 +24,9 @@ class CustomerIoStream(BatchHttpStream, ABC):
     envelope: ClassVar[str]
     #: What the key must be allowed to read; the error of a refusal names it, and `check` probes each one once.
     permission: ClassVar[str]
-    #: What ends the list
-    end: ClassVar[End] = End.TOKEN
-    #: Rows to ask for in a request; None where the list has no such parameter
+    #: An empty page ends the list too; where not, only an empty, null or absent `next` does (see `PageTokens`)
+    empty_page_ends: ClassVar[bool] = False
+    #: Most rows of an answer, a parameter of the request; None where the list has no such parameter
     page_size: int | None = None
     #: Further query parameters of the list
     params: ClassVar[Mapping[str, str]] = {}
@@ -39,13 +38,14 @@ class CustomerIoStream(BatchHttpStream, ABC):
         self.config = connection.config
 
     def slices(self) -> Iterator[Any]:
-        """One: the list."""
         yield self.endpoint
 
     def pages(self, path: str, params: Mapping[str, str] | None = None, **more: Any) -> Iterator[list[Record]]:
         """The rows of a list by this stream's facts. `more` is for the client's `pages`."""
         query = {**self.params, **(params or {})}
-        return self.client.pages(path, self.envelope, end=self.end, page_size=self.page_size, params=query, **more)
+        return self.client.pages(
+            path, self.envelope, empty_page_ends=self.empty_page_ends, page_size=self.page_size, params=query, **more
+        )
 
     def probe(self) -> None:
         """The cheapest request that needs this stream's permission. Raises what a sync would raise on its answer."""

@@ -15,12 +15,11 @@ from urllib.parse import quote
 
 from source_kit.stream import Checkpoint, Record, SliceItem, StreamDocs
 
-from source_customerio.errors import Malformed, NotFound
+from source_customerio.errors import Malformed, NotFound, contradiction
 from source_customerio.streams.base import CustomerIoStream, integer_or_same
-from source_customerio.streams.cursor import Cursor, later
+from source_customerio.streams.cursor import Cursor
 from source_customerio.streams.lists import ChangingList
 
-_STATE_SECONDS = 15.0
 #: How many parents a log line names
 _NAMED = 20
 
@@ -60,7 +59,6 @@ class Children(CustomerIoStream, ABC):
             cls.key = (cls.parent.id_in_children, *cls.own_key)
 
     def start(self, state: Mapping[str, Any], full_refresh: bool, sync_start: datetime) -> None:
-        """Nothing is known of any parent yet."""
         self._sync_start = sync_start
         self._listed: dict[int, Parent] = {}
         self._gone: set[int] = set()
@@ -69,11 +67,14 @@ class Children(CustomerIoStream, ABC):
         """All parents by id, as the server lists them now."""
         parent, parents = self.parent, {}
         kind = parent.id_in_children.removesuffix("_id")
-        for rows in self.client.pages(parent.endpoint, parent.envelope, end=parent.end, page_size=parent.page_size):
+        for rows in self.client.pages(
+            parent.endpoint, parent.envelope, empty_page_ends=parent.empty_page_ends, page_size=parent.page_size
+        ):
             for row in rows:
                 number, created = integer_or_same(row.get("id")), row.get("created", row.get("created_at"))
                 if number is None:
-                    raise self.client.contradiction(
+                    raise contradiction(
+                        self.name,
                         f"Customer.io listed one of the {parent.endpoint} without an id, so {self.name} below it "
                         "cannot be read. The stream stopped there, so that nothing is skipped for ever: report it.",
                         f"a row of {parent.endpoint} has no id",
@@ -82,23 +83,19 @@ class Children(CustomerIoStream, ABC):
         return parents
 
     def slices(self) -> Iterator[Parent]:
-        """One for each parent."""
         self._listed = self.list_parents()
         self.logger.info(f"Stream {self.name}: {len(self._listed)} {self.parent.endpoint} to read")
         yield from self._listed.values()
 
     def read_slice(self, slice_: Parent) -> Iterator[SliceItem]:
-        """The rows of one parent; nothing where it is gone."""
         yield from self.rows_unless_gone(slice_)
 
     def rows_unless_gone(self, parent: Parent) -> Iterator[list[Record]]:
         """Finished rows of one parent, which is counted where it is gone."""
         try:
             yield from self.rows_of(parent)
-        except NotFound:
-            self._gone.add(parent.id)
-        except Malformed:
-            if parent.id in self.list_parents():
+        except (NotFound, Malformed) as error:
+            if isinstance(error, Malformed) and parent.id in self.list_parents():
                 raise
             self._gone.add(parent.id)
 
@@ -108,7 +105,6 @@ class Children(CustomerIoStream, ABC):
             yield self.with_parent(rows, parent)
 
     def path_of(self, parent: Parent) -> str:
-        """The path below one parent."""
         return self.endpoint.format(quote(str(parent.id), safe=""))
 
     def with_parent(self, rows: list[Record], parent: Parent) -> list[Record]:
@@ -130,7 +126,8 @@ class Children(CustomerIoStream, ABC):
             return
         parents, refused = self.parent.endpoint, self._gone & self.list_parents().keys()
         if self._gone == self._listed.keys() and refused:
-            raise self.client.contradiction(
+            raise contradiction(
+                self.name,
                 f"Customer.io answered 404 for every one of the {len(self._gone)} {parents} below which "
                 f"{self.name} lies, although they exist. If api_url is set, check it; otherwise report it.",
                 f"404 for each of {len(self._gone)} parents",
@@ -161,13 +158,12 @@ class ChangingChildren(Children, ABC):
 
     cursor_field = "updated"
     independent_slices = True
-    state_interval = _STATE_SECONDS
+    state_interval = 15.0
     docs = replace(
         ChangingList.docs, deletes="a full refresh removes deleted objects, an incremental sync keeps them", requests=""
     )
 
     def start(self, state: Mapping[str, Any], full_refresh: bool, sync_start: datetime) -> None:
-        """Take the cursors of the parents."""
         super().start(state, full_refresh, sync_start)
         cursor = self._cursor = Cursor(self.client, self.cursor_field, self.key, sync_start)
         if state and not state.keys() & {cursor.field, "parents"}:
@@ -175,7 +171,9 @@ class ChangingChildren(Children, ABC):
         parents = state.get("parents", {})
         if not isinstance(parents, Mapping):
             cursor.unreadable("'parents' must be an object of cursors")
-        self._newest = cursor.time_in(state, cursor.field) if cursor.field in state else None
+        newest = cursor.time_in(state, cursor.field) if cursor.field in state else 0
+        # somebody wrote a state in the future so that nothing older is emitted
+        self._in_future = newest if newest > cursor.sync_start else 0
         self._saved = {key: cursor.time_in(parents, key) for key in parents}
         self._forgotten: set[str] = set()
 
@@ -189,16 +187,13 @@ class ChangingChildren(Children, ABC):
     def read_slice(self, slice_: Parent) -> Iterator[SliceItem]:
         """What changed below one parent since its cursor, then the cursor."""
         cursor, key = self._cursor, str(slice_.id)
-        saved, newest = self._saved.get(key), None
-        floor = cursor.floor(saved)
-        ahead = self._newest is not None and self._newest > cursor.sync_start
-        if ahead:  # somebody wrote such a state so that nothing older is emitted
-            floor = max(floor, self._newest or 0)
+        saved, newest = self._saved.get(key), 0
+        floor = max(cursor.floor(saved), self._in_future)
         for rows in self.rows_unless_gone(slice_):
             recent, latest = cursor.split(rows, floor)
-            newest = later(newest, latest)
+            newest = max(newest, latest)
             yield recent
-        if newest is None or ahead:  # no cursor passes rows that were filtered out
+        if not newest or self._in_future:  # no cursor passes rows that were filtered out
             yield Checkpoint({"parents": {}})
         else:
             reached = cursor.advanced(saved, newest)
@@ -213,7 +208,6 @@ class ChangingChildren(Children, ABC):
         return {field: max(state.get(field) or 0, update.get(field, 0)), "parents": parents}
 
     def finish(self) -> None:
-        """Warn of rows without a time, too."""
         super().finish()
         self._cursor.report()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from operator import itemgetter
 from typing import Any, NoReturn
@@ -29,7 +29,6 @@ class Cursor:
         self._client = client
         self._key = key
         self._sync_start = sync_start
-        self._get: Callable[[Record], Any] = itemgetter(field)
         self._start = client.connection.config.start or 0
         self._lock = threading.Lock()
         self._without_time = 0
@@ -48,12 +47,10 @@ class Cursor:
 
     def time_in(self, state: Mapping[str, Any], name: str) -> int:
         """The time under a name of a state. Raises a config_error for what is no time."""
-        value = state[name]
-        if _is_whole_number(value):  # Airbyte's own connector writes text
-            value = int(value)
-        if not isinstance(value, int) or isinstance(value, bool):
+        seconds = _seconds(state[name])
+        if seconds is None:
             self.unreadable(f"{name!r} must be a number of seconds")
-        return value
+        return seconds
 
     def unreadable(self, why: str) -> NoReturn:
         """Raises the config_error for a state that is not this stream's."""
@@ -68,13 +65,13 @@ class Cursor:
         """The oldest second to emit, given the saved cursor."""
         return self._start if saved is None else max(self._start, saved - LOOKBACK)
 
-    def split(self, rows: list[Record], floor: int) -> tuple[list[Record], int | None]:
-        """The rows that are not older than `floor`, and the newest time of all; None where no row has one.
+    def split(self, rows: list[Record], floor: int) -> tuple[list[Record], int]:
+        """The rows that are not older than `floor`, and the newest time of all; 0 where no row has one.
 
         UNKNOWN-AGE-IS-EMITTED: a row without a time is emitted, moves no state, and is counted for `report`. A time of
         0 or less is none: the vendor writes unset times so.
         """
-        get = self._get
+        get = itemgetter(self.field)
         try:
             oldest, newest = min(map(get, rows)), max(map(get, rows))
         except (KeyError, TypeError):
@@ -83,26 +80,23 @@ class Cursor:
             return self._split_one_by_one(rows, floor)
         return (rows if oldest >= floor else [row for row in rows if get(row) >= floor]), newest
 
-    def _split_one_by_one(self, rows: list[Record], floor: int) -> tuple[list[Record], int | None]:
-        recent, newest = [], None
+    def _split_one_by_one(self, rows: list[Record], floor: int) -> tuple[list[Record], int]:
+        recent, newest = [], 0
         for row in rows:
-            at: Any = row.get(self.field)
-            if _is_whole_number(at):
-                at = row[self.field] = int(at)
-            if not isinstance(at, int) or isinstance(at, bool) or at <= 0:
-                self._count(row)
+            at = _seconds(row.get(self.field))
+            if at is not None:
+                row[self.field] = at
+            if at is None or at <= 0:
+                with self._lock:
+                    self._without_time += 1
+                    if len(self._names) < _NAMED:
+                        self._names.append(" ".join(str(row.get(name)) for name in self._key))
                 recent.append(row)
                 continue
-            newest = later(newest, at)
+            newest = max(newest, at)
             if at >= floor:
                 recent.append(row)
         return recent, newest
-
-    def _count(self, row: Record) -> None:
-        with self._lock:
-            self._without_time += 1
-            if len(self._names) < _NAMED:
-                self._names.append(" ".join(str(row.get(name)) for name in self._key))
 
     def report(self) -> None:
         """Warns once of the rows without a time."""
@@ -115,25 +109,20 @@ class Cursor:
             f"time, or report it to its support: {names}"
         )
 
-    def advanced(self, saved: int | None, newest: int | None) -> int:
-        """The cursor to save: never behind the last one, never ahead of this sync's start.
+    def advanced(self, saved: int | None, newest: int) -> int:
+        """The cursor to save, given the newest time read (0 for none): never behind `saved`, never ahead of the sync.
 
         A time in the future, which customers may set, would otherwise hide everything until then.
         """
         ceiling = int(self._client.connection.cursor_ceiling(self._sync_start).timestamp())
-        reached = min(ceiling, self._start if newest is None else newest)
+        reached = min(ceiling, newest or self._start)
         return reached if saved is None else max(saved, reached)
 
 
-def _is_whole_number(value: Any) -> bool:
-    """Whether a value is a whole number that was written as text or with a fraction of 0."""
-    return (isinstance(value, str) and value.isascii() and value.isdigit()) or (
+def _seconds(value: Any) -> int | None:
+    """A whole number, also one written as text (as Airbyte's own connector does) or with a fraction of 0; else None."""
+    if (isinstance(value, str) and value.isascii() and value.isdigit()) or (
         isinstance(value, float) and value.is_integer()
-    )
-
-
-def later(one: int | None, other: int | None) -> int | None:
-    """The later of two times, of which either may be missing."""
-    if one is None or other is None:
-        return other if one is None else one
-    return max(one, other)
+    ):
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None

@@ -2,22 +2,49 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from datetime import datetime
-from typing import Any, ClassVar
+from datetime import UTC, datetime
+from typing import Any, ClassVar, NamedTuple
 
-from source_kit.stream import Checkpoint, Record, SliceItem, StreamDocs
+from source_kit.stream import Checkpoint, SliceItem, StreamDocs
 
-from source_customerio.paging import End
 from source_customerio.streams.base import CustomerIoStream
-from source_customerio.streams.cursor import LOOKBACK, Cursor, later
+from source_customerio.streams.cursor import LOOKBACK, Cursor
 from source_customerio.streams.lists import ChangingList
-from source_customerio.windows import DAY, Window, windows
 
+DAY = 86_400
+#: Certain (vendor documentation, recorded answers): a range of more than six months is cut to its latest six months
+#: without an error. Windows of at most 30 days stay far from that.
+WIDEST = 30 * DAY
 #: 2012-01-01, the year in which the product appeared (inferred): deliveries begin here when no start date is given.
 #: Windows before it would be empty, at a request each.
 FIRST_DELIVERY = 1_325_376_000
+
+
+class Window(NamedTuple):
+    """Seconds from `start` to `end`, both included."""
+
+    start: int
+    end: int
+
+    def __str__(self) -> str:
+        return " to ".join(datetime.fromtimestamp(second, UTC).date().isoformat() for second in self)
+
+
+def windows(start: int, end: int, workers: int) -> list[Window]:
+    """Cover every second from `start` to `end`, both included, once, oldest first.
+
+    A window is 30 days wide or, where that would leave workers idle, narrow enough to keep all of them busy; but no
+    narrower than a day. Empty when `start` lies after `end`.
+    """
+    span = end - start + 1
+    if span <= 0:
+        return []
+    wanted = 2 * workers  # two each, so that a worker with a dense window does not read alone for long
+    width = min(WIDEST, -(-span // min(-(-span // DAY), wanted)))
+    return [Window(at, min(at + width - 1, end)) for at in range(start, end + 1, width)]
 
 
 class Messages(CustomerIoStream):
@@ -25,8 +52,7 @@ class Messages(CustomerIoStream):
 
     Opens, clicks and conversions are written into a delivery for up to six months, and the delivery does not say when
     it last changed. So the deliveries of the last `messages_lookback_days` are read again at every sync. The server
-    filters by creation, both bounds inclusive, and cuts a range of more than six months without an error: windows have
-    at most 30 days.
+    filters by creation, both bounds inclusive (certain: vendor documentation, recorded answers).
     """
 
     endpoint = envelope = "messages"
@@ -66,14 +92,13 @@ class Messages(CustomerIoStream):
         yield Checkpoint({cursor.field: cursor.advanced(self._saved, slice_.end)})
 
     def finish(self) -> None:
-        """Warn of deliveries without a time."""
         self._cursor.report()
 
     def final_state(self) -> Mapping[str, Any] | None:
         """A state also where no window was to be read, because the start date or the state lies ahead."""
         if self._first <= self._cursor.sync_start:
             return None
-        return {self.cursor_field: self._cursor.advanced(self._saved, None)}
+        return {self.cursor_field: self._cursor.advanced(self._saved, 0)}
 
 
 class Activities(ChangingList):
@@ -87,7 +112,7 @@ class Activities(ChangingList):
     endpoint = envelope = "activities"
     permission = "activities"
     cursor_field = "timestamp"
-    end = End.TOKEN_OR_EMPTY_PAGE
+    empty_page_ends = True
     page_size = 100
     params: ClassVar[Mapping[str, str]] = {"deleted": "true"}
     docs = replace(
@@ -98,51 +123,30 @@ class Activities(ChangingList):
     )
 
     def read_slice(self, slice_: str) -> Iterator[SliceItem]:
-        """Entries since the cursor, then the cursor.
+        """Entries since the cursor, then the cursor, which moves only here: a list that broke off has covered nothing.
 
-        It moves when the list was read as far as needed: the newest comes first, so a list that broke off has covered
-        nothing for good.
+        The order is judged by the pages read so far. Rows that are up to `LOOKBACK` seconds out of order are tolerated:
+        what was read again before the cursor covers them. A list whose first rows are older than the saved cursor is
+        not sorted either, since the row that gave the cursor its value must come before them; a cursor in the future
+        was given by none.
         """
-        cursor, newest = self._cursor, None
-        floor, order = cursor.floor(self._saved), NewestFirst(cursor.field, self._saved, cursor.sync_start)
+        cursor, saved = self._cursor, self._saved
+        floor, newest, oldest, in_order = cursor.floor(saved), 0, math.inf, True
         for page in self.pages(slice_, whole=True):
             recent, latest = cursor.split(page, floor)
-            newest = later(newest, latest)
             yield recent
-            order.look_at(page, latest)
-            if order.holds and latest is not None and latest < floor:
+            if latest and not newest:
+                in_order = saved is None or saved > cursor.sync_start or latest >= saved - LOOKBACK
+            newest = max(newest, latest)
+            for at in (row.get(cursor.field) for row in page):
+                if at.__class__ is int and at > 0:
+                    oldest = min(oldest, at)
+                    in_order = in_order and at <= oldest + LOOKBACK
+            if in_order and 0 < latest < floor:
                 break
-        if floor and not order.holds:
+        if floor and not in_order:
             self.logger.warning(
                 f"Stream {self.name}: Customer.io did not list the newest activities first, so the whole list was "
                 "read, which takes longer. If it happens again, report it to Customer.io's support."
             )
-        yield Checkpoint({cursor.field: cursor.advanced(self._saved, newest)})
-
-
-class NewestFirst:
-    """Whether a list is sorted with the newest row first, judged by the pages seen so far.
-
-    Rows that are up to `LOOKBACK` seconds out of order are tolerated: what was read again before the cursor covers
-    them. A list whose first rows are older than the saved cursor is not sorted either, since the row that gave the
-    cursor its value must come before them; a cursor in the future was given by none.
-    """
-
-    def __init__(self, field: str, saved: int | None, sync_start: int) -> None:
-        self.holds = True
-        self._field = field
-        self._oldest: int | None = None
-        self._expected = 0 if saved is None or saved > sync_start else saved - LOOKBACK
-
-    def look_at(self, page: list[Record], newest: int | None) -> None:
-        """Compares the next page, whose newest time is given, row by row with all before. Rows without a time pass."""
-        if newest is None:
-            return
-        if self._oldest is None:
-            self._oldest = newest
-            self.holds = newest >= self._expected
-        for row in page:
-            at = row.get(self._field)
-            if at.__class__ is int and at > 0:
-                self._oldest = min(self._oldest, at)
-                self.holds = self.holds and at <= self._oldest + LOOKBACK
+        yield Checkpoint({cursor.field: cursor.advanced(saved, newest)})

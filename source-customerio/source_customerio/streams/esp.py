@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from source_kit.stream import SliceItem, StreamDocs
 
-from source_customerio.paging import End, PageTokens
+from source_customerio.client import PageTokens
 from source_customerio.streams.base import CustomerIoStream
 
 #: Certain: vendor documentation
@@ -47,7 +47,6 @@ class EspSuppressions(CustomerIoStream):
     )
 
     def start(self, state: Mapping[str, Any], full_refresh: bool, sync_start: datetime) -> None:
-        """No list was read yet."""
         self._empty: list[SuppressionList] = []
 
     def slices(self) -> Iterator[SuppressionList]:
@@ -63,29 +62,21 @@ class EspSuppressions(CustomerIoStream):
         """
         kind, domain = slice_
         params = {"limit": str(self.page_size)} | ({"domain": domain} if domain else {})
-        position, offset = {"offset": "0"}, 0
-        pages = PageTokens(End.TOKEN, f"{self.name} ({slice_})")
-        while True:
-            count = 0
-            answer = self.client.call(self.endpoint.format(kind), params={**params, **position})
+        tokens, offset, more = PageTokens(f"{self.name} ({slice_})", params), 0, True
+        while more:
+            count, position = 0, {} if "start" in tokens.query else {"offset": str(offset)}
+            answer = self.client.call(self.endpoint.format(kind), params={**tokens.query, **position})
             for rows in self.client.rows_in(answer, self.envelope):
                 if not count:  # a server that ignores the offset would go on for ever
-                    pages.require_new(f"page that begins with {rows[0]}")
+                    tokens.require_new(f"page that begins with {rows[0]}")
                 count += len(rows)
                 yield [{"suppression_type": kind, "domain": domain, **row} for row in rows]
             offset += count
-            token = pages.following(answer.envelope.get("next"), count)
-            if token is not None:
-                position = {"start": token}
-            elif count and "offset" in position:
-                position = {"offset": str(offset)}
-            else:
-                break
+            more = tokens.advance(answer.envelope.get("next"), count) or bool(count and position)
         if not offset:
             self._empty.append(slice_)
 
     def probe(self) -> None:
-        """The first list."""
         self.client.probe(self.endpoint.format(SUPPRESSION_TYPES[0]), self.envelope)
 
     def finish(self) -> None:

@@ -11,9 +11,8 @@ from typing import Any, ClassVar
 
 from source_kit.stream import Checkpoint, Record, SliceItem, StreamDocs
 
-from source_customerio.paging import End
 from source_customerio.streams.base import CustomerIoStream
-from source_customerio.streams.cursor import Cursor, later
+from source_customerio.streams.cursor import Cursor
 
 SETTINGS = "the workspace's settings"
 
@@ -24,7 +23,6 @@ class FullList(CustomerIoStream, ABC):
     docs = StreamDocs(read_again="everything", deletes="deleted objects are gone with the next sync", requests="1")
 
     def read_slice(self, slice_: str) -> Iterator[SliceItem]:
-        """All rows."""
         for rows in self.pages(slice_):
             yield self.shape(rows)
 
@@ -46,22 +44,20 @@ class ChangingList(CustomerIoStream, ABC):
     )
 
     def start(self, state: Mapping[str, Any], full_refresh: bool, sync_start: datetime) -> None:
-        """Take the saved cursor."""
         self._cursor = Cursor(self.client, self.cursor_field, self.key, sync_start)
         self._saved = self._cursor.saved(state)
 
     def read_slice(self, slice_: str) -> Iterator[SliceItem]:
         """Rows that changed since the cursor, then the cursor."""
-        cursor, newest = self._cursor, None
+        cursor, newest = self._cursor, 0
         floor = cursor.floor(self._saved)
         for rows in self.pages(slice_):
             recent, latest = cursor.split(rows, floor)
-            newest = later(newest, latest)
+            newest = max(newest, latest)
             yield self.shape(recent)
         yield Checkpoint({cursor.field: cursor.advanced(self._saved, newest)})
 
     def finish(self) -> None:
-        """Warn of rows without a time."""
         self._cursor.report()
 
 
@@ -87,16 +83,13 @@ class Newsletters(ChangingList):
     endpoint = envelope = "newsletters"
     permission = "newsletters"
     id_in_children = "newsletter_id"
-    end = End.TOKEN_OR_EMPTY_PAGE
+    empty_page_ends = True
     page_size = 100
     docs = replace(ChangingList.docs, requests="1 for each 100 newsletters, and 1")
 
 
 class TransactionalMessages(ChangingList):
-    """Templates of transactional messages; their deliveries are in `messages`.
-
-    The envelope is called `messages` too (certain: recorded answers).
-    """
+    """Templates. Their deliveries are in `messages`, which the envelope is called too (certain: recorded answers)."""
 
     endpoint = "transactional"
     envelope = "messages"
@@ -177,7 +170,6 @@ class ReportingWebhooks(FullList):
     permission = SETTINGS
 
     def transform(self, row: Record) -> Record:
-        """Strip credentials."""
         if isinstance(row.get("endpoint"), str):
             row["endpoint"] = without_credentials(row["endpoint"])
         return row
@@ -193,17 +185,15 @@ class SenderIdentities(FullList):
 
     endpoint = envelope = "sender_identities"
     permission = SETTINGS
-    end = End.TOKEN_OR_EMPTY_PAGE
+    empty_page_ends = True
     page_size = 100
     slices_fail_alone = True
     docs = replace(FullList.docs, requests="2 for each 100 senders, and 2")
 
     def start(self, state: Mapping[str, Any], full_refresh: bool, sync_start: datetime) -> None:
-        """No sender was seen yet."""
         self._seen: set[Any] = set()
 
     def slices(self) -> Iterator[str]:
-        """Visible senders, then hidden ones."""
         yield from ("false", "true")
 
     def read_slice(self, slice_: str) -> Iterator[SliceItem]:

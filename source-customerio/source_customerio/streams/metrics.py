@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 from source_kit.convert import utc_now
 from source_kit.stream import Record, StreamDocs
 
-from source_customerio.series import EASTERN, Period, Resolution, from_start, instant_or_none, until_now
+from source_customerio.series import EASTERN, Resolution, from_start, instant_or_none, months_touched, until_now
 from source_customerio.streams.base import integer_or_same
 from source_customerio.streams.children import Children, Parent, first_of
 from source_customerio.streams.lists import Broadcasts, Campaigns, Newsletters, TransactionalMessages
@@ -27,13 +27,14 @@ MOST_STEPS: Mapping[Resolution, int] = {Resolution.DAYS: 45, Resolution.MONTHS: 
 
 
 class Metrics(Children, ABC):
-    """Metrics of each parent."""
+    """Metrics of each parent. Those that are requested by date, since the parent was created, are exact and in UTC."""
 
     own_key: ClassVar[tuple[str, ...]] = ("resolution", "period_start")
     docs = StreamDocs(
         late_rows="opens and clicks change past periods for up to six months",
         read_again="all periods",
         deletes="metrics of deleted objects are gone with the next sync",
+        requests="1, and 1 for each campaign",
     )
 
     def series_of(self, document: Mapping[str, Any]) -> Mapping[str, list[Any]]:
@@ -58,24 +59,10 @@ class Metrics(Children, ABC):
             self.client.misshapen(f"no array at {', '.join(sorted(others))}")
         return arrays
 
-    def records(self, parent: Parent, resolution: Resolution, periods: Iterator[Period], **more: Any) -> list[Record]:
-        """Periods as rows."""
-        return [
-            {
-                self.parent.id_in_children: parent.id,
-                **more,
-                "resolution": resolution.value,
-                "period_start": period.start,
-                "metrics": period.metrics,
-            }
-            for period in periods
-        ]
-
-
-class DatedMetrics(Metrics, ABC):
-    """Metrics whose periods are asked for by date: exact, in UTC, a day each, since the parent was created."""
-
-    docs = replace(Metrics.docs, requests="1, and 1 for each campaign")
+    def records(self, parent: Parent, resolution: Resolution, periods: Iterator[Record], **more: Any) -> list[Record]:
+        """Periods as rows with the columns of the key."""
+        common = {self.parent.id_in_children: parent.id, **more, "resolution": resolution.value}
+        return [{**common, **period} for period in periods]
 
     def first_day(self, parent: Parent) -> datetime:
         """Midnight of the day that the parent was created on, ten years back at most."""
@@ -85,20 +72,17 @@ class DatedMetrics(Metrics, ABC):
 
     def bounds(self, parent: Parent) -> dict[str, str]:
         """`start` and `end` of the request, in epoch seconds."""
-        return {
-            "start": str(int(self.first_day(parent).timestamp())),
-            "end": str(int(self._sync_start.timestamp())),
-        }
+        return {"start": str(int(self.first_day(parent).timestamp())), "end": str(int(self._sync_start.timestamp()))}
 
 
-class CampaignMetrics(DatedMetrics):
-    """Deliveries of campaigns and what became of them, a day a row, by version 2 of the vendor's metrics."""
+class CampaignMetrics(Metrics):
+    """Deliveries of campaigns and what became of them, by version 2 of the vendor's metrics."""
 
     parent = Campaigns
     endpoint = "campaigns/{}/metrics"
 
     def rows_of(self, parent: Parent) -> Iterator[list[Record]]:
-        """The answer says where its series begins; where it does not, it begins where it was asked to."""
+        """The answer says where its series begins; where it does not, it begins with the requested day."""
         params = {"version": "2", "res": Resolution.DAYS.value, "tz": "UTC", **self.bounds(parent)}
         document = self.client.document(self.path_of(parent), "metric", params)
         if document.get("res") not in (None, "days", "daily"):
@@ -108,14 +92,14 @@ class CampaignMetrics(DatedMetrics):
         yield self.records(parent, Resolution.DAYS, from_start(self.series_of(document), start, Resolution.DAYS))
 
 
-class CampaignJourneyMetrics(DatedMetrics):
+class CampaignJourneyMetrics(Metrics):
     """The funnel of campaigns: journeys by the day on which they started, and what became of them."""
 
     parent = Campaigns
     endpoint = "campaigns/{}/journey_metrics"
 
     def rows_of(self, parent: Parent) -> Iterator[list[Record]]:
-        """All three parameters are required. The answer has no dates: it begins where it was asked to."""
+        """All three parameters are required. The answer has no dates: it begins with the requested day."""
         params = {"resolution": "daily", **self.bounds(parent)}
         document = self.client.document(self.path_of(parent), "journey_metric", params)
         journeys = self.arrays(document["journey_metric"])
@@ -131,9 +115,13 @@ class ApproximateMetrics(Metrics, ABC):
     docs = replace(Metrics.docs, requests="those of the parents' list, and 2 for each parent")
 
     def rows_of(self, parent: Parent) -> Iterator[list[Record]]:
-        """Days, then months."""
+        """Days, all 45; then months, those since the parent was created and one more."""
         for resolution in Resolution:
-            params = {"period": resolution.value, "steps": str(self.steps(parent, resolution))}
+            steps = MOST_STEPS[resolution]
+            if resolution is Resolution.MONTHS and parent.created is not None:
+                created = datetime.fromtimestamp(parent.created, UTC)
+                steps = min(steps, 1 + months_touched(created, self._sync_start.astimezone(EASTERN)))
+            params = {"period": resolution.value, "steps": str(steps)}
             yield from self.rows_until_now(parent, resolution, params)
 
     def rows_until_now(
@@ -142,14 +130,6 @@ class ApproximateMetrics(Metrics, ABC):
         """The rows of one resolution, from one answer with all periods up to its own time."""
         document = self.client.document(self.path_of(parent), "metric", params)
         yield self.records(parent, resolution, until_now(self.series_of(document), utc_now(), resolution))
-
-    def steps(self, parent: Parent, resolution: Resolution) -> int:
-        """How many periods to ask for: all 45 days; months since the parent was created, and one more."""
-        most = MOST_STEPS[resolution]
-        if resolution is Resolution.DAYS or parent.created is None:
-            return most
-        created = datetime.fromtimestamp(parent.created, UTC)
-        return min(most, 1 + resolution.periods(created, self._sync_start.astimezone(EASTERN)))
 
 
 class BroadcastMetrics(ApproximateMetrics):
@@ -179,7 +159,6 @@ class LinkMetrics(ApproximateMetrics, ABC):
     own_key = ("link_id", "resolution", "period_start")
 
     def start(self, state: Mapping[str, Any], full_refresh: bool, sync_start: datetime) -> None:
-        """No link lacked its id yet."""
         super().start(state, full_refresh, sync_start)
         self._with_nameless: set[int] = set()
 
@@ -204,7 +183,6 @@ class LinkMetrics(ApproximateMetrics, ABC):
             yield rows
 
     def finish(self) -> None:
-        """Warn of links that were skipped."""
         super().finish()
         if self._with_nameless:
             self.logger.warning(

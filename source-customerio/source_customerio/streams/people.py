@@ -6,6 +6,7 @@ import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from itertools import islice
 from typing import Any, NamedTuple
 
 import orjson
@@ -13,6 +14,7 @@ from source_kit.disk import store
 from source_kit.http.body import SPOOL_MEMORY_BYTES
 from source_kit.stream import Record, SliceItem, StreamDocs
 
+from source_customerio.errors import contradiction
 from source_customerio.streams.base import CustomerIoStream
 
 #: Certain: vendor documentation
@@ -52,7 +54,6 @@ class Customers(CustomerIoStream):
     )
 
     def start(self, state: Mapping[str, Any], full_refresh: bool, sync_start: datetime) -> None:
-        """Nobody was found or fetched yet."""
         self._found = self._nameless = self._asked = self._fetched = 0
         self._lock = threading.Lock()
 
@@ -63,26 +64,21 @@ class Customers(CustomerIoStream):
         those behind move up, and one of them is not found. The ids wait in a file, 10 bytes a person.
         """
         with tempfile.SpooledTemporaryFile(max_size=SPOOL_MEMORY_BYTES) as found:
-            for ids in self._search():
+            search = self._search()
+            while ids := list(islice(search, HYDRATE_AT_MOST)):
                 store(found, orjson.dumps(ids, option=orjson.OPT_APPEND_NEWLINE))
             store(found, b"")
             self.logger.info(f"Stream {self.name}: {self._found} people to read")
             for number, line in enumerate(found):
                 yield Batch(number, orjson.loads(line))
 
-    def _search(self) -> Iterator[list[str]]:
-        """All people, as many as one request fetches at a time."""
-        waiting: list[str] = []
+    def _search(self) -> Iterator[str]:
+        """The ids of all people."""
         for rows in self.pages(self.endpoint, method="POST", json=EVERYBODY):
             known = [str(row["cio_id"]) for row in rows if row.get("cio_id") is not None]
             self._found += len(known)
             self._nameless += len(rows) - len(known)
-            waiting += known
-            while len(waiting) >= HYDRATE_AT_MOST:
-                yield waiting[:HYDRATE_AT_MOST]
-                waiting = waiting[HYDRATE_AT_MOST:]
-        if waiting:
-            yield waiting
+            yield from known
 
     def read_slice(self, slice_: Batch) -> Iterator[SliceItem]:
         """The profiles of one request. The server drops who was deleted since the search, without an error."""
@@ -101,7 +97,6 @@ class Customers(CustomerIoStream):
             self._fetched += fetched
 
     def probe(self) -> None:
-        """A search for one person."""
         self.client.probe(self.endpoint, self.envelope, method="POST", json=EVERYBODY)
 
     def finish(self) -> None:
@@ -113,7 +108,8 @@ class Customers(CustomerIoStream):
             )
         if not self._fetched and (self._asked or (self._nameless and not self._found)):
             found = self._asked + self._nameless
-            raise self.client.contradiction(
+            raise contradiction(
+                self.name,
                 f"Customer.io found {found} people and returned the profile of none. Run the sync again; if it "
                 "happens again, report it to Customer.io's support.",
                 "the requests returned no profile",

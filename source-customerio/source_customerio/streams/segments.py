@@ -40,7 +40,7 @@ class SegmentUsage(Children):
 
     def rows_of(self, parent: Parent) -> Iterator[list[Record]]:
         """One row, or none where the vendor says nothing of the segment."""
-        document = self.client.document(self.path_of(parent), None)
+        document = self.client.document(self.path_of(parent), "")
         used_by = document.get("used_by")
         elsewhere = "used_by" not in document and any(isinstance(value, list | dict) for value in document.values())
         if elsewhere or not isinstance(used_by or {}, dict):
@@ -58,7 +58,6 @@ class SegmentCustomerCounts(Children):
     docs = replace(Children.docs, requests="1, and 1 for each segment")
 
     def rows_of(self, parent: Parent) -> Iterator[list[Record]]:
-        """One row."""
         count = integer_or_same(self.client.document(self.path_of(parent), "count")["count"])
         if not isinstance(count, int | None):
             self.client.misshapen("'count' is no number")

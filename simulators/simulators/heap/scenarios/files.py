@@ -5,7 +5,7 @@ from itertools import product
 from simulators.heap.account import Account, full, more
 from simulators.heap.avro_files import Codec, Damage, UnionOrder
 from simulators.heap.catalog import MIGRATIONS, PAGEVIEWS, SESSIONS, USERS
-from simulators.heap.layout import DataFile, FileStyle, Naming
+from simulators.heap.layout import FileStyle, Naming
 from simulators.heap.scenarios.builder import Scenario, ScenarioBuilder, Step, Trouble
 
 _SMALL_BLOCKS = FileStyle(block_bytes=2_000)
@@ -134,11 +134,6 @@ def every_file_style(bucket: str, seed: int) -> list[Step]:
             parts = {USERS: full(20, style=style), SESSIONS: full(20, style=style)}
         builder.step(f"{order}, {codec}, {style.naming}", account.dump(100 + index, parts))
     return builder.steps
-
-
-def broken_files(steps: list[Step]) -> list[DataFile]:
-    """The damaged and archived files of a scenario's finished dumps."""
-    return [file for dump in steps[-1].dumps for file in dump.files() if file.damage or file.storage_class]
 
 
 SCENARIOS: tuple[Scenario, ...] = (
