@@ -32,6 +32,7 @@ from source_pendo.paging import KeyPager, KeyTooLarge, is_exact
 _DAY: Final = timedelta(days=1)
 #: Every day has this many hours; whether it has one or two more depends on the time zone, which only Pendo knows
 _SURE_HOURS: Final = 23
+_APPS_WITH_ROWS: Final = {"group": {"group": ["appId"], "fields": [{"rows": {"count": None}}]}}
 
 
 class DayReader:
@@ -121,7 +122,8 @@ class DayReader:
         if len(apps) > 1:
             middle = len(apps) // 2
             if learn:
-                self._learn_apps(len(apps) - middle)
+                with self._lock:
+                    self._apps_at_once = min(len(apps) - middle, self._apps_at_once or len(apps))
             self._logger.info(f"{scope}: too much at once ({cause}), split into groups of applications")
             for half in (apps[:middle], apps[middle:]):
                 yield from self._read(replace(scope, apps=half))
@@ -132,7 +134,9 @@ class DayReader:
         if halves is None:
             raise _cannot_split(self._source.name, scope, cause)
         if learn:
-            self._learn_hours(scope.apps, (halves[0].end or 1) - halves[0].first)
+            hours = len(halves[0].hours())
+            with self._lock:
+                self._hours_at_once[scope.apps] = min(hours, self._hours_at_once.get(scope.apps, hours))
         self._logger.info(f"{scope}: too much at once ({cause}), split into hours")
         scope = replace(scope, apps=apps)
         if scope.hours is None:
@@ -199,25 +203,18 @@ class DayReader:
         if not self._can_list_apps:
             return ()
         try:
-            found = {app_id_of(row) for row in self._client.all_rows(f"{scope}, apps", self._source.apps_of(scope))}
+            rows = self._client.all_rows(f"{scope}, apps", [*self._source.stages(scope), _APPS_WITH_ROWS])
         except Throttled:
             raise
         except AirbyteTracedException as error:
             self._can_list_apps = isinstance(error, QueryTooBig)
             self._logger.info(f"{scope}: Pendo does not list the applications ({error.internal_message})")
             return ()
+        found = {app_id_of(row) for row in rows}
         if None in found:
             self._logger.info(f"{scope}: some rows belong to no application, so it cannot be split by application")
             return ()
         return tuple(sorted(app for app in found if app))
-
-    def _learn_apps(self, at_once: int) -> None:
-        with self._lock:
-            self._apps_at_once = min(at_once, self._apps_at_once or at_once)
-
-    def _learn_hours(self, apps: tuple[str, ...], hours: int) -> None:
-        with self._lock:
-            self._hours_at_once[apps] = min(hours, self._hours_at_once.get(apps, hours))
 
 
 def _no_midnight(scope: Scope) -> AirbyteTracedException:

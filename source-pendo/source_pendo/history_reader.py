@@ -66,7 +66,24 @@ class HistoryReader:
     not answer for anybody anymore.
     """
 
-    def __init__(self, client: PendoClient, config: Config, schema: Mapping[str, Any], unread: UnreadVisitors) -> None:
+    def __init__(
+        self,
+        client: PendoClient,
+        config: Config,
+        schema: Mapping[str, Any],
+        unread: UnreadVisitors,
+        *,
+        since: int | None,
+        first: int,
+        until: int,
+        sync_start: int,
+        resume_at: str | None,
+    ) -> None:
+        """Times are epoch milliseconds.
+
+        `since` is the state's cursor. `first` is the first day to ask for, `until` the end of the last one; that is
+        `sync_start` if everything must be read anew. `resume_at` is the id at which to go on; None: the first one.
+        """
         self.unread = unread
         #: How many answers held activities or said that there are none
         self.answered = 0
@@ -75,33 +92,28 @@ class HistoryReader:
         self._logger = client.logger
         self._lock = threading.Lock()
         self._refused = self._last_refusal = 0
-        #: Whether Pendo answers for anybody; None: not known
-        self._open: bool | None = None
         self._last_answered: str | None = None
         self._mapper = document_mapper(schema)
-
-    def set_days(self, since: int | None, first: int, until: int, sync_start: int, resume_at: str | None) -> None:
-        """Which activities to read, in epoch milliseconds, and the id at which to go on (None: at the first one).
-
-        `since` is the state's cursor. `first` is the first day to ask for, `until` the end of the last one; that is
-        `sync_start` if everything must be read anew.
-        """
         self._since, self.until, self._sync_start, self.resume_at = since, until, sync_start, resume_at
         self._oldest = sync_start - _KEPT_DAYS * DAY_MS
         self._first = max(first, self._oldest)
-        self._open = None if resume_at is None else True  # such a state is written only after somebody was answered
+        #: Whether Pendo answers for anybody; None: not known. A state with an id is written only behind an answer.
+        self._open = None if resume_at is None else True
 
     def batches(self) -> Iterator[VisitorBatch]:
         """Visitors with something to read, a few a slice, in order of their ids."""
+        bound = None if self.resume_at is None else Bound(">=", self.resume_at)
+        pager = KeyPager(VISITOR_ID, self._config.record_limit, LARGEST_RECORD_LIMIT, bound)
+        source, select = visitors_stage(self._config), [{"select": _COLUMNS}]
         batch: list[VisitorWindow] = []
-        for row in self._visitors():
-            starts = self._starts(row)
-            if not starts:
-                continue
-            if len(batch) == _VISITORS_A_SLICE:
-                yield VisitorBatch(tuple(batch), last=False)
-                batch = []
-            batch.append(VisitorWindow(row[VISITOR_ID], starts))
+        for rows in self._client.resumed_rows("visitors", source, pager, select, restart=self._start_over):
+            for row in rows:
+                starts = self._starts(row)
+                if starts and len(batch) == _VISITORS_A_SLICE:
+                    yield VisitorBatch(tuple(batch), last=False)
+                    batch = []
+                if starts:
+                    batch.append(VisitorWindow(row[VISITOR_ID], starts))
         if batch:
             yield VisitorBatch(tuple(batch), last=True)
 
@@ -133,14 +145,6 @@ class HistoryReader:
         if self.unread.count:
             raise self.unread.error(nobody_answered=not self.answered)
 
-    def _visitors(self) -> Iterator[Row]:
-        """Visitors in order of their ids, with the times that say when they were active."""
-        bound = None if self.resume_at is None else Bound(">=", self.resume_at)
-        pager = KeyPager(VISITOR_ID, self._config.record_limit, LARGEST_RECORD_LIMIT, bound)
-        source, select = visitors_stage(self._config), [{"select": _COLUMNS}]
-        for rows in self._client.resumed_rows("visitors", source, pager, select, restart=self._start_over):
-            yield from rows
-
     def _start_over(self) -> None:
         self.until, self.resume_at, self._open = self._sync_start, None, None
 
@@ -171,7 +175,7 @@ class HistoryReader:
                 return
             before: Counter[bytes] = Counter()
             for rows in answer.rows(None):
-                records = self._records(window.visitor_id, [row for row in rows if self._wanted(row)], before)
+                records = self._records(window.visitor_id, list(filter(self._wanted, rows)), before)
                 yield [record for record in records if record["record_id"] not in seen]
                 seen.update(record["record_id"] for record in records)
             with self._lock:

@@ -13,7 +13,7 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_kit.convert import epoch_millis, iso_millis, snake_case
 from source_kit.stream import Checkpoint, SliceItem
 
-from source_pendo.aggregation import Bound, Row, Stage, app_id_of, app_parameter, source_stage, visitors_stage
+from source_pendo.aggregation import Bound, Row, Stage, app_id_of, app_parameter, visitors_stage
 from source_pendo.client import BadQuery, BadRequest, NotOffered
 from source_pendo.config import LARGEST_RECORD_LIMIT
 from source_pendo.metadata_schema import Groups, MetadataMapper, app_groups, usable_groups, with_groups
@@ -129,7 +129,7 @@ class Entity(PendoStream):
     def _app_ids(self) -> list[int]:
         """The applications. The source `apps` is known second-hand."""
         try:
-            rows = self.client.all_rows("apps", [source_stage("apps", None)])
+            rows = self.client.all_rows("apps", [{"source": {"apps": None}}])
             return sorted({int(app) for row in rows if (app := app_id_of(row)) is not None})
         except AirbyteTracedException as error:
             self.logger.info(
@@ -270,7 +270,7 @@ class Accounts(Entity):
 
     def source_stage(self) -> Stage:
         """With the applications; whether Pendo restricts accounts by them is not known."""
-        return source_stage("accounts", {"appId": app_parameter(self.config.app_ids)})
+        return {"source": {"accounts": {"appId": app_parameter(self.config.app_ids)}}}
 
 
 class Visitors(Entity):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, ClassVar, Final, get_args
 
 from source_kit.convert import RecordMapper, epoch_millis, iso_millis, parse_instant, utc_now
@@ -72,16 +72,17 @@ class EventStream(PendoStream):
         requests="one request a day read, and one more for every further `record_limit` rows",
     )
 
+    _reader: DayReader
+    _day_starts: DayStarts
+    _state: dict[str, Any]
+    _moved: bool
+    _today: date
+    _first: date
+    _sync_start: datetime
+
     def __init__(self, config: Config, connection: Connection) -> None:
         super().__init__(config, connection)
         self._period: Period = config.period if self.grouped else "day"
-        self._today = date.min
-        self._first = date.min
-        self._sync_start = datetime.min.replace(tzinfo=UTC)
-        self._state: dict[str, Any] = {}
-        self._moved = False
-        self._reader = self._new_reader()
-        self._day_starts = DayStarts()
 
     @property
     @abstractmethod
@@ -93,8 +94,8 @@ class EventStream(PendoStream):
         """A primary key for each row."""
 
     def start(self, state: Mapping[str, Any], full_refresh: bool, sync_start: datetime) -> None:
-        """Fix the first and the last day of this sync."""
-        self._reader = self._new_reader()
+        source = self._event_source(self._period)
+        self._reader = DayReader(source, self.client, self.config.record_limit)
         self._moved = False
         self._today = sync_start.date()
         self._sync_start = sync_start
@@ -103,14 +104,14 @@ class EventStream(PendoStream):
             self._day_starts = DayStarts(self._state.get("midnight"))
         except ValueError:
             raise self.unreadable_state() from None
-        earliest = max(self.config.start_date or EARLIEST_DAY, EARLIEST_DAY)
-        if self.config.start_date and self.config.start_date < earliest:
+        start_date = self.config.start_date
+        earliest = max(start_date or EARLIEST_DAY, EARLIEST_DAY)
+        if start_date and start_date < earliest:
             self.logger.info(
                 f"Stream {self.name}: start_date lies before {earliest}, when there was no Pendo: read from that day on"
             )
         if not self._state:
-            history = self._today - timedelta(days=DEFAULT_HISTORY_DAYS)
-            self._first = earliest if self.config.start_date else history
+            self._first = earliest if start_date else self._today - timedelta(days=DEFAULT_HISTORY_DAYS)
             return
         # A state far in the future reads nothing; it must not overflow the calendar either.
         reached = min(parse_instant(self._state[self.cursor_field]).date(), self._today + _FAR_AWAY)
@@ -118,7 +119,7 @@ class EventStream(PendoStream):
 
     def slices(self) -> Iterable[date]:
         """The calendar days to read, oldest first, up to the last day that has begun anywhere."""
-        last = self._last_begun()
+        last = (self._sync_start + timedelta(hours=_FIRST_ZONE_HOURS)).date()
         if self._first > last:
             self.logger.info(f"Stream {self.name}: the first day to read is {self._first}, which has not begun")
         for number in range((last - self._first).days + 1):
@@ -136,7 +137,12 @@ class EventStream(PendoStream):
                     reading = Reading(slice_.isoformat(), iso_millis(epoch_millis(started - ahead)))
                     midnight = rows[0].get("day")
                 yield self.records(rows, reading)
-        self._note_midnight(slice_, midnight or self._reader.start_of(slice_))
+        if changed := self._day_starts.note(slice_, midnight or self._reader.start_of(slice_)):
+            before, now = changed
+            self.logger.warning(
+                f"Stream {self.name}: the subscription's time zone was changed (UTC{before} before, UTC{now} now). "
+                f"Days from {self._first} on are read by the new one; reset the stream to read earlier ones by it, too"
+            )
         if slice_ <= self._last_closed():
             yield Checkpoint(self._state_at(slice_))
 
@@ -148,9 +154,7 @@ class EventStream(PendoStream):
         cursor = self.cursor_field
         anew = cursor not in self._state and not self._moved
         self._moved = True
-        if anew or parse_instant(update[cursor]) >= parse_instant(state[cursor]):
-            return dict(update)
-        return dict(state)
+        return dict(update if anew or parse_instant(update[cursor]) >= parse_instant(state[cursor]) else state)
 
     def final_state(self) -> Mapping[str, Any] | None:
         """A state even if no day has ended yet: the day before the first."""
@@ -159,10 +163,6 @@ class EventStream(PendoStream):
     def _synced(self) -> date:
         """The day of this sync. A clock that is ahead must not make days final that have hardly begun."""
         return self.client.connection.cursor_ceiling(self._sync_start).date()
-
-    def _last_begun(self) -> date:
-        """The last day that has begun anywhere."""
-        return (self._sync_start + timedelta(hours=_FIRST_ZONE_HOURS)).date()
 
     def _last_closed(self) -> date:
         """The last day that has ended everywhere."""
@@ -182,13 +182,10 @@ class EventStream(PendoStream):
     def probe(self) -> None:
         """Ask for one row of yesterday, by day: some sources may answer hours for single objects only."""
         scope = Scope(utc_now().date() - _DAY, self.config.app_ids)
-        self.client.aggregate("probe", self._event_source("day").probe(scope)).close()
+        self.client.aggregate("probe", [*self._event_source("day").stages(scope), {"limit": 1}]).close()
 
     def _event_source(self, period: Period) -> EventSource:
         return EventSource(self.source, period, self.order, self.grouped)
-
-    def _new_reader(self) -> DayReader:
-        return DayReader(self._event_source(self._period), self.client, self.config.record_limit)
 
     def _usable(self, state: Mapping[str, Any]) -> dict[str, Any]:
         """The state to go on from; empty at first, and, with a warning, after a change of `period`.
@@ -212,14 +209,6 @@ class EventStream(PendoStream):
         )
         return {}
 
-    def _note_midnight(self, day: date, midnight: Any) -> None:
-        if changed := self._day_starts.note(day, midnight):
-            before, now = changed
-            self.logger.warning(
-                f"Stream {self.name}: the subscription's time zone was changed (UTC{before} before, UTC{now} now). "
-                f"Days from {self._first} on are read by the new one; reset the stream to read earlier ones by it, too"
-            )
-
     def _first_day_again(self, reached: date) -> date:
         """The first day to read after `reached`: the first that was not final when it was read."""
         synced = self._state.get("synced")
@@ -231,9 +220,11 @@ class EventStream(PendoStream):
             raise self.unreadable_state() from None
 
     def _state_at(self, day: date) -> dict[str, Any]:
+        midnight = self._day_starts.text(day)
         return {
             self.cursor_field: f"{day.isoformat()}T00:00:00.000Z",
             "period": self._period,
             "synced": self._synced().isoformat(),
             "version": STATE_VERSION,
-        } | ({"midnight": midnight} if (midnight := self._day_starts.text(day)) else {})
+            **({"midnight": midnight} if midnight else {}),
+        }

@@ -64,8 +64,17 @@ class VisitorHistory(PendoStream):
             raise self.unreadable_state()
         resume_at, until = (None, now) if resume is None else self._resume(resume, now)
         self._since, self._sync_start = since, sync_start
-        self._reader = HistoryReader(self.client, self.config, self.get_json_schema(), unread)
-        self._reader.set_days(since, self._first_wanted(since, until), until, now, resume_at)
+        self._reader = HistoryReader(
+            self.client,
+            self.config,
+            self.get_json_schema(),
+            unread,
+            since=since,
+            first=self._first_wanted(since, until),
+            until=until,
+            sync_start=now,
+            resume_at=resume_at,
+        )
 
     def slices(self) -> Iterable[VisitorBatch]:
         """Visitors with something to read, a few a slice, in order of their ids."""
