@@ -8,9 +8,8 @@ from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any, Final
 
-from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
-from source_kit.errors import Throttled
+from source_kit.errors import Throttled, config_error, system_error
 from source_kit.http.client import Answer
 
 from source_pendo.aggregation import (
@@ -160,7 +159,11 @@ class DayReader:
                 return
             midnight = self._midnight(scope, busy.hours())
             if midnight is None:
-                raise _no_midnight(scope)
+                raise system_error(
+                    "Pendo's answers do not say when a day began, so a day that was read by hours cannot be merged. "
+                    "Set period to hour, or restrict app_ids, and report it.",
+                    f"no row with an hour and no startTime in the hours of {scope.day}",
+                )
             yield from merger.merged(midnight)
 
     def _exists(self, scope: Scope) -> bool:
@@ -217,28 +220,14 @@ class DayReader:
         return tuple(sorted(app for app in found if app))
 
 
-def _no_midnight(scope: Scope) -> AirbyteTracedException:
-    return AirbyteTracedException(
-        message=(
-            "Pendo's answers do not say when a day began, so a day that was read by hours cannot be merged. "
-            "Set period to hour, or restrict app_ids, and report it."
-        ),
-        internal_message=f"no row with an hour and no startTime in the hours of {scope.day}",
-        failure_type=FailureType.system_error,
-    )
-
-
 def _cannot_split(source: str, scope: Scope, cause: Exception) -> AirbyteTracedException:
     what = "has more rows of one visitor than a page can hold" if isinstance(cause, KeyTooLarge) else "is too much"
     one, way_out = " of one application", "Exclude that application by app_ids"
     if not scope.apps:  # Pendo could not say which applications have rows
         one, way_out = "", "Name the applications in app_ids, so that each can be read alone"
     detail = f"visitor {cause.key!r}" if isinstance(cause, KeyTooLarge) else str(getattr(cause, "internal_message", ""))
-    return AirbyteTracedException(
-        message=(
-            f"Even one hour{one} {what} for Pendo ({source}, {scope}). {way_out}, or set start_date to a later day; "
-            "for such volumes Pendo offers Data Sync. Nothing was skipped: the state stays before that day."
-        ),
-        internal_message=f"{source}, {scope}: {detail}",
-        failure_type=FailureType.config_error,
+    return config_error(
+        f"Even one hour{one} {what} for Pendo ({source}, {scope}). {way_out}, or set start_date to a later day; "
+        "for such volumes Pendo offers Data Sync. Nothing was skipped: the state stays before that day.",
+        f"{source}, {scope}: {detail}",
     )

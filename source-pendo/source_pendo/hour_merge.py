@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
+from functools import reduce
+from operator import add
 from typing import IO, Any, Final, Self
 from zlib import crc32
 
@@ -17,9 +19,14 @@ from source_pendo.aggregation import Row
 SUMMED: Final = frozenset(
     {"numEvents", "numMinutes", "rageClickCount", "deadClickCount", "errorClickCount", "uTurnCount"}
 )
-_EARLIEST: Final = "firstTime"
-_LATEST: Final = ("lastTime", "lastKeyFrameTimestamp")
-_MEASURES: Final = SUMMED | {_EARLIEST, *_LATEST, "hour"}
+#: How merging combines two values of a column
+_COMBINE: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
+    **dict.fromkeys(sorted(SUMMED), add),
+    "firstTime": min,
+    "lastTime": max,
+    "lastKeyFrameTimestamp": max,
+}
+_MEASURES: Final = _COMBINE.keys() | {"hour"}
 _PARTS: Final = 64
 _MEMORY_BYTES: Final = 256 * 1024
 
@@ -73,7 +80,7 @@ class HourMerger:
 
 
 def _times(row: Row) -> tuple[float, float]:
-    return row.get(_EARLIEST) or 0, row.get("lastTime") or 0
+    return row.get("firstTime") or 0, row.get("lastTime") or 0
 
 
 def _identity(row: Row) -> bytes:
@@ -85,14 +92,7 @@ def _merge(day: Row, hour: Row, midnight: int) -> None:
     if not day:
         day.update({name: value for name, value in hour.items() if name != "hour"}, day=midnight)
         return
-    for name in SUMMED & hour.keys():
-        day[name] = _both(day.get(name), hour[name], lambda a, b: a + b)
-    if _EARLIEST in hour:
-        day[_EARLIEST] = _both(day.get(_EARLIEST), hour[_EARLIEST], min)
-    for name in _LATEST:
+    for name, combine in _COMBINE.items():
         if name in hour:
-            day[name] = _both(day.get(name), hour[name], max)
-
-
-def _both(left: Any, right: Any, combine: Any) -> Any:
-    return combine(left, right) if left is not None and right is not None else left if right is None else right
+            known = [value for value in (day.get(name), hour[name]) if value is not None]
+            day[name] = reduce(combine, known) if known else None

@@ -14,8 +14,8 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Final
 
-from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+from source_kit.errors import system_error
 
 from source_pendo.aggregation import Bound, Row
 
@@ -246,11 +246,8 @@ class ChangePager(KeyPager):
 
 def no_progress(what: str) -> AirbyteTracedException:
     """The error for pages that do not move forward."""
-    return AirbyteTracedException(
-        message=(
-            "Pendo's pages do not move forward, so the stream was stopped before it ran for ever or lost rows. "
-            "Run the sync again; if it happens again, report it."
-        ),
-        internal_message=what,
-        failure_type=FailureType.system_error,
+    return system_error(
+        "Pendo's pages do not move forward, so the stream was stopped before it ran for ever or lost rows. "
+        "Run the sync again; if it happens again, report it.",
+        what,
     )

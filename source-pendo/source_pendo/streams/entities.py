@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Final, TypeGuard
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_kit.convert import epoch_millis, iso_millis, snake_case
+from source_kit.errors import system_error
 from source_kit.stream import Checkpoint, SliceItem
 
 from source_pendo.aggregation import Bound, Row, Stage, app_id_of, app_parameter, visitors_stage
@@ -226,10 +227,9 @@ class Entity(PendoStream):
         key = row.get(self.key_column)
         if isinstance(key, str):
             return key
-        raise AirbyteTracedException(
-            message=f"Pendo answered a row of {self.name} without {self.key_column}, by which it was "
-            "asked for, so the sync cannot go on. Run it again; if it happens again, report it.",
-            failure_type=FailureType.system_error,
+        raise system_error(
+            f"Pendo answered a row of {self.name} without {self.key_column}, by which it was asked for, so the sync "
+            "cannot go on. Run it again; if it happens again, report it."
         )
 
     def _reached(self, newest: int | None) -> dict[str, Any]:
