@@ -151,7 +151,7 @@ class DayReader:
             yield from (rows for _, rows in parts)
             return
         busy: HourSpan | None = None
-        with HourMerger(VISITOR_ID) as merger:
+        with HourMerger() as merger:
             for span, rows in parts:
                 busy = busy or span
                 merger.add(rows)

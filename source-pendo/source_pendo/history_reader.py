@@ -6,17 +6,19 @@ import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, time
 from typing import Any, Final
 from urllib.parse import quote as percent_encode
 
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+from source_kit.convert import epoch_millis
 from source_kit.errors import Throttled, config_error
 from source_kit.http.client import Answer
 
 from source_pendo.aggregation import VISITOR_ID, Bound, Row, visitors_stage
 from source_pendo.client import Forbidden, PendoClient
-from source_pendo.config import LARGEST_RECORD_LIMIT, Config
+from source_pendo.config import DEFAULT_HISTORY_DAYS, LARGEST_RECORD_LIMIT, Config
 from source_pendo.paging import KeyPager
 from source_pendo.record_ids import growing_ids
 from source_pendo.unread_visitors import UnreadVisitors
@@ -72,17 +74,16 @@ class HistoryReader:
         config: Config,
         schema: Mapping[str, Any],
         unread: UnreadVisitors,
+        resume_at: str | None,
         *,
         since: int | None,
-        first: int,
         until: int,
         sync_start: int,
-        resume_at: str | None,
     ) -> None:
         """Times are epoch milliseconds.
 
-        `since` is the state's cursor. `first` is the first day to ask for, `until` the end of the last one; that is
-        `sync_start` if everything must be read anew. `resume_at` is the id at which to go on; None: the first one.
+        `since` is the state's cursor. `until` is the end of the last day to ask for; that is `sync_start` if everything
+        must be read anew. `resume_at` is the id at which to go on; None: the first one.
         """
         self.unread = unread
         #: How many answers held activities or said that there are none
@@ -96,9 +97,17 @@ class HistoryReader:
         self._mapper = document_mapper(schema)
         self._since, self.until, self._sync_start, self.resume_at = since, until, sync_start, resume_at
         self._oldest = sync_start - _KEPT_DAYS * DAY_MS
-        self._first = max(first, self._oldest)
+        self._first = max(self._first_wanted(), self._oldest)
         #: Whether Pendo answers for anybody; None: not known. A state with an id is written only behind an answer.
         self._open = None if resume_at is None else True
+
+    def _first_wanted(self) -> int:
+        if self._since is not None:
+            # One day more: activities of the last hours before the state may not have been processed then.
+            return self._since - (self._config.lookback_days + 1) * DAY_MS
+        if self._config.start_date is None:
+            return self.until - DEFAULT_HISTORY_DAYS * DAY_MS
+        return epoch_millis(datetime.combine(self._config.start_date, time(), UTC))
 
     def batches(self) -> Iterator[VisitorBatch]:
         """Visitors with something to read, a few a slice, in order of their ids."""
@@ -166,6 +175,8 @@ class HistoryReader:
         return range(self._first, min(self.until, active), DAY_MS)
 
     def _activities(self, window: VisitorWindow) -> Iterator[list[Row]]:
+        """The activities in the chosen applications, and those that name no application."""
+        apps = self._config.app_ids
         seen: set[str] = set()
         for start in window.starts:
             answer = history(self._client, window.visitor_id, start)
@@ -175,17 +186,13 @@ class HistoryReader:
                 return
             before: Counter[bytes] = Counter()
             for rows in answer.rows(None):
-                records = self._records(window.visitor_id, list(filter(self._wanted, rows)), before)
+                wanted = [row for row in rows if not apps or row.get("appId") is None or str(row["appId"]) in apps]
+                records = self._records(window.visitor_id, wanted, before)
                 yield [record for record in records if record["record_id"] not in seen]
                 seen.update(record["record_id"] for record in records)
             with self._lock:
                 self.answered += 1
                 self._last_answered = window.visitor_id
-
-    def _wanted(self, row: Row) -> bool:
-        """Whether an activity happened in one of the chosen applications, or names no application."""
-        wanted, app = self._config.app_ids, row.get("appId")
-        return not wanted or app is None or str(app) in wanted
 
     def _records(self, visitor_id: str, rows: list[Row], before: Counter[bytes]) -> list[Row]:
         """Activities as records. Neighboring days both answer some activities, at times with a later end: one id each.

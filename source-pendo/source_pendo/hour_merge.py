@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from functools import reduce
 from operator import add
+from tempfile import SpooledTemporaryFile
 from typing import IO, Any, Final, Self
 from zlib import crc32
 
 import orjson
 
-from source_pendo.aggregation import Row
+from source_pendo.aggregation import VISITOR_ID, Row
 
 #: Columns that count; merging adds them.
 SUMMED: Final = frozenset(
@@ -44,15 +44,11 @@ class HourMerger:
     missing, because only Pendo's answers by day have them.
     """
 
-    def __init__(self, key: str) -> None:
-        self._key = key
+    def __enter__(self) -> Self:
         self._files = ExitStack()
         self._parts: list[IO[bytes]] = []
-
-    def __enter__(self) -> Self:
         for _ in range(_PARTS):
-            part = tempfile.SpooledTemporaryFile(max_size=_MEMORY_BYTES)
-            self._parts.append(self._files.enter_context(part))
+            self._parts.append(self._files.enter_context(SpooledTemporaryFile(max_size=_MEMORY_BYTES)))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -61,7 +57,7 @@ class HourMerger:
     def add(self, rows: Iterable[Row]) -> None:
         """Take rows of an hour, in any order."""
         for row in rows:
-            part = crc32(str(row.get(self._key)).encode("utf-8", "replace")) % _PARTS
+            part = crc32(str(row.get(VISITOR_ID)).encode("utf-8", "replace")) % _PARTS
             self._parts[part].write(orjson.dumps(row, None, orjson.OPT_APPEND_NEWLINE))
 
     def merged(self, midnight: int) -> Iterator[list[Row]]:
@@ -76,7 +72,7 @@ class HourMerger:
                 seen[identity, row.get("hour")] += 1
                 _merge(days.setdefault((identity, ordinal), {}), row, midnight)
             if days:
-                yield sorted(days.values(), key=lambda row: str(row.get(self._key)))
+                yield sorted(days.values(), key=lambda row: str(row.get(VISITOR_ID)))
 
 
 def _times(row: Row) -> tuple[float, float]:

@@ -50,7 +50,10 @@ class SourcePendo(Source[Config]):
         Fails if no stream answers: the key or the region is wrong, or the network or Pendo fails. Passes if some
         streams answer, and names those that the key may not read, the subscription does not offer, or that failed.
         """
-        _warn_about_region(logger, config)
+        # Keys of two regions are known to end in the region's name; about the others nothing is known, so only warn.
+        suffix = config.api_key.rpartition(".")[2].lower()
+        if suffix in ("us", "eu") and not config.region.lower().startswith(suffix):
+            logger.warning(f"The integration key ends in .{suffix}, the region is {config.region}: check the region")
         warn_of_plain_http(logger, config.base_url)
         refused, failed = [], []
         for name, error in _probe_all(config).items():
@@ -132,10 +135,3 @@ def _refused_sentence(names: list[str]) -> str:
         f"Pendo refuses {', '.join(names)} to this integration key, everything else can be read: make a new key with "
         "that right in Pendo's Settings > Integrations > Integration Keys, or deselect these streams."
     )
-
-
-def _warn_about_region(logger: logging.Logger, config: Config) -> None:
-    """Keys of two regions are known to end in the region's name; about the others nothing is known, so only warn."""
-    suffix = config.api_key.rpartition(".")[2].lower()
-    if suffix in ("us", "eu") and not config.region.lower().startswith(suffix):
-        logger.warning(f"The integration key ends in .{suffix}, the region is {config.region}: check the region")

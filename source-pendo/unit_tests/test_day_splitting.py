@@ -307,7 +307,7 @@ cells = st.fixed_dictionaries(
 @settings(max_examples=100, deadline=None)
 @given(st.lists(cells, max_size=25))
 def test_hours_put_together_keep_every_sum_and_the_span_of_times(hours: list[Row]) -> None:
-    with HourMerger("visitorId") as merger:
+    with HourMerger() as merger:
         for row in hours:
             merger.add([row])
         days = [row for part in merger.merged(5) for row in part]

@@ -90,24 +90,21 @@ class Entity(PendoStream):
         self._sync_start = self._until = epoch_millis(sync_start)
         self.ageless = 0
         self._resume = None
-        resume = self.resume_of(state)
-        if resume is not None:
+        if (resume := self.resume_of(state)) is not None:
             self._take_resume(resume)
-        groups: Groups = {}
         try:
             groups = self._metadata_groups()
         except AirbyteTracedException as error:
             if error.failure_type is FailureType.transient_error:
                 raise
             self.logger.warning(self._untyped(error))
+            groups = {}
         self._mapper = MetadataMapper(PendoStream.get_json_schema(self), groups, self.logger)
 
     def slices(self) -> Iterable[str]:
-        """One slice: everything, or what changed."""
         return ("everything" if self._since is None else "changes",)
 
     def read_slice(self, slice_: str) -> Iterator[SliceItem]:
-        """The records, and the state as far as it may move."""
         return self._everything() if self._since is None else self._changes(self._since)
 
     def merge_state(self, state: Mapping[str, Any], update: Mapping[str, Any]) -> dict[str, Any]:
@@ -115,7 +112,6 @@ class Entity(PendoStream):
         return dict(update)
 
     def probe(self) -> None:
-        """Ask for one row."""
         self.client.aggregate("probe", [self.source_stage(), {"limit": 1}]).close()
 
     def _metadata_groups(self) -> Groups:
@@ -145,8 +141,7 @@ class Entity(PendoStream):
     def _everything(self) -> Iterator[SliceItem]:
         pager = self._pager(None if self._resume is None else Bound(">=", self._resume))
         saved = pager.bound
-        lists = self.client.resumed_rows("everything", self.source_stage(), pager, restart=self._start_over)
-        for rows in lists:
+        for rows in self.client.resumed_rows("everything", self.source_stage(), pager, restart=self._start_over):
             yield self._records(rows)
             if pager.bound is not None and pager.bound is not saved and fits_a_state(pager.bound.key):
                 saved = pager.bound
@@ -204,8 +199,7 @@ class Entity(PendoStream):
             record: dict[str, Any] = {snake_case(name): value for name, value in row.items() if name != "metadata"}
             record[self.cursor_field] = None
             self._mapper.map(row.get("metadata"), record)
-            auto = record.get("metadata_auto")
-            if auto:
+            if auto := record.get("metadata_auto"):
                 record[self.cursor_field] = auto.get(self.cursor_field)
             updated = self._time(row)
             if updated is None:

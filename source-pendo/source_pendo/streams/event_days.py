@@ -76,7 +76,6 @@ class EventStream(PendoStream):
     _day_starts: DayStarts
     _state: dict[str, Any]
     _moved: bool
-    _today: date
     _first: date
     _sync_start: datetime
 
@@ -97,7 +96,6 @@ class EventStream(PendoStream):
         source = self._event_source(self._period)
         self._reader = DayReader(source, self.client, self.config.record_limit)
         self._moved = False
-        self._today = sync_start.date()
         self._sync_start = sync_start
         self._state = self._usable(state)
         try:
@@ -111,10 +109,10 @@ class EventStream(PendoStream):
                 f"Stream {self.name}: start_date lies before {earliest}, when there was no Pendo: read from that day on"
             )
         if not self._state:
-            self._first = earliest if start_date else self._today - timedelta(days=DEFAULT_HISTORY_DAYS)
+            self._first = earliest if start_date else sync_start.date() - timedelta(days=DEFAULT_HISTORY_DAYS)
             return
         # A state far in the future reads nothing; it must not overflow the calendar either.
-        reached = min(parse_instant(self._state[self.cursor_field]).date(), self._today + _FAR_AWAY)
+        reached = min(parse_instant(self._state[self.cursor_field]).date(), sync_start.date() + _FAR_AWAY)
         self._first = max(self._first_day_again(reached), earliest)
 
     def slices(self) -> Iterable[date]:
