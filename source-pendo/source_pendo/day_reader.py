@@ -60,20 +60,13 @@ class DayReader:
 
     def read(self, day: date, apps: tuple[str, ...]) -> Iterator[list[Row]]:
         """The day's rows as Pendo sends them, all rows of a visitor and application in one list."""
-        scope = Scope(day, apps)
-        if self._apps_at_once is None:
-            yield from self._with_learned_hours(scope)
-            return
-        known = apps or self._apps_with_rows(scope)
-        for start in range(0, len(known), self._apps_at_once) if known else (0,):
-            yield from self._with_learned_hours(replace(scope, apps=known[start : start + self._apps_at_once]))
-
-    def _with_learned_hours(self, scope: Scope) -> Iterator[list[Row]]:
-        hours = self._hours_at_once.get(scope.apps)
-        if hours is None:
-            yield from self._read(scope)
-        else:
-            yield from self._by_hours(scope, spans_of_a_day(hours))
+        groups = [apps]
+        at_once = self._apps_at_once  # it may shrink while the day is read, the groups must not
+        if at_once and (known := apps or self._apps_with_rows(Scope(day))):
+            groups = [known[start : start + at_once] for start in range(0, len(known), at_once)]
+        for group in groups:
+            scope, hours = Scope(day, group), self._hours_at_once.get(group)
+            yield from self._read(scope) if hours is None else self._by_hours(scope, spans_of_a_day(hours))
 
     def _read(self, scope: Scope) -> Iterator[list[Row]]:
         """Page through a scope; what is too big is split."""
