@@ -5,7 +5,7 @@ An aggregation is a pipeline: a source, then stages that map rows to rows. `pagi
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any, Final, Literal, TypeAlias
@@ -30,11 +30,6 @@ def quote(text: str) -> str:
     r"""A string literal. `\` first, then `"`: ids with quotes do occur and otherwise end the literal (certain)."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
-
-
-def app_parameter(apps: Sequence[str]) -> str | list[str]:
-    """The `appId` of a source: the given applications, or all of them."""
-    return list(apps) if apps else ALL_APPS
 
 
 def visitors_stage(config: Config) -> Stage:
@@ -142,7 +137,7 @@ class EventSource:
     def stages(self, scope: Scope) -> list[Stage]:
         """Source and filter of a scope."""
         series = time_series(scope.day, self.period, scope.hours)
-        source: Stage = {"source": {self.name: {"appId": app_parameter(scope.apps)}, "timeSeries": series}}
+        source: Stage = {"source": {self.name: {"appId": list(scope.apps) or ALL_APPS}, "timeSeries": series}}
         return [source, {"filter": scope.bound.filter_on(VISITOR_ID)}] if scope.bound else [source]
 
     def page(self, scope: Scope, limit: int) -> list[Stage]:

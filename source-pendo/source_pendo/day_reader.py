@@ -83,11 +83,9 @@ class DayReader:
                 yield from self._parts(replace(scope, bound=pager.bound), error)
                 return
             except KeyTooLarge as error:
-                if not is_exact(error.key):  # a query for this id alone would not find it
-                    yield from self._parts(replace(scope, bound=pager.bound), error)
-                    return
-                yield from self._parts(replace(scope, bound=Bound("==", error.key)), error)
-                if scope.bound and scope.bound.operator == "==":
+                alone = is_exact(error.key)  # else a query for this id alone would not find it
+                yield from self._parts(replace(scope, bound=Bound("==", error.key) if alone else pager.bound), error)
+                if not alone or (scope.bound and scope.bound.operator == "=="):
                     return
                 pager.skip(error.key)
 

@@ -26,6 +26,8 @@ _COMBINE: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
     "lastTime": max,
     "lastKeyFrameTimestamp": max,
 }
+#: Rows of one identity are paired in this order
+_ORDER: Final = ("firstTime", "lastTime")
 _MEASURES: Final = _COMBINE.keys() | {"hour"}
 _PARTS: Final = 64
 _MEMORY_BYTES: Final = 256 * 1024
@@ -66,22 +68,15 @@ class HourMerger:
             part.seek(0)
             days: dict[tuple[bytes, int], Row] = {}
             seen: Counter[tuple[bytes, Any]] = Counter()
-            for row in sorted(map(orjson.loads, part), key=_times):
-                identity = _identity(row)
+            rows: list[Row] = sorted(map(orjson.loads, part), key=lambda row: [row.get(name) or 0 for name in _ORDER])
+            for row in rows:
+                rest = {name: value for name, value in row.items() if name not in _MEASURES and (value or value == 0)}
+                identity = orjson.dumps(rest, None, orjson.OPT_SORT_KEYS)
                 ordinal = seen[identity, row.get("hour")]
                 seen[identity, row.get("hour")] += 1
                 _merge(days.setdefault((identity, ordinal), {}), row, midnight)
             if days:
                 yield sorted(days.values(), key=lambda row: str(row.get(VISITOR_ID)))
-
-
-def _times(row: Row) -> tuple[float, float]:
-    return row.get("firstTime") or 0, row.get("lastTime") or 0
-
-
-def _identity(row: Row) -> bytes:
-    rest = {name: value for name, value in row.items() if name not in _MEASURES and (value or value == 0)}
-    return orjson.dumps(rest, None, orjson.OPT_SORT_KEYS)
 
 
 def _merge(day: Row, hour: Row, midnight: int) -> None:

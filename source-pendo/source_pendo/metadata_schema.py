@@ -135,31 +135,27 @@ class MetadataMapper:
             return
         raw: dict[str, Any] = {}
         for group, values in metadata.items():
-            if isinstance(values, dict):
-                record[f"metadata_{group}"], failed = self._group(group, values)
-                if failed:
-                    raw[group] = failed
-            else:
-                record[f"metadata_{group}"] = None
-                if values:
-                    raw[group] = values
+            converted, failed = self._group(group, values) if isinstance(values, dict) else (None, values)
+            record[f"metadata_{group}"] = converted
+            if failed:
+                raw[group] = failed
         if raw:
             record["raw_metadata"] = raw
 
-    def _group(self, group: str, values: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    def _group(self, group: str, values: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         """The converted values of one group of one record, and as they were sent those that cannot be converted."""
         rules = self._rules.get(group)
         if rules is None:
             rules = self._per_app if group.startswith(_PER_APP) else {}
         converted = dict(values)
-        failed: dict[str, Any] | None = None
+        failed: dict[str, Any] = {}
         for name, value in values.items():
             rule = rules.get(name)
             if rule is None or value is None or value.__class__ in rule[0]:
                 continue
             converted[name] = fitting = rule[1](value)
             if fitting is None and value != "":
-                failed = {name: value} if failed is None else {**failed, name: value}
+                failed[name] = value
                 if (group, name) not in self._logged:
                     self._logged.add((group, name))
                     self._logger.warning(

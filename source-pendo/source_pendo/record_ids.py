@@ -1,13 +1,11 @@
 """Keys for rows that have none.
 
-No set of Pendo's columns is a unique key of its event rows: its documentation names one (object, hour or day, visitor,
+No set of columns is a unique key of Pendo's event rows: its documentation names one (object, hour or day, visitor,
 account, server, address, browser), but real subscriptions have rows that share even more (certain: the maintainers of
-another connector measured it; a third connector hashes). So a row's key is a hash of what identifies it, not of what it
-counts, and rows with the same identity are numbered. The number makes every key safe: a row that differs from another
-only in a column that is not hashed gets a number, and is never lost.
+another connector measured it). So a key is a hash of what identifies a row, not of what it counts. Rows with the same
+identity are numbered, so a row that differs from another only in a column that is not hashed is never lost.
 
-The hash is BLAKE2b with 128 bits: as fast as SHA-256 with processor support, faster without, half the width in a
-warehouse, and no two of 10^15 rows have the same one by chance.
+The hash has 128 bits: half the width of SHA-256 in a warehouse, and no two of 10^15 rows have the same one by chance.
 """
 
 from __future__ import annotations

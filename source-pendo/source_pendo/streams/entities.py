@@ -14,7 +14,7 @@ from source_kit.convert import epoch_millis, iso_millis, snake_case
 from source_kit.errors import system_error
 from source_kit.stream import Checkpoint, SliceItem
 
-from source_pendo.aggregation import Bound, Row, Stage, app_id_of, app_parameter, visitors_stage
+from source_pendo.aggregation import ALL_APPS, Bound, Row, Stage, app_id_of, visitors_stage
 from source_pendo.client import BadQuery, BadRequest, NotOffered
 from source_pendo.config import LARGEST_RECORD_LIMIT
 from source_pendo.metadata_schema import Groups, MetadataMapper, app_groups, usable_groups, with_groups
@@ -88,7 +88,6 @@ class Entity(PendoStream):
         self._since = self.cursor_millis(state, "resume")
         self._newest = self._since
         self._sync_start = self._until = epoch_millis(sync_start)
-        self.ageless = 0
         self._resume = None
         if (resume := self.resume_of(state)) is not None:
             self._take_resume(resume)
@@ -264,7 +263,7 @@ class Accounts(Entity):
 
     def source_stage(self) -> Stage:
         """With the applications; whether Pendo restricts accounts by them is not known."""
-        return {"source": {"accounts": {"appId": app_parameter(self.config.app_ids)}}}
+        return {"source": {"accounts": {"appId": list(self.config.app_ids) or ALL_APPS}}}
 
 
 class Visitors(Entity):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any, ClassVar, Final, get_args
 
-from source_kit.convert import RecordMapper, epoch_millis, iso_millis, parse_instant, utc_now
+from source_kit.convert import RecordMapper, epoch_millis, iso_millis, parse_instant, snake_case, utc_now
 from source_kit.http.client import Connection
 from source_kit.stream import Checkpoint, SliceItem
 
@@ -17,6 +17,7 @@ from source_pendo.config import DEFAULT_HISTORY_DAYS, EARLIEST_DAY, Config, Peri
 from source_pendo.day_reader import DayReader
 from source_pendo.day_starts import DayStarts
 from source_pendo.streams.base import STATE_VERSION, PendoStream
+from source_pendo.values import Converter
 
 #: After this hour (UTC) a calendar day has ended in the last time zone of the world, UTC-12
 _LAST_ZONE_HOURS: Final = 12
@@ -42,23 +43,24 @@ class EventStream(PendoStream):
     """Rows of one event source, day by day, for all applications and objects in one chain of requests.
 
     A day is named as a calendar day, so Pendo's own time zone and its DST apply. No endpoint says which zone that is,
-    so reading ends with the day that has begun in the zone that is furthest ahead, and the state stops at the last day
-    that has ended in the zone that is furthest behind.
+    so the last day to read is the one that has begun in the first zone of the world, and the state stops at the last
+    day that has ended in the last zone.
 
-    The state is `{"<cursor>": "2026-03-01T00:00:00.000Z", "period": "day", "synced": "2026-03-12", "version": 1,
-    "midnight": "2026-03-01T00:00:00-05:00"}`: the last day that was read to its end after it had ended, written as if
-    its midnight were in UTC; the period of the rows; the day of that sync; and, if Pendo's answers say it, when that
-    day (or the last known one before) began, which shows a change of the time zone. `lookback_window` days before it
-    are read and emitted again at every sync, because a day's rows keep changing. A day that was older than that when it
-    was read is final: an interrupted first sync of a year goes on where it stopped. If a day fails, the later ones are
-    read, and the state stays before it.
+    State: `{"<cursor>": "2026-03-01T00:00:00.000Z", "period": "day", "synced": "2026-03-12", "version": 1,
+    "midnight": "2026-03-01T00:00:00-05:00"}`. The cursor is the last day that was read after it had ended, written as
+    if its midnight were in UTC; `period` is that of the rows, `synced` the day of that sync. `midnight` is when the
+    cursor's day (or the last known one before) began, if Pendo's answers say it; it shows a change of the time zone.
+
+    `lookback_window` days before the state are read and emitted again at every sync, because a day's rows keep
+    changing. A day that was older than that when it was read is final: an interrupted first sync of a year goes on
+    where it stopped. If a day fails, the later ones are read, and the state stays before it.
     """
 
     source: ClassVar[str]
     #: Whether rows are sums over a period, as opposed to single events
     grouped: ClassVar[bool]
-    #: Renames the columns and converts their values
-    mapper: RecordMapper
+    #: Converters of columns; they never see None
+    converters: ClassVar[Mapping[str, Converter]]
 
     key = ("record_id",)
     parallel_slices = True
@@ -75,13 +77,14 @@ class EventStream(PendoStream):
     _reader: DayReader
     _day_starts: DayStarts
     _state: dict[str, Any]
-    _moved: bool
+    _moved = False
     _first: date
     _sync_start: datetime
 
     def __init__(self, config: Config, connection: Connection) -> None:
         super().__init__(config, connection)
         self._period: Period = config.period if self.grouped else "day"
+        self._mapper = RecordMapper(snake_case, self.converters)
 
     @property
     @abstractmethod
@@ -95,7 +98,6 @@ class EventStream(PendoStream):
     def start(self, state: Mapping[str, Any], full_refresh: bool, sync_start: datetime) -> None:
         source = self._event_source(self._period)
         self._reader = DayReader(source, self.client, self.config.record_limit)
-        self._moved = False
         self._sync_start = sync_start
         self._state = self._usable(state)
         try:
@@ -169,9 +171,8 @@ class EventStream(PendoStream):
 
     def records(self, rows: list[Row], reading: Reading) -> list[Row]:
         """Pendo's rows, whole visitors, as records: with their key and the reading that they are of."""
-        ids = self.ids(rows, reading)
-        records = self.mapper(rows)
-        for record, record_id in zip(records, ids, strict=True):
+        records = self._mapper(rows)
+        for record, record_id in zip(records, self.ids(rows, reading), strict=True):
             record["record_id"] = record_id
             record["read_day"] = reading.day
             record["read_at"] = reading.at

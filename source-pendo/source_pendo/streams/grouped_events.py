@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import ClassVar, Final
 
-from source_kit.convert import RecordMapper, snake_case
 from source_kit.errors import system_error
 from source_kit.http.client import Connection
 
@@ -38,13 +37,13 @@ class GroupedEvents(EventStream):
 
     object_id: ClassVar[str]
     grouped = True
+    #: Rows of this sync without their day
+    _undated = 0
+    converters = dict.fromkeys(_BUCKETS, cached_instant) | dict.fromkeys(_TIMES, instant)
 
     def __init__(self, config: Config, connection: Connection) -> None:
         super().__init__(config, connection)
         self.cursor_field = config.period
-        converters = dict.fromkeys(_BUCKETS, cached_instant) | dict.fromkeys(_TIMES, instant)
-        self.mapper = RecordMapper(snake_case, converters)
-        self._undated = 0
         # A day is hashed as its date: its instant moves when the subscription's time zone is changed.
         hour = ("hour",) if config.period == "hour" else ()
         self._identity = (*hour, "appId", "visitorId", "accountId", self.object_id, *_REST_OF_IDENTITY)

@@ -5,11 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from source_kit.convert import RecordMapper, snake_case
-from source_kit.http.client import Connection
-
 from source_pendo.aggregation import Row
-from source_pendo.config import Config
 from source_pendo.record_ids import content_ids
 from source_pendo.streams.event_days import EventStream, Reading
 from source_pendo.values import instant, number, text
@@ -29,14 +25,11 @@ class SingleEvents(EventStream):
 
     grouped = False
     cursor_field = "browser_time"
+    converters = dict.fromkeys(_TIMES, instant)
     docs = replace(
         EventStream.docs,
         late_rows="45 minutes to 6 hours; events of devices that were offline come up to a week late",
     )
-
-    def __init__(self, config: Config, connection: Connection) -> None:
-        super().__init__(config, connection)
-        self.mapper = RecordMapper(snake_case, dict.fromkeys(_TIMES, instant))
 
     def ids(self, rows: list[Row], reading: Reading) -> list[str]:
         return content_ids(rows, _ASKED_FOR)

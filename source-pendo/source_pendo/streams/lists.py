@@ -52,7 +52,6 @@ class ObjectList(PendoStream):
     _sync_start: int
 
     def start(self, state: Mapping[str, Any], full_refresh: bool, sync_start: datetime) -> None:
-        self.ageless = 0
         self._since = self.cursor_millis(state)
         self._sync_start = epoch_millis(sync_start)
 
