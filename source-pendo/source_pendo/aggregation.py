@@ -45,7 +45,6 @@ class Bound:
     key: str
 
     def filter_on(self, column: str) -> str:
-        """The filter expression."""
         return f"{column} {self.operator} {quote(self.key)}"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import count
-from typing import Any, Final
+from typing import Final
 
 import requests
 from airbyte_cdk.models import FailureType
@@ -20,7 +20,6 @@ from source_pendo.aggregation import Row, Stage
 from source_pendo.config import Config
 from source_pendo.paging import KeyPager, KeyTooLarge, no_progress
 
-KEY_HEADER: Final = "x-pendo-integration-key"
 AGGREGATION: Final = "/aggregation"
 #: A query that cannot be made smaller is tried this often: Pendo's trouble may pass
 _TRIES_OF_A_SMALL_QUERY: Final = 3
@@ -127,7 +126,7 @@ ERRORS: Final = ErrorTable(
 
 def connect(config: Config) -> Connection:
     """What the clients of one sync share: Pendo's address, the connections, the integration key."""
-    headers = {KEY_HEADER: config.api_key, "Accept": "application/json"}
+    headers = {"x-pendo-integration-key": config.api_key, "Accept": "application/json"}
     return Connection(config.base_url, session(config.num_workers), headers)
 
 
@@ -138,10 +137,10 @@ class PendoClient(Client):
         super().__init__(name, connection, ERRORS, RETRY_POLICY, float(request_timeout))
 
     def aggregate(self, label: str, pipeline: Sequence[Stage], *, small: bool = False) -> Answer:
-        """Run an aggregation. `label` names the request, after the stream's name, in logs on either side.
+        """Run an aggregation. `label` names the request in Pendo's logs, behind the stream's name.
 
-        Raises QueryTooBig if Pendo cannot answer within its limits or in time, otherwise the table's errors. A `small`
-        query, which cannot be made smaller, is tried again before.
+        Raises QueryTooBig if Pendo cannot answer within its limits or in time, for other failures the table's errors. A
+        `small` query is one that cannot be made smaller: it is tried several times before QueryTooBig is raised.
         """
         request = {"requestId": f"{self.name}/{label}", "pipeline": list(pipeline)}
         body = {"response": {"mimeType": "application/json"}, "request": request}
@@ -226,7 +225,3 @@ class PendoClient(Client):
                 pager.start_over()
                 lists = self.keyed_rows(label, source, pager, behind)
         yield from lists
-
-    def metadata_schema(self, kind: str) -> Any:
-        """The metadata fields of `account` or `visitor`, as Pendo answers them."""
-        return self.call(f"/metadata/schema/{kind}").json()

@@ -73,7 +73,6 @@ def _parsed(text: Any) -> tuple[date, int]:
     if not isinstance(text, str):
         raise ValueError
     at = datetime.fromisoformat(text)
-    offset = at.utcoffset()
-    if offset is None:
+    if (offset := at.utcoffset()) is None:
         raise ValueError
     return at.date(), int(offset / timedelta(minutes=1))

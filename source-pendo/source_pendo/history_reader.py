@@ -182,7 +182,12 @@ class HistoryReader:
             answer = history(self._client, window.visitor_id, start)
             if answer.status != 200:
                 answer.close()
-                self._count_refusal(answer.status)
+                with self._lock:
+                    self._refused += 1
+                    self._last_refusal = answer.status
+                    suspicious = not self.answered and self._refused >= _REFUSALS_THAT_CLOSE
+                if suspicious and not self._is_open():
+                    raise self._closed()
                 return
             before: Counter[bytes] = Counter()
             for rows in answer.rows(None):
@@ -206,14 +211,6 @@ class HistoryReader:
             record["modified_ts"] = instant(max(times)) if times else None
             record["record_id"] = record_id
         return records
-
-    def _count_refusal(self, status: int) -> None:
-        with self._lock:
-            self._refused += 1
-            self._last_refusal = status
-            suspicious = not self.answered and self._refused >= _REFUSALS_THAT_CLOSE
-        if suspicious and not self._is_open():
-            raise self._closed()
 
     def _is_open(self) -> bool:
         """Whether Pendo answers for any of a few other visitors. Asked once a sync."""

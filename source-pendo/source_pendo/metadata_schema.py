@@ -15,7 +15,6 @@ from source_pendo.values import (
     items,
     metadata_instant,
     number,
-    number_or_text,
     text,
     texts,
     whole_number,
@@ -46,7 +45,7 @@ _TIME: Final = {"type": ["null", "string"], "format": "date-time", "airbyte_type
 #: (certain: another connector's changelog), so their values stay as they are and the schema allows both.
 _TARGET_TYPES: Final[Mapping[str, _TargetType]] = {
     "string": _TargetType({"type": ["null", "string"]}, ((str,), text)),
-    "integer": _TargetType({"type": ["null", "integer", "number", "string"]}, ((int, str, float), number_or_text)),
+    "integer": _TargetType({"type": ["null", "integer", "number", "string"]}, ((int, str, float), text)),
     "float": _NUMBER,
     "number": _NUMBER,
     "boolean": _TargetType({"type": ["null", "boolean"]}, ((bool,), boolean)),

@@ -177,7 +177,6 @@ class KeyPager:
         return key.casefold() if isinstance(key, str) else key
 
     def _bound_at(self, row: Row) -> Bound:
-        """The bound of a page that begins at a row."""
         key = row.get(self.column)
         if not isinstance(key, str):
             raise no_progress(f"a row has no {self.column}, by which its page is followed by the next")
@@ -222,12 +221,10 @@ class ChangePager(KeyPager):
 
     @property
     def order(self) -> list[str]:
-        """By time, then by key."""
         return [self._cursor, self.column]
 
     @property
     def filter(self) -> str:
-        """Changes within the span, from the bound on."""
         cursor, (low, high) = self._cursor, self._span
         begin = f"{cursor} >= {low}"
         if isinstance(self.bound, ChangeBound):

@@ -121,15 +121,8 @@ def whole_number(value: Any) -> int | None:
     return whole if whole is not None and abs(whole) < _LARGEST_INTEGER else None
 
 
-def number_or_text(value: Any) -> Any:
-    """A number or a text; any other value as its JSON."""
-    return value if value.__class__ in (int, float) else text(value)
-
-
 def boolean(value: Any) -> bool | None:
     """A boolean, also one that came as text or as 0 or 1; None for any other value."""
-    if isinstance(value, bool):
-        return value
     if isinstance(value, str):
         return {"true": True, "false": False}.get(value.strip().lower())
     return bool(value) if value in (0, 1) else None

@@ -114,7 +114,7 @@ class Entity(PendoStream):
         self.client.aggregate("probe", [self.source_stage(), {"limit": 1}]).close()
 
     def _metadata_groups(self) -> Groups:
-        return usable_groups(self.client.metadata_schema(self.kind))
+        return usable_groups(self.client.call(f"/metadata/schema/{self.kind}").json())
 
     def _untyped(self, error: AirbyteTracedException) -> str:
         return (
@@ -155,9 +155,17 @@ class Entity(PendoStream):
         span = (since - _OVERLAP_MS, self._until)
 
         def position(row: Row) -> tuple[int, str]:
-            """A row without a time counts as the oldest; Pendo documents that a comparison drops it."""
-            updated = self._time(row)
-            return (span[0] if updated is None else updated), self._key(row)
+            """A row without a time counts as the oldest; Pendo documents that a comparison drops it.
+
+            A row without a key would end the paging unseen.
+            """
+            updated, key = self._time(row), row.get(self.key_column)
+            if not isinstance(key, str):
+                raise system_error(
+                    f"Pendo answered a row of {self.name} without {self.key_column}, by which it was asked for, so the "
+                    "sync cannot go on. Run it again; if it happens again, report it."
+                )
+            return (span[0] if updated is None else updated), key
 
         limits = self.config.record_limit, LARGEST_RECORD_LIMIT
         pager = ChangePager(_CURSOR_PATH, self.key_column, *limits, span=span, position=position)
@@ -214,16 +222,6 @@ class Entity(PendoStream):
         auto = metadata.get(_AUTO) if isinstance(metadata, dict) else None
         updated = auto.get(self.cursor_field) if isinstance(auto, dict) else None
         return None if isinstance(updated, str) else change_time(updated)
-
-    def _key(self, row: Row) -> str:
-        """The key of a row that was found by its time. A row without one would end the paging unseen."""
-        key = row.get(self.key_column)
-        if isinstance(key, str):
-            return key
-        raise system_error(
-            f"Pendo answered a row of {self.name} without {self.key_column}, by which it was asked for, so the sync "
-            "cannot go on. Run it again; if it happens again, report it."
-        )
 
     def _reached(self, newest: int | None) -> dict[str, Any]:
         if newest is None:

@@ -49,12 +49,12 @@ class MetadataFields(PendoStream):
         An answer without any field that is not an object of empty groups is an error: it must not look like a
         subscription without fields.
         """
-        answer = self.client.metadata_schema(self.kind)
+        path = f"/metadata/schema/{self.kind}"
+        answer = self.client.call(path).json()
         groups = usable_groups(answer)
         if any(groups.values()) or (isinstance(answer, dict) and not any(answer.values())):
             return groups
-        detail = f"GET /metadata/schema/{self.kind}: {shorten(str(answer))}"
-        raise transient_error(self.client.error_table.misshapen, detail)
+        raise transient_error(self.client.error_table.misshapen, f"GET {path}: {shorten(str(answer))}")
 
 
 class MetadataAccounts(MetadataFields):
