@@ -15,13 +15,11 @@ import orjson
 
 from source_pendo.aggregation import VISITOR_ID, Row
 
-#: Columns that count; merging adds them.
-SUMMED: Final = frozenset(
-    {"numEvents", "numMinutes", "rageClickCount", "deadClickCount", "errorClickCount", "uTurnCount"}
-)
+#: Columns that count
+SUMMED: Final = ("numEvents", "numMinutes", "rageClickCount", "deadClickCount", "errorClickCount", "uTurnCount")
 #: How merging combines two values of a column
 _COMBINE: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
-    **dict.fromkeys(sorted(SUMMED), add),
+    **dict.fromkeys(SUMMED, add),
     "firstTime": min,
     "lastTime": max,
     "lastKeyFrameTimestamp": max,

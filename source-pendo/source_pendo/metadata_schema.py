@@ -24,16 +24,14 @@ from source_pendo.values import (
 _AUTO: Final = "auto"
 _PER_APP: Final = "auto__"
 
-
 Groups = Mapping[str, Mapping[str, Mapping[str, Any]]]
+#: Python types whose values stay as they are, and the converter of all others: None for what it cannot convert
 _Rule = tuple[tuple[type, ...], Converter]
 _INSTANT_RULE: Final[_Rule] = ((), instant)
 
 
 @dataclass(frozen=True, slots=True)
 class _TargetType:
-    """A schema and its rule: values of these Python types stay as they are; the converter gives None if it cannot."""
-
     schema: Mapping[str, Any]
     rule: _Rule
 
