@@ -177,7 +177,7 @@ def test_new_days_become_visible_when_the_clock_is_advanced(pendo: Any) -> None:
 
 def test_the_present_hour_is_not_processed_yet(unchanged_pendo: Any) -> None:
     hours = unchanged_pendo.events("pageEvents", SINCE, period="hourRange", last="now()")
-    assert max(row["hour"] for row in hours) <= unchanged_pendo.sim.world.now - 75 * 60_000
+    assert max(row["hour"] for row in hours) <= unchanged_pendo.sim.subscription.now - 75 * 60_000
 
 
 @pytest.mark.parametrize("source", ["trackEvents", "pollEvents"])
@@ -202,7 +202,7 @@ def test_editing_a_page_rewrites_its_past_and_leaves_other_pages_alone(pendo: An
     assert old - new
     assert new - old
     definition = next(row for row in pendo.get("page?expand=*") if row["id"] == page)
-    assert definition["lastUpdatedAt"] == pendo.sim.world.now
+    assert definition["lastUpdatedAt"] == pendo.sim.subscription.now
 
 
 @pytest.mark.slow
@@ -218,7 +218,7 @@ def test_touching_metadata_moves_lastupdated(
 ) -> None:
     pendo.sim.mutate("advance", hours=1)
     touched = pendo.sim.mutate(mutation, **arguments)
-    newest = f"metadata.auto.lastupdated >= {pendo.sim.world.now}"
+    newest = f"metadata.auto.lastupdated >= {pendo.sim.subscription.now}"
     assert pendo.rows({"source": {stream: None}}, {"filter": newest}) == [touched]
     assert touched in pendo.sim.truth(stream)
     assert touched[id_] in arguments.values()

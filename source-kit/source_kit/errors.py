@@ -1,4 +1,4 @@
-"""Errors as rows of a table: what was answered, what to do about it, what the user reads."""
+"""Error rules: what was answered, what the connector does, what the user reads."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ PROXY_WANTS_LOGIN = (
 
 
 class Throttled(AirbyteTracedException):
-    """The rate of requests was limited for longer than the retry policy waits."""
+    """The vendor limited the rate of requests for longer than the retry policy waits."""
 
     concerns_all_slices = True
 
 
 class Action(Enum):
-    """What an error row makes of an answer."""
+    """What the client does with an answer that an error rule matches."""
 
     FAIL = "fail"
     RETRY = "retry"
@@ -40,9 +40,9 @@ class Action(Enum):
 class ErrorRule:
     """One row of a connector's error table.
 
-    `status` is a status code, a range of them, or None for any. `body` is a regular expression that the answer's body
-    must contain. `message` is the sentence the user reads: what happened and what to do; `raises` lets a stream catch
-    just this row.
+    `status` is a status code, a range of them, or None for any. `body` is a regular expression that is searched in the
+    answer's body, in upper or lower case. `message` is for the user: what happened and what to do. `raises` lets a
+    stream catch this rule alone.
     """
 
     status: int | range | None
@@ -53,94 +53,62 @@ class ErrorRule:
     raises: type[AirbyteTracedException] = AirbyteTracedException
 
     def matches(self, status: int, body: str) -> bool:
-        """Whether this row speaks about an answer with this status and body."""
-        if isinstance(self.status, range):
-            if status not in self.status:
-                return False
-        elif self.status is not None and self.status != status:
+        """Whether an answer has this rule's status and body."""
+        statuses = (self.status,) if isinstance(self.status, int) else self.status
+        if statuses is not None and status not in statuses:
             return False
         return self.body is None or re.search(self.body, body, re.IGNORECASE) is not None
 
 
-@dataclass(frozen=True, slots=True)
 class ErrorTable:
-    """A connector's rows, first match first, and its sentences for answers that never came."""
+    """The error rules of a connector, of which the first that matches counts, and its sentences for other failures."""
 
-    vendor: str
-    rules: Sequence[ErrorRule]
-
-    @property
-    def timeout(self) -> str:
-        """The sentence for a server that did not answer in time."""
-        return (
-            f"{self.vendor} did not answer in time, after several attempts. The next sync continues from the last "
+    def __init__(self, vendor: str, rules: Sequence[ErrorRule]) -> None:
+        self.vendor = vendor
+        self.rules = rules
+        self.timeout = (
+            f"{vendor} did not answer in time, after several attempts. The next sync continues from the last "
             "state; if it happens again, check the network between here and the server."
         )
-
-    @property
-    def unreachable(self) -> str:
-        """The sentence for a connection that could not be made or broke every time."""
-        return (
-            f"The connection to {self.vendor} could not be made or broke, after several attempts. Check the network, "
+        self.unreachable = (
+            f"The connection to {vendor} could not be made or broke, after several attempts. Check the network, "
             "the region and api_url; the next sync continues from the last state."
         )
-
-    @property
-    def unknown(self) -> str:
-        """The sentence for an error that is not known to come from the network."""
-        return (
-            f"A request to {self.vendor} failed with an error that this connector does not know. See the internal "
+        #: For an error that is not known to come from the network
+        self.unknown = (
+            f"A request to {vendor} failed with an error that this connector does not know. See the internal "
             "message, and report it if that does not name what to change."
         )
-
-    @property
-    def not_json(self) -> str:
-        """The sentence for a body that is no JSON."""
-        return (
-            f"{self.vendor} answered with something that is not JSON (for instance an HTML page of a proxy or sign-on, "
+        self.not_json = (
+            f"{vendor} answered with something that is not JSON (for instance an HTML page of a proxy or sign-on, "
             "or a body that was cut), after several attempts. Check the region, api_url and any proxy in between."
         )
-
-    @property
-    def misshapen(self) -> str:
-        """The sentence for JSON that does not hold what was asked for."""
-        return (
-            f"{self.vendor} answered with JSON of another shape than expected; the internal message says what is "
+        #: For JSON of another shape than expected
+        self.misshapen = (
+            f"{vendor} answered with JSON of another shape than expected; the internal message says what is "
             "missing. Check the region and api_url; if they are right, report it with the stack trace."
         )
-
-    @property
-    def bad_address(self) -> str:
-        """The sentence for a URL that is none."""
-        return (
-            f"The address of {self.vendor} is not a URL that can be asked. Correct api_url, e.g. https://host.example."
+        self.bad_address = (
+            f"The address of {vendor} is not a URL that can be asked. Correct api_url, e.g. https://host.example."
         )
-
-    @property
-    def throttled(self) -> str:
-        """The sentence for a rate limit that did not end."""
-        return (
-            f"{self.vendor} limits the rate of requests and did not let this one pass in time. The next sync continues "
+        self.throttled = (
+            f"{vendor} limits the rate of requests and did not let this one pass in time. The next sync continues "
             "from the last state; lower num_workers, or run other users of the key at another time."
         )
-
-    @property
-    def redirected(self) -> str:
-        """The sentence for a redirect, which is never followed: the key would travel with it."""
-        return (
-            f"{self.vendor} redirected the request to another address, which is not followed because the key would go "
+        self.redirected = (
+            f"{vendor} redirected the request to another address, which is not followed because the key would go "
             "along. Check the region and api_url."
         )
 
     def rule_for(self, status: int, body: str) -> ErrorRule:
-        """The row for an answer; else one that waits out a 429, retries server errors and fails the rest."""
+        """The rule for an answer. Without one, a 429 is waited out, server errors are retried and the rest fails."""
         for rule in self.rules:
             if rule.matches(status, body):
                 return rule
         if 300 <= status < 400:
-            return ErrorRule(status, self.redirected, Action.FAIL, FailureType.config_error)
+            return ErrorRule(status, self.redirected, failure_type=FailureType.config_error)
         if status == 407:
-            return ErrorRule(status, PROXY_WANTS_LOGIN, Action.FAIL, FailureType.config_error)
+            return ErrorRule(status, PROXY_WANTS_LOGIN, failure_type=FailureType.config_error)
         if status == 429:
             return ErrorRule(status, self.throttled, Action.THROTTLED, FailureType.transient_error, raises=Throttled)
         if status >= 500 or status == 408:
@@ -151,21 +119,32 @@ class ErrorTable:
                 FailureType.transient_error,
             )
         return ErrorRule(
-            status,
-            f"{self.vendor} refused the request with status {status}. See the internal message for its answer.",
-            Action.FAIL,
-            FailureType.system_error,
+            status, f"{self.vendor} refused the request with status {status}. See the internal message for its answer."
         )
 
 
 def shorten(text: str, limit: int = BODY_SHOWN) -> str:
-    """A text from outside, short enough for a log line, on one line. Secrets are masked before they could be cut."""
+    """A text from outside on one line, masked, then cut to `limit` characters: a cut secret is not found."""
     flat = " ".join(mask(text).split())
     return flat if len(flat) <= limit else f"{flat[:limit]}... ({len(flat)} characters)"
 
 
 def config_error(message: str, internal_message: str | None = None) -> AirbyteTracedException:
-    """An error that the user can fix. `message` names the fix and carries no record data and no secret."""
+    """An error that the user can fix. `message` says how; it holds no record data and no secret."""
+    return _error(message, internal_message, FailureType.config_error)
+
+
+def transient_error(message: str, internal_message: str | None = None) -> AirbyteTracedException:
+    """An error that the next sync may not meet again."""
+    return _error(message, internal_message, FailureType.transient_error)
+
+
+def system_error(message: str, internal_message: str | None = None) -> AirbyteTracedException:
+    """A defect of the connector or of the vendor, which the user can only report."""
+    return _error(message, internal_message, FailureType.system_error)
+
+
+def _error(message: str, internal_message: str | None, failure_type: FailureType) -> AirbyteTracedException:
     return AirbyteTracedException(
-        message=message, internal_message=internal_message or message, failure_type=FailureType.config_error
+        message=message, internal_message=internal_message or message, failure_type=failure_type
     )

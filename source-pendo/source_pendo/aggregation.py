@@ -5,7 +5,7 @@ An aggregation is a pipeline: a source, then stages that map rows to rows. `pagi
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any, Final, Literal, TypeAlias
@@ -32,30 +32,9 @@ def quote(text: str) -> str:
     return f'"{escaped}"'
 
 
-def app_parameter(apps: Sequence[str]) -> str | list[str]:
-    """The `appId` of a source: the given applications, or all of them."""
-    return list(apps) if apps else ALL_APPS
-
-
-def envelope(label: str, pipeline: Sequence[Stage]) -> dict[str, Any]:
-    """The body of an aggregation request. `label` appears in Pendo's own logs and in a simulator's."""
-    return {
-        "response": {"mimeType": "application/json"},
-        "request": {"requestId": label, "pipeline": list(pipeline)},
-    }
-
-
-def source_stage(name: str, parameters: Mapping[str, Any] | None, series: Mapping[str, Any] | None = None) -> Stage:
-    """The first stage: a source, with its time series if it is a source of events."""
-    source: dict[str, Any] = {name: dict(parameters) if parameters else None}
-    if series is not None:
-        source["timeSeries"] = dict(series)
-    return {"source": source}
-
-
 def visitors_stage(config: Config) -> Stage:
     """The source of visitors; anonymous ones only if the option asks for them."""
-    return source_stage("visitors", {"identified": not config.include_anonymous_visitors})
+    return {"source": {"visitors": {"identified": not config.include_anonymous_visitors}}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +45,6 @@ class Bound:
     key: str
 
     def filter_on(self, column: str) -> str:
-        """The filter expression."""
         return f"{column} {self.operator} {quote(self.key)}"
 
 
@@ -85,11 +63,10 @@ class HourSpan:
         """The span in two, or None if it is one hour already."""
         nominal = self.end if self.end is not None else max(24, self.first + 1)
         middle = self.first + max(1, (nominal - self.first) // 2)
-        if self.end is None:
-            # [24, end) exists only on a day of 25 hours. It is asked for after [23, end) was too much and hour 23
-            # alone was not.
-            return (HourSpan(self.first, middle), HourSpan(middle)) if self.first < 24 else None
-        return (HourSpan(self.first, middle), HourSpan(middle, self.end)) if middle < self.end else None
+        # [24, end) exists only on a day of 25 hours. It is asked for after [23, end) was too much and hour 23 alone was
+        # not.
+        splits = self.first < 24 if self.end is None else middle < self.end
+        return (HourSpan(self.first, middle), HourSpan(middle, self.end)) if splits else None
 
     def hours(self) -> range:
         """The numbers of the hours that the span may have."""
@@ -159,22 +136,12 @@ class EventSource:
     def stages(self, scope: Scope) -> list[Stage]:
         """Source and filter of a scope."""
         series = time_series(scope.day, self.period, scope.hours)
-        stages = [source_stage(self.name, {"appId": app_parameter(scope.apps)}, series)]
-        if scope.bound:
-            stages.append({"filter": scope.bound.filter_on(VISITOR_ID)})
-        return stages
+        source: Stage = {"source": {self.name: {"appId": list(scope.apps) or ALL_APPS}, "timeSeries": series}}
+        return [source, {"filter": scope.bound.filter_on(VISITOR_ID)}] if scope.bound else [source]
 
     def page(self, scope: Scope, limit: int) -> list[Stage]:
         """One page of a scope, sorted so that a visitor's rows are together."""
         return [*self.stages(scope), {"sort": [VISITOR_ID, *self.order]}, {"limit": limit}]
-
-    def probe(self, scope: Scope) -> list[Stage]:
-        """Any row of a scope."""
-        return [*self.stages(scope), {"limit": 1}]
-
-    def apps_of(self, scope: Scope) -> list[Stage]:
-        """The applications that have rows in a scope, one row each."""
-        return [*self.stages(scope), {"group": {"group": ["appId"], "fields": [{"rows": {"count": None}}]}}]
 
 
 def app_id_of(row: Mapping[str, Any]) -> str | None:
@@ -187,7 +154,7 @@ def app_id_of(row: Mapping[str, Any]) -> str | None:
         value = row.get(name)
         if isinstance(value, float) and value.is_integer():
             value = int(value)
-        text = value.strip().removesuffix(".0") if isinstance(value, str) else str(value)
-        if not isinstance(value, bool) and is_app_id(text):
+        text = str(value).strip().removesuffix(".0")
+        if is_app_id(text):
             return text
     return None

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from itertools import count
+from typing import Final
 
 import requests
 from airbyte_cdk.models import FailureType
@@ -15,11 +16,10 @@ from source_kit.http.body import session
 from source_kit.http.client import Answer, Client, Connection
 from source_kit.http.retry import RETRY_POLICY
 
-from source_pendo.aggregation import Row, Stage, envelope
+from source_pendo.aggregation import Row, Stage
 from source_pendo.config import Config
 from source_pendo.paging import KeyPager, KeyTooLarge, no_progress
 
-KEY_HEADER: Final = "x-pendo-integration-key"
 AGGREGATION: Final = "/aggregation"
 #: A query that cannot be made smaller is tried this often: Pendo's trouble may pass
 _TRIES_OF_A_SMALL_QUERY: Final = 3
@@ -93,7 +93,7 @@ BLOCKED: Final = (
     "A proxy or firewall refuses the request (status 451): allow the connection to Pendo's host, or correct api_url."
 )
 
-_CONFIG, _SYSTEM, _TRANSIENT = FailureType.config_error, FailureType.system_error, FailureType.transient_error
+_CONFIG, _TRANSIENT = FailureType.config_error, FailureType.transient_error
 
 #: One row for each kind of answer that Pendo, or a proxy before it, was seen to give. First match first.
 ERRORS: Final = ErrorTable(
@@ -108,17 +108,15 @@ ERRORS: Final = ErrorTable(
         ErrorRule(
             400,
             BAD_QUERY,
-            Action.FAIL,
-            _SYSTEM,
             body="Cannot parse filter expression|bad pipeline|bad source|unexpected parameters|no period specified",
             raises=BadQuery,
         ),
-        ErrorRule(400, BAD_REQUEST, Action.FAIL, _SYSTEM, raises=BadRequest),
+        ErrorRule(400, BAD_REQUEST, raises=BadRequest),
         ErrorRule(401, WRONG_KEY, Action.FAIL, _CONFIG, raises=Forbidden),
         ErrorRule(403, THROTTLED, Action.THROTTLED, _TRANSIENT, body="rateLimitExceeded", raises=Throttled),
         ErrorRule(403, FORBIDDEN, Action.FAIL, _CONFIG, raises=Forbidden),
         ErrorRule(404, NOT_FOUND, Action.FAIL, _CONFIG, raises=NotOffered),
-        ErrorRule(422, UNPROCESSABLE, Action.FAIL, _SYSTEM, raises=NotOffered),
+        ErrorRule(422, UNPROCESSABLE, raises=NotOffered),
         ErrorRule(429, THROTTLED, Action.THROTTLED, _TRANSIENT, raises=Throttled),
         ErrorRule(451, BLOCKED, Action.FAIL, _CONFIG),
         ErrorRule(range(500, 600), BROKEN, Action.RETRY, _TRANSIENT),
@@ -128,7 +126,7 @@ ERRORS: Final = ErrorTable(
 
 def connect(config: Config) -> Connection:
     """What the clients of one sync share: Pendo's address, the connections, the integration key."""
-    headers = {KEY_HEADER: config.api_key, "Accept": "application/json"}
+    headers = {"x-pendo-integration-key": config.api_key, "Accept": "application/json"}
     return Connection(config.base_url, session(config.num_workers), headers)
 
 
@@ -139,30 +137,28 @@ class PendoClient(Client):
         super().__init__(name, connection, ERRORS, RETRY_POLICY, float(request_timeout))
 
     def aggregate(self, label: str, pipeline: Sequence[Stage], *, small: bool = False) -> Answer:
-        """Run an aggregation. `label` names the request, after the stream's name, in logs on either side.
+        """Run an aggregation. `label` names the request in Pendo's logs, behind the stream's name.
 
-        Raises QueryTooBig if Pendo cannot answer within its limits or in time, otherwise the table's errors. A `small`
-        query, which cannot be made smaller, is tried again before.
+        Raises QueryTooBig if Pendo cannot answer within its limits or in time, for other failures the table's errors. A
+        `small` query is one that cannot be made smaller: it is tried several times before QueryTooBig is raised.
         """
-        body = envelope(f"{self.name}/{label}", pipeline)
-        for failed in range(1, _TRIES_OF_A_SMALL_QUERY):
+        request = {"requestId": f"{self.name}/{label}", "pipeline": list(pipeline)}
+        body = {"response": {"mimeType": "application/json"}, "request": request}
+        for tried in count(1):
             try:
-                return self._aggregate_once(body)
+                answer = self.call(AGGREGATION, method="POST", json=body, accept=(408,))
+                if answer.status != 408:
+                    break
+                answer.close()
+                detail = f"POST {AGGREGATION}: status 408"
+                raise QueryTooBig(message=TOO_BIG, internal_message=detail, failure_type=_TRANSIENT)
             except QueryTooBig as error:
-                if not small:
+                if not small or tried == _TRIES_OF_A_SMALL_QUERY:
                     raise
-                why = f"Stream {self.name}: attempt {failed} at a small query failed ({error.internal_message})"
+                why = f"Stream {self.name}: attempt {tried} at a small query failed ({error.internal_message})"
                 self.logger.info(why)
-                activity.current().wait(self.retry_policy.base_seconds * 4.0**failed, why)
-        return self._aggregate_once(body)
-
-    def _aggregate_once(self, body: Mapping[str, Any]) -> Answer:
-        answer = self.call(AGGREGATION, method="POST", json=body, accept=(408,))
-        if answer.status != 408:
-            return answer
-        answer.close()
-        detail = f"POST {AGGREGATION}: status 408"
-        raise QueryTooBig(message=TOO_BIG, internal_message=detail, failure_type=FailureType.transient_error)
+                activity.current().wait(self.retry_policy.base_seconds * 4.0**tried, why)
+        return answer
 
     def transport_rule(self, error: Exception) -> ErrorRule:
         """A query that is not answered in time is too big, too: Pendo itself gives up on one after five minutes."""
@@ -229,7 +225,3 @@ class PendoClient(Client):
                 pager.start_over()
                 lists = self.keyed_rows(label, source, pager, behind)
         yield from lists
-
-    def metadata_schema(self, kind: str) -> Any:
-        """The metadata fields of `account` or `visitor`, as Pendo answers them."""
-        return self.call(f"/metadata/schema/{kind}").json()

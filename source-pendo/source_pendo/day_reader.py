@@ -8,9 +8,8 @@ from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any, Final
 
-from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
-from source_kit.errors import Throttled
+from source_kit.errors import Throttled, config_error, system_error
 from source_kit.http.client import Answer
 
 from source_pendo.aggregation import (
@@ -32,6 +31,7 @@ from source_pendo.paging import KeyPager, KeyTooLarge, is_exact
 _DAY: Final = timedelta(days=1)
 #: Every day has this many hours; whether it has one or two more depends on the time zone, which only Pendo knows
 _SURE_HOURS: Final = 23
+_APPS_WITH_ROWS: Final = {"group": {"group": ["appId"], "fields": [{"rows": {"count": None}}]}}
 
 
 class DayReader:
@@ -60,20 +60,13 @@ class DayReader:
 
     def read(self, day: date, apps: tuple[str, ...]) -> Iterator[list[Row]]:
         """The day's rows as Pendo sends them, all rows of a visitor and application in one list."""
-        scope = Scope(day, apps)
-        if self._apps_at_once is None:
-            yield from self._with_learned_hours(scope)
-            return
-        known = apps or self._apps_with_rows(scope)
-        for start in range(0, len(known), self._apps_at_once) if known else (0,):
-            yield from self._with_learned_hours(replace(scope, apps=known[start : start + self._apps_at_once]))
-
-    def _with_learned_hours(self, scope: Scope) -> Iterator[list[Row]]:
-        hours = self._hours_at_once.get(scope.apps)
-        if hours is None:
-            yield from self._read(scope)
-        else:
-            yield from self._by_hours(scope, spans_of_a_day(hours))
+        groups = [apps]
+        at_once = self._apps_at_once  # it may shrink while the day is read, the groups must not
+        if at_once and (known := apps or self._apps_with_rows(Scope(day))):
+            groups = [known[start : start + at_once] for start in range(0, len(known), at_once)]
+        for group in groups:
+            scope, hours = Scope(day, group), self._hours_at_once.get(group)
+            yield from self._read(scope) if hours is None else self._by_hours(scope, spans_of_a_day(hours))
 
     def _read(self, scope: Scope) -> Iterator[list[Row]]:
         """Page through a scope; what is too big is split."""
@@ -90,11 +83,9 @@ class DayReader:
                 yield from self._parts(replace(scope, bound=pager.bound), error)
                 return
             except KeyTooLarge as error:
-                if not is_exact(error.key):  # a query for this id alone would not find it
-                    yield from self._parts(replace(scope, bound=pager.bound), error)
-                    return
-                yield from self._parts(replace(scope, bound=Bound("==", error.key)), error)
-                if scope.bound and scope.bound.operator == "==":
+                alone = is_exact(error.key)  # else a query for this id alone would not find it
+                yield from self._parts(replace(scope, bound=Bound("==", error.key) if alone else pager.bound), error)
+                if not alone or (scope.bound and scope.bound.operator == "=="):
                     return
                 pager.skip(error.key)
 
@@ -121,7 +112,8 @@ class DayReader:
         if len(apps) > 1:
             middle = len(apps) // 2
             if learn:
-                self._learn_apps(len(apps) - middle)
+                with self._lock:
+                    self._apps_at_once = min(len(apps) - middle, self._apps_at_once or len(apps))
             self._logger.info(f"{scope}: too much at once ({cause}), split into groups of applications")
             for half in (apps[:middle], apps[middle:]):
                 yield from self._read(replace(scope, apps=half))
@@ -132,7 +124,9 @@ class DayReader:
         if halves is None:
             raise _cannot_split(self._source.name, scope, cause)
         if learn:
-            self._learn_hours(scope.apps, (halves[0].end or 1) - halves[0].first)
+            hours = len(halves[0].hours())
+            with self._lock:
+                self._hours_at_once[scope.apps] = min(hours, self._hours_at_once.get(scope.apps, hours))
         self._logger.info(f"{scope}: too much at once ({cause}), split into hours")
         scope = replace(scope, apps=apps)
         if scope.hours is None:
@@ -148,7 +142,7 @@ class DayReader:
             yield from (rows for _, rows in parts)
             return
         busy: HourSpan | None = None
-        with HourMerger(VISITOR_ID) as merger:
+        with HourMerger() as merger:
             for span, rows in parts:
                 busy = busy or span
                 merger.add(rows)
@@ -156,7 +150,11 @@ class DayReader:
                 return
             midnight = self._midnight(scope, busy.hours())
             if midnight is None:
-                raise _no_midnight(scope)
+                raise system_error(
+                    "Pendo's answers do not say when a day began, so a day that was read by hours cannot be merged. "
+                    "Set period to hour, or restrict app_ids, and report it.",
+                    f"no row with an hour and no startTime in the hours of {scope.day}",
+                )
             yield from merger.merged(midnight)
 
     def _exists(self, scope: Scope) -> bool:
@@ -199,36 +197,18 @@ class DayReader:
         if not self._can_list_apps:
             return ()
         try:
-            found = {app_id_of(row) for row in self._client.all_rows(f"{scope}, apps", self._source.apps_of(scope))}
+            rows = self._client.all_rows(f"{scope}, apps", [*self._source.stages(scope), _APPS_WITH_ROWS])
         except Throttled:
             raise
         except AirbyteTracedException as error:
             self._can_list_apps = isinstance(error, QueryTooBig)
             self._logger.info(f"{scope}: Pendo does not list the applications ({error.internal_message})")
             return ()
+        found = {app_id_of(row) for row in rows}
         if None in found:
             self._logger.info(f"{scope}: some rows belong to no application, so it cannot be split by application")
             return ()
         return tuple(sorted(app for app in found if app))
-
-    def _learn_apps(self, at_once: int) -> None:
-        with self._lock:
-            self._apps_at_once = min(at_once, self._apps_at_once or at_once)
-
-    def _learn_hours(self, apps: tuple[str, ...], hours: int) -> None:
-        with self._lock:
-            self._hours_at_once[apps] = min(hours, self._hours_at_once.get(apps, hours))
-
-
-def _no_midnight(scope: Scope) -> AirbyteTracedException:
-    return AirbyteTracedException(
-        message=(
-            "Pendo's answers do not say when a day began, so a day that was read by hours cannot be merged. "
-            "Set period to hour, or restrict app_ids, and report it."
-        ),
-        internal_message=f"no row with an hour and no startTime in the hours of {scope.day}",
-        failure_type=FailureType.system_error,
-    )
 
 
 def _cannot_split(source: str, scope: Scope, cause: Exception) -> AirbyteTracedException:
@@ -237,11 +217,8 @@ def _cannot_split(source: str, scope: Scope, cause: Exception) -> AirbyteTracedE
     if not scope.apps:  # Pendo could not say which applications have rows
         one, way_out = "", "Name the applications in app_ids, so that each can be read alone"
     detail = f"visitor {cause.key!r}" if isinstance(cause, KeyTooLarge) else str(getattr(cause, "internal_message", ""))
-    return AirbyteTracedException(
-        message=(
-            f"Even one hour{one} {what} for Pendo ({source}, {scope}). {way_out}, or set start_date to a later day; "
-            "for such volumes Pendo offers Data Sync. Nothing was skipped: the state stays before that day."
-        ),
-        internal_message=f"{source}, {scope}: {detail}",
-        failure_type=FailureType.config_error,
+    return config_error(
+        f"Even one hour{one} {what} for Pendo ({source}, {scope}). {way_out}, or set start_date to a later day; "
+        "for such volumes Pendo offers Data Sync. Nothing was skipped: the state stays before that day.",
+        f"{source}, {scope}: {detail}",
     )

@@ -36,15 +36,14 @@ class DayStarts:
         Returns the UTC offsets of before and of now if the time zone has changed; once in a sync.
         """
         offset = _offset(day, began)
+        if offset is None:
+            return None
         with self._lock:
-            if offset is None:
-                return None
             self._offsets[day] = offset
             if self._before is None:
                 return None
             day_before, offset_before = self._before
-            allowed = 0 if day == day_before else _DAYLIGHT_SAVING
-            if abs(offset - offset_before) <= allowed:
+            if abs(offset - offset_before) <= (0 if day == day_before else _DAYLIGHT_SAVING):
                 return None
             self._before = None
             return _zone(offset_before), _zone(offset)
@@ -52,10 +51,8 @@ class DayStarts:
     def text(self, day: date) -> str | None:
         """The start of a day, or of the last known day before it; None if none is known."""
         with self._lock:
-            known = [seen for seen in self._offsets if seen <= day]
-            if known:
-                return f"{max(known).isoformat()}T00:00:00{_zone(self._offsets[max(known)])}"
-            return f"{self._before[0].isoformat()}T00:00:00{_zone(self._before[1])}" if self._before else None
+            known = max(((seen, at) for seen, at in self._offsets.items() if seen <= day), default=self._before)
+        return f"{known[0].isoformat()}T00:00:00{_zone(known[1])}" if known else None
 
 
 def _offset(day: date, began: Any) -> int | None:
@@ -76,7 +73,6 @@ def _parsed(text: Any) -> tuple[date, int]:
     if not isinstance(text, str):
         raise ValueError
     at = datetime.fromisoformat(text)
-    offset = at.utcoffset()
-    if offset is None:
+    if (offset := at.utcoffset()) is None:
         raise ValueError
     return at.date(), int(offset / timedelta(minutes=1))

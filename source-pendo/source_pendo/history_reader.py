@@ -6,17 +6,19 @@ import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, time
 from typing import Any, Final
 from urllib.parse import quote as percent_encode
 
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+from source_kit.convert import epoch_millis
 from source_kit.errors import Throttled, config_error
 from source_kit.http.client import Answer
 
 from source_pendo.aggregation import VISITOR_ID, Bound, Row, visitors_stage
 from source_pendo.client import Forbidden, PendoClient
-from source_pendo.config import LARGEST_RECORD_LIMIT, Config
+from source_pendo.config import DEFAULT_HISTORY_DAYS, LARGEST_RECORD_LIMIT, Config
 from source_pendo.paging import KeyPager
 from source_pendo.record_ids import growing_ids
 from source_pendo.unread_visitors import UnreadVisitors
@@ -66,7 +68,23 @@ class HistoryReader:
     not answer for anybody anymore.
     """
 
-    def __init__(self, client: PendoClient, config: Config, schema: Mapping[str, Any], unread: UnreadVisitors) -> None:
+    def __init__(
+        self,
+        client: PendoClient,
+        config: Config,
+        schema: Mapping[str, Any],
+        unread: UnreadVisitors,
+        resume_at: str | None,
+        *,
+        since: int | None,
+        until: int,
+        sync_start: int,
+    ) -> None:
+        """Times are epoch milliseconds.
+
+        `since` is the state's cursor. `until` is the end of the last day to ask for; that is `sync_start` if everything
+        must be read anew. `resume_at` is the id at which to go on; None: the first one.
+        """
         self.unread = unread
         #: How many answers held activities or said that there are none
         self.answered = 0
@@ -75,33 +93,36 @@ class HistoryReader:
         self._logger = client.logger
         self._lock = threading.Lock()
         self._refused = self._last_refusal = 0
-        #: Whether Pendo answers for anybody; None: not known
-        self._open: bool | None = None
         self._last_answered: str | None = None
         self._mapper = document_mapper(schema)
-
-    def set_days(self, since: int | None, first: int, until: int, sync_start: int, resume_at: str | None) -> None:
-        """Which activities to read, in epoch milliseconds, and the id at which to go on (None: at the first one).
-
-        `since` is the state's cursor. `first` is the first day to ask for, `until` the end of the last one; that is
-        `sync_start` if everything must be read anew.
-        """
         self._since, self.until, self._sync_start, self.resume_at = since, until, sync_start, resume_at
         self._oldest = sync_start - _KEPT_DAYS * DAY_MS
-        self._first = max(first, self._oldest)
-        self._open = None if resume_at is None else True  # such a state is written only after somebody was answered
+        self._first = max(self._first_wanted(), self._oldest)
+        #: Whether Pendo answers for anybody; None: not known. A state with an id is written only behind an answer.
+        self._open = None if resume_at is None else True
+
+    def _first_wanted(self) -> int:
+        if self._since is not None:
+            # One day more: activities of the last hours before the state may not have been processed then.
+            return self._since - (self._config.lookback_days + 1) * DAY_MS
+        if self._config.start_date is None:
+            return self.until - DEFAULT_HISTORY_DAYS * DAY_MS
+        return epoch_millis(datetime.combine(self._config.start_date, time(), UTC))
 
     def batches(self) -> Iterator[VisitorBatch]:
         """Visitors with something to read, a few a slice, in order of their ids."""
+        bound = None if self.resume_at is None else Bound(">=", self.resume_at)
+        pager = KeyPager(VISITOR_ID, self._config.record_limit, LARGEST_RECORD_LIMIT, bound)
+        source, select = visitors_stage(self._config), [{"select": _COLUMNS}]
         batch: list[VisitorWindow] = []
-        for row in self._visitors():
-            starts = self._starts(row)
-            if not starts:
-                continue
-            if len(batch) == _VISITORS_A_SLICE:
-                yield VisitorBatch(tuple(batch), last=False)
-                batch = []
-            batch.append(VisitorWindow(row[VISITOR_ID], starts))
+        for rows in self._client.resumed_rows("visitors", source, pager, select, restart=self._start_over):
+            for row in rows:
+                starts = self._starts(row)
+                if starts and len(batch) == _VISITORS_A_SLICE:
+                    yield VisitorBatch(tuple(batch), last=False)
+                    batch = []
+                if starts:
+                    batch.append(VisitorWindow(row[VISITOR_ID], starts))
         if batch:
             yield VisitorBatch(tuple(batch), last=True)
 
@@ -133,14 +154,6 @@ class HistoryReader:
         if self.unread.count:
             raise self.unread.error(nobody_answered=not self.answered)
 
-    def _visitors(self) -> Iterator[Row]:
-        """Visitors in order of their ids, with the times that say when they were active."""
-        bound = None if self.resume_at is None else Bound(">=", self.resume_at)
-        pager = KeyPager(VISITOR_ID, self._config.record_limit, LARGEST_RECORD_LIMIT, bound)
-        source, select = visitors_stage(self._config), [{"select": _COLUMNS}]
-        for rows in self._client.resumed_rows("visitors", source, pager, select, restart=self._start_over):
-            yield from rows
-
     def _start_over(self) -> None:
         self.until, self.resume_at, self._open = self._sync_start, None, None
 
@@ -162,26 +175,29 @@ class HistoryReader:
         return range(self._first, min(self.until, active), DAY_MS)
 
     def _activities(self, window: VisitorWindow) -> Iterator[list[Row]]:
+        """The activities in the chosen applications, and those that name no application."""
+        apps = self._config.app_ids
         seen: set[str] = set()
         for start in window.starts:
             answer = history(self._client, window.visitor_id, start)
             if answer.status != 200:
                 answer.close()
-                self._count_refusal(answer.status)
+                with self._lock:
+                    self._refused += 1
+                    self._last_refusal = answer.status
+                    suspicious = not self.answered and self._refused >= _REFUSALS_THAT_CLOSE
+                if suspicious and not self._is_open():
+                    raise self._closed()
                 return
             before: Counter[bytes] = Counter()
             for rows in answer.rows(None):
-                records = self._records(window.visitor_id, [row for row in rows if self._wanted(row)], before)
+                wanted = [row for row in rows if not apps or row.get("appId") is None or str(row["appId"]) in apps]
+                records = self._records(window.visitor_id, wanted, before)
                 yield [record for record in records if record["record_id"] not in seen]
                 seen.update(record["record_id"] for record in records)
             with self._lock:
                 self.answered += 1
                 self._last_answered = window.visitor_id
-
-    def _wanted(self, row: Row) -> bool:
-        """Whether an activity happened in one of the chosen applications, or names no application."""
-        wanted, app = self._config.app_ids, row.get("appId")
-        return not wanted or app is None or str(app) in wanted
 
     def _records(self, visitor_id: str, rows: list[Row], before: Counter[bytes]) -> list[Row]:
         """Activities as records. Neighboring days both answer some activities, at times with a later end: one id each.
@@ -195,14 +211,6 @@ class HistoryReader:
             record["modified_ts"] = instant(max(times)) if times else None
             record["record_id"] = record_id
         return records
-
-    def _count_refusal(self, status: int) -> None:
-        with self._lock:
-            self._refused += 1
-            self._last_refusal = status
-            suspicious = not self.answered and self._refused >= _REFUSALS_THAT_CLOSE
-        if suspicious and not self._is_open():
-            raise self._closed()
 
     def _is_open(self) -> bool:
         """Whether Pendo answers for any of a few other visitors. Asked once a sync."""

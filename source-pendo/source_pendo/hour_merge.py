@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
+from functools import reduce
+from operator import add
+from tempfile import SpooledTemporaryFile
 from typing import IO, Any, Final, Self
 from zlib import crc32
 
 import orjson
 
-from source_pendo.aggregation import Row
+from source_pendo.aggregation import VISITOR_ID, Row
 
-#: Columns that count; merging adds them.
-SUMMED: Final = frozenset(
-    {"numEvents", "numMinutes", "rageClickCount", "deadClickCount", "errorClickCount", "uTurnCount"}
-)
-_EARLIEST: Final = "firstTime"
-_LATEST: Final = ("lastTime", "lastKeyFrameTimestamp")
-_MEASURES: Final = SUMMED | {_EARLIEST, *_LATEST, "hour"}
+#: Columns that count
+SUMMED: Final = ("numEvents", "numMinutes", "rageClickCount", "deadClickCount", "errorClickCount", "uTurnCount")
+#: How merging combines two values of a column
+_COMBINE: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
+    **dict.fromkeys(SUMMED, add),
+    "firstTime": min,
+    "lastTime": max,
+    "lastKeyFrameTimestamp": max,
+}
+#: Rows of one identity are paired in this order
+_ORDER: Final = ("firstTime", "lastTime")
+_MEASURES: Final = _COMBINE.keys() | {"hour"}
 _PARTS: Final = 64
 _MEMORY_BYTES: Final = 256 * 1024
 
@@ -37,15 +44,11 @@ class HourMerger:
     missing, because only Pendo's answers by day have them.
     """
 
-    def __init__(self, key: str) -> None:
-        self._key = key
+    def __enter__(self) -> Self:
         self._files = ExitStack()
         self._parts: list[IO[bytes]] = []
-
-    def __enter__(self) -> Self:
         for _ in range(_PARTS):
-            part = tempfile.SpooledTemporaryFile(max_size=_MEMORY_BYTES)
-            self._parts.append(self._files.enter_context(part))
+            self._parts.append(self._files.enter_context(SpooledTemporaryFile(max_size=_MEMORY_BYTES)))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -54,7 +57,7 @@ class HourMerger:
     def add(self, rows: Iterable[Row]) -> None:
         """Take rows of an hour, in any order."""
         for row in rows:
-            part = crc32(str(row.get(self._key)).encode("utf-8", "replace")) % _PARTS
+            part = crc32(str(row.get(VISITOR_ID)).encode("utf-8", "replace")) % _PARTS
             self._parts[part].write(orjson.dumps(row, None, orjson.OPT_APPEND_NEWLINE))
 
     def merged(self, midnight: int) -> Iterator[list[Row]]:
@@ -63,36 +66,22 @@ class HourMerger:
             part.seek(0)
             days: dict[tuple[bytes, int], Row] = {}
             seen: Counter[tuple[bytes, Any]] = Counter()
-            for row in sorted(map(orjson.loads, part), key=_times):
-                identity = _identity(row)
+            rows: list[Row] = sorted(map(orjson.loads, part), key=lambda row: [row.get(name) or 0 for name in _ORDER])
+            for row in rows:
+                rest = {name: value for name, value in row.items() if name not in _MEASURES and (value or value == 0)}
+                identity = orjson.dumps(rest, None, orjson.OPT_SORT_KEYS)
                 ordinal = seen[identity, row.get("hour")]
                 seen[identity, row.get("hour")] += 1
                 _merge(days.setdefault((identity, ordinal), {}), row, midnight)
             if days:
-                yield sorted(days.values(), key=lambda row: str(row.get(self._key)))
-
-
-def _times(row: Row) -> tuple[float, float]:
-    return row.get(_EARLIEST) or 0, row.get("lastTime") or 0
-
-
-def _identity(row: Row) -> bytes:
-    rest = {name: value for name, value in row.items() if name not in _MEASURES and (value or value == 0)}
-    return orjson.dumps(rest, None, orjson.OPT_SORT_KEYS)
+                yield sorted(days.values(), key=lambda row: str(row.get(VISITOR_ID)))
 
 
 def _merge(day: Row, hour: Row, midnight: int) -> None:
     if not day:
         day.update({name: value for name, value in hour.items() if name != "hour"}, day=midnight)
         return
-    for name in SUMMED & hour.keys():
-        day[name] = _both(day.get(name), hour[name], lambda a, b: a + b)
-    if _EARLIEST in hour:
-        day[_EARLIEST] = _both(day.get(_EARLIEST), hour[_EARLIEST], min)
-    for name in _LATEST:
+    for name, combine in _COMBINE.items():
         if name in hour:
-            day[name] = _both(day.get(name), hour[name], max)
-
-
-def _both(left: Any, right: Any, combine: Any) -> Any:
-    return combine(left, right) if left is not None and right is not None else left if right is None else right
+            known = [value for value in (day.get(name), hour[name]) if value is not None]
+            day[name] = reduce(combine, known) if known else None

@@ -15,7 +15,6 @@ from source_pendo.values import (
     items,
     metadata_instant,
     number,
-    number_or_text,
     text,
     texts,
     whole_number,
@@ -25,37 +24,35 @@ from source_pendo.values import (
 _AUTO: Final = "auto"
 _PER_APP: Final = "auto__"
 
+Groups = Mapping[str, Mapping[str, Mapping[str, Any]]]
+#: Python types whose values stay as they are, and the converter of all others: None for what it cannot convert
+_Rule = tuple[tuple[type, ...], Converter]
+_INSTANT_RULE: Final[_Rule] = ((), instant)
+
 
 @dataclass(frozen=True, slots=True)
 class _TargetType:
-    """Values of the Python types in `fits` stay as they are; `convert` converts others, to None if it cannot."""
-
     schema: Mapping[str, Any]
-    fits: tuple[type, ...]
-    convert: Converter
+    rule: _Rule
 
 
-_NUMBER: Final = _TargetType({"type": ["null", "number"]}, (float, int), number)
+_NUMBER: Final = _TargetType({"type": ["null", "number"]}, ((float, int), number))
 _TIME: Final = {"type": ["null", "string"], "format": "date-time", "airbyte_type": "timestamp_with_timezone"}
 #: `Type` of a field -> the target type of its values. Any other `Type`, also the empty one of a field whose type Pendo
 #: never determined, means values of any type: a wrong type is worse than none. Integers sometimes come as decimal texts
 #: (certain: another connector's changelog), so their values stay as they are and the schema allows both.
 _TARGET_TYPES: Final[Mapping[str, _TargetType]] = {
-    "string": _TargetType({"type": ["null", "string"]}, (str,), text),
-    "integer": _TargetType({"type": ["null", "integer", "number", "string"]}, (int, str, float), number_or_text),
+    "string": _TargetType({"type": ["null", "string"]}, ((str,), text)),
+    "integer": _TargetType({"type": ["null", "integer", "number", "string"]}, ((int, str, float), text)),
     "float": _NUMBER,
     "number": _NUMBER,
-    "boolean": _TargetType({"type": ["null", "boolean"]}, (bool,), boolean),
-    "time": _TargetType(_TIME, (), metadata_instant),
-    "list": _TargetType({"type": ["null", "array"], "items": ANYTHING}, (list,), items),
+    "boolean": _TargetType({"type": ["null", "boolean"]}, ((bool,), boolean)),
+    "time": _TargetType(_TIME, ((), metadata_instant)),
+    "list": _TargetType({"type": ["null", "array"], "items": ANYTHING}, ((list,), items)),
 }
 
 #: Times that Pendo keeps for each application; used when the metadata cannot be read
 _KNOWN_TIMES: Final = ("firstvisit", "lastvisit", "lastupdated")
-
-Groups = Mapping[str, Mapping[str, Mapping[str, Any]]]
-_Rule = tuple[tuple[type, ...], Converter]
-_INSTANT_RULE: Final[_Rule] = ((), instant)
 
 
 def usable_groups(answer: Any) -> Groups:
@@ -79,37 +76,33 @@ def app_groups(groups: Groups, app_ids: Callable[[], Iterable[int]]) -> Groups:
     return {f"{_PER_APP}{abs(app_id)}": fields for app_id in app_ids()} if fields else {}
 
 
-def group_schema(fields: Mapping[str, Mapping[str, Any]], known: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """The schema of one metadata group. `known` are properties that override what Pendo says.
-
-    Field names stay as they are: two that differ only in case are two columns.
-    """
-    properties = {name: _field_schema(field) for name, field in fields.items()} | dict(known or {})
-    return {"type": ["null", "object"], "additionalProperties": True, "properties": properties}
-
-
 def _target_type(field: Mapping[str, Any]) -> _TargetType | None:
     return _TARGET_TYPES.get(str(field.get("Type")))
 
 
 def _field_schema(field: Mapping[str, Any]) -> dict[str, Any]:
     target = _target_type(field)
-    notes = [
-        note for flag, note in (("isDeleted", "deleted in Pendo"), ("isHidden", "hidden in Pendo")) if field.get(flag)
-    ]
     shown = field.get("DisplayName")
-    description = "; ".join(([shown] if isinstance(shown, str) and shown else []) + notes)
-    return {**({"description": description} if description else {}), **(target.schema if target else ANYTHING)}
+    notes = [shown] if isinstance(shown, str) and shown else []
+    notes += [
+        f"{note} in Pendo" for flag, note in (("isDeleted", "deleted"), ("isHidden", "hidden")) if field.get(flag)
+    ]
+    return {**({"description": "; ".join(notes)} if notes else {}), **(target.schema if target else ANYTHING)}
 
 
 def with_groups(schema: Mapping[str, Any], groups: Groups) -> dict[str, Any]:
-    """A schema of entities with a property `metadata_<group>` for each group."""
-    properties = dict(schema["properties"])
+    """A schema of entities with a property `metadata_<group>` for each group.
+
+    Field names stay as they are: two that differ only in case are two columns. What `schema` says about a field of a
+    group wins over what Pendo says.
+    """
+    columns = dict(schema["properties"])
     for group, fields in groups.items():
         column = f"metadata_{group}"
-        known = properties.get(column, {}).get("properties")
-        properties[column] = group_schema(fields, known)
-    return {**schema, "properties": properties}
+        known = columns.get(column, {}).get("properties", {})
+        properties = {**{name: _field_schema(field) for name, field in fields.items()}, **known}
+        columns[column] = {"type": ["null", "object"], "additionalProperties": True, "properties": properties}
+    return {**schema, "properties": columns}
 
 
 class MetadataMapper:
@@ -122,10 +115,10 @@ class MetadataMapper:
     def __init__(self, schema: Mapping[str, Any], groups: Groups, logger: logging.Logger) -> None:
         self._logger = logger
         self._logged: set[tuple[str, str]] = set()
-        self._rules: dict[str, dict[str, _Rule]] = {}
-        for group, fields in groups.items():
-            targets = {name: _target_type(field) for name, field in fields.items()}
-            self._rules[group] = {name: (target.fits, target.convert) for name, target in targets.items() if target}
+        self._rules: dict[str, dict[str, _Rule]] = {
+            group: {name: target.rule for name, field in fields.items() if (target := _target_type(field))}
+            for group, fields in groups.items()
+        }
         known = schema["properties"].get("metadata_auto", {}).get("properties", {})
         auto = self._rules.setdefault(_AUTO, {})
         auto |= {name: _known_rule(field) for name, field in known.items()}
@@ -139,41 +132,34 @@ class MetadataMapper:
             return
         raw: dict[str, Any] = {}
         for group, values in metadata.items():
-            if isinstance(values, dict):
-                record[f"metadata_{group}"], failed = self._group(group, values)
-                if failed:
-                    raw[group] = failed
-            else:
-                record[f"metadata_{group}"] = None
-                if values:
-                    raw[group] = values
+            converted, failed = self._group(group, values) if isinstance(values, dict) else (None, values)
+            record[f"metadata_{group}"] = converted
+            if failed:
+                raw[group] = failed
         if raw:
             record["raw_metadata"] = raw
 
-    def _group(self, group: str, values: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    def _group(self, group: str, values: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         """The converted values of one group of one record, and as they were sent those that cannot be converted."""
         rules = self._rules.get(group)
         if rules is None:
             rules = self._per_app if group.startswith(_PER_APP) else {}
         converted = dict(values)
-        failed: dict[str, Any] | None = None
+        failed: dict[str, Any] = {}
         for name, value in values.items():
             rule = rules.get(name)
             if rule is None or value is None or value.__class__ in rule[0]:
                 continue
             converted[name] = fitting = rule[1](value)
             if fitting is None and value != "":
-                failed = {name: value} if failed is None else {**failed, name: value}
-                self._log_once(group, name)
+                failed[name] = value
+                if (group, name) not in self._logged:
+                    self._logged.add((group, name))
+                    self._logger.warning(
+                        f"Field {name} of metadata group {group} holds values that are not of its type: they are null "
+                        f"in metadata_{group} and kept as they were sent in raw_metadata"
+                    )
         return converted, failed
-
-    def _log_once(self, group: str, name: str) -> None:
-        if (group, name) not in self._logged:
-            self._logged.add((group, name))
-            self._logger.warning(
-                f"Field {name} of metadata group {group} holds values that are not of its type: they are null in "
-                f"metadata_{group} and kept as they were sent in raw_metadata"
-            )
 
 
 def _known_rule(schema: Mapping[str, Any]) -> _Rule:

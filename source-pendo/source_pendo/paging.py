@@ -14,8 +14,8 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Final
 
-from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+from source_kit.errors import system_error
 
 from source_pendo.aggregation import Bound, Row
 
@@ -177,7 +177,6 @@ class KeyPager:
         return key.casefold() if isinstance(key, str) else key
 
     def _bound_at(self, row: Row) -> Bound:
-        """The bound of a page that begins at a row."""
         key = row.get(self.column)
         if not isinstance(key, str):
             raise no_progress(f"a row has no {self.column}, by which its page is followed by the next")
@@ -222,12 +221,10 @@ class ChangePager(KeyPager):
 
     @property
     def order(self) -> list[str]:
-        """By time, then by key."""
         return [self._cursor, self.column]
 
     @property
     def filter(self) -> str:
-        """Changes within the span, from the bound on."""
         cursor, (low, high) = self._cursor, self._span
         begin = f"{cursor} >= {low}"
         if isinstance(self.bound, ChangeBound):
@@ -246,11 +243,8 @@ class ChangePager(KeyPager):
 
 def no_progress(what: str) -> AirbyteTracedException:
     """The error for pages that do not move forward."""
-    return AirbyteTracedException(
-        message=(
-            "Pendo's pages do not move forward, so the stream was stopped before it ran for ever or lost rows. "
-            "Run the sync again; if it happens again, report it."
-        ),
-        internal_message=what,
-        failure_type=FailureType.system_error,
+    return system_error(
+        "Pendo's pages do not move forward, so the stream was stopped before it ran for ever or lost rows. "
+        "Run the sync again; if it happens again, report it.",
+        what,
     )

@@ -1,20 +1,18 @@
 """Keys for rows that have none.
 
-No set of Pendo's columns is a unique key of its event rows: its documentation names one (object, hour or day, visitor,
+No set of columns is a unique key of Pendo's event rows: its documentation names one (object, hour or day, visitor,
 account, server, address, browser), but real subscriptions have rows that share even more (certain: the maintainers of
-another connector measured it; a third connector hashes). So a row's key is a hash of what identifies it, not of what it
-counts, and rows with the same identity are numbered. The number makes every key safe: a row that differs from another
-only in a column that is not hashed gets a number, and is never lost.
+another connector measured it). So a key is a hash of what identifies a row, not of what it counts. Rows with the same
+identity are numbered, so a row that differs from another only in a column that is not hashed is never lost.
 
-The hash is BLAKE2b with 128 bits: as fast as SHA-256 with processor support, faster without, half the width in a
-warehouse, and no two of 10^15 rows have the same one by chance.
+The hash has 128 bits: half the width of SHA-256 in a warehouse, and no two of 10^15 rows have the same one by chance.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from functools import lru_cache
 from hashlib import blake2b
 
@@ -23,7 +21,7 @@ from source_kit.json_text import dumps
 from source_pendo.aggregation import Row
 
 
-class IdentityIds:
+def identity_ids(rows: list[Row], columns: Sequence[str], of: Sequence[str] = ()) -> list[str]:
     """Ids of rows whose counters grow: a hash over a *fixed* list of columns.
 
     Fixed, because these rows are read again for days: a column that Pendo adds tomorrow, or a counter that is not known
@@ -32,37 +30,19 @@ class IdentityIds:
     a visitor must be in one list, because ordinals are counted in it, in order of `firstTime`, `lastTime` and the rest.
     `of` is hashed, too: what the rows have in common and do not contain.
     """
-
-    def __init__(self, columns: Sequence[str]) -> None:
-        self._columns = tuple(columns)
-
-    def __call__(self, rows: list[Row], of: Sequence[str] = ()) -> list[str]:
-        """An id for each row, in the rows' order."""
-        columns = self._columns
-        identities = [dumps([*of, *[value or None for value in map(row.get, columns)]], sort_keys=True) for row in rows]
-        return _numbered(rows, identities, _by_time)
+    identities = [dumps([*of, *[value or None for value in map(row.get, columns)]], sort_keys=True) for row in rows]
+    return _numbered(rows, identities, _by_time)
 
 
-class ContentIds:
+def content_ids(rows: list[Row], ignored: Set[str]) -> list[str]:
     """Ids of rows that never change: a hash over all that Pendo sent, without blanks.
 
     `ignored` are columns that depend on the query.
     """
-
-    def __init__(self, ignored: Sequence[str]) -> None:
-        self._ignored = frozenset(ignored)
-
-    def __call__(self, rows: list[Row]) -> list[str]:
-        """An id for each row, in the rows' order."""
-        ignored = self._ignored
-        contents = [
-            dumps(
-                {name: value for name, value in row.items() if (value or value == 0) and name not in ignored},
-                sort_keys=True,
-            )
-            for row in rows
-        ]
-        return _numbered(rows, contents, lambda row: 0)
+    contents = (
+        {name: value for name, value in row.items() if (value or value == 0) and name not in ignored} for row in rows
+    )
+    return _numbered(rows, [dumps(content, sort_keys=True) for content in contents], lambda row: 0)
 
 
 def growing_ids(rows: list[Row], of: Sequence[str], before: Counter[bytes]) -> list[str]:
@@ -85,7 +65,6 @@ def growing_ids(rows: list[Row], of: Sequence[str], before: Counter[bytes]) -> l
 
 @lru_cache(maxsize=1_000)
 def _grows(name: str) -> bool:
-    """Whether the values of a column with this name grow while the row stays the same."""
     return re.fullmatch(r"last[A-Z]\w*|duration\w*|num[A-Z]\w*|count|\w*Counts?", name) is not None
 
 
@@ -95,17 +74,13 @@ def digest(content: bytes) -> str:
 
 
 def _by_time(row: Row) -> tuple[float, float, bytes]:
-    first, last = row.get("firstTime"), row.get("lastTime")
-    rest = dumps(row, sort_keys=True)
-    return (
-        first if isinstance(first, int | float) else 0,
-        last if isinstance(last, int | float) else 0,
-        rest,
-    )
+    times = (row.get("firstTime"), row.get("lastTime"))
+    first, last = (time if isinstance(time, int | float) else 0 for time in times)
+    return first, last, dumps(row, sort_keys=True)
 
 
 def _numbered(rows: list[Row], identities: list[bytes], order: Callable[[Row], object]) -> list[str]:
-    ids = [blake2b(identity, digest_size=16).hexdigest() for identity in identities]
+    ids = list(map(digest, identities))
     if len(set(ids)) == len(ids):
         return ids
     repeated = {identity for identity, times in Counter(identities).items() if times > 1}

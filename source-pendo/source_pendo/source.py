@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final, NoReturn
+from typing import Final
 
 from airbyte_cdk.models import ConfiguredAirbyteCatalog
 from airbyte_cdk.sources.streams import Stream
@@ -15,15 +15,7 @@ from source_kit.http.retry import CHECK_RETRY_POLICY, RetryPolicy
 from source_kit.network import warn_of_plain_http
 from source_kit.source import Source
 
-from source_pendo.client import (
-    WRONG_KEY,
-    WRONG_REGION,
-    BadRequest,
-    Forbidden,
-    NotOffered,
-    QueryTooBig,
-    connect,
-)
+from source_pendo.client import WRONG_KEY, WRONG_REGION, BadRequest, Forbidden, NotOffered, QueryTooBig, connect
 from source_pendo.config import Config
 from source_pendo.streams import STREAMS
 from source_pendo.streams.base import PendoStream
@@ -36,8 +28,6 @@ _PROBING: Final = RetryPolicy(tries=2, base_seconds=0.5, throttled_seconds=15.0)
 #: A discovery without the metadata fields would remove their columns, so it waits longer for them.
 _DISCOVERING: Final = RetryPolicy(tries=5, base_seconds=0.5, throttled_seconds=30.0)
 
-Findings = dict[str, AirbyteTracedException | None]
-
 
 class SourcePendo(Source[Config]):
     """Pendo as an Airbyte source."""
@@ -45,15 +35,12 @@ class SourcePendo(Source[Config]):
     options = Config
 
     def workers(self, config: Config) -> int:
-        """Requests at a time."""
         return config.num_workers
 
     def all_streams(self, config: Config) -> list[Stream]:
-        """All streams; asks Pendo nothing."""
         return list(_streams(config))
 
     def catalog_streams(self, config: Config, catalog: ConfiguredAirbyteCatalog) -> list[Stream]:
-        """All streams, at the beginning of a read."""
         warn_of_plain_http(logging.getLogger("airbyte"), config.base_url)
         return self.all_streams(config)
 
@@ -63,26 +50,40 @@ class SourcePendo(Source[Config]):
         Fails if no stream answers: the key or the region is wrong, or the network or Pendo fails. Passes if some
         streams answer, and names those that the key may not read, the subscription does not offer, or that failed.
         """
-        _warn_about_region(logger, config)
+        # Keys of two regions are known to end in the region's name; about the others nothing is known, so only warn.
+        suffix = config.api_key.rpartition(".")[2].lower()
+        if suffix in ("us", "eu") and not config.region.lower().startswith(suffix):
+            logger.warning(f"The integration key ends in .{suffix}, the region is {config.region}: check the region")
         warn_of_plain_http(logger, config.base_url)
-        findings = _probe_all(_streams(config), config.num_workers)
-        return " ".join(_judge(logger, findings)) or None
+        refused, failed = [], []
+        for name, error in _probe_all(config).items():
+            if isinstance(error, Forbidden | NotOffered):
+                refused.append(name)
+            elif not isinstance(error, QueryTooBig):  # such a query is split when the stream is read
+                failed.append(name)
+                logger.warning(f"Stream {name} failed in the connection test ({error.internal_message})")
+        warnings = [_refused_sentence(refused)] if refused else []
+        if failed:
+            warnings.append(
+                f"Pendo did not answer as it should for {', '.join(failed)}, everything else can be read: the log has "
+                "what it answered. Deselect these streams if their syncs fail, too."
+            )
+        for warning in warnings:
+            logger.warning(warning)
+        return " ".join(warnings) or None
 
     def discovered_streams(self, logger: logging.Logger, config: Config) -> list[Stream]:
         """The streams that the key may read, with the subscription's own metadata in their schemas.
 
         Only a stream that Pendo refuses (403) is missing: an endpoint that fails today may work tomorrow.
         """
-        streams = _streams(config)
-        findings = _probe_all(streams, config.num_workers)
-        refused = [name for name, error in findings.items() if isinstance(error, Forbidden)]
-        if all(findings.values()):
-            _raise_about_all(findings)
+        refused = [name for name, error in _probe_all(config).items() if isinstance(error, Forbidden)]
         if refused:
             logger.warning(_refused_sentence(refused))
+        streams = [stream for stream in _streams(config) if stream.name not in refused]
         for stream in streams:
             stream.client.retry_policy = _DISCOVERING
-        return [stream for stream in streams if stream.name not in refused]
+        return list(streams)
 
 
 def _streams(config: Config) -> list[PendoStream]:
@@ -90,65 +91,43 @@ def _streams(config: Config) -> list[PendoStream]:
     return [stream(config, connection) for stream in STREAMS]
 
 
-def _probe_all(streams: list[PendoStream], num_workers: int) -> Findings:
+def _probe_all(config: Config) -> dict[str, AirbyteTracedException]:
+    """The errors of the streams that do not answer.
+
+    Raises if none answers. One that does proves the key, the region and the network; the error of another stream is
+    about that stream alone.
+    """
+    streams = _streams(config)
     throttled = threading.Event()
-    with ThreadPoolExecutor(min(_PROBES_AT_A_TIME, num_workers)) as pool:
+    with ThreadPoolExecutor(min(_PROBES_AT_A_TIME, config.num_workers)) as pool:
         found = pool.map(lambda stream: _probe(stream, throttled), streams)
-        return dict(zip((stream.name for stream in streams), found, strict=True))
+        errors = {stream.name: error for stream, error in zip(streams, found, strict=True) if error is not None}
+    if len(errors) == len(streams):
+        raise _common_error(list(errors.values()))
+    return errors
 
 
 def _probe(stream: PendoStream, throttled: threading.Event) -> AirbyteTracedException | None:
     """What is wrong with a stream, or None. Once one was `throttled` for too long, the others do not wait."""
     client = stream.client
     client.retry_policy = CHECK_RETRY_POLICY if throttled.is_set() else _PROBING
-    timeout, client.read_timeout = client.read_timeout, min(client.read_timeout, _PROBE_TIMEOUT)
+    client.read_timeout = min(client.read_timeout, _PROBE_TIMEOUT)
     try:
         stream.probe()
     except AirbyteTracedException as error:
         if isinstance(error, Throttled):
             throttled.set()
         return error
-    finally:
-        client.read_timeout = timeout
     return None
 
 
-def _judge(logger: logging.Logger, findings: Findings) -> list[str]:
-    """Raises if no stream answered; returns the sentences about those that are refused or failed.
-
-    One stream that answers proves the key, the region and the network; the error of another stream is about that stream
-    alone. A query that is too big for Pendo is no failure: it is split when it is read.
-    """
-    if all(findings.values()):
-        _raise_about_all(findings)
-    refused = [name for name, error in findings.items() if isinstance(error, Forbidden | NotOffered)]
-    failed = {
-        name: error
-        for name, error in findings.items()
-        if error is not None and not isinstance(error, Forbidden | NotOffered | QueryTooBig)
-    }
-    warnings = [_refused_sentence(refused)] if refused else []
-    for name, error in failed.items():
-        logger.warning(f"Stream {name} failed in the connection test ({error.internal_message})")
-    if failed:
-        warnings.append(
-            f"Pendo did not answer as it should for {', '.join(failed)}, everything else can be read: the log has what "
-            "it answered. Deselect these streams if their syncs fail, too."
-        )
-    for warning in warnings:
-        logger.warning(warning)
-    return warnings
-
-
-def _raise_about_all(findings: Findings) -> NoReturn:
-    """Raises, where no stream answered, what all errors have in common, or else the first that is not a refusal."""
-    errors = [error for error in findings.values() if error is not None]
-    detail = str(errors[0].internal_message)
+def _common_error(errors: list[AirbyteTracedException]) -> AirbyteTracedException:
+    """What the errors of all streams have in common, or else the first that is not a refusal."""
     if all(isinstance(error, Forbidden) for error in errors):
-        raise config_error(WRONG_KEY, detail)
+        return config_error(WRONG_KEY, errors[0].internal_message)
     if all(isinstance(error, BadRequest) for error in errors):
-        raise config_error(WRONG_REGION, detail)
-    raise next((error for error in errors if not isinstance(error, Forbidden)), errors[0])
+        return config_error(WRONG_REGION, errors[0].internal_message)
+    return next(error for error in errors if not isinstance(error, Forbidden))
 
 
 def _refused_sentence(names: list[str]) -> str:
@@ -156,10 +135,3 @@ def _refused_sentence(names: list[str]) -> str:
         f"Pendo refuses {', '.join(names)} to this integration key, everything else can be read: make a new key with "
         "that right in Pendo's Settings > Integrations > Integration Keys, or deselect these streams."
     )
-
-
-def _warn_about_region(logger: logging.Logger, config: Config) -> None:
-    """Keys of two regions are known to end in the region's name; about the others nothing is known, so only warn."""
-    suffix = config.api_key.rpartition(".")[2].lower()
-    if suffix in ("us", "eu") and not config.region.lower().startswith(suffix):
-        logger.warning(f"The integration key ends in .{suffix}, the region is {config.region}: check the region")

@@ -43,27 +43,23 @@ def parse_written_time(text: str) -> str | None:
 
 
 def _instant(parts: dict[str, str | None]) -> str:
-    month = str(parts["month"]).lower()
+    """Raises ValueError, also for an hour that a clock of twelve hours does not have."""
+    month, hour, half = str(parts["month"]).lower(), int(parts["hour"] or 0), parts.get("half")
+    if half:
+        if not 1 <= hour <= 12:
+            raise ValueError(hour)
+        hour = hour % 12 + (12 if half.lower() == "pm" else 0)
     at = datetime(
         int(parts["year"] or 0),
         int(month) if month.isdecimal() else _MONTHS.index(month) + 1,
         int(parts["day"] or 0),
-        _hour(int(parts["hour"] or 0), parts.get("half")),
+        hour,
         int(parts["minute"] or 0),
         int(parts["second"] or 0),
         int((parts.get("fraction") or "0").ljust(6, "0")[:6]),
         tzinfo=_zone(parts.get("offset"), parts.get("zone")),
     )
     return at.astimezone(UTC).isoformat()
-
-
-def _hour(hour: int, half: str | None) -> int:
-    """The hour of 0 to 23; raises ValueError for one that a clock of twelve hours does not have."""
-    if half is None:
-        return hour
-    if not 1 <= hour <= 12:
-        raise ValueError(hour)
-    return hour % 12 + (12 if half.lower() == "pm" else 0)
 
 
 def _zone(offset: str | None, name: str | None) -> timezone:

@@ -121,15 +121,8 @@ def whole_number(value: Any) -> int | None:
     return whole if whole is not None and abs(whole) < _LARGEST_INTEGER else None
 
 
-def number_or_text(value: Any) -> Any:
-    """A number or a text; any other value as its JSON."""
-    return value if value.__class__ in (int, float) else text(value)
-
-
 def boolean(value: Any) -> bool | None:
     """A boolean, also one that came as text or as 0 or 1; None for any other value."""
-    if isinstance(value, bool):
-        return value
     if isinstance(value, str):
         return {"true": True, "false": False}.get(value.strip().lower())
     return bool(value) if value in (0, 1) else None
@@ -147,11 +140,11 @@ def texts(value: Any) -> list[str | None]:
 
 def document_mapper(schema: Mapping[str, Any], time: Converter = instant) -> RecordMapper:
     """Makes records of a stream's schema from a list of the vendor's documents; `time` converts their instants."""
-    converters = {name: converter_for(property_, time) for name, property_ in schema["properties"].items()}
-    return RecordMapper(snake_case, {name: convert for name, convert in converters.items() if convert is not None})
+    properties = schema["properties"].items()
+    return RecordMapper(snake_case, {name: convert for name, of in properties if (convert := _converter_for(of, time))})
 
 
-def converter_for(schema: Mapping[str, Any], time: Converter = instant) -> Converter | None:
+def _converter_for(schema: Mapping[str, Any], time: Converter) -> Converter | None:
     """Makes a value of this schema from the vendor's value; None if nothing is to be done.
 
     An object with `properties` is a documented one: its names become snake_case, also those that the schema does not
@@ -166,7 +159,8 @@ def converter_for(schema: Mapping[str, Any], time: Converter = instant) -> Conve
     if len(types) > 1:
         return _converter_of_several(types)
     if "array" in types:
-        return _array_converter(converter_for(schema.get("items", {}), time))
+        of_item = _converter_for(schema.get("items", {}), time)
+        return items if of_item is None else lambda value: [None if x is None else of_item(x) for x in items(value)]
     if schema.get("format") == "date-time":
         return time
     return text if "string" in types else None
@@ -174,17 +168,8 @@ def converter_for(schema: Mapping[str, Any], time: Converter = instant) -> Conve
 
 def _converter_of_several(types: set[str]) -> Converter | None:
     """A value of another type becomes a text or a list of one, whichever is among the types."""
-    if "number" in types:
-        types = types | {"integer"}
+    types |= {"integer"} if "number" in types else set()
     fallback = text if "string" in types else items if "array" in types else None
     if fallback is None or set(_JSON_TYPES.values()) <= types:
         return None
     return lambda value: value if _JSON_TYPES.get(value.__class__) in types else fallback(value)
-
-
-def _array_converter(of_item: Converter | None) -> Converter:
-    def convert(value: Any) -> Any:
-        listed = items(value)
-        return [None if item is None else of_item(item) for item in listed] if of_item else listed
-
-    return convert

@@ -21,7 +21,7 @@ ADDED = {"record_id", "lastupdated", "modified_ts", "poll_response_number", "rea
 STATE_BYTES = 2048
 
 
-class World(Subscription):
+class SyncedSubscription(Subscription):
     """A subscription that was read twice, whole, and its catalog."""
 
     def __init__(self, sim: PendoSimulator) -> None:
@@ -33,51 +33,51 @@ class World(Subscription):
 
 
 @pytest.fixture(scope="module")
-def world() -> Iterator[World]:
+def synced() -> Iterator[SyncedSubscription]:
     """Read once for all tests of this module."""
     with PendoSimulator(seed=1, size="tiny") as sim, pytest.MonkeyPatch.context() as patch:
         freeze_clock(sim, patch)
-        yield World(sim)
+        yield SyncedSubscription(sim)
     assert sim.errors == []
 
 
 @pytest.mark.slow
-def test_every_stream_is_complete(world: World) -> None:
+def test_every_stream_is_complete(synced: SyncedSubscription) -> None:
     """And every one of them has records, so that the tests below say something."""
-    for out in (world.first, world.second, world.incremental):
+    for out in (synced.first, synced.second, synced.incremental):
         assert out.failures == {}
         assert out.statuses == {name: ["STARTED", "RUNNING", "COMPLETE"] for name in STREAM_NAMES}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", STREAM_NAMES)
-def test_records_match_the_discovered_schema(world: World, name: str) -> None:
+def test_records_match_the_discovered_schema(synced: SyncedSubscription, name: str) -> None:
     """Types and formats, with the subscription's own metadata."""
-    validator = Draft7Validator(dict(world.catalog[name].json_schema), format_checker=FormatChecker())
-    errors = [error for row in world.first.records[name] for error in validator.iter_errors(row)]
+    validator = Draft7Validator(dict(synced.catalog[name].json_schema), format_checker=FormatChecker())
+    errors = [error for row in synced.first.records[name] for error in validator.iter_errors(row)]
     assert [f"{error.json_path}: {error.message}" for error in errors[:3]] == []
 
 
 @pytest.mark.parametrize("name", STREAM_NAMES)
-def test_keys_are_there_and_unique(world: World, name: str) -> None:
+def test_keys_are_there_and_unique(synced: SyncedSubscription, name: str) -> None:
     """As many keys as records."""
-    key = [column for (column,) in world.catalog[name].source_defined_primary_key or []]
-    values = [tuple(row.get(column) for column in key) for row in world.first.records[name]]
+    key = [column for (column,) in synced.catalog[name].source_defined_primary_key or []]
+    values = [tuple(row.get(column) for column in key) for row in synced.first.records[name]]
     assert key
     assert not any(value is None for values_ in values for value in values_)
     assert len(set(values)) == len(values)
 
 
 @pytest.mark.parametrize("name", STREAM_NAMES)
-def test_cursors_are_there_and_states_name_them(world: World, name: str) -> None:
+def test_cursors_are_there_and_states_name_them(synced: SyncedSubscription, name: str) -> None:
     """Null cursors only where Pendo has none; the state is small and of the cursor's type."""
-    cursor = world.catalog[name].default_cursor_field
+    cursor = synced.catalog[name].default_cursor_field
     if not cursor:
         assert name.startswith("metadata_")
         return
-    rows = [row for row in world.first.records[name] if row.get(cursor[0]) is None]
+    rows = [row for row in synced.first.records[name] if row.get(cursor[0]) is None]
     assert not rows or name in ("accounts", "visitors")
-    for state in world.incremental.states[name]:
+    for state in synced.incremental.states[name]:
         if "resume" in state and state.get(cursor[0]) is None:
             continue  # of a first reading that is not complete: it holds the key to go on from
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", state[cursor[0]])
@@ -85,35 +85,35 @@ def test_cursors_are_there_and_states_name_them(world: World, name: str) -> None
 
 
 @pytest.mark.parametrize("name", STREAM_NAMES)
-def test_two_full_refreshes_are_alike(world: World, name: str) -> None:
+def test_two_full_refreshes_are_alike(synced: SyncedSubscription, name: str) -> None:
     """Keys depend on nothing but the data."""
-    assert counted(world.first, name) == counted(world.second, name)
-    assert counted(world.first, name) == counted(world.incremental, name)
+    assert counted(synced.first, name) == counted(synced.second, name)
+    assert counted(synced.first, name) == counted(synced.incremental, name)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", STREAM_NAMES)
-def test_a_full_refresh_equals_the_truth(world: World, name: str) -> None:
+def test_a_full_refresh_equals_the_truth(synced: SyncedSubscription, name: str) -> None:
     """Every row and every field that Pendo has, in our names and forms, and nothing else."""
     options = {"since": START} if name.endswith("events") else {}
     fold = str if name in ("accounts", "visitors") else folded
-    truth = Counter(as_json(comparable(expected(name, row), fold)) for row in world.truth(name, **options))
-    ours = Counter(as_json(comparable(without(row), fold)) for row in world.first.records[name])
+    truth = Counter(as_json(comparable(expected(name, row), fold)) for row in synced.truth(name, **options))
+    ours = Counter(as_json(comparable(without(row), fold)) for row in synced.first.records[name])
     assert list((truth - ours).elements())[:2] == []
     assert list((ours - truth).elements())[:2] == []
 
 
 @pytest.mark.parametrize("name", STREAM_NAMES)
-def test_no_column_of_the_records_is_missing_in_the_schema(world: World, name: str) -> None:
+def test_no_column_of_the_records_is_missing_in_the_schema(synced: SyncedSubscription, name: str) -> None:
     """Destinations drop columns that the schema does not name."""
-    columns = {column for row in world.first.records[name] for column in row}
-    assert columns <= dict(world.catalog[name].json_schema)["properties"].keys()
+    columns = {column for row in synced.first.records[name] for column in row}
+    assert columns <= dict(synced.catalog[name].json_schema)["properties"].keys()
 
 
-def test_the_last_state_of_a_stream_comes_before_its_end(world: World) -> None:
+def test_the_last_state_of_a_stream_comes_before_its_end(synced: SyncedSubscription) -> None:
     """And after its records."""
     for name in STREAM_NAMES:
-        kinds = [kind for kind, stream in world.incremental.order if stream == name]
+        kinds = [kind for kind, stream in synced.incremental.order if stream == name]
         assert kinds[-2:] == ["state", "COMPLETE"]
         assert kinds.index("state") > kinds.index("record")
 

@@ -87,6 +87,20 @@ def test_what_was_learned_about_one_day_is_kept_for_the_next(pendo: Subscription
     assert len(refused) < len(answered) / 2
 
 
+def test_a_day_that_needs_smaller_groups_of_applications_than_the_day_before_is_read_whole() -> None:
+    """The size of the groups shrinks while the day is read by groups: none of the later ones is cut."""
+    apps = tuple(range(1, 9))
+    server = Server(date(2026, 3, 5), rows_at_once=4 * 24, apps=apps)
+    busy = Server(date(2026, 3, 6), rows_at_once=0, apps=2 * apps)
+    server.rows += busy.rows
+    server.groups_are_cheap = True
+    reader = server.reader("day")
+    for day, rows in ((server.day, 8 * 24), (busy.day, 16 * 24)):
+        read = [row for part in reader.read(day, ()) for row in part]
+        assert len(read) == rows
+        assert {row["appId"] for row in read} == set(apps)
+
+
 @pytest.mark.parametrize(("day", "hours"), [("2026-03-08", 23), ("2026-03-10", 24), ("2025-11-02", 25)])
 def test_the_hours_of_a_day_are_all_asked_for_once_whatever_the_clocks_do(day: str, hours: int) -> None:
     """No query that ends before it begins, no hour twice, none of the next day.
@@ -307,7 +321,7 @@ cells = st.fixed_dictionaries(
 @settings(max_examples=100, deadline=None)
 @given(st.lists(cells, max_size=25))
 def test_hours_put_together_keep_every_sum_and_the_span_of_times(hours: list[Row]) -> None:
-    with HourMerger("visitorId") as merger:
+    with HourMerger() as merger:
         for row in hours:
             merger.add([row])
         days = [row for part in merger.merged(5) for row in part]

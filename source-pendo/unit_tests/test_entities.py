@@ -79,7 +79,7 @@ def test_a_second_sync_asks_for_what_changed_and_moves_the_state(
     assert chosen in second.column(stream, ours)
     changed = [row for row in second.records[stream] if row.get("lastupdated")]
     assert len(changed) <= len(first.records[stream]) / 4
-    assert second.state(stream)["lastupdated"] == instant(pendo.sim.world.now)
+    assert second.state(stream)["lastupdated"] == instant(pendo.sim.subscription.now)
 
 
 def test_a_sync_without_changes_keeps_its_state(pendo: Subscription) -> None:
@@ -121,7 +121,7 @@ def test_a_change_during_an_interrupted_read_comes_with_the_next_sync(pendo: Sub
     """The state at the end stays at the time at which the interrupted reading began."""
     pendo.sim.faults.add(Fault("status", path="aggregation", body="visitors/everything", skip=3, times=-1, status=500))
     first = pendo.read("visitors", record_limit=10)
-    began = pendo.sim.world.now
+    began = pendo.sim.subscription.now
     chosen = min(first.column("visitors", "visitor_id")[:10])
     pendo.sim.faults.clear()
     pendo.sim.mutate("advance", days=3)
@@ -136,7 +136,7 @@ def test_a_change_during_an_interrupted_read_comes_with_the_next_sync(pendo: Sub
 @pytest.mark.parametrize("long_id", ["😀" * 700, "é" * 700, "a" * 2000])
 def test_a_very_long_id_is_never_written_into_a_state(pendo: Subscription, long_id: str) -> None:
     """States stay under two kilobytes as JSON, which escapes what is not ASCII, whatever an id looks like."""
-    pendo.sim.world.visitors[0]["visitorId"] = long_id
+    pendo.sim.subscription.visitors[0]["visitorId"] = long_id
     out = pendo.read("visitors", record_limit=1)
     assert any("resume" in state for state in out.states["visitors"])
     assert all(len(json.dumps(state)) < 2048 for state in out.states["visitors"])

@@ -18,7 +18,7 @@ ANN = "ann@example.com"
 
 @pytest.fixture(autouse=True)
 def _few_visitors(pendo: Subscription, monkeypatch: pytest.MonkeyPatch) -> None:
-    pendo.sim.world.visitors = pendo.sim.world.visitors[:16]
+    pendo.sim.subscription.visitors = pendo.sim.subscription.visitors[:16]
     monkeypatch.setattr("source_pendo.history_reader._VISITORS_A_SLICE", 3)
     monkeypatch.setattr("source_pendo.streams.visitor_history.VisitorHistory.state_interval", 0.0)
 
@@ -68,7 +68,7 @@ def test_everybody_else_is_read_and_the_stream_says_how_many_are_missing(
     assert failure.message.startswith("Pendo failed to give the history of 2 visitors; all others were read.")
     assert not any(part in " ".join(failure) for part in ("ann", "team", "example.com"))
     assert "example.com" not in as_json(out.state(STREAM))
-    assert out.state(STREAM)["modified_ts"] == instant(pendo.sim.world.now)
+    assert out.state(STREAM)["modified_ts"] == instant(pendo.sim.subscription.now)
 
 
 @pytest.mark.slow
@@ -84,14 +84,14 @@ def test_who_was_missing_comes_with_the_next_sync_and_nobody_is_read_twice_for_t
     pendo.sim.mutate("advance", days=3)
     last = pendo.read(STREAM, start_date=ALL_DAYS, state={STREAM: still.state(STREAM)}, lookback_window=0)
     assert last.failures == {}
-    assert last.state(STREAM) == {"modified_ts": instant(pendo.sim.world.now), "version": 1}
+    assert last.state(STREAM) == {"modified_ts": instant(pendo.sim.subscription.now), "version": 1}
     of_ann = {activity(row) for row in pendo.truth(STREAM) if row["visitorId"] == ANN}
     assert of_ann <= table(first, still, last)
     assert of_ann
     starts = [
         int(r.query["starttime"][0]) for r in pendo.sim.requests if "history" in r.path and "/ann%40" not in r.path
     ]
-    assert min(starts) >= pendo.sim.world.now - 8 * DAY_MS
+    assert min(starts) >= pendo.sim.subscription.now - 8 * DAY_MS
 
 
 @pytest.mark.slow
@@ -132,7 +132,7 @@ def test_more_than_a_state_can_hold_keep_it_where_it_was(pendo: Subscription, mo
 @pytest.mark.slow
 def test_a_crowd_that_fails_side_by_side_keeps_nobody_behind_it_from_being_read(pendo: Subscription) -> None:
     """Ids with odd letters sort together. The last visitor that was answered is asked for again, and is answered."""
-    visitors = pendo.sim.world.visitors
+    visitors = pendo.sim.subscription.visitors
     some = next(row for row in visitors if row["visitorId"] == ANN)
     visitors += [{**some, "visitorId": f"bad{number:02d}"} for number in range(25)]
     pendo.sim.faults.add(Fault("status", path="/visitor/bad.*history", status=400, times=-1))
@@ -147,7 +147,7 @@ def test_a_pendo_that_fails_for_everybody_ends_the_stream_with_its_own_sentence(
     pendo: Subscription, fault_status: int, most: int
 ) -> None:
     """Not after every one of a hundred thousand visitors."""
-    visitors = pendo.sim.world.visitors
+    visitors = pendo.sim.subscription.visitors
     visitors += [{"visitorId": f"more{n:03d}", "metadata": visitors[0]["metadata"]} for n in range(200)]
     pendo.sim.faults.add(Fault("status", path="history", status=fault_status, times=-1))
     out = pendo.read(STREAM)
@@ -157,7 +157,7 @@ def test_a_pendo_that_fails_for_everybody_ends_the_stream_with_its_own_sentence(
 
 
 def test_a_pendo_that_stops_answering_in_the_middle_ends_the_stream(pendo: Subscription) -> None:
-    visitors = pendo.sim.world.visitors
+    visitors = pendo.sim.subscription.visitors
     visitors += [{"visitorId": f"more{n:03d}", "metadata": visitors[0]["metadata"]} for n in range(200)]
     pendo.sim.faults.add(Fault("status", path="history", status=500, times=-1, skip=30))
     out = pendo.read(STREAM, num_workers=1)
@@ -167,8 +167,8 @@ def test_a_pendo_that_stops_answering_in_the_middle_ends_the_stream(pendo: Subsc
 
 def test_what_happened_twice_in_one_millisecond_comes_twice_however_it_is_asked_for(pendo: Subscription) -> None:
     """Also rows that differ only in a column that is not known today, and rows that do not differ at all."""
-    pendo.sim.world.visitors = [row for row in pendo.sim.world.visitors if row["visitorId"] == ANN]
-    at = pendo.sim.world.now - 5 * 3_600_000
+    pendo.sim.subscription.visitors = [row for row in pendo.sim.subscription.visitors if row["visitorId"] == ANN]
+    at = pendo.sim.subscription.now - 5 * 3_600_000
     rows = [
         {"type": "page", "ts": at, "lastTs": at + 5, "untaggedUrl": "https://app.example.com/a"},
         {"type": "page", "ts": at, "lastTs": at + 5, "untaggedUrl": "https://app.example.com/b"},

@@ -90,7 +90,7 @@ def test_a_change_in_the_future_does_not_carry_the_state_away(pendo: Subscriptio
     """The state is never later than the start of the sync."""
     answer(pendo, "page", [{"id": "a", "lastUpdatedAt": 4_000_000_000_000}])
     out = pendo.read("pages")
-    assert out.state("pages")["last_updated_at"] == instant(pendo.sim.world.now)
+    assert out.state("pages")["last_updated_at"] == instant(pendo.sim.subscription.now)
 
 
 def test_names_are_ours_in_documented_objects_and_theirs_in_free_ones(pendo: Subscription) -> None:

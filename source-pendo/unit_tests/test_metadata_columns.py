@@ -20,7 +20,7 @@ def group(pendo: Subscription, stream: str, name: str) -> dict[str, Any]:
 
 def visitor(pendo: Subscription, number: int) -> Row:
     """A visitor's row in the simulator."""
-    return pendo.sim.world.visitors[number]
+    return pendo.sim.subscription.visitors[number]
 
 
 def one(pendo: Subscription, visitor_id: str) -> Row:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from source_pendo.record_ids import ContentIds, IdentityIds
+from source_pendo import record_ids
 
 Row = dict[str, Any]
 
 COLUMNS = ("day", "visitorId", "accountId", "server")
-identity_ids = IdentityIds(COLUMNS)
-content_ids = ContentIds(("day", "hour"))
+identity_ids = partial(record_ids.identity_ids, columns=COLUMNS)
+content_ids = partial(record_ids.content_ids, ignored={"day", "hour"})
 
 blanks = st.sampled_from([None, ""])
 texts = st.one_of(blanks, st.sampled_from(["a", "b", 'a"b', "a\\", "é", "😀", '["a"]']))
@@ -77,7 +78,7 @@ def test_values_that_moved_to_another_column_are_another_row() -> None:
 
 
 def test_free_form_columns_count_whatever_the_order_of_their_names() -> None:
-    ids = IdentityIds(("properties",))
+    ids = partial(record_ids.identity_ids, columns=("properties",))
     one, same, other = (ids([{"properties": value}]) for value in ({"a": 1, "b": 2}, {"b": 2, "a": 1}, {"a": 1}))
     assert one == same
     assert one != other

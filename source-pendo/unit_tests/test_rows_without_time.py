@@ -22,7 +22,7 @@ def ageless(pendo: Subscription, stream: str) -> set[str]:
 
 def mark_for_deletion(pendo: Subscription, number: int) -> str:
     """What a bulk deletion does with a visitor at once: only the id stays."""
-    row: Row = pendo.sim.world.visitors[number]
+    row: Row = pendo.sim.subscription.visitors[number]
     row["metadata"] = {"pendo": {"donotprocess": True}}
     return str(row["visitorId"])
 

@@ -19,7 +19,7 @@ ALL_DAYS = "2026-02-24T00:00:00Z"
 @pytest.fixture(autouse=True)
 def _few_visitors(pendo: Subscription, monkeypatch: pytest.MonkeyPatch) -> None:
     """A request a visitor and day: the visitors with awkward ids and some anonymous ones are enough."""
-    pendo.sim.world.visitors = pendo.sim.world.visitors[:16] + pendo.sim.world.visitors[-4:]
+    pendo.sim.subscription.visitors = pendo.sim.subscription.visitors[:16] + pendo.sim.subscription.visitors[-4:]
     monkeypatch.setattr("source_pendo.history_reader._VISITORS_A_SLICE", 5)
 
 
@@ -82,24 +82,26 @@ def test_who_must_not_be_processed_is_not_asked_for_and_anonymous_ones_only_on_d
 
 def test_no_more_than_180_days_are_asked_for(pendo: Subscription) -> None:
     """An old start date costs the days that Pendo keeps, not the years before them."""
-    pendo.sim.world.visitors = [row for row in pendo.sim.world.visitors if row["visitorId"] == "ann@example.com"]
-    pendo.sim.world.visitors[0]["metadata"]["auto"]["lastupdated"] = pendo.sim.world.now
+    pendo.sim.subscription.visitors = [
+        row for row in pendo.sim.subscription.visitors if row["visitorId"] == "ann@example.com"
+    ]
+    pendo.sim.subscription.visitors[0]["metadata"]["auto"]["lastupdated"] = pendo.sim.subscription.now
     pendo.read(STREAM, start_date="2020-01-01T00:00:00Z")
     starts = [int(request.query["starttime"][0]) for request in histories(pendo)]
     assert len(starts) == 179
-    assert min(starts) == pendo.sim.world.now - 179 * DAY_MS
+    assert min(starts) == pendo.sim.subscription.now - 179 * DAY_MS
 
 
 @pytest.mark.slow
 def test_a_second_sync_asks_only_for_visitors_that_were_active_since(pendo: Subscription) -> None:
     """And only for the days of the lookback window."""
     first = pendo.read(STREAM)
-    assert first.state(STREAM) == {"modified_ts": instant(pendo.sim.world.now), "version": 1}
+    assert first.state(STREAM) == {"modified_ts": instant(pendo.sim.subscription.now), "version": 1}
     pendo.sim.mutate("advance", days=4)
     pendo.sim.mutate("touch_visitor", visitor_id="ann@example.com")
     pendo.sim.requests.clear()
     second = pendo.read(STREAM, state={STREAM: first.state(STREAM)}, lookback_window=2)
-    came = pendo.sim.world.now - 5 * DAY_MS
+    came = pendo.sim.subscription.now - 5 * DAY_MS
     autos = {row["visitorId"]: row["metadata"].get("auto", {}) for row in pendo.truth("visitors")}
     expected = {
         visitor for visitor, auto in autos.items() if max(auto.get("lastvisit", 0), auto.get("lastupdated", 0)) >= came
@@ -109,12 +111,14 @@ def test_a_second_sync_asks_only_for_visitors_that_were_active_since(pendo: Subs
     assert len(expected) < len(autos)
     of_ann = [request for request in histories(pendo) if "ann%40example" in request.path]
     assert len(of_ann) == 7
-    assert second.state(STREAM)["modified_ts"] == instant(pendo.sim.world.now)
+    assert second.state(STREAM)["modified_ts"] == instant(pendo.sim.subscription.now)
 
 
 def test_an_activity_that_went_on_keeps_its_key(pendo: Subscription) -> None:
     """`lastTs` and `duration` grow; an upsert must replace the row."""
-    pendo.sim.world.visitors = [row for row in pendo.sim.world.visitors if row["visitorId"] == "ann@example.com"]
+    pendo.sim.subscription.visitors = [
+        row for row in pendo.sim.subscription.visitors if row["visitorId"] == "ann@example.com"
+    ]
     keys = []
     for grown in (5, 9):
         row = {"type": "page", "ts": 1772341200000, "lastTs": 1772341200000 + grown, "duration": grown}
@@ -156,7 +160,7 @@ def test_an_endpoint_that_refuses_everybody_fails_and_the_others_go_on(pendo: Su
 def test_a_closed_endpoint_is_noticed_before_every_visitor_was_asked(pendo: Subscription) -> None:
     """A hundred thousand refusals take a day and prove no more than fifty."""
     pendo.sim.mutate("switch", history_status=422)
-    visitors = pendo.sim.world.visitors
+    visitors = pendo.sim.subscription.visitors
     visitors += [{"visitorId": f"more{n}", "metadata": visitors[0]["metadata"]} for n in range(500)]
     pendo.read(STREAM)
     assert len(histories(pendo)) < 150
@@ -165,11 +169,11 @@ def test_a_closed_endpoint_is_noticed_before_every_visitor_was_asked(pendo: Subs
 @pytest.mark.slow
 def test_the_only_active_visitor_may_be_gone(pendo: Subscription) -> None:
     """A deleted visitor must not fail every later sync: others are asked before the endpoint is called closed."""
-    for row in pendo.sim.world.visitors:
+    for row in pendo.sim.subscription.visitors:
         if "auto" in row["metadata"]:
-            row["metadata"]["auto"] |= {"lastvisit": pendo.sim.world.now - 5 * DAY_MS, "lastupdated": None}
+            row["metadata"]["auto"] |= {"lastvisit": pendo.sim.subscription.now - 5 * DAY_MS, "lastupdated": None}
     first = pendo.read(STREAM)
-    pendo.sim.world.now += 3 * DAY_MS
+    pendo.sim.subscription.now += 3 * DAY_MS
     pendo.sim.mutate("touch_visitor", visitor_id="Ann@example.com")
     pendo.sim.mutate("remove_visitor", visitor_id="Ann@example.com", history_only=True)
     second = pendo.read(STREAM, state={STREAM: first.state(STREAM)})
@@ -196,7 +200,7 @@ def test_an_interrupted_reading_goes_on_behind_the_last_visitor_whose_batch_was_
     assert pendo.pipelines("visitors")[0][1] == {"filter": f'visitorId >= "{state["resume"]["visitor_id"]}"'}
     truth = {activity(row) for row in pendo.truth(STREAM)}
     assert {activity(row) for row in first.records[STREAM] + second.records[STREAM]} == truth
-    assert second.state(STREAM) == {"modified_ts": instant(pendo.sim.world.now), "version": 1}
+    assert second.state(STREAM) == {"modified_ts": instant(pendo.sim.subscription.now), "version": 1}
 
 
 @pytest.mark.slow

@@ -57,7 +57,7 @@ class PendoSimulator(Simulator):
 
     `api_key` is valid here. `foreign_keys` are valid in another region. Every other key is unknown. For benchmarks,
     `rows` replaces the page events by this many rows over the last `rows_days` full days. `now` is the simulated
-    present. It changes only by the mutation `advance`. Tests reach the data by the attribute `world`.
+    present. It changes only by the mutation `advance`. Tests reach the data by the attribute `subscription`.
     """
 
     def __init__(
@@ -83,22 +83,24 @@ class PendoSimulator(Simulator):
         now_ms = int(now.timestamp() * 1000)
         calendar = Calendar(time_zone)
         counts = SIZES[size] if isinstance(size, str) else size
-        self.world = Subscription(seed, counts, now_ms, calendar, bucket_on_events=bucket_on_events)
+        self.subscription = Subscription(seed, counts, now_ms, calendar, bucket_on_events=bucket_on_events)
         if rows:
-            self.world.bulk = BulkPageEvents(seed, rows, rows_days, now_ms, calendar, self.world.definitions["pages"])
-        self._mutations = Mutations(self.world)
+            self.subscription.bulk = BulkPageEvents(
+                seed, rows, rows_days, now_ms, calendar, self.subscription.definitions["pages"]
+            )
+        self._mutations = Mutations(self.subscription)
 
     @property
     def now(self) -> datetime:
         """The simulated present."""
-        return datetime.fromtimestamp(self.world.now / 1000, UTC)
+        return datetime.fromtimestamp(self.subscription.now / 1000, UTC)
 
     def prepare(self) -> None:
         """Make all data now. Without this call they are made at the first request for them, so short tests are fast."""
-        with self.world.lock:
-            if self.world.bulk is not None:
-                self.world.bulk.make_days()
-            _ = self.world.hourly_rows, self.world.events
+        with self.subscription.lock:
+            if self.subscription.bulk is not None:
+                self.subscription.bulk.make_days()
+            _ = self.subscription.hourly_rows, self.subscription.events
 
     def answer(self, request: Request) -> Response:
         """Answer a request to Pendo's API."""
@@ -117,12 +119,12 @@ class PendoSimulator(Simulator):
             raise not_found()
         match (request.method, *request.segments[2:]):
             case ("POST", "aggregation"):
-                return Response(body=aggregate(request.body, self.world, self.switches))
+                return Response(body=aggregate(request.body, self.subscription, self.switches))
             case ("GET", ("page" | "feature" | "guide" | "tracktype" | "report" | "segment") as name):
                 return self._list(LISTS[name], request)
             case ("GET", "metadata", "schema", kind):
                 self.switches.check_allowed("metadata")
-                return Response.json(self.world.metadata(kind))
+                return Response.json(self.subscription.metadata(kind))
             case ("GET", "visitor", visitor_id):
                 return self._visitor(visitor_id)
             case ("GET", "account", account_id):
@@ -146,7 +148,7 @@ class PendoSimulator(Simulator):
         """
         self.switches.check_allowed(kind)
         apps = None if request.param("expand") == "*" else frozenset({DEFAULT_APP})
-        rows = self.world.definition_rows(kind, apps)
+        rows = self.subscription.definition_rows(kind, apps)
         ids = request.param("id")
         if ids is not None:
             rows = [row for row in rows if row["id"] in ids.split(",")]
@@ -154,8 +156,8 @@ class PendoSimulator(Simulator):
 
     def _visitor(self, visitor_id: str) -> Response:
         self.switches.check_allowed("visitors")
-        row = self.world.visitor(visitor_id)
-        if row is None or visitor_id in self.world.deleted_visitors:
+        row = self.subscription.visitor(visitor_id)
+        if row is None or visitor_id in self.subscription.deleted_visitors:
             raise not_found()
         auto = row["metadata"].get("auto", {})
         accounts = auto.get("accountids", [])
@@ -164,13 +166,13 @@ class PendoSimulator(Simulator):
             "accountIds": accounts,
             "lastStartTime": auto.get("lastvisit", 0),
             "metadata": {**row["metadata"], "auto": {**auto, "firstidentifiedvisit": auto.get("firstvisit", 0)}},
-            "account": self.world.account(accounts[0]) if accounts else None,
+            "account": self.subscription.account(accounts[0]) if accounts else None,
         }
         return Response.json(record)
 
     def _account(self, account_id: str) -> Response:
         self.switches.check_allowed("accounts")
-        row = self.world.account(account_id)
+        row = self.subscription.account(account_id)
         if row is None:
             raise not_found()
         return Response.json({"id": account_id, "metadata": row["metadata"]})
@@ -183,14 +185,14 @@ class PendoSimulator(Simulator):
         self.switches.check_allowed("visitorHistory")
         if self.switches.history_status is not None:
             raise PendoError(self.switches.history_status, "history is not available")
-        if self.world.visitor(visitor_id) is None or visitor_id in self.world.deleted_visitors:
+        if self.subscription.visitor(visitor_id) is None or visitor_id in self.subscription.deleted_visitors:
             raise not_found()
         try:
             start = int(request.param("starttime") or "")
         except ValueError:
             message = "starttime is not a number of milliseconds"
             raise unprocessable(message) from None
-        rows = self.world.history(visitor_id)
+        rows = self.subscription.history(visitor_id)
         return Response.json([row for row in rows if start - HOUR_MS <= row["ts"] < start + DAY_MS])
 
     def truth(self, stream: str, **options: str) -> list[Row]:
@@ -210,22 +212,22 @@ class PendoSimulator(Simulator):
         apps = app_ids(options.get("apps"))
         anonymous = options.get("anonymous") == "true"
         if stream in _EVENT_STREAMS:
-            since = self.world.calendar.midnight(date.fromisoformat(options.get("since", "2000-01-01")))
-            return self.world.all_rows(_EVENT_STREAMS[stream], options.get("period", "day"), apps, since)
+            since = self.subscription.calendar.midnight(date.fromisoformat(options.get("since", "2000-01-01")))
+            return self.subscription.all_rows(_EVENT_STREAMS[stream], options.get("period", "day"), apps, since)
         if stream in _DEFINITION_STREAMS:
-            return self.world.definition_rows(_DEFINITION_STREAMS[stream], apps)
+            return self.subscription.definition_rows(_DEFINITION_STREAMS[stream], apps)
         if stream == "visitor_history":
             return self._all_history(anonymous)
         simple: Mapping[str, Callable[[], list[Row]]] = {
-            "accounts": lambda: list(self.world.accounts),
-            "visitors": lambda: self.world.visitor_rows(anonymous=anonymous),
+            "accounts": lambda: list(self.subscription.accounts),
+            "visitors": lambda: self.subscription.visitor_rows(anonymous=anonymous),
             "metadata_accounts": lambda: self._metadata_rows("account"),
             "metadata_visitors": lambda: self._metadata_rows("visitor"),
         }
         return simple[stream]()
 
     def _metadata_rows(self, kind: str) -> list[Row]:
-        schema = self.world.metadata(kind)
+        schema = self.subscription.metadata(kind)
         return [
             {"group": group, "field": name, **descriptor}
             for group, fields in schema.items()
@@ -235,9 +237,9 @@ class PendoSimulator(Simulator):
     def _all_history(self, anonymous: bool) -> list[Row]:
         return [
             {"visitorId": visitor["visitorId"], **row}
-            for visitor in self.world.visitor_rows(anonymous=anonymous)
-            if visitor["visitorId"] not in self.world.deleted_visitors
-            for row in self.world.history(visitor["visitorId"])
+            for visitor in self.subscription.visitor_rows(anonymous=anonymous)
+            if visitor["visitorId"] not in self.subscription.deleted_visitors
+            for row in self.subscription.history(visitor["visitorId"])
         ]
 
     def mutate(self, name: str, **arguments: Any) -> Any:

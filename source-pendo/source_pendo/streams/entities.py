@@ -11,9 +11,10 @@ from typing import Any, ClassVar, Final, TypeGuard
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_kit.convert import epoch_millis, iso_millis, snake_case
+from source_kit.errors import system_error
 from source_kit.stream import Checkpoint, SliceItem
 
-from source_pendo.aggregation import Bound, Row, Stage, app_id_of, app_parameter, source_stage, visitors_stage
+from source_pendo.aggregation import ALL_APPS, Bound, Row, Stage, app_id_of, visitors_stage
 from source_pendo.client import BadQuery, BadRequest, NotOffered
 from source_pendo.config import LARGEST_RECORD_LIMIT
 from source_pendo.metadata_schema import Groups, MetadataMapper, app_groups, usable_groups, with_groups
@@ -87,26 +88,22 @@ class Entity(PendoStream):
         self._since = self.cursor_millis(state, "resume")
         self._newest = self._since
         self._sync_start = self._until = epoch_millis(sync_start)
-        self.ageless = 0
         self._resume = None
-        resume = self.resume_of(state)
-        if resume is not None:
+        if (resume := self.resume_of(state)) is not None:
             self._take_resume(resume)
-        groups: Groups = {}
         try:
             groups = self._metadata_groups()
         except AirbyteTracedException as error:
             if error.failure_type is FailureType.transient_error:
                 raise
             self.logger.warning(self._untyped(error))
+            groups = {}
         self._mapper = MetadataMapper(PendoStream.get_json_schema(self), groups, self.logger)
 
     def slices(self) -> Iterable[str]:
-        """One slice: everything, or what changed."""
         return ("everything" if self._since is None else "changes",)
 
     def read_slice(self, slice_: str) -> Iterator[SliceItem]:
-        """The records, and the state as far as it may move."""
         return self._everything() if self._since is None else self._changes(self._since)
 
     def merge_state(self, state: Mapping[str, Any], update: Mapping[str, Any]) -> dict[str, Any]:
@@ -114,11 +111,10 @@ class Entity(PendoStream):
         return dict(update)
 
     def probe(self) -> None:
-        """Ask for one row."""
         self.client.aggregate("probe", [self.source_stage(), {"limit": 1}]).close()
 
     def _metadata_groups(self) -> Groups:
-        return usable_groups(self.client.metadata_schema(self.kind))
+        return usable_groups(self.client.call(f"/metadata/schema/{self.kind}").json())
 
     def _untyped(self, error: AirbyteTracedException) -> str:
         return (
@@ -129,7 +125,7 @@ class Entity(PendoStream):
     def _app_ids(self) -> list[int]:
         """The applications. The source `apps` is known second-hand."""
         try:
-            rows = self.client.all_rows("apps", [source_stage("apps", None)])
+            rows = self.client.all_rows("apps", [{"source": {"apps": None}}])
             return sorted({int(app) for row in rows if (app := app_id_of(row)) is not None})
         except AirbyteTracedException as error:
             self.logger.info(
@@ -144,8 +140,7 @@ class Entity(PendoStream):
     def _everything(self) -> Iterator[SliceItem]:
         pager = self._pager(None if self._resume is None else Bound(">=", self._resume))
         saved = pager.bound
-        lists = self.client.resumed_rows("everything", self.source_stage(), pager, restart=self._start_over)
-        for rows in lists:
+        for rows in self.client.resumed_rows("everything", self.source_stage(), pager, restart=self._start_over):
             yield self._records(rows)
             if pager.bound is not None and pager.bound is not saved and fits_a_state(pager.bound.key):
                 saved = pager.bound
@@ -160,9 +155,17 @@ class Entity(PendoStream):
         span = (since - _OVERLAP_MS, self._until)
 
         def position(row: Row) -> tuple[int, str]:
-            """A row without a time counts as the oldest; Pendo documents that a comparison drops it."""
-            updated = self._time(row)
-            return (span[0] if updated is None else updated), self._key(row)
+            """A row without a time counts as the oldest; Pendo documents that a comparison drops it.
+
+            A row without a key would end the paging unseen.
+            """
+            updated, key = self._time(row), row.get(self.key_column)
+            if not isinstance(key, str):
+                raise system_error(
+                    f"Pendo answered a row of {self.name} without {self.key_column}, by which it was asked for, so the "
+                    "sync cannot go on. Run it again; if it happens again, report it."
+                )
+            return (span[0] if updated is None else updated), key
 
         limits = self.config.record_limit, LARGEST_RECORD_LIMIT
         pager = ChangePager(_CURSOR_PATH, self.key_column, *limits, span=span, position=position)
@@ -203,8 +206,7 @@ class Entity(PendoStream):
             record: dict[str, Any] = {snake_case(name): value for name, value in row.items() if name != "metadata"}
             record[self.cursor_field] = None
             self._mapper.map(row.get("metadata"), record)
-            auto = record.get("metadata_auto")
-            if auto:
+            if auto := record.get("metadata_auto"):
                 record[self.cursor_field] = auto.get(self.cursor_field)
             updated = self._time(row)
             if updated is None:
@@ -220,17 +222,6 @@ class Entity(PendoStream):
         auto = metadata.get(_AUTO) if isinstance(metadata, dict) else None
         updated = auto.get(self.cursor_field) if isinstance(auto, dict) else None
         return None if isinstance(updated, str) else change_time(updated)
-
-    def _key(self, row: Row) -> str:
-        """The key of a row that was found by its time. A row without one would end the paging unseen."""
-        key = row.get(self.key_column)
-        if isinstance(key, str):
-            return key
-        raise AirbyteTracedException(
-            message=f"Pendo answered a row of {self.name} without {self.key_column}, by which it was "
-            "asked for, so the sync cannot go on. Run it again; if it happens again, report it.",
-            failure_type=FailureType.system_error,
-        )
 
     def _reached(self, newest: int | None) -> dict[str, Any]:
         if newest is None:
@@ -270,7 +261,7 @@ class Accounts(Entity):
 
     def source_stage(self) -> Stage:
         """With the applications; whether Pendo restricts accounts by them is not known."""
-        return source_stage("accounts", {"appId": app_parameter(self.config.app_ids)})
+        return {"source": {"accounts": {"appId": list(self.config.app_ids) or ALL_APPS}}}
 
 
 class Visitors(Entity):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, ClassVar, Final, get_args
 
-from source_kit.convert import RecordMapper, epoch_millis, iso_millis, parse_instant, utc_now
+from source_kit.convert import RecordMapper, epoch_millis, iso_millis, parse_instant, snake_case, utc_now
 from source_kit.http.client import Connection
 from source_kit.stream import Checkpoint, SliceItem
 
@@ -17,6 +17,7 @@ from source_pendo.config import DEFAULT_HISTORY_DAYS, EARLIEST_DAY, Config, Peri
 from source_pendo.day_reader import DayReader
 from source_pendo.day_starts import DayStarts
 from source_pendo.streams.base import STATE_VERSION, PendoStream
+from source_pendo.values import Converter
 
 #: After this hour (UTC) a calendar day has ended in the last time zone of the world, UTC-12
 _LAST_ZONE_HOURS: Final = 12
@@ -42,23 +43,24 @@ class EventStream(PendoStream):
     """Rows of one event source, day by day, for all applications and objects in one chain of requests.
 
     A day is named as a calendar day, so Pendo's own time zone and its DST apply. No endpoint says which zone that is,
-    so reading ends with the day that has begun in the zone that is furthest ahead, and the state stops at the last day
-    that has ended in the zone that is furthest behind.
+    so the last day to read is the one that has begun in the first zone of the world, and the state stops at the last
+    day that has ended in the last zone.
 
-    The state is `{"<cursor>": "2026-03-01T00:00:00.000Z", "period": "day", "synced": "2026-03-12", "version": 1,
-    "midnight": "2026-03-01T00:00:00-05:00"}`: the last day that was read to its end after it had ended, written as if
-    its midnight were in UTC; the period of the rows; the day of that sync; and, if Pendo's answers say it, when that
-    day (or the last known one before) began, which shows a change of the time zone. `lookback_window` days before it
-    are read and emitted again at every sync, because a day's rows keep changing. A day that was older than that when it
-    was read is final: an interrupted first sync of a year goes on where it stopped. If a day fails, the later ones are
-    read, and the state stays before it.
+    State: `{"<cursor>": "2026-03-01T00:00:00.000Z", "period": "day", "synced": "2026-03-12", "version": 1,
+    "midnight": "2026-03-01T00:00:00-05:00"}`. The cursor is the last day that was read after it had ended, written as
+    if its midnight were in UTC; `period` is that of the rows, `synced` the day of that sync. `midnight` is when the
+    cursor's day (or the last known one before) began, if Pendo's answers say it; it shows a change of the time zone.
+
+    `lookback_window` days before the state are read and emitted again at every sync, because a day's rows keep
+    changing. A day that was older than that when it was read is final: an interrupted first sync of a year goes on
+    where it stopped. If a day fails, the later ones are read, and the state stays before it.
     """
 
     source: ClassVar[str]
     #: Whether rows are sums over a period, as opposed to single events
     grouped: ClassVar[bool]
-    #: Renames the columns and converts their values
-    mapper: RecordMapper
+    #: Converters of columns; they never see None
+    converters: ClassVar[Mapping[str, Converter]]
 
     key = ("record_id",)
     parallel_slices = True
@@ -72,16 +74,17 @@ class EventStream(PendoStream):
         requests="one request a day read, and one more for every further `record_limit` rows",
     )
 
+    _reader: DayReader
+    _day_starts: DayStarts
+    _state: dict[str, Any]
+    _moved = False
+    _first: date
+    _sync_start: datetime
+
     def __init__(self, config: Config, connection: Connection) -> None:
         super().__init__(config, connection)
         self._period: Period = config.period if self.grouped else "day"
-        self._today = date.min
-        self._first = date.min
-        self._sync_start = datetime.min.replace(tzinfo=UTC)
-        self._state: dict[str, Any] = {}
-        self._moved = False
-        self._reader = self._new_reader()
-        self._day_starts = DayStarts()
+        self._mapper = RecordMapper(snake_case, self.converters)
 
     @property
     @abstractmethod
@@ -93,32 +96,30 @@ class EventStream(PendoStream):
         """A primary key for each row."""
 
     def start(self, state: Mapping[str, Any], full_refresh: bool, sync_start: datetime) -> None:
-        """Fix the first and the last day of this sync."""
-        self._reader = self._new_reader()
-        self._moved = False
-        self._today = sync_start.date()
+        source = self._event_source(self._period)
+        self._reader = DayReader(source, self.client, self.config.record_limit)
         self._sync_start = sync_start
         self._state = self._usable(state)
         try:
             self._day_starts = DayStarts(self._state.get("midnight"))
         except ValueError:
             raise self.unreadable_state() from None
-        earliest = max(self.config.start_date or EARLIEST_DAY, EARLIEST_DAY)
-        if self.config.start_date and self.config.start_date < earliest:
+        start_date = self.config.start_date
+        earliest = max(start_date or EARLIEST_DAY, EARLIEST_DAY)
+        if start_date and start_date < earliest:
             self.logger.info(
                 f"Stream {self.name}: start_date lies before {earliest}, when there was no Pendo: read from that day on"
             )
         if not self._state:
-            history = self._today - timedelta(days=DEFAULT_HISTORY_DAYS)
-            self._first = earliest if self.config.start_date else history
+            self._first = earliest if start_date else sync_start.date() - timedelta(days=DEFAULT_HISTORY_DAYS)
             return
         # A state far in the future reads nothing; it must not overflow the calendar either.
-        reached = min(parse_instant(self._state[self.cursor_field]).date(), self._today + _FAR_AWAY)
+        reached = min(parse_instant(self._state[self.cursor_field]).date(), sync_start.date() + _FAR_AWAY)
         self._first = max(self._first_day_again(reached), earliest)
 
     def slices(self) -> Iterable[date]:
         """The calendar days to read, oldest first, up to the last day that has begun anywhere."""
-        last = self._last_begun()
+        last = (self._sync_start + timedelta(hours=_FIRST_ZONE_HOURS)).date()
         if self._first > last:
             self.logger.info(f"Stream {self.name}: the first day to read is {self._first}, which has not begun")
         for number in range((last - self._first).days + 1):
@@ -136,7 +137,12 @@ class EventStream(PendoStream):
                     reading = Reading(slice_.isoformat(), iso_millis(epoch_millis(started - ahead)))
                     midnight = rows[0].get("day")
                 yield self.records(rows, reading)
-        self._note_midnight(slice_, midnight or self._reader.start_of(slice_))
+        if changed := self._day_starts.note(slice_, midnight or self._reader.start_of(slice_)):
+            before, now = changed
+            self.logger.warning(
+                f"Stream {self.name}: the subscription's time zone was changed (UTC{before} before, UTC{now} now). "
+                f"Days from {self._first} on are read by the new one; reset the stream to read earlier ones by it, too"
+            )
         if slice_ <= self._last_closed():
             yield Checkpoint(self._state_at(slice_))
 
@@ -148,9 +154,7 @@ class EventStream(PendoStream):
         cursor = self.cursor_field
         anew = cursor not in self._state and not self._moved
         self._moved = True
-        if anew or parse_instant(update[cursor]) >= parse_instant(state[cursor]):
-            return dict(update)
-        return dict(state)
+        return dict(update if anew or parse_instant(update[cursor]) >= parse_instant(state[cursor]) else state)
 
     def final_state(self) -> Mapping[str, Any] | None:
         """A state even if no day has ended yet: the day before the first."""
@@ -160,10 +164,6 @@ class EventStream(PendoStream):
         """The day of this sync. A clock that is ahead must not make days final that have hardly begun."""
         return self.client.connection.cursor_ceiling(self._sync_start).date()
 
-    def _last_begun(self) -> date:
-        """The last day that has begun anywhere."""
-        return (self._sync_start + timedelta(hours=_FIRST_ZONE_HOURS)).date()
-
     def _last_closed(self) -> date:
         """The last day that has ended everywhere."""
         ceiling = self.client.connection.cursor_ceiling(self._sync_start)
@@ -171,9 +171,8 @@ class EventStream(PendoStream):
 
     def records(self, rows: list[Row], reading: Reading) -> list[Row]:
         """Pendo's rows, whole visitors, as records: with their key and the reading that they are of."""
-        ids = self.ids(rows, reading)
-        records = self.mapper(rows)
-        for record, record_id in zip(records, ids, strict=True):
+        records = self._mapper(rows)
+        for record, record_id in zip(records, self.ids(rows, reading), strict=True):
             record["record_id"] = record_id
             record["read_day"] = reading.day
             record["read_at"] = reading.at
@@ -182,13 +181,10 @@ class EventStream(PendoStream):
     def probe(self) -> None:
         """Ask for one row of yesterday, by day: some sources may answer hours for single objects only."""
         scope = Scope(utc_now().date() - _DAY, self.config.app_ids)
-        self.client.aggregate("probe", self._event_source("day").probe(scope)).close()
+        self.client.aggregate("probe", [*self._event_source("day").stages(scope), {"limit": 1}]).close()
 
     def _event_source(self, period: Period) -> EventSource:
         return EventSource(self.source, period, self.order, self.grouped)
-
-    def _new_reader(self) -> DayReader:
-        return DayReader(self._event_source(self._period), self.client, self.config.record_limit)
 
     def _usable(self, state: Mapping[str, Any]) -> dict[str, Any]:
         """The state to go on from; empty at first, and, with a warning, after a change of `period`.
@@ -212,14 +208,6 @@ class EventStream(PendoStream):
         )
         return {}
 
-    def _note_midnight(self, day: date, midnight: Any) -> None:
-        if changed := self._day_starts.note(day, midnight):
-            before, now = changed
-            self.logger.warning(
-                f"Stream {self.name}: the subscription's time zone was changed (UTC{before} before, UTC{now} now). "
-                f"Days from {self._first} on are read by the new one; reset the stream to read earlier ones by it, too"
-            )
-
     def _first_day_again(self, reached: date) -> date:
         """The first day to read after `reached`: the first that was not final when it was read."""
         synced = self._state.get("synced")
@@ -231,9 +219,11 @@ class EventStream(PendoStream):
             raise self.unreadable_state() from None
 
     def _state_at(self, day: date) -> dict[str, Any]:
+        midnight = self._day_starts.text(day)
         return {
             self.cursor_field: f"{day.isoformat()}T00:00:00.000Z",
             "period": self._period,
             "synced": self._synced().isoformat(),
             "version": STATE_VERSION,
-        } | ({"midnight": midnight} if (midnight := self._day_starts.text(day)) else {})
+            **({"midnight": midnight} if midnight else {}),
+        }

@@ -4,20 +4,28 @@ from __future__ import annotations
 
 from typing import ClassVar, Final
 
-from airbyte_cdk.models import FailureType
-from airbyte_cdk.utils.traced_exception import AirbyteTracedException
-from source_kit.convert import RecordMapper, snake_case
+from source_kit.errors import system_error
 from source_kit.http.client import Connection
 
 from source_pendo.aggregation import Row
 from source_pendo.config import Config
-from source_pendo.record_ids import IdentityIds
+from source_pendo.record_ids import identity_ids
 from source_pendo.streams.event_days import EventStream, Reading
 from source_pendo.values import cached_instant, instant
 
 _TIMES: Final = ("first_time", "last_time")
 #: Columns with few different values, each of which is formatted once
 _BUCKETS: Final = ("day", "hour", "week", "month", "quarter", "last_key_frame_timestamp")
+#: Columns that tell rows of one visitor, account and object apart. All are part of the key, so the list never changes
+_REST_OF_IDENTITY: Final = (
+    "server",
+    "remoteIp",
+    "userAgent",
+    "tabId",
+    "analyticsSessionId",
+    "parameters",
+    "properties",
+)
 
 
 class GroupedEvents(EventStream):
@@ -29,70 +37,45 @@ class GroupedEvents(EventStream):
 
     object_id: ClassVar[str]
     grouped = True
+    #: Rows of this sync without their day
+    _undated = 0
+    converters = dict.fromkeys(_BUCKETS, cached_instant) | dict.fromkeys(_TIMES, instant)
 
     def __init__(self, config: Config, connection: Connection) -> None:
         super().__init__(config, connection)
         self.cursor_field = config.period
-        converters = dict.fromkeys(_BUCKETS, cached_instant) | dict.fromkeys(_TIMES, instant)
-        self.mapper = RecordMapper(snake_case, converters)
-        self._undated = 0
         # A day is hashed as its date: its instant moves when the subscription's time zone is changed.
-        self._ids = IdentityIds(
-            (
-                *(("hour",) if config.period == "hour" else ()),
-                "appId",
-                "visitorId",
-                "accountId",
-                self.object_id,
-                "server",
-                "remoteIp",
-                "userAgent",
-                "tabId",
-                "analyticsSessionId",
-                "parameters",
-                "properties",
-            )
-        )
+        hour = ("hour",) if config.period == "hour" else ()
+        self._identity = (*hour, "appId", "visitorId", "accountId", self.object_id, *_REST_OF_IDENTITY)
 
     @property
     def order(self) -> tuple[str, ...]:
-        """Order of a visitor's rows within a page."""
         return (self.object_id, "accountId", "server", "remoteIp", "userAgent")
 
     def ids(self, rows: list[Row], reading: Reading) -> list[str]:
-        """Hashes of what identifies a row; with `period: hour` the hour is in the row."""
-        return self._ids(rows, (reading.day,) if self.cursor_field == "day" else ())
+        return identity_ids(rows, self._identity, (reading.day,) if self.cursor_field == "day" else ())
 
     def records(self, rows: list[Row], reading: Reading) -> list[Row]:
-        """See the base. Rows without their day are counted; a row without its hour is an error."""
+        """As the base. A row without its day is counted; one without its hour is an error, since keys hash the hour."""
         records = super().records(rows, reading)
         cursor = self.cursor_field
-        for record in [record for record in records if record.get(cursor) is None]:
-            self._note_undated(record["record_id"])
+        undated = [record["record_id"] for record in records if record.get(cursor) is None]
+        if undated and cursor == "hour":
+            raise system_error(
+                f"Pendo sent a row of {self.name} that does not say its hour, so the stream was stopped before rows of "
+                "different times could replace one another. Run the sync again; if it happens again, report it.",
+                f"row {undated[0]} has no hour",
+            )
+        self._undated += len(undated)
         return records
 
     def finish(self) -> None:
-        """Log how many rows came without their day."""
         super().finish()
         if self._undated:
             self.logger.warning(
                 f"Stream {self.name}: {self._undated} rows do not say their day. They were emitted without it; "
                 "read_day says in which day's reading they came"
             )
-
-    def _note_undated(self, record_id: str) -> None:
-        """A row without its day belongs to the day that was asked for; rows without their hour would share keys."""
-        if self.config.period == "day":
-            self._undated += 1
-            return
-        raise AirbyteTracedException(
-            message=(
-                f"Pendo sent a row of {self.name} that does not say its hour, so the stream was stopped before rows of "
-                "different times could replace one another. Run the sync again; if it happens again, report it."
-            ),
-            internal_message=f"row {record_id} has no hour",
-            failure_type=FailureType.system_error,
-        )
 
 
 class Events(GroupedEvents):

@@ -5,18 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from source_kit.convert import RecordMapper, snake_case
-from source_kit.http.client import Connection
-
 from source_pendo.aggregation import Row
-from source_pendo.config import Config
-from source_pendo.record_ids import ContentIds
+from source_pendo.record_ids import content_ids
 from source_pendo.streams.event_days import EventStream, Reading
 from source_pendo.values import instant, number, text
 
-_TIMES: Final = ("browser_time", "guide_timestamp", "received_time", "day", "hour", "week", "month", "quarter")
 #: Columns that depend on the period of the query and not on the event
-_ASKED_FOR: Final = ("day", "hour", "week", "month", "quarter")
+_ASKED_FOR: Final = frozenset({"day", "hour", "week", "month", "quarter"})
+_TIMES: Final = _ASKED_FOR | {"browser_time", "guide_timestamp", "received_time"}
 
 
 class SingleEvents(EventStream):
@@ -29,19 +25,14 @@ class SingleEvents(EventStream):
 
     grouped = False
     cursor_field = "browser_time"
+    converters = dict.fromkeys(_TIMES, instant)
     docs = replace(
         EventStream.docs,
         late_rows="45 minutes to 6 hours; events of devices that were offline come up to a week late",
     )
 
-    def __init__(self, config: Config, connection: Connection) -> None:
-        super().__init__(config, connection)
-        self.mapper = RecordMapper(snake_case, dict.fromkeys(_TIMES, instant))
-        self._ids = ContentIds(_ASKED_FOR)
-
     def ids(self, rows: list[Row], reading: Reading) -> list[str]:
-        """Hashes of the events."""
-        return self._ids(rows)
+        return content_ids(rows, _ASKED_FOR)
 
 
 class GuideEvents(SingleEvents):
@@ -62,7 +53,6 @@ class PollEvents(SingleEvents):
     order = ("browserTime", "pollId")
 
     def records(self, rows: list[Row], reading: Reading) -> list[Row]:
-        """As for all events, with the answer as text and as number."""
         records = super().records(rows, reading)
         for record in records:
             response = record.get("poll_response")

@@ -52,13 +52,10 @@ class ObjectList(PendoStream):
     _sync_start: int
 
     def start(self, state: Mapping[str, Any], full_refresh: bool, sync_start: datetime) -> None:
-        """Take the newest change that an earlier sync has seen."""
-        self.ageless = 0
         self._since = self.cursor_millis(state)
         self._sync_start = epoch_millis(sync_start)
 
     def slices(self) -> Iterable[str]:
-        """One slice: the list."""
         return (self.path_name,)
 
     def transform(self, row: Row) -> Sequence[Row]:
@@ -78,7 +75,8 @@ class ObjectList(PendoStream):
                 updated = change_time(item.get(_UPDATED))
                 if updated is not None and (newest is None or updated > newest):
                     newest = updated
-                if self._changed(updated) and self._wanted(item):
+                unchanged = self._since is not None and updated is not None and updated < self._since - _OVERLAP_MS
+                if not unchanged and self._wanted(item):
                     rows = self.transform(item)
                     kept += rows
                     self.ageless += len(rows) if updated is None else 0
@@ -88,7 +86,6 @@ class ObjectList(PendoStream):
             yield Checkpoint({self.cursor_field: iso_millis(newest), "version": STATE_VERSION})
 
     def probe(self) -> None:
-        """Ask for the list: there is no smaller request."""
         self._ask().close()
 
     def _ask(self) -> Answer:
@@ -101,20 +98,11 @@ class ObjectList(PendoStream):
         dropped.
         """
         emitted: set[bytes] = set()
-        before: frozenset[bytes] = frozenset()
-
-        def restart() -> None:
-            nonlocal before
-            before = frozenset(emitted)
-
-        for objects in self.client.rows(self._ask, None, restart):
+        before: set[bytes] = set()
+        for objects in self.client.rows(self._ask, None, lambda: before.update(emitted)):
             digests = list(map(_digest, objects))
             yield [item for item, digest in zip(objects, digests, strict=True) if digest not in before]
             emitted.update(digests)
-
-    def _changed(self, updated: int | None) -> bool:
-        """Whether an object changed since the state. Returns True when unsure."""
-        return self._since is None or updated is None or updated >= self._since - _OVERLAP_MS
 
     def _wanted(self, item: Mapping[str, Any]) -> bool:
         """Whether an object belongs to one of the chosen applications, or to none."""
@@ -123,12 +111,8 @@ class ObjectList(PendoStream):
         return not wanted or not apps or any(str(app) in wanted for app in apps)
 
     def _apps(self, item: Mapping[str, Any]) -> list[Any]:
-        """The applications to which an object belongs."""
-        several = item.get("appIds")
-        apps = list(several) if isinstance(several, list) else []
-        if item.get("appId") is not None:
-            apps.append(item["appId"])
-        return apps
+        one, several = item.get("appId"), item.get("appIds")
+        return [*(several if isinstance(several, list) else []), *([] if one is None else [one])]
 
 
 def _digest(item: Any) -> bytes:
@@ -137,7 +121,6 @@ def _digest(item: Any) -> bytes:
 
 
 def _first(value: Any) -> Any:
-    """The first item of a list; any other value as it is."""
     return (value[0] if value else None) if isinstance(value, list) else value
 
 

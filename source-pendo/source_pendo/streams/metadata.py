@@ -6,9 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import ClassVar
 
-from airbyte_cdk.models import FailureType
-from airbyte_cdk.utils.traced_exception import AirbyteTracedException
-from source_kit.errors import shorten
+from source_kit.errors import shorten, transient_error
 from source_kit.stream import SliceItem
 
 from source_pendo.metadata_schema import Groups, usable_groups
@@ -34,21 +32,15 @@ class MetadataFields(PendoStream):
     )
 
     def slices(self) -> Iterable[str]:
-        """One slice: the answer."""
         return (self.kind,)
 
     def read_slice(self, slice_: str) -> Iterator[SliceItem]:
-        """Every field of every group."""
-        named = [
-            ((group, name), dict(field)) for group, fields in self._groups().items() for name, field in fields.items()
-        ]
-        records = document_mapper(self.get_json_schema())([field for _, field in named])
-        for record, ((group, name), _) in zip(records, named, strict=True):
-            record |= {"group": group, "field": name}
-        yield records
+        mapper = document_mapper(self.get_json_schema())
+        for group, fields in self._groups().items():
+            records = mapper([dict(field) for field in fields.values()])
+            yield [record | {"group": group, "field": name} for record, name in zip(records, fields, strict=True)]
 
     def probe(self) -> None:
-        """Ask for all of it: it is small."""
         self._groups()
 
     def _groups(self) -> Groups:
@@ -57,15 +49,12 @@ class MetadataFields(PendoStream):
         An answer without any field that is not an object of empty groups is an error: it must not look like a
         subscription without fields.
         """
-        answer = self.client.metadata_schema(self.kind)
+        path = f"/metadata/schema/{self.kind}"
+        answer = self.client.call(path).json()
         groups = usable_groups(answer)
         if any(groups.values()) or (isinstance(answer, dict) and not any(answer.values())):
             return groups
-        raise AirbyteTracedException(
-            message=self.client.error_table.misshapen,
-            internal_message=f"GET /metadata/schema/{self.kind}: {shorten(str(answer))}",
-            failure_type=FailureType.transient_error,
-        )
+        raise transient_error(self.client.error_table.misshapen, f"GET {path}: {shorten(str(answer))}")
 
 
 class MetadataAccounts(MetadataFields):

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, time
+from datetime import datetime
 from typing import Any, Final
 
 from source_kit.convert import epoch_millis, iso_millis, utc_now
 from source_kit.stream import Checkpoint, SliceItem
 
-from source_pendo.config import DEFAULT_HISTORY_DAYS
 from source_pendo.history_reader import DAY_MS, HistoryReader, VisitorBatch, history, some_visitors
 from source_pendo.paging import fits_a_state, is_exact
 from source_pendo.streams.base import STATE_VERSION, PendoStream
@@ -64,15 +63,15 @@ class VisitorHistory(PendoStream):
             raise self.unreadable_state()
         resume_at, until = (None, now) if resume is None else self._resume(resume, now)
         self._since, self._sync_start = since, sync_start
-        self._reader = HistoryReader(self.client, self.config, self.get_json_schema(), unread)
-        self._reader.set_days(since, self._first_wanted(since, until), until, now, resume_at)
+        schema = self.get_json_schema()
+        self._reader = HistoryReader(
+            self.client, self.config, schema, unread, resume_at, since=since, until=until, sync_start=now
+        )
 
     def slices(self) -> Iterable[VisitorBatch]:
-        """Visitors with something to read, a few a slice, in order of their ids."""
         return self._reader.batches()
 
     def read_slice(self, slice_: VisitorBatch) -> Iterator[SliceItem]:
-        """The activities of a few visitors."""
         for window in slice_.windows:
             yield from self._reader.read(window)
         last_id = slice_.windows[-1].visitor_id
@@ -97,7 +96,6 @@ class VisitorHistory(PendoStream):
         return {**kept, **resume, **marks, **_VERSION}
 
     def finish(self) -> None:
-        """Log how many visitors were skipped; raise if some could not be read, or if nobody was answered."""
         self._reader.finish()
 
     def final_state(self) -> Mapping[str, Any] | None:
@@ -116,14 +114,6 @@ class VisitorHistory(PendoStream):
     def _covered(self) -> int:
         """Until when activities are read; if this machine's clock is ahead, until Pendo's present."""
         return min(self._reader.until, epoch_millis(self.client.connection.cursor_ceiling(self._sync_start)))
-
-    def _first_wanted(self, since: int | None, until: int) -> int:
-        if since is not None:
-            # One day more: activities of the last hours before the state may not have been processed then.
-            return since - (self.config.lookback_days + 1) * DAY_MS
-        if self.config.start_date is None:
-            return until - DEFAULT_HISTORY_DAYS * DAY_MS
-        return epoch_millis(datetime.combine(self.config.start_date, time(), UTC))
 
     def _resume(self, resume: Mapping[str, Any], now: int) -> tuple[str | None, int]:
         """The id to go on at, and until when to read. All visitors are read if no query would find that id."""
