@@ -1,4 +1,4 @@
-"""Temporary files, and the error where there is no room for them."""
+"""Temporary files, and the error if there is no room for them."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from source_kit.errors import config_error
 
 
 def store(spool: IO[bytes], piece: bytes) -> None:
-    """Adds a piece to a temporary file; the empty one ends it and goes back to its beginning.
+    """Adds a piece to a temporary file. An empty piece ends it: writes what is buffered and goes to the beginning.
 
-    Going back writes what was buffered. Raises a config_error where there is no room for it.
+    Raises a config_error if there is no room.
     """
     try:
         if piece:
@@ -27,7 +27,7 @@ def store(spool: IO[bytes], piece: bytes) -> None:
 
 
 def no_room(error: Exception) -> AirbyteTracedException:
-    """The config_error for a download, or something else in a temporary file, that could not be stored."""
+    """The config_error for a download that could not be stored."""
     full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
     what = "No space is left in" if full else "Nothing can be written to"
     return config_error(
@@ -38,7 +38,7 @@ def no_room(error: Exception) -> AirbyteTracedException:
 
 
 def _temporary_directory() -> str:
-    """The directory of temporary files; where none is usable, the one that TMPDIR names."""
+    """The directory of temporary files. If none is usable, the one in TMPDIR."""
     try:
         return tempfile.gettempdir()
     except OSError:

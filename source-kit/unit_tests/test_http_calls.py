@@ -56,7 +56,7 @@ class Vendor(Simulator):
         return Response.json({"results": ROWS, "asked": request.json() if request.body else None})
 
 
-def client_of(url: str, before_request: Callable[[], None] | None = None) -> Client:
+def client_of(url: str, before_request: Callable[[], None] = lambda: None) -> Client:
     connection = Connection(url, session(4), {"x-key": "key-1"}, before_request)
     return Client("acme", connection, TABLE, QUICK, 5.0)
 

@@ -147,13 +147,14 @@ def test_slices_that_all_fail_end_the_stream() -> None:
     assert "All 25 parts of s that were tried failed" in str(progress.error.message)
 
 
-def test_the_stream_knows_how_many_slices_failed_in_a_row() -> None:
-    progress = started(progress_of(IndependentStream("s")), 3)
+def test_the_stream_knows_how_many_slices_failed_in_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream, counts = IndependentStream("s"), list[int]()
+    monkeypatch.setattr(stream, "slices_failed", counts.append)
+    progress = started(progress_of(stream), 3)
     fail_slice(progress, 0)
     fail_slice(progress, 1)
-    assert progress.stream.failed_in_a_row == 2
     progress.end_slice(2)
-    assert progress.stream.failed_in_a_row == 0
+    assert counts == [1, 2, 0]
 
 
 def test_every_state_of_a_full_refresh_but_the_last_is_marked_unfinished() -> None:

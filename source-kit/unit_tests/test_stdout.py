@@ -22,7 +22,7 @@ from source_kit import engine
 from source_kit.limits import IN_FLIGHT_BYTES
 from source_kit.output import RECORD_TAIL, Batch, Writer, record_head, state_message
 from source_kit.secrets import secret_shapes
-from source_kit.stream import Checkpoint, Estimate, RecordLines, RecordMeta, SliceItem
+from source_kit.stream import Checkpoint, Estimate, RecordLines, SliceItem
 from test_kit.messages import decoded, errors, logs, records, states, statuses
 
 SECRET = 'k"ey+y/ü=%&\\z 1'
@@ -225,24 +225,19 @@ def test_a_reader_that_goes_away_ends_the_process_quietly(toy: CommandLine, afte
     assert child.stderr == ""
 
 
-def test_estimates_and_records_with_meta_have_airbytes_shape(toy: CommandLine) -> None:
-    changes = [{"field": "name", "change": "NULLED", "reason": "SOURCE_SERIALIZATION_ERROR"}]
-
+def test_estimates_and_ready_lines_have_airbytes_shape(toy: CommandLine) -> None:
     class Special(ToyStream):
         def read_slice(self, slice_: int) -> Iterator[SliceItem]:
-            yield Estimate(rows=2, size_bytes=10)
+            yield Estimate(rows=2)
             yield []
-            yield RecordMeta({"id": "1", "name": None}, changes)
             lines = (record_head("s") + data + RECORD_TAIL for data in (b'{"id":"2"}', b'{"id":"3"}'))
             yield RecordLines(b"".join(lines), 2)
 
     code, messages = toy.read(ToySource(Special("s", slices=1)))
     assert code == 0
-    assert [record["id"] for record in records(messages)] == ["1", "2", "3"]
-    first = next(message["record"] for message in messages if message["type"] == "RECORD")
-    assert first["meta"] == {"changes": changes}
+    assert [record["id"] for record in records(messages)] == ["2", "3"]
     (estimate,) = (m["trace"]["estimate"] for m in messages if m.get("trace", {}).get("type") == "ESTIMATE")
-    assert estimate == {"name": "s", "type": "STREAM", "row_estimate": 2, "byte_estimate": 10}
+    assert estimate == {"name": "s", "type": "STREAM", "row_estimate": 2}
 
 
 def test_empty_streams_never_run(toy: CommandLine) -> None:
