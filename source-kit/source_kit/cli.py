@@ -18,9 +18,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
-    import argparse
-
-    from source_kit.cdk.entry_point import BatchEntrypoint
     from source_kit.source import Source
 
 #: The garbage collector runs when this many more objects were made than freed.
@@ -76,7 +73,7 @@ def launch(make_source: Callable[[], Source[Any]], args: Sequence[str]) -> int:
         return 2  # as argparse answers any other wrong command line
     try:
         with redirect_stdout(sys.stderr), rare_garbage_collection():
-            return _run(entrypoint, parsed, logger)
+            return entrypoint.launch(parsed)
     except OutputLost as lost:
         # The reader has no state for rows that it did not get. What is buffered must not fail again at the exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
@@ -89,23 +86,6 @@ def launch(make_source: Callable[[], Source[Any]], args: Sequence[str]) -> int:
             with suppress(OSError):
                 sys.stderr.write(f"{message}\n")
         return 1
-
-
-def _run(entrypoint: BatchEntrypoint, parsed: argparse.Namespace, logger: logging.Logger) -> int:
-    from airbyte_cdk.utils.traced_exception import AirbyteTracedException
-
-    from source_kit.cdk.entry_point import flush_lines, print_line
-
-    try:
-        for message in entrypoint.run(parsed):
-            print_line(message)
-    except AirbyteTracedException as error:
-        logger.error(error.message)
-        print_line(entrypoint.airbyte_message_to_string(error.as_sanitized_airbyte_message()))
-        return 1
-    finally:
-        flush_lines()
-    return 1 if entrypoint.failed else 0
 
 
 def _leave(number: int, _: object) -> NoReturn:

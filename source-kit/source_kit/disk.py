@@ -30,16 +30,12 @@ def no_room(error: Exception) -> AirbyteTracedException:
     """The config_error for a download that could not be stored."""
     full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
     what = "No space is left in" if full else "Nothing can be written to"
+    try:
+        directory = tempfile.gettempdir()
+    except OSError:  # none is usable
+        directory = os.environ.get("TMPDIR") or "/tmp"  # noqa: S108 - only named
     return config_error(
-        f"{what} the temporary directory {_temporary_directory()}, where downloads are kept until they are read. Give "
+        f"{what} the temporary directory {directory}, where downloads are kept until they are read. Give "
         "the connector a larger one (for a container, a larger /tmp) and run the sync again.",
         f"{type(error).__name__}: {getattr(error, 'strerror', None) or error}",
     )
-
-
-def _temporary_directory() -> str:
-    """The directory of temporary files. If none is usable, the one in TMPDIR."""
-    try:
-        return tempfile.gettempdir()
-    except OSError:
-        return os.environ.get("TMPDIR") or "/tmp"  # noqa: S108 - only named

@@ -24,6 +24,7 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_kit import activity
 from source_kit.activity import Stopped
 from source_kit.errors import shorten, system_error
+from source_kit.network import causes_of
 from source_kit.output import Batch, Channel, ChannelItem, RecordEncoder, estimate_message
 from source_kit.progress import NAMED, Progress, concerns_all
 from source_kit.stream import BatchStream, Checkpoint, Estimate, SliceItem
@@ -58,11 +59,6 @@ class StreamRun:
         if self.done or self.exhausted or self.slicing or self.progress.error or not self.progress.may_start_slice:
             return False
         return self.active == 0 or self.stream.parallel_slices or self.stream.independent_slices
-
-    @property
-    def over(self) -> bool:
-        """Whether no worker is on the stream and none will be."""
-        return self.active == 0 and (self.exhausted or self.progress.error is not None)
 
 
 class Engine:
@@ -120,9 +116,8 @@ class Engine:
         finally:
             with self._changed:
                 self._working -= 1
-                last = self._working == 0
-            if last:
-                self.channel.end()
+                if self._working == 0:
+                    self.channel.end()
 
     def _wake(self) -> None:
         with self._changed:
@@ -165,7 +160,8 @@ class Engine:
         except Stopped:
             raise
         except BaseException as error:  # also a SystemExit in a library: it is not the end of a slice
-            free_locals(error)
+            for cause in causes_of(error):  # frees local variables, such as pages of rows; the stack trace stays
+                traceback.clear_frames(cause.__traceback__)
             if index is None or not self._fails_alone(run, index, slice_, error):
                 with self._changed:
                     run.progress.fail(error)
@@ -197,7 +193,7 @@ class Engine:
             if slicing:
                 run.slicing = False
             run.active -= 1
-            over = run.over and not run.done
+            over = run.active == 0 and (run.exhausted or run.progress.error is not None) and not run.done
         if over and not self._activities.stop.is_set():
             self._close(run)
         self._wake()
@@ -212,7 +208,7 @@ class Engine:
         return iter(run.stream.slices())
 
     def _read(self, run: StreamRun, index: int, slice_: Any) -> None:
-        started_at, records = time.monotonic(), 0
+        start, records = time.monotonic(), 0
         for item in run.stream.read_slice(slice_):
             if run.progress.error is not None:
                 return  # another slice failed: the next sync reads this one again
@@ -220,14 +216,13 @@ class Engine:
             del item  # frees a large one before the next is made
         with self._changed:
             self._emit(run.progress.end_slice(index))
-            log = time.monotonic() - run.logged_at >= _LOG_EVERY_SECONDS
-            if log:
-                run.logged_at = time.monotonic()
-        if log:
-            seconds = time.monotonic() - started_at
-            self._logger.info(
-                f"Stream {run.name}: {describe(slice_)}: {records} records in {seconds:.1f} s, {run.records} so far"
-            )
+            now = time.monotonic()
+            if now - run.logged_at < _LOG_EVERY_SECONDS:
+                return
+            run.logged_at = now
+        self._logger.info(
+            f"Stream {run.name}: {describe(slice_)}: {records} records in {now - start:.1f} s, {run.records} so far"
+        )
 
     def _take(self, run: StreamRun, index: int, item: SliceItem) -> int:
         """Puts one item into the channel; returns the number of its records."""
@@ -299,15 +294,6 @@ class Engine:
             failure_type=FailureType.system_error,
             exception=error,
         )
-
-
-def free_locals(error: BaseException | None) -> None:
-    """Frees the local variables of an error's frames, such as pages of rows. The stack trace stays."""
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
-        traceback.clear_frames(error.__traceback__)
-        error = error.__cause__ or error.__context__
 
 
 def describe(slice_: Any) -> str:

@@ -79,14 +79,6 @@ def is_deeper(text: bytes, limit: int) -> bool:
     return any(brackets.depth > limit for _ in brackets.of(text))
 
 
-def to_utf8(text: str) -> bytes:
-    """UTF-8 of any text. A lone surrogate becomes U+FFFD."""
-    try:
-        return text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").encode()
-
-
 class _Text(bytes):
     """Finished JSON."""
 
@@ -130,7 +122,8 @@ def _scalar(value: Any) -> bytes:
     try:
         return orjson.dumps(value, default=str)
     except TypeError:
-        return to_utf8(json.dumps(value, default=str, ensure_ascii=False))
+        text = json.dumps(value, default=str, ensure_ascii=False)
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").encode()
 
 
 def decoded_bytes(text: bytes) -> int:
@@ -140,12 +133,8 @@ def decoded_bytes(text: bytes) -> int:
     counted like those outside.
     """
     wide = 1 if text.isascii() and b"\\u" not in text else 4
-    return (
-        wide * len(text)
-        + _VALUE_BYTES * text.count(b",")
-        + _OBJECT_BYTES * text.count(b"{")
-        + _ARRAY_BYTES * text.count(b"[")
-    )
+    size = wide * len(text) + _VALUE_BYTES * text.count(b",")
+    return size + _OBJECT_BYTES * text.count(b"{") + _ARRAY_BYTES * text.count(b"[")
 
 
 def require_room(text: bytes, what: str) -> None:

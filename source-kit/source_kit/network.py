@@ -118,25 +118,22 @@ def named_bundle(variables: Sequence[str]) -> tuple[str, str] | None:
 
 def bad_bundle(name: str, path: str, *, folders: bool = False) -> str | None:
     """The sentence for a bundle that cannot be used; None for a good one. `name` is its variable or option."""
-    why = _unusable_bundle(path, folders)
+    why = None
+    try:
+        if not Path(path).is_dir():
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+        elif not folders:
+            why = "is a folder"
+    except ssl.SSLError:
+        why = "holds no certificates"
+    except (FileNotFoundError, NotADirectoryError):
+        why = "does not exist"
+    except OSError as error:
+        why = f"cannot be read ({error.strerror})"
     return why and (
         f"{name} names {path}, which {why}. Put the certificates (PEM) of the authorities to trust there (for a "
         f"container, mount the file, readable for its user), or remove {name}."
     )
-
-
-def _unusable_bundle(path: str, folders: bool) -> str | None:
-    try:
-        if Path(path).is_dir():
-            return None if folders else "is a folder"
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
-    except ssl.SSLError:
-        return "holds no certificates"
-    except (FileNotFoundError, NotADirectoryError):
-        return "does not exist"
-    except OSError as error:
-        return f"cannot be read ({error.strerror})"
-    return None
 
 
 def tls_fault(causes: Sequence[BaseException], host: str, option: str, variables: Sequence[str]) -> Fault | None:

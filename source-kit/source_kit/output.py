@@ -39,8 +39,6 @@ from source_kit.stream import Estimate, Record, RecordLines
 _MESSAGE_BYTES = 1024
 #: The writer collects this many bytes before it writes.
 _WRITE_BYTES = 1024 * 1024
-#: Size of stdout's buffer. What is longer is written directly, without a copy.
-_BUFFER_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,12 +248,6 @@ def writing() -> Iterator[None]:
         yield
     except OSError as error:
         raise OutputLost from error
-
-
-def open_stdout() -> IO[bytes]:
-    """Descriptor 1, even if `sys.stdout` was replaced. Raises OutputLost."""
-    with writing():
-        return open(1, "wb", buffering=_BUFFER_BYTES, closefd=False)
 
 
 class Writer:

@@ -107,7 +107,7 @@ class Progress:
 
     def finish(self) -> None:
         """Call it after the last slice: fails the stream if a slice failed alone."""
-        if self.failed:
+        if self.failed.count:
             self.fail(self.failed.error(self.stream.name, self.started))
 
     def final_state(self) -> AirbyteMessage:
@@ -184,9 +184,6 @@ class FailedSlices:
         self._failing_since = 0.0
         self._transient = True
         self._kept: list[tuple[int, str, AirbyteTracedException, BaseException]] = []  # the first ones
-
-    def __bool__(self) -> bool:
-        return self.count > 0
 
     def count_read(self) -> None:
         """Counts a slice that was read to its end."""

@@ -9,10 +9,10 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from airbyte_cdk.models import AirbyteStateMessage, SyncMode
+from airbyte_cdk.models import AirbyteStateMessage, ConfiguredAirbyteStream, SyncMode
 from airbyte_cdk.sources.connector_state_manager import ConnectorStateManager
 
-from source_kit.cdk.state_keys import UNFINISHED, without_keys_of_the_cdk
+from source_kit.cdk.state_keys import PREFIX, UNFINISHED
 from source_kit.convert import parse_instant
 
 #: A state that is ahead by less gets no warning: clocks differ.
@@ -34,25 +34,19 @@ class SavedStates:
             if times > 1:
                 logger.info(f"Stream {name}: {times} states were given; the last one counts")
 
-    def of(self, name: str, namespace: str | None) -> Mapping[str, Any]:
-        """The state of a stream; empty if there is none.
+    def start_of(self, configured: ConfiguredAirbyteStream) -> dict[str, Any]:
+        """The state with which the sync of a stream starts, without the keys of the CDK; empty if there is none.
 
-        A state with another namespace is taken as well: streams have none here, so it was changed by hand.
+        A full refresh starts without a state, since the state of an incremental sync would make it partial, unless the
+        state belongs to a full refresh that was interrupted. A state with another namespace is taken as well: streams
+        have none here, so it was changed by hand.
         """
+        name, namespace = configured.stream.name, configured.stream.namespace
         known = [found.namespace for found in self._states.per_stream_states if found.name == name]
-        chosen = namespace if namespace in known or not known else known[-1]
-        return self._states.get_stream_state(name, chosen)
-
-
-def usable_state(state: Mapping[str, Any], sync_mode: SyncMode) -> dict[str, Any]:
-    """The part of a given state that a sync starts with.
-
-    It is empty for a full refresh, since the state of an incremental sync would make it partial, unless the state
-    belongs to a full refresh that was interrupted.
-    """
-    if sync_mode is SyncMode.full_refresh and state.get(UNFINISHED) is not True:
-        return {}
-    return without_keys_of_the_cdk(state)
+        state = self._states.get_stream_state(name, namespace if namespace in known or not known else known[-1])
+        if configured.sync_mode is SyncMode.full_refresh and state.get(UNFINISHED) is not True:
+            return {}
+        return {key: value for key, value in state.items() if not key.startswith(PREFIX)}
 
 
 def warn_of_future(logger: logging.Logger, stream: str, instants: Iterator[datetime], now: datetime) -> None:

@@ -31,7 +31,7 @@ from source_kit.engine import Engine, StreamRun
 from source_kit.errors import config_error
 from source_kit.options import Options
 from source_kit.output import Batch, Channel
-from source_kit.saved_state import SavedStates, usable_state, warn_of_future
+from source_kit.saved_state import SavedStates, warn_of_future
 from source_kit.secrets import mask
 from source_kit.stream import BatchStream
 
@@ -70,25 +70,21 @@ class Source(AbstractSource, Generic[Config]):
         """The raw options without blanks. Unlike the CDK's method, it does not write secrets to `temp_dir`."""
         return self.options.filled_in(config)
 
-    def parse(self, raw: Mapping[str, Any]) -> Config:
-        """The typed options. Raises a config_error that names the wrong option and the fix."""
-        return self.options.parse(raw)
-
     def streams(self, config: Mapping[str, Any]) -> list[Stream]:
         """All streams, for the CDK and for tools."""
-        return self.all_streams(self.parse(config))
+        return self.all_streams(self.options.parse(config))
 
     def discover(self, logger: logging.Logger, config: Mapping[str, Any]) -> AirbyteCatalog:
-        streams = self.discovered_streams(logger, self.parse(config))
+        streams = self.discovered_streams(logger, self.options.parse(config))
         return AirbyteCatalog(streams=[stream.as_airbyte_stream() for stream in streams])
 
     def check_connection(self, logger: logging.Logger, config: Mapping[str, Any]) -> tuple[bool, str | None]:
-        return True, self.probe(logger, self.parse(config))
+        return True, self.probe(logger, self.options.parse(config))
 
     def check(self, logger: logging.Logger, config: Mapping[str, Any]) -> AirbyteConnectionStatus:
         """The status of a connection. Any failure is FAILED with a sentence, never a crash."""
         try:
-            status, message = Status.SUCCEEDED, self.probe(logger, self.parse(config))
+            status, message = Status.SUCCEEDED, self.probe(logger, self.options.parse(config))
         except AirbyteTracedException as traced:
             logger.info(f"Check failed: {traced.internal_message}")
             status, message = Status.FAILED, str(traced.message)
@@ -129,13 +125,13 @@ class Source(AbstractSource, Generic[Config]):
     ) -> Engine:
         """The read, ready to run. May ask the server for its streams. An unknown stream has failed."""
         require_once(catalog)
-        options = self.parse(config)
+        options = self.options.parse(config)
         channel, now = Channel(), utc_now()
         streams = {stream.name: stream for stream in self.catalog_streams(options, catalog)}
         states = SavedStates(state, logger)
         runs, unknown = [], []
         for configured in catalog.streams:
-            name, namespace = configured.stream.name, configured.stream.namespace
+            name = configured.stream.name
             stream = streams.get(name)
             if stream is None:
                 unknown.append(name)
@@ -144,13 +140,14 @@ class Source(AbstractSource, Generic[Config]):
                     "stream from it.",
                     f"stream {name!r} is not among {', '.join(sorted(streams))}",
                 )
-                channel.put(error.as_sanitized_airbyte_message(StreamDescriptor(name=name, namespace=namespace)))
+                descriptor = StreamDescriptor(name=name, namespace=configured.stream.namespace)
+                channel.put(error.as_sanitized_airbyte_message(descriptor))
                 channel.put(status_message(configured.stream, AirbyteStreamStatus.INCOMPLETE))
                 continue
             assert isinstance(stream, BatchStream)  # noqa: S101 - a Source has no others
-            usable = usable_state(states.of(name, namespace), configured.sync_mode)
-            warn_of_future(logger, name, stream.reached(usable), now)
-            runs.append(StreamRun(stream, configured, usable))
+            start = states.start_of(configured)
+            warn_of_future(logger, name, stream.reached(start), now)
+            runs.append(StreamRun(stream, configured, start))
         engine = Engine(runs, self.workers(options), now, logger, channel)
         engine.failed += unknown
         return engine

@@ -19,26 +19,16 @@ from jsonschema.exceptions import best_match
 
 from source_kit.documents import read_document
 from source_kit.errors import config_error
-from source_kit.output import Writer, logs_in, open_stdout, writing
+from source_kit.output import Writer, logs_in, writing
 from source_kit.secrets import set_secrets
 from source_kit.source import Source
 
 #: The CDK looks at the memory every 5,000 messages; a message here is a batch of up to a few thousand records.
 _MEMORY_CHECK_EVERY = 50
+#: Size of stdout's buffer. What is longer is written directly, without a copy.
+_BUFFER_BYTES = 64 * 1024
 #: Parts of a specification that only help forms
 _FOR_FORMS = frozenset({"enum", "pattern"})
-
-
-def print_line(line: str) -> None:
-    """Prints a message into the buffer of the CDK's logger, so that both keep their order. Raises OutputLost."""
-    with writing():
-        PRINT_BUFFER.write(f"{line}\n")
-
-
-def flush_lines() -> None:
-    """Writes the buffer of the CDK's logger to stdout. Raises OutputLost."""
-    with writing():
-        PRINT_BUFFER.flush()
 
 
 class BatchEntrypoint(AirbyteEntrypoint):
@@ -49,6 +39,25 @@ class BatchEntrypoint(AirbyteEntrypoint):
         self.batch_source = source
         self.failed: Sequence[str] = ()
         self._memory_monitor._check_interval = _MEMORY_CHECK_EVERY
+
+    def launch(self, parsed_args: argparse.Namespace) -> int:
+        """Runs a command, prints its messages, and returns the exit code. Raises OutputLost.
+
+        Messages go into the buffer of the CDK's logger, so that they and its lines keep their order.
+        """
+        try:
+            for message in self.run(parsed_args):
+                with writing():
+                    PRINT_BUFFER.write(f"{message}\n")
+        except AirbyteTracedException as error:
+            self.logger.error(error.message)
+            with writing():
+                PRINT_BUFFER.write(f"{self.airbyte_message_to_string(error.as_sanitized_airbyte_message())}\n")
+            return 1
+        finally:
+            with writing():
+                PRINT_BUFFER.flush()
+        return 1 if self.failed else 0
 
     def run(self, parsed_args: argparse.Namespace) -> Iterable[str]:
         """As the CDK's, but it reads each file once and makes no temporary directory.
@@ -89,7 +98,7 @@ class BatchEntrypoint(AirbyteEntrypoint):
         Patterns and enums only help forms: the connector decides whether it accepts `eu` for `EU`. The error quotes no
         value, which may be a secret under a misspelled name.
         """
-        self.batch_source.parse(config)
+        self.batch_source.options.parse(config)
         options, _ = split_config(config)
         errors = Draft7Validator(source_spec.connectionSpecification).iter_errors(options)
         error = best_match(error for error in errors if error.validator not in _FOR_FORMS)
@@ -116,8 +125,10 @@ class BatchEntrypoint(AirbyteEntrypoint):
         self.validate_connection(source_spec, config)
         engine = self.batch_source.engine(self.logger, config, catalog, state)
         self.failed = engine.failed
-        flush_lines()
-        writer = Writer(open_stdout())
+        with writing():
+            PRINT_BUFFER.flush()
+            stdout = open(1, "wb", buffering=_BUFFER_BYTES, closefd=False)  # noqa: SIM115 - sys.stdout may be replaced
+        writer = Writer(stdout)
         with logs_in(engine.channel), closing(engine.items()) as items:
             try:
                 for item in items:

@@ -5,13 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-_PREFIX = "__ab_"
+PREFIX = "__ab_"
 #: Marks the state of a full refresh that has not ended. It is the kit's; the CDK treats it like any other key.
 UNFINISHED = "__ab_full_refresh_unfinished"
 #: The state of a stream that has none, as the CDK writes it: without a state, no stream is complete.
 NO_STATE: Mapping[str, Any] = {"__ab_no_cursor_state_message": True}
-
-
-def without_keys_of_the_cdk(state: Mapping[str, Any]) -> dict[str, Any]:
-    """The keys of a state that the stream wrote."""
-    return {key: value for key, value in state.items() if not key.startswith(_PREFIX)}

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
+from requests.exceptions import ChunkedEncodingError, ContentDecodingError
 from requests.utils import get_environ_proxies, select_proxy
 
 from source_kit import network
@@ -87,7 +88,7 @@ def _as_request_error(error: BaseException, request: requests.PreparedRequest) -
     if isinstance(error, urllib3.exceptions.ReadTimeoutError):
         return requests.exceptions.ReadTimeout(error, request=request)
     if isinstance(error, urllib3.exceptions.HTTPError):
-        return requests.exceptions.ChunkedEncodingError(error, request=request)
+        return ChunkedEncodingError(error, request=request)
     if isinstance(error, OSError) and not isinstance(error, requests.RequestException):
         return requests.exceptions.ConnectionError(error, request=request)
     return error
@@ -180,10 +181,5 @@ def is_network_error(error: Exception) -> bool:
     """Whether an error surely comes from the network: a connection that was not made, broke, or was too slow."""
     if any(isinstance(cause, OSError) and cause.errno in _LOCAL for cause in network.causes_of(error)):
         return False
-    kinds = (
-        requests.exceptions.ConnectionError,
-        requests.exceptions.Timeout,
-        requests.exceptions.ChunkedEncodingError,
-        requests.exceptions.ContentDecodingError,
-    )
-    return isinstance(error, kinds)
+    broken = (requests.ConnectionError, requests.Timeout, ChunkedEncodingError, ContentDecodingError)
+    return isinstance(error, broken)

@@ -1,7 +1,4 @@
-"""Requests to a vendor, with timeouts, retries and an error table. An answer is complete before a caller gets it.
-
-A stream holds a `Client`. All clients of a sync share a `Connection`.
-"""
+"""Requests to a vendor. Each stream holds a `Client`, and all clients of a sync share a `Connection`."""
 
 from __future__ import annotations
 
@@ -18,6 +15,7 @@ from urllib.parse import urlsplit
 import requests
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+from requests.exceptions import InvalidSchema, InvalidURL, MissingSchema, Timeout
 from urllib3.exceptions import HTTPError, LocationValueError
 
 from source_kit import activity
@@ -39,12 +37,7 @@ CLOCK_TOLERANCE = timedelta(minutes=1)
 #: Ignore a `Date` header this far behind our clock; some proxies report 1970.
 CLOCK_CREDIBLE = timedelta(days=30)
 #: What requests and urllib3 raise for an invalid URL
-_BAD_ADDRESS = (
-    requests.exceptions.InvalidURL,
-    requests.exceptions.MissingSchema,
-    requests.exceptions.InvalidSchema,
-    LocationValueError,
-)
+_BAD_ADDRESS = (InvalidURL, MissingSchema, InvalidSchema, LocationValueError)
 
 
 class Answer:
@@ -127,13 +120,8 @@ class Connection:
         self.before_request = before_request
         #: How far this machine's clock was ahead of the vendor's at the first answer; zero if they agreed
         self.clock_ahead = timedelta(0)
-        self._first_answer_at: datetime | None = None
+        self.first_answer_at: datetime | None = None  # by the vendor's clock
         self._lock = threading.Lock()
-
-    @property
-    def answered(self) -> bool:
-        """Whether the vendor has answered a request of this sync."""
-        return self._first_answer_at is not None
 
     def cursor_ceiling(self, sync_start: datetime) -> datetime:
         """The latest instant to which a cursor that follows the clock may move. Call it after the first answer.
@@ -141,17 +129,17 @@ class Connection:
         It is the vendor's time of the first answer if this machine's clock is clearly ahead, else `sync_start`. A state
         in the vendor's future would hide what happens until then.
         """
-        first = self._first_answer_at
+        first = self.first_answer_at
         return sync_start if first is None or sync_start - first <= CLOCK_TOLERANCE else first
 
     def note_clock(self, date: str, sent: datetime, vendor: str, logger: logging.Logger) -> None:
         """Keeps the vendor's time of the first answer: its `Date` header, unless that is missing or not credible."""
         with self._lock:
-            if self._first_answer_at is not None:
+            if self.first_answer_at is not None:
                 return
             at = http_date(date) or sent
             ahead = sent - at
-            self._first_answer_at = sent if ahead > CLOCK_CREDIBLE else at
+            self.first_answer_at = sent if ahead > CLOCK_CREDIBLE else at
         if CLOCK_TOLERANCE < ahead <= CLOCK_CREDIBLE:
             self.clock_ahead = ahead
             logger.warning(
@@ -269,14 +257,14 @@ class Client:
     def transport_rule(self, error: Exception) -> ErrorRule:
         """The error rule for a request without an answer."""
         table = self.error_table
-        fault = fault_of(error, self.connection.base_url, answered=self.connection.answered)
+        fault = fault_of(error, self.connection.base_url, answered=self.connection.first_answer_at is not None)
         if fault is not None:
             return ErrorRule(None, fault.message, Action.RETRY if fault.heals else Action.FAIL, fault.failure_type)
         if isinstance(error, _BAD_ADDRESS):
             return ErrorRule(None, table.bad_address, failure_type=FailureType.config_error)
         if not is_network_error(error):
             return ErrorRule(None, table.unknown)
-        message = table.timeout if isinstance(error, requests.exceptions.Timeout) else table.unreachable
+        message = table.timeout if isinstance(error, Timeout) else table.unreachable
         return ErrorRule(None, message, Action.RETRY, FailureType.transient_error)
 
 

@@ -74,30 +74,26 @@ class Attempts:
         if self._failed >= self._policy.tries:
             return None
         seconds = self._policy.backoff(self._failed)
-        asked = retry_after(response) if response is not None else None
-        if asked is not None and asked > seconds and self._waited + asked <= self._policy.throttled_seconds:
+        asked = retry_after(response) or 0.0
+        if asked > seconds and self._waited + asked <= self._policy.throttled_seconds:
             self._waited += asked
             return asked
         return seconds
 
     def _throttled_wait(self, response: requests.Response | None) -> float | None:
         self._throttled += 1
-        seconds = retry_after(response) if response is not None else None
-        if not seconds:  # without a wait this would be a tight loop
-            seconds = self._policy.backoff(self._throttled + 1)
+        # a server that asks for no wait would be asked in a tight loop
+        seconds = retry_after(response) or self._policy.backoff(self._throttled + 1)
         self._waited += seconds
         return None if self._waited > self._policy.throttled_seconds else seconds
 
 
-def retry_after(response: requests.Response) -> float | None:
+def retry_after(response: requests.Response | None) -> float | None:
     """Seconds that `Retry-After` asks for, as a number or an HTTP date. None if it is absent or unreadable."""
-    text = response.headers.get("Retry-After", "").strip()
-    if not text:
-        return None
+    text = "" if response is None else response.headers.get("Retry-After", "").strip()
     if re.fullmatch(r"[0-9]+(\.[0-9]+)?", text):
         return float(text)
-    at = http_date(text)
-    return None if at is None else max(0.0, (at - utc_now()).total_seconds())
+    return max(0.0, (at - utc_now()).total_seconds()) if (at := http_date(text)) else None
 
 
 def http_date(text: str) -> datetime | None:

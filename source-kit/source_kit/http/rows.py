@@ -30,12 +30,10 @@ class RowReader:
     `key` names the array in the top-level object; None means that the document is the array. A null array is empty.
     After the last row `envelope` holds the other members of the object.
 
-    The end of a row is guessed, and decoding proves it: what starts at a row and decodes as a list ends at a row, since
-    JSON is read from left to right. The guess is the last `},{` of a chunk, or the last one before which as many braces
-    are closed as opened, which is right if rows hold objects. If braces in strings make both wrong, the brackets are
-    followed from the beginning of the chunk. No byte is read more than a few times.
-
-    Raises BadDocument, and TooLarge if a row, or all that is around the rows, is beyond the limits.
+    The end of a row is guessed, and decoding proves it: what starts at a row and decodes as a list ends at a row. The
+    guess is the last `},{` of a chunk, or the last one before which as many braces are closed as opened, which is right
+    if rows hold objects. If braces in strings make both wrong, the brackets are followed from the beginning of the
+    chunk. Raises BadDocument, and TooLarge if a row, or all that is around the rows, is beyond the limits.
     """
 
     def __init__(self, body: IO[bytes], key: str | None, chunk_bytes: int = CHUNK_BYTES) -> None:
