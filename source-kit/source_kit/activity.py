@@ -1,4 +1,4 @@
-"""Waits that a log line names and that end with the sync."""
+"""What workers do and wait for: shown in log lines, and ended with the sync."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from contextlib import contextmanager
 
 
 class Stopped(Exception):
-    """The sync is over. A worker that still reads or waits stops, without an error."""
+    """The sync is over, so a worker stops without an error."""
 
 
 class Activities:
-    """What every worker is doing now, for the log line of a sync that writes nothing for a while."""
+    """What each worker does now, for the log line of a sync that writes nothing for a while."""
 
     def __init__(self) -> None:
         self._doing: dict[int, tuple[str, float]] = {}
@@ -21,7 +21,7 @@ class Activities:
 
     @contextmanager
     def doing(self, what: str) -> Iterator[None]:
-        """Names the present activity of this thread until the block ends."""
+        """Names what this thread does within the block."""
         me = threading.get_ident()
         before = self._doing.get(me)
         self._doing[me] = (what, time.monotonic())
@@ -34,13 +34,13 @@ class Activities:
                 self._doing[me] = before
 
     def wait(self, seconds: float, why: str) -> None:
-        """Sleeps, visibly. Raises Stopped when the sync ends meanwhile."""
+        """Waits, with an entry in the report. Raises Stopped when the sync ends."""
         with self.doing(f"waiting {seconds:.0f} s: {why}"):
             if self.stop.wait(seconds):
                 raise Stopped
 
     def report(self) -> str:
-        """One clause for each busy worker, with the seconds since it started that."""
+        """One clause for each busy worker, with the seconds since it began."""
         now = time.monotonic()
         return "; ".join(f"{what} (for {now - since:.0f} s)" for what, since in list(self._doing.values()))
 
@@ -50,11 +50,11 @@ _no_sync = Activities()
 
 
 def current() -> Activities:
-    """The activities of the sync that this thread works for; outside of a sync, activities that never stop."""
+    """The activities of this thread's sync. Outside of a sync, activities that never stop."""
     activities: Activities = getattr(_bound, "activities", _no_sync)
     return activities
 
 
 def bind(activities: Activities) -> None:
-    """Makes this thread a worker of a sync: its waits are reported there and end when the sync ends."""
+    """Makes this thread a worker of a sync, which reports its waits and ends them."""
     _bound.activities = activities

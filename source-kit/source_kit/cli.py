@@ -1,6 +1,6 @@
 """A connector's command: Airbyte's verbs, exit codes, signals, descriptors.
 
-Imports only the standard library until `command` runs: signals are answered before the rest is imported, and the CDK
+It imports only the standard library until `command` runs: signals are handled before the rest is imported, and the CDK
 is imported lazily.
 """
 
@@ -18,31 +18,25 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
-    import argparse
-
-    from source_kit.cdk.entry_point import BatchEntrypoint
-    from source_kit.output import OutputLost
     from source_kit.source import Source
 
-#: Objects that are made and not freed before the collector looks for cycles
+#: The garbage collector runs when this many more objects were made than freed.
 _GARBAGE_OBJECTS = 50_000
-#: glibc's `M_MMAP_THRESHOLD`
-_MMAP_THRESHOLD = -3
-#: Blocks from this size on are given back to the system when they are freed. Bytes.
-_LARGE_BLOCK = 4 * 1024 * 1024
+#: glibc's `M_MMAP_THRESHOLD`, and the bytes from which on it returns a freed block to the system
+_MMAP_THRESHOLD, _LARGE_BLOCK = -3, 4 * 1024 * 1024
 
 
 def command(module: str, source: str) -> NoReturn:
-    """Runs one of Airbyte's verbs with the process's arguments and ends with its exit code.
+    """Runs one of Airbyte's verbs with the arguments of the process, and ends with its exit code.
 
-    `module` and `source` name the connector's class. Nothing that is imported is ever garbage, and the memory is given
-    back as a whole at the end, so the collector need not look at either: 0.15 seconds of each command.
+    `module` and `source` name the connector's class. The garbage collector ignores what is imported, and what is left
+    at the end, which saves 0.15 seconds of each command.
     """
     open_standard_descriptors()
     if os.getpid() == 1:
-        # A container's first process gets only signals that it has a handler for: the platform would wait in vain.
+        # The first process of a container gets only signals with a handler: without one, the platform waits in vain.
         signal.signal(signal.SIGTERM, _leave)
-    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # a shell ignores it for what runs in its background
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # which shells set for commands in the background
         signal.signal(signal.SIGINT, _leave)
     with rare_garbage_collection():
         import_module("source_kit.cdk.lazy_import").import_lazily()
@@ -55,10 +49,10 @@ def command(module: str, source: str) -> NoReturn:
 
 
 def launch(make_source: Callable[[], Source[Any]], args: Sequence[str]) -> int:
-    """Runs one of Airbyte's verbs; returns the exit code.
+    """Runs one of Airbyte's verbs and returns the exit code.
 
-    Files that cannot be read end with a sentence in a TRACE, as every other failure does. What a library prints goes
-    to stderr, since stdout belongs to the protocol.
+    Every failure is a TRACE with a sentence, also for files that cannot be read. What a library prints goes to stderr,
+    since stdout belongs to the protocol.
     """
     from airbyte_cdk.exception_handler import init_uncaught_exception_handler
     from airbyte_cdk.logger import init_logger
@@ -68,7 +62,7 @@ def launch(make_source: Callable[[], Source[Any]], args: Sequence[str]) -> int:
 
     _use_utf8()
     _give_back_large_blocks()
-    logging.raiseExceptions = False  # a log line that nobody reads any more is no reason for a stack trace
+    logging.raiseExceptions = False  # a log line that nobody can read any more needs no stack trace
     logger = init_logger("airbyte")
     init_uncaught_exception_handler(logger)
     entrypoint = BatchEntrypoint(make_source())
@@ -79,75 +73,52 @@ def launch(make_source: Callable[[], Source[Any]], args: Sequence[str]) -> int:
         return 2  # as argparse answers any other wrong command line
     try:
         with redirect_stdout(sys.stderr), rare_garbage_collection():
-            return _run(entrypoint, parsed, logger)
+            return entrypoint.launch(parsed)
     except OutputLost as lost:
-        # the reader has no state for rows that it did not get; what is still buffered must not fail again at the exit
+        # The reader has no state for rows that it did not get. What is buffered must not fail again at the exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        if not isinstance(lost.__cause__, BrokenPipeError):  # then somebody may still read stderr
+        reason = getattr(lost.__cause__, "strerror", None) or lost.__cause__
+        message = (
+            f"The messages cannot be written to stdout ({reason}), so the connector stopped. Give the file or device "
+            "behind stdout more room, and run it again."
+        )
+        if not isinstance(lost.__cause__, BrokenPipeError):  # a closed pipe: nobody reads stderr either
             with suppress(OSError):
-                sys.stderr.write(f"{_output_lost(lost)}\n")
+                sys.stderr.write(f"{message}\n")
         return 1
-
-
-def _run(entrypoint: BatchEntrypoint, parsed: argparse.Namespace, logger: logging.Logger) -> int:
-    from airbyte_cdk.utils.traced_exception import AirbyteTracedException
-
-    from source_kit.cdk.entry_point import flush_lines, print_line
-
-    try:
-        for message in entrypoint.run(parsed):
-            print_line(message)
-    except AirbyteTracedException as error:
-        logger.error(error.message)
-        print_line(entrypoint.airbyte_message_to_string(error.as_sanitized_airbyte_message()))
-        return 1
-    finally:
-        flush_lines()
-    return 1 if entrypoint.failed else 0
-
-
-def _output_lost(lost: OutputLost) -> str:
-    reason = getattr(lost.__cause__, "strerror", None) or lost.__cause__
-    return (
-        f"The messages cannot be written to stdout ({reason}), so the connector stopped. Give the file or device "
-        "behind stdout more room, and run it again."
-    )
 
 
 def _leave(number: int, _: object) -> NoReturn:
-    """Ends the process as a shell reports it. Nothing is left to tidy up: temporary files have no names."""
+    """Ends the process with a shell's exit code for the signal. Temporary files have no names, so none stays."""
     os._exit(128 + number)
 
 
-# --------------------------------------------------------------------------------------------- the process's settings
-
-
 def open_standard_descriptors() -> None:
-    """Opens the null device where stdin, stdout or stderr is closed, as some supervisors leave them (`<&-`).
+    """Opens the null device if stdin, stdout or stderr is closed, as with some supervisors (`<&-`).
 
-    Else the next pipe or file gets the number 0, 1 or 2, and a child process's own stdin or stdout covers it.
+    Else the next pipe or file gets the number 0, 1 or 2, and the stdin or stdout of a child process replaces it.
     """
     for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
         try:
             os.fstat(descriptor)
         except OSError:
-            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # it takes the lowest free number, which is this
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # it gets the lowest free number: this one
             stream = open(descriptor, "w" if descriptor else "r", closefd=False)  # noqa: SIM115 - it stays open
             setattr(sys, name, stream)
             setattr(sys, f"__{name}__", stream)
 
 
 def _use_utf8() -> None:
-    """Messages are UTF-8 whatever the locale says, also where the process was started with stdout closed."""
+    """Messages are UTF-8 under any locale, also if the process was started with stdout closed."""
     if sys.__stdout__ is None or codecs.lookup(sys.__stdout__.encoding).name != "utf-8":
         with suppress(OSError):
-            # not `reconfigure`, which seeks where stdout was a file before it became a pipe
+            # not `reconfigure`, which seeks, and stdout may be a pipe by now
             sys.stdout = sys.__stdout__ = os.fdopen(1, "w", encoding="utf-8", closefd=False)  # type: ignore[misc]
 
 
 @contextmanager
 def rare_garbage_collection() -> Iterator[None]:
-    """Records are trees: looking for cycles in them took a tenth of the CPU time of a read."""
+    """Records hold no cycles, and the search for them took a tenth of the CPU time of a read."""
     before = gc.get_threshold()
     gc.set_threshold(_GARBAGE_OBJECTS, *before[1:])
     try:
@@ -157,10 +128,10 @@ def rare_garbage_collection() -> Iterator[None]:
 
 
 def _give_back_large_blocks() -> None:
-    """Fixes the size from which glibc gives freed blocks back. It raises it by itself, up to 32 MB.
+    """Fixes the size from which on glibc returns freed blocks to the system; glibc itself raises it, up to 32 MB.
 
-    Then each thread's heap keeps the room of large rows: four workers with rows of 15 MB took 346 MB, and 230 MB with
-    this (measured, glibc 2.36). Other C libraries have no such setting and stay as they are.
+    Then the heap of each thread keeps the room of large rows: four workers with rows of 15 MB took 346 MB, and 230 MB
+    with this (measured, glibc 2.36). Other C libraries have no such setting.
     """
     with suppress(Exception):
         import ctypes

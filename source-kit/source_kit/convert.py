@@ -1,4 +1,4 @@
-"""Names, instants and records: the vendors' spelling to the one of the tables."""
+"""Names, instants and records: from the vendor's form to ours."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
 def snake_case(name: str) -> str:
-    """`trackTypeId` -> `track_type_id`, `rulesJSON` -> `rules_json`. Names without capitals stay as they are."""
+    """`trackTypeId` -> `track_type_id`, `rulesJSON` -> `rules_json`. Names without capitals stay the same."""
     return _remembered(name) if len(name) <= REMEMBERED_NAME else _converted(name)
 
 
@@ -27,7 +27,7 @@ _remembered = lru_cache(maxsize=4096)(_converted)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MINUTE_MS = 60_000
-#: "00.000Z" ... "59.999Z": the tail of every timestamp, so that formatting is two look-ups
+#: "00.000Z" ... "59.999Z": the end of every timestamp, so that formatting is two look-ups
 _MILLIS = tuple(f".{ms:03d}Z" for ms in range(1000))
 _TAILS = tuple(second + millis for second in map("{:02d}".format, range(60)) for millis in _MILLIS)
 _MINUTES: dict[int, str] = {}
@@ -64,22 +64,21 @@ def parse_instant(text: str) -> datetime:
 
 
 def utc_now() -> datetime:
-    """The present, aware, UTC: the one clock of the connectors, so that tests can move it."""
+    """Now, aware, in UTC. Connectors use no other clock, so that tests can set it."""
     return datetime.now(UTC)
 
 
-#: Compiled key orders that are remembered; free-form rows could have one each.
+#: Compiled key orders that are kept. Free-form rows could have one each.
 _PLANS_KEPT = 2_000
 _Plan: TypeAlias = Callable[[Iterable[Any]], dict[str, Any]]
 
 
 class RecordMapper:
-    """Renames the top-level keys of rows and converts some values; the work of a key order is done once.
+    """Renames the top-level keys of rows and converts some values.
 
-    `rename` maps a vendor's name to ours; `convert` maps *our* names to functions that never see None. Two names that
-    fall together lose no value: the one that is spelled our way already has the name, the other keeps the vendor's.
-
-    A key order is compiled to a function of its values, which is a third faster than renaming key by key.
+    `rename` maps a vendor's name to ours. `convert` maps *our* names to functions, which are not called with None. If
+    two names become the same, no value is lost: a key that had our name before keeps it, and the other key keeps the
+    vendor's name. Each key order is compiled to a function of the values, a third faster than renaming key by key.
     """
 
     def __init__(self, rename: Callable[[str], str], convert: Mapping[str, Callable[[Any], Any]] | None = None) -> None:
@@ -89,17 +88,17 @@ class RecordMapper:
         self._remembered = 0
 
     def __call__(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """The rows under our names, in the order in which they came."""
+        """The rows under our names, in the same order."""
         plans = self._plans
-        shaped = []
+        mapped = []
         last: tuple[str, ...] | None = None
         plan: _Plan = dict
         for row in rows:
             shape = tuple(row)
             if shape != last:
                 plan, last = plans.get(shape) or self._plan(shape), shape
-            shaped.append(plan(row.values()))
-        return shaped
+            mapped.append(plan(row.values()))
+        return mapped
 
     def _plan(self, shape: tuple[str, ...]) -> _Plan:
         names, size = self._names(shape), sum(map(len, shape))
@@ -127,7 +126,7 @@ class RecordMapper:
 
 
 def _uncompiled(names: list[str], convert: Mapping[str, Callable[[Any], Any]]) -> _Plan:
-    """As `_compiled`, for shapes that are too large to compile."""
+    """As `_compiled`, for rows with too many keys to compile."""
     converters = [convert.get(name) for name in names]
 
     def row(values: Iterable[Any]) -> dict[str, Any]:
@@ -140,9 +139,9 @@ def _uncompiled(names: list[str], convert: Mapping[str, Callable[[Any], Any]]) -
 
 
 def _compiled(names: list[str], convert: Mapping[str, Callable[[Any], Any]]) -> _Plan:
-    """A function from the values of a row to the row under `names`, which get into its source as literals only.
+    """A function from the values of a row to the row under `names`, which are in its source as literals only.
 
-    For the names `id` and `created_at`, of which the second one is converted:
+    For the names `id` and `created_at`, of which the second is converted:
 
         def row(values):
             [v0, v1] = values

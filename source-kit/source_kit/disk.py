@@ -1,4 +1,4 @@
-"""Temporary files, and the error where there is no room for them."""
+"""Temporary files, and the error if there is no room for them."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from source_kit.errors import config_error
 
 
 def store(spool: IO[bytes], piece: bytes) -> None:
-    """Adds a piece to a temporary file; the empty one ends it and goes back to its beginning.
+    """Adds a piece to a temporary file. An empty piece ends it: writes what is buffered and goes to the beginning.
 
-    Going back writes what was buffered. Raises a config_error where there is no room for it.
+    Raises a config_error if there is no room.
     """
     try:
         if piece:
@@ -27,19 +27,15 @@ def store(spool: IO[bytes], piece: bytes) -> None:
 
 
 def no_room(error: Exception) -> AirbyteTracedException:
-    """The config_error for a download, or something else in a temporary file, that could not be stored."""
+    """The config_error for a download that could not be stored."""
     full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
     what = "No space is left in" if full else "Nothing can be written to"
+    try:
+        directory = tempfile.gettempdir()
+    except OSError:  # none is usable
+        directory = os.environ.get("TMPDIR") or "/tmp"  # noqa: S108 - only named
     return config_error(
-        f"{what} the temporary directory {_temporary_directory()}, where downloads are kept until they are read. Give "
+        f"{what} the temporary directory {directory}, where downloads are kept until they are read. Give "
         "the connector a larger one (for a container, a larger /tmp) and run the sync again.",
         f"{type(error).__name__}: {getattr(error, 'strerror', None) or error}",
     )
-
-
-def _temporary_directory() -> str:
-    """The directory of temporary files; where none is usable, the one that TMPDIR names."""
-    try:
-        return tempfile.gettempdir()
-    except OSError:
-        return os.environ.get("TMPDIR") or "/tmp"  # noqa: S108 - only named

@@ -1,4 +1,4 @@
-"""Reads the configured streams with a few threads and puts what they read into the channel."""
+"""Reads the configured streams with a few threads, and puts records and states into the channel."""
 
 from __future__ import annotations
 
@@ -23,34 +23,31 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_kit import activity
 from source_kit.activity import Stopped
-from source_kit.errors import shorten
+from source_kit.errors import shorten, system_error
+from source_kit.network import causes_of
 from source_kit.output import Batch, Channel, ChannelItem, RecordEncoder, estimate_message
 from source_kit.progress import NAMED, Progress, concerns_all
 from source_kit.stream import BatchStream, Checkpoint, Estimate, SliceItem
 
-#: While nothing is written, a log line says this often what the workers wait for. Seconds.
+#: While nothing is written, a log line says at this interval what the workers do. Seconds.
 HEARTBEAT_SECONDS = 30.0
 _LOG_EVERY_SECONDS = 2.0
 
 
 class StreamRun:
-    """One stream of one sync, and who works on it. Guarded by the engine's lock."""
+    """One stream of one sync, and its workers. Guarded by the engine's lock."""
 
     def __init__(self, stream: BatchStream, configured: ConfiguredAirbyteStream, state: Mapping[str, Any]) -> None:
         self.stream = stream
         self.configured = configured
         self.name = stream.name
-        #: The name by which the catalog asks for the stream
         self.descriptor = StreamDescriptor(name=self.name, namespace=configured.stream.namespace)
         self.progress = Progress(stream, self.descriptor, state, configured.sync_mode is SyncMode.full_refresh)
         self.encoder = RecordEncoder(self.name, configured.stream.namespace)
         self.slices: Iterator[Any] | None = None
-        #: How many workers are on the stream
-        self.active = 0
-        #: Whether one of them is looking for the next slice
-        self.slicing = False
-        #: Whether there is no next slice
-        self.exhausted = False
+        self.active = 0  # workers on the stream
+        self.slicing = False  # one of them is looking for the next slice
+        self.exhausted = False  # there is no next slice
         self.done = False
         self.running_emitted = False
         self.records = 0
@@ -63,22 +60,12 @@ class StreamRun:
             return False
         return self.active == 0 or self.stream.parallel_slices or self.stream.independent_slices
 
-    @property
-    def over(self) -> bool:
-        """Whether no worker is on the stream and none will be."""
-        return self.active == 0 and (self.exhausted or self.progress.error is not None)
-
 
 class Engine:
     """Runs streams to their end, a few at a time, each failing alone."""
 
     def __init__(
-        self,
-        runs: Iterable[StreamRun],
-        workers: int,
-        sync_start: datetime,
-        logger: logging.Logger,
-        channel: Channel,
+        self, runs: Iterable[StreamRun], workers: int, sync_start: datetime, logger: logging.Logger, channel: Channel
     ) -> None:
         self.channel = channel
         self.failed: list[str] = []
@@ -91,7 +78,7 @@ class Engine:
         self._working = 0
 
     def items(self) -> Generator[ChannelItem | None, None, None]:
-        """What is to be written, in order; None means that nothing is ready now, so a writer should flush.
+        """All that a writer must write, in order. None means that nothing is ready, so that the writer flushes.
 
         Ends when every stream has ended. Closing the generator stops the workers.
         """
@@ -116,16 +103,8 @@ class Engine:
             self._wake()
             for run in self._runs:
                 run.stream.close()
-        self._require_all_done()
-
-    def _require_all_done(self) -> None:
-        """Raises for a stream that no worker finished: it must not look like an empty one."""
-        left = [run.name for run in self._runs if not run.done]
-        if left:
-            msg = f"The sync ended before these streams did: {', '.join(left)}. Run it again, and report this error."
-            raise AirbyteTracedException(message=msg, internal_message=msg, failure_type=FailureType.system_error)
-
-    # ------------------------------------------------------------------------------------------------ workers
+        if left := ", ".join(run.name for run in self._runs if not run.done):  # they must not look empty
+            raise system_error(f"The sync ended before these streams did: {left}. Run it again, and report this error.")
 
     def _work(self) -> None:
         activity.bind(self._activities)
@@ -137,16 +116,15 @@ class Engine:
         finally:
             with self._changed:
                 self._working -= 1
-                last = self._working == 0
-            if last:
-                self.channel.end()
+                if self._working == 0:
+                    self.channel.end()
 
     def _wake(self) -> None:
         with self._changed:
             self._changed.notify_all()
 
     def _pick(self) -> StreamRun | None:
-        """The run to work on: of the first open streams the one with the fewest workers; None when all are done."""
+        """The run to work on: the one with the fewest workers among the first open ones. None when all are done."""
         with self._changed:
             while True:
                 if self._activities.stop.is_set():
@@ -163,7 +141,7 @@ class Engine:
                 self._changed.wait(1.0)
 
     def _advance(self, run: StreamRun) -> None:
-        """Takes the run's next slice and reads it; closes the run after its last."""
+        """Reads the next slice of the run. Closes the run after its last slice."""
         index, slicing = None, True
         try:
             with self._activities.doing(f"{run.name}: looking for the next slice"):
@@ -181,8 +159,9 @@ class Engine:
                     self._read(run, index, slice_)
         except Stopped:
             raise
-        except BaseException as error:  # also a SystemExit of a library: it must not pass for the end of a slice
-            free_locals(error)
+        except BaseException as error:  # also a SystemExit in a library: it is not the end of a slice
+            for cause in causes_of(error):  # frees local variables, such as pages of rows; the stack trace stays
+                traceback.clear_frames(cause.__traceback__)
             if index is None or not self._fails_alone(run, index, slice_, error):
                 with self._changed:
                     run.progress.fail(error)
@@ -190,7 +169,7 @@ class Engine:
             self._release(run, slicing)
 
     def _fails_alone(self, run: StreamRun, index: int, slice_: Any, error: BaseException) -> bool:
-        """Counts a slice that failed; False where its error ends the stream."""
+        """Counts a slice that failed. False if its error ends the stream."""
         alone = run.stream.slices_fail_alone or run.stream.independent_slices
         if not alone or isinstance(error, MemoryError) or not isinstance(error, Exception):
             return False
@@ -206,47 +185,48 @@ class Engine:
         return True
 
     def _release(self, run: StreamRun, slicing: bool) -> None:
-        """Releases the stream; the last worker closes a finished one.
+        """Takes this worker off the stream. The last worker closes a finished one.
 
-        `slicing` says that this worker still looked for a slice. If not, another worker may be looking by now.
+        Without `slicing` this worker had found its slice, so another one may be looking for the next.
         """
         with self._changed:
             if slicing:
                 run.slicing = False
             run.active -= 1
-            over = run.over and not run.done
+            over = run.active == 0 and (run.exhausted or run.progress.error is not None) and not run.done
         if over and not self._activities.stop.is_set():
             self._close(run)
         self._wake()
 
     def _start(self, run: StreamRun) -> Iterator[Any]:
         run.started_at = run.logged_at = time.monotonic()
-        self._logger.info(f"Stream {run.name}: starting {_from(run.progress)}")
+        mode = "full refresh" if run.progress.full_refresh else "incremental sync"
+        since = f"state {shorten(str(run.progress.state), 300)}" if run.progress.state else "the beginning"
+        self._logger.info(f"Stream {run.name}: starting {mode} from {since}")
         self._emit(status_message(run.configured.stream, AirbyteStreamStatus.STARTED))
         run.stream.start(run.progress.state, run.progress.full_refresh, self._sync_start)
         return iter(run.stream.slices())
 
     def _read(self, run: StreamRun, index: int, slice_: Any) -> None:
-        started_at, records = time.monotonic(), 0
+        start, records = time.monotonic(), 0
         for item in run.stream.read_slice(slice_):
             if run.progress.error is not None:
-                return  # another slice failed: what this one still holds will be read again
+                return  # another slice failed: the next sync reads this one again
             records += self._take(run, index, item)
-            del item  # a large one is gone before the next is made
+            del item  # frees a large one before the next is made
         with self._changed:
             self._emit(run.progress.end_slice(index))
-            log = time.monotonic() - run.logged_at >= _LOG_EVERY_SECONDS
-            if log:
-                run.logged_at = time.monotonic()
-        if log:
-            seconds = time.monotonic() - started_at
-            self._logger.info(
-                f"Stream {run.name}: {describe(slice_)}: {records} records in {seconds:.1f} s, {run.records} so far"
-            )
+            now = time.monotonic()
+            if now - run.logged_at < _LOG_EVERY_SECONDS:
+                return
+            run.logged_at = now
+        self._logger.info(
+            f"Stream {run.name}: {describe(slice_)}: {records} records in {now - start:.1f} s, {run.records} so far"
+        )
 
     def _take(self, run: StreamRun, index: int, item: SliceItem) -> int:
-        """Puts one item into the channel; returns the records in it."""
-        self.channel.wait_for_room()  # before a large item is encoded, and where no lock is held
+        """Puts one item into the channel; returns the number of its records."""
+        self.channel.wait_for_room()  # before a large item is encoded, and without the lock
         if isinstance(item, Checkpoint):
             with self._changed:
                 self._emit(run.progress.add_checkpoint(index, item.update))
@@ -259,18 +239,16 @@ class Engine:
         batch: Batch = run.encoder(item)
         with self._changed:
             run.records += batch.count
-            if not run.running_emitted:  # inside the lock, or another worker's records could come first
+            if not run.running_emitted:  # within the lock, or another worker's records could come first
                 run.running_emitted = True
                 self._emit(status_message(run.configured.stream, AirbyteStreamStatus.RUNNING))
         self.channel.put(batch)
         return batch.count
 
     def _emit(self, message: AirbyteMessage | None) -> None:
-        """Puts a message into the channel. A STATE must be put while the lock is held, or another could overtake it."""
+        """Puts a message into the channel. A STATE needs the lock, or another could overtake it."""
         if message is not None:
             self.channel.put(message)
-
-    # ------------------------------------------------------------------------------------------------ ends
 
     def _close(self, run: StreamRun) -> None:
         try:
@@ -278,7 +256,13 @@ class Engine:
                 run.stream.finish()
                 run.progress.finish()
             if run.progress.error is None:
-                self._complete(run)
+                with self._changed:
+                    self._emit(run.progress.final_state())
+                self._logger.info(
+                    f"Stream {run.name}: complete, {run.records} records, {run.progress.started} slices, "
+                    f"{time.monotonic() - run.started_at:.1f} s"
+                )
+                self._emit(status_message(run.configured.stream, AirbyteStreamStatus.COMPLETE))
         except Stopped:
             raise
         except BaseException as error:
@@ -287,15 +271,6 @@ class Engine:
             self._fail(run, run.progress.error)
         with self._changed:
             run.done = True
-
-    def _complete(self, run: StreamRun) -> None:
-        with self._changed:
-            self._emit(run.progress.final_state())
-        self._logger.info(
-            f"Stream {run.name}: complete, {run.records} records, {run.progress.started} slices, "
-            f"{time.monotonic() - run.started_at:.1f} s"
-        )
-        self._emit(status_message(run.configured.stream, AirbyteStreamStatus.COMPLETE))
 
     def _fail(self, run: StreamRun, error: BaseException) -> None:
         with self._changed:
@@ -307,40 +282,20 @@ class Engine:
         self._emit(status_message(run.configured.stream, AirbyteStreamStatus.INCOMPLETE))
 
     def _traced(self, error: BaseException, run: StreamRun) -> AirbyteTracedException:
-        return traced_error(error, self._logger.name.rpartition(".")[2], run.name)
-
-
-def free_locals(error: BaseException | None) -> None:
-    """Frees what an error's frames hold, pages of rows for instance. Its stack trace stays."""
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
-        traceback.clear_frames(error.__traceback__)
-        error = error.__cause__ or error.__context__
-
-
-def traced_error(error: BaseException, source: str, stream: str) -> AirbyteTracedException:
-    """The error as Airbyte shows it: ours as it is, any other with a sentence and its own text as the internal one."""
-    if isinstance(error, AirbyteTracedException) and error.message:
-        return error
-    return AirbyteTracedException(
-        message=(
-            f"{source} hit an unexpected error while it read {stream}. What was read before is kept: run the sync "
-            "again, and report the error with its stack trace if it comes back."
-        ),
-        internal_message=f"{type(error).__name__}: {error}",
-        failure_type=FailureType.system_error,
-        exception=error,
-    )
+        """The error as Airbyte shows it. One without a sentence gets one, and its own text as the internal message."""
+        if isinstance(error, AirbyteTracedException) and error.message:
+            return error
+        return AirbyteTracedException(
+            message=(
+                f"{self._logger.name.rpartition('.')[2]} hit an unexpected error while it read {run.name}. What was "
+                "read before is kept: run the sync again, and report the error with its stack trace if it comes back."
+            ),
+            internal_message=f"{type(error).__name__}: {error}",
+            failure_type=FailureType.system_error,
+            exception=error,
+        )
 
 
 def describe(slice_: Any) -> str:
-    """A slice for a log line; slices with a `__str__` of their own speak for themselves."""
+    """A slice for log lines and errors: its `str`, shortened."""
     return shorten(str(slice_), 100)
-
-
-def _from(progress: Progress) -> str:
-    mode = "full refresh" if progress.full_refresh else "incremental sync"
-    if not progress.state:
-        return f"{mode} from the beginning"
-    return f"{mode} from state {shorten(str(progress.state), 300)}"

@@ -102,9 +102,8 @@ class ErrorTable:
 
     def rule_for(self, status: int, body: str) -> ErrorRule:
         """The rule for an answer. Without one, a 429 is waited out, server errors are retried and the rest fails."""
-        for rule in self.rules:
-            if rule.matches(status, body):
-                return rule
+        if rule := next((rule for rule in self.rules if rule.matches(status, body)), None):
+            return rule
         if 300 <= status < 400:
             return ErrorRule(status, self.redirected, failure_type=FailureType.config_error)
         if status == 407:
@@ -112,15 +111,10 @@ class ErrorTable:
         if status == 429:
             return ErrorRule(status, self.throttled, Action.THROTTLED, FailureType.transient_error, raises=Throttled)
         if status >= 500 or status == 408:
-            return ErrorRule(
-                status,
-                f"{self.vendor} failed with status {status}, after several attempts. Run the sync again later.",
-                Action.RETRY,
-                FailureType.transient_error,
-            )
-        return ErrorRule(
-            status, f"{self.vendor} refused the request with status {status}. See the internal message for its answer."
-        )
+            message = f"{self.vendor} failed with status {status}, after several attempts. Run the sync again later."
+            return ErrorRule(status, message, Action.RETRY, FailureType.transient_error)
+        message = f"{self.vendor} refused the request with status {status}. See the internal message for its answer."
+        return ErrorRule(status, message)
 
 
 def shorten(text: str, limit: int = BODY_SHOWN) -> str:

@@ -1,4 +1,4 @@
-"""Compiles generated Python source so that a traceback shows the lines of it."""
+"""Compiles generated Python source so that a traceback shows its lines."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _numbers = count(1)
 
 
 def compiled(source: str, name: str, names: Mapping[str, Any]) -> Callable[..., Any]:
-    """The function `name` that `source` defines; `names` are the globals that it uses.
+    """The function `name` that `source` defines. `names` are its globals.
 
-    The source stays in `linecache` as long as the function lives. The function is taken out of its own globals: without
-    that cycle it is freed with its last reference, also in a process without garbage collection.
+    `linecache` keeps the source as long as the function lives. The function is removed from its own globals: without
+    that cycle its last reference frees it, also in a process without garbage collection.
     """
     filename = f"<generated {name} {next(_numbers)}>"
     scope = dict(names)

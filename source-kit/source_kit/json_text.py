@@ -1,34 +1,33 @@
-"""JSON as bytes: decoded whatever it holds, followed bracket by bracket, weighed before it is decoded."""
+"""JSON as bytes: decodes and encodes what orjson refuses, follows brackets, estimates the memory that it needs."""
 
 from __future__ import annotations
 
 import json
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import orjson
 
 from source_kit.limits import DECODED_BYTES, JSON_BYTES, NESTING, TooLarge, megabytes
 
-#: The inside of a string, up to its end or as far as the text goes (a last backslash waits for what it escapes)
+#: The rest of a string, up to its end or the end of the text (but not a backslash without the byte that it escapes)
 _IN_STRING = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
 STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
-#: Everything up to the next bracket, or to a string that does not end in this text
+#: All up to the next bracket, or to a string that does not end in this text
 _QUIET = re.compile(rb'[^"\[\]{}]*+(?:"[^"\\]*+(?:\\.[^"\\]*+)*+"[^"\[\]{}]*+)*+', re.DOTALL)
-#: What orjson may refuse although others write it: strings, numbers, and words that are no JSON
+#: What others write and orjson may refuse: strings, numbers, and words that are not JSON
 _TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|NaN|-?Infinity|-?[0-9][-+.0-9eE]*', re.DOTALL)
 _SURROGATES = re.compile(
     rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[dD][89a-fA-F][0-9a-fA-F]{2}|\\.", re.DOTALL
 )
 _PAIR_BYTES = len(b"\\ud83d\\ude00")
 _OPENING, _QUOTE = b"[{", ord('"')
-#: Of CPython 3.11 with orjson, measured: a short text with its place in a list takes 72 bytes, one with its key in an
-#: object 120; an object with one member 200, an empty one 72
+#: Measured with CPython 3.11 and orjson, in bytes: a short text in a list takes 72, one with its key in an object 120,
+#: an object with one member 200, an empty one 72.
 _VALUE_BYTES, _OBJECT_BYTES, _ARRAY_BYTES = 100, 100, 64
-
-#: No text of this size needs more than `DECODED_BYTES`: the worst, `{},{},{}`, takes 70 times its size.
+#: A text of this size always fits into `DECODED_BYTES`: the worst, `{},{},{}`, takes 70 times its size.
 _SURELY_FITS = DECODED_BYTES // 100
 
 
@@ -37,15 +36,15 @@ class BadDocument(Exception):
 
 
 class UnexpectedShape(BadDocument):
-    """The body is JSON, but not of the shape that was asked for."""
+    """The body is JSON of another shape than expected."""
 
 
 def loads(text: bytes) -> Any:
-    """Decode JSON as fast as can be, and what orjson refuses (lone surrogates, NaN, 1e999, bad UTF-8) too.
+    """Decodes JSON as fast as orjson, and also what orjson refuses: lone surrogates, NaN, 1e999, bad UTF-8.
 
-    Text that UTF-8 cannot carry is replaced by U+FFFD and a number that JSON cannot by null, because a record that
-    cannot be written is a record lost. Integers beyond 64 bits become floats. Raises BadDocument, and TooLarge for
-    JSON that is nested too deep.
+    Text that is not valid UTF-8 becomes U+FFFD, and a number that is not valid JSON becomes null: without that, the
+    record could not be emitted. Integers beyond 64 bits become floats. Raises BadDocument, and TooLarge for JSON that
+    is nested too deep.
     """
     try:
         return orjson.loads(text)
@@ -53,7 +52,7 @@ def loads(text: bytes) -> Any:
         try:
             return orjson.loads(_TOKEN.sub(_usual, text.decode("utf-8", "replace").encode()))
         except orjson.JSONDecodeError as error:
-            if _deeper(text, NESTING):
+            if is_deeper(text, NESTING):
                 raise TooLarge(f"JSON that is nested more than {NESTING:,} deep") from error
             raise BadDocument(str(error)) from error
 
@@ -69,39 +68,35 @@ def _usual(token: re.Match[bytes]) -> bytes:
 
 
 def _whole_character(escape: re.Match[bytes]) -> bytes:
-    """An escape as it is, but U+FFFD for half of a surrogate pair."""
+    """The escape; U+FFFD for half of a surrogate pair."""
     text = escape[0]
     return text if len(text) in (2, _PAIR_BYTES) else b"\\ufffd"
 
 
-def _deeper(text: bytes, limit: int) -> bool:
+def is_deeper(text: bytes, limit: int) -> bool:
+    """Whether arrays and objects are nested more than `limit` deep."""
     brackets = Brackets()
     return any(brackets.depth > limit for _ in brackets.of(text))
 
 
-def to_utf8(text: str) -> bytes:
-    """UTF-8 of any text; a lone surrogate, which UTF-8 cannot carry, becomes U+FFFD."""
-    try:
-        return text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").encode()
-
-
 class _Text(bytes):
-    """JSON that is written already."""
+    """Finished JSON."""
 
 
-def dumps(value: Any, default: Callable[[Any], Any] = str, sort_keys: bool = False) -> bytes:
-    """A value as JSON, also one that orjson refuses: nested deep, with an integer beyond 64 bits, a lone surrogate."""
+def dumps(value: Any, sort_keys: bool = False) -> bytes:
+    """A value as JSON, also one that orjson refuses: deep, with an integer beyond 64 bits or a lone surrogate.
+
+    Values that JSON does not know, such as dates, become their `str`.
+    """
     try:
-        return orjson.dumps(value, default, orjson.OPT_SORT_KEYS if sort_keys else None)
+        return orjson.dumps(value, str, orjson.OPT_SORT_KEYS if sort_keys else None)
     except TypeError:
-        return b"".join(_written(value, default, sort_keys))
+        return b"".join(_written(value, sort_keys))
 
 
-def _written(value: Any, default: Callable[[Any], Any], sort_keys: bool) -> Iterator[bytes]:
+def _written(value: Any, sort_keys: bool) -> Iterator[bytes]:
     """The parts of a value's JSON, without recursion."""
-    todo: list[Any] = [value]  # what comes next is the last
+    todo: list[Any] = [value]  # a stack: the next part is the last
     while todo:
         match todo.pop():
             case _Text() as text:
@@ -112,50 +107,44 @@ def _written(value: Any, default: Callable[[Any], Any], sort_keys: bool) -> Iter
                 if sort_keys:
                     items.sort(key=lambda item: item[0])
                 for number, (key, item) in reversed(list(enumerate(items))):
-                    before = b"," if number else b"{"
-                    todo += [item, _Text(before + _scalar(key, default) + b":")]
-                if not members:
-                    todo.append(_Text(b"{"))
+                    todo += [item, _Text((b"," if number else b"") + _scalar(key) + b":")]
+                todo.append(_Text(b"{"))
             case list() | tuple() as values:
                 todo.append(_Text(b"]"))
                 for number, item in reversed(list(enumerate(values))):
-                    todo += [item, _Text(b"," if number else b"[")]
-                if not values:
-                    todo.append(_Text(b"["))
+                    todo += [item, _Text(b"," if number else b"")]
+                todo.append(_Text(b"["))
             case other:
-                yield _scalar(other, default)
+                yield _scalar(other)
 
 
-def _scalar(value: Any, default: Callable[[Any], Any]) -> bytes:
+def _scalar(value: Any) -> bytes:
     try:
-        return orjson.dumps(value, default=default)
+        return orjson.dumps(value, default=str)
     except TypeError:
-        return to_utf8(json.dumps(value, default=default, ensure_ascii=False))
+        text = json.dumps(value, default=str, ensure_ascii=False)
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").encode()
 
 
 def decoded_bytes(text: bytes) -> int:
-    """About what a text needs once it is decoded, never much less; counting costs a hundredth of decoding.
+    """About the memory of the decoded text, never much less. Counting takes a hundredth of the time of decoding.
 
-    A character takes one byte, or two or four where the text holds any beyond Latin-1. Signs inside of strings count
-    like those outside.
+    A character takes one byte, or up to four if the text holds any beyond Latin-1. Brackets and commas in strings are
+    counted like those outside.
     """
     wide = 1 if text.isascii() and b"\\u" not in text else 4
-    return (
-        wide * len(text)
-        + _VALUE_BYTES * text.count(b",")
-        + _OBJECT_BYTES * text.count(b"{")
-        + _ARRAY_BYTES * text.count(b"[")
-    )
+    size = wide * len(text) + _VALUE_BYTES * text.count(b",")
+    return size + _OBJECT_BYTES * text.count(b"{") + _ARRAY_BYTES * text.count(b"[")
 
 
 def require_room(text: bytes, what: str) -> None:
-    """Raises TooLarge where `text`, a `what`, is more than may be decoded in one go."""
+    """Raises TooLarge if `text` is too much to decode at once. `what` names it in the error."""
     if len(text) > _SURELY_FITS:
         Room(what).take(text)
 
 
 class Room:
-    """What may still be added to a text that will be decoded in one go."""
+    """The room that is left for a text that comes in pieces and will be decoded at once."""
 
     def __init__(self, what: str) -> None:
         self._what = what
@@ -163,7 +152,7 @@ class Room:
         self._decoded = 0
 
     def take(self, text: bytes) -> None:
-        """Raises TooLarge where the text, with this piece, is more than may be decoded."""
+        """Counts a piece. Raises TooLarge if the text so far is too much to decode at once."""
         self._size += len(text)
         if self._size > JSON_BYTES:
             raise TooLarge(f"{self._what} of more than {megabytes(JSON_BYTES)}")
@@ -173,10 +162,10 @@ class Room:
 
 
 class Brackets:
-    """Follows the brackets of a JSON text that comes in pieces; what stands in strings is none.
+    """Finds the brackets of a JSON text that comes in pieces, except those in strings.
 
-    `depth` is how many are open behind the bracket that was found last; it goes below 0 where more are closed than
-    were opened. Linear, without recursion, and without a copy of the text.
+    `depth` is the number of open brackets after the last one that was found, below 0 if more were closed than opened.
+    Takes linear time, no recursion and no copy of the text.
     """
 
     def __init__(self) -> None:
@@ -185,7 +174,7 @@ class Brackets:
         self._escaped = False
 
     def of(self, text: bytes) -> Iterator[int]:
-        """The positions behind each bracket of the next piece."""
+        """The position after each bracket of the next piece."""
         at = self._string_left(text) if self._in_string else 0
         while not self._in_string:
             quiet = _QUIET.match(text, at)
@@ -202,7 +191,7 @@ class Brackets:
             yield at
 
     def _string_left(self, text: bytes, at: int = 0) -> int:
-        """The position behind the end of the string that is open; the text's where it does not end."""
+        """The position after the end of the open string, or of the text if the string does not end in it."""
         inside = _IN_STRING.match(text, at + self._escaped)
         assert inside  # noqa: S101 - it matches the empty text
         at = inside.end()

@@ -1,8 +1,7 @@
-"""What stands between a connector and its server: certificates, their bundles, proxies, names of hosts.
+"""Faults between a connector and its server: certificates, their bundles, proxies, host names.
 
-What can be known before anything is sent is looked at then; the rest is read out of the errors of OpenSSL and urllib3,
-in whatever a library wrapped them. What a sentence names, options and variables, are arguments. A fault that is not
-known here is not guessed at.
+Some are found before a request is sent, the others in errors of OpenSSL and urllib3, however a library wraps them. The
+options and variables that a sentence names are arguments. Unknown faults are not guessed.
 """
 
 from __future__ import annotations
@@ -28,15 +27,15 @@ from source_kit.errors import PROXY_WANTS_LOGIN, config_error, shorten
 #: Results of OpenSSL's verification (its x509_vfy.h)
 _OUT_OF_DATE = frozenset({9, 10})
 _OTHER_HOST = frozenset({62, 64})
-#: What OpenSSL says of the two sides that have no TLS in common; it stays so. Other errors of TLS come of broken lines.
+#: OpenSSL's reasons when the two sides have no TLS in common, which does not heal. Other TLS errors may heal.
 _NO_TLS_IN_COMMON = re.compile(
     "WRONG_VERSION_NUMBER|HTTP_REQUEST|UNKNOWN_PROTOCOL|PACKET_LENGTH_TOO_LONG|UNSUPPORTED_PROTOCOL"
     "|NO_PROTOCOLS_AVAILABLE|NO_SHARED_CIPHER|PROTOCOL_VERSION|HANDSHAKE_FAILURE|CERTIFICATE_REQUIRED"
     "|UNRECOGNIZED_NAME|UNKNOWN_CA|ACCESS_DENIED|DH_KEY_TOO_SMALL"
 )
-#: What the DNS answers of a name that it does not know
+#: The DNS's answers for an unknown name
 NO_SUCH_NAME = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)})
-#: What may stand between the dots of a name (RFC 1035, and what resolvers take)
+#: Host names (RFC 1035, and what else resolvers accept)
 _HOST = re.compile(r"(?=.{1,253}\.?$)[\w-]{1,63}(\.[\w-]{1,63})*\.?", re.ASCII)
 _IPV6 = re.compile(r"[0-9a-f:.]+(%\w+)?", re.IGNORECASE)
 _SHOWN = 80
@@ -44,19 +43,18 @@ _SHOWN = 80
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A fault that is known. One that `heals` is worth another attempt."""
+    """A known fault. If it `heals`, another attempt may succeed; otherwise the user must correct something."""
 
     message: str
     heals: bool = False
 
     @property
     def failure_type(self) -> FailureType:
-        """What heals may have healed at the next sync; the rest is the user's to correct."""
         return FailureType.transient_error if self.heals else FailureType.config_error
 
 
 def causes_of(error: BaseException) -> Iterator[BaseException]:
-    """An error and all that it was made of: libraries hand causes on in several ways."""
+    """An error and all its causes, which libraries attach in several ways."""
     todo, seen = [error], set[int]()
     while todo:
         cause = todo.pop(0)
@@ -68,11 +66,8 @@ def causes_of(error: BaseException) -> Iterator[BaseException]:
         todo += [one for one in more if isinstance(one, BaseException)]
 
 
-# ------------------------------------------------------------------------------------------------ hosts
-
-
 def host_of(url: str) -> str:
-    """The host of a URL, without anything that may be secret; empty where there is none."""
+    """The host of a URL, shortened; empty if there is none."""
     try:
         return shorten(urlsplit(url).hostname or "", _SHOWN)
     except ValueError:  # brackets that do not match
@@ -80,7 +75,7 @@ def host_of(url: str) -> str:
 
 
 def require_usable_host(host: str, option: str) -> None:
-    """Raises a config_error for the name of a host that no DNS can hold."""
+    """Raises a config_error for a host name that no DNS can hold."""
     if not _possible(host):
         raise config_error(
             f"{shorten(host, _SHOWN)!r} in {option} cannot be the name of a host: names have parts of 1 to 63 letters, "
@@ -99,7 +94,7 @@ def _possible(host: str) -> bool:
 
 
 def warn_of_plain_http(logger: logging.Logger, url: str, option: str = "api_url", credentials: str = "the key") -> None:
-    """Warns of an address over which everything would travel unencrypted; on this machine that does no harm."""
+    """Warns of an address with http://, unless it is this machine."""
     host = host_of(url)
     if urlsplit(url).scheme == "http" and not _is_loopback(host):
         logger.warning(
@@ -115,40 +110,34 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost" or host.endswith(".localhost")
 
 
-# ------------------------------------------------------------------------------------------------ certificates
-
-
 def named_bundle(variables: Sequence[str]) -> tuple[str, str] | None:
-    """The first of the variables that names a bundle of certificate authorities, and its path. Blank is absent."""
+    """The first of the variables that is not blank, and the path of the bundle of certificate authorities in it."""
     named = ((variable, os.environ.get(variable, "").strip()) for variable in variables)
     return next((found for found in named if found[1]), None)
 
 
 def bad_bundle(name: str, path: str, *, folders: bool = False) -> str | None:
-    """The sentence for a bundle that cannot be used; None for a good one. `name` is what names it."""
-    why = _unusable_bundle(path, folders)
+    """The sentence for a bundle that cannot be used; None for a good one. `name` is its variable or option."""
+    why = None
+    try:
+        if not Path(path).is_dir():
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+        elif not folders:
+            why = "is a folder"
+    except ssl.SSLError:
+        why = "holds no certificates"
+    except (FileNotFoundError, NotADirectoryError):
+        why = "does not exist"
+    except OSError as error:
+        why = f"cannot be read ({error.strerror})"
     return why and (
         f"{name} names {path}, which {why}. Put the certificates (PEM) of the authorities to trust there (for a "
         f"container, mount the file, readable for its user), or remove {name}."
     )
 
 
-def _unusable_bundle(path: str, folders: bool) -> str | None:
-    try:
-        if Path(path).is_dir():
-            return None if folders else "is a folder"
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
-    except ssl.SSLError:
-        return "holds no certificates"
-    except (FileNotFoundError, NotADirectoryError):
-        return "does not exist"
-    except OSError as error:
-        return f"cannot be read ({error.strerror})"
-    return None
-
-
 def tls_fault(causes: Sequence[BaseException], host: str, option: str, variables: Sequence[str]) -> Fault | None:
-    """The fault of a handshake that can never succeed; None where it is another error, or only broke."""
+    """The fault of a TLS handshake that can never succeed; None for other errors, such as a broken connection."""
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return Fault(_certificate(cause, host, option, variables))
@@ -188,20 +177,16 @@ def _of_another_host(host: str, option: str) -> str:
     )
 
 
-# ------------------------------------------------------------------------------------------------ proxies
-
-
 def proxy_variable(url: str) -> str:
-    """The variable that names the proxy for an address. Small letters go first, as everywhere."""
+    """The variable that names the proxy for an address. Lower case comes first, as in other programs."""
     scheme = urlsplit(url).scheme or "https"
     names = [name for kind in (scheme, "all") for name in (f"{kind}_proxy", f"{kind.upper()}_PROXY")]
     return next((name for name in names if os.environ.get(name)), f"{scheme.upper()}_PROXY")
 
 
 def require_usable_proxy(url: str, proxy: str | None) -> None:
-    """Raises a config_error where the proxy that was chosen for an address is no address, or of an unknown kind."""
-    why = _unusable_proxy(proxy) if proxy else None
-    if why is not None:
+    """Raises a config_error if the proxy for an address is not a usable address itself."""
+    if proxy and (why := _unusable_proxy(proxy)):
         raise config_error(_bad_proxy(url, why))
 
 
@@ -213,7 +198,7 @@ def _bad_proxy(url: str, why: str) -> str:
 
 
 def _unusable_proxy(value: str) -> str | None:
-    """What is wrong with a proxy's address; never the address itself, which may hold a password."""
+    """What is wrong with a proxy's address. It does not quote the address, which may hold a password."""
     whole = "://" in value
     try:
         parts = parse_url(value if whole else f"http://{value.removeprefix('//')}")
@@ -231,9 +216,9 @@ def _unusable_proxy(value: str) -> str | None:
 
 
 def proxy_fault(causes: Sequence[BaseException], url: str, host: str, *, answered: bool) -> Fault:
-    """The fault of a proxy that an error comes from, on the way to an address.
+    """The fault of the proxy on the way to an address.
 
-    `answered` says that the host has answered before: then a DNS that does not know the proxy heals.
+    If the host `answered` before, the proxy's name exists, so a DNS that does not know it now is worth another attempt.
     """
     if any(isinstance(cause, socket.gaierror) and cause.errno in NO_SUCH_NAME for cause in causes):
         return Fault(_bad_proxy(url, "the DNS does not know its host"), heals=answered)

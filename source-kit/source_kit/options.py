@@ -1,4 +1,4 @@
-"""Options: each is declared once, as a field of a frozen dataclass. A test holds the specification against it.
+"""Options: each is declared once, as a field of a frozen dataclass. A test compares the specification with it.
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config(Options):
@@ -7,8 +7,8 @@
 
     Config.parse({"api_key": " abc\\n", "num_workers": ""})  # Config(num_workers=4), with api_key "abc"
 
-The same mistake gets the same sentence: `Option num_workers must be a whole number from 1 to 20.` The value is never in
-it, because it may be a secret that was entered in the wrong field.
+Equal mistakes get equal sentences: `Option num_workers must be a whole number from 1 to 20.` They never hold the value,
+which may be a secret that was entered in the wrong field.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_kit.errors import config_error
 
 T = TypeVar("T")
-#: Gets a text without the white space around it; answers false for a wrong one
+#: Gets a text without the white space around it, and returns something false for a wrong one
 Check = Callable[[str], Any]
 
 _NOT_A_SECRET = "must be text without spaces, line breaks or unusual characters: enter"  # noqa: S105
@@ -34,11 +34,11 @@ _VISIBLE_ASCII = re.compile(r"[\x21-\x7e]+").fullmatch
 
 @dataclass(frozen=True, kw_only=True)
 class Option:
-    """One declaration.
+    """The declaration of one option.
 
-    `read` makes the typed value and raises ValueError or OverflowError for a wrong one; `problem` and `expected` end
-    the sentence for it. `spec` is what the specification must say about the option, in the words of JSON schema.
-    `as_text` writes a number where the specification wants text. `groups` are the choices of a `group`.
+    `read` makes the typed value and raises ValueError or OverflowError for a wrong one, whose sentence ends with
+    `problem` and `expected`. `spec` is the JSON schema that the specification must have for the option. `as_text`
+    converts a number for an option that is text. `groups` are the choices of a `group`.
     """
 
     expected: str
@@ -51,14 +51,14 @@ class Option:
     groups: Mapping[str, type[Options]] = field(default_factory=dict)
 
     def value(self, name: str, raw: Any) -> Any:
-        """The typed value. Raises a config_error that names the option and says what is expected."""
+        """The typed value. Raises a config_error that names the option and what is expected."""
         try:
             return self.read(raw)
         except (ValueError, OverflowError):
             raise config_error(f"Option {name} {self.problem} {self.expected}.") from None
 
     def filled_in(self, raw: Any) -> Any:
-        """A raw value in the form that the specification has for it."""
+        """A raw value in the form of the specification."""
         if self.as_text and isinstance(raw, int) and not isinstance(raw, bool):
             return self.as_text(raw)
         chosen = self.groups.get(_kind(raw))
@@ -67,17 +67,17 @@ class Option:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Base of the options of a source, and of a group of options within them."""
+    """Base of the options of a source, and of each group of options in them."""
 
     @classmethod
     def declared(cls) -> dict[str, tuple[str, Option]]:
-        """The field and the declaration of each option, by the option's name."""
+        """The field's name and the declaration of each option, by the option's name."""
         options = [(known.name, known.metadata["option"]) for known in fields(cls)]
         return {option.name or name: (name, option) for name, option in options}
 
     @classmethod
     def filled_in(cls, raw: Mapping[str, Any]) -> dict[str, Any]:
-        """The raw options without blanks: forms send an empty option as absent, null, "" or white space."""
+        """The raw options without blanks: for an empty option, forms send nothing, null, "" or white space."""
         declared, given = cls.declared(), _without_blanks(raw)
         return {name: declared[name][1].filled_in(given[name]) if name in declared else given[name] for name in given}
 
@@ -95,7 +95,7 @@ class Options:
 
     @classmethod
     def missing(cls, name: str) -> AirbyteTracedException:
-        """The error for an option that must be given and is not."""
+        """The error for a required option that is missing."""
         return config_error(f"Option {name} is missing: enter {cls.declared()[name][1].expected}.")
 
 
@@ -120,9 +120,9 @@ def text(expected: str = ..., *, secret: bool = ..., check: Check = ..., **more:
 def text(
     expected: str = "text", *, required: bool = False, secret: bool = False, check: Check | None = None, **more: Any
 ) -> Any:
-    """A text without white space around it; `more` are the fields `name` and `as_text` of `Option`.
+    """A text without the white space around it. `more` are the fields `name` and `as_text` of `Option`.
 
-    A secret is in no representation; without a `check` of its own it must be fit for a header.
+    A secret is not in the `repr`. Without its own `check` it must be valid in an HTTP header.
     """
     spec: dict[str, Any] = {"type": "string"}
     if secret:
@@ -133,7 +133,7 @@ def text(
 
 
 def url(example: str, *, check: Check = bool, path: str = "") -> str | None:
-    """An http(s) address without a slash at the end, and without the `path` that the connector appends itself."""
+    """An http(s) address without a slash at the end, and without the `path` that the connector adds itself."""
 
     def read(raw: Any) -> str:
         address = _text(bool)(raw).rstrip("/").removesuffix(path)
@@ -147,7 +147,7 @@ def url(example: str, *, check: Check = bool, path: str = "") -> str | None:
 
 
 def choice(choices: Iterable[T], *, default: T, name: str | None = None) -> T:
-    """One of some texts, in upper or lower case."""
+    """One of several texts, in upper or lower case."""
     known = {str(one).casefold(): one for one in choices}
     words = [str(one) for one in known.values()]
     read = _text(lambda word: word.casefold() in known)
@@ -156,7 +156,7 @@ def choice(choices: Iterable[T], *, default: T, name: str | None = None) -> T:
 
 
 def whole(low: int, high: int, *, default: int, name: str | None = None) -> int:
-    """A whole number within limits; 3.0 is one."""
+    """A whole number within limits. 3.0 is one."""
 
     def read(raw: Any) -> int:
         _require(isinstance(raw, int | float) and not isinstance(raw, bool) and low <= raw <= high and raw == int(raw))
@@ -167,7 +167,7 @@ def whole(low: int, high: int, *, default: int, name: str | None = None) -> int:
 
 
 def flag(*, default: bool) -> bool:
-    """True or false; no text or number stands for either."""
+    """True or false. Texts and numbers are refused."""
 
     def read(raw: Any) -> bool:
         _require(isinstance(raw, bool))
@@ -177,7 +177,7 @@ def flag(*, default: bool) -> bool:
 
 
 def instant(then: Callable[[datetime], T], *, check: Check = bool, name: str | None = None) -> T | None:
-    """A date or a date and time, in UTC where it has no zone. `then` gets it aware, in the zone that is written."""
+    """A date or a date and time, in UTC if it has no time zone. `then` converts it; it gets it with its own zone."""
 
     def read(raw: Any) -> T:
         at = datetime.fromisoformat(_text(check)(raw).upper())
@@ -188,7 +188,7 @@ def instant(then: Callable[[datetime], T], *, check: Check = bool, name: str | N
 
 
 def texts(expected: str, *, check: Check, unique: bool = False) -> tuple[str, ...]:
-    """A list of texts. One that comes again is dropped, or is a mistake where they must be `unique`."""
+    """A list of texts. A repeated one is dropped, or refused if they must be `unique`."""
 
     def read(raw: Any) -> tuple[str, ...]:
         _require(isinstance(raw, list))
@@ -196,16 +196,12 @@ def texts(expected: str, *, check: Check, unique: bool = False) -> tuple[str, ..
         _require(not unique or len(found) == len(raw))
         return tuple(found)
 
-    return _declare(
-        (),
-        read,
-        expected,
-        {"type": "array", "items": {"type": "string"}, "default": [], **({"uniqueItems": True} if unique else {})},
-    )
+    spec: dict[str, Any] = {"type": "array", "items": {"type": "string"}, "default": []}
+    return _declare((), read, expected, {**spec, "uniqueItems": True} if unique else spec)
 
 
 def group(groups: Mapping[str, type[T]], *, default: str) -> T:
-    """One of several groups of options, each an `Options`. The option `auth_type` within it says which."""
+    """One of several groups of options, each a subclass of `Options`. Its option `auth_type` names the group."""
     known: Any = groups
 
     def read(raw: Any) -> T:

@@ -1,4 +1,4 @@
-"""The way to stdout: encode, channel, write. One ordered, bounded channel, so that no STATE overtakes its records."""
+"""Records to stdout: encode, queue, write. One ordered, bounded channel, so that no STATE overtakes its records."""
 
 from __future__ import annotations
 
@@ -33,14 +33,12 @@ from airbyte_cdk.models import (
 from source_kit.activity import Stopped
 from source_kit.json_text import dumps
 from source_kit.limits import IN_FLIGHT_BYTES
-from source_kit.stream import Estimate, Record, RecordLines, RecordMeta
+from source_kit.stream import Estimate, Record, RecordLines
 
-#: About what a message without records takes
+#: About the memory of a message without records
 _MESSAGE_BYTES = 1024
-#: The writer collects so much before it writes.
+#: The writer collects this many bytes before it writes.
 _WRITE_BYTES = 1024 * 1024
-#: Size of stdout's buffer: longer pieces are written directly, not copied into the buffer first.
-_BUFFER_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,18 +50,16 @@ class Batch:
     count: int
 
 
-#: `str` is a line that is encoded already, such as a log line of the CDK's formatter.
+#: A `str` is a finished line, such as a log line of the CDK's formatter.
 ChannelItem: TypeAlias = Batch | AirbyteMessage | str
 
 
-# ------------------------------------------------------------------------------------------------ encode
-
-#: What ends the line of a record
+#: The end of a RECORD line, after the record's data
 RECORD_TAIL = b"}}\n"
 
 
 def record_head(stream: str, namespace: str | None = None) -> bytes:
-    """What a RECORD line of the stream begins with, in ASCII, up to the record's data; emitted now."""
+    """The beginning of a RECORD line, up to the record's data, in ASCII. `emitted_at` is now."""
     return b'%b"emitted_at":%d,"data":' % (_record_begin(stream, namespace), time.time_ns() // 1_000_000)
 
 
@@ -73,20 +69,17 @@ def _record_begin(stream: str, namespace: str | None) -> bytes:
 
 
 class RecordEncoder:
-    """Turns the records of one stream into lines; what all lines share is built once a batch."""
+    """Encodes the records of one stream as lines. The head that all lines share is built once for each batch."""
 
     def __init__(self, stream: str, namespace: str | None = None) -> None:
         self._stream = stream
         self._namespace = namespace
 
-    def __call__(self, item: list[Record] | RecordLines | RecordMeta) -> Batch:
-        """The item, which holds at least one record, as RECORD lines."""
+    def __call__(self, item: list[Record] | RecordLines) -> Batch:
+        """RECORD lines for an item that holds at least one record."""
         if isinstance(item, RecordLines):
             return Batch(self._stream, self._with_namespace(item.data), item.count)
         head = record_head(self._stream, self._namespace)
-        if isinstance(item, RecordMeta):
-            meta = orjson.dumps({"changes": item.changes})
-            return Batch(self._stream, b'%b%b,"meta":%b}}\n' % (head, dumps(item.data), meta), 1)
         try:
             rows = list(map(orjson.dumps, item))
         except TypeError:
@@ -98,7 +91,7 @@ class RecordEncoder:
         return Batch(self._stream, b"".join(parts), count)  # one copy
 
     def _with_namespace(self, lines: bytes) -> bytes:
-        """Lines that the stream encoded itself, without the catalog's namespace, which is rarely set."""
+        """A stream that writes its lines itself does not know the catalog's namespace, which is rarely set."""
         if self._namespace is None:
             return lines
         before, after = _record_begin(self._stream, None), _record_begin(self._stream, self._namespace)
@@ -108,48 +101,36 @@ class RecordEncoder:
 def state_message(stream: StreamDescriptor, state: Mapping[str, Any]) -> AirbyteMessage:
     """A per-stream STATE; the writer fills in how many records it covers.
 
-    The state is copied whole: the stream may change its state while the message waits in the channel. Raises TypeError
+    The state is copied, since the stream may change its own while the message waits in the channel. Raises TypeError
     for a state that is not JSON.
     """
-    copied = json.loads(json.dumps(state))
+    copied = AirbyteStateBlob(json.loads(json.dumps(state)))
     return AirbyteMessage(
         type=Type.STATE,
         state=AirbyteStateMessage(
             type=AirbyteStateType.STREAM,
-            stream=AirbyteStreamState(
-                stream_descriptor=stream,
-                stream_state=AirbyteStateBlob(copied),
-            ),
+            stream=AirbyteStreamState(stream_descriptor=stream, stream_state=copied),
             sourceStats=AirbyteStateStats(recordCount=0.0),
         ),
     )
 
 
 def estimate_message(stream: str, estimate: Estimate) -> AirbyteMessage:
-    """An ESTIMATE trace for a stream."""
     return AirbyteMessage(
         type=Type.TRACE,
         trace=AirbyteTraceMessage(
             type=TraceType.ESTIMATE,
             emitted_at=time.time_ns() // 1_000_000,
-            estimate=AirbyteEstimateTraceMessage(
-                name=stream,
-                type=EstimateType.STREAM,
-                row_estimate=estimate.rows,
-                byte_estimate=estimate.size_bytes,
-            ),
+            estimate=AirbyteEstimateTraceMessage(name=stream, type=EstimateType.STREAM, row_estimate=estimate.rows),
         ),
     )
 
 
-# ------------------------------------------------------------------------------------------------ channel
-
-
 class Channel:
-    """A queue with a limit in bytes. Batches of records wait for room; other messages do not, but take room too.
+    """A queue with a limit in bytes. A batch of records waits for room; other messages do not wait, but need room too.
 
-    All items keep one order: a STATE that is put behind its records is written behind them. A thread that puts many
-    other messages calls `wait_for_room` before each, while it holds no lock.
+    Items keep their order: a STATE that is put after its records is written after them. A thread that puts many
+    messages without records calls `wait_for_room` before each, while it holds no lock.
     """
 
     def __init__(self, in_flight_bytes: int = IN_FLIGHT_BYTES) -> None:
@@ -164,7 +145,7 @@ class Channel:
         """Adds an item; a batch waits until there is room. Raises Stopped when the channel is closed."""
         with self._changed:
             if isinstance(item, Batch):
-                self._wait_for_room()
+                self.wait_for_room()
             if self._closed:
                 raise Stopped
             self._held += _size(item)
@@ -174,16 +155,13 @@ class Channel:
     def wait_for_room(self) -> None:
         """Waits until there is room for a batch. Raises Stopped when the channel is closed."""
         with self._changed:
-            self._wait_for_room()
+            while self._held >= self._limit and not self._closed:
+                self._changed.wait()
             if self._closed:
                 raise Stopped
 
-    def _wait_for_room(self) -> None:
-        while self._held >= self._limit and not self._closed:
-            self._changed.wait()
-
     def get(self, timeout: float) -> ChannelItem | None:
-        """The next item, or None after `timeout` seconds without one, at once when no more will come."""
+        """The next item. None after `timeout` seconds without one, or at once if no more will come."""
         with self._changed:
             if not self._items and not self._ended:
                 self._changed.wait(timeout)
@@ -201,24 +179,24 @@ class Channel:
 
     @property
     def drained(self) -> bool:
-        """Whether the last item was taken and no more will come."""
+        """Whether the queue is empty and no more items will come."""
         return self._ended and not self._items
 
     def end(self) -> None:
-        """Says that no more items will come: the reader need not wait for one."""
+        """Declares that no more items will come, so that the reader does not wait for one."""
         with self._changed:
             self._ended = True
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Wakes all threads that wait for room, with Stopped; what they wanted to add is dropped."""
+        """Raises Stopped in all threads that wait for room; what they wanted to add is dropped."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
 
 
 def _size(item: ChannelItem) -> int:
-    """About the bytes that an item holds, the same at every call; a STATE may name ten thousand parents."""
+    """About the bytes that an item holds. The size of a state counts: it may name ten thousand parents."""
     match item:
         case Batch(lines=lines):
             return len(lines)
@@ -231,7 +209,7 @@ def _size(item: ChannelItem) -> int:
 
 
 class _ChannelLog(logging.Handler):
-    """Sends log lines through the writer's thread: while a sync runs, nobody else writes to stdout."""
+    """Puts log lines into the channel: while a sync runs, only the writer may write to stdout."""
 
     def __init__(self, channel: Channel) -> None:
         super().__init__()
@@ -243,13 +221,13 @@ class _ChannelLog(logging.Handler):
             self._channel.put(self.format(record))
         except Stopped:
             pass
-        except Exception:  # as every handler of logging: a line that cannot be formatted must not end a stream
+        except Exception:  # a line that cannot be formatted must not end a stream
             self.handleError(record)
 
 
 @contextmanager
 def logs_in(channel: Channel) -> Iterator[None]:
-    """While the block runs, log lines of every thread go through the channel instead of to stdout."""
+    """Within the block, log lines of all threads go into the channel instead of to stdout."""
     root = logging.getLogger()
     before = root.handlers[:]
     root.handlers[:] = [_ChannelLog(channel)]
@@ -259,30 +237,21 @@ def logs_in(channel: Channel) -> Iterator[None]:
         root.handlers[:] = before
 
 
-# ------------------------------------------------------------------------------------------------ write
-
-
 class OutputLost(Exception):
-    """Stdout cannot be written any more. The cause is the system's error."""
+    """Stdout cannot be written. The cause is the error of the operating system."""
 
 
 @contextmanager
 def writing() -> Iterator[None]:
-    """Raises OutputLost where stdout cannot be written within the block."""
+    """Raises OutputLost for an OSError within the block."""
     try:
         yield
     except OSError as error:
         raise OutputLost from error
 
 
-def open_stdout() -> IO[bytes]:
-    """Descriptor 1, whatever `sys.stdout` is by now. Raises OutputLost."""
-    with writing():
-        return open(1, "wb", buffering=_BUFFER_BYTES, closefd=False)
-
-
 class Writer:
-    """Writes lines to stdout, flushing behind every STATE and before every wait."""
+    """Writes lines to stdout, and flushes after every STATE and before every wait."""
 
     def __init__(self, out: IO[bytes]) -> None:
         self._out = out
@@ -300,16 +269,14 @@ class Writer:
                 self._add(lines)
             case str():
                 self._add(item.encode() + b"\n")
+            case AirbyteMessage(state=AirbyteStateMessage(stream=AirbyteStreamState() as of, sourceStats=stats)) if (
+                stats
+            ):
+                stats.recordCount = float(self._counts.pop(of.stream_descriptor.name, 0))
+                self._add(dumps(AirbyteMessageSerializer.dump(item)) + b"\n")
+                self.flush()
             case _:
-                self._message(item)
-
-    def _message(self, message: AirbyteMessage) -> None:
-        if message.type is Type.STATE and message.state and message.state.stream and message.state.sourceStats:
-            name = message.state.stream.stream_descriptor.name
-            message.state.sourceStats.recordCount = float(self._counts.pop(name, 0))
-        self._add(dumps(AirbyteMessageSerializer.dump(message)) + b"\n")
-        if message.type is Type.STATE:
-            self.flush()
+                self._add(dumps(AirbyteMessageSerializer.dump(item)) + b"\n")
 
     def _add(self, lines: bytes) -> None:
         self._pending.append(lines)
@@ -318,7 +285,7 @@ class Writer:
             self.flush()
 
     def flush(self) -> None:
-        """Passes everything so far to the reader of stdout. Raises OutputLost."""
+        """Writes all that was collected. Raises OutputLost."""
         with writing():
             for lines in self._pending:
                 self._out.write(lines)

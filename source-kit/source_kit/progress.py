@@ -1,6 +1,6 @@
-"""How far the sync of a stream is: which slices have ended, and which checkpoints may be emitted as a state.
+"""The progress of one stream: which slices have ended, and which checkpoints may be emitted as a state.
 
-No threads, no waits, no output: the engine calls this under its lock and emits what is returned.
+Nothing here waits or writes: the engine calls it under its lock and emits what it returns.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from source_kit.limits import SLICES_AHEAD
 from source_kit.output import state_message
 from source_kit.stream import BatchStream
 
-#: So many slices in a row that failed with a transient error are an outage when that has lasted for so many seconds.
-#: With fewer seconds, some broken parts in a row would keep the parts behind them from being read, in every sync. With
-#: more seconds, a sync would wait for a server that is gone, at each of the parts that are left.
+#: It is an outage when this many slices in a row failed with a transient error, over this many seconds. With fewer
+#: seconds, a few broken slices in a row would hide the slices after them, in every sync. With more seconds, a sync
+#: would wait for a server that is down, again at each slice that is left.
 OUTAGE_AFTER = 10
 OUTAGE_SECONDS = 300.0
-#: When so many slices failed and none was read, nothing of the stream can be read.
+#: When this many slices failed and none was read, the stream is given up.
 ALL_FAILED_AFTER = 25
-#: Parts that a message names, and log lines about them
+#: How many failed slices an error names, and how many log lines there are about them
 NAMED = 20
 _DETAILS = 3
 
@@ -33,11 +33,11 @@ _DETAILS = 3
 class Progress:
     """The slices, the state and the failures of one stream in one sync.
 
-    Slices have numbers in the order in which they start, from 0. They may end in any order. The state passes a slice
-    when this slice and all before it have ended; an independent slice moves the state alone. It never passes a slice
-    that failed.
+    Slices are numbered from 0 in the order in which they start. They may end in any order. The state passes a slice
+    when this slice and all before it have ended; an independent slice moves the state alone. The state never passes a
+    slice that failed.
 
-    Not safe for threads. The methods that return a STATE expect that it is emitted before the next one is called.
+    Not safe for threads. A STATE that a method returns must be emitted before the next call.
     """
 
     def __init__(
@@ -47,14 +47,12 @@ class Progress:
         self.descriptor = descriptor
         self.state = dict(state)
         self.full_refresh = full_refresh
-        #: Why the stream ends; None while it goes on
         self.error: BaseException | None = None
         self.failed = FailedSlices()
-        #: How many slices were started
-        self.started = 0
+        self.started = 0  # number of slices
         self._independent = stream.independent_slices
         self._first_open = 0  # every slice before this one has ended
-        self._ended: set[int] = set()  # those that ended behind an open one
+        self._ended: set[int] = set()  # those after it that have ended
         self._first_failed = math.inf
         self._checkpoints: dict[int, list[Mapping[str, Any]]] = {}  # not yet in the state
         self._state_changed = False  # since the last STATE
@@ -62,7 +60,7 @@ class Progress:
 
     @property
     def may_start_slice(self) -> bool:
-        """Whether so few checkpoints wait for earlier slices that one more slice may start."""
+        """Whether one more slice may start: the checkpoints of later slices wait in memory for the earlier ones."""
         return self._independent or self.started - self._first_open < SLICES_AHEAD
 
     def start_slice(self) -> int:
@@ -71,10 +69,9 @@ class Progress:
         return self.started - 1
 
     def add_checkpoint(self, index: int, update: Mapping[str, Any]) -> AirbyteMessage | None:
-        """Keeps a checkpoint of an open slice. Returns the STATE to emit now, if any.
+        """Adds a checkpoint of an open slice. Returns the STATE to emit now, if any.
 
-        Raises what the stream's `merge_state` raises, and TypeError for a state that is not JSON; then the stream has
-        failed.
+        Raises what the stream's `merge_state` raises, and TypeError for a state that is not JSON. Both fail the stream.
         """
         self._checkpoints.setdefault(index, []).append(update)
         return self._merge_reached()
@@ -82,7 +79,7 @@ class Progress:
     def end_slice(self, index: int) -> AirbyteMessage | None:
         """Counts a slice that was read to its end. Returns and raises as `add_checkpoint` does."""
         self.failed.count_read()
-        self.stream.failed_in_a_row = 0
+        self.stream.slices_failed(0)
         return self._close_slice(index)
 
     def fail_slice(
@@ -90,27 +87,27 @@ class Progress:
     ) -> AirbyteMessage | None:
         """Counts a slice that failed alone (see `FailedSlices.add`). Returns the STATE to emit now, if any.
 
-        The stream has failed when so many slices did that the rest is not tried.
+        Fails the stream when the remaining slices are not worth a try.
         """
         goes_on = self.failed.add(index, name, error, raised)
-        self.stream.failed_in_a_row = self.failed.in_a_row
+        self.stream.slices_failed(self.failed.in_a_row)
         self._first_failed = min(self._first_failed, index)
         try:
             return self._close_slice(index)
         except Exception:
-            return None  # the state cannot be kept, which is the stream's error by now
+            return None  # the state cannot be merged, which has become the stream's error
         finally:
             if not goes_on:
                 self.fail(self.failed.error(self.stream.name, self.started, given_up=True))
 
     def fail(self, error: BaseException) -> None:
-        """The stream ends with this error, unless another came first."""
+        """Fails the stream with this error, unless another came first."""
         if self.error is None:
             self.error = error
 
     def finish(self) -> None:
-        """Every slice was read or has failed alone. In the latter case the stream has failed."""
-        if self.failed:
+        """Call it after the last slice: fails the stream if a slice failed alone."""
+        if self.failed.count:
             self.fail(self.failed.error(self.stream.name, self.started))
 
     def final_state(self) -> AirbyteMessage:
@@ -121,7 +118,7 @@ class Progress:
         return self._state_message(self.state or NO_STATE)
 
     def last_state(self) -> AirbyteMessage | None:
-        """The STATE of a stream that failed: what was reached and not yet emitted. None where that is not JSON."""
+        """The STATE of a failed stream, if it moved since the last one. None if it is not JSON."""
         if not self._state_changed:
             return None
         try:
@@ -135,7 +132,7 @@ class Progress:
         return self._merge_reached()
 
     def _merge_reached(self) -> AirbyteMessage | None:
-        """Merges each checkpoint that is reached into the state, once. What lies behind a failed slice is dropped."""
+        """Merges each checkpoint that is reached into the state, once. Those after a failed slice are dropped."""
         try:
             for index in list(self._checkpoints) if self._independent else self._reached():
                 updates = self._checkpoints.pop(index, [])
@@ -146,13 +143,13 @@ class Progress:
                     self._state_changed = True
             if self._state_changed and time.monotonic() - self._emitted_at >= self.stream.state_interval:
                 return self._unfinished_state()
-        except Exception as error:  # a state that cannot be kept is no fault of one slice
+        except Exception as error:  # a state that cannot be merged fails the stream, not the slice
             self.fail(error)
             raise
         return None
 
     def _reached(self) -> Iterable[int]:
-        """The slices up to the first open one, this one included."""
+        """The slices up to and with the first open one."""
         yield self._first_open
         while self._first_open in self._ended:
             self._ended.discard(self._first_open)
@@ -163,18 +160,15 @@ class Progress:
         return self._state_message({**self.state, UNFINISHED: True} if self.full_refresh else self.state)
 
     def _state_message(self, state: Mapping[str, Any]) -> AirbyteMessage:
-        self._state_changed = False  # first of all: a state that cannot be written is not tried again
+        self._state_changed = False  # before the rest: a state that cannot be written is not tried again
         self._emitted_at = time.monotonic()
         return state_message(self.descriptor, state)
 
 
-# ----------------------------------------------------------------------------------- slices that fail alone
-
-
 def concerns_all(error: AirbyteTracedException) -> bool:
-    """Whether an error is one of the whole stream, so that its other slices need not be tried.
+    """Whether an error would meet the other slices of the stream as well, so that they are not tried.
 
-    True for what the user must fix (a wrong key, a missing right, a full disk), and for an exception class that has a
+    True for what the user must fix (a wrong key, a missing permission, a full disk), and for an exception class with a
     true `concerns_all_slices`.
     """
     return error.failure_type is FailureType.config_error or bool(getattr(error, "concerns_all_slices", False))
@@ -185,18 +179,11 @@ class FailedSlices:
 
     def __init__(self) -> None:
         self.count = 0
-        #: How many failed since a slice was last read to its end
-        self.in_a_row = 0
+        self.in_a_row = 0  # since a slice was last read to its end
         self._read = 0
         self._failing_since = 0.0
         self._transient = True
-        self._named: list[tuple[int, str]] = []
-        self._details: list[str] = []
-        self._first: AirbyteTracedException | None = None
-        self._first_raised: BaseException | None = None
-
-    def __bool__(self) -> bool:
-        return self.count > 0
+        self._kept: list[tuple[int, str, AirbyteTracedException, BaseException]] = []  # the first ones
 
     def count_read(self) -> None:
         """Counts a slice that was read to its end."""
@@ -204,47 +191,46 @@ class FailedSlices:
         self.in_a_row = 0
 
     def add(self, index: int, name: str, error: AirbyteTracedException, raised: BaseException) -> bool:
-        """Counts a slice that failed. False says that no more slices should be tried.
+        """Counts a slice that failed. False means that no more slices should be tried.
 
-        `error` is what is shown of the exception that was `raised`; both are the same where it has a sentence.
+        `error` is what the user sees of the exception that was `raised`; it is the same if that has a sentence.
         """
         self._failing_since = self._failing_since if self.in_a_row else time.monotonic()
         self.count += 1
         self.in_a_row += 1
         transient = error.failure_type is FailureType.transient_error
         self._transient = self._transient and transient
-        if self._first is None:
-            self._first, self._first_raised = error, raised
-        if len(self._named) < NAMED:
-            self._named.append((index, name))
-        if len(self._details) < _DETAILS:
-            self._details.append(f"{name}: {error.internal_message or error.message}")
+        if len(self._kept) < NAMED:
+            self._kept.append((index, name, error, raised))
         if not self._read and self.count >= ALL_FAILED_AFTER:
             return False
         lasted = time.monotonic() - self._failing_since
         return not (transient and self.in_a_row >= OUTAGE_AFTER and lasted >= OUTAGE_SECONDS)
 
     def error(self, stream: str, tried: int, given_up: bool = False) -> AirbyteTracedException:
-        """The stream's error, with the names of what failed. `tried` is the number of all slices that were started."""
-        assert self._first is not None  # noqa: S101 - asked for only when something failed
+        """The stream's error, with the names of the failed slices. `tried` is the number of slices that started."""
+        _, _, first, raised = self._kept[0]
         if tried == 1:
-            return self._first
-        names = ", ".join(name for _, name in sorted(self._named)) + (", ..." if self.count > NAMED else "")
+            return first
+        names = ", ".join(name for _, name in sorted(kept[:2] for kept in self._kept))
+        names += ", ..." if self.count > NAMED else ""
         if not self._read:
-            message = f"{self._first.message} All {self.count} parts of {stream} that were tried failed: {names}."
+            message = f"{first.message} All {self.count} parts of {stream} that were tried failed: {names}."
         elif given_up:
             message = (
                 f"{self.count} of the first {tried} parts of {stream} could not be read: {names}. So many failed one "
-                f"after another that the rest was not tried. The next sync tries again. {self._first.message}"
+                f"after another that the rest was not tried. The next sync tries again. {first.message}"
             )
         else:
             message = (
                 f"{self.count} of the {tried} parts of {stream} could not be read: {names}. The others were read, and "
-                f"the next sync tries these again. {self._first.message}"
+                f"the next sync tries these again. {first.message}"
             )
         return AirbyteTracedException(
             message=message,
-            internal_message="; ".join(self._details),
+            internal_message="; ".join(
+                f"{name}: {error.internal_message or error.message}" for _, name, error, _ in self._kept[:_DETAILS]
+            ),
             failure_type=FailureType.transient_error if self._transient else FailureType.system_error,
-            exception=self._first_raised,
+            exception=raised,
         )

@@ -1,4 +1,4 @@
-"""The states that a sync is given: found by stream, and what of them a sync starts with."""
+"""The states that a sync is given: the one of each stream, and what a sync starts with."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from airbyte_cdk.models import AirbyteStateMessage, SyncMode
+from airbyte_cdk.models import AirbyteStateMessage, ConfiguredAirbyteStream, SyncMode
 from airbyte_cdk.sources.connector_state_manager import ConnectorStateManager
 
-from source_kit.cdk.state_keys import UNFINISHED, without_keys_of_the_cdk
+from source_kit.cdk.state_keys import PREFIX, UNFINISHED
 from source_kit.convert import parse_instant
 
-#: A state that is ahead by less gets no warning: clocks differ, and a day starts earlier in the east.
+#: A state that is ahead by less gets no warning: clocks differ.
 _AHEAD_ALLOWED = timedelta(hours=1)
 #: The end of the year 9999
 _LAST_SECOND = 253_402_300_799
 
 
 class SavedStates:
-    """The per-stream states that a sync was given. Those of streams that the catalog does not name are ignored.
+    """The per-stream states that a sync was given. Those of streams that are not in the catalog are ignored.
 
-    A file may hold every state that a sync wrote, one behind the other: the last of a stream counts.
+    A file may hold all states that a sync wrote. The last one of a stream counts.
     """
 
     def __init__(self, states: Sequence[AirbyteStateMessage] | None, logger: logging.Logger) -> None:
@@ -34,29 +34,23 @@ class SavedStates:
             if times > 1:
                 logger.info(f"Stream {name}: {times} states were given; the last one counts")
 
-    def of(self, name: str, namespace: str | None) -> Mapping[str, Any]:
-        """The state of a stream, empty where there is none.
+    def start_of(self, configured: ConfiguredAirbyteStream) -> dict[str, Any]:
+        """The state with which the sync of a stream starts, without the keys of the CDK; empty if there is none.
 
-        A stream has no namespace here, so one that differs, as after a change by hand, does not lose the state.
+        A full refresh starts without a state, since the state of an incremental sync would make it partial, unless the
+        state belongs to a full refresh that was interrupted. A state with another namespace is taken as well: streams
+        have none here, so it was changed by hand.
         """
+        name, namespace = configured.stream.name, configured.stream.namespace
         known = [found.namespace for found in self._states.per_stream_states if found.name == name]
-        chosen = namespace if namespace in known or not known else known[-1]
-        return self._states.get_stream_state(name, chosen)
-
-
-def usable_state(state: Mapping[str, Any], sync_mode: SyncMode) -> dict[str, Any]:
-    """The part of a given state that a sync starts with.
-
-    A full refresh starts from the beginning, unless the state says that it was interrupted: the state of an
-    incremental sync would turn a full refresh into a partial one.
-    """
-    if sync_mode is SyncMode.full_refresh and state.get(UNFINISHED) is not True:
-        return {}
-    return without_keys_of_the_cdk(state)
+        state = self._states.get_stream_state(name, namespace if namespace in known or not known else known[-1])
+        if configured.sync_mode is SyncMode.full_refresh and state.get(UNFINISHED) is not True:
+            return {}
+        return {key: value for key, value in state.items() if not key.startswith(PREFIX)}
 
 
 def warn_of_future(logger: logging.Logger, stream: str, instants: Iterator[datetime], now: datetime) -> None:
-    """Warns of a state in the future: an incremental sync emits nothing until then."""
+    """Warns of a state in the future: an incremental sync emits nothing before that time."""
     newest = max(instants, default=now)
     if newest - now > _AHEAD_ALLOWED:
         logger.warning(
@@ -67,7 +61,7 @@ def warn_of_future(logger: logging.Logger, stream: str, instants: Iterator[datet
 
 
 def instants_of(state: Mapping[str, Any], cursor: str, seconds: bool) -> Iterator[datetime]:
-    """The instants in a state: its cursor, a text, and others beside it; or epoch seconds, also those of parents."""
+    """The instants in a state: all texts, if the cursor is one; with `seconds` the cursor and those of parents."""
     reached = state.get(cursor)
     if seconds:
         below = (part.values() for part in state.values() if isinstance(part, Mapping))

@@ -1,4 +1,4 @@
-"""Makes the toys importable and cleans up after their processes."""
+"""Makes the toys importable and ends their processes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A toy source over HTTP, as a program: one stream for each path that it is given, its peak memory in stderr."""
+"""A toy source over HTTP, as a program: one stream for each name. It writes its peak memory to stderr."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ class Rows(BatchHttpStream):
 
     def read_slice(self, slice_: str) -> Iterator[SliceItem]:
         answer = self.client.call(slice_)
-        shape = RecordMapper(snake_case)
+        mapper = RecordMapper(snake_case)
         if self.name.startswith("document"):
             yield [answer.json()]
             return
         for rows in answer.rows("results"):
-            yield shape(rows)
+            yield mapper(rows)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -35,7 +35,7 @@ from test_kit.messages import Message, decoded
 
 
 class ToyStream(BatchStream):
-    """`slices` slices of `rows` records, read in batches, with a checkpoint behind every batch.
+    """`slices` slices of `rows` records, read in batches, with a checkpoint after every batch.
 
     State: `{"slice": k, "row": r}`, everything before row r of slice k was read; with independent slices
     `{"read": {slice: rows}}`, which `merge_state` changes in place, as a careless stream would.
@@ -64,7 +64,7 @@ class ToyStream(BatchStream):
         self.started_with = dict(state)
 
     def slices(self) -> Iterable[Any]:
-        """Takes its time for each, as one that asks a server for them."""
+        """Waits before each, like a stream that asks a server for them."""
         for slice_ in range(0 if self.independent_slices else self.started_with.get("slice", 0), self.count):
             self.pause()
             yield slice_
@@ -171,7 +171,7 @@ def read(source: ToySource, configured: Mapping[str, Any], states: Sequence[Mapp
 
 
 class Child:
-    """Work in a forked process whose stdout is a pipe: as real as a process of its own, a second cheaper to start."""
+    """Work in a forked process whose stdout is a pipe. It starts a second faster than a new process."""
 
     def __init__(self, work: Callable[[], int]) -> None:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `close`
@@ -235,21 +235,21 @@ class Child:
         return os.pread(self._errors.fileno(), size, 0).decode()
 
     def close(self) -> None:
-        if not self._ended:  # its test has failed
+        if not self._ended:  # its test failed
             self.kill()
             self.wait()
         self._errors.close()
 
 
 class CommandLine:
-    """The toy connector's command line: writes the files and runs `launch` in a child."""
+    """The toy connector's command line: writes the files and runs `launch` in a child process."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self.children: list[Child] = []
 
     def file(self, name: str, content: Any) -> str:
-        """Writes a document, or raw text, and gives its path."""
+        """Writes a document, or raw text, and returns its path."""
         return written(self._folder / name, content)
 
     def start(self, source: ToySource, *args: str) -> Child:
@@ -278,7 +278,7 @@ class CommandLine:
 
 
 def sleep_visibly(seconds: float) -> None:
-    """What a stream does while a vendor makes it wait."""
+    """What a stream does while it waits for a vendor."""
     activity.current().wait(seconds, "the vendor is slow")
 
 

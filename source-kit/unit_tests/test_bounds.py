@@ -1,4 +1,4 @@
-"""Nothing that waits for something else grows without end: slices ahead, states nobody reads, errors."""
+"""What waits has a limit: slices that start early, states that nobody reads, errors."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from source_kit.stream import Checkpoint, SliceItem
 from test_kit.messages import errors, records, states
 
 
-def test_few_slices_are_started_while_the_first_is_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_few_slices_start_while_the_first_is_slow(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress, "SLICES_AHEAD", 10)
 
     class Slow(ParallelStream):
@@ -41,7 +41,7 @@ def test_few_slices_are_started_while_the_first_is_slow(monkeypatch: pytest.Monk
     assert states(messages)[-1] == {"slice": 40, "row": 0}
 
 
-def test_who_puts_states_waits_for_a_reader() -> None:
+def test_a_thread_that_puts_states_waits_for_a_reader() -> None:
     channel = Channel(in_flight_bytes=100_000)
     state = {"parents": {str(n): n for n in range(500)}}
     put: list[int] = []
@@ -73,10 +73,10 @@ def test_who_puts_states_waits_for_a_reader() -> None:
 
 
 class Page(list[Any]):
-    """A list that can be watched."""
+    """A list that can have weak references."""
 
 
-def test_an_error_frees_the_page_that_it_came_from() -> None:
+def test_the_error_of_a_page_does_not_hold_the_page() -> None:
     pages: list[weakref.ref[Page]] = []
     alive: list[bool] = []
 

@@ -1,4 +1,4 @@
-"""The command imports the CDK without executing its top-level package; nothing else changes how it is imported."""
+"""Only the command imports the CDK without executing its top-level package."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def run(code: str) -> str:
 
 @pytest.mark.slow
 def test_a_command_starts_without_the_low_code_engine_and_the_destinations() -> None:
-    """The module and the class that the command is given stand for a connector's."""
+    """The module and the class in the command stand for those of a connector."""
     assert (
         run(
             "import sys, source_kit.cli as cli\n"
@@ -40,13 +40,13 @@ def test_importing_the_kit_leaves_the_cdk_alone(imported: str) -> None:
 
 
 @pytest.mark.slow
-def test_outside_of_the_command_the_cdk_is_imported_as_it_is() -> None:
+def test_without_the_command_the_cdk_is_imported_as_usual() -> None:
     code = "import source_kit.source, airbyte_cdk, attributes_doc\nprint('HttpStream' in vars(airbyte_cdk))"
     assert run(code) == "True"
 
 
 @pytest.mark.slow
-def test_a_name_of_the_package_itself_is_there_when_it_is_asked_for() -> None:
+def test_a_name_of_the_package_itself_can_be_imported() -> None:
     code = f"{LAZILY}from airbyte_cdk import HttpStream, __version__\nprint(HttpStream.__name__)"
     assert run(code) == "HttpStream"
 
@@ -64,7 +64,7 @@ def test_nothing_happens_where_the_cdk_was_imported_before() -> None:
 
 
 @pytest.mark.slow
-def test_the_serializers_of_messages_do_without_the_source_text_of_the_models() -> None:
+def test_the_serializers_do_not_parse_the_source_text_of_the_models() -> None:
     read = run(
         "import ast\nread = []\nparse = ast.parse\n"
         "ast.parse = lambda *args, **kwargs: read.append(args) or parse(*args, **kwargs)\n"

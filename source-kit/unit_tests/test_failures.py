@@ -1,4 +1,4 @@
-"""A stream fails alone, loudly, once, and keeps what it has; no failure hangs a sync."""
+"""A stream fails alone, with one error, and keeps its state. No failure hangs a sync."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from test_kit.messages import Message, errors, records, states, statuses
 
 
 class Boom(ValueError):
-    """What goes wrong on purpose."""
+    """Raised on purpose."""
 
 
 class InStart(ToyStream):
@@ -114,7 +114,7 @@ FAILING = [
 
 @pytest.mark.parametrize("kind", FAILING, ids=lambda kind: kind.__name__)
 @pytest.mark.timeout(20)
-def test_a_stream_that_fails_says_so_once_and_the_others_go_on(kind: type[ToyStream]) -> None:
+def test_a_failed_stream_has_one_error_and_the_others_are_read(kind: type[ToyStream]) -> None:
     before, failing, after = ToyStream("before"), kind("failing", slices=5), ParallelStream("after")
     source = ToySource(before, failing, after, workers=2)
     messages = read(source, catalog(before, failing, after))
@@ -138,7 +138,7 @@ def test_an_unexpected_error_has_a_sentence_a_type_and_a_stack_trace() -> None:
     assert "read_slice" in error["stack_trace"]
 
 
-def test_an_error_with_a_sentence_keeps_it_and_its_type() -> None:
+def test_the_sentence_and_the_type_of_an_error_stay() -> None:
     class Refused(ToyStream):
         def slices(self) -> Iterator[int]:
             msg = "The key may not read this. Give it the right to."
@@ -162,7 +162,7 @@ def test_an_error_without_a_sentence_gets_one() -> None:
     assert "inside" in error["internal_message"]
 
 
-def test_a_failed_stream_emits_the_state_that_its_interval_held_back() -> None:
+def test_a_failed_stream_emits_the_state_that_waited_for_its_interval() -> None:
     class Held(ToyStream):
         state_interval = 3600.0
 
@@ -241,7 +241,7 @@ def test_an_empty_state_file_is_no_state(toy: CommandLine, nothing: str) -> None
     assert len(records(messages)) == len(stream.truth)
 
 
-def test_a_bug_outside_of_the_streams_leaves_a_trace_and_no_bare_stack_trace(toy: CommandLine) -> None:
+def test_a_bug_outside_of_the_streams_is_a_trace(toy: CommandLine) -> None:
     class Broken(ToySource):
         def all_streams(self, config: Any) -> list[Any]:
             raise Boom
@@ -288,7 +288,7 @@ def test_a_failed_check_is_a_status_with_a_plain_sentence(toy: CommandLine, erro
     assert checked(toy, error) == {"status": "FAILED", "message": sentence}
 
 
-def test_a_check_that_succeeds_may_say_something_without_secrets(toy: CommandLine) -> None:
+def test_a_check_that_succeeds_may_have_a_message_without_secrets(toy: CommandLine) -> None:
     assert checked(toy, None) == {"status": "SUCCEEDED"}
     assert checked(toy, "key-12345678 may not read pages.") == {
         "status": "SUCCEEDED",

@@ -1,4 +1,4 @@
-"""The files that a command is given, and the stdout that it has: whatever they are, it works or says one sentence."""
+"""With any files and any stdout, a command works or ends with one sentence."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ NOBODY = 65534
 
 
 def started(toy: CommandLine, before: Callable[[], Any], *args: str) -> Child:
-    """Starts the connector in a process where something was done before."""
+    """Starts the connector in a process that calls `before` first."""
     child = Child(lambda: (before(), launch(lambda: ToySource(ToyStream("s")), args))[1])
     toy.children.append(child)
     return child
 
 
 def pipe(path: Path, content: Any) -> str:
-    """A pipe that holds a document once."""
+    """A pipe with a document, which can be read once."""
     os.mkfifo(path)
     threading.Thread(target=path.write_text, args=(json.dumps(content),), daemon=True).start()
     return str(path)
@@ -64,7 +64,7 @@ def deep(levels: int, opening: str = "[", closing: str = "]") -> str:
     ],
     ids=["arrays", "objects", "one level too many", "empty"],
 )
-def test_a_file_that_cannot_be_taken_says_why(toy: CommandLine, name: str, content: str, sentence: str) -> None:
+def test_a_file_that_is_empty_or_too_deep_is_an_error(toy: CommandLine, name: str, content: str, sentence: str) -> None:
     files = {"config": "{}", "catalog": json.dumps(catalog("s")), "state": "[]", name: content}
     args = [part for one, text in files.items() for part in (f"--{one}", toy.file(f"{one}.json", text))]
     child = toy.start(ToySource(ToyStream("s")), "read", *args)
@@ -75,12 +75,12 @@ def test_a_file_that_cannot_be_taken_says_why(toy: CommandLine, name: str, conte
     assert child.stderr == ""
 
 
-def test_a_hundred_levels_are_taken(toy: CommandLine) -> None:
+def test_a_hundred_levels_are_accepted(toy: CommandLine) -> None:
     content = '{"extra": ' + deep(99) + "}"
     assert toy.read(ToySource(ToyStream("s")), config=content)[0] == 0
 
 
-def test_a_directory_in_place_of_a_file_is_said(toy: CommandLine, tmp_path: Path) -> None:
+def test_a_directory_in_place_of_a_file_is_an_error(toy: CommandLine, tmp_path: Path) -> None:
     code, messages = toy.start(ToySource(ToyStream("s")), "check", "--config", str(tmp_path)).finish()
     assert code == 1
     assert errors(messages)[0]["message"].startswith(
@@ -88,7 +88,7 @@ def test_a_directory_in_place_of_a_file_is_said(toy: CommandLine, tmp_path: Path
     )
 
 
-def test_what_else_the_system_says_of_a_file_is_passed_on(toy: CommandLine, tmp_path: Path) -> None:
+def test_other_errors_of_the_system_are_quoted(toy: CommandLine, tmp_path: Path) -> None:
     loop = tmp_path / "loop"
     loop.symlink_to(loop)
     code, messages = toy.start(ToySource(ToyStream("s")), "check", "--config", str(loop)).finish()
@@ -97,7 +97,7 @@ def test_what_else_the_system_says_of_a_file_is_passed_on(toy: CommandLine, tmp_
     assert errors(messages)[0]["message"].startswith(sentence)
 
 
-def test_a_file_that_the_user_may_not_read_names_both(toy: CommandLine) -> None:
+def test_an_unreadable_file_names_the_file_and_the_user(toy: CommandLine) -> None:
     config = toy.file("config.json", {"api_key": "k-1234567"})
     Path(config).chmod(0o000)
 
@@ -139,7 +139,7 @@ def test_the_configuration_is_not_written_to_disk(
     assert (code, records(messages)) == (0, [])
 
 
-def test_stdout_is_utf_8_whatever_the_locale_says(toy: CommandLine) -> None:
+def test_stdout_is_utf_8_under_any_locale(toy: CommandLine) -> None:
     def speak_ascii() -> None:
         sys.stdout = sys.__stdout__ = os.fdopen(1, "w", encoding="ascii", closefd=False)
 

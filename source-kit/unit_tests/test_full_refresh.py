@@ -1,4 +1,4 @@
-"""A full refresh reads everything; only one that was interrupted goes on where it stopped."""
+"""A full refresh reads everything, unless it resumes one that was interrupted."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_the_state_of_an_incremental_sync_does_not_shorten_a_full_refresh() -> N
     assert stream.started_with == {}
 
 
-def test_an_interrupted_full_refresh_goes_on_where_it_stopped() -> None:
+def test_an_interrupted_full_refresh_resumes() -> None:
     broken = FailsAtSliceTwo("s")
     interrupted = states(read(ToySource(broken), catalog(broken, mode="full_refresh")))
     assert interrupted[-1] == {"slice": 2, "row": 0, UNFINISHED: True}
@@ -38,7 +38,7 @@ def test_an_interrupted_full_refresh_goes_on_where_it_stopped() -> None:
     assert healed.started_with == {"slice": 2, "row": 0}, "the marker is the engine's, not the stream's"
 
 
-def test_a_finished_full_refresh_begins_anew() -> None:
+def test_after_a_finished_full_refresh_the_next_reads_everything() -> None:
     stream = ToyStream("s")
     everything = catalog(stream, mode="full_refresh")
     finished = states(read(ToySource(stream), everything))
@@ -48,7 +48,7 @@ def test_a_finished_full_refresh_begins_anew() -> None:
     assert {record["id"] for record in records(again)} == stream.truth
 
 
-def test_an_incremental_sync_goes_on_from_a_full_refresh() -> None:
+def test_an_incremental_sync_continues_from_a_full_refresh() -> None:
     stream = ToyStream("s")
     finished = states(read(ToySource(stream), catalog(stream, mode="full_refresh")))[-1]
     assert records(read(ToySource(stream), catalog(stream), [stream_state("s", finished)])) == []
@@ -59,7 +59,7 @@ def test_states_of_incremental_syncs_carry_no_marker() -> None:
     assert all(UNFINISHED not in state for state in states(read(ToySource(stream), catalog(stream))))
 
 
-def test_the_markers_of_the_platform_are_no_state() -> None:
+def test_keys_of_the_cdk_do_not_reach_a_stream() -> None:
     stream = ToyStream("s")
     read(ToySource(stream), catalog(stream), [stream_state("s", {"__ab_no_cursor_state_message": True})])
     assert stream.started_with == {}

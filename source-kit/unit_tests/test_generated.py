@@ -1,4 +1,4 @@
-"""Generated code shows its lines in a traceback, and is forgotten with the function."""
+"""A traceback shows the lines of generated code, which are freed with the function."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_a_traceback_shows_the_line_that_failed() -> None:
 
 
 @pytest.mark.usefixtures("_without_garbage_collection")
-def test_the_lines_go_with_the_function() -> None:
+def test_the_lines_are_freed_with_the_function() -> None:
     before = generated()
     functions = [compiled(SOURCE, "half", {"divisor": 2}) for _ in range(10)]
     assert functions[3](8) == 4

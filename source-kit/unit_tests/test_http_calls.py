@@ -1,4 +1,4 @@
-"""One call: what is retried, how long, what is raised, and that no body is taken for whole that is not."""
+"""One call: what is retried, how long, what is raised; an incomplete body is never read."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ QUICK = RetryPolicy(tries=3, base_seconds=0.001, cap_seconds=0.002, throttled_se
 
 
 class Forbidden(AirbyteTracedException):
-    """A row of the table that a stream may catch."""
+    """An error rule that a stream may catch."""
 
 
 TABLE = ErrorTable(
     "Acme",
     [
-        ErrorRule(403, "First row.", failure_type=FailureType.config_error, body="plan", raises=Forbidden),
-        ErrorRule(403, "Second row.", failure_type=FailureType.config_error),
+        ErrorRule(403, "First rule.", failure_type=FailureType.config_error, body="plan", raises=Forbidden),
+        ErrorRule(403, "Second rule.", failure_type=FailureType.config_error),
         ErrorRule(range(510, 520), "A range.", Action.FAIL),
         ErrorRule(None, "Busy.", Action.THROTTLED, FailureType.transient_error, body="slow down"),
     ],
@@ -44,7 +44,7 @@ TABLE = ErrorTable(
 
 
 class Vendor(Simulator):
-    """Answers rows; `script` comes first, answer by answer."""
+    """Answers with `script`, one after another, then with rows."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -56,7 +56,7 @@ class Vendor(Simulator):
         return Response.json({"results": ROWS, "asked": request.json() if request.body else None})
 
 
-def client_of(url: str, before_request: Callable[[], None] | None = None) -> Client:
+def client_of(url: str, before_request: Callable[[], None] = lambda: None) -> Client:
     connection = Connection(url, session(4), {"x-key": "key-1"}, before_request)
     return Client("acme", connection, TABLE, QUICK, 5.0)
 
@@ -75,7 +75,7 @@ def client(vendor: Vendor) -> Client:
 
 @pytest.fixture
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The waits that a call asked for; none of them is waited."""
+    """The seconds of each wait, which does not happen."""
     asked: list[float] = []
     monkeypatch.setattr(activity.Activities, "wait", lambda _self, seconds, _why: asked.append(seconds))
     return asked
@@ -137,7 +137,7 @@ BROKEN_BODIES = [
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", BROKEN_BODIES, ids=lambda fault: f"{fault.kind}-{fault.at}-{fault.status}")
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_what_breaks_once_is_asked_again(vendor: Vendor, client: Client, fault: Fault, method: str) -> None:
+def test_a_request_that_fails_once_is_sent_again(vendor: Vendor, client: Client, fault: Fault, method: str) -> None:
     vendor.faults.add(fault)
     assert whole(client.call("/rows", method=method, json={"a": 1} if method == "POST" else None)) == ROWS
     assert len(vendor.requests) == 2
@@ -157,7 +157,7 @@ def test_what_breaks_once_is_asked_again(vendor: Vendor, client: Client, fault: 
     ],
     ids=lambda value: value.kind if isinstance(value, Fault) else "",
 )
-def test_what_stays_broken_is_given_up_with_a_sentence(
+def test_a_request_that_fails_every_time_is_an_error(
     vendor: Vendor, client: Client, fault: Fault, message: str
 ) -> None:
     vendor.faults.add(fault)
@@ -176,7 +176,7 @@ def test_bodies_may_be_compressed(compressed: bool) -> None:
         assert whole(client_of(vendor.url).call("/rows")) == ROWS
 
 
-def test_a_compressed_body_that_is_cut_or_broken_is_asked_again(vendor: Vendor, client: Client) -> None:
+def test_a_compressed_body_that_is_cut_or_broken_is_requested_again(vendor: Vendor, client: Client) -> None:
     body = gzip.compress(orjson.dumps({"results": ROWS}))
     encoded = {"Content-Encoding": "gzip"}
     vendor.script = [Response(body=body[:-300], headers=encoded), Response(body=b"no gzip at all", headers=encoded)]
@@ -186,17 +186,17 @@ def test_a_compressed_body_that_is_cut_or_broken_is_asked_again(vendor: Vendor, 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("compress", [False, True])
-def test_a_body_that_drips_meets_its_deadline(compress: bool) -> None:
+def test_a_body_that_drips_reaches_its_deadline(compress: bool) -> None:
     with Vendor(compress=compress) as vendor:
         client = client_of(vendor.url)
         client.read_timeout, client.retry_policy = 0.3, RetryPolicy(tries=1)
         vendor.faults.add(Fault("drip", seconds=0.01))
-        began = time.monotonic()
+        started_at = time.monotonic()
         assert error_of(client).message == TABLE.timeout
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - started_at < 2
 
 
-def test_a_server_that_does_not_answer_meets_its_deadline(vendor: Vendor, client: Client) -> None:
+def test_a_server_that_does_not_answer_reaches_its_deadline(vendor: Vendor, client: Client) -> None:
     client.read_timeout = 0.1
     vendor.faults.add(Fault("delay", seconds=30), Fault("drip", seconds=30, at=10))
     assert whole(client.call("/rows")) == ROWS
@@ -211,7 +211,7 @@ def test_a_server_that_is_not_there_is_unreachable(waits: list[float]) -> None:
 
 
 @pytest.mark.parametrize("address", ["no-address", "ftp://example.com", "http://", "http://[::1"])
-def test_an_address_that_is_none_fails_at_once(address: str, waits: list[float]) -> None:
+def test_an_invalid_address_fails_at_once(address: str, waits: list[float]) -> None:
     error = error_of(client_of(address))
     assert error.message == TABLE.bad_address
     assert error.failure_type is FailureType.config_error
@@ -219,7 +219,7 @@ def test_an_address_that_is_none_fails_at_once(address: str, waits: list[float])
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
-def test_a_redirect_is_not_followed_since_the_key_would_go_along(vendor: Vendor, client: Client, status: int) -> None:
+def test_a_redirect_is_not_followed_because_it_would_get_the_key(vendor: Vendor, client: Client, status: int) -> None:
     with Vendor() as elsewhere:
         vendor.script = [Response(status, headers={"Location": f"{elsewhere.url}/rows"})]
         error = error_of(client)
@@ -229,25 +229,25 @@ def test_a_redirect_is_not_followed_since_the_key_would_go_along(vendor: Vendor,
     assert len(vendor.requests) == 1
 
 
-def test_cookies_are_not_kept(vendor: Vendor, client: Client) -> None:
+def test_cookies_are_not_sent_back(vendor: Vendor, client: Client) -> None:
     vendor.script = [Response(body=b"{}", headers={"Set-Cookie": "session=1; Path=/"})]
     client.call("/rows").close()
     client.call("/rows").close()
     assert "cookie" not in vendor.requests[1].headers
 
 
-def test_the_first_row_that_matches_decides(vendor: Vendor, client: Client) -> None:
+def test_the_first_rule_that_matches_counts(vendor: Vendor, client: Client) -> None:
     vendor.script = [Response.text("not in your PLAN", 403), Response.text("no", 403), Response.text("no", 515)]
     with pytest.raises(Forbidden) as caught:
         client.call("/rows")
-    assert caught.value.message == "First row."
+    assert caught.value.message == "First rule."
     assert caught.value.internal_message == "GET /rows: status 403: not in your PLAN"
-    assert error_of(client).message == "Second row."
+    assert error_of(client).message == "Second rule."
     assert error_of(client).message == "A range."
     assert len(vendor.requests) == 3
 
 
-def test_a_long_answer_is_quoted_in_part_and_on_one_line(vendor: Vendor, client: Client) -> None:
+def test_a_long_answer_is_shortened_and_quoted_on_one_line(vendor: Vendor, client: Client) -> None:
     vendor.script = [Response.text("line\n" * 100_000, 400)]
     error = error_of(client)
     assert error.message == "Acme refused the request with status 400. See the internal message for its answer."
@@ -256,7 +256,7 @@ def test_a_long_answer_is_quoted_in_part_and_on_one_line(vendor: Vendor, client:
     assert "\n" not in (error.internal_message or "")
 
 
-def test_a_status_that_is_accepted_is_an_answer(vendor: Vendor, client: Client) -> None:
+def test_an_accepted_status_is_an_answer(vendor: Vendor, client: Client) -> None:
     vendor.script = [Response.text("gone", 404)]
     answer = client.call("/rows", accept=(404,))
     assert answer.status == 404
@@ -288,7 +288,7 @@ def in_seconds(seconds: float) -> str:
 def test_a_rate_limit_is_waited_out(
     vendor: Vendor, client: Client, waits: list[float], asked: str | int | None, least: float, most: float
 ) -> None:
-    # a number is a date that far away, made now: at import it would be over by the time of the test
+    # a number becomes a date that many seconds from now: made at import, it would have passed
     vendor.script = [too_many(in_seconds(asked) if isinstance(asked, int) else asked)]
     assert whole(client.call("/rows")) == ROWS
     (waited,) = waits
@@ -303,7 +303,7 @@ def test_rate_limits_are_waited_out_more_often_than_errors_are_retried(
     assert waits[:15] == [5.0] * 15
 
 
-def test_a_rate_limit_that_does_not_end_is_given_up(vendor: Vendor, client: Client, waits: list[float]) -> None:
+def test_a_rate_limit_that_does_not_end_is_an_error(vendor: Vendor, client: Client, waits: list[float]) -> None:
     vendor.script = [too_many("30")] * 10
     error = error_of(client)
     assert error.message == TABLE.throttled
@@ -322,14 +322,12 @@ def test_a_rate_limit_without_a_time_is_no_tight_loop(
     assert all(wait >= 1 for wait in waits)
 
 
-def test_a_server_error_that_names_a_time_is_asked_again_then(
-    vendor: Vendor, client: Client, waits: list[float]
-) -> None:
+def test_retry_after_of_a_server_error_is_followed(vendor: Vendor, client: Client, waits: list[float]) -> None:
     unavailable = Response.text("maintenance", 503, {"Retry-After": "60"})
     vendor.script = [unavailable, unavailable]
     assert whole(client.call("/rows")) == ROWS
     assert waits[0] == 60
-    assert waits[1] < 1, "the second wait would exceed what is waited in all"
+    assert waits[1] < 1, "the second wait would exceed the limit for all waits"
 
 
 @pytest.mark.parametrize("answer", [too_many("5"), too_many(None)])
@@ -357,7 +355,7 @@ def test_waits_double_up_to_a_cap(vendor: Vendor, client: Client, waits: list[fl
     assert [least <= wait <= least * 1.2 for wait, least in zip(waits, (1, 2, 4, 8, 10, 10, 10), strict=True)]
 
 
-def test_every_attempt_asks_the_request_budget_first(vendor: Vendor) -> None:
+def test_before_request_is_called_before_every_attempt(vendor: Vendor) -> None:
     asked: list[int] = []
     counted = client_of(vendor.url, lambda: asked.append(1))
     vendor.script = [Response.text("no", 500), Response.text("no", 502)]
@@ -368,7 +366,7 @@ def test_every_attempt_asks_the_request_budget_first(vendor: Vendor) -> None:
 BROKEN_BODY = Response(body=b'{"results":[{"id":1},}')
 
 
-def test_rows_of_a_body_that_breaks_are_asked_for_again(vendor: Vendor, client: Client) -> None:
+def test_rows_of_a_body_that_breaks_are_requested_again(vendor: Vendor, client: Client) -> None:
     vendor.script = [BROKEN_BODY, BROKEN_BODY]
     restarts: list[int] = []
     rows = [
@@ -377,7 +375,7 @@ def test_rows_of_a_body_that_breaks_are_asked_for_again(vendor: Vendor, client: 
     assert (rows, len(restarts)) == (ROWS, 2)
 
 
-def test_rows_of_a_body_that_always_breaks_are_given_up(vendor: Vendor, client: Client) -> None:
+def test_rows_of_a_body_that_always_breaks_are_an_error(vendor: Vendor, client: Client) -> None:
     vendor.script = [BROKEN_BODY] * 3
     with pytest.raises(AirbyteTracedException) as caught:
         list(client.rows(lambda: client.call("/rows"), "results", lambda: None))
@@ -392,7 +390,7 @@ def test_json_of_another_shape_says_what_is_missing(vendor: Vendor, client: Clie
     assert error.internal_message == "GET /rows: status 200: the answer has no 'results'"
 
 
-def test_a_body_that_only_looks_like_json_is_an_error(vendor: Vendor, client: Client) -> None:
+def test_a_body_that_only_begins_and_ends_like_json_is_an_error(vendor: Vendor, client: Client) -> None:
     vendor.script = [Response(body=b'{"results":[{"id":1},}'), Response(body=b"{not json}")]
     assert error_of(client).message == TABLE.not_json
     with pytest.raises(AirbyteTracedException, match="not JSON"):
@@ -400,7 +398,7 @@ def test_a_body_that_only_looks_like_json_is_an_error(vendor: Vendor, client: Cl
 
 
 class FullDisk(tempfile.SpooledTemporaryFile):  # type: ignore[type-arg]
-    """Has no room for anything."""
+    """A disk without room."""
 
     code = errno.ENOSPC
 
@@ -409,7 +407,7 @@ class FullDisk(tempfile.SpooledTemporaryFile):  # type: ignore[type-arg]
 
 
 class NoRoomForTheLastBytes(tempfile.SpooledTemporaryFile):  # type: ignore[type-arg]
-    """Fails where the last bytes leave the buffer."""
+    """Fails when the buffered bytes are written."""
 
     def seek(self, *args: Any) -> int:
         raise OSError(errno.ENOSPC, "no room")
@@ -434,7 +432,7 @@ def test_a_full_disk_is_named_and_not_retried(
     assert len(vendor.requests) == 1
 
 
-def test_a_large_body_lies_on_disk(vendor: Vendor, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_body_is_kept_on_disk(vendor: Vendor, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(body, "SPOOL_MEMORY_BYTES", 1000)
     answer = client.call("/rows")
     assert answer._spool._rolled  # type: ignore[attr-defined]
@@ -442,7 +440,7 @@ def test_a_large_body_lies_on_disk(vendor: Vendor, client: Client, monkeypatch: 
     assert answer._spool.closed
 
 
-def test_rows_that_are_not_read_to_their_end_free_their_file(client: Client) -> None:
+def test_an_unfinished_reader_of_rows_closes_its_file(client: Client) -> None:
     answer = client.call("/rows")
     rows = answer.rows("results")
     next(rows)
@@ -450,7 +448,7 @@ def test_rows_that_are_not_read_to_their_end_free_their_file(client: Client) -> 
     assert answer._spool.closed
 
 
-def test_a_sync_that_ends_breaks_off_the_wait(vendor: Vendor, client: Client) -> None:
+def test_the_end_of_a_sync_ends_a_wait(vendor: Vendor, client: Client) -> None:
     activities = activity.Activities()
     activities.stop.set()
     activity.bind(activities)
@@ -462,23 +460,23 @@ def test_a_sync_that_ends_breaks_off_the_wait(vendor: Vendor, client: Client) ->
         activity.bind(activity.Activities())
 
 
-def test_a_sync_began_by_the_vendors_clock_where_ours_is_ahead(client: Client) -> None:
+def test_the_cursor_ceiling_follows_the_vendors_clock_if_ours_is_ahead(client: Client) -> None:
     before = datetime.now(UTC)
     ahead = before + timedelta(hours=2)
-    assert client.connection.cursor_ceiling(ahead) == ahead  # nobody was asked yet
+    assert client.connection.cursor_ceiling(ahead) == ahead  # no answer yet
     client.call("/rows").close()
     assert before - timedelta(seconds=1) <= client.connection.cursor_ceiling(ahead) <= datetime.now(UTC)
 
 
-@pytest.mark.parametrize("ahead", [timedelta(seconds=50), timedelta(hours=-2)], ids=["as good as right", "behind"])
-def test_a_sync_began_by_our_clock_unless_that_is_clearly_ahead(client: Client, ahead: timedelta) -> None:
+@pytest.mark.parametrize("ahead", [timedelta(seconds=50), timedelta(hours=-2)], ids=["within the tolerance", "behind"])
+def test_the_cursor_ceiling_follows_our_clock_unless_it_is_clearly_ahead(client: Client, ahead: timedelta) -> None:
     client.call("/rows").close()
     sync_start = datetime.now(UTC) + ahead
     assert client.connection.cursor_ceiling(sync_start) == sync_start
 
 
 @pytest.mark.slow
-def test_an_answer_that_takes_long_is_no_clock_that_is_ahead(
+def test_a_slow_answer_is_not_taken_for_a_clock_that_is_ahead(
     vendor: Vendor, client: Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("source_kit.http.client.CLOCK_TOLERANCE", timedelta(seconds=1))
@@ -493,7 +491,7 @@ def test_an_answer_that_takes_long_is_no_clock_that_is_ahead(
 @pytest.mark.parametrize(
     "date", ["Thu, 01 Jan 1970 00:00:00 GMT", "", "soon", f"Thu, 01 Jan 2026 00:00:00 +{'9' * 20}"]
 )
-def test_a_clock_that_cannot_be_right_is_not_believed(
+def test_an_incredible_date_header_is_ignored(
     vendor: Vendor, client: Client, monkeypatch: pytest.MonkeyPatch, date: str
 ) -> None:
     monkeypatch.setattr(vendor._server.RequestHandlerClass, "date_time_string", lambda *_: date)  # type: ignore[union-attr]
@@ -509,7 +507,7 @@ def test_a_clock_that_is_ahead_is_reported_once(
     with caplog.at_level("WARNING"):
         client.call("/rows").close()
         client.call("/rows").close()
-    told = [record.message for record in caplog.records if "clock" in record.message]
-    assert len(told) == 1
-    assert "s ahead of Acme" in told[0]
-    assert "Correct this machine's clock" in told[0]
+    warnings = [record.message for record in caplog.records if "clock" in record.message]
+    assert len(warnings) == 1
+    assert "s ahead of Acme" in warnings[0]
+    assert "Correct this machine's clock" in warnings[0]

@@ -1,4 +1,4 @@
-"""Answers of any size and depth: rows in bounded memory, or one sentence that names the stream, in a process alone."""
+"""Answers of any size and depth: rows in bounded memory, or one sentence that names the stream."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ RECORD = b'{"type":"RECORD","record":{"stream":"'
 
 
 class Read(NamedTuple):
-    """What one read came to. Of a stream's records the first three are kept, if they are short, and all are counted."""
+    """The result of one read. `messages` has the first three records of each stream that are short, `counts` all."""
 
     code: int
     messages: list[dict[str, Any]]
@@ -33,7 +33,7 @@ class Read(NamedTuple):
 
 
 def packed(*parts: bytes | Iterable[bytes]) -> bytes:
-    """A body, compressed part by part: gzip members stand behind each other, so a part that repeats costs once."""
+    """A body of several gzip members, so that a repeated part is compressed once."""
     done: dict[bytes, bytes] = {}
     body = bytearray()
     for part in parts:
@@ -92,7 +92,7 @@ SMALL = b'{"id":1,"text":"%b"}' % (b"a" * 40)
 
 
 @pytest.mark.slow
-def test_pages_that_cannot_be_guessed_at_are_read_in_little_memory(read: Any) -> None:
+def test_pages_on_which_guesses_fail_are_read_in_little_memory(read: Any) -> None:
     misleading = b'{"id":1,"text":"if (x) { },{ },\\n{","list":[{"a":[{}]},{"b":"}"}]}'
     found = read(
         {
@@ -123,7 +123,7 @@ def nested(depth: int) -> bytes:
 
 
 @pytest.mark.slow
-def test_what_cannot_be_held_ends_its_stream_with_a_sentence_and_no_other(read: Any) -> None:
+def test_what_is_beyond_a_limit_ends_its_own_stream_with_a_sentence(read: Any) -> None:
     answers = {
         "row": page(b'{"text":"', repeat(b"a" * MB, 40), b'"}'),
         "row_of_objects": page(b'{"list":[', times(2000, b"{}"), b"]}"),
@@ -150,7 +150,7 @@ def test_what_cannot_be_held_ends_its_stream_with_a_sentence_and_no_other(read: 
 
 
 @pytest.mark.slow
-def test_rows_that_are_odd_but_can_be_held_are_emitted(read: Any) -> None:
+def test_unusual_rows_within_the_limits_are_emitted(read: Any) -> None:
     digits = b"9" * MB
     found = read({"odd": page(nested(600), b",", nested(990), b',{"id":%b,"float":0.%b,"nan":NaN}' % (digits, digits))})
     deep, deeper, number = records(found.messages)
@@ -167,7 +167,7 @@ def depth_of(value: Any) -> int:
 
 
 @pytest.mark.slow
-def test_several_workers_with_large_rows_stay_below_the_bound(read: Any) -> None:
+def test_several_workers_with_large_rows_stay_below_the_limit(read: Any) -> None:
     row = b'{"text":"%b"}' % (b"t" * 15 * MB)
     found = read({f"large{n}": page(row, b",", row, b",", row) for n in range(4)}, workers=4)
     assert errors(found.messages) == []

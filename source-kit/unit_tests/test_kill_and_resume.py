@@ -1,4 +1,4 @@
-"""A connector that is killed at any moment goes on where its last state says, and nothing is missing."""
+"""A connector that is killed at any moment resumes from its last state, and no record is missing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ KINDS = (ToyStream, ParallelStream, IndependentStream)
 
 
 def read_until_killed(toy: CommandLine, source: ToySource, known: dict[str, Message], lines: int) -> list[Message]:
-    """What was written by a read that is killed after so many lines; all that was in the pipe counts as written."""
+    """The messages of a read that is killed after this many lines, with all that is in the pipe by then."""
     states = [stream_state(name, state) for name, state in known.items()]
     child = toy.start_read(source, states=states)
     output = b""
@@ -28,7 +28,7 @@ def read_until_killed(toy: CommandLine, source: ToySource, known: dict[str, Mess
 
 
 def commit(messages: list[Message], warehouse: set[str], known: dict[str, Message]) -> None:
-    """As a destination may do it: records count once a state behind them was read, the others are thrown away."""
+    """Like a destination that keeps only the records that are followed by a state."""
     loose: dict[str, set[str]] = {}
     for message in messages:
         if message["type"] == "RECORD":
@@ -41,7 +41,7 @@ def commit(messages: list[Message], warehouse: set[str], known: dict[str, Messag
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
-def test_a_sync_that_is_killed_again_and_again_delivers_every_record(toy: CommandLine, seed: int) -> None:
+def test_a_sync_that_is_killed_several_times_delivers_every_record(toy: CommandLine, seed: int) -> None:
     chance = random.Random(seed)
     streams = [kind(kind.__name__, slices=10, rows=8, batch=2, jitter=0.003) for kind in KINDS]
     warehouse: set[str] = set()

@@ -1,4 +1,4 @@
-"""What is a secret, in which shapes, and that no text is cut before it is masked."""
+"""Secrets are masked in every form, and before a text is cut."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _nothing_is_kept() -> Iterator[None]:
 
 @pytest.mark.parametrize("shape", [KEY, KEY.encode().hex(), KEY.encode().hex().upper()])
 @pytest.mark.parametrize("shown", [100, 500])
-def test_a_secret_across_the_cut_leaves_no_part_of_itself(shape: str, shown: int) -> None:
+def test_no_part_of_a_secret_is_left_where_a_text_is_cut(shape: str, shown: int) -> None:
     set_secrets([KEY])
     for before in range(shown - len(shape), shown + 1):
         text = shorten("-" * before + shape + " was denied", shown)
@@ -42,7 +42,7 @@ def test_a_secret_across_the_cut_leaves_no_part_of_itself(shape: str, shown: int
     ],
     ids=["JSON of PHP", "JSON of Go", "hex of UTF-8"],
 )
-def test_a_secret_is_known_as_servers_write_it(key: str, echo: str) -> None:
+def test_a_secret_is_masked_in_the_forms_of_other_languages(key: str, echo: str) -> None:
     assert echo in secret_shapes(key)
 
 

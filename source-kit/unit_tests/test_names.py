@@ -28,5 +28,5 @@ def test_the_vendors_camel_case_becomes_snake_case(theirs: str, ours: str) -> No
 
 
 @given(st.text(alphabet="abcXYZ019_", max_size=12))
-def test_a_name_of_ours_stays_as_it_is(name: str) -> None:
+def test_snake_case_does_not_change_its_own_result(name: str) -> None:
     assert snake_case(snake_case(name)) == snake_case(name)

@@ -1,4 +1,4 @@
-"""What stands between the connector and a server: each fault has a sentence, and is tried again only if it heals."""
+"""Faults between connector and server: each has a sentence, and is tried again only if it may heal."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ TABLE = ErrorTable("Acme", [])
 
 
 def client_of(url: str) -> Client:
-    """Asks one address."""
+    """A client for one address."""
     policy = RetryPolicy(tries=3, base_seconds=0.001, cap_seconds=0.002)
     return Client("rows", Connection(url, session(1), {}), TABLE, policy, 5.0)
 
 
 @pytest.fixture(autouse=True)
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The waits between attempts; none of them is waited. No variable of this machine's environment counts."""
+    """The seconds of each wait between attempts, which does not happen. Variables of this machine are removed."""
     for name in list(os.environ):
         if name.lower().endswith("_proxy") or name.endswith("_CA_BUNDLE"):
             monkeypatch.delenv(name)
@@ -48,7 +48,7 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 @pytest.fixture
 def no_names(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A DNS that answers and knows nothing."""
+    """A DNS that knows no name."""
 
     def unknown(*_: Any, **__: Any) -> Any:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
@@ -57,7 +57,7 @@ def no_names(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers an empty list; as a proxy it answers its server's `status`."""
+    """Answers with an empty list and the server's `status`, also as a proxy."""
 
     def do_GET(self) -> None:
         self._answer(self.server.status, b"[]")  # type: ignore[attr-defined]
@@ -77,7 +77,7 @@ class Handler(BaseHTTPRequestHandler):
 
 class Quiet(ThreadingHTTPServer):
     def handle_error(self, *_: Any) -> None:
-        """A client that does not trust the certificate goes away."""
+        """A client that does not trust the certificate closes the connection."""
 
 
 @contextmanager
@@ -111,7 +111,7 @@ def error_of(url: str) -> AirbyteTracedException:
 def expect_fixable(error: AirbyteTracedException, beginning: str, waits: list[float]) -> None:
     assert (error.message or "").startswith(beginning)
     assert error.failure_type is FailureType.config_error
-    assert waits == [], "it was tried again, though it cannot heal"
+    assert waits == [], "it was tried again although it cannot heal"
 
 
 @pytest.mark.slow
@@ -123,7 +123,7 @@ def expect_fixable(error: AirbyteTracedException, beginning: str, waits: list[fl
         ("of-another-host.pem", True, "The TLS certificate of the server at 127.0.0.1 is for another host."),
     ],
 )
-def test_a_certificate_that_is_refused_says_why(
+def test_a_refused_certificate_is_explained(
     certificate: str, trusted: bool, sentence: str, monkeypatch: pytest.MonkeyPatch, waits: list[float]
 ) -> None:
     if trusted:
@@ -156,7 +156,7 @@ def test_a_bundle_makes_a_certificate_trusted(variable: str, monkeypatch: pytest
     ("bundle", "why"),
     [(CERTIFICATES / "key.pem", "holds no certificates"), (CERTIFICATES / "gone.pem", "does not exist")],
 )
-def test_a_bundle_that_is_none_is_named(
+def test_a_bundle_without_certificates_is_named(
     bundle: Path, why: str, monkeypatch: pytest.MonkeyPatch, waits: list[float]
 ) -> None:
     monkeypatch.setenv("CURL_CA_BUNDLE", str(bundle))
@@ -164,7 +164,7 @@ def test_a_bundle_that_is_none_is_named(
 
 
 @pytest.mark.slow
-def test_a_server_that_speaks_no_tls_is_not_tried_again(monkeypatch: pytest.MonkeyPatch, waits: list[float]) -> None:
+def test_a_server_without_tls_is_not_tried_again(monkeypatch: pytest.MonkeyPatch, waits: list[float]) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(CERTIFICATES / "good.pem"))
     with serving() as plain:
         expect_fixable(error_of(f"https://{plain}"), "No TLS connection to 127.0.0.1 is possible (WRONG_", waits)
@@ -185,7 +185,7 @@ def test_a_server_that_speaks_no_tls_is_not_tried_again(monkeypatch: pytest.Monk
     ],
 )
 @pytest.mark.usefixtures("no_names")
-def test_a_proxy_that_cannot_be_one_is_named_by_its_variable(
+def test_the_error_for_an_invalid_proxy_names_its_variable(
     value: str, why: str, monkeypatch: pytest.MonkeyPatch, waits: list[float]
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", value)
@@ -196,7 +196,7 @@ def test_a_proxy_that_cannot_be_one_is_named_by_its_variable(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_a_proxy_that_wants_a_password_says_so(
+def test_a_proxy_that_wants_a_password_is_an_error(
     scheme: str, monkeypatch: pytest.MonkeyPatch, waits: list[float]
 ) -> None:
     with serving(407) as address:
@@ -205,7 +205,7 @@ def test_a_proxy_that_wants_a_password_says_so(
 
 
 @pytest.mark.slow
-def test_a_proxy_that_refuses_a_host_says_so(monkeypatch: pytest.MonkeyPatch, waits: list[float]) -> None:
+def test_a_proxy_that_refuses_a_host_is_an_error(monkeypatch: pytest.MonkeyPatch, waits: list[float]) -> None:
     with serving(403) as address:
         monkeypatch.setenv("ALL_PROXY", f"http://{address}")
         error = error_of("https://acme.example")
@@ -214,7 +214,7 @@ def test_a_proxy_that_refuses_a_host_says_so(monkeypatch: pytest.MonkeyPatch, wa
 
 @pytest.mark.slow
 @pytest.mark.parametrize("status", [None, 502])
-def test_a_proxy_that_may_come_back_is_tried_again(
+def test_a_proxy_that_does_not_answer_is_tried_again(
     status: int | None, monkeypatch: pytest.MonkeyPatch, waits: list[float]
 ) -> None:
     with serving(status or 200) as address:
@@ -239,7 +239,7 @@ def test_a_host_that_the_dns_does_not_know_is_named_and_not_tried_again(host: st
 
 
 @pytest.mark.slow
-def test_a_name_that_was_known_before_may_be_known_again(monkeypatch: pytest.MonkeyPatch, waits: list[float]) -> None:
+def test_a_host_that_answered_before_is_tried_again(monkeypatch: pytest.MonkeyPatch, waits: list[float]) -> None:
     with serving() as address:
         client = client_of(f"http://{address}".replace("127.0.0.1", "localhost"))
         client.call("/rows").close()
@@ -259,7 +259,7 @@ def test_a_name_that_was_known_before_may_be_known_again(monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("error", [OSError(24, "Too many open files"), urllib3.exceptions.HTTPError("?")])
-def test_what_is_not_known_to_come_from_the_network_is_not_called_so(
+def test_an_unknown_error_is_not_called_a_network_error(
     error: Exception, monkeypatch: pytest.MonkeyPatch, waits: list[float]
 ) -> None:
     def fail(*_: Any, **__: Any) -> Any:
@@ -273,9 +273,7 @@ def test_what_is_not_known_to_come_from_the_network_is_not_called_so(
 
 
 @pytest.mark.slow
-def test_a_large_answer_without_a_temporary_directory_says_where_one_is_missing(
-    monkeypatch: pytest.MonkeyPatch, waits: list[float]
-) -> None:
+def test_a_missing_temporary_directory_is_named(monkeypatch: pytest.MonkeyPatch, waits: list[float]) -> None:
     monkeypatch.setattr("source_kit.http.body.SPOOL_MEMORY_BYTES", 1)
     monkeypatch.setattr(tempfile, "tempdir", None)
     monkeypatch.setattr(tempfile, "_candidate_tempdir_list", list)
@@ -296,8 +294,6 @@ def test_a_large_answer_without_a_temporary_directory_says_where_one_is_missing(
         ("http://localhost", False),
     ],
 )
-def test_an_address_over_which_the_key_is_open_is_warned_of(
-    url: str, warned: bool, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_warning_for_an_address_without_encryption(url: str, warned: bool, caplog: pytest.LogCaptureFixture) -> None:
     warn_of_plain_http(logging.getLogger("acme"), url)
     assert ("api_url begins with http://" in caplog.text) == warned

@@ -1,4 +1,4 @@
-"""Options: what each kind takes and refuses, and the sentences on the command line. No value that may be a secret."""
+"""Options: what each kind accepts and refuses. The sentences hold no value, which may be a secret."""
 
 from __future__ import annotations
 
@@ -144,19 +144,19 @@ def test_a_wrong_value_gets_one_sentence_without_the_value(option: str, raws: li
         assert caught.value.__cause__ is None
 
 
-def test_a_secret_is_in_no_representation() -> None:
+def test_a_secret_is_not_in_the_repr() -> None:
     assert "hush" not in repr(Everything.parse({"key": "hush"}))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Choosy(Options):
-    """Knows one option, and leaves the others to the specification."""
+    """Declares one option; the specification has more."""
 
     pages: int = whole(1, 9, default=1)
 
 
 class ChoosySource(Source[Choosy]):
-    """Its specification asks for two pages or more."""
+    """Its specification requires two pages or more."""
 
     options = Choosy
     all_streams = ToySource.all_streams  # type: ignore[assignment]
@@ -188,7 +188,7 @@ def checked(toy: CommandLine, config: Mapping[str, Any]) -> dict[str, Any]:
     return next(dict(message["connectionStatus"]) for message in messages if message["type"] == "CONNECTION_STATUS")
 
 
-def test_the_connectors_own_sentence_comes_before_the_specifications(toy: CommandLine) -> None:
+def test_the_connectors_own_sentence_comes_first(toy: CommandLine) -> None:
     assert checked(toy, {**KEY, "pages": 0}) == {"status": "FAILED", "message": PAGES}
 
 
@@ -201,13 +201,13 @@ def test_the_connectors_own_sentence_comes_before_the_specifications(toy: Comman
         ({"api_key": ""}, "Option api_key is missing."),
     ],
 )
-def test_what_only_the_specification_forbids_is_named_by_the_option(
+def test_the_error_for_a_violated_specification_names_the_option(
     toy: CommandLine, options: dict[str, Any], sentence: str
 ) -> None:
     assert checked(toy, {**KEY, **options})["message"].startswith(sentence)
 
 
-def test_no_value_is_repeated_that_may_be_a_secret_under_a_misspelled_name(toy: CommandLine) -> None:
+def test_values_are_not_quoted_because_a_name_may_be_misspelled(toy: CommandLine) -> None:
     config = toy.file("config.json", {**KEY, "way": {"kind": "hunter2-is-my-secret"}})
     child = toy.start(ChoosySource(), "check", "--debug", "--config", config)
     output = child.stdout.read() or b""
@@ -220,7 +220,7 @@ def test_no_value_is_repeated_that_may_be_a_secret_under_a_misspelled_name(toy: 
 
 
 @pytest.mark.parametrize("empty", [None, ""])
-def test_an_option_that_was_left_empty_is_like_an_absent_one(toy: CommandLine, empty: str | None) -> None:
+def test_an_empty_option_is_like_an_absent_one(toy: CommandLine, empty: str | None) -> None:
     config = {**KEY, "pages": empty, "names": empty, "way": empty}
     assert checked(toy, config)["status"] == "SUCCEEDED"
     assert checked(toy, {**KEY, "way": {"kind": "token", "more": empty}})["status"] == "SUCCEEDED"
@@ -229,7 +229,7 @@ def test_an_option_that_was_left_empty_is_like_an_absent_one(toy: CommandLine, e
     assert statuses(messages, "toy")[-1] == "COMPLETE"
 
 
-def test_a_read_with_a_wrong_option_fails_before_it_begins(toy: CommandLine) -> None:
+def test_a_read_with_a_wrong_option_fails_before_any_stream_starts(toy: CommandLine) -> None:
     code, messages = toy.read(ChoosySource(), config={**KEY, "pages": 0})
     assert code == 1
     assert [(error["message"], error["failure_type"]) for error in errors(messages)] == [(PAGES, "config_error")]

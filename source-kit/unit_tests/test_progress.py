@@ -1,4 +1,4 @@
-"""Which checkpoints may be emitted, decided without threads: slices are ended here in the order that a test wants."""
+"""Which checkpoints may be emitted, without threads: each test ends slices in its own order."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def progress_of(
 
 
 def emitted(message: AirbyteMessage | None) -> dict[str, Any] | None:
-    """What a STATE says; None where none is to be emitted."""
+    """The state in a STATE message; None without a message."""
     if message is None:
         return None
     assert message.state is not None
@@ -51,7 +51,7 @@ def emitted(message: AirbyteMessage | None) -> dict[str, Any] | None:
 
 
 def read_slice(progress: Progress, index: int) -> list[dict[str, Any] | None]:
-    """One checkpoint, then the end of the slice: the states that may be emitted."""
+    """The states that are emitted for one checkpoint, then for the end of the slice."""
     return [
         emitted(progress.add_checkpoint(index, progress.stream.update(index, progress.stream.rows))),  # type: ignore[attr-defined]
         emitted(progress.end_slice(index)),
@@ -82,7 +82,7 @@ def test_the_first_open_slice_moves_the_state_before_it_ends() -> None:
 
 
 @given(order=st.permutations(range(6)))
-def test_each_checkpoint_is_merged_once_whatever_the_order_of_the_ends(order: list[int]) -> None:
+def test_each_checkpoint_is_merged_once_in_any_order_of_the_ends(order: list[int]) -> None:
     stream = Counting("s")
     progress = started(progress_of(stream), 6)
     open_slices = {*range(6)}
@@ -97,7 +97,7 @@ def test_each_checkpoint_is_merged_once_whatever_the_order_of_the_ends(order: li
     assert stream.merged == 6
 
 
-def test_a_slice_that_fails_alone_holds_the_state_for_good() -> None:
+def test_the_state_never_passes_a_slice_that_failed_alone() -> None:
     progress = started(progress_of(), 4)
     assert read_slice(progress, 0)[0] == {"slice": 1, "row": 0}
     assert read_slice(progress, 2) == [None, None]
@@ -111,7 +111,7 @@ def test_a_slice_that_fails_alone_holds_the_state_for_good() -> None:
     assert progress.last_state() is None, "it was emitted before"
 
 
-def test_what_a_slice_reached_before_it_failed_counts() -> None:
+def test_the_checkpoints_of_a_slice_before_it_failed_count() -> None:
     progress = started(progress_of(Rarely("s")), 3)
     read_slice(progress, 0)
     progress.add_checkpoint(1, {"slice": 1, "row": 5})
@@ -120,7 +120,7 @@ def test_what_a_slice_reached_before_it_failed_counts() -> None:
     assert emitted(progress.last_state()) == {"slice": 1, "row": 5}
 
 
-def test_the_first_of_several_failed_slices_holds_the_state_whichever_failed_first() -> None:
+def test_the_state_stays_before_the_first_of_several_failed_slices() -> None:
     progress = started(progress_of(), 4)
     fail_slice(progress, 2)
     read_slice(progress, 0)
@@ -147,13 +147,14 @@ def test_slices_that_all_fail_end_the_stream() -> None:
     assert "All 25 parts of s that were tried failed" in str(progress.error.message)
 
 
-def test_the_stream_knows_how_many_slices_failed_in_a_row() -> None:
-    progress = started(progress_of(IndependentStream("s")), 3)
+def test_the_stream_knows_how_many_slices_failed_in_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream, counts = IndependentStream("s"), list[int]()
+    monkeypatch.setattr(stream, "slices_failed", counts.append)
+    progress = started(progress_of(stream), 3)
     fail_slice(progress, 0)
     fail_slice(progress, 1)
-    assert progress.stream.failed_in_a_row == 2
     progress.end_slice(2)
-    assert progress.stream.failed_in_a_row == 0
+    assert counts == [1, 2, 0]
 
 
 def test_every_state_of_a_full_refresh_but_the_last_is_marked_unfinished() -> None:
@@ -175,11 +176,11 @@ def test_a_stream_without_a_state_ends_with_the_mark_of_the_cdk() -> None:
     assert emitted(progress_of().final_state()) == {"__ab_no_cursor_state_message": True}
 
 
-def test_a_stream_without_checkpoints_keeps_the_state_that_it_began_with() -> None:
+def test_a_stream_without_checkpoints_keeps_the_state_from_the_start() -> None:
     assert emitted(progress_of(state={"slice": 7}).final_state()) == {"slice": 7}
 
 
-def test_few_slices_start_ahead_of_one_that_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_slices_that_start_before_an_earlier_one_has_ended_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "SLICES_AHEAD", 3)
     progress = started(progress_of(), 3)
     progress.end_slice(1)
@@ -198,7 +199,7 @@ def test_a_state_that_is_not_json_fails_the_stream_and_is_not_tried_again(update
     assert progress.last_state() is None
 
 
-def test_the_first_error_of_a_stream_stays() -> None:
+def test_the_first_error_of_a_stream_counts() -> None:
     progress = progress_of()
     first = ValueError()
     progress.fail(first)

@@ -1,4 +1,4 @@
-"""Airbyte's test kits call `read` of the source itself and may stop in the middle."""
+"""Airbyte's test kits call `read` of the source and may close it in the middle."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_a_failed_stream_raises_after_the_last_message() -> None:
     assert sum(message.type is Type.RECORD for message in seen) == len(good.truth)
 
 
-def test_a_consumer_that_stops_early_ends_the_workers() -> None:
+def test_closing_the_read_ends_the_workers() -> None:
     stream = ParallelStream("s", slices=200, rows=50, batch=1)
     messages = ToySource(stream).read(LOGGER, {}, ConfiguredAirbyteCatalogSerializer.load(catalog(stream)), [])
     first = next(message for message in messages if message.type is Type.RECORD)
@@ -69,7 +69,7 @@ def test_a_consumer_that_stops_early_ends_the_workers() -> None:
     wait_for_no_readers()
 
 
-def test_a_consumer_that_stops_early_ends_the_waits() -> None:
+def test_closing_the_read_ends_the_waits() -> None:
     class Waits(ParallelStream):
         def read_slice(self, slice_: int) -> Iterator[SliceItem]:
             yield [{"id": "1"}]

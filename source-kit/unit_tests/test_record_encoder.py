@@ -1,4 +1,4 @@
-"""Every record becomes one line of valid JSON, whatever is in it."""
+"""Every record becomes one line of valid JSON, with any content."""
 
 from __future__ import annotations
 
@@ -49,11 +49,11 @@ def test_any_record_is_one_line_of_strict_json(rows: list[dict[str, Any]]) -> No
         ({1: "a"}, '{"1":"a"}'),
     ],
 )
-def test_what_orjson_refuses_is_written_all_the_same(value: Any, text: str) -> None:
+def test_what_orjson_refuses_is_written(value: Any, text: str) -> None:
     line = RecordEncoder("s")([{"v": value}]).lines.decode()
     assert line.endswith('"data":{"v":' + text + "}}}\n")
 
 
-def test_a_state_that_is_no_json_is_refused_where_it_is_made() -> None:
+def test_a_state_that_is_not_json_is_refused() -> None:
     with pytest.raises(TypeError):
         state_message(StreamDescriptor(name="s"), {"at": object()})

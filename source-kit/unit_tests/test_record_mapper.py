@@ -1,4 +1,4 @@
-"""Rows get our names and types, and no value is lost on the way."""
+"""Rows get our names and types, and no value is lost."""
 
 from __future__ import annotations
 
@@ -12,35 +12,35 @@ NAMES = st.text(alphabet="aAbB_", min_size=1, max_size=5)
 
 
 def test_names_are_changed_and_values_converted() -> None:
-    shaper = RecordMapper(snake_case, {"created_at": lambda value: f"<{value}>"})
-    assert shaper([{"createdAt": 1, "id": "a"}, {"id": "b", "createdAt": None}, {}]) == [
+    mapper = RecordMapper(snake_case, {"created_at": lambda value: f"<{value}>"})
+    assert mapper([{"createdAt": 1, "id": "a"}, {"id": "b", "createdAt": None}, {}]) == [
         {"created_at": "<1>", "id": "a"},
         {"id": "b", "created_at": None},
         {},
     ]
 
 
-def test_two_names_that_fall_together_keep_both_values() -> None:
-    shaper = RecordMapper(snake_case)
+def test_two_names_that_become_the_same_keep_both_values() -> None:
+    mapper = RecordMapper(snake_case)
     for row in ({"fooBar": 1, "foo_bar": 2}, {"foo_bar": 2, "fooBar": 1}):
-        assert shaper([row]) == [{"foo_bar": 2, "fooBar": 1}]
-    assert shaper([{"fooBar": 1, "FooBar": 2}]) == [{"foo_bar": 1, "FooBar": 2}]
+        assert mapper([row]) == [{"foo_bar": 2, "fooBar": 1}]
+    assert mapper([{"fooBar": 1, "FooBar": 2}]) == [{"foo_bar": 1, "FooBar": 2}]
 
 
 @given(st.dictionaries(NAMES, st.integers(), max_size=8))
 def test_no_value_is_ever_lost(row: dict[str, int]) -> None:
-    (shaped,) = RecordMapper(snake_case)([row])
-    assert sorted(shaped.values()) == sorted(row.values())
-    assert {name: value for name, value in shaped.items() if name in row} | shaped == shaped
+    (mapped,) = RecordMapper(snake_case)([row])
+    assert sorted(mapped.values()) == sorted(row.values())
+    assert {name: value for name, value in mapped.items() if name in row} | mapped == mapped
 
 
 def test_a_renaming_that_swaps_names_loses_nothing() -> None:
     swap = {"id": "account_id", "accountId": "id"}
-    (shaped,) = RecordMapper(lambda name: swap.get(name, name))([{"id": 1, "accountId": 2, "account_id": 3}])
-    assert sorted(shaped.values()) == [1, 2, 3]
+    (mapped,) = RecordMapper(lambda name: swap.get(name, name))([{"id": 1, "accountId": 2, "account_id": 3}])
+    assert sorted(mapped.values()) == [1, 2, 3]
 
 
-def test_rows_of_ever_new_shapes_are_shaped_all_the_same() -> None:
-    shaper = RecordMapper(str.upper)
+def test_rows_with_always_new_keys_are_mapped() -> None:
+    mapper = RecordMapper(str.upper)
     rows: list[dict[str, Any]] = [{f"key{n}": n} for n in range(10_050)]
-    assert shaper(rows) == [{f"KEY{n}": n} for n in range(10_050)]
+    assert mapper(rows) == [{f"KEY{n}": n} for n in range(10_050)]

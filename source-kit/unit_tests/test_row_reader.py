@@ -1,4 +1,4 @@
-"""Rows are cut out of a page exactly as json would, whatever the page looks like, in memory bounded by a piece."""
+"""The rows of any page are those that json finds, in memory that depends on the chunk only."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from source_kit.http.rows import RowReader
 from source_kit.json_text import BadDocument, UnexpectedShape, loads
 
-#: Text that looks like the structure around it
+#: Text that looks like JSON around rows
 TRICKY = st.sampled_from(
     [
         "},{",
@@ -74,7 +74,7 @@ def test_rows_and_envelope_are_what_json_finds(
 @pytest.mark.slow
 @settings(max_examples=120, deadline=None)
 @given(rows=ROWS, style=STYLES, chunk=CHUNKS, indent=st.none() | st.integers(0, 3))
-def test_a_document_that_is_an_array_is_read_the_same_way(
+def test_rows_of_a_document_that_is_an_array_are_found(
     rows: list[Any], style: tuple[str, str], chunk: int, indent: int | None
 ) -> None:
     body = b" \n" + json.dumps(rows, separators=style, indent=indent).encode()
@@ -105,7 +105,7 @@ def to_bytes(document: Any, style: tuple[str, str], ascii_only: bool) -> bytes:
         (b'{"results":[{"n":18446744073709551615}]}', [{"n": 2**64 - 1}], {}),
     ],
 )
-def test_pages_that_try_to_mislead(body: bytes, rows: list[Any], envelope: dict[str, Any] | None, chunk: int) -> None:
+def test_misleading_pages(body: bytes, rows: list[Any], envelope: dict[str, Any] | None, chunk: int) -> None:
     found, rest = read(body, chunk=chunk)
     assert found == rows
     if envelope is not None:
@@ -124,7 +124,7 @@ def test_pages_that_try_to_mislead(body: bytes, rows: list[Any], envelope: dict[
         (b'"bad \xff utf-8"', "bad \ufffd utf-8"),
     ],
 )
-def test_what_json_or_utf8_cannot_carry_is_replaced_and_the_row_is_kept(
+def test_invalid_numbers_and_text_are_replaced_and_the_row_is_emitted(
     value: bytes, read_as: str | None, chunk: int
 ) -> None:
     rows = b",".join(b'{"n":%d,"v":%b}' % (n, value) for n in range(20))
@@ -135,7 +135,7 @@ def test_what_json_or_utf8_cannot_carry_is_replaced_and_the_row_is_kept(
 
 @pytest.mark.parametrize("body", [b'{"results":[{"a":1},{"a":', b'{"results":[{"a":1}]', b"<html>", b"", b"{", b"[1,]"])
 @pytest.mark.parametrize("key", ["results", None])
-def test_a_page_that_is_no_json_is_an_error(body: bytes, key: str | None) -> None:
+def test_a_page_that_is_not_json_is_an_error(body: bytes, key: str | None) -> None:
     with pytest.raises(BadDocument):
         read(body, key)
 
@@ -187,7 +187,7 @@ def test_a_page_of_40_megabytes_needs_memory_for_a_piece_only(row: Any, style: t
     assert peak < 12_000_000
 
 
-def test_loads_is_fast_where_it_can_be_and_careful_where_it_must() -> None:
+def test_loads_decodes_what_orjson_refuses() -> None:
     assert loads(b'{"a":[1,2.5,"x",null,true]}') == {"a": [1, 2.5, "x", None, True]}
     assert loads(b'{"a":NaN}') == {"a": None}
     assert orjson.dumps(loads(b'"\\udc00"')) == '"\ufffd"'.encode()

@@ -1,4 +1,4 @@
-"""States and catalogs as they come from outside: found by stream, refused or warned of where they cannot be right."""
+"""States and catalogs from outside: a state finds its stream; wrong ones are refused or warned of."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from test_kit.messages import Message, errors, records, states, statuses
 
 
 class Daily(ToyStream):
-    """Its state names an instant; it reads everything whatever the state."""
+    """Its state holds an instant. It reads everything with any state."""
 
     cursor_field = "day"
 
@@ -41,9 +41,7 @@ def warnings(messages: list[Message]) -> list[str]:
 
 
 @pytest.mark.parametrize("namespaces", [(None, None, None), ("a", None, "b")])
-def test_a_catalog_that_names_a_stream_twice_is_refused_by_name_before_anything_is_read(
-    toy: CommandLine, namespaces: tuple[str | None, ...]
-) -> None:
+def test_a_catalog_that_names_a_stream_twice_is_refused(toy: CommandLine, namespaces: tuple[str | None, ...]) -> None:
     source = ToySource(ToyStream("s"), ToyStream("other"))
     code, messages = toy.read(source, configured=named(catalog("s", "other", "s"), *namespaces))
     (error,) = errors(messages)
@@ -58,7 +56,7 @@ def test_a_catalog_that_names_a_stream_twice_is_refused_by_name_before_anything_
 
 def test_a_namespace_of_the_catalog_is_on_everything_and_finds_its_state() -> None:
     class Ready(ToyStream):
-        """Finishes its lines itself, of rows that look like lines."""
+        """Writes its lines itself, with rows that look like lines."""
 
         def read_slice(self, slice_: int) -> Any:
             data = b'{"x":"\\n{\\"type\\":\\"RECORD\\",\\"record\\":{\\"stream\\":\\"ready\\","}'
@@ -99,7 +97,7 @@ def test_the_last_state_of_a_stream_counts_and_others_are_ignored(caplog: pytest
 
 
 @pytest.mark.parametrize("state", ["garbage", 7, [1], [{"slice": 1}]])
-def test_a_state_that_is_no_object_is_refused(toy: CommandLine, state: Any) -> None:
+def test_a_state_that_is_not_an_object_is_refused(toy: CommandLine, state: Any) -> None:
     code, messages = toy.read(ToySource(ToyStream("s")), states=[stream_state("s", state)])
     (error,) = errors(messages)
     assert (code, error["failure_type"], states(messages)) == (1, "config_error", [])
@@ -122,7 +120,7 @@ SOON = utc_now() + timedelta(days=2)
     ],
     ids=["tomorrow", "an instant", "beside the cursor", "seconds", "as text", "milliseconds or worse", "a parent"],
 )
-def test_a_state_in_the_future_is_warned_of(toy: CommandLine, stream: ToyStream, state: dict[str, Any]) -> None:
+def test_a_warning_for_a_state_in_the_future(toy: CommandLine, stream: ToyStream, state: dict[str, Any]) -> None:
     code, messages = toy.read(ToySource(stream), states=[stream_state("s", state)])
     (warning,) = warnings(messages)
     assert code == 0
@@ -143,6 +141,6 @@ def test_a_state_in_the_future_is_warned_of(toy: CommandLine, stream: ToyStream,
     ],
     ids=["today", "no day", "a number", "null", "empty", "now", "no time"],
 )
-def test_other_states_are_not(toy: CommandLine, stream: ToyStream, state: dict[str, Any]) -> None:
+def test_no_warning_for_other_states(toy: CommandLine, stream: ToyStream, state: dict[str, Any]) -> None:
     _, messages = toy.read(ToySource(stream), states=[stream_state("s", state)])
     assert warnings(messages) == []

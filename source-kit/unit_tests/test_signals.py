@@ -1,4 +1,4 @@
-"""A command that is broken off ends at once, without a stack trace."""
+"""A signal ends a command at once, without a stack trace."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def make():
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM)])
-def test_a_signal_ends_a_read_at_once_and_quietly(tmp_path: Path, number: signal.Signals, code: int) -> None:
+def test_a_signal_ends_a_read_at_once_without_output(tmp_path: Path, number: signal.Signals, code: int) -> None:
     (tmp_path / "test_signals_toy.py").write_text(_TOY, encoding="utf-8")
     files = {"config": {}, "catalog": {"streams": [configured_stream("s", incremental=False)]}}
     command = [sys.executable, "-c", _CODE, *arguments(tmp_path, "read", (), files)]

@@ -1,4 +1,4 @@
-"""One slice that fails costs that slice: the others are read, the stream ends INCOMPLETE, the state passes nothing."""
+"""When a slice fails alone, the others are read, the stream ends INCOMPLETE, and the state stays before the slice."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def breaking(
 
 
 def rows_of_slices(messages: list[Message]) -> set[int]:
-    """The slices of which all rows came."""
+    """The slices whose rows were all emitted."""
     counts: dict[int, set[str]] = {}
     for row in records(messages):
         counts.setdefault(row["slice"], set()).add(row["id"])
@@ -70,7 +70,7 @@ def rows_of_slices(messages: list[Message]) -> set[int]:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("error", [refused, broken, ValueError])
-def test_the_others_are_read_and_the_error_names_what_failed(
+def test_the_other_slices_are_read_and_the_error_names_the_failed_ones(
     kind: type[ToyStream], error: Callable[[], Exception], caplog: pytest.LogCaptureFixture
 ) -> None:
     stream = breaking(kind, {3, 7}, error)
@@ -84,7 +84,7 @@ def test_the_others_are_read_and_the_error_names_what_failed(
 
 
 @pytest.mark.parametrize("kind", [Ordered, OrderedInParallel])
-def test_a_state_in_order_stays_before_what_failed_and_the_next_sync_reads_it(kind: type[ToyStream]) -> None:
+def test_the_state_stays_before_a_failed_slice_and_the_next_sync_reads_it(kind: type[ToyStream]) -> None:
     stream = breaking(kind, {3})
     messages = read(ToySource(stream), catalog(stream))
     last = states(messages)[-1]
@@ -95,7 +95,7 @@ def test_a_state_in_order_stays_before_what_failed_and_the_next_sync_reads_it(ki
     assert statuses(again, "s")[-1] == "COMPLETE"
 
 
-def test_an_independent_slice_that_failed_stays_behind_alone() -> None:
+def test_only_the_failed_independent_slice_keeps_its_old_state() -> None:
     stream = breaking(IndependentStream, {3})
     messages = read(ToySource(stream), catalog(stream))
     read_rows = states(messages)[-1]["read"]
@@ -127,7 +127,7 @@ def test_an_error_of_the_whole_stream_ends_it_at_once(
     ("error", "seconds", "tried"),
     [(refused, 0, ALL_FAILED_AFTER), (broken, 300, ALL_FAILED_AFTER), (broken, 0, OUTAGE_AFTER)],
 )
-def test_a_stream_of_which_nothing_can_be_read_is_given_up_soon(
+def test_a_stream_without_a_readable_slice_ends_soon(
     error: Callable[[], Exception], seconds: float, tried: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(progress, "OUTAGE_SECONDS", seconds)
@@ -148,7 +148,7 @@ def test_an_outage_in_the_middle_ends_the_stream(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize("error", [refused, broken])
-def test_many_broken_parts_in_a_row_do_not_keep_those_behind_from_being_read(error: Callable[[], Exception]) -> None:
+def test_slices_after_many_broken_ones_are_read(error: Callable[[], Exception]) -> None:
     stream = breaking(IndependentStream, {*range(5, 90)}, error, slices=100)
     messages = read(ToySource(stream, workers=1), catalog(stream))
     assert rows_of_slices(messages) == {*range(5), *range(90, 100)}
@@ -157,14 +157,14 @@ def test_many_broken_parts_in_a_row_do_not_keep_those_behind_from_being_read(err
     assert len(message) < 500, "the names are bounded"
 
 
-def test_slices_depend_on_each_other_unless_a_stream_says_otherwise() -> None:
+def test_by_default_a_failed_slice_ends_its_stream() -> None:
     stream = breaking(ToyStream, {2})
     messages = read(ToySource(stream), catalog(stream))
     assert rows_of_slices(messages) == {0, 1}
     assert [found["message"] for found in errors(messages)] == ["The server refused it."]
 
 
-def test_a_state_that_cannot_be_kept_is_no_fault_of_one_slice() -> None:
+def test_a_state_that_cannot_be_merged_ends_the_stream() -> None:
     class Careless(IndependentStream):
         tried = 0
 
@@ -178,7 +178,7 @@ def test_a_state_that_cannot_be_kept_is_no_fault_of_one_slice() -> None:
     assert statuses(messages, "s")[-1] == "INCOMPLETE"
 
 
-def test_finish_is_called_when_parts_failed_and_may_report_what_it_knows() -> None:
+def test_finish_is_called_after_slices_failed() -> None:
     called = threading.Event()
 
     class Reporting(IndependentStream):
@@ -195,7 +195,7 @@ def test_finish_is_called_when_parts_failed_and_may_report_what_it_knows() -> No
     assert called.is_set()
 
 
-def test_a_state_that_cannot_be_kept_while_a_slice_fails_still_ends_the_stream() -> None:
+def test_a_state_that_cannot_be_merged_when_a_slice_fails_ends_the_stream() -> None:
     class Careless(OrderedInParallel):
         def read_slice(self, slice_: int) -> Iterator[SliceItem]:
             if slice_ == 0:

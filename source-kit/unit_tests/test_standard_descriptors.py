@@ -1,4 +1,4 @@
-"""A command that is started with stdin, stdout or stderr closed must not give their numbers to its own pipes."""
+"""If stdin, stdout or stderr is closed, the command does not give its number to a pipe."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PROGRAM = """
 import os, sys
 from source_kit.cli import open_standard_descriptors
 open_standard_descriptors()
-print("to nobody"); print("to nobody", file=sys.stderr)
+print("unread"); print("unread", file=sys.stderr)
 sys.stdin.read(0)
 os.write(int(sys.argv[1]), b"%d" % min(os.pipe()))
 """
@@ -20,7 +20,7 @@ os.write(int(sys.argv[1]), b"%d" % min(os.pipe()))
 
 @pytest.mark.slow
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-", ""])
-def test_pipes_get_numbers_of_their_own(closed: str, tmp_path: Path) -> None:
+def test_pipes_do_not_get_the_numbers_of_standard_descriptors(closed: str, tmp_path: Path) -> None:
     number = tmp_path / "number"
     command = [sys.executable, "-c", PROGRAM, "9"]
     subprocess.run(

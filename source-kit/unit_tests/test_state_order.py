@@ -1,4 +1,4 @@
-"""A STATE never says more than the records before it."""
+"""A STATE covers only records that were written before it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def assert_states_cover_only_what_was_written(messages: list[Message], streams: 
             assert by_name[name].covered(message["state"]["stream"]["stream_state"]) <= written[name]
             assert message["state"]["sourceStats"]["recordCount"] == since_state[name]
             since_state[name] = 0
-    assert all(count == 0 for count in since_state.values()), "records behind the last state"
+    assert all(count == 0 for count in since_state.values()), "records after the last state"
 
 
 @pytest.mark.slow
@@ -43,7 +43,7 @@ def assert_states_cover_only_what_was_written(messages: list[Message], streams: 
     workers=st.integers(1, 5),
     mode=st.sampled_from(["incremental", "full_refresh"]),
 )
-def test_no_state_ever_overtakes_a_record_that_it_covers(
+def test_no_state_overtakes_a_record_that_it_covers(
     kinds: list[type[ToyStream]], slices: int, rows: int, batch: int, workers: int, mode: str
 ) -> None:
     streams = [kind(f"stream_{n}", slices=slices, rows=rows, batch=batch, jitter=0.001) for n, kind in enumerate(kinds)]
@@ -57,8 +57,8 @@ def test_no_state_ever_overtakes_a_record_that_it_covers(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
-def test_one_worker_at_a_time_looks_for_slices(kind: type[ToyStream]) -> None:
-    """A slice that is read to its end says nothing about who is looking for the next one."""
+def test_only_one_worker_at_a_time_looks_for_slices(kind: type[ToyStream]) -> None:
+    """When a slice ends, another worker may still look for the next one."""
     stream = kind("s", slices=60, rows=2, batch=1, jitter=0.004)
     messages = read(ToySource(stream, workers=5), catalog(stream))
     assert statuses(messages, "s")[-1] == "COMPLETE"
@@ -114,13 +114,13 @@ def test_an_independent_slice_moves_its_state_while_an_earlier_one_is_read() -> 
 
 
 def test_a_state_is_written_as_it_was_when_the_checkpoint_came() -> None:
-    """`merge_state` of IndependentStream changes a nested dict in place while earlier messages wait to be written."""
+    """`merge_state` of IndependentStream changes a nested dict while earlier messages wait for the writer."""
     stream = IndependentStream("s", slices=6, rows=10, batch=1)
     source = ToySource(stream, workers=1)
     assert [sum(state["read"].values()) for state in states(read(source, catalog(stream)))] == [*range(1, 61), 60]
 
 
-def test_states_keep_the_interval_and_the_last_one_is_never_left_out() -> None:
+def test_states_keep_the_interval_and_the_last_one_is_emitted() -> None:
     class Rarely(ToyStream):
         state_interval = 3600.0
 
@@ -141,7 +141,7 @@ def test_a_stream_without_checkpoints_ends_with_its_final_state() -> None:
     assert states(read(ToySource(stream), catalog(stream))) == [{"slice": 99}]
 
 
-def test_a_stream_without_any_state_says_so() -> None:
+def test_a_stream_without_a_state_emits_the_state_of_the_cdk() -> None:
     class Stateless(BatchStream):
         name = "s"
         primary_key = None
@@ -157,7 +157,7 @@ def test_a_stream_without_any_state_says_so() -> None:
     assert statuses(messages, "s") == ["STARTED", "RUNNING", "COMPLETE"]
 
 
-def test_many_streams_are_served_by_few_workers_and_by_one() -> None:
+def test_many_streams_are_read_by_few_workers_and_by_one() -> None:
     for workers in (0, 1, 3):
         streams = [kind(f"{kind.__name__}_{n}", slices=3, rows=2) for n in range(4) for kind in KINDS]
         messages = read(ToySource(*streams, workers=workers), catalog(*streams))

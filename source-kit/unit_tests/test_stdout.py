@@ -1,4 +1,4 @@
-"""What reaches stdout, when, and what never does."""
+"""What is written to stdout, when, and what never is."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from source_kit import engine
 from source_kit.limits import IN_FLIGHT_BYTES
 from source_kit.output import RECORD_TAIL, Batch, Writer, record_head, state_message
 from source_kit.secrets import secret_shapes
-from source_kit.stream import Checkpoint, Estimate, RecordLines, RecordMeta, SliceItem
+from source_kit.stream import Checkpoint, Estimate, RecordLines, SliceItem
 from test_kit.messages import decoded, errors, logs, records, states, statuses
 
 SECRET = 'k"ey+y/ü=%&\\z 1'
 
 
 class Chatty(ParallelStream):
-    """Logs at every level from every worker, prints, and writes to what used to be stdout."""
+    """Logs at every level from every worker, prints, and writes to `sys.stdout`."""
 
     def read_slice(self, slice_: int) -> Iterator[SliceItem]:
         for item in super().read_slice(slice_):
@@ -41,7 +41,7 @@ class Chatty(ParallelStream):
 
 
 @pytest.mark.parametrize("debug", [False, True])
-def test_every_line_is_a_json_object_whatever_the_workers_log_and_print(toy: CommandLine, debug: bool) -> None:
+def test_what_workers_log_or_print_never_breaks_a_line(toy: CommandLine, debug: bool) -> None:
     streams = [Chatty(f"s{n}", slices=10, rows=20, batch=2) for n in range(3)]
     child = toy.start_read(ToySource(*streams, workers=6), debug=debug)
     code, messages = child.finish()
@@ -62,7 +62,7 @@ def test_a_log_line_that_cannot_be_written_does_not_end_a_stream(toy: CommandLin
 
 
 class Leaky(ToyStream):
-    """Puts a secret wherever text goes, in every encoding."""
+    """Puts a secret into every output, in every encoding."""
 
     def __init__(self, secret: str) -> None:
         super().__init__("leaky")
@@ -88,7 +88,7 @@ class Leaky(ToyStream):
 
 
 @pytest.mark.parametrize("config", [{"api_key": SECRET}, {"credentials": {"kind": "token", "token": SECRET}}])
-def test_a_secret_leaves_in_no_encoding_at_no_level(toy: CommandLine, config: dict[str, Any]) -> None:
+def test_secrets_are_masked_in_every_encoding_at_every_log_level(toy: CommandLine, config: dict[str, Any]) -> None:
     child = toy.start_read(ToySource(Leaky(SECRET)), config=config | {"spare_key": None}, debug=True)
     code, messages = child.finish()
     assert code == 1
@@ -103,14 +103,14 @@ def test_a_secret_leaves_in_no_encoding_at_no_level(toy: CommandLine, config: di
     assert middle not in whole
 
 
-def test_a_key_without_special_characters_is_masked_amid_other_base64() -> None:
+def test_a_secret_within_other_base64_is_masked() -> None:
     shapes = secret_shapes("abcdefgh12345678")
     for user in ("u:", "us:", "user:"):
         encoded = base64.b64encode(f"{user}abcdefgh12345678;x".encode()).decode()
         assert any(len(shape) > 15 and shape in encoded for shape in shapes)
 
 
-def test_an_option_that_is_null_masks_nothing(toy: CommandLine) -> None:
+def test_a_null_option_masks_nothing(toy: CommandLine) -> None:
     class SaysNone(ToyStream):
         def slices(self) -> Any:
             self.logger.info("None of them")
@@ -133,7 +133,7 @@ def test_a_reader_has_every_record_and_state_while_the_connector_waits(toy: Comm
     child = toy.start_read(ToySource(Waits("s", slices=1)))
     output = b""
     while b'"id":"2"' not in output:
-        assert select.select([child.stdout], [], [], 5)[0], "nothing came although two records were read"
+        assert select.select([child.stdout], [], [], 5)[0], "no output although two records were read"
         output += child.stdout.read(65536)
     assert b'"slice":1' in output
     os.write(signal_end, b"x")
@@ -152,7 +152,7 @@ def test_a_state_is_flushed_even_while_more_is_ready() -> None:
 
 
 class Raw(io.RawIOBase):
-    """What was written through to the operating system."""
+    """What was passed to the operating system."""
 
     def __init__(self, out: io.BytesIO) -> None:
         self.out = out
@@ -165,7 +165,7 @@ class Raw(io.RawIOBase):
 
 
 @pytest.mark.slow
-def test_a_line_says_what_is_waited_for(toy: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_log_line_names_the_wait(toy: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "HEARTBEAT_SECONDS", 0.05)
 
     class Slow(ToyStream):
@@ -187,7 +187,7 @@ def test_a_sync_ends_as_soon_as_its_last_stream_does(toy: CommandLine) -> None:
 
 
 class Endless(ParallelStream):
-    """Megabytes without an end; counts what it produced where the parent sees it."""
+    """Many megabytes. Counts what it produced in memory that the parent shares."""
 
     PIECE = RecordLines(record_head("endless") + b'{"id":"' + b"x" * 1_000_000 + b'"}' + RECORD_TAIL, 1)
 
@@ -202,7 +202,7 @@ class Endless(ParallelStream):
 
 
 @pytest.mark.slow
-def test_a_slow_reader_bounds_what_is_held_in_memory(toy: CommandLine) -> None:
+def test_with_a_slow_reader_memory_is_bounded(toy: CommandLine) -> None:
     stream = Endless()
     child = toy.start_read(ToySource(stream, workers=4))
     produced, before = -1, -2
@@ -216,7 +216,7 @@ def test_a_slow_reader_bounds_what_is_held_in_memory(toy: CommandLine) -> None:
 
 
 @pytest.mark.parametrize("after", [0, 100_000])
-def test_a_reader_that_goes_away_ends_the_process_quietly(toy: CommandLine, after: int) -> None:
+def test_a_closed_stdout_ends_the_process_without_output(toy: CommandLine, after: int) -> None:
     child = toy.start_read(ToySource(Endless()))
     while after > 0:
         after -= len(child.stdout.read(65536))
@@ -225,27 +225,22 @@ def test_a_reader_that_goes_away_ends_the_process_quietly(toy: CommandLine, afte
     assert child.stderr == ""
 
 
-def test_estimates_and_records_with_meta_have_airbytes_shape(toy: CommandLine) -> None:
-    changes = [{"field": "name", "change": "NULLED", "reason": "SOURCE_SERIALIZATION_ERROR"}]
-
+def test_estimates_and_ready_lines_have_airbytes_shape(toy: CommandLine) -> None:
     class Special(ToyStream):
         def read_slice(self, slice_: int) -> Iterator[SliceItem]:
-            yield Estimate(rows=2, size_bytes=10)
+            yield Estimate(rows=2)
             yield []
-            yield RecordMeta({"id": "1", "name": None}, changes)
             lines = (record_head("s") + data + RECORD_TAIL for data in (b'{"id":"2"}', b'{"id":"3"}'))
             yield RecordLines(b"".join(lines), 2)
 
     code, messages = toy.read(ToySource(Special("s", slices=1)))
     assert code == 0
-    assert [record["id"] for record in records(messages)] == ["1", "2", "3"]
-    first = next(message["record"] for message in messages if message["type"] == "RECORD")
-    assert first["meta"] == {"changes": changes}
+    assert [record["id"] for record in records(messages)] == ["2", "3"]
     (estimate,) = (m["trace"]["estimate"] for m in messages if m.get("trace", {}).get("type") == "ESTIMATE")
-    assert estimate == {"name": "s", "type": "STREAM", "row_estimate": 2, "byte_estimate": 10}
+    assert estimate == {"name": "s", "type": "STREAM", "row_estimate": 2}
 
 
-def test_empty_streams_never_run(toy: CommandLine) -> None:
+def test_an_empty_stream_is_never_running(toy: CommandLine) -> None:
     code, messages = toy.read(ToySource(ToyStream("s", slices=0)), configured=catalog("s"))
     assert code == 0
     assert statuses(messages, "s") == ["STARTED", "COMPLETE"]
@@ -253,7 +248,7 @@ def test_empty_streams_never_run(toy: CommandLine) -> None:
 
 
 def test_a_second_sync_in_the_same_process_can_wait_again() -> None:
-    """The end of one sync must not break off the waits of what comes after it, such as a check."""
+    """The end of one sync must not end the waits of a later command, such as a check."""
     stream = ToyStream("s")
     read(ToySource(stream), catalog(stream))
     started_at = time.monotonic()

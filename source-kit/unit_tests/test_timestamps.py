@@ -1,4 +1,4 @@
-"""Instants keep their value on the way through."""
+"""Instants keep their value."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_an_instant_outside_of_the_calendar_is_an_error(epoch_ms: float) -> None
         iso_millis(epoch_ms)
 
 
-def test_the_memory_for_minutes_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_remembered_minutes_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(convert, "_MINUTES_KEPT", 10)
     texts = [iso_millis(minute * 60_000) for minute in range(100)]
     assert len(convert._MINUTES) <= 10
@@ -51,7 +51,7 @@ def test_the_memory_for_minutes_is_bounded(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @given(st.datetimes(timezones=st.just(UTC) | st.builds(lambda h: timezone(timedelta(hours=h)), st.integers(-12, 12))))
-def test_an_aware_datetime_is_its_own_text_read_back(at: datetime) -> None:
+def test_parsing_the_text_of_an_aware_datetime_gives_it_back(at: datetime) -> None:
     try:
         expected = at.astimezone(UTC)
     except OverflowError:
@@ -71,12 +71,12 @@ def test_an_aware_datetime_is_its_own_text_read_back(at: datetime) -> None:
         ("2026-03-01T04:00:00.5+02:00", datetime(2026, 3, 1, 2, 0, 0, 500_000, tzinfo=UTC)),
     ],
 )
-def test_dates_and_times_are_read_as_utc_unless_they_say_otherwise(text: str, at: datetime) -> None:
+def test_dates_and_times_without_a_zone_are_utc(text: str, at: datetime) -> None:
     assert parse_instant(text) == at
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "2026-13-01", "2026-02-30"])
-def test_what_is_no_instant_is_a_value_error(text: str) -> None:
+def test_what_is_not_an_instant_is_a_value_error(text: str) -> None:
     with pytest.raises(ValueError, match=r".+"):
         parse_instant(text)
 

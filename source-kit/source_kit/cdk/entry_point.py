@@ -1,4 +1,4 @@
-"""The CDK's entry point with a read of its own. What it overrides and reaches into is no public interface."""
+"""The CDK's entry point with a read of its own. The methods that it overrides are not a public interface."""
 
 from __future__ import annotations
 
@@ -19,30 +19,20 @@ from jsonschema.exceptions import best_match
 
 from source_kit.documents import read_document
 from source_kit.errors import config_error
-from source_kit.output import Writer, logs_in, open_stdout, writing
+from source_kit.output import Writer, logs_in, writing
 from source_kit.secrets import set_secrets
 from source_kit.source import Source
 
 #: The CDK looks at the memory every 5,000 messages; a message here is a batch of up to a few thousand records.
 _MEMORY_CHECK_EVERY = 50
-#: Parts of a specification that only guide forms
+#: Size of stdout's buffer. What is longer is written directly, without a copy.
+_BUFFER_BYTES = 64 * 1024
+#: Parts of a specification that only help forms
 _FOR_FORMS = frozenset({"enum", "pattern"})
 
 
-def print_line(line: str) -> None:
-    """Prints a message where the CDK's logger prints its lines, so that both keep their order. Raises OutputLost."""
-    with writing():
-        PRINT_BUFFER.write(f"{line}\n")
-
-
-def flush_lines() -> None:
-    """Passes the lines so far, also those of the CDK's logger, to the reader of stdout. Raises OutputLost."""
-    with writing():
-        PRINT_BUFFER.flush()
-
-
 class BatchEntrypoint(AirbyteEntrypoint):
-    """The CDK's entry point with a read of its own, which writes batches and yields nothing."""
+    """The CDK's entry point. Its read writes batches itself and yields nothing."""
 
     def __init__(self, source: Source[Any]) -> None:
         super().__init__(source)
@@ -50,11 +40,30 @@ class BatchEntrypoint(AirbyteEntrypoint):
         self.failed: Sequence[str] = ()
         self._memory_monitor._check_interval = _MEMORY_CHECK_EVERY
 
-    def run(self, parsed_args: argparse.Namespace) -> Iterable[str]:
-        """As the CDK's, with two differences: each file is read once, and no temporary directory is made.
+    def launch(self, parsed_args: argparse.Namespace) -> int:
+        """Runs a command, prints its messages, and returns the exit code. Raises OutputLost.
 
-        So the files may be pipes, and `check` and `spec` need no disk. The configuration is never written to one: the
-        CDK's copy of it would stay there when a signal ends the process.
+        Messages go into the buffer of the CDK's logger, so that they and its lines keep their order.
+        """
+        try:
+            for message in self.run(parsed_args):
+                with writing():
+                    PRINT_BUFFER.write(f"{message}\n")
+        except AirbyteTracedException as error:
+            self.logger.error(error.message)
+            with writing():
+                PRINT_BUFFER.write(f"{self.airbyte_message_to_string(error.as_sanitized_airbyte_message())}\n")
+            return 1
+        finally:
+            with writing():
+                PRINT_BUFFER.flush()
+        return 1 if self.failed else 0
+
+    def run(self, parsed_args: argparse.Namespace) -> Iterable[str]:
+        """As the CDK's, but it reads each file once and makes no temporary directory.
+
+        So the files may be pipes, and `check` and `spec` need no disk. The CDK writes a copy of the configuration to
+        disk, which would stay there when a signal ends the process.
         """
         debug = parsed_args.debug or is_platform_debug_log_enabled()
         for logger in (self.logger, logging.getLogger("airbyte")):
@@ -78,30 +87,28 @@ class BatchEntrypoint(AirbyteEntrypoint):
 
     @staticmethod
     def set_up_secret_filter(config: Mapping[str, Any], connection_specification: Mapping[str, Any]) -> None:
-        """As the CDK's, and for the shapes in which a secret may come back: quoted, URL-encoded, base64, hex."""
+        """As the CDK's, but it also masks encoded secrets: quoted, URL-encoded, base64, hex."""
         set_secrets(get_secrets(connection_specification, config))
 
     def validate_connection(  # type: ignore[override]  # the CDK calls it on the instance
         self, source_spec: ConnectorSpecification, config: Mapping[str, Any]
     ) -> None:
-        """The connector's own checks, with their sentences, then the specification's schema.
+        """Checks the options with the connector's own sentences, then with the specification's schema.
 
-        Patterns and menus only guide forms: the connector itself decides whether a text such as `eu` for `EU` is
-        accepted. No value is quoted: it may be a secret under a misspelled name.
+        Patterns and enums only help forms: the connector decides whether it accepts `eu` for `EU`. The error quotes no
+        value, which may be a secret under a misspelled name.
         """
-        self.batch_source.parse(config)
+        self.batch_source.options.parse(config)
         options, _ = split_config(config)
         errors = Draft7Validator(source_spec.connectionSpecification).iter_errors(options)
         error = best_match(error for error in errors if error.validator not in _FOR_FORMS)
         if error is None:
             return
-        missing = (
-            [name for name in error.validator_value if name not in error.instance]
-            if error.validator == "required"
-            else []
-        )
-        option = ".".join(map(str, [*error.absolute_path, *missing[:1]]))
-        problem = "is missing" if missing else "does not have the form that the specification asks for"
+        path, problem = [*error.absolute_path], "does not have the form that the specification asks for"
+        if error.validator == "required":
+            path.append(next(name for name in error.validator_value if name not in error.instance))
+            problem = "is missing"
+        option = ".".join(map(str, path))
         raise config_error(
             f"Option {option} {problem}. Correct it in the configuration.", f"{option}: {error.validator}"
         )
@@ -113,19 +120,21 @@ class BatchEntrypoint(AirbyteEntrypoint):
         catalog: ConfiguredAirbyteCatalog,
         state: list[Any],
     ) -> Iterable[AirbyteMessage]:
-        """Reads and writes the sync; the caller looks at `failed` afterwards."""
+        """Reads and writes the whole sync. Afterwards `failed` has the streams that failed."""
         self.set_up_secret_filter(config, source_spec.connectionSpecification)
         self.validate_connection(source_spec, config)
         engine = self.batch_source.engine(self.logger, config, catalog, state)
         self.failed = engine.failed
-        flush_lines()
-        writer = Writer(open_stdout())
+        with writing():
+            PRINT_BUFFER.flush()
+            stdout = open(1, "wb", buffering=_BUFFER_BYTES, closefd=False)  # noqa: SIM115 - sys.stdout may be replaced
+        writer = Writer(stdout)
         with logs_in(engine.channel), closing(engine.items()) as items:
             try:
                 for item in items:
                     writer.write(item)
                     self._memory_monitor.check_memory_usage()
-            except AirbyteTracedException:  # memory is short: what was read so far is still good
+            except AirbyteTracedException:  # too little memory left: what was read so far is still good
                 writer.flush()
                 raise
         writer.flush()

@@ -1,12 +1,11 @@
-"""Imports the CDK without what a source does not need. Changes nothing where the CDK was imported before.
+"""Imports the CDK without the parts that a source does not need. Does nothing if the CDK was imported before.
 
-* Its top-level package imports the low-code engine and the destinations, 0.7 of the 1.8 CPU seconds that a source took
-  to start. So the package is put in place without being executed. It is executed when somebody asks it for a name of
-  its own.
-* Its serializers of messages (serpyco-rs) parse the source text of every model, once for each, for descriptions in
-  JSON schemas that nobody uses: another 0.4 seconds.
+* Its top-level package imports the low-code engine and the destinations: 0.7 of the 1.8 CPU seconds in which a source
+  started. So the package is registered without being executed, and executed when somebody needs a name of its own.
+* Its serializers of messages (serpyco-rs) parse the source text of every model for descriptions in JSON schemas that
+  nobody uses: another 0.4 seconds.
 
-Only the command calls this, before anything of the CDK is imported. So this module needs only the standard library.
+Only the command calls this, before it imports anything of the CDK. So this module needs only the standard library.
 """
 
 from __future__ import annotations
@@ -19,12 +18,12 @@ from types import ModuleType
 from typing import Any
 
 CDK = "airbyte_cdk"
-#: Names with underscores that the package has; import machinery also asks for others
+#: Names with underscores in the package. The import machinery also asks for others.
 _OWN = frozenset({"__all__", "__version__"})
 
 
 def import_lazily() -> None:
-    """Puts the CDK's package in place, unexecuted. Call it before the first import from the CDK."""
+    """Registers the CDK's package without executing it. Call it before the first import from the CDK."""
     if CDK in sys.modules:
         return
     spec = find_spec(CDK)
@@ -34,7 +33,7 @@ def import_lazily() -> None:
 
 
 def _import_serializers() -> None:
-    """Imports serpyco-rs while the function for descriptions returns none. serpyco-rs keeps that function."""
+    """Imports serpyco-rs while the function for descriptions returns none: serpyco-rs keeps that function."""
     try:
         library: Any = import_module("attributes_doc")
     except ImportError:
@@ -51,7 +50,7 @@ def _unexecuted(spec: ModuleSpec) -> ModuleType:
     package = module_from_spec(spec)
 
     def complete(name: str) -> Any:
-        """Executes the package, once, and returns the name that was asked for."""
+        """The missing attribute: executes the package, once."""
         if submodule := sys.modules.get(f"{CDK}.{name}"):
             return submodule  # one that is being imported
         if (name.startswith("__") and name not in _OWN) or "__getattr__" not in vars(package):

@@ -1,4 +1,4 @@
-"""When a request is sent again: the policy, the wait before each attempt, `Retry-After`."""
+"""Retries: the policy, the wait before each attempt, `Retry-After`."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from source_kit.errors import Action, ErrorRule, shorten
 class RetryPolicy:
     """How often and how long a request is tried. Waits double from `base_seconds` to `cap_seconds`.
 
-    `tries` bounds the attempts after errors that may heal; `throttled_seconds` bounds the sum of the waits that
-    rate limiting causes, whether the server names them (`Retry-After`) or not.
+    `tries` is the number of attempts after errors with `Action.RETRY`. `throttled_seconds` limits the sum of the waits
+    for a rate limit, with or without `Retry-After`.
     """
 
     tries: int = 8
@@ -30,19 +30,18 @@ class RetryPolicy:
     throttled_seconds: float = 1800.0
 
     def backoff(self, failed: int) -> float:
-        """The wait behind the attempt with this number, with up to a fifth of jitter: workers do not return in step."""
+        """Seconds to wait after the attempt with this number, with up to a fifth of jitter, to spread the workers."""
         seconds = min(self.cap_seconds, self.base_seconds * 2.0 ** (failed - 1))
         return seconds * (1.0 + 0.2 * random.random())  # noqa: S311 - jitter, no secret
 
 
-#: For a sync
 RETRY_POLICY = RetryPolicy()
-#: For `check`: an answer now is worth more than an answer that waited.
+#: For `check`, whose user waits for an answer
 CHECK_RETRY_POLICY = RetryPolicy(tries=2, base_seconds=0.5, throttled_seconds=0.0)
 
 
 class Attempts:
-    """Counts the attempts at one request and waits between them."""
+    """Counts the attempts of one request and waits between them."""
 
     def __init__(self, policy: RetryPolicy, what: str, logger: logging.Logger) -> None:
         self._policy = policy
@@ -53,7 +52,7 @@ class Attempts:
         self._waited = 0.0
 
     def again_or_raise(self, rule: ErrorRule, response: requests.Response | None, detail: str) -> None:
-        """Waits for the next attempt, or raises the rule's error when there is none."""
+        """Waits before the next attempt. Raises the rule's error if there is none."""
         if rule.action is Action.THROTTLED:
             seconds = self._throttled_wait(response)
         elif rule.action is Action.RETRY:
@@ -75,33 +74,30 @@ class Attempts:
         if self._failed >= self._policy.tries:
             return None
         seconds = self._policy.backoff(self._failed)
-        asked = retry_after(response) if response is not None else None
-        if asked is not None and asked > seconds and self._waited + asked <= self._policy.throttled_seconds:
+        asked = retry_after(response) or 0.0
+        if asked > seconds and self._waited + asked <= self._policy.throttled_seconds:
             self._waited += asked
             return asked
         return seconds
 
     def _throttled_wait(self, response: requests.Response | None) -> float | None:
         self._throttled += 1
-        seconds = retry_after(response) if response is not None else None
-        if not seconds:  # a server that asks for no wait at all must not be asked in a tight loop
-            seconds = self._policy.backoff(self._throttled + 1)
+        # a server that asks for no wait would be asked in a tight loop
+        seconds = retry_after(response) or self._policy.backoff(self._throttled + 1)
         self._waited += seconds
         return None if self._waited > self._policy.throttled_seconds else seconds
 
 
-def retry_after(response: requests.Response) -> float | None:
-    """Seconds that `Retry-After` asks for, as a number or as an HTTP date; None where it is absent or unreadable."""
-    text = response.headers.get("Retry-After", "").strip()
-    if not text:
-        return None
+def retry_after(response: requests.Response | None) -> float | None:
+    """Seconds that `Retry-After` asks for, as a number or an HTTP date. None if it is absent or unreadable."""
+    text = "" if response is None else response.headers.get("Retry-After", "").strip()
     if re.fullmatch(r"[0-9]+(\.[0-9]+)?", text):
         return float(text)
-    at = http_date(text)
-    return None if at is None else max(0.0, (at - utc_now()).total_seconds())
+    return max(0.0, (at - utc_now()).total_seconds()) if (at := http_date(text)) else None
 
 
 def http_date(text: str) -> datetime | None:
+    """The instant of an HTTP date; None if it is none or has no zone."""
     try:
         at = email.utils.parsedate_to_datetime(text)
     except (ValueError, OverflowError):

@@ -1,4 +1,4 @@
-"""Pages of rows: cut out of a JSON body in bounded memory."""
+"""Reads the rows of a JSON body in bounded memory."""
 
 from __future__ import annotations
 
@@ -13,28 +13,27 @@ import orjson
 from source_kit.json_text import STRING, Brackets, Room, UnexpectedShape, loads, require_room
 from source_kit.limits import JSON_BYTES
 
-#: Read ahead in pieces of this size; a piece of rows is decoded, handed on and freed before the next.
+#: The body is read in chunks of this size. The rows of a chunk are decoded, yielded and freed before the next.
 CHUNK_BYTES = 128 * 1024
 _SEPARATORS = (b"},{", b"}, {", b"},\n{", b"},\r\n{")
-#: Row boundaries tried in a piece, from its end, before its brackets are followed.
+#: Row boundaries that are tried in a chunk, from its end, before its brackets are followed
 _BOUNDARIES_TRIED = 5_000
-#: Behind the first piece, every piece begins with a comma. It is decoded with this row in front.
+#: Every chunk after the first begins with a comma, so it is decoded with this row in front.
 _ROW_BEFORE = b"0"
-#: What may be large is put together by one thread at a time, which the interpreter's lock would enforce anyway.
+#: Only one thread at a time builds what may be large. The interpreter's lock allows no more anyway.
 _IN_TURN = threading.Lock()
 
 
 class RowReader:
-    """The rows of one array of a JSON document, as lists of dicts, in memory bounded by a piece and not by the page.
+    """The rows of one array of a JSON document, as lists of dicts. The memory depends on the chunk, not on the page.
 
-    `key` names the array among the members of the top-level object; None means that the document is the array.
-    A row boundary is guessed and proved by decoding: a piece that starts at a row and decodes as a list ends at a row,
-    since JSON is read left to right. The guess is the last `},{` of a piece, or else the last before which as many
-    braces were closed as opened, so that objects inside of rows do not mislead it. Where braces inside of strings do,
-    the brackets are followed from the beginning of the piece on. No byte is looked at more than a few times.
-    After the last row `envelope` holds the other members of the object. A null array is an empty one.
+    `key` names the array in the top-level object; None means that the document is the array. A null array is empty.
+    After the last row `envelope` holds the other members of the object.
 
-    Raises BadDocument, and TooLarge for a row, or for what stands around the rows, beyond the limits.
+    The end of a row is guessed, and decoding proves it: what starts at a row and decodes as a list ends at a row. The
+    guess is the last `},{` of a chunk, or the last one before which as many braces are closed as opened, which is right
+    if rows hold objects. If braces in strings make both wrong, the brackets are followed from the beginning of the
+    chunk. Raises BadDocument, and TooLarge if a row, or all that is around the rows, is beyond the limits.
     """
 
     def __init__(self, body: IO[bytes], key: str | None, chunk_bytes: int = CHUNK_BYTES) -> None:
@@ -61,16 +60,16 @@ class RowReader:
             if found := rows[len(before) :]:
                 before = _ROW_BEFORE
                 yield found
-            del rows, found  # large ones are gone before the next are decoded
+            del rows, found  # frees large ones before the next are decoded
         if ended and head:
             rest += self._body.read(JSON_BYTES)
         yield from self._last(head, before, rest)
 
     def _guessed(self, before: bytes, rest: bytes) -> tuple[list[Any] | None, bytes]:
-        """The rows up to a guessed boundary, and what is left; None where the guesses were wrong.
+        """The rows up to a guessed boundary, and the rest. No rows if the guesses were wrong.
 
-        The last `},{` is right where rows hold no lists of objects, and costs nothing to find. Once it was wrong,
-        braces are counted.
+        The last `},{` is found at once, and right if rows hold no lists of objects. Once it was wrong, braces are
+        counted.
         """
         separator = next((one for one in self._separators if one in rest), None)
         if separator is None:
@@ -87,9 +86,9 @@ class RowReader:
         return None, rest
 
     def _followed(self, before: bytes, rest: bytes) -> tuple[list[Any], bytes, bool]:
-        """The rows up to the last boundary of the piece, or to the first that comes; what is left; whether that is all.
+        """The rows up to the last boundary in the chunk, or the first one after it; the rest; whether the array ended.
 
-        No rows, and everything left, where the body ends before a row does.
+        No rows if the body ends before a row does.
         """
         brackets, room = Brackets(), Room("a row")
         texts, size, end = [rest], 0, 0
@@ -110,43 +109,26 @@ class RowReader:
             return [], b"".join(texts), False
         ended = brackets.depth < 0
         last = texts.pop()
-        rest = last[end - size - ended :]  # the bracket of the array is none of its rows
+        rest = last[end - size - ended :]  # the closing bracket of the array stays in the rest
         texts = [b"".join([b"[", before, *texts, last[: len(last) - len(rest)], b"]"])]
         require_room(texts[0], "a row")
         self._separators.sort(key=lambda separator: not rest.startswith(separator[1:]))
         return loads(texts[0]), rest, ended
 
-    def _head(self, buffer: bytes) -> bytes | None:
-        """The bytes up to and with the `[` of the array, or None where it does not begin in the first piece."""
-        if self._key is None:
-            start = buffer.find(b"[")
-            return buffer[: start + 1] if start >= 0 and not buffer[:start].strip() else None
-        name = orjson.dumps(self._key)
-        at = buffer.find(name)
-        start = buffer.find(b"[", at)
-        head = buffer[: start + 1]
-        if at < 0 or start < 0 or head[at + len(name) : start].strip() != b":":
-            return None
-        try:
-            return head if orjson.loads(head + b"]}")[self._key] == [] else None
-        except (orjson.JSONDecodeError, KeyError, TypeError):
-            return None
-
     def _late_head(self, buffer: bytes) -> tuple[bytes, bytes]:
-        """As `_head`, wherever the array begins, and what was read. No head where the whole body was read in vain."""
+        """As `_head`, wherever the array begins, and what was read. The head is empty if there is no such array."""
         while True:
-            head = self._followed_head(buffer)
+            head = self._head(buffer)
             require_room(buffer, "text around the rows")
-            more = b"" if head else self._body.read(max(len(buffer), 1))
-            if not more:
-                break
+            if head:
+                self._body.seek(len(head) - len(buffer), os.SEEK_CUR)
+                return head, head
+            if not (more := self._body.read(max(len(buffer), 1))):
+                return b"", buffer
             buffer += more
-        if head:
-            self._body.seek(len(head) - len(buffer), os.SEEK_CUR)
-            return head, head
-        return b"", buffer
 
-    def _followed_head(self, buffer: bytes) -> bytes | None:
+    def _head(self, buffer: bytes) -> bytes | None:
+        """The text up to and with the `[` of the array; None if it does not begin in the buffer."""
         brackets, before = Brackets(), 0
         for at in brackets.of(buffer):
             opened = buffer[at - 1 : at] == b"["
@@ -158,12 +140,12 @@ class RowReader:
         return None
 
     def _is_key(self, text: bytes) -> bool:
-        """Whether what stands before a bracket ends with the name of the array."""
+        """Whether the text before a bracket ends with the name of the array."""
         names = list(STRING.finditer(text))
         return bool(names) and text[names[-1].end() :].strip() == b":" and bool(loads(names[-1][0]) == self._key)
 
     def _last(self, head: bytes, before: bytes, rest: bytes) -> Iterator[list[dict[str, Any]]]:
-        """The rows that are left and the envelope. `rest` lies behind the head, and behind other rows with `before`."""
+        """The last rows and the envelope. `rest` follows the head, or other rows if there is a `before`."""
         text = head + before + rest
         require_room(text, "text around the rows")
         document = loads(text)
@@ -185,7 +167,7 @@ class RowReader:
 
 
 def _balanced(piece: bytes, separator: bytes, cut: int) -> int | None:
-    """The last separator, at `cut` or before it, up to which as many braces were closed as opened."""
+    """The last separator, at `cut` or before it, up to which as many braces are closed as opened."""
     depth = piece.count(b"{", 0, cut) - piece.count(b"}", 0, cut + 1)
     for _ in range(_BOUNDARIES_TRIED):
         if depth == 0:

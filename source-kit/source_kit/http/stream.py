@@ -19,24 +19,18 @@ class BatchHttpStream(BatchStream, HttpStream):
 
     @property
     def url_base(self) -> str:
-        """The vendor's address."""
         return self.client.connection.base_url
 
-    @property
-    def failed_in_a_row(self) -> int:
-        """How many slices failed alone since one was last read: the client then tries less often."""
-        return self.client.failed_in_a_row
-
-    @failed_in_a_row.setter
-    def failed_in_a_row(self, count: int) -> None:
-        self.client.failed_in_a_row = count
+    def slices_failed(self, in_a_row: int) -> None:
+        """Makes the client try less often while slices fail."""
+        self.client.failed_in_a_row = in_a_row
 
     def close(self) -> None:
-        """Closes the connections, also those of the streams that share them."""
+        """Closes the connections, which other streams may share."""
         self.client.close()
 
     def _not_used(self, *args: Any, **kwargs: Any) -> Any:
-        """`HttpStream` asks for these three; here a client knows paths, pages and rows."""
+        """`HttpStream` requires these three methods. Here the client knows paths, pages and rows."""
         raise NotImplementedError
 
     path = next_page_token = parse_response = _not_used
