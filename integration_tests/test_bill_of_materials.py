@@ -85,7 +85,7 @@ def test_without_an_image_the_bill_says_that_it_is_not_whole(connector: Connecto
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60, env=environment)
     written = (tmp_path / f"{connector.name}.cdx.json").read_text(encoding="utf-8")
 
-    assert "interpreter and system packages are an image's" in done.stdout
+    assert "For the interpreter and the system packages build" in done.stdout
     assert written == _generated(connector)
     assert [part["aggregate"] for part in json.loads(written)["compositions"]] == ["incomplete"]
 

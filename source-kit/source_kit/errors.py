@@ -42,7 +42,7 @@ class ErrorRule:
 
     `status` is a status code, a range of them, or None for any. `body` is a regular expression that is searched in the
     answer's body, in upper or lower case. `message` is for the user: what happened and what to do. `raises` lets a
-    stream catch this rule alone.
+    stream catch this rule alone. `wait` is the least time before the next attempt of a rule that retries, in seconds.
     """
 
     status: int | range | None
@@ -51,6 +51,7 @@ class ErrorRule:
     failure_type: FailureType = FailureType.system_error
     body: str | None = None
     raises: type[AirbyteTracedException] = AirbyteTracedException
+    wait: float = 0.0
 
     def matches(self, status: int, body: str) -> bool:
         """Whether an answer has this rule's status and body."""

@@ -38,6 +38,7 @@ TABLE = ErrorTable(
         ErrorRule(403, "First rule.", failure_type=FailureType.config_error, body="plan", raises=Forbidden),
         ErrorRule(403, "Second rule.", failure_type=FailureType.config_error),
         ErrorRule(range(510, 520), "A range.", Action.FAIL),
+        ErrorRule(418, "A teapot.", Action.RETRY, FailureType.transient_error, wait=10.0),
         ErrorRule(None, "Busy.", Action.THROTTLED, FailureType.transient_error, body="slow down"),
     ],
 )
@@ -338,6 +339,12 @@ def test_a_check_does_not_wait_for_a_rate_limit(
     vendor.script = [answer] * 3
     assert error_of(client).message == TABLE.throttled
     assert waits == []
+
+
+def test_a_rule_may_ask_for_a_wait_of_its_own(vendor: Vendor, client: Client, waits: list[float]) -> None:
+    vendor.script = [Response.text("short and stout", 418)]
+    assert whole(client.call("/rows")) == ROWS
+    assert waits == [10.0]
 
 
 def test_a_check_retries_once(vendor: Vendor, client: Client, waits: list[float]) -> None:

@@ -56,7 +56,7 @@ class Attempts:
         if rule.action is Action.THROTTLED:
             seconds = self._throttled_wait(response)
         elif rule.action is Action.RETRY:
-            seconds = self._retry_wait(response)
+            seconds = self._retry_wait(rule, response)
         else:
             seconds = None
         status = "no answer" if response is None else f"status {response.status_code}"
@@ -69,11 +69,11 @@ class Attempts:
         self._logger.info(f"{self._what}: {status}; trying again in {seconds:.1f} s ({shorten(detail, 120)})")
         activity.current().wait(seconds, f"{self._what}: {status}")
 
-    def _retry_wait(self, response: requests.Response | None) -> float | None:
+    def _retry_wait(self, rule: ErrorRule, response: requests.Response | None) -> float | None:
         self._failed += 1
         if self._failed >= self._policy.tries:
             return None
-        seconds = self._policy.backoff(self._failed)
+        seconds = max(rule.wait, self._policy.backoff(self._failed))
         asked = retry_after(response) or 0.0
         if asked > seconds and self._waited + asked <= self._policy.throttled_seconds:
             self._waited += asked
