@@ -61,6 +61,25 @@ def test_the_children_of_all_other_parents_arrive_in_every_sync_and_the_error_na
         state |= synced.last_states()
 
 
+def test_the_list_of_parents_is_tried_in_full_after_parts_that_failed(workspace: Workspace) -> None:
+    """It is read again at the end, to tell parents that were deleted from those that are refused."""
+    first, *others = (campaign["id"] for campaign in workspace.truth("campaigns"))
+    break_part(workspace, f"/campaigns/{first}/actions", 404)
+    for other in others:
+        break_part(workspace, f"/campaigns/{other}/actions", 422)
+    workspace.simulator.faults.add(Fault("status", path="/campaigns$", status=500, answer="oops", times=3, skip=1))
+    synced = workspace.sync("campaign_actions")
+    assert synced.failures["campaign_actions"].message.startswith(f"{len(others)} of the {len(others) + 1} parts of")
+
+
+def test_a_list_of_parents_fails_in_their_name(workspace: Workspace) -> None:
+    workspace.simulator.faults.add(Fault("status", path="/campaigns$", status=200, answer='{"campaigns": [7]}'))
+    assert (
+        "a list of campaigns in which a row is no object"
+        in workspace.sync("campaign_actions").failures["campaign_actions"].message
+    )
+
+
 def test_the_cursor_of_the_campaign_that_failed_stays_and_it_arrives_when_it_heals(
     workspace: Workspace, clock: Callable[[], datetime]
 ) -> None:

@@ -7,6 +7,7 @@ import errno
 import gzip
 import tempfile
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -38,6 +39,7 @@ TABLE = ErrorTable(
         ErrorRule(403, "First rule.", failure_type=FailureType.config_error, body="plan", raises=Forbidden),
         ErrorRule(403, "Second rule.", failure_type=FailureType.config_error),
         ErrorRule(range(510, 520), "A range.", Action.FAIL),
+        ErrorRule(range(300, 400), "Another data center.", body="wrong datacenter"),
         ErrorRule(418, "A teapot.", Action.RETRY, FailureType.transient_error, wait=10.0),
         ErrorRule(None, "Busy.", Action.THROTTLED, FailureType.transient_error, body="slow down"),
     ],
@@ -505,6 +507,45 @@ def test_an_incredible_date_header_is_ignored(
     ahead = datetime.now(UTC) + timedelta(hours=2)
     client.call("/rows").close()
     assert timedelta() <= datetime.now(UTC) - client.connection.cursor_ceiling(ahead) < timedelta(minutes=1)
+
+
+def test_the_first_date_header_that_is_credible_counts(
+    vendor: Vendor, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A proxy may answer the first request from its cache, without a date; the vendor answers the others."""
+    monkeypatch.setattr("source_kit.http.client.utc_now", lambda: datetime.now(UTC) + timedelta(days=2))
+    sync_start = datetime.now(UTC) + timedelta(days=2)
+    dates = iter(["", "Thu, 01 Jan 1970 00:00:00 GMT"])
+    today = vendor._server.RequestHandlerClass.date_time_string  # type: ignore[union-attr]
+    monkeypatch.setattr(
+        vendor._server.RequestHandlerClass,  # type: ignore[union-attr]
+        "date_time_string",
+        lambda handler: next(dates, None) or today(handler),
+    )
+    for _ in range(3):
+        client.call("/rows").close()
+    assert abs(client.connection.cursor_ceiling(sync_start) - datetime.now(UTC)) < timedelta(minutes=1)
+
+
+def test_the_body_of_a_redirect_is_for_the_error_table_and_not_for_the_memory(vendor: Vendor, client: Client) -> None:
+    body = b"wrong datacenter" + b"x" * 50_000_000
+    vendor.script = [Response(302, body, headers={"Location": "https://elsewhere.example"})]
+    tracemalloc.start()
+    try:
+        error = error_of(client)
+        assert tracemalloc.get_traced_memory()[1] < 40_000_000
+    finally:
+        tracemalloc.stop()
+    assert error.message == "Another data center."
+
+
+def test_debug_lines_name_requests_and_statuses_but_no_header(client: Client, caplog: pytest.LogCaptureFixture) -> None:
+    client.logger.setLevel("DEBUG")
+    with caplog.at_level("DEBUG"):
+        client.call("/rows", params={"page": "7"}).close()
+    client.logger.setLevel("NOTSET")
+    assert all(part in caplog.text for part in ("/rows", "'page': '7'", "status 200"))
+    assert "key-1" not in caplog.text
 
 
 def test_a_clock_that_is_ahead_is_reported_once(

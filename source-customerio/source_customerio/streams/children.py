@@ -13,8 +13,10 @@ from datetime import datetime
 from typing import Any, ClassVar, NamedTuple
 from urllib.parse import quote
 
+from source_kit.convert import snake_case
 from source_kit.stream import Checkpoint, Record, SliceItem, StreamDocs
 
+from source_customerio.client import CustomerIoClient, WorkspaceConnection
 from source_customerio.errors import Malformed, NotFound, contradiction
 from source_customerio.streams.base import CustomerIoStream, integer_or_same
 from source_customerio.streams.cursor import Cursor
@@ -58,6 +60,11 @@ class Children(CustomerIoStream, ABC):
             cls.permission = cls.parent.permission
             cls.key = (cls.parent.id_in_children, *cls.own_key)
 
+    def __init__(self, connection: WorkspaceConnection) -> None:
+        super().__init__(connection)
+        # A client of its own: it fails in the parents' name, and tries as often as usual after parts that failed.
+        self._parents_client = CustomerIoClient(snake_case(self.parent.__name__), self.permission, connection)
+
     def start(self, state: Mapping[str, Any], full_refresh: bool, sync_start: datetime) -> None:
         self._sync_start = sync_start
         self._listed: dict[int, Parent] = {}
@@ -67,7 +74,7 @@ class Children(CustomerIoStream, ABC):
         """All parents by id, as the server lists them now."""
         parent, parents = self.parent, {}
         kind = parent.id_in_children.removesuffix("_id")
-        for rows in self.client.pages(
+        for rows in self._parents_client.pages(
             parent.endpoint, parent.envelope, empty_page_ends=parent.empty_page_ends, page_size=parent.page_size
         ):
             for row in rows:

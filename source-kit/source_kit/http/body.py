@@ -106,6 +106,9 @@ class _Session(requests.Session):
         self.trust_env = False
         self._environment: dict[tuple[str, str], dict[str, Any]] = {}
 
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """No redirect is followed. Requests would read the body whole into memory to prepare one all the same."""
+
     def merge_environment_settings(self, url: Any, proxies: Any, stream: bool | None, verify: Any, cert: Any) -> Any:
         """As in requests. Raises a config_error for a proxy, a bundle or a host that cannot be used."""
         host = urlsplit(str(url))[:2]

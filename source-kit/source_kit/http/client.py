@@ -28,6 +28,7 @@ from source_kit.json_text import BadDocument, UnexpectedShape, loads, require_ro
 from source_kit.limits import JSON_BYTES, TooLarge
 
 _ERROR_BODY_BYTES = 64 * 1024
+_DEBUG_CHARACTERS = 2_000
 #: Attempts at each request after a slice that failed alone. In an outage, the full number for each slice takes hours.
 _FEW_TRIES = 2
 #: How often a body is requested that breaks while its rows are read
@@ -118,34 +119,40 @@ class Connection:
         self.session = session
         self.headers = headers
         self.before_request = before_request
-        #: How far this machine's clock was ahead of the vendor's at the first answer; zero if they agreed
+        #: How far this machine's clock is ahead of the vendor's; zero if they agree or if it is not known
         self.clock_ahead = timedelta(0)
-        self.first_answer_at: datetime | None = None  # by the vendor's clock
+        self.first_answer_at: datetime | None = None  # by the vendor's clock, by ours while that is not known
+        self._clock_known = False
         self._lock = threading.Lock()
 
     def cursor_ceiling(self, sync_start: datetime) -> datetime:
         """The latest instant to which a cursor that follows the clock may move. Call it after the first answer.
 
-        It is the vendor's time of the first answer if this machine's clock is clearly ahead, else `sync_start`. A state
-        in the vendor's future would hide what happens until then.
+        It is `sync_start` by the vendor's clock, if this machine's clock is clearly ahead. It is the time of the first
+        answer, if this machine's clock was set back since. A state in the vendor's future would hide what happens until
+        then.
         """
-        first = self.first_answer_at
-        return sync_start if first is None or sync_start - first <= CLOCK_TOLERANCE else first
+        ceiling, first = sync_start - self.clock_ahead, self.first_answer_at
+        return ceiling if first is None or ceiling - first <= CLOCK_TOLERANCE else first
 
     def note_clock(self, date: str, sent: datetime, vendor: str, logger: logging.Logger) -> None:
-        """Keeps the vendor's time of the first answer: its `Date` header, unless that is missing or not credible."""
+        """Compares the clocks by the `Date` header of the first answer that has a credible one."""
         with self._lock:
-            if self.first_answer_at is not None:
+            if self._clock_known:
                 return
-            at = http_date(date) or sent
+            at = http_date(date)
+            self._clock_known = at is not None and sent - at <= CLOCK_CREDIBLE
+            if at is None or not self._clock_known:
+                at = sent
+            self.first_answer_at = min(at, self.first_answer_at or at)
             ahead = sent - at
-            self.first_answer_at = sent if ahead > CLOCK_CREDIBLE else at
-        if CLOCK_TOLERANCE < ahead <= CLOCK_CREDIBLE:
+            if ahead <= CLOCK_TOLERANCE:
+                return
             self.clock_ahead = ahead
-            logger.warning(
-                f"This machine's clock is {ahead.total_seconds():.0f} s ahead of {vendor}'s. States follow {vendor}'s "
-                "clock. Correct this machine's clock."
-            )
+        logger.warning(
+            f"This machine's clock is {ahead.total_seconds():.0f} s ahead of {vendor}'s. States follow {vendor}'s "
+            "clock. Correct this machine's clock."
+        )
 
 
 class Client:
@@ -203,6 +210,7 @@ class Client:
                 attempts.again_or_raise(rule, None, _without_queries(repr(response)))
                 continue
             status = response.status_code
+            self.logger.debug("%s: status %d", what, status)
             if (200 <= status < 300 or status in accept) and not (status < 300 and cut_or_no_json(spool_of(response))):
                 self.connection.note_clock(response.headers.get("Date", ""), sent, self.error_table.vendor, self.logger)
                 return Answer(response, what, self.error_table, self.name)
@@ -239,6 +247,8 @@ class Client:
         self.connection.session.close()
 
     def _send(self, method: str, path: str, **request: Any) -> requests.Response | Exception:
+        if self.logger.isEnabledFor(logging.DEBUG):
+            self.logger.debug(shorten(f"{method} {self.connection.base_url}{path} {request}", _DEBUG_CHARACTERS))
         try:
             return self.connection.session.request(
                 method,
