@@ -6,16 +6,15 @@ may be absent.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
-from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError, ParamValidationError
+from botocore.exceptions import BotoCoreError, ClientError
 from source_kit.errors import shorten
 
 from source_heap.network import fault_of
-from source_heap.s3_rules import NO_ANSWER, NO_STS_THERE, OPTIONS, RULES, UNKNOWN, WRONG_ROLE, NoAnswer, Operation, Rule
+from source_heap.s3_rules import OPTIONS, RULES, UNKNOWN, Operation, Rule
 
 
 def code_of(error: ClientError) -> str:
@@ -36,14 +35,16 @@ def _region_of(error: ClientError) -> str | None:
     return headers.get("x-amz-bucket-region") or (answer.get("Error") or {}).get("Region")
 
 
-def rule_for(operation: Operation, error: ClientError) -> Rule:
-    """The row for an answer: the first one for its code, otherwise the first one for its status."""
-    text = text_of(error)
-    for code in (code_of(error), str(_status(error))):
-        for rule in RULES:
-            if rule.matches(operation, code, text):
-                return rule
-    return UNKNOWN
+def rule_for(operation: Operation, error: Exception) -> Rule:
+    """The row for an error: for an answer the first one for its code, otherwise the first one for its status."""
+    if fault := fault_of(error):
+        message = fault.message.replace("{", "{{").replace("}", "}}")  # it is a finished sentence
+        return Rule((), message, failure_type=fault.failure_type, heals=fault.heals)
+    found: Sequence[str | Exception] = [error]
+    text = ""
+    if isinstance(error, ClientError):
+        found, text = [code_of(error), str(_status(error))], text_of(error)
+    return next((rule for one in found for rule in RULES if rule.matches(operation, one, text)), UNKNOWN)
 
 
 def text_of(error: ClientError) -> str:
@@ -51,48 +52,21 @@ def text_of(error: ClientError) -> str:
     return str((error.response.get("Error") or {}).get("Message") or "")
 
 
-def heals(operation: Operation, error: Exception) -> bool:
-    """Whether another attempt may succeed."""
-    if isinstance(error, ClientError):
-        return rule_for(operation, error).heals
-    fault = fault_of(error)
-    return fault.heals if fault else _row(error)[3]
-
-
-def _row(error: Exception) -> NoAnswer:
-    return next(row for row in NO_ANSWER if isinstance(error, row[0]))
-
-
 def failure(
     operation: Operation, error: Exception, *, bucket: str, key: str = "", role: str = "", source: str = OPTIONS
 ) -> AirbyteTracedException:
     """The error for the user. `source` says where the credentials came from."""
-    if isinstance(error, AirbyteTracedException):
-        return error
+    rule = rule_for(operation, error)
     texts = {"bucket": bucket, "key": key, "role": role, "doing": operation.value, "source": source}
+    detail = f"{type(error).__name__}: {shorten(str(error))}"
     if isinstance(error, ClientError):
-        rule = rule_for(operation, error)
         region = _region_of(error)
         texts |= {"code": code_of(error), "region": f", {region}" if region else ""}
         detail = f"status {_status(error)}, {code_of(error)}: {shorten(text_of(error))}"
-        return rule.raises(
-            message=rule.message.format(**texts),
-            internal_message=f"{operation.value} {key}: {detail}",
-            failure_type=rule.failure_type,
-        )
-    if fault := fault_of(error):
-        message, kind = fault.message, fault.failure_type
-    elif operation is Operation.ROLE and isinstance(error, ParamValidationError):
-        message, kind = WRONG_ROLE.format(**texts), FailureType.config_error
-    elif operation is Operation.ROLE and isinstance(error, EndpointConnectionError):
-        message, kind = NO_STS_THERE.format(**texts), FailureType.transient_error
-    else:
-        _, sentence, kind, _ = _row(error)
-        message = sentence.format(**texts)
-    return AirbyteTracedException(
-        message=message,
-        internal_message=f"{operation.value} {key}: {type(error).__name__}: {shorten(str(error))}",
-        failure_type=kind,
+    return rule.raises(
+        message=rule.message.format(**texts),
+        internal_message=f"{operation.value} {key}: {detail}",
+        failure_type=rule.failure_type,
     )
 
 
