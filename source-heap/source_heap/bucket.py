@@ -73,7 +73,11 @@ class Bucket:
             if following in seen or len(seen) >= LIST_PAGES:
                 raise _bad_list(self.name, "has no end: its pages repeat")
             if len(found) > LISTED_MANIFESTS:
-                raise _too_many_manifests(self.name)
+                raise config_error(
+                    f"The bucket {self.name} holds more than {LISTED_MANIFESTS} manifests, more than this connector "
+                    "keeps in memory. Move the oldest dumps that a later full export has replaced, with their "
+                    "manifests, out of the bucket."
+                )
             seen.add(following)
             token = {"ContinuationToken": following}
 
@@ -188,11 +192,4 @@ def _bad_list(bucket: str, what: str) -> AirbyteTracedException:
         f"The list of the bucket {bucket} {what}, so its manifests cannot be found. The server does not speak S3's "
         "ListObjectsV2 as AWS does: check endpoint_url, or ask who runs the server for a newer version.",
         f"the list {what}",
-    )
-
-
-def _too_many_manifests(bucket: str) -> AirbyteTracedException:
-    return config_error(
-        f"The bucket {bucket} holds more than {LISTED_MANIFESTS} manifests, more than this connector keeps in memory. "
-        "Move the oldest dumps that a later full export has replaced, with their manifests, out of the bucket."
     )

@@ -11,11 +11,10 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import TypeVar
 
-from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_kit.errors import config_error
 
 from source_heap.bucket import Bucket
-from source_heap.limits import MANIFEST_BYTES, MANIFEST_BYTES_AT_A_TIME
+from source_heap.limits import MANIFEST_BYTES
 from source_heap.manifest import BrokenManifest, Manifest, ManifestObject, broken_manifest, parse_manifest
 from source_heap.manifest_store import ManifestStore
 from source_heap.plan import DumpOfTable
@@ -42,7 +41,7 @@ class Dumps:
         self._only = only
         self._listed: list[ManifestObject] | None = None
         self._known: dict[int, int | BrokenManifest | None] = {}
-        self._budget = _ByteBudget(MANIFEST_BYTES_AT_A_TIME)
+        self._budget = _ByteBudget(MANIFEST_BYTES)
         self._lock = threading.RLock()
 
     @cached_property
@@ -55,7 +54,12 @@ class Dumps:
             if self._listed is None:
                 self._listed = self.bucket.manifests()
             if not self._listed:
-                raise no_manifests(self.bucket.name)
+                raise config_error(
+                    f"There are no manifests in the bucket {self.bucket.name} yet. Heap writes one when a dump is "
+                    "finished, the first within 24 hours after the export was set up: check the bucket's name, or wait "
+                    "and try again.",
+                    "no key matches manifests/sync_<number>.json",
+                )
             return self._listed
 
     def manifests(self, objects: Iterable[ManifestObject], table: str | None = None) -> Iterator[Manifest]:
@@ -82,17 +86,12 @@ class Dumps:
         """Fetches all manifests that are not known yet, then yields them one by one."""
         wanted = list(objects)
         with self._lock:
-            self._fetch_all(found for found in wanted if found.dump_id not in self._known)
+            unknown = [found for found in wanted if found.dump_id not in self._known]
+            for found, made in in_parallel(self._fetch_or_error, unknown):
+                self._known[found.dump_id] = self._store.keep(made) if isinstance(made, Manifest) else made
         for one in wanted:
             known = self._known[one.dump_id]
             yield self._store.manifest(known, table) if isinstance(known, int) else known
-
-    def _fetch_all(self, objects: Iterable[ManifestObject]) -> None:
-        for found, manifest in in_parallel(self._fetch_or_error, objects):
-            if isinstance(manifest, Manifest):
-                self._known[found.dump_id] = self._store.keep(manifest)
-            else:
-                self._known[found.dump_id] = manifest
 
     def _fetch_or_error(self, found: ManifestObject) -> Manifest | BrokenManifest | None:
         try:
@@ -199,11 +198,3 @@ def dump_of(manifest: Manifest, table: str) -> DumpOfTable:
     if entry.fault is not None:
         raise broken_manifest(manifest.object, entry.fault)
     return DumpOfTable(manifest.dump_id, manifest.object.mark, entry.incremental is not False)
-
-
-def no_manifests(bucket: str) -> AirbyteTracedException:
-    return config_error(
-        f"There are no manifests in the bucket {bucket} yet. Heap writes one when a dump is finished, the first within "
-        "24 hours after the export was set up: check the bucket's name, or wait and try again.",
-        "no key matches manifests/sync_<number>.json",
-    )

@@ -63,7 +63,10 @@ class FastDecoder:
         self._trial: list[dict[str, Any]] | None = [] if ranges is None else None
         self._trial_bytes = 0
         wanted = [column.name for column, kind in zip(columns, self._targets, strict=True) if kind is not None]
-        constants = {as_latin(name): _constant(value) for name, value in projection.constants.items()}
+        constants = {
+            as_latin(name): as_latin(value) if isinstance(value, str) else value
+            for name, value in projection.constants.items()
+        }
         self._row = dict.fromkeys(map(as_latin, wanted)) | constants
 
     def __call__(self, b: bytes, s: str, p: int, count: int, lines: list[bytes], changed: list[ChangedLine]) -> int:
@@ -123,10 +126,6 @@ class FastDecoder:
             return set()
         name = as_latin(column.name)
         return {index for index in range(1, len(rows)) if rows[index][name] == rows[index - 1][name]}
-
-
-def _constant(value: Any) -> Any:
-    return as_latin(value) if isinstance(value, str) else value
 
 
 def fix_encoding(lines: bytes) -> bytes:

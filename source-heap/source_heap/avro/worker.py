@@ -28,10 +28,8 @@ def serve(jobs: Iterable[bytes], sender: frames.Sender) -> None:
     for line in jobs:
         try:
             _answer(orjson.loads(line), sender)
-        except BeyondLimit as error:
-            sender.send(frames.BEYOND_LIMIT, str(error))
         except BrokenFile as error:
-            sender.send(frames.BROKEN, str(error))
+            sender.send(frames.BEYOND_LIMIT if isinstance(error, BeyondLimit) else frames.BROKEN, str(error))
         except BrokenPipeError:
             return
         except Exception as error:  # the connector raises it; this process goes on

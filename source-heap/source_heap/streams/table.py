@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -255,7 +255,7 @@ class TableStream(BatchStream):
             constants = {**constants, DELETED_AT: None}
         always = {CURSOR} if properties else constants.keys()
         kept = {name: value for name, value in constants.items() if name in always or name in properties}
-        return Projection(wanted, kept, write(since.astimezone(UTC)) if since else None, self._config.normalize_times)
+        return Projection(wanted, kept, write(since) if since else None, self._config.normalize_times)
 
 
 def added_columns(config: HeapConfig) -> dict[str, Any]:
