@@ -23,14 +23,13 @@ from source_kit.disk import no_room
 from source_kit.errors import config_error
 from source_kit.network import warn_of_plain_http
 
-from source_heap.access import Access, s3_client
 from source_heap.config import HeapConfig, RoleCredentials
 from source_heap.limits import LIST_PAGES, LISTED_MANIFESTS
 from source_heap.manifest import PREFIX, ManifestObject, dump_id_of
-from source_heap.network import OPTION
 from source_heap.retrying import ATTEMPTS, retried
-from source_heap.s3_errors import REQUEST_ERRORS, failure, rule_for
+from source_heap.s3_errors import OPTION, REQUEST_ERRORS, failure, rule_for
 from source_heap.s3_rules import WRONG_REGION, HtmlAnswer, IncompleteAnswer, Operation
+from source_heap.session import Access, s3_client
 from source_heap.transfer import Download, first_bytes
 
 logger = logging.getLogger("airbyte")

@@ -28,8 +28,7 @@ from botocore.exceptions import (
 )
 from source_kit.errors import shorten
 
-from source_heap.network import fault_of
-from source_heap.s3_errors import code_of, rule_for, text_of
+from source_heap.s3_errors import code_of, fault_of, rule_for, text_of
 from source_heap.s3_rules import Operation
 
 #: Sources of credentials in words, by botocore's name for them (`Credentials.method`)

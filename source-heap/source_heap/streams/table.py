@@ -61,6 +61,8 @@ class TableStream(BatchStream):
     of older generations are dead. The state moves after each file.
     """
 
+    name: str = ""
+    primary_key: list[list[str]] | None = None
     cursor_field = CURSOR
     docs = StreamDocs(
         resolution="a dump",
@@ -80,11 +82,12 @@ class TableStream(BatchStream):
         schema: Mapping[str, Any],
         key: list[list[str]] | None,
     ) -> None:
-        self._name = name
+        self.name = name
         self._config = config
         self._dumps = dumps
+        self._pool = pool
         self._schema = schema
-        self._key = key
+        self.primary_key = key
         self._files = TableFiles(name, dumps.bucket, pool, config.skip_missing_files)
         self._plan: Plan | None = None
         self._manifests: dict[int, Manifest] = {}
@@ -92,14 +95,6 @@ class TableStream(BatchStream):
         self._reached: TableState | None = None
         self._rows_of_files = 0
         self._files_read = 0
-
-    @property
-    def name(self) -> str:
-        return self._name
-
-    @property
-    def primary_key(self) -> list[list[str]] | None:
-        return self._key
 
     def get_json_schema(self) -> Mapping[str, Any]:  # type: ignore[override]  # the CDK's is wrapped in a cache
         """The discovered schema; in a read, that of the catalog."""
@@ -109,7 +104,7 @@ class TableStream(BatchStream):
         """Plans the sync. Raises a config_error if the state or the manifests do not allow one."""
         known = read_state(self.name, state, self._dumps)
         if known is None:
-            self._files.prepare()  # the history of a table is large
+            self._pool.prepare()  # the history of a table is large
         else:
             self._require_interrupted_dump(known)
         live = self._dumps.live_of_table(self.name, oldest_unread(self._dumps.listed(), known))
