@@ -42,18 +42,12 @@ def code_of(error: ClientError) -> str:
     """The server's error code, or the HTTP status if there is none."""
     answer: Mapping[str, Any] = error.response
     found = (answer.get("Error") or {}).get("Code") or answer.get("Code")
-    return str(found or _status(error) or "an error without a code")
+    return str(found or _metadata(error).get("HTTPStatusCode") or "an error without a code")
 
 
-def _status(error: ClientError) -> int | None:
+def _metadata(error: ClientError) -> Mapping[str, Any]:
     answer: Mapping[str, Any] = error.response
-    return (answer.get("ResponseMetadata") or {}).get("HTTPStatusCode")
-
-
-def _region_of(error: ClientError) -> str | None:
-    answer: Mapping[str, Any] = error.response
-    headers = (answer.get("ResponseMetadata") or {}).get("HTTPHeaders") or {}
-    return headers.get("x-amz-bucket-region") or (answer.get("Error") or {}).get("Region")
+    return answer.get("ResponseMetadata") or {}
 
 
 def rule_for(operation: Operation, error: Exception) -> Rule:
@@ -64,7 +58,7 @@ def rule_for(operation: Operation, error: Exception) -> Rule:
     found: Sequence[str | Exception] = [error]
     text = ""
     if isinstance(error, ClientError):
-        found, text = [code_of(error), str(_status(error))], text_of(error)
+        found, text = [code_of(error), str(_metadata(error).get("HTTPStatusCode"))], text_of(error)
     return next((rule for one in found for rule in RULES if rule.matches(operation, one, text)), UNKNOWN)
 
 
@@ -110,9 +104,10 @@ def failure(
     texts = {"bucket": bucket, "key": key, "role": role, "doing": operation.value, "source": source}
     detail = f"{type(error).__name__}: {shorten(str(error))}"
     if isinstance(error, ClientError):
-        region = _region_of(error)
+        headers = _metadata(error).get("HTTPHeaders") or {}
+        region = headers.get("x-amz-bucket-region") or (error.response.get("Error") or {}).get("Region")
         texts |= {"code": code_of(error), "region": f", {region}" if region else ""}
-        detail = f"status {_status(error)}, {code_of(error)}: {shorten(text_of(error))}"
+        detail = f"status {_metadata(error).get('HTTPStatusCode')}, {code_of(error)}: {shorten(text_of(error))}"
     return rule.raises(
         message=rule.message.format(**texts),
         internal_message=f"{operation.value} {key}: {detail}",

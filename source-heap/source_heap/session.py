@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -96,7 +97,11 @@ def make_client(service: str, core: Session, config: HeapConfig, endpoint: str |
     except InvalidRegionError as error:
         raise failure(Operation.LIST, error, bucket=config.bucket) from error
     except ValueError as error:
-        raise _unusable_endpoint(error) from None
+        raise config_error(
+            "The server's address cannot be used as written: check options endpoint_url and region, and the variables "
+            "AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_S3 and AWS_ENDPOINT_URL_STS where they are set.",
+            f"{type(error).__name__}: {error}",
+        ) from None
     except (BotoCoreError, OSError) as error:
         raise no_credentials(error, ENVIRONMENT) from error
     url = client.meta.endpoint_url
@@ -113,14 +118,6 @@ def hide_password(url: str) -> None:
         return
     if password:
         add_secret(unquote(password))
-
-
-def _unusable_endpoint(error: ValueError) -> AirbyteTracedException:
-    return config_error(
-        "The server's address cannot be used as written: check options endpoint_url and region, and the variables "
-        "AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_S3 and AWS_ENDPOINT_URL_STS where they are set.",
-        f"{type(error).__name__}: {error}",
-    )
 
 
 def quiet_logs() -> None:
@@ -141,12 +138,11 @@ _NO_CREDENTIALS = (
 )
 
 
-def _found(find: Callable[[], Any], source: str, role: str) -> Any:
-    """What `find` returns. Its errors are reported as missing credentials, not as answers of S3."""
+@contextmanager
+def _searched(source: str, role: str) -> Iterator[None]:
+    """Reports errors of a search as missing credentials, not as answers of S3."""
     try:
-        return find()
-    except AirbyteTracedException:
-        raise
+        yield
     except _NO_CREDENTIALS as error:
         raise no_credentials(error, source, role) from error
 
@@ -163,27 +159,27 @@ class DefaultChain:
     @classmethod
     def search(cls, config: HeapConfig, role: str = "") -> DefaultChain:
         """Raises a config_error if there are none. `role` is the role that they would assume, for the error."""
-
-        def find() -> tuple[Session, Credentials | None]:
+        with _searched(ENVIRONMENT, role):
             core = core_session(config, with_profiles=True)
             refuse_mfa_prompts(core)
-            return core, core.get_credentials()
-
-        core, credentials = _found(find, ENVIRONMENT, role)
+            credentials = core.get_credentials()
         if credentials is None:
             raise no_credentials(NoCredentialsError(), ENVIRONMENT, role)
         return cls(core, credentials, source_of(credentials), role)
 
-    def refresh_before_signing(self, client: Any) -> None:
-        """Refreshes credentials before a request of the client is signed.
+    def client(self, service: str, config: HeapConfig, endpoint: str | None, **settings: Any) -> Any:
+        """As `make_client`, but refreshes the credentials before a request is signed.
 
         botocore would refresh them within the request, where an error would look like one of the server.
         """
 
         def refresh(**_: Any) -> None:
-            _found(self.credentials.get_frozen_credentials, self.source, self.role)
+            with _searched(self.source, self.role):
+                self.credentials.get_frozen_credentials()
 
+        client = make_client(service, self.core, config, endpoint, **settings)
         client.meta.events.register_first("before-sign", refresh)
+        return client
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,9 +211,7 @@ def s3_client(config: HeapConfig, attempts: int = ATTEMPTS) -> Access:
             return Access(make_client("s3", core, config, config.endpoint_url, s3=style), f"the role {role.arn}")
         case _:
             chain = DefaultChain.search(config)
-            client = make_client("s3", chain.core, config, config.endpoint_url, s3=style)
-            chain.refresh_before_signing(client)
-            return Access(client, chain.source)
+            return Access(chain.client("s3", config, config.endpoint_url, s3=style), chain.source)
 
 
 class AssumedRole:
@@ -235,8 +229,7 @@ class AssumedRole:
     def _assume(self) -> dict[str, Any]:
         chain = DefaultChain.search(self._config, self._role.arn)
         endpoint = os.environ.get("AWS_ENDPOINT_URL_STS") or self._config.endpoint_url
-        sts = make_client("sts", chain.core, self._config, endpoint)
-        chain.refresh_before_signing(sts)
+        sts = chain.client("sts", self._config, endpoint)
         try:
             answer = retried(lambda: self._answer(sts), Operation.ROLE, self._attempts, "Assuming the role")
         except REQUEST_ERRORS as error:
@@ -261,15 +254,12 @@ class AssumedRole:
             )
             answer["Credentials"]
         except (ResponseParserError, KeyError) as error:
-            raise self._not_of_sts(error) from error
+            detail = f"{type(error).__name__}: {shorten(str(error))}"  # STS would not answer this
+            if self._config.endpoint_url:
+                raise config_error(NO_STS.format(role=self._role.arn), detail) from error
+            cut = HtmlAnswer(detail) if "html" in detail.lower() else IncompleteAnswer(detail)
+            raise self._failure(cut) from error
         return answer
-
-    def _not_of_sts(self, error: Exception) -> AirbyteTracedException:
-        """The error for an answer that STS would not give."""
-        detail = f"{type(error).__name__}: {shorten(str(error))}"
-        if self._config.endpoint_url:
-            return config_error(NO_STS.format(role=self._role.arn), detail)
-        return self._failure(HtmlAnswer(detail) if "html" in detail.lower() else IncompleteAnswer(detail))
 
     def _failure(self, error: Exception, source: str = OPTIONS) -> AirbyteTracedException:
         return failure(Operation.ROLE, error, bucket=self._config.bucket, role=self._role.arn, source=source)
