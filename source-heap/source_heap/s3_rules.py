@@ -114,10 +114,7 @@ RULES = (
         "credentials in the environment in which the connector runs.",
         Operation.ROLE,
     ),
-    Rule(
-        "NoSuchBucket",
-        "There is no bucket named {bucket}. Check option bucket, and endpoint_url if it is set.",
-    ),
+    Rule("NoSuchBucket", "There is no bucket named {bucket}. Check option bucket, and endpoint_url if it is set."),
     Rule("InvalidBucketName", _WRONG_BUCKET),
     Rule(
         "NoSuchKey 404",

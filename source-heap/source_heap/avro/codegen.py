@@ -39,8 +39,8 @@ from typing import Any, TypeAlias
 
 from source_kit.generated import compiled
 
+from source_heap.avro.declared import NATURAL, FlatColumn
 from source_heap.avro.faults import BrokenFile
-from source_heap.avro.flat import NATURAL, FlatColumn
 from source_heap.avro.times import CoercionError, normalize, normalize_text
 from source_heap.avro.values import ANY, SINCE_COLUMN, TIME, change, coerce
 from source_heap.avro.varint import read_long
@@ -86,10 +86,7 @@ _FUNCTIONS: dict[tuple[Any, ...], RowsFunction] = {}
 
 
 def rows_function(
-    columns: tuple[FlatColumn, ...],
-    targets: tuple[str | None, ...],
-    since: str | None,
-    ranges: tuple[ColumnRange, ...],
+    columns: tuple[FlatColumn, ...], targets: tuple[str | None, ...], since: str | None, ranges: tuple[ColumnRange, ...]
 ) -> RowsFunction:
     """The function for these columns and their target types.
 

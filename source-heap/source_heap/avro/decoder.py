@@ -6,10 +6,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from source_heap.avro.codegen import ChangedLine
-from source_heap.avro.declared import Declared
+from source_heap.avro.declared import Declared, flat_columns
 from source_heap.avro.fast import PADDING, FastDecoder, fix_encoding, long_line
 from source_heap.avro.faults import BrokenFile
-from source_heap.avro.flat import flat_columns
 from source_heap.avro.reference import ReferenceDecoder
 from source_heap.avro.skim import windows
 from source_heap.avro.values import Projection

@@ -26,8 +26,8 @@ from typing import Any
 import orjson
 
 from source_heap.avro.codegen import ChangedLine, ColumnRange, as_latin, keeps_its_type, rows_function
+from source_heap.avro.declared import NATURAL, FlatColumn
 from source_heap.avro.faults import BeyondLimit, BrokenFile
-from source_heap.avro.flat import NATURAL, FlatColumn
 from source_heap.avro.values import SINCE_COLUMN, Projection
 from source_heap.limits import LINE_BYTES
 

@@ -9,10 +9,9 @@ from typing import Any
 from source_kit.stream import BatchStream, Checkpoint, SliceItem, StreamDocs
 
 from source_heap.avro.times import write
-from source_heap.dumps import Dumps
+from source_heap.dumps import Dumps, read_state
 from source_heap.manifest import Manifest, TableDump
 from source_heap.plan import DumpOfTable, TableState, next_plan
-from source_heap.streams.state import read_state
 
 NAME = "_heap_dumps"
 CURSOR = "dump_id"

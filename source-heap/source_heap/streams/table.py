@@ -18,14 +18,23 @@ from source_heap.avro.pool import DecoderPool
 from source_heap.avro.schema import INSTANT, catalog_target
 from source_heap.avro.times import write
 from source_heap.avro.values import Projection, target_type
-from source_heap.columns import DELETED_AT, FILE, GENERATION
 from source_heap.config import HeapConfig, ResyncMode
-from source_heap.dumps import Dumps, dump_of
+from source_heap.dumps import Dumps, dump_of, read_state, unreadable
 from source_heap.files import TableFiles
-from source_heap.manifest import Manifest
-from source_heap.plan import CURSOR, Plan, Step, TableState, first_plan, next_plan, oldest_unread
+from source_heap.manifest import Manifest, TableDump
+from source_heap.plan import (
+    CURSOR,
+    DELETED_AT,
+    FILE,
+    GENERATION,
+    Plan,
+    Step,
+    TableState,
+    first_plan,
+    next_plan,
+    oldest_unread,
+)
 from source_heap.streams.keys import MIGRATIONS, NOT_EVENTS, key_columns
-from source_heap.streams.state import read_state, unreadable
 from source_heap.streams.tombstones import Tombstones
 
 logger = logging.getLogger("airbyte")
@@ -140,7 +149,7 @@ class TableStream(BatchStream):
     def _require_files(self, plan: Plan) -> None:
         """Raises if a dump has no file left to read: the same manifest cannot have fewer files than the state says."""
         for step in plan.steps:
-            files = self._manifests[step.dump.dump_id].tables[self.name].file_count
+            files = self._entry(step).file_count
             if step.first_file and step.first_file >= files:
                 why = f"of dump {step.dump.dump_id} it has read {step.first_file} files, and the dump has {files}"
                 raise unreadable(self.name, why)
@@ -171,18 +180,20 @@ class TableStream(BatchStream):
         for dump_id in plan.redelivered:
             logger.warning(f"{self.name}: dump {dump_id} was delivered again and is read again from its first file.")
 
+    def _entry(self, step: Step) -> TableDump:
+        return self._manifests[step.dump.dump_id].tables[self.name]
+
     def _file_count(self, step: Step) -> int:
-        table = self._manifests[step.dump.dump_id].tables[self.name]
-        return max(0, table.file_count - step.first_file)
+        return max(0, self._entry(step).file_count - step.first_file)
 
     def slices(self) -> Iterable[TableSlice]:
         """A slice for each file, for each dump without files, and for the deletions of a replaced generation."""
         assert self._plan is not None  # noqa: S101 - `start` comes first
         total = sum(self._file_count(step) for step in self._plan.steps)
         state, number = self._plan.state, 0
-        self._files.expect(self._keys(self._plan))
+        self._files.expect(key for step in self._plan.steps for key in self._entry(step).files[step.first_file :])
         for step in self._plan.steps:
-            files = self._manifests[step.dump.dump_id].tables[self.name].files
+            files = self._entry(step).files
             for index in range(step.first_file, len(files)):
                 last = index + 1 == len(files)
                 state = self._after(state, step) if last else state.after_files(step.dump, index + 1)
@@ -199,10 +210,6 @@ class TableStream(BatchStream):
         assert self._plan is not None  # noqa: S101 - `start` comes first
         state = state.after(step.dump)
         return state.passing(self._without) if step is self._plan.steps[-1] else state
-
-    def _keys(self, plan: Plan) -> Iterator[str]:
-        for step in plan.steps:
-            yield from self._manifests[step.dump.dump_id].tables[self.name].files[step.first_file :]
 
     def read_slice(self, slice_: TableSlice) -> Iterator[SliceItem]:
         """The rows of a file, then the state after them."""

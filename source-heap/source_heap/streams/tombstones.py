@@ -19,12 +19,11 @@ from source_kit.stream import SliceItem
 
 from source_heap.avro.times import write
 from source_heap.avro.values import Projection
-from source_heap.columns import DELETED_AT
 from source_heap.config import HeapConfig
 from source_heap.dumps import Dumps, dump_of
 from source_heap.files import TableFiles
 from source_heap.manifest import ManifestObject
-from source_heap.plan import CURSOR, TableState
+from source_heap.plan import CURSOR, DELETED_AT, TableState
 from source_heap.s3_rules import Missing
 from source_heap.streams.key_parts import Key, KeyFile, Parts, only_in
 from source_heap.streams.keys import key_columns
