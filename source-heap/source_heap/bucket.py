@@ -156,7 +156,6 @@ class Bucket:
 
 
 def _manifests_of(bucket: str, entries: Iterable[Mapping[str, Any]]) -> Iterable[tuple[int, ManifestObject]]:
-    """The manifests among the entries of a list, by dump id."""
     for entry in entries:
         key = entry.get("Key")
         if not isinstance(key, str):

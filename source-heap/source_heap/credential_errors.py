@@ -11,21 +11,7 @@ from typing import Any
 
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
-from botocore.exceptions import (
-    ClientError,
-    ConfigParseError,
-    ConnectionError,
-    CredentialRetrievalError,
-    HTTPClientError,
-    InvalidConfigError,
-    LoginError,
-    NoCredentialsError,
-    PartialCredentialsError,
-    ProfileNotFound,
-    SSOError,
-    TokenRetrievalError,
-    UnknownTokenProviderError,
-)
+from botocore import exceptions as botocore
 from source_kit.errors import shorten
 
 from source_heap.s3_errors import code_of, fault_of, rule_for, text_of
@@ -60,15 +46,15 @@ def no_credentials(error: Exception, source: str, role: str = "") -> AirbyteTrac
     """The error for credentials that were not found; `role` is the role that they would assume."""
     transient = False
     detail = f"{type(error).__name__}: {shorten(str(error))}"
-    if isinstance(error, ClientError):
+    if isinstance(error, botocore.ClientError):
         detail = f"{error.operation_name}: {code_of(error)}: {shorten(text_of(error))}"
         transient = rule_for(Operation.CREDENTIALS, error).heals
         message = _failed(source) if transient else _refused(error, source)
-    elif isinstance(error, NoCredentialsError):
+    elif isinstance(error, botocore.NoCredentialsError):
         message, detail = _none_found(role), str(error)
     elif fault := fault_of(error):
         message, transient = fault.message, fault.heals
-    elif isinstance(error, ConnectionError | HTTPClientError):
+    elif isinstance(error, botocore.ConnectionError | botocore.HTTPClientError):
         message, transient = _failed(source), True
     else:
         message = _sentence(error, source)
@@ -96,7 +82,7 @@ def _none_found(role: str) -> str:
     )
 
 
-def _refused(error: ClientError, source: str) -> str:
+def _refused(error: botocore.ClientError, source: str) -> str:
     code = code_of(error)
     if error.operation_name == "AssumeRoleWithWebIdentity":
         return (
@@ -116,33 +102,37 @@ def _refused(error: ClientError, source: str) -> str:
 
 
 def _sentence(error: Exception, source: str) -> str:
-    """The sentence for an error without an answer from a server."""
     details: dict[str, Any] = getattr(error, "kwargs", {})
     match error:
-        case PartialCredentialsError(kwargs={"cred_var": variable}):
+        case botocore.PartialCredentialsError(kwargs={"cred_var": variable}):
             variables = {"access_key": "AWS_ACCESS_KEY_ID", "secret_key": "AWS_SECRET_ACCESS_KEY"}
             return (
                 "The AWS credentials in the environment in which the connector runs are incomplete: "
                 f"{variables.get(variable, variable)} is missing. Set it too, or remove the others."
             )
-        case ProfileNotFound():
+        case botocore.ProfileNotFound():
             return (
                 f"The variable AWS_PROFILE names the profile {str(details.get('profile'))[:60]}, which is not in the "
                 "shared AWS files. Correct the variable, or mount the files that have the profile."
             )
-        case ConfigParseError():
+        case botocore.ConfigParseError():
             return (
                 f"The shared AWS file {details.get('path')} cannot be read: it is not an INI file in UTF-8. Correct "
                 "it, or name another file in the variable AWS_CONFIG_FILE or AWS_SHARED_CREDENTIALS_FILE."
             )
-        case SSOError() | LoginError() | TokenRetrievalError() | UnknownTokenProviderError():
+        case (
+            botocore.SSOError()
+            | botocore.LoginError()
+            | botocore.TokenRetrievalError()
+            | botocore.UnknownTokenProviderError()
+        ):
             return (
                 "The credentials come from an AWS sign-on session (SSO), which was never started or has expired. Sign "
                 "on again where the connector runs (aws sso login); a connector that runs unattended needs a role or "
                 "an access key."
             )
         # botocore parses only a program's output without handling this
-        case JSONDecodeError() | CredentialRetrievalError(kwargs={"provider": "custom-process"}):
+        case JSONDecodeError() | botocore.CredentialRetrievalError(kwargs={"provider": "custom-process"}):
             return (
                 "The program that gives the credentials (credential_process of the AWS profile) failed. Run it where "
                 "the connector runs, as the same user, to see why."
@@ -154,7 +144,7 @@ def _sentence(error: Exception, source: str) -> str:
                 "AWS_WEB_IDENTITY_TOKEN_FILE or AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE, a program by "
                 "credential_process of the AWS profile: mount it, readable for the user that runs the connector."
             )
-        case CredentialRetrievalError() | OSError():
+        case botocore.CredentialRetrievalError() | OSError():
             return (
                 f"The credentials could not be fetched from {_SOURCES.get(str(details.get('provider')), source)}. See "
                 "the internal message for the reason, and check whether that source works where the connector runs."
@@ -164,7 +154,7 @@ def _sentence(error: Exception, source: str) -> str:
                 "The role of the AWS profile needs the code of an MFA device (mfa_serial), which a connector cannot "
                 "enter. Use a profile without one, a role, or an access key."
             )
-        case InvalidConfigError() | RuntimeError():  # botocore's texts for these name settings, never secrets
+        case botocore.InvalidConfigError() | RuntimeError():  # botocore's texts for these name settings, never secrets
             reason = shorten(str(error)).rstrip(".")
         case _:
             reason = "see the internal message for what is wrong"

@@ -110,7 +110,6 @@ class TableFiles:
             yield file
 
     def _look_ahead(self) -> None:
-        """Starts the next downloads, as many as the average size allows."""
         average = self._taken_bytes // self._taken if self._taken else _BYTES_AHEAD
         ahead = min(_FILES_AHEAD, max(1, _BYTES_AHEAD // max(average, 1)))
         while len(self._coming) < ahead and (key := next(self._upcoming, None)) is not None:
@@ -125,17 +124,14 @@ class TableFiles:
         try:
             data = self._bucket.fetch(key)
             try:
-                future.set_result((data, AvroFile.open(_path(data))))
+                # this process and its children can open a file without a name by this path
+                path = Path(f"/proc/{os.getpid()}/fd/{data.fileno()}")
+                future.set_result((data, AvroFile.open(path)))
             except BaseException:
                 data.close()
                 raise
         except BaseException as error:
             future.set_exception(error)
-
-
-def _path(data: IO[bytes]) -> Path:
-    """A path by which this process and its children can open a file without a name."""
-    return Path(f"/proc/{os.getpid()}/fd/{data.fileno()}")
 
 
 def _discard(coming: dict[str, Future[_Found]]) -> None:

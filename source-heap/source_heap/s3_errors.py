@@ -13,17 +13,8 @@ from urllib.parse import urlsplit
 
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, ProxyConnectionError, SSLError
+from source_kit import network
 from source_kit.errors import shorten
-from source_kit.network import (
-    Fault,
-    bad_bundle,
-    causes_of,
-    host_of,
-    named_bundle,
-    proxy_fault,
-    proxy_variable,
-    tls_fault,
-)
 from urllib3.exceptions import LocationParseError
 
 from source_heap.s3_rules import OPTIONS, RULES, UNKNOWN, Operation, Rule
@@ -67,33 +58,31 @@ def text_of(error: ClientError) -> str:
     return str((error.response.get("Error") or {}).get("Message") or "")
 
 
-def fault_of(error: Exception) -> Fault | None:
+def fault_of(error: Exception) -> network.Fault | None:
     """The fault behind an error without an answer; None if it has no sentence of its own."""
-    causes = list(causes_of(error))
+    causes = list(network.causes_of(error))
     match error:
         case ProxyConnectionError():
-            return proxy_fault(causes, _proxied_url(error), _SERVER, answered=True)
+            return network.proxy_fault(causes, _proxied_url(error), _SERVER, answered=True)
         case SSLError():
-            return _of_tls(causes, host_of(str(error.kwargs.get("endpoint_url"))) or _SERVER)
+            bundle = network.named_bundle(BUNDLE_VARIABLES)
+            if bundle and (unusable := network.bad_bundle(*bundle)):
+                return network.Fault(unusable)
+            host = network.host_of(str(error.kwargs.get("endpoint_url"))) or _SERVER
+            return network.tls_fault(causes, host, OPTION, BUNDLE_VARIABLES)
         case HTTPClientError() if any(isinstance(cause, LocationParseError | UnicodeError) for cause in causes):
-            return Fault(
+            return network.Fault(
                 "The host name in endpoint_url, or the one made of bucket and region, is not valid. Check these "
                 "options for typing mistakes."
             )
     return None
 
 
-def _of_tls(causes: Sequence[BaseException], host: str) -> Fault | None:
-    bundle = named_bundle(BUNDLE_VARIABLES)
-    unusable = bad_bundle(*bundle) if bundle else None
-    return Fault(unusable) if unusable else tls_fault(causes, host, OPTION, BUNDLE_VARIABLES)
-
-
 def _proxied_url(error: ProxyConnectionError) -> str:
     """A URL that uses the proxy of an error. botocore names the proxy only."""
     proxy = urlsplit(str(error.kwargs.get("proxy_url"))).netloc.rpartition("@")[2]
     urls = ("https://", "http://")
-    return next((url for url in urls if proxy in os.environ.get(proxy_variable(url), "")), urls[0])
+    return next((url for url in urls if proxy in os.environ.get(network.proxy_variable(url), "")), urls[0])
 
 
 def failure(

@@ -11,13 +11,7 @@ from functools import partial
 
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
-from botocore.exceptions import (
-    ConnectionError,
-    EndpointConnectionError,
-    HTTPClientError,
-    InvalidRegionError,
-    ParamValidationError,
-)
+from botocore import exceptions as botocore
 from source_kit.errors import PROXY_WANTS_LOGIN
 
 
@@ -198,11 +192,11 @@ RULES = (
     ),
     # errors without an answer from the server
     Rule(
-        (InvalidRegionError,),
+        (botocore.InvalidRegionError,),
         "Option region is not the name of an AWS region: write it like us-east-1, or leave it empty.",
     ),
-    Rule((ParamValidationError,), _WRONG_ROLE, Operation.ROLE),
-    Rule((ParamValidationError,), _WRONG_BUCKET),
+    Rule((botocore.ParamValidationError,), _WRONG_ROLE, Operation.ROLE),
+    Rule((botocore.ParamValidationError,), _WRONG_BUCKET),
     Rule(
         (UnstableObject,),
         "The object {key} could not be read: several times the server sent other parts of it than requested, or parts "
@@ -221,14 +215,14 @@ RULES = (
         "do. Check endpoint_url and any proxy in between; the next sync continues from the last state.",
     ),
     _Transient(
-        (EndpointConnectionError,),
+        (botocore.EndpointConnectionError,),
         "No server answers at the address of STS, where the role {role} is assumed. Check region, the network, and the "
         "variable AWS_ENDPOINT_URL_STS or endpoint_url where they are set; the next sync continues from the last "
         "state.",
         Operation.ROLE,
     ),
     _Transient(
-        (EndpointConnectionError,),
+        (botocore.EndpointConnectionError,),
         "No server answers at the address for this bucket. Check region (is it spelled right?), endpoint_url and the "
         "network; the next sync continues from the last state.",
     ),
@@ -238,7 +232,7 @@ RULES = (
         "for the user that runs the connector.",
     ),
     _Transient(
-        (ConnectionError, HTTPClientError, OSError),
+        (botocore.ConnectionError, botocore.HTTPClientError, OSError),
         "The connection to S3 could not be made or broke while {doing}, after several attempts. Check the network, "
         "region and endpoint_url; the next sync continues from the last state.",
     ),

@@ -51,9 +51,8 @@ def core_session(config: HeapConfig, *, with_profiles: bool) -> Session:
     core.register_component("data_loader", _DESCRIPTIONS)
     settings = core.get_component("config_store")
     if not with_profiles:
-        settings.set_config_variable("profile", None)
-        settings.set_config_variable("config_file", os.devnull)
-        settings.set_config_variable("credentials_file", os.devnull)
+        for name, unread in (("profile", None), ("config_file", os.devnull), ("credentials_file", os.devnull)):
+            settings.set_config_variable(name, unread)
     settings.set_config_variable("ca_bundle", _ca_bundle(core) or True)  # botocore would use a blank variable
     if not core.get_config_variable("region"):  # roles of profiles and web identities need one
         settings.set_config_variable("region", config.region or FIRST_REGION)

@@ -51,11 +51,9 @@ class SourceHeap(Source[HeapConfig]):
             _check_file(dumps.bucket, found[0], config.skip_missing_files or found[1] != newest.dump_id)
 
     def workers(self, config: HeapConfig) -> int:
-        """How many tables are read, and how many processes decode, at the same time."""
         return config.num_workers
 
     def all_streams(self, config: HeapConfig) -> list[Stream]:
-        """Every table that a manifest names, with the types of its columns."""
         dumps = Dumps(Bucket(config))
         tables = find_tables(dumps)
         schemas = table_schemas(dumps.bucket, tables.values(), config.normalize_times)

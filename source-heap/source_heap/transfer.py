@@ -112,7 +112,6 @@ class Download:
             raise IncompleteAnswer("the body ended early")
 
     def _request(self) -> Mapping[str, Any]:
-        """The answer to a request for the object from the first missing byte on."""
         arguments = {}
         if self._have and self._etag and not self._etag.startswith("W/"):
             arguments = {"Range": f"bytes={self._have}-", "IfMatch": self._etag}

@@ -97,7 +97,6 @@ class FastDecoder:
         return line
 
     def _ranges(self, rows: Sequence[Mapping[str, Any]]) -> tuple[ColumnRange, ...]:
-        """The column ranges that repeat often enough."""
         ranges: list[ColumnRange] = []
         repeats: set[int] = set()
         first = 0

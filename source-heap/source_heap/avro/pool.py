@@ -137,7 +137,6 @@ class DecoderPool:
             self._idle.append(process)
 
     def _give_back(self, processes: list[_Process], clean: bool) -> None:
-        """Returns the processes to the pool; kills those that are still busy with an abandoned file."""
         with self._changed:
             if clean:
                 self._idle.extend(processes)
@@ -167,8 +166,6 @@ def _collect(processes: Sequence[_Process], file: AvroFile, projection: Projecti
 
 
 class _Process:
-    """One process of `worker`."""
-
     def __init__(self) -> None:
         acknowledged, acknowledge = os.pipe()
         memory = -1

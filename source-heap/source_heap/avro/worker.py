@@ -37,7 +37,6 @@ def serve(jobs: Iterable[bytes], sender: frames.Sender) -> None:
 
 
 def _answer(job: dict[str, Any], sender: frames.Sender) -> None:
-    """Decodes the spans of a job. A frame marks the end of each."""
     schema = declared(parsed(job["schema"].encode("latin-1")))
     decoder = Decoder(schema, Projection(**job["projection"]))
     with Path(job["path"]).open("rb") as file:

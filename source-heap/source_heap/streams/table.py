@@ -212,7 +212,6 @@ class TableStream(BatchStream):
         return state.passing(self._without) if step is self._plan.steps[-1] else state
 
     def read_slice(self, slice_: TableSlice) -> Iterator[SliceItem]:
-        """The rows of a file, then the state after them."""
         after = slice_.after
         if slice_.tombstones:
             deleted = Tombstones(
