@@ -17,7 +17,7 @@ from functools import partial
 from typing import IO, Any, TypeVar
 
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError
 from botocore.parsers import ResponseParserError
 from source_kit.disk import no_room
 from source_kit.errors import config_error
@@ -146,9 +146,7 @@ class Bucket:
 
     def _renew(self, operation: Operation, error: Exception) -> bool:
         """Drops the client if the credentials of a role were refused, so that the role is assumed again."""
-        if not isinstance(self._config.credentials, RoleCredentials) or not isinstance(error, ClientError):
-            return False
-        if not rule_for(operation, error).renews:
+        if not isinstance(self._config.credentials, RoleCredentials) or not rule_for(operation, error).renews:
             return False
         with self._access_lock:
             self._access = None

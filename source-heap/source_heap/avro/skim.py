@@ -126,12 +126,12 @@ def _row_end(row: Node, data: bytes, at: int) -> int:
         node, depth, times = todo.pop()
         if times > 1:
             todo.append((node, depth, times - 1))
-        kind, parts = node.kind, node.parts
+        kind = node.kind
         if kind == _UNION:
             branch, at = read_long(data, at)
-            if not 0 <= branch < len(parts):
+            if not 0 <= branch < len(node.parts):
                 raise BrokenFile("a row selects a branch that its union does not have")
-            todo.append((parts[branch], depth, 1))
+            todo.append((node.parts[branch], depth, 1))
             continue
         if kind == _LONG:
             _, at = read_long(data, at)
@@ -148,12 +148,12 @@ def _row_end(row: Node, data: bytes, at: int) -> int:
                 count = -count
                 _, at = read_long(data, at)
             if count:
-                todo += ((node, depth, 1), (parts[0], depth + 1, count))
+                todo += ((node, depth, 1), (node.parts[0], depth + 1, count))
                 values += count
         else:  # a record, or a map's key and value
-            values += len(parts)
+            values += len(node.parts)
             within = depth + 1 if kind == _RECORD else depth
-            todo += ((field, within, 1) for field in reversed(parts))
+            todo += ((field, within, 1) for field in reversed(node.parts))
         if at > len(data):
             raise IndexError
         if depth > ROW_DEPTH:

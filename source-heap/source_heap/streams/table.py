@@ -156,7 +156,7 @@ class TableStream(BatchStream):
 
     def _explain(self, plan: Plan, before: TableState | None) -> None:
         """Logs what will be read and why, because users ask first about an unexpected full sync."""
-        files = sum(self._file_count(step) for step in plan.steps)
+        files = sum(map(self._file_count, plan.steps))
         what = f"{self.name}: {len(plan.steps)} dumps with {files} files to read"
         if plan.resync and before is not None:
             logger.log(
@@ -188,28 +188,28 @@ class TableStream(BatchStream):
 
     def slices(self) -> Iterable[TableSlice]:
         """A slice for each file, for each dump without files, and for the deletions of a replaced generation."""
-        assert self._plan is not None  # noqa: S101 - `start` comes first
-        total = sum(self._file_count(step) for step in self._plan.steps)
-        state, number = self._plan.state, 0
-        self._files.expect(key for step in self._plan.steps for key in self._entry(step).files[step.first_file :])
-        for step in self._plan.steps:
+        plan = self._plan
+        assert plan is not None  # noqa: S101 - `start` comes first
+        total = sum(map(self._file_count, plan.steps))
+        state, number = plan.state, 0
+        self._files.expect(key for step in plan.steps for key in self._entry(step).files[step.first_file :])
+        for step in plan.steps:
             files = self._entry(step).files
             for index in range(step.first_file, len(files)):
                 last = index + 1 == len(files)
-                state = self._after(state, step) if last else state.after_files(step.dump, index + 1)
+                state = self._after(plan, state, step) if last else state.after_files(step.dump, index + 1)
                 number += 1
                 yield TableSlice(step.dump.dump_id, files[index], state, number, total)
             if step.first_file >= len(files):
-                state = self._after(state, step)
+                state = self._after(plan, state, step)
                 yield TableSlice(step.dump.dump_id, None, state)
         if state.replaces is not None and self._config.resync_mode is ResyncMode.TOMBSTONES:
             yield TableSlice(state.dump_id, None, state, tombstones=True)
 
-    def _after(self, state: TableState, step: Step) -> TableState:
+    def _after(self, plan: Plan, state: TableState, step: Step) -> TableState:
         """The state after a dump; after the last one it includes the manifests that do not contain the table."""
-        assert self._plan is not None  # noqa: S101 - `start` comes first
         state = state.after(step.dump)
-        return state.passing(self._without) if step is self._plan.steps[-1] else state
+        return state.passing(self._without) if step is plan.steps[-1] else state
 
     def read_slice(self, slice_: TableSlice) -> Iterator[SliceItem]:
         after = slice_.after
