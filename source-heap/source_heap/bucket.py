@@ -17,20 +17,19 @@ from functools import partial
 from typing import IO, Any, TypeVar
 
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError
 from botocore.parsers import ResponseParserError
 from source_kit.disk import no_room
 from source_kit.errors import config_error
 from source_kit.network import warn_of_plain_http
 
-from source_heap.access import Access, s3_client
 from source_heap.config import HeapConfig, RoleCredentials
 from source_heap.limits import LIST_PAGES, LISTED_MANIFESTS
 from source_heap.manifest import PREFIX, ManifestObject, dump_id_of
-from source_heap.network import OPTION
 from source_heap.retrying import ATTEMPTS, retried
-from source_heap.s3_errors import REQUEST_ERRORS, failure, rule_for
+from source_heap.s3_errors import OPTION, REQUEST_ERRORS, failure, rule_for
 from source_heap.s3_rules import WRONG_REGION, HtmlAnswer, IncompleteAnswer, Operation
+from source_heap.session import Access, s3_client
 from source_heap.transfer import Download, first_bytes
 
 logger = logging.getLogger("airbyte")
@@ -73,7 +72,11 @@ class Bucket:
             if following in seen or len(seen) >= LIST_PAGES:
                 raise _bad_list(self.name, "has no end: its pages repeat")
             if len(found) > LISTED_MANIFESTS:
-                raise _too_many_manifests(self.name)
+                raise config_error(
+                    f"The bucket {self.name} holds more than {LISTED_MANIFESTS} manifests, more than this connector "
+                    "keeps in memory. Move the oldest dumps that a later full export has replaced, with their "
+                    "manifests, out of the bucket."
+                )
             seen.add(following)
             token = {"ContinuationToken": following}
 
@@ -143,9 +146,7 @@ class Bucket:
 
     def _renew(self, operation: Operation, error: Exception) -> bool:
         """Drops the client if the credentials of a role were refused, so that the role is assumed again."""
-        if not isinstance(self._config.credentials, RoleCredentials) or not isinstance(error, ClientError):
-            return False
-        if not rule_for(operation, error).renews:
+        if not isinstance(self._config.credentials, RoleCredentials) or not rule_for(operation, error).renews:
             return False
         with self._access_lock:
             self._access = None
@@ -153,7 +154,6 @@ class Bucket:
 
 
 def _manifests_of(bucket: str, entries: Iterable[Mapping[str, Any]]) -> Iterable[tuple[int, ManifestObject]]:
-    """The manifests among the entries of a list, by dump id."""
     for entry in entries:
         key = entry.get("Key")
         if not isinstance(key, str):
@@ -188,11 +188,4 @@ def _bad_list(bucket: str, what: str) -> AirbyteTracedException:
         f"The list of the bucket {bucket} {what}, so its manifests cannot be found. The server does not speak S3's "
         "ListObjectsV2 as AWS does: check endpoint_url, or ask who runs the server for a newer version.",
         f"the list {what}",
-    )
-
-
-def _too_many_manifests(bucket: str) -> AirbyteTracedException:
-    return config_error(
-        f"The bucket {bucket} holds more than {LISTED_MANIFESTS} manifests, more than this connector keeps in memory. "
-        "Move the oldest dumps that a later full export has replaced, with their manifests, out of the bucket."
     )

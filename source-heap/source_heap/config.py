@@ -120,10 +120,6 @@ _CREDENTIALS: Mapping[str, type[Credentials]] = {
 }
 
 
-def _utc(at: datetime) -> datetime:
-    return at.astimezone(UTC)
-
-
 def _has_usable_host(address: str) -> bool:
     require_usable_host(urlsplit(address).hostname or "", "endpoint_url")
     return True
@@ -141,7 +137,7 @@ class HeapConfig(Options):
     credentials: Credentials = group(_CREDENTIALS, default="default")
     region: str | None = text()
     endpoint_url: str | None = url("https://s3.example.com", check=_has_usable_host)
-    start_date: datetime | None = instant(_utc, check=_DATE.fullmatch)
+    start_date: datetime | None = instant(lambda at: at.astimezone(UTC), check=_DATE.fullmatch)
     key_mode: KeyMode = choice(KeyMode, default=KeyMode.STITCH, name="primary_key_mode")
     timestamp_mode: _TimestampMode = choice(get_args(_TimestampMode), default="normalized")
     resync_mode: ResyncMode = choice(ResyncMode, default=ResyncMode.GENERATION)

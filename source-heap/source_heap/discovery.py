@@ -21,9 +21,9 @@ from source_heap.avro.faults import BrokenFile
 from source_heap.avro.schema import INSTANT, INTEGER, TEXT, JsonSchema, columns_of, union
 from source_heap.avro.times import TIME_COLUMNS
 from source_heap.bucket import Bucket
-from source_heap.columns import OWN_COLUMNS
 from source_heap.dumps import Dumps, in_parallel
 from source_heap.manifest import Manifest, TableDump
+from source_heap.plan import OWN_COLUMNS
 from source_heap.s3_rules import Missing
 
 logger = logging.getLogger("airbyte")

@@ -1,24 +1,25 @@
-"""Lists the manifests of a bucket once, fetches those that are needed, and keeps their content."""
+"""Lists the manifests of a bucket once, fetches those that are needed, and checks states against them."""
 
 from __future__ import annotations
 
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cached_property
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_kit.errors import config_error
 
 from source_heap.bucket import Bucket
-from source_heap.limits import MANIFEST_BYTES, MANIFEST_BYTES_AT_A_TIME
+from source_heap.limits import MANIFEST_BYTES
 from source_heap.manifest import BrokenManifest, Manifest, ManifestObject, broken_manifest, parse_manifest
 from source_heap.manifest_store import ManifestStore
-from source_heap.plan import DumpOfTable
+from source_heap.plan import CURSOR, DumpOfTable, TableState, UnreadableState
 from source_heap.s3_rules import Missing
 from source_heap.transfer import TooLong
 
@@ -42,7 +43,7 @@ class Dumps:
         self._only = only
         self._listed: list[ManifestObject] | None = None
         self._known: dict[int, int | BrokenManifest | None] = {}
-        self._budget = _ByteBudget(MANIFEST_BYTES_AT_A_TIME)
+        self._budget = _ByteBudget(MANIFEST_BYTES)
         self._lock = threading.RLock()
 
     @cached_property
@@ -55,7 +56,12 @@ class Dumps:
             if self._listed is None:
                 self._listed = self.bucket.manifests()
             if not self._listed:
-                raise no_manifests(self.bucket.name)
+                raise config_error(
+                    f"There are no manifests in the bucket {self.bucket.name} yet. Heap writes one when a dump is "
+                    "finished, the first within 24 hours after the export was set up: check the bucket's name, or wait "
+                    "and try again.",
+                    "no key matches manifests/sync_<number>.json",
+                )
             return self._listed
 
     def manifests(self, objects: Iterable[ManifestObject], table: str | None = None) -> Iterator[Manifest]:
@@ -82,17 +88,12 @@ class Dumps:
         """Fetches all manifests that are not known yet, then yields them one by one."""
         wanted = list(objects)
         with self._lock:
-            self._fetch_all(found for found in wanted if found.dump_id not in self._known)
+            unknown = [found for found in wanted if found.dump_id not in self._known]
+            for found, made in in_parallel(self._fetch_or_error, unknown):
+                self._known[found.dump_id] = self._store.keep(made) if isinstance(made, Manifest) else made
         for one in wanted:
             known = self._known[one.dump_id]
             yield self._store.manifest(known, table) if isinstance(known, int) else known
-
-    def _fetch_all(self, objects: Iterable[ManifestObject]) -> None:
-        for found, manifest in in_parallel(self._fetch_or_error, objects):
-            if isinstance(manifest, Manifest):
-                self._known[found.dump_id] = self._store.keep(manifest)
-            else:
-                self._known[found.dump_id] = manifest
 
     def _fetch_or_error(self, found: ManifestObject) -> Manifest | BrokenManifest | None:
         try:
@@ -201,9 +202,41 @@ def dump_of(manifest: Manifest, table: str) -> DumpOfTable:
     return DumpOfTable(manifest.dump_id, manifest.object.mark, entry.incremental is not False)
 
 
-def no_manifests(bucket: str) -> AirbyteTracedException:
+def read_state(stream: str, document: Mapping[str, Any], dumps: Dumps, cursor: str = CURSOR) -> TableState | None:
+    """The state, or None if there is none yet.
+
+    Raises a config_error if the state is unreadable, belongs to another bucket, or is ahead of this bucket: continuing
+    from it could skip rows. In a state with nothing but the cursor, written by hand or by a test kit, all dumps up to
+    the cursor count as read.
+    """
+    if not document:
+        return None
+    try:
+        state = TableState.from_json(document, cursor)
+    except UnreadableState as error:
+        raise unreadable(stream, str(error)) from None
+    if state.bucket and state.bucket != dumps.bucket.name:
+        raise config_error(
+            f"The state of stream {stream} belongs to the bucket {state.bucket}, not to {dumps.bucket.name}. Enter the "
+            "old bucket again, or reset the stream, which reads it from the start."
+        )
+    newest = dumps.listed()[-1].dump_id
+    if newest < state.reached and not state.bucket:
+        logger.warning(
+            f"The state of stream {stream} says that all dumps up to {state.reached} are read; the newest one in the "
+            f"bucket is {newest}. Nothing is read before a later one arrives."
+        )
+    elif newest < state.reached:
+        raise config_error(
+            f"The state of stream {stream} is at dump {state.reached}, but the newest dump in the bucket "
+            f"{dumps.bucket.name} is {newest}: the bucket was emptied or replaced. Reset the stream, which reads it "
+            "from the start."
+        )
+    return state if state.bucket or newest < state.reached else replace(state, bucket=dumps.bucket.name)
+
+
+def unreadable(stream: str, why: str) -> AirbyteTracedException:
+    """The error for a state that cannot be read; `why` is a clause."""
     return config_error(
-        f"There are no manifests in the bucket {bucket} yet. Heap writes one when a dump is finished, the first within "
-        "24 hours after the export was set up: check the bucket's name, or wait and try again.",
-        "no key matches manifests/sync_<number>.json",
+        f"The state of stream {stream} cannot be read: {why}. Reset the stream, which reads it from the start."
     )

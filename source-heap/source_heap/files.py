@@ -1,61 +1,79 @@
-"""Fetches and decodes the files of one table, and turns faults of a file into errors for the user."""
+"""Downloads the files of one table ahead, decodes them, and turns faults of a file into errors for the user."""
 
 from __future__ import annotations
 
 import logging
+import os
+import threading
+import weakref
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
 
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_heap.avro.decoder import Chunk
 from source_heap.avro.faults import BeyondLimit, BrokenFile
-from source_heap.avro.pool import DecoderPool, ProcessLost
+from source_heap.avro.pool import AvroFile, DecoderPool, ProcessLost
 from source_heap.avro.values import Projection
 from source_heap.bucket import Bucket
 from source_heap.s3_rules import Missing
-from source_heap.spool import Spool
 
 logger = logging.getLogger("airbyte")
 
+#: Most files that are downloaded ahead: a dump may have 10,000 small ones, each a request of its own.
+_FILES_AHEAD = 8
+#: Bytes that the files ahead should take on disk; large files come one at a time.
+_BYTES_AHEAD = 32 * 1024 * 1024
+
+#: A file on disk, and its checked structure
+_Found = tuple[IO[bytes], AvroFile]
+
 
 class TableFiles:
-    """Reads the files of one table one by one, while the next ones are downloaded."""
+    """Reads the files of one table one by one, while the next ones are downloaded.
+
+    Downloaded files have no names, so they vanish at the latest with the process.
+    """
 
     def __init__(self, table: str, bucket: Bucket, pool: DecoderPool, skip_missing: bool) -> None:
         self._table = table
         self._bucket = bucket
         self._pool = pool
         self._skip_missing = skip_missing
-        self._spool: Spool | None = None
-
-    def prepare(self) -> None:
-        """Starts the decoding processes early, because large files are expected."""
-        self._pool.prepare()
+        self._coming: dict[str, Future[_Found]] = {}
+        weakref.finalize(self, _discard, self._coming)
+        self.expect(())
 
     def expect(self, keys: Iterable[str]) -> None:
         """Names the files that `rows` will read, in order, so that they are fetched ahead."""
-        self.close()
-        self._spool = Spool(self._bucket, keys)
+        _discard(self._coming)
+        self._upcoming = iter(keys)
+        self._taken = self._taken_bytes = 0
+
+    def close(self) -> None:
+        """Removes what is still on disk."""
+        self.expect(())
 
     def rows(self, key: str, projection: Projection, skip_missing: bool | None = None) -> Iterator[Chunk]:
         """The rows of a file, whole or an error; no rows if the file is missing and may be skipped.
 
         `skip_missing` overrides the table's setting.
         """
-        if self._spool is None:
-            self._spool = Spool(self._bucket)
         try:
-            yield from self._decoded(self._spool, key, projection)
+            yield from self._decoded(key, projection)
         except Missing as error:
             if not (self._skip_missing if skip_missing is None else skip_missing):
                 raise
             logger.warning(f"{self._table}: {key} does not exist and is skipped ({error.internal_message}).")
 
-    def _decoded(self, spool: Spool, key: str, projection: Projection) -> Iterator[Chunk]:
+    def _decoded(self, key: str, projection: Projection) -> Iterator[Chunk]:
         kind = FailureType.system_error
         try:
-            with spool.file(key) as file:
+            with self._file(key) as file:
                 yield from self._pool.decode(file, projection)
             return
         except BeyondLimit as error:
@@ -78,8 +96,51 @@ class TableFiles:
             )
         raise AirbyteTracedException(message=message, internal_message=f"{key}: {cause}", failure_type=kind) from cause
 
-    def close(self) -> None:
-        """Removes what is still on disk."""
-        if self._spool is not None:
-            self._spool.close()
-            self._spool = None
+    @contextmanager
+    def _file(self, key: str) -> Iterator[AvroFile]:
+        """The file on disk, whole, for the `with` block. Raises the error of its download, or BrokenFile."""
+        self._look_ahead()
+        if key not in self._coming:
+            self._start(key)
+        data, file = self._coming.pop(key).result()
+        with data:
+            self._taken += 1
+            self._taken_bytes += file.path.stat().st_size
+            self._look_ahead()
+            yield file
+
+    def _look_ahead(self) -> None:
+        average = self._taken_bytes // self._taken if self._taken else _BYTES_AHEAD
+        ahead = min(_FILES_AHEAD, max(1, _BYTES_AHEAD // max(average, 1)))
+        while len(self._coming) < ahead and (key := next(self._upcoming, None)) is not None:
+            self._start(key)
+
+    def _start(self, key: str) -> None:
+        future: Future[_Found] = Future()
+        self._coming[key] = future
+        threading.Thread(target=self._download, args=(key, future), name="spool", daemon=True).start()
+
+    def _download(self, key: str, future: Future[_Found]) -> None:
+        try:
+            data = self._bucket.fetch(key)
+            try:
+                # this process and its children can open a file without a name by this path
+                path = Path(f"/proc/{os.getpid()}/fd/{data.fileno()}")
+                future.set_result((data, AvroFile.open(path)))
+            except BaseException:
+                data.close()
+                raise
+        except BaseException as error:
+            future.set_exception(error)
+
+
+def _discard(coming: dict[str, Future[_Found]]) -> None:
+    """Closes the files that were not read; a download that is still running closes when it ends."""
+    while coming:
+        _, future = coming.popitem()
+        future.add_done_callback(_close)
+
+
+def _close(future: Future[_Found]) -> None:
+    if future.exception() is None:
+        future.result()[0].close()

@@ -9,11 +9,9 @@ from __future__ import annotations
 _MIB = 1024 * 1024
 
 # ---------------------------------------------------------------------------------------------- S3 and manifests
-#: Bytes of one manifest: about 80,000 files, of which up to 12,000 were observed. Parsing takes up to eight times as
-#: much memory, and twice that while two threads take turns (measured).
+#: Bytes of one manifest, and of all that are parsed at a time: about 80,000 files, of which up to 12,000 were observed.
+#: Parsing takes up to eight times as much memory, and twice that while two threads take turns (measured).
 MANIFEST_BYTES = 8 * _MIB
-#: Bytes of manifests that are held for parsing at a time
-MANIFEST_BYTES_AT_A_TIME = MANIFEST_BYTES
 #: Manifests of a bucket: one per hour for twenty years
 LISTED_MANIFESTS = 200_000
 #: Pages of a list: ten million objects at S3's 1,000 per page

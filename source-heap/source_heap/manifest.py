@@ -150,16 +150,14 @@ def _table(name: str, entry: Mapping[str, Any]) -> TableDump:
     else:
         fault = None
     if not _texts(columns) or not _texts(files):
-        fault = f"has columns or files of table {name} that are not text"
-        return TableDump.of(name, incremental, (), [], fault)
+        columns, files, fault = [], [], f"has columns or files of table {name} that are not text"
     keys = [_key_of(file) for file in files]
     if not all(keys):
-        return TableDump.of(name, incremental, tuple(columns), [], f"has a file address without a key in table {name}")
+        keys, fault = [], f"has a file address without a key in table {name}"
     return TableDump.of(name, incremental, tuple(columns), keys, fault)
 
 
 def _joined(first: TableDump, second: TableDump) -> TableDump:
-    """The entry of a table that is listed twice, with the files of both entries."""
     fault = first.fault or second.fault
     if first.incremental != second.incremental:
         fault = f"lists table {first.name} twice, as incremental and as full"

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import threading
 import weakref
-from typing import Any
 
 import orjson
 from source_kit.disk import no_room
@@ -67,5 +66,5 @@ class ManifestStore:
 def _table(
     name: str, incremental: int | None, columns: bytes, files: int, packed: bytes, fault: str | None
 ) -> TableDump:
-    shown: Any = orjson.loads(columns)
-    return TableDump(name, None if incremental is None else bool(incremental), tuple(shown), files, packed, fault)
+    known = None if incremental is None else bool(incremental)
+    return TableDump(name, known, tuple(orjson.loads(columns)), files, packed, fault)

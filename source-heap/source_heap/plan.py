@@ -12,7 +12,7 @@ which of the recent dumps were read, and which delivery of each.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, cast
 
 #: Dumps that the state lists one by one: 48 nights, or four days of a dump every two hours. Older ones count as read.
@@ -21,6 +21,12 @@ RECENT_DUMPS = 48
 STATE_VERSION = 1
 #: The cursor column: the dump that contained the row
 CURSOR = "_heap_dump_id"
+GENERATION = "_heap_generation"
+FILE = "_heap_file"
+#: Airbyte's column for deleted rows: destinations that deduplicate delete or mark a row in which it is set.
+DELETED_AT = "_ab_cdc_deleted_at"
+#: The columns that this connector adds to every table. A file's own column of the same name is dropped.
+OWN_COLUMNS = frozenset({CURSOR, GENERATION, FILE, DELETED_AT})
 
 
 class UnreadableState(ValueError):
@@ -93,23 +99,16 @@ class TableState:
 
     def to_json(self, cursor: str = CURSOR) -> dict[str, Any]:
         """The state as Airbyte stores it, with the cursor under the name of its field."""
-        document: dict[str, Any] = {
+        return {
             cursor: self.dump_id,
             "v": STATE_VERSION,
             "bucket": self.bucket,
             "generation": self.generation,
             "floor": self.floor,
             "recent": {str(dump_id): mark for dump_id, mark in self.recent.items()},
-            "reading": None,
+            "reading": asdict(self.reading) if self.reading else None,
             "replaces": self.replaces,
         }
-        if self.reading:
-            document["reading"] = {
-                "dump_id": self.reading.dump_id,
-                "mark": self.reading.mark,
-                "files": self.reading.files,
-            }
-        return document
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any], cursor: str = CURSOR) -> TableState:
@@ -117,17 +116,16 @@ class TableState:
         version = document.get("v", STATE_VERSION)
         _require(version == STATE_VERSION, f"it is of version {str(version)[:20]}, which this release does not know")
         dump_id = _integer(document, cursor)
-        generation = _integer(document, "generation") if "generation" in document else None
-        reading = document.get("reading")
-        replaces = document.get("replaces")
+        bucket, reading = document.get("bucket"), document.get("reading")
+        _require(bucket is None or isinstance(bucket, str), "its bucket is not text")
         state = cls(
-            bucket=_bucket(document.get("bucket")),
+            bucket=bucket or "",
             dump_id=dump_id,
-            generation=dump_id if generation is None else generation,
-            floor=_integer(document, "floor") if "floor" in document else dump_id,
+            generation=_integer(document, "generation", dump_id),
+            floor=_integer(document, "floor", dump_id),
             recent=_recent(document.get("recent") or {}),
             reading=_reading(reading) if reading else None,
-            replaces=_integer(document, "replaces") if replaces is not None else None,
+            replaces=None if document.get("replaces") is None else _integer(document, "replaces"),
         )
         # no sync writes such a state, and unread dumps would count as read
         _require(state.generation <= dump_id, f"its generation {state.generation} is newer than its dump {dump_id}")
@@ -146,15 +144,10 @@ def _require(condition: bool, otherwise: str) -> None:
         raise UnreadableState(otherwise)
 
 
-def _integer(document: Mapping[str, Any], name: str) -> int:
-    value = document.get(name)
+def _integer(document: Mapping[str, Any], name: str, default: int | None = None) -> int:
+    value = document.get(name, default)
     _require(type(value) is int, f"its {name} is not a whole number")
     return cast(int, value)
-
-
-def _bucket(value: Any) -> str:
-    _require(value is None or isinstance(value, str), "its bucket is not text")
-    return value or ""
 
 
 def _recent(value: Any) -> dict[int, str]:
@@ -222,13 +215,8 @@ def next_plan(state: TableState, dumps: Iterable[DumpOfTable], keep_replaced: bo
     full = max((dump.dump_id for dump in unread if not dump.incremental), default=state.generation)
     if full > state.generation:
         replaces = state.generation if state.replaces is None else state.replaces
-        fresh = TableState(
-            bucket=state.bucket,
-            dump_id=max(state.dump_id, full),
-            generation=full,
-            floor=full - 1,
-            replaces=replaces if keep_replaced else None,
-        )
+        fresh = TableState(state.bucket, max(state.dump_id, full), full, full - 1)
+        fresh = replace(fresh, replaces=replaces if keep_replaced else None)
         return Plan(fresh, tuple(Step(dump) for dump in ordered if dump.dump_id >= full), resync=True)
     redelivered = tuple(dump.dump_id for dump in unread if dump.dump_id in state.recent)
     steps = []

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from source_kit import activity
 from source_kit.http.retry import RetryPolicy
 
-from source_heap.s3_errors import REQUEST_ERRORS, code_of, heals
+from source_heap.s3_errors import REQUEST_ERRORS, code_of, rule_for
 from source_heap.s3_rules import IncompleteAnswer, Operation
 
 logger = logging.getLogger("airbyte")
@@ -47,7 +47,7 @@ def retried(
             if not renewed and renew(error):
                 renewed = True
                 continue
-            if attempt >= attempts or not heals(operation, error):
+            if attempt >= attempts or not rule_for(operation, error).heals:
                 raise
             why = f"{what} failed ({_short(error)})"
         seconds = POLICY.backoff(attempt)

@@ -6,44 +6,51 @@ may be absent.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
-from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
-from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError, ParamValidationError
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, ProxyConnectionError, SSLError
+from source_kit import network
 from source_kit.errors import shorten
+from urllib3.exceptions import LocationParseError
 
-from source_heap.network import fault_of
-from source_heap.s3_rules import NO_ANSWER, NO_STS_THERE, OPTIONS, RULES, UNKNOWN, WRONG_ROLE, NoAnswer, Operation, Rule
+from source_heap.s3_rules import OPTIONS, RULES, UNKNOWN, Operation, Rule
+
+#: What a request, or reading its body, may raise
+REQUEST_ERRORS: tuple[type[Exception], ...] = (ClientError, BotoCoreError, OSError)
+#: The option that names another server
+OPTION = "endpoint_url"
+#: The variables that name a file of certificate authorities, in botocore's order
+BUNDLE_VARIABLES = ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE")
+#: botocore does not name the host that a proxy did not reach.
+_SERVER = "the server"
 
 
 def code_of(error: ClientError) -> str:
     """The server's error code, or the HTTP status if there is none."""
     answer: Mapping[str, Any] = error.response
     found = (answer.get("Error") or {}).get("Code") or answer.get("Code")
-    return str(found or _status(error) or "an error without a code")
+    return str(found or _metadata(error).get("HTTPStatusCode") or "an error without a code")
 
 
-def _status(error: ClientError) -> int | None:
+def _metadata(error: ClientError) -> Mapping[str, Any]:
     answer: Mapping[str, Any] = error.response
-    return (answer.get("ResponseMetadata") or {}).get("HTTPStatusCode")
+    return answer.get("ResponseMetadata") or {}
 
 
-def _region_of(error: ClientError) -> str | None:
-    answer: Mapping[str, Any] = error.response
-    headers = (answer.get("ResponseMetadata") or {}).get("HTTPHeaders") or {}
-    return headers.get("x-amz-bucket-region") or (answer.get("Error") or {}).get("Region")
-
-
-def rule_for(operation: Operation, error: ClientError) -> Rule:
-    """The row for an answer: the first one for its code, otherwise the first one for its status."""
-    text = text_of(error)
-    for code in (code_of(error), str(_status(error))):
-        for rule in RULES:
-            if rule.matches(operation, code, text):
-                return rule
-    return UNKNOWN
+def rule_for(operation: Operation, error: Exception) -> Rule:
+    """The row for an error: for an answer the first one for its code, otherwise the first one for its status."""
+    if fault := fault_of(error):
+        message = fault.message.replace("{", "{{").replace("}", "}}")  # it is a finished sentence
+        return Rule((), message, failure_type=fault.failure_type, heals=fault.heals)
+    found: Sequence[str | Exception] = [error]
+    text = ""
+    if isinstance(error, ClientError):
+        found, text = [code_of(error), str(_metadata(error).get("HTTPStatusCode"))], text_of(error)
+    return next((rule for one in found for rule in RULES if rule.matches(operation, one, text)), UNKNOWN)
 
 
 def text_of(error: ClientError) -> str:
@@ -51,50 +58,47 @@ def text_of(error: ClientError) -> str:
     return str((error.response.get("Error") or {}).get("Message") or "")
 
 
-def heals(operation: Operation, error: Exception) -> bool:
-    """Whether another attempt may succeed."""
-    if isinstance(error, ClientError):
-        return rule_for(operation, error).heals
-    fault = fault_of(error)
-    return fault.heals if fault else _row(error)[3]
+def fault_of(error: Exception) -> network.Fault | None:
+    """The fault behind an error without an answer; None if it has no sentence of its own."""
+    causes = list(network.causes_of(error))
+    match error:
+        case ProxyConnectionError():
+            return network.proxy_fault(causes, _proxied_url(error), _SERVER, answered=True)
+        case SSLError():
+            bundle = network.named_bundle(BUNDLE_VARIABLES)
+            if bundle and (unusable := network.bad_bundle(*bundle)):
+                return network.Fault(unusable)
+            host = network.host_of(str(error.kwargs.get("endpoint_url"))) or _SERVER
+            return network.tls_fault(causes, host, OPTION, BUNDLE_VARIABLES)
+        case HTTPClientError() if any(isinstance(cause, LocationParseError | UnicodeError) for cause in causes):
+            return network.Fault(
+                "The host name in endpoint_url, or the one made of bucket and region, is not valid. Check these "
+                "options for typing mistakes."
+            )
+    return None
 
 
-def _row(error: Exception) -> NoAnswer:
-    return next(row for row in NO_ANSWER if isinstance(error, row[0]))
+def _proxied_url(error: ProxyConnectionError) -> str:
+    """A URL that uses the proxy of an error. botocore names the proxy only."""
+    proxy = urlsplit(str(error.kwargs.get("proxy_url"))).netloc.rpartition("@")[2]
+    urls = ("https://", "http://")
+    return next((url for url in urls if proxy in os.environ.get(network.proxy_variable(url), "")), urls[0])
 
 
 def failure(
     operation: Operation, error: Exception, *, bucket: str, key: str = "", role: str = "", source: str = OPTIONS
 ) -> AirbyteTracedException:
     """The error for the user. `source` says where the credentials came from."""
-    if isinstance(error, AirbyteTracedException):
-        return error
+    rule = rule_for(operation, error)
     texts = {"bucket": bucket, "key": key, "role": role, "doing": operation.value, "source": source}
+    detail = f"{type(error).__name__}: {shorten(str(error))}"
     if isinstance(error, ClientError):
-        rule = rule_for(operation, error)
-        region = _region_of(error)
+        headers = _metadata(error).get("HTTPHeaders") or {}
+        region = headers.get("x-amz-bucket-region") or (error.response.get("Error") or {}).get("Region")
         texts |= {"code": code_of(error), "region": f", {region}" if region else ""}
-        detail = f"status {_status(error)}, {code_of(error)}: {shorten(text_of(error))}"
-        return rule.raises(
-            message=rule.message.format(**texts),
-            internal_message=f"{operation.value} {key}: {detail}",
-            failure_type=rule.failure_type,
-        )
-    if fault := fault_of(error):
-        message, kind = fault.message, fault.failure_type
-    elif operation is Operation.ROLE and isinstance(error, ParamValidationError):
-        message, kind = WRONG_ROLE.format(**texts), FailureType.config_error
-    elif operation is Operation.ROLE and isinstance(error, EndpointConnectionError):
-        message, kind = NO_STS_THERE.format(**texts), FailureType.transient_error
-    else:
-        _, sentence, kind, _ = _row(error)
-        message = sentence.format(**texts)
-    return AirbyteTracedException(
-        message=message,
-        internal_message=f"{operation.value} {key}: {type(error).__name__}: {shorten(str(error))}",
-        failure_type=kind,
+        detail = f"status {_metadata(error).get('HTTPStatusCode')}, {code_of(error)}: {shorten(text_of(error))}"
+    return rule.raises(
+        message=rule.message.format(**texts),
+        internal_message=f"{operation.value} {key}: {detail}",
+        failure_type=rule.failure_type,
     )
-
-
-#: What a request, or reading its body, may raise
-REQUEST_ERRORS: tuple[type[Exception], ...] = (ClientError, BotoCoreError, OSError)

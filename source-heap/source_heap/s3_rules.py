@@ -1,4 +1,4 @@
-"""The error table: answers of S3 and STS, whether another attempt may help, and the sentence for the user.
+"""The error table: answers of S3 and STS and errors without one, whether to retry, and the sentence for the user.
 
 The codes are those that AWS documents.
 """
@@ -7,16 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
-from botocore.exceptions import (
-    ConnectionError,
-    EndpointConnectionError,
-    HTTPClientError,
-    InvalidRegionError,
-    ParamValidationError,
-)
+from botocore import exceptions as botocore
 from source_kit.errors import PROXY_WANTS_LOGIN
 
 
@@ -55,13 +50,14 @@ class Missing(AirbyteTracedException):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One row: its operation (None for any) and codes, the sentence, and what to do.
+    """One row of the table. The first matching row counts.
 
-    `heals` means retry; `renews` means retry once with fresh credentials. `text` must stand in the server's message:
-    AWS names the missing right there, not in the code.
+    `on` are the error codes of an answer, or the classes of errors without an answer. `operation` and `text`, if given,
+    must fit too: `text` stands in the server's message, since AWS names the missing right there, not in the code.
+    `heals` means retry; `renews` means retry once with fresh credentials.
     """
 
-    codes: frozenset[str]
+    on: str | tuple[type[Exception], ...]
     message: str
     operation: Operation | None = None
     text: str = ""
@@ -70,57 +66,52 @@ class Rule:
     renews: bool = False
     raises: type[AirbyteTracedException] = AirbyteTracedException
 
-    def matches(self, operation: Operation, code: str, text: str) -> bool:
-        """Whether this row is for an answer with this code and message."""
-        named = code in self.codes or code.partition(".")[0] + ".*" in self.codes
-        return named and self.operation in (None, operation) and self.text in text
+    def matches(self, operation: Operation, found: str | Exception, text: str) -> bool:
+        """Whether this row is for an answer with this code and message, or for this error."""
+        if self.operation not in (None, operation) or self.text not in text:
+            return False
+        if isinstance(found, str):
+            return isinstance(self.on, str) and not {found, found.partition(".")[0] + ".*"}.isdisjoint(self.on.split())
+        return not isinstance(self.on, str) and isinstance(found, self.on)
 
 
-def _codes(names: str) -> frozenset[str]:
-    return frozenset(names.split())
-
+_Transient = partial(Rule, failure_type=FailureType.transient_error, heals=True)
 
 #: The source of access keys in the configuration
 OPTIONS = "option credentials"
-WRONG_ROLE = "AWS does not accept the role {role}: check the account id, the role's name and external_id."
+_WRONG_ROLE = "AWS does not accept the role {role}: check the account id, the role's name and external_id."
+_WRONG_BUCKET = "{bucket} cannot be the name of a bucket. Check option bucket."
 NO_STS = (
     "The server at endpoint_url does not assume roles, so {role} cannot be assumed there: like a VPC endpoint it "
     "serves S3 only. Set the variable AWS_ENDPOINT_URL_STS to the address of STS (AWS's own is "
     "https://sts.us-east-1.amazonaws.com), or use an access key."
 )
-NO_STS_THERE = (
-    "No server answers at the address of STS, where the role {role} is assumed. Check region, the network, and the "
-    "variable AWS_ENDPOINT_URL_STS or endpoint_url where they are set; the next sync continues from the last state."
-)
 WRONG_REGION = "The bucket {bucket} is in another region{region}. Set region to the bucket's, or leave it empty."
 RULES = (
     Rule(
-        _codes("AccessDenied NoSuchEntity 403 404"),
+        "AccessDenied NoSuchEntity 403 404",
         "AWS refused to let this connector assume the role {role}. Check the account id and the role's name, that the "
         "role's trust policy names the connector's AWS account or user, and that external_id is the one the trust "
         "policy asks for.",
         Operation.ROLE,
     ),
-    Rule(_codes("MethodNotAllowed NotImplemented NoSuchBucket UnknownOperation 405 501"), NO_STS, Operation.ROLE),
-    Rule(_codes("ValidationError MalformedPolicyDocument 400"), WRONG_ROLE, Operation.ROLE),
+    Rule("MethodNotAllowed NotImplemented NoSuchBucket UnknownOperation 405 501", NO_STS, Operation.ROLE),
+    Rule("ValidationError MalformedPolicyDocument 400", _WRONG_ROLE, Operation.ROLE),
     Rule(
-        _codes("RegionDisabledException"),
+        "RegionDisabledException",
         "The region of this connector is disabled in the role's AWS account: set region to an enabled one.",
         Operation.ROLE,
     ),
     Rule(
-        _codes("InvalidClientTokenId InvalidAccessKeyId UnrecognizedClientException SignatureDoesNotMatch"),
+        "InvalidClientTokenId InvalidAccessKeyId UnrecognizedClientException SignatureDoesNotMatch",
         "The connector's own AWS credentials, with which it would assume the role {role}, are not valid. Check the "
         "credentials in the environment in which the connector runs.",
         Operation.ROLE,
     ),
+    Rule("NoSuchBucket", "There is no bucket named {bucket}. Check option bucket, and endpoint_url if it is set."),
+    Rule("InvalidBucketName", _WRONG_BUCKET),
     Rule(
-        _codes("NoSuchBucket"),
-        "There is no bucket named {bucket}. Check option bucket, and endpoint_url if it is set.",
-    ),
-    Rule(_codes("InvalidBucketName"), "{bucket} cannot be the name of a bucket. Check option bucket."),
-    Rule(
-        _codes("NoSuchKey 404"),
+        "NoSuchKey 404",
         "The object {key} does not exist in the bucket {bucket}, though a manifest names it. A lifecycle rule or a "
         "person has deleted it; ask Heap to send the table again (turn it off and on in Heap), or set "
         "on_missing_file to skip to read on without it.",
@@ -128,154 +119,133 @@ RULES = (
         raises=Missing,
     ),
     Rule(
-        _codes("AccessDenied AllAccessDisabled 403"),
+        "AccessDenied AllAccessDisabled 403",
         "Listing the manifests in the bucket {bucket} was refused. Allow s3:ListBucket on the bucket for the prefix "
         "manifests/ to the role or user that this connector uses.",
         Operation.LIST,
     ),
     Rule(
-        _codes("AccessDenied KMS.AccessDeniedException"),
+        "AccessDenied KMS.AccessDeniedException",
         "Reading {key} in the bucket {bucket} was refused, since it is encrypted with a key of AWS KMS that this role "
         "or user may not use. Allow kms:Decrypt on that key to it, in its policy and in the key's.",
         Operation.GET,
         text="kms:",
     ),
     Rule(
-        _codes("KMS.*"),
+        "KMS.*",
         "The object {key} in the bucket {bucket} is encrypted with a key of AWS KMS that cannot be used ({code}): it "
         "is disabled, to be deleted, in another account, or kms:Decrypt is missing. Make the key usable again.",
     ),
     Rule(
-        _codes("AccessDenied AllAccessDisabled 403"),
+        "AccessDenied AllAccessDisabled 403",
         "Reading {key} in the bucket {bucket} was refused, though listing works. Either s3:GetObject on the bucket's "
         "objects is missing (or the object belongs to Heap's account: set Object Ownership to Bucket owner enforced), "
         "or the object was deleted: S3 also refuses missing objects to a caller who may list manifests/ only.",
         Operation.GET,
     ),
     Rule(
-        _codes("InvalidObjectState"),
+        "InvalidObjectState",
         "The object {key} is archived in Glacier and cannot be read. Restore it in S3, and exclude this bucket from "
         "lifecycle rules.",
     ),
     Rule(
-        _codes("InvalidAccessKeyId InvalidClientTokenId"),
+        "InvalidAccessKeyId InvalidClientTokenId",
         "AWS does not know the access key. It came from {source}: check the key there, and whether it was deleted.",
         renews=True,
     ),
     Rule(
-        _codes("SignatureDoesNotMatch"),
+        "SignatureDoesNotMatch",
         "The secret does not belong to the access key. They came from {source}: check both there. AWS shows a "
         "secret only once, so you may need a new key.",
     ),
     Rule(
-        _codes("ExpiredToken ExpiredTokenException TokenRefreshRequired RequestExpired"),
+        "ExpiredToken ExpiredTokenException TokenRefreshRequired RequestExpired",
         "The session token has expired. It came from {source}: enter new temporary keys there, or use a role or "
         "permanent keys instead.",
         renews=True,
     ),
     Rule(
-        _codes("InvalidToken"),
+        "InvalidToken",
         "The session token is not valid. It came from {source}: check it there, or remove it if the keys are "
         "permanent.",
         renews=True,
     ),
     Rule(
-        _codes("RequestTimeTooSkewed RequestInTheFuture"),
+        "RequestTimeTooSkewed RequestInTheFuture",
         "The clock of the machine that runs this connector differs from the server's by more than 15 minutes. Correct "
         "the clock.",
     ),
     Rule(
-        _codes(
-            "PermanentRedirect AuthorizationHeaderMalformed IllegalLocationConstraintException "
-            "IncorrectEndpoint TemporaryRedirect Redirect 301 307"
-        ),
+        "PermanentRedirect AuthorizationHeaderMalformed IllegalLocationConstraintException IncorrectEndpoint "
+        "TemporaryRedirect Redirect 301 307",
         WRONG_REGION,
     ),
-    Rule(_codes("407"), PROXY_WANTS_LOGIN),
-    Rule(
-        _codes("PreconditionFailed 412 InvalidRange 416"),
+    Rule("407", PROXY_WANTS_LOGIN),
+    _Transient(
+        "PreconditionFailed 412 InvalidRange 416",
         "The object {key} was replaced while it was read, several times. Run the sync again when Heap has finished.",
-        failure_type=FailureType.transient_error,
-        heals=True,
     ),
-    Rule(
-        _codes(
-            "SlowDown ServiceUnavailable InternalError RequestTimeout Throttling ThrottlingException "
-            "RequestLimitExceeded OperationAborted BandwidthLimitExceeded 500 502 503 504 429"
-        ),
+    _Transient(
+        "SlowDown ServiceUnavailable InternalError RequestTimeout Throttling ThrottlingException RequestLimitExceeded "
+        "OperationAborted BandwidthLimitExceeded 500 502 503 504 429",
         "S3 failed with {code} while {doing}, after several attempts. The state is kept; run the sync again later.",
-        failure_type=FailureType.transient_error,
-        heals=True,
     ),
-)
-UNKNOWN = Rule(
-    frozenset(),
-    "S3 answered {code} while {doing}. See the internal message for its text.",
-    failure_type=FailureType.system_error,
-)
-
-_UNREACHABLE = (
-    "The connection to S3 could not be made or broke while {doing}, after several attempts. Check the network, region "
-    "and endpoint_url; the next sync continues from the last state."
-)
-#: Exception classes, sentence, failure type, whether another attempt may help
-NoAnswer = tuple[tuple[type[Exception], ...], str, FailureType, bool]
-#: Errors without an answer from the server. The first matching row counts.
-NO_ANSWER: tuple[NoAnswer, ...] = (
-    (
-        (InvalidRegionError,),
+    # errors without an answer from the server
+    Rule(
+        (botocore.InvalidRegionError,),
         "Option region is not the name of an AWS region: write it like us-east-1, or leave it empty.",
-        FailureType.config_error,
-        False,
     ),
-    (
-        (ParamValidationError,),
-        "{bucket} cannot be the name of a bucket. Check option bucket.",
-        FailureType.config_error,
-        False,
-    ),
-    (
+    Rule((botocore.ParamValidationError,), _WRONG_ROLE, Operation.ROLE),
+    Rule((botocore.ParamValidationError,), _WRONG_BUCKET),
+    Rule(
         (UnstableObject,),
         "The object {key} could not be read: several times the server sent other parts of it than requested, or parts "
         "of another version. Check endpoint_url and any proxy or cache in between; the next sync continues from the "
         "last state.",
-        FailureType.transient_error,
-        False,
+        failure_type=FailureType.transient_error,
     ),
-    (
+    _Transient(
         (WrongPart,),
         "The server sent another part of the object {key} than requested, several times. Check endpoint_url and any "
         "proxy or cache in between; the next sync continues from the last state.",
-        FailureType.transient_error,
-        True,
     ),
-    (
+    _Transient(
         (HtmlAnswer,),
         "The server answered with an HTML page while {doing}, several times, as proxies, sign-on pages and web servers "
         "do. Check endpoint_url and any proxy in between; the next sync continues from the last state.",
-        FailureType.transient_error,
-        True,
     ),
-    (
-        (EndpointConnectionError,),
+    _Transient(
+        (botocore.EndpointConnectionError,),
+        "No server answers at the address of STS, where the role {role} is assumed. Check region, the network, and the "
+        "variable AWS_ENDPOINT_URL_STS or endpoint_url where they are set; the next sync continues from the last "
+        "state.",
+        Operation.ROLE,
+    ),
+    _Transient(
+        (botocore.EndpointConnectionError,),
         "No server answers at the address for this bucket. Check region (is it spelled right?), endpoint_url and the "
         "network; the next sync continues from the last state.",
-        FailureType.transient_error,
-        True,
     ),
-    (
+    Rule(
         (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError),
         "A file that is needed for {doing} cannot be read: see the internal message for its name. Mount it, readable "
         "for the user that runs the connector.",
-        FailureType.config_error,
-        False,
     ),
-    ((ConnectionError, HTTPClientError, OSError), _UNREACHABLE, FailureType.transient_error, True),
-    (
+    _Transient(
+        (botocore.ConnectionError, botocore.HTTPClientError, OSError),
+        "The connection to S3 could not be made or broke while {doing}, after several attempts. Check the network, "
+        "region and endpoint_url; the next sync continues from the last state.",
+    ),
+    Rule(
         (Exception,),
         "A request to S3 failed while {doing}, with an error that this connector does not know. See the internal "
         "message.",
-        FailureType.system_error,
-        False,
+        failure_type=FailureType.system_error,
     ),
+)
+#: The row for an answer with any other code
+UNKNOWN = Rule(
+    "",
+    "S3 answered {code} while {doing}. See the internal message for its text.",
+    failure_type=FailureType.system_error,
 )

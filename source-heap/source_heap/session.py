@@ -1,10 +1,11 @@
-"""Makes botocore's sessions and clients, and finds the credentials of boto3's default chain."""
+"""Makes botocore's sessions and clients with the credentials of the options, a role, or boto3's default chain."""
 
 from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -12,21 +13,22 @@ from urllib.parse import unquote, urlsplit
 import boto3
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from botocore.config import Config
-from botocore.credentials import Credentials
+from botocore.credentials import Credentials, DeferredRefreshableCredentials
 from botocore.exceptions import BotoCoreError, ClientError, InvalidRegionError, NoCredentialsError
 from botocore.loaders import Loader
+from botocore.parsers import ResponseParserError
 from botocore.session import Session, get_session
 from botocore.utils import get_environ_proxies
-from source_kit.errors import config_error
+from source_kit.errors import config_error, shorten
 from source_kit.network import bad_bundle, named_bundle, require_usable_proxy
 from source_kit.secrets import add_secret
 
 from source_heap.boto import refuse_mfa_prompts
-from source_heap.config import HeapConfig
+from source_heap.config import HeapConfig, KeyCredentials, RoleCredentials
 from source_heap.credential_errors import ENVIRONMENT, MfaCodeNeeded, no_credentials, source_of
-from source_heap.network import BUNDLE_VARIABLES
-from source_heap.s3_errors import failure
-from source_heap.s3_rules import Operation
+from source_heap.retrying import ATTEMPTS, retried
+from source_heap.s3_errors import BUNDLE_VARIABLES, REQUEST_ERRORS, failure
+from source_heap.s3_rules import NO_STS, OPTIONS, HtmlAnswer, IncompleteAnswer, Operation
 
 #: Asked first where no region is configured: S3 answers there with the right region of every bucket.
 FIRST_REGION = "us-east-1"
@@ -34,6 +36,11 @@ _CONNECT_SECONDS = 10
 #: Seconds until an answer begins, and between two reads of its body
 READ_SECONDS = 60
 _CONNECTIONS = 32
+#: AWS allows one hour at most to a role that was assumed by another role.
+ROLE_SECONDS = 3600
+SESSION_NAME = "airbyte-source-heap"
+#: botocore's variables that hold URLs
+_ENDPOINTS = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL_STS")
 #: botocore's description of S3 and STS is a megabyte of JSON: loaded once for all sessions.
 _DESCRIPTIONS = Loader()
 
@@ -44,9 +51,8 @@ def core_session(config: HeapConfig, *, with_profiles: bool) -> Session:
     core.register_component("data_loader", _DESCRIPTIONS)
     settings = core.get_component("config_store")
     if not with_profiles:
-        settings.set_config_variable("profile", None)
-        settings.set_config_variable("config_file", os.devnull)
-        settings.set_config_variable("credentials_file", os.devnull)
+        for name, unread in (("profile", None), ("config_file", os.devnull), ("credentials_file", os.devnull)):
+            settings.set_config_variable(name, unread)
     settings.set_config_variable("ca_bundle", _ca_bundle(core) or True)  # botocore would use a blank variable
     if not core.get_config_variable("region"):  # roles of profiles and web identities need one
         settings.set_config_variable("region", config.region or FIRST_REGION)
@@ -90,7 +96,11 @@ def make_client(service: str, core: Session, config: HeapConfig, endpoint: str |
     except InvalidRegionError as error:
         raise failure(Operation.LIST, error, bucket=config.bucket) from error
     except ValueError as error:
-        raise _unusable_endpoint(error) from None
+        raise config_error(
+            "The server's address cannot be used as written: check options endpoint_url and region, and the variables "
+            "AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_S3 and AWS_ENDPOINT_URL_STS where they are set.",
+            f"{type(error).__name__}: {error}",
+        ) from None
     except (BotoCoreError, OSError) as error:
         raise no_credentials(error, ENVIRONMENT) from error
     url = client.meta.endpoint_url
@@ -107,14 +117,6 @@ def hide_password(url: str) -> None:
         return
     if password:
         add_secret(unquote(password))
-
-
-def _unusable_endpoint(error: ValueError) -> AirbyteTracedException:
-    return config_error(
-        "The server's address cannot be used as written: check options endpoint_url and region, and the variables "
-        "AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_S3 and AWS_ENDPOINT_URL_STS where they are set.",
-        f"{type(error).__name__}: {error}",
-    )
 
 
 def quiet_logs() -> None:
@@ -135,12 +137,11 @@ _NO_CREDENTIALS = (
 )
 
 
-def _found(find: Callable[[], Any], source: str, role: str) -> Any:
-    """What `find` returns. Its errors are reported as missing credentials, not as answers of S3."""
+@contextmanager
+def _searched(source: str, role: str) -> Iterator[None]:
+    """Reports errors of a search as missing credentials, not as answers of S3."""
     try:
-        return find()
-    except AirbyteTracedException:
-        raise
+        yield
     except _NO_CREDENTIALS as error:
         raise no_credentials(error, source, role) from error
 
@@ -157,24 +158,107 @@ class DefaultChain:
     @classmethod
     def search(cls, config: HeapConfig, role: str = "") -> DefaultChain:
         """Raises a config_error if there are none. `role` is the role that they would assume, for the error."""
-
-        def find() -> tuple[Session, Credentials | None]:
+        with _searched(ENVIRONMENT, role):
             core = core_session(config, with_profiles=True)
             refuse_mfa_prompts(core)
-            return core, core.get_credentials()
-
-        core, credentials = _found(find, ENVIRONMENT, role)
+            credentials = core.get_credentials()
         if credentials is None:
             raise no_credentials(NoCredentialsError(), ENVIRONMENT, role)
         return cls(core, credentials, source_of(credentials), role)
 
-    def refresh_before_signing(self, client: Any) -> None:
-        """Refreshes credentials before a request of the client is signed.
+    def client(self, service: str, config: HeapConfig, endpoint: str | None, **settings: Any) -> Any:
+        """As `make_client`, but refreshes the credentials before a request is signed.
 
         botocore would refresh them within the request, where an error would look like one of the server.
         """
 
         def refresh(**_: Any) -> None:
-            _found(self.credentials.get_frozen_credentials, self.source, self.role)
+            with _searched(self.source, self.role):
+                self.credentials.get_frozen_credentials()
 
+        client = make_client(service, self.core, config, endpoint, **settings)
         client.meta.events.register_first("before-sign", refresh)
+        return client
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """A client for the bucket; `source` says in words where its credentials came from."""
+
+    client: Any
+    source: str
+
+
+def s3_client(config: HeapConfig, attempts: int = ATTEMPTS) -> Access:
+    """A client for the bucket. It follows the bucket to its region if the first guess is wrong.
+
+    With `endpoint_url` the bucket goes into the path: such servers seldom have a DNS name for each bucket.
+    """
+    quiet_logs()
+    for name in _ENDPOINTS:
+        hide_password(os.environ.get(name) or "")
+    style = {"addressing_style": "path"} if config.endpoint_url else {}
+    match config.credentials:
+        case KeyCredentials() as keys:
+            core = core_session(config, with_profiles=False)
+            core.set_credentials(keys.access_key_id, keys.secret_access_key, keys.session_token)
+            return Access(make_client("s3", core, config, config.endpoint_url, s3=style), OPTIONS)
+        case RoleCredentials() as role:
+            add_secret(role.external_id)
+            core = core_session(config, with_profiles=False)
+            core.register_component("credential_provider", AssumedRole(config, role, attempts))
+            return Access(make_client("s3", core, config, config.endpoint_url, s3=style), f"the role {role.arn}")
+        case _:
+            chain = DefaultChain.search(config)
+            return Access(chain.client("s3", config, config.endpoint_url, s3=style), chain.source)
+
+
+class AssumedRole:
+    """The role's credentials, as botocore's `credential_provider`."""
+
+    def __init__(self, config: HeapConfig, role: RoleCredentials, attempts: int) -> None:
+        self._config = config
+        self._role = role
+        self._attempts = attempts
+
+    def load_credentials(self) -> DeferredRefreshableCredentials:
+        """Called by botocore. STS is asked when the first request is signed, and again before they expire."""
+        return DeferredRefreshableCredentials(refresh_using=self._assume, method="sts-assume-role")
+
+    def _assume(self) -> dict[str, Any]:
+        chain = DefaultChain.search(self._config, self._role.arn)
+        endpoint = os.environ.get("AWS_ENDPOINT_URL_STS") or self._config.endpoint_url
+        sts = chain.client("sts", self._config, endpoint)
+        try:
+            answer = retried(lambda: self._answer(sts), Operation.ROLE, self._attempts, "Assuming the role")
+        except REQUEST_ERRORS as error:
+            raise self._failure(error, source=chain.source) from error
+        found = answer["Credentials"]
+        for secret in (found["AccessKeyId"], found["SecretAccessKey"], found["SessionToken"]):
+            add_secret(secret)
+        return {
+            "access_key": found["AccessKeyId"],
+            "secret_key": found["SecretAccessKey"],
+            "token": found["SessionToken"],
+            "expiry_time": found["Expiration"].isoformat(),
+        }
+
+    def _answer(self, sts: Any) -> Any:
+        try:
+            answer = sts.assume_role(
+                RoleArn=self._role.arn,
+                RoleSessionName=SESSION_NAME,
+                ExternalId=self._role.external_id,
+                DurationSeconds=ROLE_SECONDS,
+            )
+            answer["Credentials"]
+        except (ResponseParserError, KeyError) as error:
+            detail = f"{type(error).__name__}: {shorten(str(error))}"  # STS would not answer this
+            if self._config.endpoint_url:
+                raise config_error(NO_STS.format(role=self._role.arn), detail) from error
+            cut = HtmlAnswer(detail) if "html" in detail.lower() else IncompleteAnswer(detail)
+            raise self._failure(cut) from error
+        return answer
+
+    def _failure(self, error: Exception, source: str = OPTIONS) -> AirbyteTracedException:
+        return failure(Operation.ROLE, error, bucket=self._config.bucket, role=self._role.arn, source=source)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from itertools import chain
 from typing import Any
 
-from airbyte_cdk.models import ConfiguredAirbyteCatalog, ConfiguredAirbyteStream
+from airbyte_cdk.models import ConfiguredAirbyteCatalog
 from airbyte_cdk.sources.streams import Stream
 from source_kit.errors import config_error
 from source_kit.source import Source
@@ -51,11 +51,9 @@ class SourceHeap(Source[HeapConfig]):
             _check_file(dumps.bucket, found[0], config.skip_missing_files or found[1] != newest.dump_id)
 
     def workers(self, config: HeapConfig) -> int:
-        """How many tables are read, and how many processes decode, at the same time."""
         return config.num_workers
 
     def all_streams(self, config: HeapConfig) -> list[Stream]:
-        """Every table that a manifest names, with the types of its columns."""
         dumps = Dumps(Bucket(config))
         tables = find_tables(dumps)
         schemas = table_schemas(dumps.bucket, tables.values(), config.normalize_times)
@@ -72,15 +70,12 @@ class SourceHeap(Source[HeapConfig]):
         names = frozenset(configured.stream.name for configured in catalog.streams)
         dumps = Dumps(Bucket(config), None if DUMPS_NAME in names else names)
         pool = DecoderPool(config.num_workers)
-        return [self._stream(configured, config, dumps, pool) for configured in catalog.streams]
-
-    def _stream(
-        self, configured: ConfiguredAirbyteStream, config: HeapConfig, dumps: Dumps, pool: DecoderPool
-    ) -> Stream:
-        stream = configured.stream
-        if stream.name == DUMPS_NAME:
-            return HeapDumps(dumps)
-        return TableStream(stream.name, config, dumps, pool, stream.json_schema, stream.source_defined_primary_key)
+        return [
+            HeapDumps(dumps)
+            if stream.name == DUMPS_NAME
+            else TableStream(stream.name, config, dumps, pool, stream.json_schema, stream.source_defined_primary_key)
+            for stream in (configured.stream for configured in catalog.streams)
+        ]
 
 
 def _check_tables(manifest: Manifest) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from typing import IO, Any
 
@@ -98,13 +99,11 @@ class Download:
         """Reads the next answer. If it breaks, returns when it has brought some bytes, and raises when it has not."""
         before = self._have
         try:
-            part, body = self._answer()
-            try:
-                for chunk in _chunks(body, part.end - part.start, part.end - part.start):
+            answer = self._request()
+            with closing(raw_body(answer)) as body:
+                length = self._accept(answer)
+                for chunk in _chunks(body, length, length):
                     self._store(chunk)
-            except BaseException:
-                body.close()
-                raise
         except REQUEST_ERRORS as error:
             if self._have > before and not isinstance(error, TooSlow):
                 return
@@ -112,8 +111,7 @@ class Download:
         if not self.complete and self._have <= before:
             raise IncompleteAnswer("the body ended early")
 
-    def _answer(self) -> tuple[Part, Any]:
-        """The next answer and its body, which begins with the first missing byte."""
+    def _request(self) -> Mapping[str, Any]:
         arguments = {}
         if self._have and self._etag and not self._etag.startswith("W/"):
             arguments = {"Range": f"bytes={self._have}-", "IfMatch": self._etag}
@@ -122,33 +120,29 @@ class Download:
         if self._restarts and self._restarts % 2 == 0 and not self._have:
             arguments = {"Range": "bytes=0-"}  # a cache that holds only a part of the object may forward this
         try:
-            answer = self._get(self._key, **arguments)
+            return self._get(self._key, **arguments)
         except ClientError as error:
             if code_of(error) in ("PreconditionFailed", "412", "InvalidRange", "416"):
                 self._restart()  # the object was replaced by another version
             raise
-        body = raw_body(answer)
+
+    def _accept(self, answer: Mapping[str, Any]) -> int:
+        """Takes the answer as the next part, or as the first one if it begins like the object; returns its length."""
         try:
             part = Part.of(answer)
-            self._accept(part)
-        except BaseException as error:
-            body.close()
-            if self._have and isinstance(error, IncompleteAnswer):
+            if not (self._have and part.start == self._have and self._is_same_version(part)):
+                if self._have:
+                    self._restart()
+                if part.start or part.total is None:
+                    raise WrongPart(f"bytes {part.start}-{part.end - 1} of {part.total} came, which were not asked for")
+                if self._limit is not None and part.total > self._limit:
+                    raise TooLong
+                self._etag, self.size = part.etag, part.total
+        except IncompleteAnswer:
+            if self._have:
                 self._restart()  # this server cannot resume, but it may send the whole object
             raise
-        return part, body
-
-    def _accept(self, part: Part) -> None:
-        """Takes the part as the next one, or as the first one if it holds the beginning of the object."""
-        if self._have and part.start == self._have and self._is_same_version(part):
-            return
-        if self._have:
-            self._restart()
-        if part.start or part.total is None:
-            raise WrongPart(f"bytes {part.start}-{part.end - 1} of {part.total} came, which were not asked for")
-        if self._limit is not None and part.total > self._limit:
-            raise TooLong
-        self._etag, self.size = part.etag, part.total
+        return part.end - part.start
 
     def _is_same_version(self, part: Part) -> bool:
         within = self.size is not None and part.end <= self.size
@@ -179,16 +173,12 @@ def first_bytes(get: GetObject, key: str, size: int) -> bytes:
         if code_of(error) not in ("InvalidRange", "416"):
             raise
         answer = get(key)  # the object is empty, or the server does not support ranges
-    body = raw_body(answer)
-    try:
+    with closing(raw_body(answer)) as body:
         part = Part.of(answer)
         wanted = min(size, part.end if part.total is None else part.total)
         if part.start or part.end < wanted:
             raise WrongPart(f"bytes {part.start}-{part.end - 1} of {part.total} came in place of the first {size}")
         data = b"".join(_chunks(body, wanted, part.end))
-    except BaseException:
-        body.close()
-        raise
     if len(data) < wanted:
         raise IncompleteAnswer("the body ended early")
     return data
@@ -197,8 +187,7 @@ def first_bytes(get: GetObject, key: str, size: int) -> bytes:
 def _chunks(body: Any, wanted: int, length: int) -> Iterator[bytes]:
     """The first `wanted` bytes of a body of `length` bytes, as they arrive.
 
-    At the end the connection is free for another request or, if bytes are left, closed. Raises IncompleteAnswer,
-    TooSlow, or WrongPart if more bytes come than announced.
+    Raises IncompleteAnswer, TooSlow, or WrongPart if more bytes come than announced.
     """
     since, brought, left = time.monotonic(), 0, wanted
     while left or wanted == length:
@@ -214,7 +203,6 @@ def _chunks(body: Any, wanted: int, length: int) -> Iterator[bytes]:
             if brought < _SLOWEST_BYTES:
                 raise TooSlow(f"no more than {brought} bytes came within {READ_SECONDS} s")
             since, brought = time.monotonic(), 0
-    body.close()
 
 
 def _read(body: Any, size: int) -> bytes:

@@ -18,11 +18,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from simulators.heap.avro_files import Codec, Column, UnionOrder, container_block, container_header, encode, long_bytes
 from source_heap.avro.container import read_blocks
-from source_heap.avro.declared import declared
+from source_heap.avro.declared import declared, flat_columns
 from source_heap.avro.decoder import CHUNK_BYTES, Chunk, Decoder
 from source_heap.avro.fast import TRIAL_ROWS, FastDecoder
 from source_heap.avro.faults import BrokenFile
-from source_heap.avro.flat import flat_columns
 from source_heap.avro.pool import AvroFile, DecoderPool
 from source_heap.avro.reference import ReferenceDecoder, projected
 from source_heap.avro.values import Projection

@@ -8,10 +8,10 @@ import pytest
 from botocore.credentials import Credentials
 from botocore.response import StreamingBody
 from botocore.session import get_session
-from source_heap.access import AssumedRole
 from source_heap.boto import raw_body, refuse_mfa_prompts
 from source_heap.config import HeapConfig, RoleCredentials
 from source_heap.credential_errors import MfaCodeNeeded
+from source_heap.session import AssumedRole
 from urllib3 import HTTPResponse
 
 

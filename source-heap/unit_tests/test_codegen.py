@@ -11,8 +11,8 @@ from textwrap import indent
 import pytest
 from source_heap.avro import codegen
 from source_heap.avro.codegen import rows_function
+from source_heap.avro.declared import FlatColumn
 from source_heap.avro.faults import BrokenFile
-from source_heap.avro.flat import FlatColumn
 
 FUNCTION = rows_function(
     (FlatColumn("id", "string"), FlatColumn("active", "boolean", null=0)), ("string", "boolean"), None, ()

@@ -14,7 +14,7 @@ from botocore.exceptions import (
     ReadTimeoutError,
     SSLError,
 )
-from source_heap.s3_errors import failure, heals
+from source_heap.s3_errors import failure, rule_for
 from source_heap.s3_rules import HtmlAnswer, IncompleteAnswer, Operation, WrongPart
 
 CONFIG, TRANSIENT, SYSTEM = "config_error", "transient_error", "system_error"
@@ -213,7 +213,7 @@ def test_each_answer_has_its_sentence(operation: Operation, code: str, kind: str
     assert raised.message is not None
     assert raised.message.startswith(sentence)
     assert raised.failure_type.value == kind
-    assert heals(operation, error) is again
+    assert rule_for(operation, error).heals is again
     assert f"{code}: as sent" in str(raised.internal_message)
 
 
@@ -249,7 +249,7 @@ def test_each_failure_without_an_answer_has_its_sentence(
     raised = failure(GET, error, bucket="B", key="K")
     assert (raised.message or "").startswith(sentence)
     assert raised.failure_type.value == kind
-    assert heals(GET, error) is again
+    assert rule_for(GET, error).heals is again
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,9 @@ from simulators.heap.avro_files import blocks
 from simulators.heap.layout import DEFAULT_BUCKET, StoredObject
 from simulators.heap.s3_server import BucketServer, error_fault
 from simulators.heap.scenarios import scenario
-from source_heap.access import s3_client
 from source_heap.config import HeapConfig
 from source_heap.s3_rules import Operation
+from source_heap.session import s3_client
 
 CONFIG, TRANSIENT, SYSTEM = "config_error", "transient_error", "system_error"
 GET, LIST, ROLE = Operation.GET, Operation.LIST, Operation.ROLE

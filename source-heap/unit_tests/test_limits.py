@@ -43,7 +43,7 @@ def test_manifests_are_read_in_turn_where_together_they_are_too_long(
 ) -> None:
     """Each takes more than half of what may be parsed at a time."""
     longest = long_manifest(9, 1000).data
-    monkeypatch.setattr(dumps, "MANIFEST_BYTES_AT_A_TIME", len(longest) + 10)
+    monkeypatch.setattr(dumps, "MANIFEST_BYTES", len(longest) + 10)
     heap.server.put([long_manifest(dump_id, 800) for dump_id in range(1, 40)])
     output = heap.discover()
     assert [stream["name"] for stream in output.streams] == ["_heap_dumps", "long"]

@@ -34,13 +34,14 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from textwrap import indent
 from typing import Any, TypeAlias
 
 from source_kit.generated import compiled
 
+from source_heap.avro.declared import NATURAL, FlatColumn
 from source_heap.avro.faults import BrokenFile
-from source_heap.avro.flat import NATURAL, FlatColumn
 from source_heap.avro.times import CoercionError, normalize, normalize_text
 from source_heap.avro.values import ANY, SINCE_COLUMN, TIME, change, coerce
 from source_heap.avro.varint import read_long
@@ -86,10 +87,7 @@ _FUNCTIONS: dict[tuple[Any, ...], RowsFunction] = {}
 
 
 def rows_function(
-    columns: tuple[FlatColumn, ...],
-    targets: tuple[str | None, ...],
-    since: str | None,
-    ranges: tuple[ColumnRange, ...],
+    columns: tuple[FlatColumn, ...], targets: tuple[str | None, ...], since: str | None, ranges: tuple[ColumnRange, ...]
 ) -> RowsFunction:
     """The function for these columns and their target types.
 
@@ -101,7 +99,7 @@ def rows_function(
         if sum(len(known[0]) for known in list(_FUNCTIONS)) + len(columns) > KEPT_COLUMNS:
             _FUNCTIONS.clear()
         writer = _Writer(dict(zip(columns, targets, strict=True)), since)
-        source = "\n".join(writer.function(columns, ranges))
+        source = writer.function(columns, ranges)
         function = _FUNCTIONS[key] = compiled(source, "decode", {**_NAMES, "SINCE": since, **writer.names})
     return function
 
@@ -128,8 +126,8 @@ _NAMES: dict[str, Any] = {
 }
 
 
-def _indented(lines: Sequence[str]) -> Iterator[str]:
-    return (f"    {line}" for line in lines)
+def _indented(text: str) -> str:
+    return indent(text, "    ")
 
 
 class _Writer:
@@ -141,126 +139,77 @@ class _Writer:
         self._since = since
         self._filters_by_time = False
 
-    def function(self, columns: Sequence[FlatColumn], ranges: Sequence[ColumnRange]) -> Iterator[str]:
-        """The lines of the function."""
-        body = list(self._body(columns, dict(ranges)))
-        yield "def decode(b, s, p, count, row, lines, changed, dumps):"
-        yield "    changes = []"
-        yield "    add = lines.append"
-        yield "    starts = b.startswith"
-        for first, _ in ranges:
-            yield f"    seen{first} = NEVER; size{first} = 0"
-        yield "    for _ in range(count):"
-        yield from _indented(list(_indented(body)))
-        if self._filters_by_time:
-            yield "        if moment is not None and moment < SINCE:"
-            yield "            if changes: changes = []"
-            yield "            continue"
-        yield "        if changes:"
-        yield "            changed.append((len(lines), changes)); changes = []"
-        yield "        add(dumps(row))"
-        yield "    return p"
+    def function(self, columns: Sequence[FlatColumn], ranges: Sequence[ColumnRange]) -> str:
+        """The source of the function."""
+        seen = "".join(f"    seen{first} = NEVER; size{first} = 0\n" for first, _ in ranges)
+        body = _indented(_indented(self._body(columns, dict(ranges))))
+        return _FUNCTION.format(seen=seen, body=body, skip=_SKIP if self._filters_by_time else "")
 
-    def _body(self, columns: Sequence[FlatColumn], ranges: dict[int, int]) -> Iterator[str]:
-        at = 0
+    def _body(self, columns: Sequence[FlatColumn], ranges: dict[int, int]) -> str:
+        body, at = "", 0
         while at < len(columns):
-            last = ranges.get(at)
-            if last is None:
-                yield from self._column(columns[at])
-                at += 1
-                continue
-            yield f"if starts(seen{at}, p):"
-            yield f"    p += size{at}"
-            yield "else:"
-            yield "    o = p"
-            for column in columns[at:last]:
-                yield from _indented(list(self._column(column)))
-            yield f"    seen{at} = b[o:p]; size{at} = p - o"
+            last = ranges.get(at, at + 1)
+            read = "".join(map(self._column, columns[at:last]))
+            if at in ranges:
+                read = f"    o = p\n{_indented(read)}    seen{at} = b[o:p]; size{at} = p - o\n"
+                read = f"if starts(seen{at}, p):\n    p += size{at}\nelse:\n{read}"
+            body += read
             at = last
+        return body
 
-    def _column(self, column: FlatColumn) -> Iterator[str]:
-        """Lines that read one column."""
+    def _column(self, column: FlatColumn) -> str:
         if column.null is None:
-            yield from self._value(column, 0)
-            return
-        null = [*self._store(column, "None"), *self._moment(column, "None"), "p += 1"]
-        value = list(self._value(column, 1))
+            return self._value(column, 0)
+        null = self._store(column, "None") + self._moment(column, "None") + "p += 1\n"
+        value = self._value(column, 1)
         first, second = (null, value) if column.null else (value, null)
-        yield "t = b[p]"
-        yield "if t == 2:"
-        yield from _indented(first)
-        yield "elif t:"
-        yield "    raise broken()"
-        yield "else:"
-        yield from _indented(second)
+        return f"t = b[p]\nif t == 2:\n{_indented(first)}elif t:\n    raise broken()\nelse:\n{_indented(second)}"
 
-    def _value(self, column: FlatColumn, ahead: int) -> Iterator[str]:
+    def _value(self, column: FlatColumn, ahead: int) -> str:
         """Lines that read a value `ahead` bytes after the position."""
         at = f"p + {ahead}" if ahead else "p"
         match column.kind:
             case "string" | "bytes":
-                yield f"n = b[{at}]; a = p + {ahead + 1}"
-                yield "if n < 128:"
-                yield "    p = a + HALF[n]"
-                yield "else:"
-                yield f"    a, p = read_span(b, {at})"
-                yield from self._use(column, "s[a:p]")
+                read, value = _TEXT.format(at=at, start=ahead + 1), "s[a:p]"
             case "long" | "int":
-                yield from _LONG.format(at=at, end=ahead + 8).splitlines()
-                yield from self._use(column, "x")
+                read, value = _LONG.format(at=at, end=ahead + 8), "x"
             case "null":
-                yield from self._use(column, "None")
+                read, value = "", "None"
             case "boolean":
-                yield f"x = BOOLEAN[b[{at}]]; p += {ahead + 1}"
-                yield from self._use(column, "x")
-            case "float" | "double":
-                name, size = ("float32", 4) if column.kind == "float" else ("float64", 8)
-                yield f"x = {name}(b, {at})[0]; p += {ahead + size}"
-                yield from self._use(column, "x")
+                read, value = f"x = BOOLEAN[b[{at}]]; p += {ahead + 1}\n", "x"
+            case "float":
+                read, value = f"x = float32(b, {at})[0]; p += {ahead + 4}\n", "x"
+            case "double":
+                read, value = f"x = float64(b, {at})[0]; p += {ahead + 8}\n", "x"
             case "enum":
-                yield f"n, p = read_long(b, {at})"
-                yield "if n < 0: raise broken()"
-                yield from self._use(column, f"{self._name([as_latin(symbol) for symbol in column.symbols])}[n]")
+                read = f"n, p = read_long(b, {at})\nif n < 0: raise broken()\n"
+                value = f"{self._name([as_latin(symbol) for symbol in column.symbols])}[n]"
             case _:  # fixed
-                yield f"a = {at}; p = a + {column.size}"
-                yield from self._use(column, "s[a:p]")
+                read, value = f"a = {at}; p = a + {column.size}\n", "s[a:p]"
+        return read + self._use(column, value)
 
-    def _use(self, column: FlatColumn, value: str) -> Iterator[str]:
+    def _use(self, column: FlatColumn, value: str) -> str:
         """Lines that coerce a value to its target type and store it."""
         target = self._targets[column]
+        lost = f"    x = None; changes.append(change({column.name!r}))\n"
         if target is None or keeps_its_type(column, target):
-            if target is not None and NATURAL[column.kind] == "number":
-                yield "if not isfinite(x):"
-                yield f"    x = None; changes.append(change({column.name!r}))"
-            yield from self._store(column, value)
-            yield from self._moment(column, value)
-            return
-        yield "try:"
-        yield f"    x = {self._converter(column.kind, target)}({value})"
-        yield "except CoercionError:"
-        yield f"    x = None; changes.append(change({column.name!r}))"
-        yield from self._store(column, "x")
-        if target == TIME:
-            yield from self._moment(column, "x", converted=True)
-        else:
-            yield from self._moment(column, value)
+            check = f"if not isfinite(x):\n{lost}" if target and NATURAL[column.kind] == "number" else ""
+            return check + self._store(column, value) + self._moment(column, value)
+        convert = f"try:\n    x = {self._converter(column.kind, target)}({value})\nexcept CoercionError:\n{lost}"
+        is_time = target == TIME
+        return convert + self._store(column, "x") + self._moment(column, "x" if is_time else value, converted=is_time)
 
-    def _store(self, column: FlatColumn, value: str) -> Iterator[str]:
-        if self._targets[column] is not None:
-            yield f"row[{as_latin(column.name)!r}] = {value}"
+    def _store(self, column: FlatColumn, value: str) -> str:
+        return "" if self._targets[column] is None else f"row[{as_latin(column.name)!r}] = {value}\n"
 
-    def _moment(self, column: FlatColumn, value: str, converted: bool = False) -> Iterator[str]:
+    def _moment(self, column: FlatColumn, value: str, converted: bool = False) -> str:
         """Lines that keep the row's instant for the comparison with `since`."""
         if self._since is None or column.name != SINCE_COLUMN:
-            return
+            return ""
         self._filters_by_time = True
         if converted or value == "None":
-            yield f"moment = {value}"
-            return
-        yield "try:"
-        yield f"    moment = {self._name(normalize)}({value})"
-        yield "except CoercionError:"
-        yield "    moment = None"
+            return f"moment = {value}\n"
+        return f"try:\n    moment = {self._name(normalize)}({value})\nexcept CoercionError:\n    moment = None\n"
 
     def _converter(self, kind: str, target: str) -> str:
         if target == TIME:
@@ -268,7 +217,6 @@ class _Writer:
         return self._name(lambda value: coerce(value, target))
 
     def _name(self, value: Any) -> str:
-        """A new name for an object that the source uses."""
         name = f"k{len(self.names)}"
         self.names[name] = value
         return name
@@ -279,6 +227,28 @@ def keeps_its_type(column: FlatColumn, target: str) -> bool:
     return column.kind == "null" or target in (ANY, NATURAL[column.kind])
 
 
+_FUNCTION = """\
+def decode(b, s, p, count, row, lines, changed, dumps):
+    changes = []
+    add = lines.append
+    starts = b.startswith
+{seen}    for _ in range(count):
+{body}{skip}        if changes:
+            changed.append((len(lines), changes)); changes = []
+        add(dumps(row))
+    return p"""
+_SKIP = """\
+        if moment is not None and moment < SINCE:
+            if changes: changes = []
+            continue
+"""
+_TEXT = """\
+n = b[{at}]; a = p + {start}
+if n < 128:
+    p = a + HALF[n]
+else:
+    a, p = read_span(b, {at})
+"""
 #: Reads an integer: one byte, or four pairs as above, or any other length.
 _LONG = """\
 h1, h2, h3, h4 = pairs(b, {at})
@@ -289,4 +259,5 @@ if h1 & 128:
         x, p = read_long(b, {at})
 else:
     n = h1 & 127; p = {at} + 1
-    x = -(n + 1 >> 1) if n & 1 else n >> 1"""
+    x = -(n + 1 >> 1) if n & 1 else n >> 1
+"""

@@ -4,27 +4,89 @@ The format ("Object Container Files" in the Avro 1.11 specification): magic, a m
 blocks of a row count, a byte length, the compressed rows, and the marker again.
 
 fastavro is not used here because it does not check the CRC-32 of a snappy block, cannot start in the middle, and does
-not report a file that is cut between two blocks.
+not report a file that is cut between two blocks. Each block is decompressed up to a limit: 250 KB can expand to 250 MB.
 """
 
 from __future__ import annotations
 
+import bz2
+import lzma
 import threading
-from collections.abc import Callable, Iterable, Iterator
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import BinaryIO
+from functools import partial
+from typing import Any, BinaryIO
 
-from source_heap.avro import compression
+import cramjam
+
 from source_heap.avro.declared import Declared, declared, parsed
 from source_heap.avro.faults import BeyondLimit, BrokenFile, HeaderCut
 from source_heap.avro.varint import LONG_BYTES, read_long
-from source_heap.limits import BLOCK_BYTES, HEADER_BYTES, PARALLEL_HEADER_BYTES
+from source_heap.limits import BLOCK_BYTES, HEADER_BYTES, PARALLEL_HEADER_BYTES, XZ_BYTES
 
 MAGIC = b"Obj\x01"
 _MARKER_BYTES = 16
+#: What the codecs raise for invalid bytes
+_CODEC_ERRORS = (cramjam.DecompressionError, zlib.error, lzma.LZMAError, OSError, EOFError, ValueError)
+_CHECKSUM_BYTES = 4
+#: First size of zstandard's output buffer, whose needed size may be unknown; multiplied by four while too small. Bytes.
+_ZSTANDARD_ROOM = 1024 * 1024
 #: Many headers are read in parallel, but only one long header at a time, because parsing it takes memory.
 _ONE_LONG_HEADER = threading.Lock()
+
+
+def _too_large() -> BeyondLimit:
+    return BeyondLimit(f"a block holds more than {BLOCK_BYTES // 1024**2} MiB, decompressed")
+
+
+def _bounded(start: Callable[[], Any], data: bytes) -> bytes:
+    stream = start()
+    found: bytes = stream.decompress(data, BLOCK_BYTES + 1)
+    if len(found) > BLOCK_BYTES:
+        raise _too_large()
+    if not stream.eof:
+        raise EOFError("cut")
+    return found
+
+
+def _snappy(data: bytes) -> bytes:
+    if cramjam.snappy.decompress_raw_len(data) > BLOCK_BYTES:
+        raise _too_large()
+    rows = bytes(cramjam.snappy.decompress_raw(data[:-_CHECKSUM_BYTES]))
+    if zlib.crc32(rows).to_bytes(_CHECKSUM_BYTES, "big") != data[-_CHECKSUM_BYTES:]:
+        raise ValueError("wrong checksum")
+    return rows
+
+
+def _zstandard(data: bytes) -> bytes:
+    room = _ZSTANDARD_ROOM
+    while True:
+        found = bytearray(room)
+        try:
+            size = cramjam.zstd.decompress_into(data, found)
+        except cramjam.DecompressionError as error:
+            if "whole buffer" not in str(error):  # cramjam's only sign that the buffer is too small
+                raise
+            if room > BLOCK_BYTES:
+                raise _too_large() from None
+            room = min(4 * room, BLOCK_BYTES + 1)
+            continue
+        if size > BLOCK_BYTES:
+            raise _too_large()
+        return bytes(memoryview(found)[:size])
+
+
+#: Heap writes snappy (certain: other readers of its dumps require it).
+_DECOMPRESSORS: Mapping[str, Callable[[bytes], bytes]] = {
+    "null": bytes,
+    "deflate": partial(_bounded, partial(zlib.decompressobj, -15)),
+    "snappy": _snappy,
+    "bzip2": partial(_bounded, bz2.BZ2Decompressor),
+    "xz": partial(_bounded, partial(lzma.LZMADecompressor, memlimit=XZ_BYTES)),
+    "zstandard": _zstandard,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +125,8 @@ def parse_header(data: bytes) -> Header:
             raise _long_header()
         raise HeaderCut("it ends within its header")
     codec = metadata.get("avro.codec", b"null").decode("utf-8", "replace")
-    if codec not in compression.DECOMPRESSORS:
-        raise BrokenFile(
-            f"its compression is {codec[:40]!r}; supported are {', '.join(sorted(compression.DECOMPRESSORS))}"
-        )
+    if codec not in _DECOMPRESSORS:
+        raise BrokenFile(f"its compression is {codec[:40]!r}; supported are {', '.join(sorted(_DECOMPRESSORS))}")
     text = metadata.get("avro.schema", b"")
     schema = declared(parsed(text))
     return Header(text, schema, codec, data[at : at + _MARKER_BYTES], at + _MARKER_BYTES)
@@ -132,7 +192,7 @@ def scan(file: BinaryIO, header: Header, size: int, rows_of_span: int) -> Iterat
         if end > size:
             raise _cut(at)
         if length > BLOCK_BYTES:
-            raise compression.too_large()
+            raise _too_large()
         file.seek(begin + length)
         if file.read(_MARKER_BYTES) != header.marker:
             raise BrokenFile(f"the block at byte {begin} does not end with the file's marker")
@@ -165,7 +225,7 @@ def _cut(at: int) -> BrokenFile:
 
 def read_blocks(file: BinaryIO, codec: str, spans: Iterable[Span]) -> Iterator[tuple[int, bytes]]:
     """The row count and the decompressed rows of each block that has any."""
-    decompress = compression.DECOMPRESSORS[codec]
+    decompress = _DECOMPRESSORS[codec]
     for span in spans:
         at = span.start
         while at < span.end:
@@ -176,7 +236,7 @@ def read_blocks(file: BinaryIO, codec: str, spans: Iterable[Span]) -> Iterator[t
             file.seek(begin)
             try:
                 data = decompress(file.read(length))
-            except compression.ERRORS as error:
+            except _CODEC_ERRORS as error:
                 raise BrokenFile(f"the block at byte {begin} cannot be decompressed") from error
             yield rows, data
             del data  # frees it before the next block is read

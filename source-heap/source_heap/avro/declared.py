@@ -13,9 +13,8 @@ NaN, half a surrogate pair, a default of another type), so they are dropped. The
 from __future__ import annotations
 
 import json
-import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,25 +22,26 @@ import orjson
 
 from source_heap.avro import logical
 from source_heap.avro.faults import BeyondLimit, BrokenFile
-from source_heap.limits import SCHEMA_DEPTH, SCHEMA_TYPES, SCHEMA_VALUES
+from source_heap.avro.skim import PRIMITIVES, Measurer, Node
+from source_heap.limits import GENERATED_COLUMNS, SCHEMA_DEPTH, SCHEMA_TYPES, SCHEMA_VALUES
 
-PRIMITIVES = frozenset({"null", "boolean", "int", "long", "float", "double", "bytes", "string"})
+#: The JSON type of an Avro type without coercion
+NATURAL = {
+    **dict.fromkeys(("int", "long"), "integer"),
+    **dict.fromkeys(("string", "bytes", "enum", "fixed"), "string"),
+    **dict.fromkeys(("float", "double"), "number"),
+    "boolean": "boolean",
+    "null": "null",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """A table's schema: a record in the form above, all records by name, and bounds of its rows.
-
-    A row has `least` bytes or more. In a block of `n` bytes a row has at most `values + n * density` values, unless the
-    schema is `recursive`: then the rows must be measured.
-    """
+    """A table's schema: a record in the form above, all records by name, and the record's measure."""
 
     record: Mapping[str, Any]
     records: Mapping[str, Mapping[str, Any]]
-    least: int
-    values: int
-    density: float
-    recursive: bool
+    row: Node
 
 
 def parsed(text: bytes) -> Any:
@@ -68,17 +68,17 @@ def declared(schema: Any) -> Declared:
         isinstance(field, dict) and isinstance(field.get("name"), str) and "type" in field for field in fields
     ):
         raise BrokenFile("its schema is not a record with named fields")
-    reader, measurer = _Reader(), _Measurer()
+    reader = _Reader()
     try:
         record = reader.of(schema, "", 0)
-        row = measurer.of(record)
+        row = Measurer().of(record)
     except RecursionError:
         raise _too_deep() from None
     except (AttributeError, KeyError, TypeError) as error:
         raise BrokenFile("its schema cannot be understood") from error
     if row.values > SCHEMA_VALUES:
         raise BeyondLimit(f"its schema has more than {SCHEMA_VALUES:,} values in a row")
-    return Declared(record, reader.records, row.least, row.values, row.density, measurer.recursive)
+    return Declared(record, reader.records, row)
 
 
 def _too_deep() -> BeyondLimit:
@@ -156,67 +156,45 @@ def _visible(name: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Measure:
-    """Bounds of a type, as in `Declared`; an array or a map counts as one value."""
+class FlatColumn:
+    """A column of a flat schema, as Heap's tables have: a primitive, or a union of one primitive with null.
 
-    values: int = 1
-    least: int = 1
-    density: float = 0
+    `null` is the byte that selects null in a union; None if the column cannot be null.
+    """
 
-
-_SIZES: Mapping[str, int] = {"null": 0, "float": 4, "double": 8}
-
-
-class _Measurer:
-    """Measures types in the form above."""
-
-    def __init__(self) -> None:
-        self.recursive = False
-        self._records: dict[str, _Measure | None] = {}
-
-    def of(self, kind: Any) -> _Measure:
-        """The bounds of a type."""
-        if isinstance(kind, str):
-            return _Measure(1, _SIZES.get(kind, 1)) if kind in PRIMITIVES else self._known(kind)
-        if isinstance(kind, list):
-            branches = []
-            for branch in kind:
-                branches.append(self.of(branch))
-            least = min((branch.least for branch in branches), default=0)
-            return _Measure(_most(branches, "values"), 1 + least, _most(branches, "density"))
-        match kind["type"]:
-            case "record":
-                return self._record(kind)
-            case "array":
-                return _several(self.of(kind["items"]), 0)
-            case "map":
-                return _several(self.of(kind["values"]), 1)
-            case "fixed":
-                return _Measure(1, kind["size"])
-        return self.of(kind["type"])
-
-    def _known(self, name: str) -> _Measure:
-        found = self._records[name]
-        if found is None:
-            self.recursive = True
-        return found or _Measure(1, 0)
-
-    def _record(self, record: Mapping[str, Any]) -> _Measure:
-        self._records[record["name"]] = None
-        fields = []
-        for field in record["fields"]:
-            fields.append(self.of(field["type"]))
-        values, least = sum(field.values for field in fields), sum(field.least for field in fields)
-        measure = _Measure(1 + values, least, _most(fields, "density"))
-        self._records[record["name"]] = measure
-        return measure
+    name: str
+    kind: str
+    null: int | None = None
+    symbols: tuple[str, ...] = ()
+    size: int = 0
 
 
-def _most(measures: Sequence[_Measure], what: str) -> Any:
-    return max((getattr(measure, what) for measure in measures), default=0)
+def flat_columns(record: Mapping[str, Any]) -> tuple[FlatColumn, ...] | None:
+    """The columns of a record if it is flat and not too wide, otherwise None."""
+    if len(record["fields"]) > GENERATED_COLUMNS:
+        return None
+    columns = [_column(field["name"], field["type"]) for field in record["fields"]]
+    flat = tuple(column for column in columns if column is not None)
+    return flat if len(flat) == len(columns) else None
 
 
-def _several(item: _Measure, key_bytes: int) -> _Measure:
-    """The bounds of any number of items, each with a key of at least this many bytes."""
-    least = item.least + key_bytes
-    return _Measure(1, 1, (item.values / least if least else math.inf) + item.density)
+def _column(name: str, kind: Any) -> FlatColumn | None:
+    if not isinstance(kind, list):
+        return _primitive(name, kind)
+    if len(kind) != 2 or "null" not in kind or kind[0] == kind[1]:
+        return None
+    null = kind.index("null")
+    # the index of a branch is a zigzag integer: 0 is encoded as 0, 1 as 2
+    return _primitive(name, kind[1 - null], 2 * null)
+
+
+def _primitive(name: str, kind: Any, null: int | None = None) -> FlatColumn | None:
+    if isinstance(kind, str):
+        return FlatColumn(name, kind, null) if kind in NATURAL else None
+    if not isinstance(kind, dict):
+        return None
+    if kind.get("logicalType") == logical.SYMBOLS:
+        return FlatColumn(name, "enum", null, symbols=tuple(kind["names"]))
+    if kind["type"] == "fixed" and "logicalType" not in kind:
+        return FlatColumn(name, "fixed", null, size=kind["size"])
+    return None

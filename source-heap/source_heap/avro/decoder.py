@@ -6,12 +6,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from source_heap.avro.codegen import ChangedLine
-from source_heap.avro.declared import Declared
+from source_heap.avro.declared import Declared, flat_columns
 from source_heap.avro.fast import PADDING, FastDecoder, fix_encoding, long_line
 from source_heap.avro.faults import BrokenFile
-from source_heap.avro.flat import flat_columns
 from source_heap.avro.reference import ReferenceDecoder
-from source_heap.avro.skim import Skimmer
+from source_heap.avro.skim import windows
 from source_heap.avro.values import Projection
 from source_heap.limits import LINE_BYTES
 
@@ -40,7 +39,7 @@ class Decoder:
     def __init__(self, schema: Declared, projection: Projection) -> None:
         """Raises BrokenFile if fastavro does not understand the schema."""
         columns = flat_columns(schema.record)
-        self._windows = Skimmer(schema).windows
+        self._row = schema.row
         self._decode = FastDecoder(columns, projection) if columns else ReferenceDecoder(schema, projection)
         self.is_fast = self._decode.is_fast
         self._step = _ROWS_AT_A_TIME
@@ -79,11 +78,10 @@ class Decoder:
         yield from self._cut(lines, changed)
 
     def _parts(self, blocks: Iterable[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
-        """All blocks in the parts that `Skimmer.windows` makes."""
         for count, data in blocks:
-            windows = self._windows(count, data)
+            parts = windows(self._row, count, data)
             del data
-            yield from windows
+            yield from parts
 
     def _cut(self, lines: list[bytes], changed: list[ChangedLine]) -> Iterator[Chunk]:
         """The lines as chunks, in order: rows with changes apart from rows without."""

@@ -26,8 +26,8 @@ from typing import Any
 import orjson
 
 from source_heap.avro.codegen import ChangedLine, ColumnRange, as_latin, keeps_its_type, rows_function
+from source_heap.avro.declared import NATURAL, FlatColumn
 from source_heap.avro.faults import BeyondLimit, BrokenFile
-from source_heap.avro.flat import NATURAL, FlatColumn
 from source_heap.avro.values import SINCE_COLUMN, Projection
 from source_heap.limits import LINE_BYTES
 
@@ -63,7 +63,10 @@ class FastDecoder:
         self._trial: list[dict[str, Any]] | None = [] if ranges is None else None
         self._trial_bytes = 0
         wanted = [column.name for column, kind in zip(columns, self._targets, strict=True) if kind is not None]
-        constants = {as_latin(name): _constant(value) for name, value in projection.constants.items()}
+        constants = {
+            as_latin(name): as_latin(value) if isinstance(value, str) else value
+            for name, value in projection.constants.items()
+        }
         self._row = dict.fromkeys(map(as_latin, wanted)) | constants
 
     def __call__(self, b: bytes, s: str, p: int, count: int, lines: list[bytes], changed: list[ChangedLine]) -> int:
@@ -94,7 +97,6 @@ class FastDecoder:
         return line
 
     def _ranges(self, rows: Sequence[Mapping[str, Any]]) -> tuple[ColumnRange, ...]:
-        """The column ranges that repeat often enough."""
         ranges: list[ColumnRange] = []
         repeats: set[int] = set()
         first = 0
@@ -123,10 +125,6 @@ class FastDecoder:
             return set()
         name = as_latin(column.name)
         return {index for index in range(1, len(rows)) if rows[index][name] == rows[index - 1][name]}
-
-
-def _constant(value: Any) -> Any:
-    return as_latin(value) if isinstance(value, str) else value
 
 
 def fix_encoding(lines: bytes) -> bytes:

@@ -16,11 +16,7 @@ import orjson
 
 from source_heap.avro.decoder import Chunk
 
-ROWS = 0
-SPAN_END = 1
-BROKEN = 2
-BEYOND_LIMIT = 3
-FAILED = 4
+ROWS, SPAN_END, BROKEN, BEYOND_LIMIT, FAILED = range(5)
 
 _SLOTS = 4
 #: Fits a chunk of the usual size; a longer one goes through the pipe.

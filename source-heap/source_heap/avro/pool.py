@@ -47,6 +47,8 @@ _KEEP_MEMORY = {
     "MALLOC_TOP_PAD_": "4194304",
 }
 
+_ERRORS = {frames.BROKEN: BrokenFile, frames.BEYOND_LIMIT: BeyondLimit, frames.FAILED: RuntimeError}
+
 
 class ProcessLost(Exception):
     """A decoding process ended unexpectedly. The text gives its signal or exit code."""
@@ -66,13 +68,12 @@ class AvroFile:
         with path.open("rb") as data:
             header = read_header(partial(_first, data), _HEADER_BYTES)
             file = cls(path, header, list(scan(data, header, path.stat().st_size, _SPAN_ROWS)))
-        if not header.schema.least and file.rows > EMPTY_ROWS:
+        if not header.schema.row.least and file.rows > EMPTY_ROWS:
             raise BeyondLimit(f"it has more than {EMPTY_ROWS:,} rows of no bytes")
         return file
 
     @property
     def rows(self) -> int:
-        """The number of rows, as the blocks announce it."""
         return sum(span.rows for span in self.spans)
 
 
@@ -101,10 +102,7 @@ class DecoderPool:
 
     def decode(self, file: AvroFile, projection: Projection) -> Iterator[Chunk]:
         """The rows of a file, in order. Raises BrokenFile or ProcessLost."""
-        if not self._size or file.rows < _WORTH_A_PROCESS_ROWS:
-            yield from _decode_here(file, projection)
-            return
-        processes = self._take()
+        processes = self._take() if self._size and file.rows >= _WORTH_A_PROCESS_ROWS else []
         if not processes:
             yield from _decode_here(file, projection)
             return
@@ -139,7 +137,6 @@ class DecoderPool:
             self._idle.append(process)
 
     def _give_back(self, processes: list[_Process], clean: bool) -> None:
-        """Returns the processes to the pool; kills those that are still busy with an abandoned file."""
         with self._changed:
             if clean:
                 self._idle.extend(processes)
@@ -169,8 +166,6 @@ def _collect(processes: Sequence[_Process], file: AvroFile, projection: Projecti
 
 
 class _Process:
-    """One process of `worker`."""
-
     def __init__(self) -> None:
         acknowledged, acknowledge = os.pipe()
         memory = -1
@@ -222,12 +217,8 @@ class _Process:
                 raise self._lost() from None
             if kind == frames.SPAN_END:
                 return
-            if kind == frames.BEYOND_LIMIT:
-                raise BeyondLimit(chunk.lines.decode())
-            if kind == frames.BROKEN:
-                raise BrokenFile(chunk.lines.decode())
-            if kind == frames.FAILED:
-                raise RuntimeError(chunk.lines.decode())
+            if kind != frames.ROWS:
+                raise _ERRORS[kind](chunk.lines.decode())
             yield chunk
 
     def _lost(self) -> ProcessLost:

@@ -17,16 +17,8 @@ from source_heap.limits import DECLARED_DEPTH, SCHEMA_VALUES
 
 JsonSchema = dict[str, Any]
 
-INSTANT: JsonSchema = {
-    "type": ["null", "string"],
-    "format": "date-time",
-    "airbyte_type": "timestamp_with_timezone",
-}
-_LOCAL_INSTANT: JsonSchema = {
-    "type": ["null", "string"],
-    "format": "date-time",
-    "airbyte_type": "timestamp_without_timezone",
-}
+INSTANT: JsonSchema = {"type": ["null", "string"], "format": "date-time", "airbyte_type": "timestamp_with_timezone"}
+_LOCAL_INSTANT = INSTANT | {"airbyte_type": "timestamp_without_timezone"}
 TEXT: JsonSchema = {"type": ["null", "string"]}
 #: For values within records, arrays and maps that may have several types: they are not coerced, so all types are
 #: declared. A wrong type is worse than none, and some clients drop a stream that has a property without a type.

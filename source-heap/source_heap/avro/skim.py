@@ -7,10 +7,11 @@ may be, so only their rows are measured, at about a microsecond per value.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, TypeAlias
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
-from source_heap.avro.declared import PRIMITIVES, Declared
 from source_heap.avro.faults import BeyondLimit, BrokenFile
 from source_heap.avro.varint import read_long
 from source_heap.limits import ROW_BYTES, ROW_DEPTH, ROW_VALUES
@@ -18,121 +19,145 @@ from source_heap.limits import ROW_BYTES, ROW_DEPTH, ROW_VALUES
 #: A large block is decoded in parts of this many bytes, or of one longer row, so that copies of it stay small.
 _WINDOW_BYTES = 1024 * 1024
 _LONG, _BYTES, _FIXED, _UNION, _RECORD, _BLOCKS, _PAIR = range(7)
-#: [kind, size, branches, fields or items]. A list because a recursive record is referred to before it is complete.
-_Node: TypeAlias = list[Any]
 
-_INTEGER: _Node = [_LONG, None]
-_STRING: _Node = [_BYTES, None]
-_PRIMITIVES: Mapping[str, _Node] = {
-    "null": [_FIXED, 0],
-    "boolean": [_FIXED, 1],
-    "float": [_FIXED, 4],
-    "double": [_FIXED, 8],
-    "int": _INTEGER,
-    "long": _INTEGER,
-    "bytes": _STRING,
-    "string": _STRING,
+
+@dataclass(slots=True)
+class Node:
+    """A type by its bytes: a fixed `size`, or `parts` (branches of a union, fields, items of an array or map).
+
+    A value has `least` bytes or more. In a block of `n` bytes it has at most `values + n * density` values; an array or
+    a map counts as one. A recursive type has an infinite density.
+    """
+
+    kind: int
+    size: int = 0
+    parts: list[Node] = field(default_factory=list)
+    values: int = 1
+    least: int = 1
+    density: float = 0
+
+
+PRIMITIVES: Mapping[str, Node] = {
+    **{
+        name: Node(_FIXED, size, least=size)
+        for name, size in (("null", 0), ("boolean", 1), ("float", 4), ("double", 8))
+    },
+    **dict.fromkeys(("int", "long"), Node(_LONG)),
+    **dict.fromkeys(("bytes", "string"), Node(_BYTES)),
 }
 
 
-class Skimmer:
-    """Measures the rows of a schema."""
+class Measurer:
+    """Measures types in the form of `declared`."""
 
-    def __init__(self, schema: Declared) -> None:
-        self._schema = schema
-        self._records: dict[str, _Node] = {}
-        self._row = self._node(schema.record)
+    def __init__(self) -> None:
+        self._records: dict[str, Node] = {}
 
-    def windows(self, count: int, data: bytes) -> Iterator[tuple[int, bytes]]:
-        """The `count` rows of a block in parts of whole rows; the whole block if no row can be too large.
-
-        Raises BeyondLimit or BrokenFile.
-        """
-        if not self._needed(len(data)):
-            yield count, data
-            return
-        start = at = rows = 0
-        for _ in range(count):
-            try:
-                end = self._row_end(data, at)
-            except IndexError as error:
-                raise BrokenFile("a row cannot be decoded") from error
-            if end - at > ROW_BYTES:
-                raise BeyondLimit(f"a row is longer than {ROW_BYTES // 1024**2} MiB")
-            if rows and end - start > _WINDOW_BYTES:
-                yield rows, data[start:at]
-                start, rows = at, 0
-            rows += 1
-            at = end
-        yield rows, data[start:]
-
-    def _needed(self, block_bytes: int) -> bool:
-        """Whether a row in a block of this size may exceed a limit."""
-        most = self._schema.values + self._schema.density * block_bytes
-        return self._schema.recursive or most > ROW_VALUES or block_bytes > ROW_BYTES
-
-    def _row_end(self, data: bytes, at: int) -> int:
-        """The position after the row at `at`. Raises BeyondLimit, BrokenFile, or IndexError if the row is cut."""
-        todo: list[tuple[_Node, int, int]] = [(self._row, 0, 1)]  # the next types, their depth, how often they come
-        values = 1
-        while todo:
-            node, depth, times = todo.pop()
-            if times > 1:
-                todo.append((node, depth, times - 1))
-            kind, detail = node
-            if kind == _UNION:
-                branch, at = read_long(data, at)
-                if not 0 <= branch < len(detail):
-                    raise BrokenFile("a row selects a branch that its union does not have")
-                todo.append((detail[branch], depth, 1))
-                continue
-            if kind == _LONG:
-                _, at = read_long(data, at)
-            elif kind == _BYTES:
-                size, at = read_long(data, at)
-                if size < 0:
-                    raise IndexError
-                at += size
-            elif kind == _FIXED:
-                at += detail
-            elif kind == _BLOCKS:
-                count, at = read_long(data, at)
-                if count < 0:
-                    count = -count
-                    _, at = read_long(data, at)
-                if count:
-                    todo += ((node, depth, 1), (detail, depth + 1, count))
-                    values += count
-            else:  # a record, or a map's key and value
-                values += len(detail)
-                within = depth + 1 if kind == _RECORD else depth
-                todo += ((field, within, 1) for field in reversed(detail))
-            if at > len(data):
-                raise IndexError
-            if depth > ROW_DEPTH:
-                raise BeyondLimit(f"a row has values nested more than {ROW_DEPTH:,} levels deep")
-            if values > ROW_VALUES:
-                raise BeyondLimit(f"a row has more than {ROW_VALUES:,} values")
-        return at
-
-    def _node(self, kind: Any) -> _Node:
+    def of(self, kind: Any) -> Node:
+        """The measure of a type."""
         if isinstance(kind, str):
-            return _PRIMITIVES[kind] if kind in PRIMITIVES else self._records[kind]
+            return PRIMITIVES[kind] if kind in PRIMITIVES else self._records[kind]
         if isinstance(kind, list):
-            union: list[_Node] = []
-            for branch in kind:
-                union.append(self._node(branch))
-            return [_UNION, union]
+            parts: list[Node] = []
+            for branch in kind:  # a comprehension would take a stack frame, and schemas may be deep
+                parts.append(self.of(branch))
+            least = min((part.least for part in parts), default=0)
+            return Node(_UNION, 0, parts, _most(parts, "values"), 1 + least, _most(parts, "density"))
         match kind["type"]:
             case "record":
-                node = self._records[kind["name"]] = [_RECORD, []]
-                for field in kind["fields"]:
-                    node[1].append(self._node(field["type"]))
-                return node
+                return self._record(kind)
             case "array":
-                return [_BLOCKS, self._node(kind["items"])]
+                return _blocks(self.of(kind["items"]))
             case "map":
-                return [_BLOCKS, [_PAIR, [_STRING, self._node(kind["values"])]]]
+                value = self.of(kind["values"])
+                pair = [PRIMITIVES["string"], value]
+                return _blocks(Node(_PAIR, 0, pair, value.values, value.least + 1, value.density))
             case "fixed":
-                return [_FIXED, kind["size"]]
-        return self._node(kind["type"])
+                return Node(_FIXED, kind["size"], least=kind["size"])
+        return self.of(kind["type"])
+
+    def _record(self, record: Mapping[str, Any]) -> Node:
+        node = self._records[record["name"]] = Node(_RECORD, least=0, density=math.inf)  # of a reference within it
+        for column in record["fields"]:
+            node.parts.append(self.of(column["type"]))
+        values, least = sum(part.values for part in node.parts), sum(part.least for part in node.parts)
+        node.values, node.least, node.density = 1 + values, least, _most(node.parts, "density")
+        return node
+
+
+def _most(nodes: Sequence[Node], what: str) -> Any:
+    return max((getattr(node, what) for node in nodes), default=0)
+
+
+def _blocks(item: Node) -> Node:
+    return Node(_BLOCKS, 0, [item], density=(item.values / item.least if item.least else math.inf) + item.density)
+
+
+def windows(row: Node, count: int, data: bytes) -> Iterator[tuple[int, bytes]]:
+    """The `count` rows of a block in parts of whole rows; the whole block if no row can be too large.
+
+    Raises BeyondLimit or BrokenFile.
+    """
+    # a recursive row may have no bytes
+    if row.values + row.density * max(len(data), 1) <= ROW_VALUES and len(data) <= ROW_BYTES:
+        yield count, data
+        return
+    start = at = rows = 0
+    for _ in range(count):
+        try:
+            end = _row_end(row, data, at)
+        except IndexError as error:
+            raise BrokenFile("a row cannot be decoded") from error
+        if end - at > ROW_BYTES:
+            raise BeyondLimit(f"a row is longer than {ROW_BYTES // 1024**2} MiB")
+        if rows and end - start > _WINDOW_BYTES:
+            yield rows, data[start:at]
+            start, rows = at, 0
+        rows += 1
+        at = end
+    yield rows, data[start:]
+
+
+def _row_end(row: Node, data: bytes, at: int) -> int:
+    """The position after the row at `at`. Raises BeyondLimit, BrokenFile, or IndexError if the row is cut."""
+    todo: list[tuple[Node, int, int]] = [(row, 0, 1)]  # the next types, their depth, how often they come
+    values = 1
+    while todo:
+        node, depth, times = todo.pop()
+        if times > 1:
+            todo.append((node, depth, times - 1))
+        kind = node.kind
+        if kind == _UNION:
+            branch, at = read_long(data, at)
+            if not 0 <= branch < len(node.parts):
+                raise BrokenFile("a row selects a branch that its union does not have")
+            todo.append((node.parts[branch], depth, 1))
+            continue
+        if kind == _LONG:
+            _, at = read_long(data, at)
+        elif kind == _BYTES:
+            size, at = read_long(data, at)
+            if size < 0:
+                raise IndexError
+            at += size
+        elif kind == _FIXED:
+            at += node.size
+        elif kind == _BLOCKS:
+            count, at = read_long(data, at)
+            if count < 0:
+                count = -count
+                _, at = read_long(data, at)
+            if count:
+                todo += ((node, depth, 1), (node.parts[0], depth + 1, count))
+                values += count
+        else:  # a record, or a map's key and value
+            values += len(node.parts)
+            within = depth + 1 if kind == _RECORD else depth
+            todo += ((field, within, 1) for field in reversed(node.parts))
+        if at > len(data):
+            raise IndexError
+        if depth > ROW_DEPTH:
+            raise BeyondLimit(f"a row has values nested more than {ROW_DEPTH:,} levels deep")
+        if values > ROW_VALUES:
+            raise BeyondLimit(f"a row has more than {ROW_VALUES:,} values")
+    return at

@@ -109,10 +109,9 @@ def _from_number(number: float | Fraction) -> str | None:
         exact = Fraction(number)
     except (ValueError, OverflowError):  # not a number, infinite
         raise CoercionError from None
-    factor = next((factor for limit, factor in _UNITS if abs(exact) < limit), None)
-    micros = exact * factor if factor else exact / 1_000
+    factor = next((factor for limit, factor in _UNITS if abs(exact) < limit), Fraction(1, 1_000))
     try:
-        return write(_EPOCH + timedelta(microseconds=micros.__floor__()))
+        return write(_EPOCH + timedelta(microseconds=(exact * factor).__floor__()))
     except OverflowError:
         raise CoercionError from None
 

@@ -17,7 +17,7 @@ import orjson
 
 from source_heap.avro import times
 from source_heap.avro.times import CoercionError
-from source_heap.columns import OWN_COLUMNS
+from source_heap.plan import OWN_COLUMNS
 
 #: No declared type: pass values through.
 ANY = "any"

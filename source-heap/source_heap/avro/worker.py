@@ -28,10 +28,8 @@ def serve(jobs: Iterable[bytes], sender: frames.Sender) -> None:
     for line in jobs:
         try:
             _answer(orjson.loads(line), sender)
-        except BeyondLimit as error:
-            sender.send(frames.BEYOND_LIMIT, str(error))
         except BrokenFile as error:
-            sender.send(frames.BROKEN, str(error))
+            sender.send(frames.BEYOND_LIMIT if isinstance(error, BeyondLimit) else frames.BROKEN, str(error))
         except BrokenPipeError:
             return
         except Exception as error:  # the connector raises it; this process goes on
@@ -39,7 +37,6 @@ def serve(jobs: Iterable[bytes], sender: frames.Sender) -> None:
 
 
 def _answer(job: dict[str, Any], sender: frames.Sender) -> None:
-    """Decodes the spans of a job. A frame marks the end of each."""
     schema = declared(parsed(job["schema"].encode("latin-1")))
     decoder = Decoder(schema, Projection(**job["projection"]))
     with Path(job["path"]).open("rb") as file:

@@ -8,10 +8,10 @@ from typing import Any
 
 from source_kit.stream import BatchStream, Checkpoint, SliceItem, StreamDocs
 
-from source_heap.dumps import Dumps
+from source_heap.avro.times import write
+from source_heap.dumps import Dumps, read_state
 from source_heap.manifest import Manifest, TableDump
 from source_heap.plan import DumpOfTable, TableState, next_plan
-from source_heap.streams.state import read_state
 
 NAME = "_heap_dumps"
 CURSOR = "dump_id"
@@ -103,6 +103,7 @@ class HeapDumps(BatchStream):
         self._generations = {**oldest, **self._generations}
 
     def _row(self, manifest: Manifest, table: TableDump) -> dict[str, Any]:
+        modified = manifest.object.modified
         return {
             "dump_id": manifest.dump_id,
             "table_name": table.name,
@@ -111,9 +112,5 @@ class HeapDumps(BatchStream):
             "files": table.file_count if table.fault is None else None,
             "columns": list(table.columns),
             "manifest_key": manifest.object.key,
-            "manifest_last_modified": _instant(manifest.object.modified),
+            "manifest_last_modified": write(modified.astimezone(UTC)) if modified else None,
         }
-
-
-def _instant(at: datetime | None) -> str | None:
-    return None if at is None else at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

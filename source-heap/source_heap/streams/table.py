@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -18,14 +18,23 @@ from source_heap.avro.pool import DecoderPool
 from source_heap.avro.schema import INSTANT, catalog_target
 from source_heap.avro.times import write
 from source_heap.avro.values import Projection, target_type
-from source_heap.columns import DELETED_AT, FILE, GENERATION
 from source_heap.config import HeapConfig, ResyncMode
-from source_heap.dumps import Dumps, dump_of
+from source_heap.dumps import Dumps, dump_of, read_state, unreadable
 from source_heap.files import TableFiles
-from source_heap.manifest import Manifest
-from source_heap.plan import CURSOR, Plan, Step, TableState, first_plan, next_plan, oldest_unread
+from source_heap.manifest import Manifest, TableDump
+from source_heap.plan import (
+    CURSOR,
+    DELETED_AT,
+    FILE,
+    GENERATION,
+    Plan,
+    Step,
+    TableState,
+    first_plan,
+    next_plan,
+    oldest_unread,
+)
 from source_heap.streams.keys import MIGRATIONS, NOT_EVENTS, key_columns
-from source_heap.streams.state import read_state, unreadable
 from source_heap.streams.tombstones import Tombstones
 
 logger = logging.getLogger("airbyte")
@@ -61,6 +70,8 @@ class TableStream(BatchStream):
     of older generations are dead. The state moves after each file.
     """
 
+    name: str = ""
+    primary_key: list[list[str]] | None = None
     cursor_field = CURSOR
     docs = StreamDocs(
         resolution="a dump",
@@ -80,11 +91,12 @@ class TableStream(BatchStream):
         schema: Mapping[str, Any],
         key: list[list[str]] | None,
     ) -> None:
-        self._name = name
+        self.name = name
         self._config = config
         self._dumps = dumps
+        self._pool = pool
         self._schema = schema
-        self._key = key
+        self.primary_key = key
         self._files = TableFiles(name, dumps.bucket, pool, config.skip_missing_files)
         self._plan: Plan | None = None
         self._manifests: dict[int, Manifest] = {}
@@ -92,14 +104,6 @@ class TableStream(BatchStream):
         self._reached: TableState | None = None
         self._rows_of_files = 0
         self._files_read = 0
-
-    @property
-    def name(self) -> str:
-        return self._name
-
-    @property
-    def primary_key(self) -> list[list[str]] | None:
-        return self._key
 
     def get_json_schema(self) -> Mapping[str, Any]:  # type: ignore[override]  # the CDK's is wrapped in a cache
         """The discovered schema; in a read, that of the catalog."""
@@ -109,7 +113,7 @@ class TableStream(BatchStream):
         """Plans the sync. Raises a config_error if the state or the manifests do not allow one."""
         known = read_state(self.name, state, self._dumps)
         if known is None:
-            self._files.prepare()  # the history of a table is large
+            self._pool.prepare()  # the history of a table is large
         else:
             self._require_interrupted_dump(known)
         live = self._dumps.live_of_table(self.name, oldest_unread(self._dumps.listed(), known))
@@ -145,14 +149,14 @@ class TableStream(BatchStream):
     def _require_files(self, plan: Plan) -> None:
         """Raises if a dump has no file left to read: the same manifest cannot have fewer files than the state says."""
         for step in plan.steps:
-            files = self._manifests[step.dump.dump_id].tables[self.name].file_count
+            files = self._entry(step).file_count
             if step.first_file and step.first_file >= files:
                 why = f"of dump {step.dump.dump_id} it has read {step.first_file} files, and the dump has {files}"
                 raise unreadable(self.name, why)
 
     def _explain(self, plan: Plan, before: TableState | None) -> None:
         """Logs what will be read and why, because users ask first about an unexpected full sync."""
-        files = sum(self._file_count(step) for step in plan.steps)
+        files = sum(map(self._file_count, plan.steps))
         what = f"{self.name}: {len(plan.steps)} dumps with {files} files to read"
         if plan.resync and before is not None:
             logger.log(
@@ -176,41 +180,38 @@ class TableStream(BatchStream):
         for dump_id in plan.redelivered:
             logger.warning(f"{self.name}: dump {dump_id} was delivered again and is read again from its first file.")
 
+    def _entry(self, step: Step) -> TableDump:
+        return self._manifests[step.dump.dump_id].tables[self.name]
+
     def _file_count(self, step: Step) -> int:
-        table = self._manifests[step.dump.dump_id].tables[self.name]
-        return max(0, table.file_count - step.first_file)
+        return max(0, self._entry(step).file_count - step.first_file)
 
     def slices(self) -> Iterable[TableSlice]:
         """A slice for each file, for each dump without files, and for the deletions of a replaced generation."""
-        assert self._plan is not None  # noqa: S101 - `start` comes first
-        total = sum(self._file_count(step) for step in self._plan.steps)
-        state, number = self._plan.state, 0
-        self._files.expect(self._keys(self._plan))
-        for step in self._plan.steps:
-            files = self._manifests[step.dump.dump_id].tables[self.name].files
+        plan = self._plan
+        assert plan is not None  # noqa: S101 - `start` comes first
+        total = sum(map(self._file_count, plan.steps))
+        state, number = plan.state, 0
+        self._files.expect(key for step in plan.steps for key in self._entry(step).files[step.first_file :])
+        for step in plan.steps:
+            files = self._entry(step).files
             for index in range(step.first_file, len(files)):
                 last = index + 1 == len(files)
-                state = self._after(state, step) if last else state.after_files(step.dump, index + 1)
+                state = self._after(plan, state, step) if last else state.after_files(step.dump, index + 1)
                 number += 1
                 yield TableSlice(step.dump.dump_id, files[index], state, number, total)
             if step.first_file >= len(files):
-                state = self._after(state, step)
+                state = self._after(plan, state, step)
                 yield TableSlice(step.dump.dump_id, None, state)
         if state.replaces is not None and self._config.resync_mode is ResyncMode.TOMBSTONES:
             yield TableSlice(state.dump_id, None, state, tombstones=True)
 
-    def _after(self, state: TableState, step: Step) -> TableState:
+    def _after(self, plan: Plan, state: TableState, step: Step) -> TableState:
         """The state after a dump; after the last one it includes the manifests that do not contain the table."""
-        assert self._plan is not None  # noqa: S101 - `start` comes first
         state = state.after(step.dump)
-        return state.passing(self._without) if step is self._plan.steps[-1] else state
-
-    def _keys(self, plan: Plan) -> Iterator[str]:
-        for step in plan.steps:
-            yield from self._manifests[step.dump.dump_id].tables[self.name].files[step.first_file :]
+        return state.passing(self._without) if step is plan.steps[-1] else state
 
     def read_slice(self, slice_: TableSlice) -> Iterator[SliceItem]:
-        """The rows of a file, then the state after them."""
         after = slice_.after
         if slice_.tombstones:
             deleted = Tombstones(
@@ -255,7 +256,7 @@ class TableStream(BatchStream):
             constants = {**constants, DELETED_AT: None}
         always = {CURSOR} if properties else constants.keys()
         kept = {name: value for name, value in constants.items() if name in always or name in properties}
-        return Projection(wanted, kept, write(since.astimezone(UTC)) if since else None, self._config.normalize_times)
+        return Projection(wanted, kept, write(since) if since else None, self._config.normalize_times)
 
 
 def added_columns(config: HeapConfig) -> dict[str, Any]:

@@ -8,8 +8,7 @@ if a part of the present one is missing, no deletion is emitted.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator
 
 import orjson
 from airbyte_cdk.models import FailureType
@@ -19,12 +18,11 @@ from source_kit.stream import SliceItem
 
 from source_heap.avro.times import write
 from source_heap.avro.values import Projection
-from source_heap.columns import DELETED_AT
 from source_heap.config import HeapConfig
 from source_heap.dumps import Dumps, dump_of
 from source_heap.files import TableFiles
 from source_heap.manifest import ManifestObject
-from source_heap.plan import CURSOR, TableState
+from source_heap.plan import CURSOR, DELETED_AT, GENERATION, TableState
 from source_heap.s3_rules import Missing
 from source_heap.streams.key_parts import Key, KeyFile, Parts, only_in
 from source_heap.streams.keys import key_columns
@@ -95,7 +93,6 @@ class Tombstones:
                 raise _NewFileMissing(key) from None
 
     def _collect_old(self, listed: Iterable[ManifestObject], parts: Parts) -> None:
-        """Reads the keys of the replaced generation. A file that cannot be read is skipped with a warning."""
         unbroken = list(self._dumps.unbroken(listed, self._table))
         keys = [key for found in unbroken if self._table in found.tables for key in found.tables[self._table].files]
         self._files.expect(keys)
@@ -118,11 +115,7 @@ class Tombstones:
                     parts.add(orjson.dumps(key) + b"\n")
 
     def _compared(self, gone: Iterable[list[Key]], state: TableState) -> Iterator[SliceItem]:
-        added: Mapping[str, Any] = {
-            CURSOR: state.dump_id,
-            "_heap_generation": state.generation,
-            DELETED_AT: write(utc_now()),
-        }
+        added = {CURSOR: state.dump_id, GENERATION: state.generation, DELETED_AT: write(utc_now())}
         count = 0
         for keys in gone:
             for at in range(0, len(keys), _BATCH):
