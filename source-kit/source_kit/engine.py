@@ -7,6 +7,7 @@ import threading
 import time
 import traceback
 from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -160,8 +161,9 @@ class Engine:
         except Stopped:
             raise
         except BaseException as error:  # also a SystemExit in a library: it is not the end of a slice
-            for cause in causes_of(error):  # frees local variables, such as pages of rows; the stack trace stays
-                traceback.clear_frames(cause.__traceback__)
+            with suppress(Exception):  # frees local variables, such as pages of rows; the stack trace stays
+                for cause in causes_of(error):
+                    traceback.clear_frames(cause.__traceback__)
             if index is None or not self._fails_alone(run, index, slice_, error):
                 with self._changed:
                     run.progress.fail(error)

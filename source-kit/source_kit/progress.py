@@ -183,7 +183,10 @@ class FailedSlices:
         self._read = 0
         self._failing_since = 0.0
         self._transient = True
-        self._kept: list[tuple[int, str, AirbyteTracedException, BaseException]] = []  # the first ones
+        # Of the others only texts are kept: an exception may hold the document that it could not read.
+        self._first: tuple[AirbyteTracedException, BaseException] | None = None
+        self._named: list[tuple[int, str]] = []
+        self._details: list[str] = []
 
     def count_read(self) -> None:
         """Counts a slice that was read to its end."""
@@ -200,8 +203,11 @@ class FailedSlices:
         self.in_a_row += 1
         transient = error.failure_type is FailureType.transient_error
         self._transient = self._transient and transient
-        if len(self._kept) < NAMED:
-            self._kept.append((index, name, error, raised))
+        self._first = self._first or (error, raised)
+        if len(self._named) < NAMED:
+            self._named.append((index, name))
+        if len(self._details) < _DETAILS:
+            self._details.append(f"{name}: {error.internal_message or error.message}")
         if not self._read and self.count >= ALL_FAILED_AFTER:
             return False
         lasted = time.monotonic() - self._failing_since
@@ -209,10 +215,11 @@ class FailedSlices:
 
     def error(self, stream: str, tried: int, given_up: bool = False) -> AirbyteTracedException:
         """The stream's error, with the names of the failed slices. `tried` is the number of slices that started."""
-        _, _, first, raised = self._kept[0]
+        assert self._first is not None  # noqa: S101 - called only after a slice failed
+        first, raised = self._first
         if tried == 1:
             return first
-        names = ", ".join(name for _, name in sorted(kept[:2] for kept in self._kept))
+        names = ", ".join(name for _, name in sorted(self._named))
         names += ", ..." if self.count > NAMED else ""
         if not self._read:
             message = f"{first.message} All {self.count} parts of {stream} that were tried failed: {names}."
@@ -228,9 +235,7 @@ class FailedSlices:
             )
         return AirbyteTracedException(
             message=message,
-            internal_message="; ".join(
-                f"{name}: {error.internal_message or error.message}" for _, name, error, _ in self._kept[:_DETAILS]
-            ),
+            internal_message="; ".join(self._details),
             failure_type=FailureType.transient_error if self._transient else FailureType.system_error,
             exception=raised,
         )

@@ -528,8 +528,8 @@ def test_the_first_date_header_that_is_credible_counts(
 
 
 def test_the_body_of_a_redirect_is_for_the_error_table_and_not_for_the_memory(vendor: Vendor, client: Client) -> None:
-    body = b"wrong datacenter" + b"x" * 50_000_000
-    vendor.script = [Response(302, body, headers={"Location": "https://elsewhere.example"})]
+    body = b"wrong datacenter, see https://elsewhere.example/?token=abc" + b"x" * 50_000_000
+    vendor.script = [Response(302, body, headers={"Location": "https://elsewhere.example/?token=abc"})]
     tracemalloc.start()
     try:
         error = error_of(client)
@@ -537,6 +537,7 @@ def test_the_body_of_a_redirect_is_for_the_error_table_and_not_for_the_memory(ve
     finally:
         tracemalloc.stop()
     assert error.message == "Another data center."
+    assert error.internal_message == "GET /rows: status 302: (redirected to elsewhere.example)"
 
 
 def test_debug_lines_name_requests_and_statuses_but_no_header(client: Client, caplog: pytest.LogCaptureFixture) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -81,6 +83,35 @@ def test_the_other_slices_are_read_and_the_error_names_the_failed_ones(
     assert found["message"].startswith("2 of the 12 parts of s could not be read: 3, 7. The others were read,")
     assert found["failure_type"] == ("transient_error" if error is broken else "system_error")
     assert "Stream s: 3 could not be read: " in caplog.text
+
+
+def test_the_errors_of_slices_are_not_kept_with_the_documents_that_they_hold() -> None:
+    alive: list[weakref.ref[Exception]] = []
+
+    def with_document() -> Exception:
+        error = refused()
+        alive.append(weakref.ref(error))
+        return error
+
+    stream = breaking(Ordered, {1, 3, 5, 7}, with_document)
+    read(ToySource(stream), catalog(stream))
+    gc.collect()
+    assert sum(reference() is not None for reference in alive) <= 1
+
+
+class Unreadable(Exception):
+    """An exception that cannot even be looked at."""
+
+    @property
+    def reason(self) -> str:
+        raise ValueError
+
+
+@pytest.mark.parametrize("kind", [*KINDS, ParallelStream])
+def test_an_exception_that_cannot_be_looked_at_is_a_failure_too(kind: type[ToyStream]) -> None:
+    stream = breaking(kind, {11}, Unreadable)
+    messages = read(ToySource(stream), catalog(stream))
+    assert statuses(messages, "s")[-1] == "INCOMPLETE"
 
 
 @pytest.mark.parametrize("kind", [Ordered, OrderedInParallel])

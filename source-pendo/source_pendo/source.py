@@ -11,6 +11,7 @@ from airbyte_cdk.models import ConfiguredAirbyteCatalog
 from airbyte_cdk.sources.streams import Stream
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_kit.errors import Throttled, config_error
+from source_kit.http.client import Connection
 from source_kit.http.retry import CHECK_RETRY_POLICY, RetryPolicy
 from source_kit.network import warn_of_plain_http
 from source_kit.source import Source
@@ -38,7 +39,7 @@ class SourcePendo(Source[Config]):
         return config.num_workers
 
     def all_streams(self, config: Config) -> list[Stream]:
-        return list(_streams(config))
+        return list(_streams(config, connect(config)))
 
     def catalog_streams(self, config: Config, catalog: ConfiguredAirbyteCatalog) -> list[Stream]:
         warn_of_plain_http(logging.getLogger("airbyte"), config.base_url)
@@ -56,7 +57,7 @@ class SourcePendo(Source[Config]):
             logger.warning(f"The integration key ends in .{suffix}, the region is {config.region}: check the region")
         warn_of_plain_http(logger, config.base_url)
         refused, failed = [], []
-        for name, error in _probe_all(config).items():
+        for name, error in _probe_all(config, connect(config)).items():
             if isinstance(error, Forbidden | NotOffered):
                 refused.append(name)
             elif not isinstance(error, QueryTooBig):  # such a query is split when the stream is read
@@ -77,27 +78,27 @@ class SourcePendo(Source[Config]):
 
         Only a stream that Pendo refuses (403) is missing: an endpoint that fails today may work tomorrow.
         """
-        refused = [name for name, error in _probe_all(config).items() if isinstance(error, Forbidden)]
+        connection = connect(config)
+        refused = [name for name, error in _probe_all(config, connection).items() if isinstance(error, Forbidden)]
         if refused:
             logger.warning(_refused_sentence(refused))
-        streams = [stream for stream in _streams(config) if stream.name not in refused]
+        streams = [stream for stream in _streams(config, connection) if stream.name not in refused]
         for stream in streams:
             stream.client.retry_policy = _DISCOVERING
         return list(streams)
 
 
-def _streams(config: Config) -> list[PendoStream]:
-    connection = connect(config)
+def _streams(config: Config, connection: Connection) -> list[PendoStream]:
     return [stream(config, connection) for stream in STREAMS]
 
 
-def _probe_all(config: Config) -> dict[str, AirbyteTracedException]:
+def _probe_all(config: Config, connection: Connection) -> dict[str, AirbyteTracedException]:
     """The errors of the streams that do not answer.
 
     Raises if none answers. One that does proves the key, the region and the network; the error of another stream is
     about that stream alone.
     """
-    streams = _streams(config)
+    streams = _streams(config, connection)
     throttled = threading.Event()
     with ThreadPoolExecutor(min(_PROBES_AT_A_TIME, config.num_workers)) as pool:
         found = pool.map(lambda stream: _probe(stream, throttled), streams)

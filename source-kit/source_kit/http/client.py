@@ -219,7 +219,9 @@ class Client:
             if status < 300:
                 rule = ErrorRule(status, self.error_table.not_json, Action.RETRY, FailureType.transient_error)
             else:
-                rule = self.error_table.rule_for(status, body := body + _redirected_to(response))
+                redirected = _redirected_to(response)
+                rule = self.error_table.rule_for(status, body + redirected)
+                body = redirected or body  # the body of a redirect repeats its address, which may hold secrets
             attempts.again_or_raise(rule, response, body)
 
     def rows(
