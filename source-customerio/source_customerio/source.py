@@ -81,23 +81,12 @@ CHECK_RETRY_POLICY = RetryPolicy(tries=2, throttled_seconds=5.0)
 _PROBE_TIMEOUT = 20.0
 
 
-def _failure(stream: CustomerIoStream) -> AirbyteTracedException | None:
-    """Why a stream cannot be read now; None where it can."""
-    stream.client.retry_policy = CHECK_RETRY_POLICY
-    stream.client.read_timeout = _PROBE_TIMEOUT
-    try:
-        stream.probe()
-    except AirbyteTracedException as error:
-        return error
-    return None
-
-
 def _failures(
     streams: Sequence[type[CustomerIoStream]], connection: WorkspaceConnection, workers: int
 ) -> dict[str, AirbyteTracedException | None]:
-    """`_failure` of each stream, by the permission that it needs."""
+    """Why a stream cannot be read now, None where it can; by the permission that it needs."""
     with ThreadPoolExecutor(workers) as pool:
-        failures = pool.map(lambda stream: _failure(stream(connection)), streams)
+        failures = pool.map(lambda stream: stream(connection).probe_error(CHECK_RETRY_POLICY, _PROBE_TIMEOUT), streams)
         return dict(zip((stream.permission for stream in streams), failures, strict=True))
 
 
@@ -132,6 +121,7 @@ def _with_other_region(config: Config, error: Unauthorized) -> AirbyteTracedExce
     other = config.other_region
     if other is None:
         return error
-    there = _failure(Campaigns(WorkspaceConnection(replace(config, region=other))))
+    campaigns = Campaigns(WorkspaceConnection(replace(config, region=other)))
+    there = campaigns.probe_error(CHECK_RETRY_POLICY, _PROBE_TIMEOUT)
     opens = there is None or isinstance(there, Forbidden)
     return config_error(wrong_region(config), error.internal_message) if opens else error

@@ -34,6 +34,9 @@ class Rows(BatchHttpStream):
     def name(self) -> str:
         return self._name
 
+    def probe(self) -> None:
+        self.client.call(f"/{self.name}").close()
+
     def slices(self) -> list[str]:
         return [f"/{self.name}"]
 

@@ -110,16 +110,10 @@ def _probe_all(config: Config, connection: Connection) -> dict[str, AirbyteTrace
 
 def _probe(stream: PendoStream, throttled: threading.Event) -> AirbyteTracedException | None:
     """What is wrong with a stream, or None. Once one was `throttled` for too long, the others do not wait."""
-    client = stream.client
-    client.retry_policy = CHECK_RETRY_POLICY if throttled.is_set() else _PROBING
-    client.read_timeout = min(client.read_timeout, _PROBE_TIMEOUT)
-    try:
-        stream.probe()
-    except AirbyteTracedException as error:
-        if isinstance(error, Throttled):
-            throttled.set()
-        return error
-    return None
+    error = stream.probe_error(CHECK_RETRY_POLICY if throttled.is_set() else _PROBING, _PROBE_TIMEOUT)
+    if isinstance(error, Throttled):
+        throttled.set()
+    return error
 
 
 def _common_error(errors: list[AirbyteTracedException]) -> AirbyteTracedException:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any
 
 from airbyte_cdk.sources.streams.http import HttpStream
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_kit.http.client import Client
+from source_kit.http.retry import RetryPolicy
 from source_kit.stream import BatchStream
 
 
@@ -20,6 +23,20 @@ class BatchHttpStream(BatchStream, HttpStream):
     @property
     def url_base(self) -> str:
         return self.client.connection.base_url
+
+    @abstractmethod
+    def probe(self) -> None:
+        """Sends the smallest request that shows whether the key may read the stream. Raises what `Client.call` does."""
+
+    def probe_error(self, policy: RetryPolicy, seconds: float) -> AirbyteTracedException | None:
+        """The error of a probe, None if it is answered. The client keeps the policy, and waits no longer than this."""
+        self.client.retry_policy = policy
+        self.client.read_timeout = min(self.client.read_timeout, seconds)
+        try:
+            self.probe()
+        except AirbyteTracedException as error:
+            return error
+        return None
 
     def slices_failed(self, in_a_row: int) -> None:
         """Makes the client try less often while slices fail."""

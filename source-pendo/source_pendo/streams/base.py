@@ -31,10 +31,6 @@ class PendoStream(BatchHttpStream):
         super().__init__(PendoClient(self.name, connection, config.request_timeout))
         self.config = config
 
-    def probe(self) -> None:
-        """Ask for the least that shows that the key may read this stream. Raises what `Client.call` raises."""
-        raise NotImplementedError
-
     def finish(self) -> None:
         """Log how many rows have no time of change."""
         if self.ageless:
