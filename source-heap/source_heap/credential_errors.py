@@ -113,7 +113,8 @@ def _sentence(error: Exception, source: str) -> str:
         case botocore.ProfileNotFound():
             return (
                 f"The variable AWS_PROFILE names the profile {str(details.get('profile'))[:60]}, which is not in the "
-                "shared AWS files. Correct the variable, or mount the files that have the profile."
+                "shared AWS config and credentials files. Correct the variable, or mount the files that have the "
+                "profile."
             )
         case botocore.ConfigParseError():
             return (

@@ -84,7 +84,11 @@ def check(bucket: OddServer, **credentials: str) -> Row:
 @pytest.mark.parametrize(
     ("variables", "config", "sentence"),
     [
-        ({"AWS_PROFILE": "prod"}, "", "The variable AWS_PROFILE names the profile prod, which is not in the shared"),
+        (
+            {"AWS_PROFILE": "prod"},
+            "",
+            "The variable AWS_PROFILE names the profile prod, which is not in the shared AWS config and credentials",
+        ),
         ({}, "[default\nx", "The shared AWS file "),
         ({}, "[default]\ncredential_process = /bin/false\n", "The program that gives the credentials (credential_"),
         ({}, "[default]\ncredential_process = /bin/echo x\n", "The program that gives the credentials (credential_"),
