@@ -41,6 +41,7 @@ COPY source-customerio/pyproject.toml source-customerio/
 COPY source-heap/pyproject.toml source-heap/
 COPY source-pendo/pyproject.toml source-pendo/
 COPY test-kit/pyproject.toml test-kit/
+COPY webhook-inlet/pyproject.toml webhook-inlet/
 ARG CONNECTOR
 RUN --mount=type=secret,id=ca --mount=type=cache,target=/root/.cache/uv \
     if [ -s /run/secrets/ca ]; then export SSL_CERT_FILE=/run/secrets/ca; fi; \

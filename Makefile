@@ -1,7 +1,7 @@
 # The commands of the README and of contributors. `make help` lists them.
 # Everything is installed into this directory: uv into .uv, the workspace into .venv, caches into .cache.
 
-PACKAGES   := source-kit simulators source-pendo source-customerio source-heap test-kit
+PACKAGES   := source-kit simulators source-pendo source-customerio source-heap test-kit webhook-inlet
 CONNECTORS := $(patsubst %/metadata.yaml,%,$(wildcard $(addsuffix /metadata.yaml,$(PACKAGES))))
 UNIT_TESTS := $(wildcard $(addsuffix /unit_tests,$(PACKAGES)))
 UNIT_JOBS  ?= 2

@@ -28,11 +28,14 @@ ALLOWED = SHIPPED | {"CNRI-Python", "ISC", "LGPL-3.0-only", "LicenseRef-BSD", "M
 #: Packages without a clear license in their metadata: the license, and where it was read
 BY_NAME: Mapping[str, tuple[str, str]] = {
     "colorama": ("BSD-3-Clause", "its LICENSE.txt; for Windows only, so it is not installed here"),
+    "importlib-resources": ("Apache-2.0", "its metadata; only in the environment of make kubernetes-env"),
+    "kubernetes-validate": ("Apache-2.0", "its LICENSE; only in the environment of make kubernetes-env"),
     "python-dateutil": (
         "BSD-3-Clause",
         '"Dual License"; its LICENSE puts all of the code under BSD, newer parts under both',
     ),
     "pywin32": ("PSF-2.0", "its classifier; for Windows only, so it is not installed here"),
+    "uvloop": ("MIT OR Apache-2.0", "its classifiers and LICENSE-APACHE, LICENSE-MIT: either"),
 }
 
 #: A BSD license; the metadata do not say which one
@@ -160,7 +163,7 @@ def problems(
 def _shipped() -> frozenset[str]:
     """The packages that the lock installs with a connector, on any system."""
     names: set[str] = set()
-    for metadata in sorted(ROOT.glob("source-*/metadata.yaml")):
+    for metadata in sorted(ROOT.glob("*/metadata.yaml")):
         options = ["--frozen", "--offline", "--quiet", "--no-dev", "--no-hashes", "--no-annotate", "--no-header"]
         lines = subprocess.run(
             [ROOT / ".uv/bin/uv", "export", *options, "--no-emit-workspace", "--package", metadata.parent.name],
