@@ -21,7 +21,7 @@ PAGES = {"source-pendo": "pendo.md", "source-customerio": "customerio.md", "sour
 #: What of the kit is not on a connector's page: Heap is not read over HTTP, and its cursor is no time; what the others
 #: say about a bucket is on Heap's page.
 _UNUSED = {
-    "source-heap": ("http/", "errors.py", "progress.py", "saved_state.py"),
+    "source-heap": ("http/", "errors.py", "progress.py", "saved_state.py", "s3/webhook_log.py"),
     "source-pendo": ("s3/",),
     "source-customerio": ("s3/",),
 }

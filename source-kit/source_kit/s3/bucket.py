@@ -49,7 +49,7 @@ class Bucket:
         self._config = config
         self._reader = reader
         self._wording = wording
-        self._attempts = attempts
+        self.attempts = attempts
         self._access: Access | None = None
         self._access_lock = threading.Lock()
         warn_of_plain_http(logger, config.endpoint_url or "", OPTION, "signatures")
@@ -59,19 +59,26 @@ class Bucket:
         """The client, made at its first use."""
         with self._access_lock:
             if self._access is None:
-                self._access = s3_client(self._config, self._reader, self._attempts)
+                self._access = s3_client(self._config, self._reader, self.attempts)
             return self._access.client
 
-    def pages(self, prefix: str) -> Iterator[Sequence[Mapping[str, Any]]]:
-        """What is below a prefix, in the order of the keys, page by page. Every entry has a `Key`."""
-        token: dict[str, str] = {}
+    def close(self) -> None:
+        """Closes the connections. They are made again where they are needed."""
+        with self._access_lock:
+            access, self._access = self._access, None
+        if access is not None:
+            access.client.close()
+
+    def pages(self, prefix: str, behind: str = "") -> Iterator[Sequence[Mapping[str, Any]]]:
+        """What is below a prefix, or behind a key there, page by page. Every entry has a `Key`.
+
+        AWS sorts by the bytes of the keys (but not in directory buckets, and other servers may not).
+        """
+        token = {"StartAfter": behind} if behind else {}
         seen: set[str] = set()
         while True:
-            page = self._retried(Operation.LIST, prefix, partial(self._page, prefix, token))
-            entries = page.get("Contents", ())
-            if not all(isinstance(entry.get("Key"), str) for entry in entries):
-                raise self.bad_list("has an entry without Key")
-            yield entries
+            page = self._page(prefix, token)
+            yield page.get("Contents", ())
             if not page["IsTruncated"]:
                 return
             following = page.get("NextContinuationToken")
@@ -82,10 +89,24 @@ class Bucket:
             seen.add(following)
             token = {"ContinuationToken": following}
 
-    def _page(self, prefix: str, token: Mapping[str, str]) -> Any:
+    def next_key(self, prefix: str, behind: str) -> str | None:
+        """The first key below a prefix that comes behind another; None if there is none."""
+        entries = self._page(prefix, {"StartAfter": behind, "MaxKeys": 1}).get("Contents", ())
+        return str(entries[0]["Key"]) if entries else None
+
+    def _page(self, prefix: str, more: Mapping[str, Any]) -> Any:
+        page = self._retried(Operation.LIST, prefix, partial(self._list, prefix, more))
+        entries = page.get("Contents", ())
+        if not all(isinstance(entry.get("Key"), str) for entry in entries):
+            raise self.bad_list("has an entry without Key")
+        if entries and entries[0]["Key"] <= more.get("StartAfter", ""):
+            raise self.bad_list("does not begin where it should (StartAfter)")
+        return page
+
+    def _list(self, prefix: str, more: Mapping[str, Any]) -> Any:
         client = self.client
         try:
-            answer = client.list_objects_v2(Bucket=self.name, Prefix=prefix, **token)
+            answer = client.list_objects_v2(Bucket=self.name, Prefix=prefix, **more)
         except KeyError as error:  # botocore decodes the key of every entry if the server encodes keys
             raise self.bad_list(f"has an entry without {error.args[0]}") from error
         headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
@@ -150,7 +171,7 @@ class Bucket:
         """A request, retried while its errors may heal, and once with fresh credentials if they were refused."""
         what = f"{self._wording.doing(operation).capitalize()} ({key})"
         try:
-            return retried(partial(_parsed, request), operation, self._attempts, what, partial(self._renew, operation))
+            return retried(partial(_parsed, request), operation, self.attempts, what, partial(self._renew, operation))
         except REQUEST_ERRORS as error:
             source = self._access.source if self._access else ""
             raise failure(operation, error, bucket=self.name, key=key, source=source, wording=self._wording) from error

@@ -116,3 +116,18 @@ class BucketAccess(Options):
     credentials: Credentials = group(_CREDENTIALS, default="default")
     region: str | None = text()
     endpoint_url: str | None = url("https://s3.example.com", check=_has_usable_host)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BucketStore(BucketAccess):
+    """The bucket in which a webhook-inlet keeps its log, and the inlet in it. See `webhook_log`."""
+
+    prefix: str | None = text(
+        "the prefix of the webhook-inlet's configuration, with a slash at its end and none at its beginning",
+        check=lambda prefix: prefix.endswith("/") and not prefix.startswith("/"),
+    )
+    inlet: str = text(
+        "the name that the inlet has in the webhook-inlet's configuration: small letters, digits and hyphens",
+        required=True,
+        check=re.compile(r"[a-z0-9-]+").fullmatch,
+    )
