@@ -52,10 +52,10 @@ ROWS = (
     ("received", "Received", "All posts on this inlet's path"),
     ("stored", "Stored", "New events, in the log and answered with 200"),
     ("duplicate", "Duplicates", "Events that the log had already; answered with 200"),
-    ("too_large", "Cut", "Larger than max_body: stored without their end; answered with 200"),
-    ("bad_signature", "Wrong signature", "Refused with 401"),
-    ("shed", "Put off", "Answered with 503, because the store was too slow or full; the sender tries again"),
-    ("error", "Errors", "Answered with 503 after an error; the sender tries again"),
+    ("too_large", "Too large, cut", "Larger than max_body: stored without their end; answered with 200"),
+    ("bad_signature", "Wrong signature (401)", "Refused"),
+    ("shed", "Put off (503)", "The store was too slow or full; the sender tries again"),
+    ("error", "Errors (503)", "The sender tries again"),
 )
 
 
@@ -81,9 +81,10 @@ def plot(counts: Sequence[int], now: float) -> Plot:
 
 
 def round_up(count: int) -> int:
-    """The next of 2, 4, 10, 20, 40, 100 ...: an even top for an axis."""
-    size = 10 ** max(0, math.floor(math.log10(max(count, 1))))
-    return int(next(step * size for step in (2, 4, 10, 20) if step * size >= count))
+    """An even top for an axis, not much above the largest count: 2, 4, 6, 8, 10, 12, 16, 20, 24, 30, 40 ... 120 ..."""
+    tenth = 10 ** max(0, math.floor(math.log10(max(count, 1))) - 1)
+    steps = (2, 4, 6, 8, 10, 12, 16, 20, 24, 30, 40, 50, 60, 80, 100)
+    return next(step * tenth for step in steps if step * tenth >= count)
 
 
 def number(count: int) -> str:
