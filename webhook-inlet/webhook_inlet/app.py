@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from webhook_inlet import answers
-from webhook_inlet.answers import Message, Receive, Send
+from webhook_inlet.answers import Receive, Send
 from webhook_inlet.receive import Receiver
 from webhook_inlet.service import Service, path_digest
 from webhook_inlet.stats import Outcome
@@ -17,8 +16,6 @@ App = Callable[[Any, Receive, Send], Awaitable[None]]
 PREFIX = "/in/"
 _PREFIX_LENGTH = len(PREFIX)
 
-logger = logging.getLogger(__name__)
-
 
 def application(service: Service, receiver: Receiver, pages: App) -> App:
     """The whole process as ASGI. An error of ours is a 503: after a 500 Customer.io waits for an hour."""
@@ -26,7 +23,7 @@ def application(service: Service, receiver: Receiver, pages: App) -> App:
     async def app(scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         path: str = scope["path"]
         if not path.startswith(PREFIX):
-            await _page(pages, scope, receive, send)
+            await pages(scope, receive, send)
             return
         inlet = service.paths.get(path_digest(path[_PREFIX_LENGTH:]))
         if inlet is None:
@@ -48,19 +45,3 @@ def application(service: Service, receiver: Receiver, pages: App) -> App:
             await answers.NOT_A_POST.refuse(receive, send)
 
     return app
-
-
-async def _page(pages: App, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
-    started = False
-
-    async def watched(message: Message) -> None:
-        nonlocal started
-        started = True
-        await send(message)
-
-    try:
-        await pages(scope, receive, watched)
-    except Exception:
-        logger.exception("a page failed")
-        if not started:
-            await answers.LATER.refuse(receive, send, more_body=False)

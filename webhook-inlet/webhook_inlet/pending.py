@@ -53,6 +53,10 @@ class PendingLines:
         commit.add_done_callback(pending.done)
         return pending
 
+    def oldest(self) -> float | None:
+        """Since when the oldest of them waits (time.monotonic), None if none waits."""
+        return next((pending.since for pending in self.by_digest.values()), None)
+
     def give_up(self, since: float) -> None:
         """Answers the posts that have waited since before `since` (time.monotonic): their senders must not time out."""
         for pending in self.by_digest.values():

@@ -43,6 +43,7 @@ class Receiver:
         self._window = window
         self.lines = PendingLines(window)
         self.room = Room(ROOM)
+        self._is_slow = False
         self.notices = Notices()
 
     async def post(self, inlet: Inlet, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
@@ -81,8 +82,7 @@ class Receiver:
         if outcome is Outcome.SHED or outcome is Outcome.ERROR:
             await answers.LATER.send(send)
             return
-        inlet.stats.last_event_at = at / 1e6
-        inlet.stats.keys_used[place] = inlet.stats.keys_used.get(place, 0) + 1
+        inlet.stats.key_used(place)
         await answers.STORED.send(send)
 
     async def _committed(self, inlet: Inlet, pending: Pending, is_first: bool, truncated: bool) -> Outcome:
@@ -131,6 +131,13 @@ class Receiver:
         )
         return self.lines.add(digest, self._service.writer.submit(config.name, written)), True
 
+    def look(self) -> None:
+        """Called ten times a second: gives up posts whose senders would time out, and sees whether to shed."""
+        now = time.monotonic()
+        self.lines.give_up(now - GIVE_UP_SECONDS)
+        oldest = self.lines.oldest()
+        self._is_slow = oldest is not None and now - oldest > SHED_SECONDS
+
     def _is_full(self) -> bool:
         """Whether a new line would wait too long, or for ever."""
         writer = self._service.writer
@@ -138,7 +145,7 @@ class Receiver:
             writer.fatal is not None
             or writer.queued_bytes > MAX_QUEUED_BYTES
             or writer.queued_lines > MAX_QUEUED_LINES
-            or ((oldest := writer.oldest) is not None and time.monotonic() - oldest > SHED_SECONDS)
+            or self._is_slow
         )
 
     def _refused(self, inlet: Inlet, sentence: str) -> None:

@@ -8,7 +8,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from webhook_inlet.signatures import Verifier, verifier
-from webhook_inlet.stats import InletStats
+from webhook_inlet.stats import CommitStats, InletStats
 
 if TYPE_CHECKING:
     from webhook_inlet.config import Config, InletConfig
@@ -45,6 +45,8 @@ class Service:
     paths: dict[bytes, Inlet] = field(default_factory=dict)
     started_at: float = field(default_factory=time.time)
     draining: bool = False
+    #: `commits.committed` is the writer's observer
+    commits: CommitStats = field(default_factory=CommitStats)
 
     def not_ready(self) -> str | None:
         """Why `/readyz` says no, in words; None if posts are stored."""
