@@ -43,7 +43,6 @@ class Observer:
         self.counts = counts
         self._looks: dict[str, Look] = {}
         self._looking: dict[str, asyncio.Task[Look]] = {}
-        self._asked_newest: set[str] = set()
 
     async def look(self, name: str, max_age: float = 0.0) -> Look:
         """The lanes of an inlet and what its readers have not fetched, at most so many seconds old.
@@ -62,7 +61,6 @@ class Observer:
 
     async def _look(self, name: str) -> Look:
         store = self.service.store
-        await self._learn_newest(name)
         try:
             lanes = await asyncio.to_thread(store.lanes, name)
             positions = self.readers.positions(name, lanes)
@@ -70,17 +68,6 @@ class Observer:
         except StoreError as error:
             return Look(time.monotonic(), problem=str(error))
         return Look(time.monotonic(), lanes, unread)
-
-    async def _learn_newest(self, name: str) -> None:
-        """Once after the start: when the last event came before it."""
-        inlet = self.service.inlets.get(name)
-        if inlet is None or name in self._asked_newest:
-            return
-        try:
-            inlet.stats.remember(await asyncio.to_thread(self.service.store.newest_at, name))
-        except StoreError:
-            return  # the next look asks again, and says that the store does not answer
-        self._asked_newest.add(name)
 
 
 async def status(observer: Observer) -> Json:

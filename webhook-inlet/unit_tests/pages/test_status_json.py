@@ -76,8 +76,8 @@ def test_posts_are_counted_by_window_and_outcome(client: Client, service: Servic
     assert prod["secrets_used"] == {"1": 1}
 
 
-def test_after_a_restart_the_last_event_comes_from_the_store(client: Client, store: MemoryStore) -> None:
-    store.newest = 1_764_200_000_250_000
+def test_after_a_restart_the_last_event_is_that_of_the_store(client: Client, service: Service) -> None:
+    service.inlets["prod"].stats.remember(1_764_200_000_250_000)
     prod = client.ask("/status", headers=JSON).json()["inlets"][0]
     assert prod["last_event_at"] == "2025-11-26T23:33:20.250Z"
     assert prod["last_event_age_seconds"] > 0
