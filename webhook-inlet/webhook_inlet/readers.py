@@ -12,7 +12,7 @@ from array import array
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from webhook_inlet.store import Lane, NoSuchSegment, Store
+from webhook_inlet.store import Lane, NoSuchSegment, Store, StoreError
 
 #: How many readers of an inlet are remembered; a new one takes the place of the one that was not seen for longest
 MOST_READERS = 40
@@ -141,7 +141,7 @@ class LineCounts:
     def unread(
         self, inlet: str, lanes: list[Lane], readers: Mapping[str, Mapping[str, Position | None]]
     ) -> dict[str, Unread]:
-        """What each of the readers has not fetched. Raises StoreError."""
+        """What each of the readers has not fetched. A segment that cannot be read is not counted."""
         deadline = self._ticks() + LOOK_SECONDS
         self._forget(inlet, lanes)
         return {name: self._of_reader(inlet, lanes, positions, deadline) for name, positions in readers.items()}
@@ -193,13 +193,13 @@ class LineCounts:
         return counts
 
     def _count(self, inlet: str, lane: str, segment: int, deadline: float) -> int:
-        """The lines of a sealed segment; 0 if there is no time to count them."""
+        """The lines of a sealed segment; 0 if there is no time to count them, or it cannot be read."""
         counted = self._of_lane(inlet, lane, segment)[segment]
         if counted or self._ticks() > deadline:
             return counted
         try:
             lines = self._store.read(inlet, lane, segment, 0).data.count(b"\n")
-        except NoSuchSegment:  # removed since the lanes were listed
+        except (NoSuchSegment, StoreError):  # removed since the lanes were listed, or damaged: not known
             return 0
         self.note(inlet, lane, segment, lines)
         return lines
@@ -214,7 +214,7 @@ class LineCounts:
             return known
         try:
             head = _RECEIVED_AT.match(self._store.read(inlet, lane.lane, segment, line).data)
-        except NoSuchSegment:
+        except (NoSuchSegment, StoreError):
             return None
         if head is None:
             return None

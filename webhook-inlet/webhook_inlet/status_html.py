@@ -137,8 +137,8 @@ def size(count: int) -> str:
 
 
 def secret_name(place: int) -> str:
-    """The place of a secret in the configuration, in words."""
-    return "No signature asked for" if place < 0 else f"Secret {place + 1}"
+    """A secret by its place in the configuration, counted from 0 as in the lines of the log."""
+    return "No signature asked for" if place < 0 else f"Place {place}"
 
 
 def secrets_of(inlet: dict[str, Any]) -> list[tuple[str, int, str | None]]:

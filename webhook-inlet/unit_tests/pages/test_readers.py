@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from memory_service import LANE, MemoryStore
 from webhook_inlet.readers import MOST_READERS, LineCounts, Readers, Unread, reader_name
+from webhook_inlet.store import Lane, StoreError
 
 OLD, NEW = "20261101T000000Z-aaaaaa", "20261126T000000Z-bbbbbb"
 AT = 1_764_200_000.0
@@ -164,7 +165,7 @@ def test_a_lane_that_left_the_listing_is_forgotten() -> None:
 
 
 def test_a_sealed_segment_is_counted_once() -> None:
-    store, readers, counts = MemoryStore(), Readers(), LineCounts(MemoryStore())
+    store, readers = MemoryStore(), Readers()
     counts = LineCounts(store)
     store.add("prod", LANE, *[3] * 50)
     fetched(store, readers, LANE, 1)
@@ -194,3 +195,13 @@ def test_a_long_log_is_counted_in_parts_and_meanwhile_the_number_is_a_lower_boun
         looks += 1
         assert looks < 50
     assert last == Unread(300, True, AT, 0)
+
+
+def test_a_segment_that_cannot_be_read_makes_the_number_a_lower_bound() -> None:
+    store, readers = MemoryStore(), Readers()
+    store.add("prod", LANE, 3, 3, 3)
+    fetched(store, readers, LANE, 1)
+    store.failing = StoreError("Segment 2 is damaged.")
+    counts = LineCounts(store)
+    lanes = [Lane(LANE, 1, 3, 3, False)]
+    assert counts.unread("prod", lanes, readers.positions("prod", lanes))["reader"] == Unread(4, False, None, 0)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import base64
+import threading
 import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from memory_service import LANE, TOKEN, Client, MemoryStore
 from prometheus_client.parser import text_string_to_metric_families
+from webhook_inlet import pages
 from webhook_inlet.service import Service
 from webhook_inlet.stats import Outcome
-from webhook_inlet.store import StoreError
+from webhook_inlet.store import Lane, StoreError
 from webhook_inlet.writer import Commit
 
 JSON = {"Accept": "application/json"}
@@ -192,6 +194,41 @@ def test_the_metrics_say_when_posts_are_not_stored(client: Client, store: Memory
 def test_the_metrics_do_without_a_store_that_fails(client: Client, store: MemoryStore) -> None:
     store.failing = StoreError("The bucket does not answer.")
     assert samples(client)["inlet_posts_total", "prod", "stored"] == 0
+
+
+def test_a_flood_for_the_metrics_does_not_reach_the_store(client: Client, store: MemoryStore) -> None:
+    asked = 0
+
+    def counted(inlet: str) -> list[Lane]:
+        nonlocal asked
+        asked += 1
+        return []
+
+    store.lanes = counted
+    for _ in range(30):
+        samples(client)
+    assert asked == 2  # one look for each inlet
+
+
+@pytest.mark.slow
+def test_the_metrics_do_not_wait_for_a_store_that_hangs(
+    client: Client, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go = threading.Event()
+
+    def hanging(inlet: str) -> list[Lane]:
+        go.wait(20)
+        return []
+
+    monkeypatch.setattr(pages, "LOOK_TIMEOUT", 0.3)
+    store.lanes = hanging
+    try:
+        began = time.monotonic()
+        assert samples(client)["inlet_ready",] == 1
+        assert client.ask("/healthz").status_code == 200
+        assert time.monotonic() - began < 5
+    finally:
+        go.set()
 
 
 def test_a_store_without_a_limit_has_no_free_space(client: Client, store: MemoryStore) -> None:
