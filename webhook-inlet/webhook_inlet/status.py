@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 WINDOWS = {"5m": 5, "1h": 60, "24h": MINUTES}
 #: Outcomes of posts that are new events in the log
 EVENTS = (Outcome.STORED, Outcome.TOO_LARGE)
+
+#: A status waits no longer for the store (seconds), and then shows a look that is no older than the second number
+LOOK_TIMEOUT = 4.0
+OLD_SECONDS = 30.0
 
 Json = dict[str, Any]
 
@@ -42,6 +47,7 @@ class Observer:
         self.readers = readers
         self.counts = counts
         self._looks: dict[str, Look] = {}
+        self._threads = ThreadPoolExecutor(2, thread_name_prefix="look")
         self._looking: dict[str, asyncio.Task[Look]] = {}
 
     async def look(self, name: str, max_age: float = 0.0) -> Look:
@@ -56,18 +62,29 @@ class Observer:
         looking = self._looking.get(name)
         if looking is None or looking.done():
             looking = self._looking[name] = asyncio.create_task(self._look(name))
-        seen = self._looks[name] = await asyncio.shield(looking)
-        return seen
+        return await asyncio.shield(looking)
+
+    async def look_soon(self, name: str) -> Look:
+        """As `look`. If the store does not answer in time, a look that is not old, or else a problem to show."""
+        try:
+            async with asyncio.timeout(LOOK_TIMEOUT):
+                return await self.look(name)
+        except TimeoutError:
+            known = self._looks.get(name)
+            if known and time.monotonic() - known.at < OLD_SECONDS:
+                return known
+            return Look(time.monotonic(), problem=f"The store did not answer within {LOOK_TIMEOUT:g} seconds.")
 
     async def _look(self, name: str) -> Look:
-        store = self.service.store
+        loop, store = asyncio.get_running_loop(), self.service.store
         try:
-            lanes = await asyncio.to_thread(store.lanes, name)
-            positions = self.readers.positions(name, lanes)
-            unread = await asyncio.to_thread(self.counts.unread, name, lanes, positions)
+            lanes = await loop.run_in_executor(self._threads, store.lanes, name)
         except StoreError as error:
             return Look(time.monotonic(), problem=str(error))
-        return Look(time.monotonic(), lanes, unread)
+        positions = self.readers.positions(name, lanes)
+        unread = await loop.run_in_executor(self._threads, self.counts.unread, name, lanes, positions)
+        seen = self._looks[name] = Look(time.monotonic(), lanes, unread)
+        return seen
 
 
 async def status(observer: Observer) -> Json:
@@ -75,7 +92,8 @@ async def status(observer: Observer) -> Json:
     service = observer.service
     now = time.time()
     problem = service.not_ready()
-    inlets = [_inlet(inlet, await observer.look(name), observer.readers, now) for name, inlet in _by_name(service)]
+    inlets = list(service.inlets.values())  # a reload may replace them meanwhile
+    looks = await asyncio.gather(*(observer.look_soon(inlet.config.name) for inlet in inlets))
     return {
         "version": version("webhook-inlet"),
         "started_at": rfc3339(service.started_at),
@@ -83,15 +101,10 @@ async def status(observer: Observer) -> Json:
         "problem": problem,
         "store": {
             "type": service.config.store.type,
-            "free_bytes": await asyncio.to_thread(service.store.free_bytes),
+            "free_bytes": service.store.free_bytes(),
         },
-        "inlets": inlets,
+        "inlets": [_inlet(inlet, look, observer.readers, now) for inlet, look in zip(inlets, looks, strict=True)],
     }
-
-
-def _by_name(service: Service) -> list[tuple[str, Inlet]]:
-    """The inlets in the order of the configuration; a reload may replace them meanwhile."""
-    return list(service.inlets.items())
 
 
 def _inlet(inlet: Inlet, look: Look, readers: Readers, now: float) -> Json:

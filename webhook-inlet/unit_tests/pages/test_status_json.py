@@ -11,6 +11,7 @@ import pytest
 from memory_service import LANE, TOKEN, Client, MemoryStore
 from prometheus_client.parser import text_string_to_metric_families
 from webhook_inlet import pages
+from webhook_inlet import status as status_module
 from webhook_inlet.service import Service
 from webhook_inlet.stats import Outcome
 from webhook_inlet.store import Lane, StoreError
@@ -248,3 +249,27 @@ def test_no_page_shows_a_path_or_a_secret(client: Client, service: Service, path
 @pytest.mark.parametrize("path", ["/", "/statusx", "/status/", "/log", "/log/v1", "/favicon.ico"])
 def test_other_paths_are_not_found(client: Client, path: str) -> None:
     assert client.ask(path).status_code == 404
+
+
+@pytest.mark.slow
+def test_a_store_that_hangs_is_said_and_the_status_answers(
+    client: Client, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go = threading.Event()
+
+    def hanging(inlet: str) -> list[Lane]:
+        go.wait(20)
+        return []
+
+    monkeypatch.setattr(status_module, "LOOK_TIMEOUT", 0.3)
+    store.lanes = hanging
+    try:
+        for _ in range(3):
+            prod, guides = client.ask("/status", headers=JSON).json()["inlets"]
+            assert prod["lanes_problem"] == guides["lanes_problem"] == "The store did not answer within 0.3 seconds."
+        assert "did not answer" in client.ask("/status", headers={"Accept": "text/html"}).text
+    finally:
+        go.set()
+    deadline = time.monotonic() + 10
+    while client.ask("/status", headers=JSON).json()["inlets"][0]["lanes_problem"] is not None:
+        assert time.monotonic() < deadline
