@@ -82,7 +82,7 @@ def plot(counts: Sequence[int], now: float) -> Plot:
 
 def round_up(count: int) -> int:
     """An even top for an axis, not much above the largest count: 2, 4, 6, 8, 10, 12, 16, 20, 24, 30, 40 ... 120 ..."""
-    tenth = 10 ** max(0, math.floor(math.log10(max(count, 1))) - 1)
+    tenth: int = 10 ** max(0, math.floor(math.log10(max(count, 1))) - 1)
     steps = (2, 4, 6, 8, 10, 12, 16, 20, 24, 30, 40, 50, 60, 80, 100)
     return next(step * tenth for step in steps if step * tenth >= count)
 
