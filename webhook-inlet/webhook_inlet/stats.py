@@ -108,6 +108,7 @@ class InletStats:
     last_error_at: float | None = None
     last_bad_signature_at: float | None = None
     keys_used: dict[int, int] = field(default_factory=dict)  # by the place of the secret that matched
+    keys_used_at: dict[int, float] = field(default_factory=dict)
     #: Seconds from request line to answer, of all posts but those with a bad signature, which wait for nothing
     answers: Histogram = field(default_factory=lambda: Histogram(SECONDS_BOUNDS))
     minutes: Minutes = field(init=False)
@@ -128,8 +129,9 @@ class InletStats:
             self.last_event_at = self.clock()
 
     def key_used(self, place: int) -> None:
-        """The secret at this place verified a post."""
+        """The secret at this place verified a post; -1 if the inlet asks for no signature."""
         self.keys_used[place] = self.keys_used.get(place, 0) + 1
+        self.keys_used_at[place] = self.clock()
 
     def failed(self, words: str) -> None:
         """Keeps the last error, in words for people."""
