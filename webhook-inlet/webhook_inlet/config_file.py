@@ -29,8 +29,8 @@ def read_options(file: Path) -> tuple[dict[str, Any], list[str]]:
         raise ConfigMistakes([f"{file}: is not UTF-8 text."]) from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        place = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise ConfigMistakes([f"{file}: is not valid YAML{place}."]) from None
+        where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise ConfigMistakes([f"{file}: is not valid YAML{where}."]) from None
     if not isinstance(options, dict):
         raise ConfigMistakes([f"{file}: must hold options (store, read_token, inlets)."])
     mistakes: list[str] = []
