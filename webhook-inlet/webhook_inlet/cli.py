@@ -9,6 +9,7 @@ import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TextIO
 
 from webhook_inlet import config as configuration
 from webhook_inlet.config import Config
@@ -62,8 +63,8 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _say(text: str, stream: object = None) -> None:
-    print(text, file=stream or sys.stdout, flush=True)  # type: ignore[call-overload]  # noqa: T201
+def _say(text: str, stream: TextIO | None = None) -> None:
+    print(text, file=stream or sys.stdout, flush=True)
 
 
 def _serve(file: Path, config: Config, host: str, port: int, fd: int | None) -> int:

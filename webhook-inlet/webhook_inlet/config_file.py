@@ -29,15 +29,16 @@ def read_options(file: Path) -> tuple[dict[str, Any], list[str]]:
         raise ConfigMistakes([f"{file}: is not UTF-8 text."]) from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        place = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise ConfigMistakes([f"{file}: is not valid YAML{place}."]) from None
+        where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise ConfigMistakes([f"{file}: is not valid YAML{where}."]) from None
     if not isinstance(options, dict):
         raise ConfigMistakes([f"{file}: must hold options (store, read_token, inlets)."])
     mistakes: list[str] = []
     options = _with_variables(options, "", mistakes)
     _take_file(options, "read_token", "", file.parent, mistakes)
     inlets = options.get("inlets")
-    for place, inlet in enumerate(inlets if isinstance(inlets, list) else ()):
+    listed = inlets if isinstance(inlets, list) else []
+    for place, inlet in enumerate(listed):
         if isinstance(inlet, dict):
             _take_file(inlet, "secrets", f"inlets[{place}].", file.parent, mistakes)
     return options, mistakes
@@ -46,7 +47,7 @@ def read_options(file: Path) -> tuple[dict[str, Any], list[str]]:
 def _with_variables(value: Any, path: str, mistakes: list[str]) -> Any:
     if isinstance(value, dict):
         return {
-            name: _with_variables(item, f"{path}.{name}" if path else str(name), mistakes) for name, item in value.items()
+            key: _with_variables(item, f"{path}.{key}" if path else str(key), mistakes) for key, item in value.items()
         }
     if isinstance(value, list):
         return [_with_variables(item, f"{path}[{place}]", mistakes) for place, item in enumerate(value)]

@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 
 from webhook_inlet import answers
-from webhook_inlet.answers import Answer, Receive, Send
+from webhook_inlet.answers import Receive, Send
 from webhook_inlet.body import Body, NoRoom, Room, inflate, read_body
 from webhook_inlet.event_keys import NOT_JSON, event_key, hash_key, parse
 from webhook_inlet.lines import line
@@ -29,8 +29,8 @@ from webhook_inlet.window import KeyWindow
 ROOM = 64 * 1024 * 1024
 MAX_QUEUED_BYTES = 32 * 1024 * 1024
 MAX_QUEUED_LINES = 20_000
-#: Customer.io waits 4 seconds. Posts are shed when the oldest line has waited for the first time, and given up when they
-#: have waited for the second (seconds)
+#: Customer.io waits 4 seconds. Posts are shed when the oldest line has waited for the first time (seconds), and
+#: given up when they have waited for the second themselves
 SHED_SECONDS = 2.0
 GIVE_UP_SECONDS = 2.8
 

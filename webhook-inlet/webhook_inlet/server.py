@@ -21,7 +21,7 @@ from webhook_inlet.config import Config
 from webhook_inlet.config_mistakes import ConfigMistakes
 from webhook_inlet.opening import make_store
 from webhook_inlet.pages import pages
-from webhook_inlet.protocol import MAX_CONNECTIONS, InletProtocol
+from webhook_inlet.protocol import HEAD_SECONDS, IDLE_SECONDS, MAX_CONNECTIONS, InletProtocol
 from webhook_inlet.receive import Receiver
 from webhook_inlet.service import Service
 from webhook_inlet.store import Store, StoreError
@@ -41,7 +41,10 @@ logger = logging.getLogger("webhook_inlet")
 
 
 def run(file: Path, config: Config, listener: socket.socket, announce: Callable[[], None]) -> int:
-    """Serves until a signal or a failure of the store; returns the exit code. `announce` is called when posts are taken."""
+    """Serves until a signal or a failure of the store, and returns the exit code.
+
+    `announce` is called when posts are taken.
+    """
     store = make_store(config.store)
     try:
         store.open()
@@ -148,8 +151,10 @@ class Process:
             ticks += 1
             if ticks % 5 == 0:
                 now = loop.time()
+                crowded = len(self._connections()) > MAX_CONNECTIONS // 2
                 for connection in list(self._connections()):
-                    if connection.deadline < now:
+                    spared = IDLE_SECONDS - HEAD_SECONDS if crowded and connection.is_quiet else 0
+                    if connection.deadline < now + spared:
                         connection.expire()
 
     def _connections(self) -> set[InletProtocol]:
@@ -210,7 +215,11 @@ class Process:
             try:
                 removed = await asyncio.to_thread(self._store.remove_before, int(before * 1e6))
                 if removed:
-                    logger.info("%d segments were older than %d days and are removed", removed, self.service.config.retention_days)
+                    logger.info(
+                        "%d segments were older than %d days and are removed",
+                        removed,
+                        self.service.config.retention_days,
+                    )
             except StoreError as error:
                 logger.warning("old segments were not removed: %s", error)
             except Exception as error:
