@@ -88,8 +88,11 @@ def round_up(count: int) -> int:
 
 
 def number(count: int) -> str:
-    """`12,345`; from a million on `1.23 M`, so that a phone's table has room for it."""
-    return f"{count:,}" if count < 1_000_000 else f"{count / 1_000_000:,.2f} M"
+    """`12,345`; from a million on three digits, as `1.23 M` and `98.8 bn`, so that a phone's table has room for it."""
+    if count < 1_000_000:
+        return f"{count:,}"
+    value, unit = (count / 1e6, "M") if count < 999_500_000 else (count / 1e9, "bn")
+    return f"{value:.{2 if value < 10 else 1 if value < 100 else 0}f} {unit}"
 
 
 def duration(seconds: float) -> str:

@@ -57,7 +57,17 @@ def test_ages_are_words() -> None:
 
 
 @pytest.mark.parametrize(
-    ("count", "words"), [(0, "0"), (999, "999"), (12_345, "12,345"), (999_999, "999,999"), (1_234_567, "1.23 M")]
+    ("count", "words"),
+    [
+        (0, "0"),
+        (999, "999"),
+        (12_345, "12,345"),
+        (999_999, "999,999"),
+        (1_234_567, "1.23 M"),
+        (98_765_432, "98.8 M"),
+        (999_400_000, "999 M"),
+        (1_234_567_890, "1.23 bn"),
+    ],
 )
 def test_numbers_have_room_on_a_phone(count: int, words: str) -> None:
     assert status_html.number(count) == words
