@@ -88,7 +88,10 @@ class LogPages:
         return answer(200, lanes=[asdict(lane) for lane in lanes])
 
     async def segment(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """`/log/v1/{inlet}/{lane}/{segment}?line=N`: the lines behind the N-th."""
+        """`/log/v1/{inlet}/{lane}/{segment}?line=N`: the lines behind the N-th.
+
+        With `&peek=true` they do not count as read: for a reader that looks at the newest line only.
+        """
         request = Request(scope)
         refused = self._refused(request)
         if refused:
@@ -104,7 +107,7 @@ class LogPages:
                 return
             async with asyncio.timeout(SEND_SECONDS):
                 await _send(lines, send)
-        if request.method == "HEAD":
+        if request.method == "HEAD" or request.query_params.get("peek") == "true":
             return
         count = lines.data.count(b"\n")
         reader = self._readers.seen(inlet, request.headers.get("user-agent", ""))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from webhook_inlet.readers import LineCounts, Reader, Readers, Unread
+from webhook_inlet.readers import LineCounts, Position, Reader, Readers, Unread
 from webhook_inlet.stats import MINUTES, InletStats, Outcome
 from webhook_inlet.store import Lane, StoreError
 
@@ -143,7 +144,7 @@ def _last_error(stats: InletStats) -> Json | None:
 
 
 def _reader(name: str, reader: Reader, look: Look, now: float) -> Json:
-    """`positions` are certain: the reader asked for what is behind them.
+    """`positions` are certain: its last sync began there. `fetched` is up to where it was sent lines.
 
     `unread_events` is what was not sent to it yet, null while that is not known; `unread_at_least` is what is known of
     it. `lag_seconds` is how long the oldest of it has waited. `missed_segments` were removed before they were sent.
@@ -156,12 +157,17 @@ def _reader(name: str, reader: Reader, look: Look, now: float) -> Json:
     return {
         "reader": name,
         "last_seen_at": rfc3339(reader.last_seen_at),
-        "positions": {lane: list(position) for lane, position in sorted(reader.asked.items())},
+        "positions": _by_lane(reader.asked),
+        "fetched": _by_lane(reader.fetched),
         "unread_events": unread.events if unread and unread.exact else None,
         "unread_at_least": unread.events if unread else None,
         "missed_segments": unread.missed if unread else 0,
         "lag_seconds": lag,
     }
+
+
+def _by_lane(positions: Mapping[str, Position]) -> dict[str, list[int]]:
+    return {lane: list(position) for lane, position in sorted(positions.items())}
 
 
 def rfc3339(seconds: float | None) -> str | None:

@@ -178,7 +178,7 @@ def test_a_reader_that_retention_overtook_is_told(client: Client, store: MemoryS
     store.first[LANE] = 3
     words = text(client)
     assert "Segments removed before it fetched them: 1." in words
-    assert f"{LANE}: up to segment 1, line 0" in words
+    assert f"fetched up to {LANE}: segment 2, line 0" in words
 
 
 def test_many_lanes_are_folded_away(client: Client, store: MemoryStore) -> None:

@@ -100,6 +100,7 @@ def test_a_reader_and_what_it_has_not_fetched(client: Client, store: MemoryStore
     client.ask(f"/log/v1/prod/{LANE}/2")
     (reader,) = client.ask("/status", headers=JSON).json()["inlets"][0]["readers"]
     assert (reader["unread_events"], reader["lag_seconds"]) == (0, 0.0)
+    assert (reader["positions"], reader["fetched"]) == ({LANE: [1, 0]}, {LANE: [2, 4]})
     assert guides["readers"] == []
 
 
@@ -110,9 +111,10 @@ def test_a_client_without_the_token_is_no_reader(client: Client, store: MemorySt
     assert client.ask("/status", headers=JSON).json()["inlets"][0]["readers"] == []
 
 
-def test_what_head_asks_for_is_not_read(client: Client, store: MemoryStore) -> None:
+def test_what_a_reader_only_looks_at_is_not_read(client: Client, store: MemoryStore) -> None:
     store.add("prod", LANE, 3)
     client.ask(f"/log/v1/prod/{LANE}/1", method="HEAD")
+    assert client.ask(f"/log/v1/prod/{LANE}/1?line=2&peek=true").content.count(b"\n") == 1
     assert client.ask("/status", headers=JSON).json()["inlets"][0]["readers"] == []
 
 
