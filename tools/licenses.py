@@ -161,12 +161,12 @@ def problems(
 
 
 def _shipped() -> frozenset[str]:
-    """The packages that the lock installs with a connector, on any system."""
+    """The packages that the lock installs with a connector or the webhook inlet, on any system."""
     names: set[str] = set()
-    for metadata in sorted(ROOT.glob("*/metadata.yaml")):
+    for folder in (*sorted(path.parent for path in ROOT.glob("*/metadata.yaml")), ROOT / "webhook-inlet"):
         options = ["--frozen", "--offline", "--quiet", "--no-dev", "--no-hashes", "--no-annotate", "--no-header"]
         lines = subprocess.run(
-            [ROOT / ".uv/bin/uv", "export", *options, "--no-emit-workspace", "--package", metadata.parent.name],
+            [ROOT / ".uv/bin/uv", "export", *options, "--no-emit-workspace", "--package", folder.name],
             capture_output=True,
             check=True,
             cwd=ROOT,
