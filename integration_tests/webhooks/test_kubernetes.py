@@ -62,14 +62,14 @@ def test_the_validator_refuses_a_field_that_kubernetes_does_not_know(folder: Pat
 
 
 def test_the_example_is_refused_until_it_is_filled_in(folder: Path) -> None:
-    def check(name: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [INLET, "check", "--config", folder / name], capture_output=True, text=True, check=False, timeout=60
-        )
+    def url(name: str) -> subprocess.CompletedProcess[str]:
+        command = [INLET, "url", "pendo", "--config", folder / name]
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
 
-    assert check("inlet.example.yaml").returncode != 0
-    filled = check("inlet.yaml")
-    assert filled.returncode == 0, filled.stdout + filled.stderr
+    example, filled = url("inlet.example.yaml"), url("inlet.yaml")
+    assert example.returncode != 0
+    assert "inlets[0].path" in example.stderr
+    assert filled.returncode == 0, filled.stderr
 
 
 def test_the_secret_is_the_configuration_and_the_pod_mounts_it_where_the_image_looks(folder: Path) -> None:
