@@ -14,8 +14,8 @@ if [ -e .env ]; then
     exit 1
 fi
 
-# 256 random bits as URL-safe text
-fresh() { head -c 32 /dev/urandom | base64 | tr '+/' '-_' | tr -d '=\n'; }
+# 256 random bits in hexadecimal digits
+fresh() { od -A n -t x1 -N 32 /dev/urandom | tr -d ' \n'; }
 
 umask 077
 {

@@ -142,10 +142,10 @@ def _running(command: Sequence[str], log: Path, port: int, environment: Mapping[
         process.wait(timeout=30)
 
 
-def signed(body: bytes) -> dict[str, str]:
+def signed(body: bytes, secret: str = SECRET) -> dict[str, str]:
     """The headers of a reporting webhook (certain: Customer.io's specification)."""
     stamp = str(int(time.time()))
-    digest = hmac.new(SECRET.encode(), b"v0:" + stamp.encode() + b":" + body, hashlib.sha256).hexdigest()
+    digest = hmac.new(secret.encode(), b"v0:" + stamp.encode() + b":" + body, hashlib.sha256).hexdigest()
     return {"Content-Type": "application/json", "X-CIO-Timestamp": stamp, "X-CIO-Signature": digest}
 
 
@@ -173,6 +173,7 @@ class Senders:
 
     port: int
     path: str = f"/in/{PATH}"
+    secret: str = SECRET
     outcomes: Counter[str] = field(default_factory=Counter)
     acknowledged: set[str] = field(default_factory=set)
     slowest: float = 0.0
@@ -200,7 +201,7 @@ class Senders:
             body = event(identifier)
             began = time.monotonic()
             try:
-                connection.request("POST", self.path, body, signed(body))
+                connection.request("POST", self.path, body, signed(body, self.secret))
                 response = connection.getresponse()
                 response.read()
                 outcome = str(response.status)
