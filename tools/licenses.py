@@ -29,6 +29,7 @@ ALLOWED = SHIPPED | {"CNRI-Python", "ISC", "LGPL-3.0-only", "LicenseRef-BSD", "M
 BY_NAME: Mapping[str, tuple[str, str]] = {
     "colorama": ("BSD-3-Clause", "its LICENSE.txt; for Windows only, so it is not installed here"),
     "importlib-resources": ("Apache-2.0", "its metadata; only in the environment of make kubernetes-env"),
+    "jinja2": ("BSD-3-Clause", "its LICENSE.txt"),
     "kubernetes-validate": ("Apache-2.0", "its LICENSE; only in the environment of make kubernetes-env"),
     "python-dateutil": (
         "BSD-3-Clause",

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from harness.containers import docker
 from harness.suite import ROOT
-from webhooks.behind_proxy import CADDY, Senders, answer, free_port, stored
+from webhooks.behind_proxy import CADDY, Senders, answer, free_port, held_back_by_caddy, stored
 
 pytestmark = [pytest.mark.docker, pytest.mark.compose, pytest.mark.caddy]
 
@@ -107,7 +107,7 @@ def test_a_new_container_of_the_inlet_takes_over_and_no_sender_notices(project: 
         time.sleep(4)
 
     assert project.inspected("inlet")["Id"] != before
-    assert set(senders.outcomes) == {"200"}, (senders.outcomes, senders.slowest)
+    held_back_by_caddy(senders)
     assert senders.acknowledged <= set(stored(project.port, "customerio", settings["INLET_READ_TOKEN"]))
 
 
