@@ -88,6 +88,7 @@ TOOLS = (
         ("make", "kubernetes-env"),
     ),
     Tool("caddy", "Caddy, which `make caddy` installs", lambda: True, ("make", "caddy")),
+    Tool("browser", "Chromium (package chromium)", lambda: shutil.which("chromium") is not None),
 )
 
 
