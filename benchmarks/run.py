@@ -1,4 +1,4 @@
-"""`make bench`: measures records per CPU second of the connectors and the inlet, of the floors and of other programs."""
+"""`make bench`: measures records per CPU second of the connectors, the inlet, the floors and other programs."""
 
 from __future__ import annotations
 

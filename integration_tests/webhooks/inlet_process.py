@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -33,6 +34,7 @@ SIGN: Mapping[str, Sign] = {
     "pendo": lambda _, body: signatures.pendo(SECRETS["pendo"], body),
     "standard": lambda event_id, body: signatures.standard(SECRETS["standard"], body, event_id or "msg"),
 }
+_LISTENING = re.compile(r"^listening on (http://\S+)\n", re.MULTILINE)
 _TICK = os.sysconf("SC_CLK_TCK")
 
 
@@ -84,14 +86,13 @@ class Inlet:
                 env={**os.environ, **self.environment},
             )
         end = time.monotonic() + seconds
-        while "listening on http" not in self.output():
+        while not (found := _LISTENING.search(self.output())):
             if self.process.poll() is not None or time.monotonic() > end:
                 self.kill()
                 message = f"the inlet does not listen: {self.output()}"
                 raise RuntimeError(message)
             time.sleep(0.01)
-        line = next(line for line in self.output().splitlines() if "listening on http" in line)
-        self.url = line.split("listening on ")[1].strip()
+        self.url = found[1]
         return self
 
     def output(self) -> str:
