@@ -14,7 +14,8 @@ import argparse
 from simulators.customerio.options import Options
 from simulators.customerio.simulator import API_KEYS, CustomerioSimulator
 from simulators.customerio.workspace import SIZES
-from simulators.webhooks import options as webhooks
+from simulators.webhooks import customerio_options
+from simulators.webhooks.options import serve
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--now", type=int, help="the simulated present in seconds since 1970; without it the last full hour")
     add("--rate-limit", type=int, default=10, help="requests a second (%(default)s); 0 means no limit")
     add("--gzip", action="store_true", help="compress answers with gzip if the client accepts it")
-    webhooks.add_customerio_arguments(parser)
+    customerio_options.add_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -45,4 +46,4 @@ def run(args: argparse.Namespace) -> int:
         port=args.port,
         compress=args.gzip,
     )
-    return webhooks.serve(args, simulator, lambda: webhooks.customerio_webhooks(args, simulator.workspace))
+    return serve(args, simulator, lambda: customerio_options.webhooks(args, simulator.workspace))

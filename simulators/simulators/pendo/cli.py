@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 
 from simulators.pendo.simulator import PendoSimulator
 from simulators.pendo.sizes import DEFAULT_NOW, SIZES
-from simulators.webhooks import options
+from simulators.webhooks import options, pendo_options
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--time-zone", default="America/New_York", help="time zone of the subscription (%(default)s)")
     add("--api-key", default="simulated-integration-key.us", help="the only valid integration key (%(default)s)")
     add("--compress", action="store_true", help="compress answers with gzip if the client accepts it")
-    options.add_pendo_arguments(parser)
+    pendo_options.add_arguments(parser)
 
 
 def _instant(text: str) -> datetime:
@@ -59,4 +59,4 @@ def run(args: argparse.Namespace) -> int:
         compress=args.compress,
     )
     simulator.prepare()
-    return options.serve(args, simulator, lambda: options.pendo_webhooks(args, simulator.subscription))
+    return options.serve(args, simulator, lambda: pendo_options.webhooks(args, simulator.subscription))
