@@ -55,6 +55,8 @@ class BrokenBucket(S3Proxy):
     def __init__(self, upstream: str) -> None:
         super().__init__(upstream)
         self.troubles: list[Trouble] = []
+        self.put_seconds = 0.0
+        """How much longer each PUT takes."""
         self.seen = _Seen()
         self._choosing = threading.Lock()
 
@@ -67,6 +69,7 @@ class BrokenBucket(S3Proxy):
             self._steal(request)
         answer = super().answer(request)
         if request.method == "PUT":
+            self.stopping.wait(self.put_seconds)
             self.seen.puts[request.path] += 1
             self.seen.statuses[answer.status] += 1
         if trouble is not None and trouble.kind == "lost":
