@@ -73,6 +73,7 @@ TOOLS = (
     Tool("ceph", "Ceph (packages ceph-mon, ceph-osd, radosgw, ceph-common)", _has_ceph),
     Tool("postgres", "a PostgreSQL server (package postgresql)", _has_postgres),
     Tool("pyairbyte", "Python 3.11 or 3.12", _has_pyairbyte, ("make", "pyairbyte-env")),
+    Tool("browser", "Chromium (package chromium)", lambda: shutil.which("chromium") is not None),
 )
 
 

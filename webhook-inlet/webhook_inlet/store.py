@@ -66,7 +66,10 @@ class Lines:
 
 
 class Store(Protocol):
-    """`open`, `commit`, `maintain` and `close` are called by the writer's thread; the others by any thread."""
+    """`commit`, `maintain` and `close` are called by the writer's thread; the others by any thread.
+
+    `open` comes first, before there is a writer.
+    """
 
     #: How long the writer gathers events while others wait, in seconds: 0 for a disk, 0.25 for a bucket
     gather_seconds: float
@@ -96,10 +99,13 @@ class Store(Protocol):
         """The lanes of an inlet, the oldest first."""
 
     def read(self, inlet: str, lane: str, segment: int, line: int) -> Lines:
-        """The durable lines behind the `line`-th. Raises NoSuchSegment."""
+        """The durable lines behind the `line`-th. Raises NoSuchSegment; StoreError if it is damaged or out of reach."""
 
     def remove_before(self, at: int) -> int:
-        """Removes segments from the heads of lanes whose last line is older than `at` (microseconds)."""
+        """Removes segments from the heads of lanes whose last line is older than `at` (microseconds): their number.
+
+        `at` is now less the retention time, which also tells for how long a removed lane stays listed.
+        """
 
     def problem(self) -> str | None:
         """Why nothing can be stored now, in words; None if it can."""

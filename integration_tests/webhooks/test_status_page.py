@@ -1,0 +1,194 @@
+"""The status page of a real inlet in a real browser: on a desk and on a phone, with events and without."""
+
+from __future__ import annotations
+
+import hmac
+import json
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+import requests
+from webhooks.browser import Page, Refused, browser
+
+pytestmark = pytest.mark.browser
+
+COMMAND = Path(sys.executable).parent / "webhook-inlet"
+TOKEN = "read-token-of-the-status-page"
+KEYS = ("current-signing-key", "previous-signing-key")
+PATHS = {"prod": "path-of-prod-0123456789abcdef", "guides": "path-of-guides-0123456789abcdef"}
+#: Width and height in CSS pixels, dark or not
+LOOKS = [(1280, 900, False), (1280, 900, True), (390, 844, False), (390, 844, True)]
+
+# CSS pixels by which an element sticks out of the window, unless its own scrolling box holds it
+STICKING_OUT = """
+[...document.querySelectorAll("body *")].filter(e => !e.closest(".scroll") && !e.closest("svg")
+  && e.getBoundingClientRect().right > document.documentElement.clientWidth + 0.5).map(e => e.outerHTML.slice(0, 80))
+"""
+CUT_TABLES = """
+[...document.querySelectorAll(".scroll")].filter(e => e.scrollWidth > e.clientWidth).map(e => e.innerText)
+"""
+# The least contrast of a text with what is behind it, by the formula of WCAG 2
+CONTRAST = """
+(() => {
+  const parts = color => color.match(/[0-9.]+/g).map(Number);
+  const light = ([r, g, b]) => [r, g, b].map(v => v / 255)
+    .map(v => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+  const behind = e => { for (; e; e = e.parentElement) {
+    const color = parts(getComputedStyle(e).backgroundColor);
+    if (color.length < 4 || color[3] > 0) return color; } return [255, 255, 255]; };
+  const texts = [...document.querySelectorAll("body *")].filter(e => !e.closest("svg")
+    && [...e.childNodes].some(n => n.nodeType === 3 && n.textContent.trim()));
+  const found = texts.map(e => { const a = light(parts(getComputedStyle(e).color)), b = light(behind(e));
+    return [(Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05), e.outerHTML.slice(0, 80)]; });
+  return found.sort((a, b) => a[0] - b[0])[0];
+})()
+"""
+
+
+class Inlet:
+    """A running inlet and its senders."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        #: A browser has no other way to send a token
+        self.status = url.replace("http://", f"http://anybody:{TOKEN}@") + "/status"
+
+    def post(self, number: int, key: str = KEYS[0], inlet: str = "prod") -> int:
+        """An event of Customer.io; the code of the answer."""
+        body = json.dumps({"event_id": f"event-{number}", "object_type": "email", "metric": "opened"}).encode()
+        at = str(int(time.time()))
+        signature = hmac.new(key.encode(), f"v0:{at}:".encode() + body, sha256).hexdigest()
+        headers = {"X-CIO-Timestamp": at, "X-CIO-Signature": signature, "Content-Type": "application/json"}
+        return requests.post(f"{self.url}/in/{PATHS[inlet]}", data=body, headers=headers, timeout=20).status_code
+
+    def read(self) -> None:
+        """What a connector asks for: the lanes, then the lines of the first."""
+        headers = {"Authorization": f"Bearer {TOKEN}", "User-Agent": "airbyte-source-customerio/0.1"}
+        (lane,) = requests.get(f"{self.url}/log/v1/prod", headers=headers, timeout=20).json()["lanes"]
+        answer = requests.get(f"{self.url}/log/v1/prod/{lane['lane']}/1", headers=headers, timeout=20)
+        assert answer.status_code == 200
+
+
+@pytest.fixture
+def inlet(tmp_path: Path) -> Iterator[Inlet]:
+    """One with an inlet for Customer.io and one for Pendo, and nothing in its store."""
+    (tmp_path / "data").mkdir()
+    config = {
+        "store": {"type": "volume", "path": str(tmp_path / "data")},
+        "read_token": TOKEN,
+        "drain_seconds": 0,
+        "inlets": [
+            {"name": "prod", "source": "customerio", "path": PATHS["prod"], "secrets": KEYS},
+            {"name": "guides", "source": "pendo", "path": PATHS["guides"], "secrets": ["pendo-secret"]},
+        ],
+    }
+    (tmp_path / "inlet.yaml").write_text(json.dumps(config))
+    arguments = ["serve", "--config", str(tmp_path / "inlet.yaml"), "--host", "127.0.0.1", "--port", "0"]
+    with (
+        (tmp_path / "inlet.log").open("wb") as log,
+        subprocess.Popen([COMMAND, *arguments], stdout=subprocess.PIPE, stderr=log, text=True) as process,
+    ):
+        assert process.stdout is not None
+        first = process.stdout.readline()
+        try:
+            assert first.startswith("listening on "), (tmp_path / "inlet.log").read_text()
+            yield Inlet(first.removeprefix("listening on ").strip())
+        finally:
+            process.terminate()
+            process.wait(20)
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    """A tab of one browser for all tests."""
+    with browser(tmp_path_factory.mktemp("chromium")) as tab:
+        yield tab
+
+
+def busy(inlet: Inlet) -> None:
+    """Events, a duplicate, an old key, a wrong key, a reader that is behind."""
+    for number in range(20):
+        assert inlet.post(number) == 200
+    assert inlet.post(3) == 200
+    assert inlet.post(20, KEYS[1]) == 200
+    inlet.read()
+    assert inlet.post(21) == 200
+    assert inlet.post(22, "wrong-key") == 401
+
+
+def looks_right(page: Page, inlet: Inlet) -> None:
+    """Whatever is on it: nothing sticks out, nothing is cut, everything can be read, and nothing was blocked."""
+    for width, height, dark in LOOKS:
+        page.show(width, height, dark)
+        page.open(f"{inlet.status}?refresh=off")
+        assert page.value("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+        assert page.value(STICKING_OUT) == []
+        assert page.value(CUT_TABLES) == []
+        least, where = page.value(CONTRAST)
+        assert least >= 4.5, where
+    assert page.problems == []
+    assert page.value("document.querySelectorAll('script').length") == 0
+    assert page.value("document.documentElement.lang") == "en"
+    assert page.value("[...document.querySelectorAll('th')].every(e => e.scope)")
+
+
+def test_an_empty_page_says_what_to_do(page: Page, inlet: Inlet) -> None:
+    looks_right(page, inlet)
+    text = page.text()
+    assert "Receiving" in text
+    assert text.count("No event yet") == 2
+    assert "webhook-inlet url prod --config FILE" in text
+    assert "Reporting Webhooks" in text
+    assert "Settings > Integrations > Webhooks" in text
+
+
+def test_a_page_with_events_shows_them(page: Page, inlet: Inlet) -> None:
+    busy(inlet)
+    looks_right(page, inlet)
+    rows = page.value("[...document.querySelectorAll('article:first-of-type tr')].map(e => e.innerText)")
+    rows = [" ".join(row.split()) for row in rows]
+    assert "Received 24 24 24 24" in rows
+    assert "Stored 22 22 22 22" in rows
+    assert "Duplicates 1 1 1 1" in rows
+    assert "Wrong signature (401) 1 1 1 1" in rows
+    assert any(row.startswith("Place 0 22") for row in rows)
+    assert any(row.startswith("Place 1 1") for row in rows)
+    (reader,) = [row for row in rows if row.startswith("airbyte-source-customerio")]
+    assert re.search(r"(ago|just now) 1 \d+ s$", reader)  # one event came after it
+    text = page.text()
+    assert "Wrong signature: a post was refused" in text
+    assert "Copy the signing key from Data & Integrations" in text
+    assert page.value("document.querySelectorAll('article:first-of-type .plot rect:not(.all)').length") >= 1
+
+
+def test_a_new_event_appears_by_itself(page: Page, inlet: Inlet) -> None:
+    page.show(1280, 900)
+    page.open(inlet.status)
+    assert page.text().count("No event yet") == 2
+    assert inlet.post(1) == 200
+    page.wait(lambda: page.text().count("No event yet") == 1, 20)
+    assert "Last event" in page.text()
+
+
+def test_a_paused_page_stays(page: Page, inlet: Inlet) -> None:
+    page.show(1280, 900)
+    page.open(inlet.status)
+    page.value("[...document.querySelectorAll('a')].find(e => e.innerText === 'Pause').click()")
+    page.wait(lambda: "paused" in page.text())
+    assert page.value("document.querySelectorAll('meta[http-equiv=refresh]').length") == 0
+    assert page.value("location.search") == "?refresh=off"
+
+
+def test_a_browser_without_the_token_sees_nothing(page: Page, inlet: Inlet) -> None:
+    page.show(1280, 900)
+    page.open("about:blank")
+    with pytest.raises(Refused, match="ERR_INVALID_AUTH_CREDENTIALS"):
+        page.open(inlet.status.replace(TOKEN, "wrong"))
+    assert "prod" not in page.text()

@@ -1,0 +1,194 @@
+"""uvicorn's HTTP protocol with limits on time and size, for a port that anybody can reach.
+
+uvicorn bounds neither the time of a request's head or body nor their size beside the body. One deadline for each
+connection is looked at twice a second by the server; a timer for each request would cost more than the request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import httptools
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+#: Seconds for a request's head, and again for its body. Customer.io gives up a post after 4 seconds in all.
+HEAD_SECONDS = 4.0
+BODY_SECONDS = 4.0
+#: Seconds for an answer to be made and taken by the other side; the log's answers are long
+ANSWER_SECONDS = 300.0
+#: Seconds for which a connection may be idle between two requests
+IDLE_SECONDS = 75.0
+CLOSE_SECONDS = 4.0
+#: Bytes of a request's head
+MAX_HEAD = 16 * 1024
+#: Bytes around a body, e.g. sizes of chunks: so many, and so many for each byte of the body
+MAX_EXTRA, MAX_EXTRA_PER_BYTE = 64 * 1024, 16
+#: Requests that may wait on a connection for the answer to the one before
+MAX_PIPELINED = 32
+#: Connections: above the first number requests get 503, above the second connections are closed at once
+MAX_CONNECTIONS, MAX_CONNECTIONS_AT_ALL = 2000, 2500
+
+_IDLE, _HEAD, _BODY = range(3)
+
+
+class InletProtocol(HttpToolsProtocol):
+    """One connection."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.deadline = self.loop.time() + HEAD_SECONDS  # in time of the loop
+        self._phase = _IDLE
+        self._running: RequestResponseCycle | None = None
+        self._finished = False  # what still comes in is not looked at
+        self._began = False  # a request began in this piece of data
+        self._head = 0
+        self._raw = 0
+        self._seen = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)  # type: ignore[arg-type]
+        if len(self.connections) > MAX_CONNECTIONS_AT_ALL:
+            self._close()
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nothing of a request has come that was not answered."""
+        return self._phase == _IDLE and not self._is_answering()
+
+    def _is_answering(self) -> bool:
+        return self._running is not None and not self._running.response_complete
+
+    # what comes in
+
+    def data_received(self, data: bytes) -> None:
+        if self._finished:
+            return
+        self._began = False
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._end_after_answer()  # the request is complete; another protocol is not spoken
+            return
+        except httptools.HttpParserError:
+            self._bad(400)
+            return
+        if self._phase != _IDLE and not self._began:
+            self._raw += len(data)
+            if self._phase == _HEAD:
+                if self._raw > MAX_HEAD:
+                    self._bad(431)
+            elif self._raw > MAX_EXTRA + MAX_EXTRA_PER_BYTE * self._seen:
+                self._bad(400)
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """The sender will send nothing more; a post that is complete still gets its answer."""
+        if self._phase == _IDLE and self._is_answering():
+            self._end_after_answer()
+            return True
+        return False
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._phase, self._began = _HEAD, True
+        self._head = self._raw = self._seen = 0
+        if not self._is_answering():
+            self.deadline = self.loop.time() + HEAD_SECONDS
+
+    def on_url(self, url: bytes) -> None:
+        self._head += len(url)
+        if self._head > MAX_HEAD:
+            raise ValueError("the address is too long")
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._phase == _BODY:
+            return  # a trailer of a chunked body, which must not pass for a header
+        self._head += len(name) + len(value)
+        if self._head > MAX_HEAD:
+            raise ValueError("the head is too long")
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        self._phase = _BODY
+        self._raw = 0
+        if len(self.pipeline) >= MAX_PIPELINED:
+            raise ValueError("too many requests before an answer")
+        if not self._is_answering():
+            self.deadline = self.loop.time() + BODY_SECONDS
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._seen += len(body)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._phase = _IDLE
+        self.deadline = self.loop.time() + (ANSWER_SECONDS if self._is_answering() else IDLE_SECONDS)
+        super().on_message_complete()
+
+    # what goes out
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def on_response_complete(self) -> None:
+        """As uvicorn's, with a deadline in place of a timer."""
+        self.server_state.total_requests += 1
+        now = self.loop.time()
+        if self.transport.is_closing():
+            self.deadline = now + CLOSE_SECONDS
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            cycle, app = self.pipeline.pop()
+            self.deadline = now + (ANSWER_SECONDS if not cycle.more_body else BODY_SECONDS)
+            self._start_asgi_task(cycle, app)
+        elif self._phase == _IDLE:
+            self.deadline = now + IDLE_SECONDS
+        elif self._phase == _HEAD:
+            self.deadline = now + HEAD_SECONDS
+
+    def expire(self) -> None:
+        """The deadline is over."""
+        running = self._running
+        if self.transport.is_closing() or (running is not None and self._is_answering() and not running.more_body):
+            self.transport.abort()
+        elif self.is_quiet:
+            self._close()
+        else:
+            self._bad(408)
+
+    def _bad(self, status: int) -> None:
+        """Ends the connection because of what came in. A request that came whole before that is answered first."""
+        running = self._running
+        if running is not None and self._is_answering() and not running.more_body:
+            self._end_after_answer()
+            return
+        if running is None or not running.response_started or running.response_complete:
+            self.transport.write(_STATUS[status])
+        self._close()
+
+    def _end_after_answer(self) -> None:
+        self._finished = True
+        self.pipeline.clear()
+        if self._running is not None and self._is_answering():
+            self._running.keep_alive = False
+        else:
+            self._close()
+
+    def _close(self) -> None:
+        self._finished = True
+        self.deadline = self.loop.time() + CLOSE_SECONDS
+        self.transport.close()
+
+
+_STATUS = {
+    status: b"HTTP/1.1 %d %b\r\ncontent-length: 0\r\nconnection: close\r\n\r\n" % (status, words)
+    for status, words in {
+        400: b"Bad Request",
+        408: b"Request Timeout",
+        431: b"Request Header Fields Too Large",
+    }.items()
+}
