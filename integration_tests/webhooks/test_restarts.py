@@ -35,7 +35,9 @@ def test_restarts_in_a_row_on_a_handed_on_socket_refuse_no_post(
         assert inlet.terminate() == 0, inlet.output()
     print(ledger.summary())
     assert ledger.answers["refused"] == 0
-    assert set(ledger.answers) <= {200, 503, "eof", "reset"}, ledger.summary()
+    # a start on a busy machine can take longer than the 4 seconds that a sender waits
+    assert set(ledger.answers) <= {200, 503, "eof", "reset", "timeout"}, ledger.summary()
+    assert ledger.answers["eof"] + ledger.answers["reset"] <= 2 * restarts, ledger.summary()
     assert_kept(ledger.entries, by_files(volume, "customerio"))
 
 
