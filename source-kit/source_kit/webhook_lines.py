@@ -28,7 +28,7 @@ VERSION = 1
 #: Columns that are not fields of the body
 ADDED = ("record_id", "received_at", "inlet", "raw", "truncated")
 #: Lines are decoded, emitted and freed in chunks of about this many bytes.
-CHUNK_BYTES = 256 * 1024
+CHUNK_BYTES = 128 * 1024
 _BODY = b',"body":'
 #: A header that is called `body` looks like the body, so a few places are tried.
 _BODIES_TRIED = 8

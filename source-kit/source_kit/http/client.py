@@ -73,10 +73,10 @@ class Answer:
     def content(self, limit: int) -> bytes:
         """The body as it is. More than `limit` bytes are an error."""
         with self._reading():
-            text = self._spool.read(limit + 1)
-            if len(text) > limit:
+            if self._spool.seek(0, 2) > limit:
                 raise TooLarge(f"an answer of more than {megabytes(limit)}")
-            return text
+            self._spool.seek(0)
+            return self._spool.read()  # not `read(limit)`, which would take so much memory first
 
     def close(self) -> None:
         """Drops a body that is not read."""
