@@ -1,5 +1,7 @@
-# One recipe for all three connectors: docker build --build-arg CONNECTOR=source-pendo -t source-pendo .
-# `make images` builds all three with version labels, and makes a base image if no registry can be reached.
+# One recipe for all images:
+#   docker build --build-arg PACKAGE=source-pendo -t source-pendo .
+#   docker build --build-arg PACKAGE=webhook-inlet --target webhook-inlet -t webhook-inlet .
+# `make images` builds all of them with version labels, and makes a base image if no registry can be reached.
 #
 # Needs BuildKit. There is no syntax line and no heredoc, because both make BuildKit pull a frontend image. Nothing depends
 # on the processor, so --platform linux/arm64 works like linux/amd64.
@@ -18,7 +20,7 @@ COPY tools/slim-system.sh /tmp/
 RUN /tmp/slim-system.sh && rm /tmp/slim-system.sh
 
 
-# The connector and its locked dependencies, byte-compiled, in /opt/connector.
+# The program and its locked dependencies, byte-compiled. The directory has the same name in every image.
 FROM ${BASE_IMAGE} AS builder
 # Certificates of your own: --secret id=ca,src=/path/to/bundle.crt. The image does not contain them.
 COPY tools/uv.txt /tmp/
@@ -42,44 +44,71 @@ COPY source-heap/pyproject.toml source-heap/
 COPY source-pendo/pyproject.toml source-pendo/
 COPY test-kit/pyproject.toml test-kit/
 COPY webhook-inlet/pyproject.toml webhook-inlet/
-ARG CONNECTOR
+ARG PACKAGE
 RUN --mount=type=secret,id=ca --mount=type=cache,target=/root/.cache/uv \
     if [ -s /run/secrets/ca ]; then export SSL_CERT_FILE=/run/secrets/ca; fi; \
-    /opt/uv/bin/uv sync --frozen --no-dev --no-install-workspace --package "${CONNECTOR}"
+    /opt/uv/bin/uv sync --frozen --no-dev --no-install-workspace --package "${PACKAGE}"
 COPY source-kit source-kit
-COPY ${CONNECTOR} ${CONNECTOR}
+COPY ${PACKAGE} ${PACKAGE}
 COPY tools/licenses.py tools/sbom.py tools/
-# Of the programs only Python and the connector's own stay. An entry point cannot contain a build argument, so it has the
-# fixed name `connector`. The bill of materials lists both parts of the image, this one and the system.
+# Of the programs only Python and the package's own stay. An entry point cannot contain a build argument, so it has the
+# fixed name `connector`. Of botocore's descriptions of 400 services those stay that reach a bucket or get credentials for
+# it: the others are 25 MB. The bill of materials lists both parts of the image, this one and the system.
 RUN --mount=type=secret,id=ca --mount=type=cache,target=/root/.cache/uv --mount=type=bind,from=system,target=/system \
     if [ -s /run/secrets/ca ]; then export SSL_CERT_FILE=/run/secrets/ca; fi; \
-    /opt/uv/bin/uv sync --frozen --no-dev --no-editable --package "${CONNECTOR}" \
-    && find /opt/connector/bin -type f ! -name "${CONNECTOR}" -delete \
-    && ln -s "${CONNECTOR}" /opt/connector/bin/connector \
+    /opt/uv/bin/uv sync --frozen --no-dev --no-editable --package "${PACKAGE}" \
+    && find /opt/connector/bin -type f ! -name "${PACKAGE}" -delete \
+    && find /opt/connector/lib/python3*/site-packages/botocore/data -mindepth 1 -maxdepth 1 -type d \
+        ! -name s3 ! -name sts ! -name sso ! -name sso-oidc ! -name signin -exec rm -r {} + \
+    && ln -s "${PACKAGE}" /opt/connector/bin/connector \
     && mkdir -p /opt/connector/share/sbom \
-    && /opt/uv/bin/python tools/sbom.py "${CONNECTOR}" --environment /opt/connector --uv /opt/uv/bin/uv --system /system \
-        >"/opt/connector/share/sbom/${CONNECTOR}.cdx.json"
+    && /opt/uv/bin/python tools/sbom.py "${PACKAGE}" --environment /opt/connector --uv /opt/uv/bin/uv --system /system \
+        >"/opt/connector/share/sbom/${PACKAGE}.cdx.json"
 
 
-# Copied into an empty image: files removed above take no space, and the three images share the layer of the system.
-FROM scratch
+# Copied into an empty image: files removed above take no space, and all images share the layer of the system.
+FROM scratch AS image
 COPY --from=system / /
 COPY --from=builder /opt/connector /opt/connector
 ENV PATH=/opt/connector/bin:/usr/local/bin:/usr/bin:/bin \
     HOME=/airbyte \
     LANG=C.UTF-8 \
     TZ=UTC \
-    PYTHONDONTWRITEBYTECODE=1 \
-    AIRBYTE_ENTRYPOINT=/opt/connector/bin/connector
+    PYTHONDONTWRITEBYTECODE=1
 USER airbyte
 WORKDIR /airbyte
 ENTRYPOINT ["/opt/connector/bin/connector"]
-ARG CONNECTOR
+ARG PACKAGE
 ARG VERSION=dev
-ARG REPOSITORY=${CONNECTOR}
-LABEL io.airbyte.name="${REPOSITORY}" \
-      io.airbyte.version="${VERSION}" \
-      org.opencontainers.image.title="${CONNECTOR}" \
-      org.opencontainers.image.description="Airbyte source connector" \
+LABEL org.opencontainers.image.title="${PACKAGE}" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.licenses="MIT"
+
+
+# The vendors on loopback, and their webhook senders, for the demo of compose.yaml.
+FROM image AS simulators
+ENTRYPOINT ["/opt/connector/bin/python", "-m", "simulators"]
+
+
+# No Airbyte connector, so it has none of the platform's names.
+FROM image AS webhook-inlet
+USER root
+RUN install -d -o airbyte -g airbyte /data
+USER airbyte
+VOLUME /data
+EXPOSE 8080
+HEALTHCHECK --interval=10s --timeout=3s --start-period=30s --retries=3 \
+    CMD ["/opt/connector/bin/python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8080/healthz', timeout=2)"]
+CMD ["serve", "--config", "/config/inlet.yaml"]
+LABEL org.opencontainers.image.description="Receives the webhooks of Pendo and Customer.io"
+
+
+# The last one is what `docker build` makes by default.
+FROM image AS connector
+ENV AIRBYTE_ENTRYPOINT=/opt/connector/bin/connector
+ARG PACKAGE
+ARG VERSION=dev
+ARG REPOSITORY=${PACKAGE}
+LABEL io.airbyte.name="${REPOSITORY}" \
+      io.airbyte.version="${VERSION}" \
+      org.opencontainers.image.description="Airbyte source connector"

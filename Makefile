@@ -3,14 +3,19 @@
 
 PACKAGES   := source-kit simulators source-pendo source-customerio source-heap test-kit webhook-inlet
 CONNECTORS := $(patsubst %/metadata.yaml,%,$(wildcard $(addsuffix /metadata.yaml,$(PACKAGES))))
+SHIPPED    := $(CONNECTORS) webhook-inlet
+WHEELS     := source-kit $(SHIPPED)
 UNIT_TESTS := $(wildcard $(addsuffix /unit_tests,$(PACKAGES)))
 UNIT_JOBS  ?= 2
 PYTHON_BIN := .venv/bin/python
 INSTALLED  := .venv/.installed
 PYAIRBYTE  := integration_tests/pyairbyte/.venv
+KUBERNETES := .cache/kubernetes-venv
+CADDY      := .cache/caddy
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test unit check fix bench newest-cdk images base-image wheels sbom audit docs lock pyairbyte-env clean
+.PHONY: help setup demo inlet-config test unit soak check fix bench newest-cdk images base-image wheels sbom audit docs lock \
+	pyairbyte-env kubernetes-env caddy clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,11 +28,17 @@ $(INSTALLED): uv.lock pyproject.toml tools/uv.txt tools/bootstrap.sh $(addsuffix
 demo: $(INSTALLED) ## run the connectors on the bundled simulators, into a DuckDB file
 	@$(PYTHON_BIN) tools/demo.py
 
+inlet-config: ## write .env for compose.yaml: paths, keys and the read token of webhook-inlet, all fresh; HOST=its public name
+	@tools/inlet-config.sh $(HOST)
+
 test: $(INSTALLED) ## run all tests; lists the tests that are skipped because a tool is missing, and the coverage
 	@$(PYTHON_BIN) tools/run_tests.py $(ARGS)
 
 unit: $(INSTALLED) ## run the fast tests only, in under a minute
-	@$(PYTHON_BIN) -m pytest -q -n $(UNIT_JOBS) --dist loadfile -m "not slow" $(UNIT_TESTS) $(ARGS)
+	@$(PYTHON_BIN) -m pytest -q -n $(UNIT_JOBS) --dist loadfile -m "not slow and not soak" $(UNIT_TESTS) $(ARGS)
+
+soak: $(INSTALLED) ## run the long load and kill tests of webhook-inlet, which `make test` leaves out
+	@$(PYTHON_BIN) -m pytest -m soak --timeout 3600 webhook-inlet/unit_tests integration_tests/webhooks $(ARGS)
 
 check: $(INSTALLED) ## check formatting, lint, types, imports, licenses and the workflows of the hosted CI
 	@failed=0; \
@@ -49,21 +60,21 @@ bench: $(INSTALLED) ## measure records per CPU second, compared with the floor a
 newest-cdk: $(INSTALLED) ## run the kit's unit tests with the newest airbyte-cdk that the packages allow; needs the network
 	@tools/newest-cdk.sh $(ARGS)
 
-images: ## build the images source-*:dev and source-*:latest; needs a Docker engine
-	@tools/build-images.sh $(CONNECTORS)
+images: ## build the images source-*, webhook-inlet and simulators (:dev and :latest); needs a Docker engine
+	@tools/build-images.sh $(SHIPPED) simulators
 
 base-image: ## build a base image from Debian's packages, without an image registry; needs root and debootstrap
 	@tools/base-image.sh
 
-wheels: ## build a wheel of the kit and of each connector into dist/; needs the network
+wheels: ## build wheels of the kit, of each connector and of webhook-inlet into dist/; needs the network
 	@tools/bootstrap.sh uv
-	@for package in source-kit $(CONNECTORS); do \
+	@for package in $(WHEELS); do \
 		UV_PYTHON_DOWNLOADS=never .uv/bin/uv build --quiet --wheel --out-dir dist --package $$package || exit 1; \
 	done
 	@ls dist/*.whl
 
-sbom: $(INSTALLED) ## write a bill of materials (CycloneDX) of each connector to dist/, from its image if that is built
-	@tools/sbom.sh $(CONNECTORS)
+sbom: $(INSTALLED) ## write a bill of materials (CycloneDX) of each image to dist/, from the image if that is built
+	@tools/sbom.sh $(SHIPPED)
 
 audit: ## look up known vulnerabilities of the packages in the images; needs the network
 	@tools/audit.sh $(ARGS)
@@ -82,6 +93,24 @@ $(PYAIRBYTE)/.installed: integration_tests/pyairbyte/uv.lock integration_tests/p
 	@tools/bootstrap.sh uv
 	@python=$$(PYTHON_MAX=3.12 tools/bootstrap.sh python) && echo "pyairbyte-env: installing into $(PYAIRBYTE)" && \
 		UV_PYTHON_DOWNLOADS=never .uv/bin/uv sync --frozen --quiet --project integration_tests/pyairbyte --python "$$python"
+	@touch $@
+
+kubernetes-env: $(KUBERNETES)/.installed ## install the schemas of Kubernetes into their own environment
+
+$(KUBERNETES)/.installed: uv.lock tools/bootstrap.sh
+	@tools/bootstrap.sh uv
+	@echo "kubernetes-env: installing into $(KUBERNETES)"
+	@UV_PROJECT_ENVIRONMENT=$(KUBERNETES) UV_PYTHON_DOWNLOADS=never .uv/bin/uv sync --frozen --quiet --only-group kubernetes \
+		--python "$$(tools/bootstrap.sh python)"
+	@touch $@
+
+caddy: $(CADDY)/.installed ## install the Caddy that the tests of deploy/Caddyfile run
+
+$(CADDY)/.installed: tools/caddy.txt tools/bootstrap.sh
+	@tools/bootstrap.sh uv
+	@echo "caddy: installing into $(CADDY)"
+	@.uv/bin/uv venv --quiet --clear --python "$$(tools/bootstrap.sh python)" $(CADDY)
+	@.uv/bin/uv pip install --quiet --python $(CADDY) --require-hashes --only-binary :all: --requirement tools/caddy.txt
 	@touch $@
 
 clean: ## remove everything that these commands created

@@ -1,4 +1,4 @@
-"""`make bench`: measures records per CPU second of the connectors, of the floor and of other programs."""
+"""`make bench`: measures records per CPU second of the connectors, the inlet, the floors and other programs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import importlib
 import sys
 
-BENCHMARKS = ("pendo", "customerio", "heap")
+BENCHMARKS = ("pendo", "customerio", "heap", "webhooks")
 
 
 def main() -> int:

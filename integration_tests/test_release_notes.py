@@ -48,6 +48,17 @@ def test_links_to_files_of_the_repository_become_whole(root: Path, capsys: pytes
     assert "[elsewhere](https://example.com/x)" in written
 
 
+def test_the_inlet_needs_no_metadata_of_the_platform(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = (root / "source-toy").rename(root / "webhook-inlet")
+    (folder / "metadata.yaml").unlink()
+
+    assert main(["webhook-inlet-v0.2.0"], root) == 0
+    assert "A column more" in capsys.readouterr().out
+    (folder / "pyproject.toml").write_text('[project]\nversion = "0.3.0"\n', encoding="utf-8")
+    assert main(["webhook-inlet-v0.2.0"], root) == 1
+    assert "webhook-inlet/pyproject.toml has version 0.3.0, not 0.2.0" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("tag", "file", "old", "new", "said"),
     [
@@ -63,9 +74,10 @@ def test_links_to_files_of_the_repository_become_whole(root: Path, capsys: pytes
         ("source-toy-v0.2.0", "CHANGELOG.md", "## 0.2.0", "## 0.2.1", "CHANGELOG.md says nothing below a heading"),
         ("source-toy-v0.2.0", "CHANGELOG.md", " (2026-12-01)", "", "CHANGELOG.md says nothing below a heading"),
         ("source-toy-v0.1.0", "CHANGELOG.md", "", "", "source-toy/metadata.yaml has version 0.2.0, not 0.1.0"),
-        ("source-other-v0.2.0", "CHANGELOG.md", "", "", "is not a connector and its version"),
-        ("v0.2.0", "CHANGELOG.md", "", "", "is not a connector and its version"),
-        ("source-toy-v0.2", "CHANGELOG.md", "", "", "is not a connector and its version"),
+        ("source-other-v0.2.0", "CHANGELOG.md", "", "", "is not a package and its version"),
+        ("webhook-inlet-v0.2.0", "CHANGELOG.md", "", "", "is not a package and its version"),
+        ("v0.2.0", "CHANGELOG.md", "", "", "is not a package and its version"),
+        ("source-toy-v0.2", "CHANGELOG.md", "", "", "is not a package and its version"),
     ],
 )
 def test_a_tag_that_a_file_contradicts_is_refused_by_name(

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Looks up known vulnerabilities of every package that the lock installs with a connector: `make audit`.
+# Looks up known vulnerabilities of every package that the lock installs with a connector or webhook-inlet: `make audit`.
 #
 #   tools/audit.sh [options of pip-audit]      e.g. --vulnerability-service osv, or --osv-url with a mirror of it
 #
@@ -14,9 +14,9 @@ accepted=tools/audit-accepted.txt
 tools/bootstrap.sh uv
 list=$(mktemp)
 trap 'rm -f "$list"' EXIT INT TERM
-for metadata in source-*/metadata.yaml; do
+for package in source-*/metadata.yaml webhook-inlet/pyproject.toml; do
     .uv/bin/uv export --frozen --quiet --no-dev --no-emit-workspace --no-hashes --no-annotate --no-header \
-        --package "$(dirname "$metadata")"
+        --package "$(dirname "$package")"
 done | sort -u >"$list"
 [ -s "$list" ] || {
     echo "audit: the lock has no packages" >&2

@@ -1,5 +1,6 @@
 #!/bin/bash
-# Builds images: `tools/build-images.sh source-pendo ...` builds source-pendo:dev and source-pendo:latest.
+# Builds images: `tools/build-images.sh source-pendo ...` builds source-pendo:dev and source-pendo:latest. A package without
+# metadata.yaml is no Airbyte connector; it has a stage of its own name in the Dockerfile.
 #
 # The base is BASE_IMAGE if it is set, else the public image that the Dockerfile names. If that cannot be pulled, the base is
 # made from Debian's packages (tools/base-image.sh). The output names the base.
@@ -44,7 +45,19 @@ metadata() { # metadata <connector> <field>
     sed -n "s/^ *$2: *[\"']\{0,1\}\([^\"' ]*\).*/\1/p" "$1/metadata.yaml" | head -n 1
 }
 
-[ $# -gt 0 ] || fail "no connector to build: no package has a metadata.yaml."
+# Sets `version` and the options that make a package's image.
+describe() { # describe <package>
+    if [ -f "$1/metadata.yaml" ]; then
+        version=$(metadata "$1" dockerImageTag)
+        described=(--target connector --build-arg "REPOSITORY=$(metadata "$1" dockerRepository)")
+    else
+        version=$(sed -n 's/^version = "\(.*\)"$/\1/p' "$1/pyproject.toml")
+        described=(--target "$1")
+    fi
+    described+=(--build-arg "PACKAGE=$1" --build-arg "VERSION=${version:-dev}")
+}
+
+[ $# -gt 0 ] || fail "name the packages to build images of, such as source-pendo."
 docker info >/dev/null 2>&1 || fail "no Docker engine is running (on a machine without an init system: tools/docker-engine.sh start)."
 client=$(buildkit_client)
 base=$(base_image)
@@ -62,18 +75,16 @@ for name in http_proxy https_proxy no_proxy HTTP_PROXY HTTPS_PROXY NO_PROXY; do
 done
 
 mkdir -p .cache
-for connector in "$@"; do
-    version=$(metadata "$connector" dockerImageTag)
-    log=.cache/image-$connector.log
+for package in "$@"; do
+    describe "$package"
+    log=.cache/image-$package.log
     seconds=$SECONDS
-    DOCKER_BUILDKIT=1 "$client" build "${options[@]}" --progress plain \
-        --build-arg "CONNECTOR=$connector" --build-arg "VERSION=${version:-dev}" \
-        --build-arg "REPOSITORY=$(metadata "$connector" dockerRepository)" \
-        --tag "$connector:dev" --tag "$connector:latest" . >"$log" 2>&1 </dev/null || {
+    DOCKER_BUILDKIT=1 "$client" build "${options[@]}" --progress plain "${described[@]}" \
+        --tag "$package:dev" --tag "$package:latest" . >"$log" 2>&1 </dev/null || {
         tail -n 40 "$log" >&2
-        fail "$connector could not be built; the whole log is in $log."
+        fail "$package could not be built; the whole log is in $log."
     }
-    docker image inspect --format '{{.Size}}' "$connector:dev" |
-        awk -v name="$connector" -v version="$version" -v seconds=$((SECONDS - seconds)) \
+    docker image inspect --format '{{.Size}}' "$package:dev" |
+        awk -v name="$package" -v version="$version" -v seconds=$((SECONDS - seconds)) \
             '{printf "images: %s:dev (%s) %.0f MB, built in %d s\n", name, version, $1 / 1e6, seconds}'
 done

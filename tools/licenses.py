@@ -29,6 +29,7 @@ ALLOWED = SHIPPED | {"CNRI-Python", "ISC", "LGPL-3.0-only", "LicenseRef-BSD", "M
 BY_NAME: Mapping[str, tuple[str, str]] = {
     "colorama": ("BSD-3-Clause", "its LICENSE.txt; for Windows only, so it is not installed here"),
     "importlib-resources": ("Apache-2.0", "its metadata; only in the environment of make kubernetes-env"),
+    "jinja2": ("BSD-3-Clause", "its LICENSE.txt"),
     "kubernetes-validate": ("Apache-2.0", "its LICENSE; only in the environment of make kubernetes-env"),
     "python-dateutil": (
         "BSD-3-Clause",
@@ -161,12 +162,12 @@ def problems(
 
 
 def _shipped() -> frozenset[str]:
-    """The packages that the lock installs with a connector, on any system."""
+    """The packages that the lock installs with a connector or the webhook inlet, on any system."""
     names: set[str] = set()
-    for metadata in sorted(ROOT.glob("*/metadata.yaml")):
+    for folder in (*sorted(path.parent for path in ROOT.glob("*/metadata.yaml")), ROOT / "webhook-inlet"):
         options = ["--frozen", "--offline", "--quiet", "--no-dev", "--no-hashes", "--no-annotate", "--no-header"]
         lines = subprocess.run(
-            [ROOT / ".uv/bin/uv", "export", *options, "--no-emit-workspace", "--package", metadata.parent.name],
+            [ROOT / ".uv/bin/uv", "export", *options, "--no-emit-workspace", "--package", folder.name],
             capture_output=True,
             check=True,
             cwd=ROOT,

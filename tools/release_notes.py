@@ -1,8 +1,9 @@
-"""Writes the notes of a release to stdout: the part of the connector's changelog that a tag names.
+"""Writes the notes of a release to stdout: the part of a changelog that a tag names.
 
-    tools/release_notes.py source-pendo-v0.1.0 [--links URL]
+    tools/release_notes.py source-pendo-v0.1.0 [--links URL]      or webhook-inlet-v0.1.0
 
-The tag's version must be that of metadata.yaml, of pyproject.toml and of a dated heading of the changelog; else it ends
+The tag's version must be that of metadata.yaml, of pyproject.toml and of a dated heading of the changelog (the webhook
+inlet is no connector and has no metadata.yaml); else it ends
 with 1 and a line for each that differs, so that nothing is released that names itself otherwise. `--links` is the
 address of the repository's files at that tag; links to files of the repository become whole with it.
 
@@ -20,7 +21,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 
-_TAG = re.compile(r"(source-[a-z0-9-]+)-v(\d+\.\d+\.\d+)")
+_TAG = re.compile(r"(source-[a-z0-9-]+|webhook-inlet)-v(\d+\.\d+\.\d+)")
 _HEADING = re.compile(r"^## (\S+) \(\d{4}-\d{2}-\d{2}\)$", re.MULTILINE)
 _IMAGE_TAG = re.compile(r"^ *dockerImageTag: *[\"']?([^\"'\s]+)", re.MULTILINE)
 _LINK = re.compile(r"\]\((?![a-z]+:|#)([^)\s]+)\)")
@@ -33,14 +34,21 @@ def sections(changelog: str) -> dict[str, str]:
 
 
 def problems(folder: Path, version: str) -> list[str]:
-    """A line for each file of a connector that does not have this version."""
-    metadata = _IMAGE_TAG.search((folder / "metadata.yaml").read_text(encoding="utf-8"))
+    """A line for each file of a package that does not have this version."""
     project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    stated = {"metadata.yaml": metadata[1] if metadata else "none", "pyproject.toml": project["version"]}
+    stated = {"pyproject.toml": project["version"]}
+    if _mark(folder.name) == "metadata.yaml":
+        metadata = _IMAGE_TAG.search((folder / "metadata.yaml").read_text(encoding="utf-8"))
+        stated["metadata.yaml"] = metadata[1] if metadata else "none"
     lines = [f"{folder.name}/{name} has version {it}, not {version}" for name, it in stated.items() if it != version]
     if not sections((folder / "CHANGELOG.md").read_text(encoding="utf-8")).get(version):
         lines.append(f"{folder.name}/CHANGELOG.md says nothing below a heading `## {version} (year-month-day)`")
     return lines
+
+
+def _mark(package: str) -> str:
+    """The file without which a folder is no package with releases of its own."""
+    return "metadata.yaml" if package.startswith("source-") else "pyproject.toml"
 
 
 def whole_links(text: str, folder: str, address: str) -> str:
@@ -55,8 +63,8 @@ def main(arguments: list[str], root: Path = ROOT) -> int:
     parser.add_argument("--links")
     options = parser.parse_args(arguments)
     tag = _TAG.fullmatch(options.tag)
-    if tag is None or not (root / tag[1] / "metadata.yaml").is_file():
-        found = [f"{options.tag} is not a connector and its version, such as source-pendo-v0.1.0"]
+    if tag is None or not (root / tag[1] / _mark(tag[1])).is_file():
+        found = [f"{options.tag} is not a package and its version, such as source-pendo-v0.1.0 or webhook-inlet-v0.1.0"]
     else:
         found = problems(root / tag[1], tag[2])
     for line in found:

@@ -1,8 +1,9 @@
 """Runs the whole suite with what this machine has: `make test`.
 
 Some integration tests need a server or an environment that a laptop may lack (a Docker engine, Ceph, PostgreSQL,
-PyAirbyte). Each has a pytest marker; where a tool is missing its tests are not run, and the last lines say so.
+PyAirbyte and more). Each has a pytest marker; where a tool is missing its tests are not run, and the last lines say so.
 On CI (`CI=true`) every tool must be there: the run fails before its first test, and it fails when a test skips itself.
+The tests marked `soak` are for `make soak` and never run here.
 
 The last line is the coverage of what ships, see `FastCoverage`.
 
@@ -68,11 +69,25 @@ def _has_pyairbyte() -> bool:
     return _answers("env", "PYTHON_MAX=3.12", str(ROOT / "tools" / "bootstrap.sh"), "python")
 
 
+def _has_compose() -> bool:
+    """Docker's plugin, or the older program of its own. Without an engine neither is of use."""
+    return _has_docker() and (_answers("docker", "compose", "version") or _answers("docker-compose", "version"))
+
+
 TOOLS = (
     Tool("docker", "a Docker engine", _has_docker, ("make", "images")),
     Tool("ceph", "Ceph (packages ceph-mon, ceph-osd, radosgw, ceph-common)", _has_ceph),
     Tool("postgres", "a PostgreSQL server (package postgresql)", _has_postgres),
     Tool("pyairbyte", "Python 3.11 or 3.12", _has_pyairbyte, ("make", "pyairbyte-env")),
+    Tool("compose", "Docker Compose (package docker-compose)", _has_compose),
+    Tool("nginx", "nginx (package nginx-light)", lambda: shutil.which("nginx") is not None),
+    Tool(
+        "kubernetes",
+        "kubectl (package kubernetes-client)",
+        lambda: shutil.which("kubectl") is not None,
+        ("make", "kubernetes-env"),
+    ),
+    Tool("caddy", "Caddy, which `make caddy` installs", lambda: True, ("make", "caddy")),
     Tool("browser", "Chromium (package chromium)", lambda: shutil.which("chromium") is not None),
 )
 
@@ -154,7 +169,7 @@ def main(arguments: list[str]) -> int:
             if code:
                 return code
             say(f"{' '.join(tool.prepare)}: {time.monotonic() - began:.0f} s")
-    options = ["-m", " and ".join(f"not {tool.marker}" for tool in missing)] if missing else []
+    options = ["-m", " and ".join(f"not {marker}" for marker in ("soak", *(tool.marker for tool in missing)))]
     measured = None if arguments else FastCoverage(sorted(ROOT.glob("source-*/source_*")))
     plugins = [*([SkipsFail()] if ON_CI else []), *([measured] if measured else [])]
     code = int(pytest.main([*options, "--durations=15", *arguments], plugins=plugins))

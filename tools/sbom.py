@@ -1,4 +1,4 @@
-"""Writes a connector's bill of materials (CycloneDX 1.5, JSON) to stdout.
+"""Writes a package's bill of materials (CycloneDX 1.5, JSON) to stdout.
 
     tools/sbom.py source-pendo [--environment DIR] [--uv FILE] [--system DIR] [--same-packages FILE]
 
@@ -41,9 +41,9 @@ _COMMON_LICENSE = re.compile(r"/usr/share/common-licenses/([A-Za-z]+(?:-[0-9.]*[
 _DEBIAN_LICENSE = re.compile(r"^License:[ \t]*(\S.*?)[ \t]*$", re.MULTILINE)
 
 
-def bill(connector: str, environment: Path, uv: Path, system: Path | None) -> dict[str, Any]:
+def bill(package: str, environment: Path, uv: Path, system: Path | None) -> dict[str, Any]:
     """The whole document."""
-    options = ["--frozen", "--offline", "--no-dev", "--quiet", "--format", "cyclonedx1.5", "--package", connector]
+    options = ["--frozen", "--offline", "--no-dev", "--quiet", "--format", "cyclonedx1.5", "--package", package]
     exported = subprocess.run([uv, "export", *options], capture_output=True, check=True, cwd=licenses.ROOT)
     document: dict[str, Any] = json.loads(exported.stdout)
     document.pop("serialNumber", None)
@@ -156,13 +156,13 @@ def _debian_licenses(root: Path, package: str) -> list[str]:
 def main() -> int:
     """Prints the bill, or compares it with another one. Returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("connector")
+    parser.add_argument("package", help="a connector, or webhook-inlet")
     parser.add_argument("--environment", type=Path, default=licenses.ROOT / ".venv")
     parser.add_argument("--uv", type=Path, default=licenses.ROOT / ".uv/bin/uv")
     parser.add_argument("--system", type=Path)
     parser.add_argument("--same-packages", type=Path)
     options = parser.parse_args()
-    document = bill(options.connector, options.environment, options.uv, options.system)
+    document = bill(options.package, options.environment, options.uv, options.system)
     if options.same_packages:
         other = json.loads(options.same_packages.read_text(encoding="utf-8"))
         return int(python_packages(other) != python_packages(document))

@@ -21,6 +21,12 @@ BRIDGE = "172.17.0.1"
 _MOUNTED = "/config"
 #: As strict as a platform can be: nothing can be written but /tmp, no right can be gained
 STRICT = ("--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL", "--security-opt", "no-new-privileges")
+IMAGE_MEGABYTES = 350
+#: Programs that could install, build or fetch more software, or change the user
+UNWANTED = (
+    *("pip", "pip3", "uv", "poetry", "apt", "apt-get", "gcc", "cc", "make", "perl", "curl", "wget", "git"),
+    *("su", "sudo", "mount", "passwd", "chsh", "newgrp", "nc", "ssh", "bash"),
+)
 
 
 def docker(*command: str) -> str:
@@ -34,6 +40,15 @@ def inspected(image: str) -> dict[str, Any]:
     """What Docker knows about an image."""
     found: dict[str, Any] = json.loads(docker("image", "inspect", image))[0]
     return found
+
+
+def in_image(image: str, script: str, user: str = "airbyte") -> list[str]:
+    """The lines that a shell script in an image prints; for root, who sees all of it, without the tightest limits."""
+    limits = STRICT if user == "airbyte" else ()
+    options = ["--rm", "--network", "none", *limits, "--user", user, "--entrypoint", "/bin/sh"]
+    output = run_process(["docker", "run", *options, image, "-c", script])
+    assert output.code == 0, output.stderr
+    return output.stdout.decode().splitlines()
 
 
 @contextmanager

@@ -29,7 +29,17 @@ from simulators.http_server import Connection, HttpServer, replacement
 
 CONTROL_PREFIX = "/_sim/"
 
-__all__ = ["Fault", "LoggedRequest", "Request", "RequestLog", "Response", "Row", "Simulator", "run_until_signal"]
+__all__ = [
+    "Fault",
+    "LoggedRequest",
+    "Request",
+    "RequestLog",
+    "Response",
+    "Row",
+    "Simulator",
+    "run_until_signal",
+    "set_by_signal",
+]
 
 
 class Simulator:
@@ -160,10 +170,16 @@ def run_until_signal(simulator: Simulator) -> int:
 
     Prints `listening on <url>` when the port is open. A parent process waits for this line.
     """
-    ended = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: ended.set())
+    ended = set_by_signal()
     with simulator:
         print(f"listening on {simulator.url}", flush=True)
         ended.wait()
     return 0
+
+
+def set_by_signal() -> threading.Event:
+    """An event that SIGINT and SIGTERM set, instead of what they do otherwise. For the main thread."""
+    ended = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ended.set())
+    return ended

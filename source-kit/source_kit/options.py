@@ -133,7 +133,11 @@ def text(
     return _declare(MISSING if required else None, read, expected, spec, required=required, **more)
 
 
-def url(example: str, *, check: Check = bool, path: str = "") -> str | None:
+@overload
+def url(example: str, *, required: Literal[True]) -> str: ...
+@overload
+def url(example: str, *, check: Check = ..., path: str = ...) -> str | None: ...
+def url(example: str, *, required: bool = False, check: Check = bool, path: str = "") -> Any:
     """An http(s) address without a slash at the end, and without the `path` that the connector adds itself."""
 
     def read(raw: Any) -> str:
@@ -144,7 +148,8 @@ def url(example: str, *, check: Check = bool, path: str = "") -> str | None:
         return address
 
     without = "without user name, password, query and fragment"
-    return _declare(None, read, f"an http:// or https:// address such as {example}, {without}", {"type": "string"})
+    expected = f"an http:// or https:// address such as {example}, {without}"
+    return _declare(MISSING if required else None, read, expected, {"type": "string"}, required=required)
 
 
 def choice(choices: Iterable[T], *, default: T, name: str | None = None) -> T:

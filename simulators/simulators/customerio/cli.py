@@ -3,6 +3,8 @@
 It answers the endpoints of the App API that source-customerio reads, with the vendor's rate limit, page tokens and
 errors. Put the printed address into the connector's option `api_url`. Requests to /_sim/ add faults, show the request
 log and change the data (simulators/README.md).
+
+With --webhooks it also posts reporting webhooks about the same people and deliveries.
 """
 
 from __future__ import annotations
@@ -12,7 +14,8 @@ import argparse
 from simulators.customerio.options import Options
 from simulators.customerio.simulator import API_KEYS, CustomerioSimulator
 from simulators.customerio.workspace import SIZES
-from simulators.server import run_until_signal
+from simulators.webhooks import customerio_options
+from simulators.webhooks.options import serve
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--now", type=int, help="the simulated present in seconds since 1970; without it the last full hour")
     add("--rate-limit", type=int, default=10, help="requests a second (%(default)s); 0 means no limit")
     add("--gzip", action="store_true", help="compress answers with gzip if the client accepts it")
+    customerio_options.add_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -42,4 +46,4 @@ def run(args: argparse.Namespace) -> int:
         port=args.port,
         compress=args.gzip,
     )
-    return run_until_signal(simulator)
+    return serve(args, simulator, lambda: customerio_options.webhooks(args, simulator.workspace))

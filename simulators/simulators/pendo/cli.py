@@ -3,6 +3,8 @@
 It answers Pendo's aggregation endpoint, the lists of pages, features, guides, track types, reports and segments, the
 metadata schema, single visitors and accounts, and visitor histories. Put the printed address into the option `api_url`
 of source-pendo. Requests to /_sim/ add faults, show the request log and change the data (simulators/README.md).
+
+With --webhooks it also posts Pendo's webhooks about the same visitors, guides, pages and features.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from datetime import UTC, datetime
 
 from simulators.pendo.simulator import PendoSimulator
 from simulators.pendo.sizes import DEFAULT_NOW, SIZES
-from simulators.server import run_until_signal
+from simulators.webhooks import options, pendo_options
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--time-zone", default="America/New_York", help="time zone of the subscription (%(default)s)")
     add("--api-key", default="simulated-integration-key.us", help="the only valid integration key (%(default)s)")
     add("--compress", action="store_true", help="compress answers with gzip if the client accepts it")
+    pendo_options.add_arguments(parser)
 
 
 def _instant(text: str) -> datetime:
@@ -56,4 +59,4 @@ def run(args: argparse.Namespace) -> int:
         compress=args.compress,
     )
     simulator.prepare()
-    return run_until_signal(simulator)
+    return options.serve(args, simulator, lambda: pendo_options.webhooks(args, simulator.subscription))

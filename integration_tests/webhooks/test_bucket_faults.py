@@ -1,0 +1,127 @@
+"""Buckets that are busy, answer too late, or are written by another: nothing that was acknowledged is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from s3_servers import MotoServer
+from simulators.webhooks import load
+from simulators.webhooks.ledger import Ledger
+from simulators.webhooks.sender import Habits, Sending
+from webhooks.accounts import both, events
+from webhooks.buckets import BrokenBucket, Trouble, bucket_store
+from webhooks.inlet_process import SIGN, Inlet, MakeInlet, eventually, write_config
+from webhooks.kept_log import Line, assert_kept, by_http, lines, parse_all
+
+
+@pytest.fixture
+def proxy(webhook_moto: MotoServer) -> Iterator[BrokenBucket]:
+    """In front of the bucket."""
+    with BrokenBucket(webhook_moto.endpoint) as server:
+        yield server
+        assert server.errors == []
+
+
+@pytest.fixture
+def inlet(make_inlet: MakeInlet, webhook_moto: MotoServer, bucket: str, proxy: BrokenBucket, tmp_path: Path) -> Inlet:
+    """Writes through the proxy."""
+    return make_inlet(config=write_config(tmp_path, bucket_store(webhook_moto, bucket, proxy.url)))
+
+
+def sent(inlet: Inlet, count: int, *, parallel: int = 4, seconds: float = 60) -> Ledger:
+    """Posts so many events until all are accepted."""
+    ledger = Ledger()
+    habits = Habits(parallel=parallel)
+    with Sending(both({"customerio": [inlet.path("customerio")]}, habits, count=count), ledger) as sending:
+        assert sending.wait(seconds), ledger.summary()
+    assert ledger.accepted == count
+    return ledger
+
+
+def test_every_event_is_in_the_bucket_when_it_is_answered(inlet: Inlet, proxy: BrokenBucket) -> None:
+    ledger = sent(inlet, 200)
+    assert set(ledger.answers) == {200}
+    assert assert_kept(ledger.entries, by_http(inlet, "customerio")) == 200
+    assert set(proxy.seen.puts.values()) == {1}, "no name is written twice"
+
+
+def test_a_busy_bucket_costs_time_and_no_event(inlet: Inlet, proxy: BrokenBucket) -> None:
+    proxy.troubles.append(Trouble("slow_down", times=6))
+    ledger = sent(inlet, 100)
+    assert set(ledger.answers) <= {200, 503, "timeout"}
+    assert assert_kept(ledger.entries, by_http(inlet, "customerio")) == 100
+    assert proxy.troubles == []
+
+
+def test_a_put_that_succeeds_after_its_time_out_is_not_stored_twice(inlet: Inlet, proxy: BrokenBucket) -> None:
+    sent(inlet, 20)
+    proxy.troubles.append(Trouble("lost"))
+    ledger = Ledger()
+    webhooks = both({"customerio": [inlet.path("customerio")]}, Habits(parallel=4), seed=2, count=60)
+    with Sending(webhooks, ledger) as sending:
+        assert sending.wait(90), ledger.summary()
+    assert ledger.accepted == 60
+    assert set(ledger.answers) <= {200, 503, "timeout"}, ledger.summary()
+    kept = lines(by_http(inlet, "customerio"))
+    assert len(kept) == len({line.key for line in kept}) == 80
+    assert proxy.seen.statuses[412] >= 1, "the second PUT of the same name was refused, and compared"
+
+
+def test_a_name_that_another_has_written_starts_a_new_lane(inlet: Inlet, proxy: BrokenBucket) -> None:
+    sent(inlet, 20)
+    proxy.troubles.append(Trouble("stolen"))
+    ledger = Ledger()
+    webhooks = both({"customerio": [inlet.path("customerio")]}, Habits(parallel=2), seed=2, count=40)
+    with Sending(webhooks, ledger) as sending:
+        assert sending.wait(60), ledger.summary()
+    assert ledger.accepted == 40
+    lanes = inlet.json("/log/v1/customerio")["lanes"]
+    assert len(lanes) == 2
+    bodies = {line.sha256 for line in lines({lanes[1]["lane"]: by_one_lane(inlet, lanes[1])})}
+    assert {digest for entry in ledger.entries[5:] for digest in entry.acknowledged} <= bodies
+
+
+def by_one_lane(inlet: Inlet, lane: dict[str, Any]) -> dict[int, list[Line]]:
+    """Segments of one lane; the other one holds what another has written, which is no line."""
+    return {
+        number: parse_all(inlet.get(f"/log/v1/customerio/{lane['lane']}/{number}")[1])
+        for number in range(lane["first"], lane["last"] + 1)
+    }
+
+
+@pytest.mark.parametrize(
+    ("rate", "seconds", "p99"),
+    [pytest.param(50, 3, 3.0, id="short"), pytest.param(300, 30, 1.5, id="long", marks=pytest.mark.soak)],
+)
+def test_latency_with_a_bucket_whose_puts_take_60_ms(
+    inlet: Inlet, proxy: BrokenBucket, rate: int, seconds: int, p99: float
+) -> None:
+    proxy.put_seconds = 0.06
+    url = inlet.path("customerio")
+    requests = load.prepared(events("customerio"), url, SIGN["customerio"], rate * seconds)
+    result = load.run(lambda: load.open_loop(url, requests, rate))
+    puts = sum(proxy.seen.puts.values())
+    print(f"p50 {1000 * result.quantile(0.5):.1f}, p99 {1000 * result.quantile(0.99):.1f} ms, {puts} PUTs")
+    assert result.answers == {200: rate * seconds}
+    assert result.quantile(0.99) < p99
+    assert len(lines(by_http(inlet, "customerio"))) == rate * seconds
+    assert puts <= 20 * seconds, "posts are gathered"
+
+
+def test_a_bucket_that_cannot_be_reached_is_503_and_not_ready(
+    make_inlet: MakeInlet, webhook_moto: MotoServer, bucket: str, tmp_path: Path
+) -> None:
+    with BrokenBucket(webhook_moto.endpoint) as proxy:
+        inlet = make_inlet(config=write_config(tmp_path, bucket_store(webhook_moto, bucket, proxy.url)))
+        sent(inlet, 10)
+    ledger = Ledger()
+    with Sending(both({"customerio": [inlet.path("customerio")]}, count=5, seed=2), ledger) as sending:
+        sending.wait(6)
+    assert ledger.accepted == 0
+    assert set(ledger.answers) <= {503, "timeout"}
+    assert ledger.answers[503] > 0, ledger.summary()
+    assert eventually(lambda: inlet.get("/readyz", token=None)[0] == 503)
+    assert not inlet.ended()

@@ -1,0 +1,151 @@
+"""The image webhook-inlet: as small, unprivileged and read-only as those of the connectors, with one volume."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+import tomllib
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+from harness.containers import IMAGE_MEGABYTES, STRICT, UNWANTED, docker, in_image, inspected
+from harness.suite import ROOT
+from test_kit.command import run_process
+from webhooks.behind_proxy import CONFIG, PATH, answer, event, signed, stored
+
+pytestmark = pytest.mark.docker
+
+IMAGE = "webhook-inlet:dev"
+_BILL = "/opt/connector/share/sbom/webhook-inlet.cdx.json"
+
+
+@dataclass
+class Container:
+    """A running inlet with a volume of its own. Containers of one volume come one after the other."""
+
+    folder: Path
+    volume: str
+    name: str = ""
+    port: int = 0
+
+    def start(self) -> None:
+        """Starts it as strictly as it can be started, and waits until it is ready."""
+        options = ["--detach", "--rm", *STRICT, "--publish", "127.0.0.1::8080", "--volume", f"{self.volume}:/data"]
+        config = ["--volume", f"{self.folder}:/config:ro"]
+        self.name = docker("run", *options, *config, IMAGE)
+        self.port = int(docker("port", self.name, "8080/tcp").rpartition(":")[2])
+        deadline = time.monotonic() + 30
+        while not self._is_ready():
+            assert time.monotonic() < deadline, docker("logs", self.name)
+            time.sleep(0.1)
+
+    def stop(self) -> None:
+        """Ends it as Docker does: SIGTERM first, and SIGKILL after a minute."""
+        docker("stop", "--time", "60", self.name)
+        self.name = ""
+
+    def _is_ready(self) -> bool:
+        try:
+            return answer(self.port, "GET", "/readyz")[0] == 200
+        except OSError:
+            return False
+
+
+@pytest.fixture
+def container(tmp_path: Path) -> Iterator[Container]:
+    """A running inlet."""
+    (tmp_path / "inlet.yaml").write_text(
+        yaml.safe_dump({"store": {"type": "volume", "path": "/data"}, **CONFIG}), encoding="utf-8"
+    )
+    tmp_path.chmod(0o755)
+    started = Container(tmp_path, f"inlet-{uuid.uuid4().hex[:8]}")
+    try:
+        started.start()
+        yield started
+    finally:
+        if started.name:
+            docker("rm", "--force", started.name)
+        docker("volume", "rm", "--force", started.volume)
+
+
+def test_it_stores_in_its_volume_read_only_and_unprivileged_and_the_next_container_goes_on(
+    container: Container,
+) -> None:
+    for number in range(2):
+        body = event(f"event-{number}")
+        assert answer(container.port, "POST", f"/in/{PATH}", body, signed(body))[0] == 200
+        began = time.monotonic()
+        container.stop()
+        assert time.monotonic() - began < 30
+        container.start()
+
+    assert stored(container.port) == {"event-0": 1, "event-1": 1}
+
+
+def test_docker_sees_by_itself_that_it_is_healthy(container: Container) -> None:
+    check = inspected(IMAGE)["Config"]["Healthcheck"]["Test"]
+
+    assert check[0] == "CMD"
+    docker("exec", container.name, *check[1:])
+    assert run_process(["docker", "run", "--rm", *STRICT, "--entrypoint", check[1], IMAGE, *check[2:]]).code != 0
+
+
+def test_its_labels_name_its_version_and_nothing_of_the_platform() -> None:
+    configuration = inspected(IMAGE)["Config"]
+    version = tomllib.loads((ROOT / "webhook-inlet" / "pyproject.toml").read_text(encoding="utf-8"))["project"][
+        "version"
+    ]
+
+    assert configuration["Labels"]["org.opencontainers.image.title"] == "webhook-inlet"
+    assert configuration["Labels"]["org.opencontainers.image.version"] == version
+    assert not [name for name in configuration["Labels"] if name.startswith("io.airbyte")]
+    assert not [line for line in configuration["Env"] if line.startswith("AIRBYTE_")]
+    assert configuration["Entrypoint"] + configuration["Cmd"] == [
+        "/opt/connector/bin/connector",
+        "serve",
+        "--config",
+        "/config/inlet.yaml",
+    ]
+    assert list(configuration["ExposedPorts"]) == ["8080/tcp"]
+    assert list(configuration["Volumes"]) == ["/data"]
+
+
+def test_its_user_owns_the_volume_and_nothing_in_it_installs_builds_or_fetches() -> None:
+    script = f'id -u; for name in {" ".join(UNWANTED)}; do command -v "$name"; done; true'
+
+    assert in_image(IMAGE, script) == ["1000"]
+    assert set(in_image(IMAGE, "find / -xdev -user airbyte", user="root")) <= {
+        "/airbyte",
+        "/config",
+        "/secrets",
+        "/data",
+    }
+    assert in_image(IMAGE, "stat -c %U /data") == ["airbyte"]
+    assert in_image(IMAGE, "find / -xdev -type f -perm /6000", user="root") == []
+
+
+def test_it_is_small_compiled_and_has_no_part_of_a_connector() -> None:
+    script = "import importlib.metadata as m; [print(d.name.lower()) for d in m.distributions()]"
+    names = set(in_image(IMAGE, f"/opt/connector/bin/python -c '{script}'"))
+
+    assert inspected(IMAGE)["Size"] / 1e6 < IMAGE_MEGABYTES
+    assert names >= {"webhook-inlet", "uvicorn"}
+    assert names.isdisjoint({"airbyte-cdk", "source-kit", "simulators", "pytest", "moto"})
+    assert in_image(IMAGE, "find /opt/connector -path '*webhook_inlet/__pycache__/cli.*.pyc' | wc -l") == ["1"]
+
+
+def test_make_sbom_gives_the_bill_that_it_carries(tmp_path: Path) -> None:
+    output = run_process([str(ROOT / "tools" / "sbom.sh"), "webhook-inlet"], env={**os.environ, "DIST": str(tmp_path)})
+    assert output.code == 0, output.tail()
+    written = (tmp_path / "webhook-inlet.cdx.json").read_text(encoding="utf-8")
+    bill = json.loads(written)
+
+    assert written == "\n".join(in_image(IMAGE, f"cat {_BILL}")) + "\n"
+    assert {"uvicorn", "boto3", "libc6"} <= {part["name"] for part in bill["components"]}
+    assert re.fullmatch(r"\d+\.\d+\.\d+", bill["metadata"]["component"]["version"])
