@@ -19,11 +19,25 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = {"source-pendo": "pendo.md", "source-customerio": "customerio.md", "source-heap": "heap.md"}
 #: What of the kit is not on a connector's page: Heap is not read over HTTP, and its cursor is no time; what the others
-#: say about a bucket is on Heap's page.
+#: say about access to a bucket is on Heap's page.
+_OF_BUCKETS = tuple(
+    f"s3/{module}.py"
+    for module in (
+        "boto",
+        "bucket",
+        "credential_errors",
+        "errors",
+        "options",
+        "retrying",
+        "rules",
+        "session",
+        "transfer",
+    )
+)
 _UNUSED = {
-    "source-heap": ("http/", "errors.py", "progress.py", "saved_state.py", "s3/webhook_log.py"),
-    "source-pendo": ("s3/",),
-    "source-customerio": ("s3/",),
+    "source-heap": ("http/", "errors.py", "progress.py", "saved_state.py", "s3/webhook_log.py", "webhook_"),
+    "source-pendo": _OF_BUCKETS,
+    "source-customerio": _OF_BUCKETS,
 }
 #: Shorter texts are parts of sentences
 _SENTENCE_LENGTH = 20
