@@ -15,30 +15,15 @@ where copy = 1;
 -- What all messages have in common. The views below choose from it.
 create view customerio_message_events as
 select
-    record_id,
-    received_at,
-    inlet,
-    event_id,
-    object_type,
-    metric,
+    record_id, received_at, inlet, event_id, object_type, metric,
     to_timestamp(timestamp) as event_at,
-    data ->> 'delivery_id' as delivery_id,
-    data -> 'identifiers' ->> 'cio_id' as cio_id,
+    delivery_id, cio_id,
     data -> 'identifiers' ->> 'id' as id,
     data -> 'identifiers' ->> 'email' as email,
     data ->> 'recipient' as recipient,
-    cast(data ->> 'campaign_id' as bigint) as campaign_id,
-    cast(data ->> 'broadcast_id' as bigint) as broadcast_id,
-    cast(data ->> 'newsletter_id' as bigint) as newsletter_id,
-    cast(data ->> 'transactional_message_id' as bigint) as transactional_message_id,
-    cast(data ->> 'action_id' as bigint) as action_id,
-    cast(data ->> 'parent_action_id' as bigint) as parent_action_id,
-    cast(data ->> 'content_id' as bigint) as content_id,
-    cast(data ->> 'trigger_id' as bigint) as trigger_id,
-    data ->> 'trigger_event_id' as trigger_event_id,
-    data ->> 'journey_id' as journey_id,
+    campaign_id, broadcast_id, newsletter_id, transactional_message_id,
+    action_id, parent_action_id, content_id, trigger_id, trigger_event_id, journey_id, inbound_event_id, link_id,
     data ->> 'href' as href,
-    cast(data ->> 'link_id' as bigint) as link_id,
     data ->> 'failure_message' as failure_message,
     data ->> 'content' as content,
     data
@@ -51,10 +36,10 @@ select
     campaign_id, broadcast_id, newsletter_id, transactional_message_id,
     action_id, parent_action_id, content_id, trigger_id, trigger_event_id, journey_id,
     href, link_id,
-    cast(data ->> 'machine' as boolean) as machine,
-    cast(data ->> 'proxied' as boolean) as proxied,
-    cast(data ->> 'prefetched' as boolean) as prefetched,
-    cast(data ->> 'synthetic' as boolean) as synthetic,
+    (data ->> 'machine') = 'true' as machine,
+    (data ->> 'proxied') = 'true' as proxied,
+    (data ->> 'prefetched') = 'true' as prefetched,
+    (data ->> 'synthetic') = 'true' as synthetic,
     failure_message, content,
     data -> 'headers' as headers
 from customerio_message_events
@@ -78,7 +63,7 @@ select
     campaign_id, broadcast_id, newsletter_id, transactional_message_id,
     action_id, parent_action_id, content_id, trigger_id, trigger_event_id, journey_id,
     href, link_id,
-    data ->> 'inbound_event_id' as inbound_event_id,
+    inbound_event_id,
     data ->> 'to' as replied_to,
     failure_message, content
 from customerio_message_events
@@ -91,7 +76,7 @@ select
     campaign_id, broadcast_id, newsletter_id, transactional_message_id,
     action_id, parent_action_id, content_id, trigger_id, trigger_event_id, journey_id,
     href, link_id,
-    data ->> 'inbound_event_id' as inbound_event_id,
+    inbound_event_id,
     data ->> 'to' as replied_to,
     failure_message, content
 from customerio_message_events

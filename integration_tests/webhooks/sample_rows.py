@@ -32,6 +32,11 @@ PARENTS: dict[str, dict[str, Any]] = {
     "transactional": {"transactional_message_id": 3},
 }  # fmt: skip
 _PERSON = {"customer_id": "0200102", "identifiers": {"id": "0200102", "email": "ada@example.com", "cio_id": "d9c1"}}
+#: What the connector makes columns of, beside `data`
+LIFTED = (
+    "delivery_id", "journey_id", "trigger_event_id", "inbound_event_id", "campaign_id", "broadcast_id", "newsletter_id",
+    "transactional_message_id", "action_id", "parent_action_id", "content_id", "trigger_id", "link_id",
+)  # fmt: skip
 _FAILED = ("bounced", "dropped", "failed", "attempted", "undeliverable")
 _BEFORE_SENT = ("drafted", "attempted", "failed")
 
@@ -62,6 +67,8 @@ def _customerio_row(number: int, kind: str, metric: str, data: dict[str, Any]) -
         "object_type": kind,
         "metric": metric,
         "timestamp": 1_772_337_600 + number,
+        "cio_id": data["identifiers"]["cio_id"],
+        **{name: data[name] for name in LIFTED if name in data},
         "data": data,
     }
 

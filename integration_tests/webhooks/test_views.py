@@ -13,14 +13,16 @@ import duckdb
 import psycopg
 import pytest
 from harness import postgres
-from webhooks.sample_rows import METRICS, PARENTS, customerio_rows, pendo_rows
+from webhooks.sample_rows import LIFTED, METRICS, PARENTS, customerio_rows, pendo_rows
 
 ROOT = Path(__file__).resolve().parents[2]
 SQL = ROOT / "docs" / "sql"
+TEXTS = {"delivery_id", "journey_id", "trigger_event_id", "inbound_event_id"}
 #: The columns of the tables that the views read, with their types in both databases
 CUSTOMERIO = {
     "record_id": "text", "received_at": "timestamptz", "inlet": "text", "raw": "text", "event_id": "text",
-    "object_type": "text", "metric": "text", "timestamp": "bigint", "data": "json",
+    "object_type": "text", "metric": "text", "timestamp": "bigint", "data": "json", "cio_id": "text",
+    **{name: "text" if name in TEXTS else "bigint" for name in LIFTED},
 }  # fmt: skip
 PENDO = {
     "record_id": "text", "received_at": "timestamptz", "inlet": "text", "raw": "text", "event": "text",
@@ -216,6 +218,29 @@ def test_the_pendo_views_divide_guides_from_polls_and_answers(database: Database
         ("pollDisplayed", False, False),
         ("pollSubmitted", False, True),
     ]
+
+
+def test_a_value_that_is_no_boolean_does_not_break_a_view(database: Database) -> None:
+    (row,) = [row for row in customerio_rows() if row.get("metric") == "opened" and row.get("campaign_id")][:1]
+    row["data"]["proxied"] = "perhaps"
+    _views(database, "customerio-events.sql", CUSTOMERIO, [row])
+
+    assert [found["proxied"] for found in database.fetch("select proxied from email_event")] == [False]
+
+
+@pytest.mark.parametrize(("connector", "columns"), [("source_customerio", CUSTOMERIO), ("source_pendo", PENDO)])
+def test_the_tables_of_these_tests_are_those_of_the_connectors(connector: str, columns: Mapping[str, str]) -> None:
+    file = ROOT / connector.replace("_", "-") / connector / "schemas" / "webhook_events.json"
+    properties = json.loads(file.read_text(encoding="utf-8"))["properties"]
+
+    assert {name: _type(properties[name]) for name in columns} == columns
+
+
+def _type(schema: Mapping[str, Any]) -> str:
+    (kind,) = [name for name in schema["type"] if name != "null"]
+    if kind == "string":
+        return "timestamptz" if schema.get("format") == "date-time" else "text"
+    return {"integer": "bigint", "object": "json"}[kind]
 
 
 def _json(value: Any) -> Any:
