@@ -27,6 +27,10 @@ import pytest
 import yaml
 from moto.server import ThreadedMotoServer
 from pydantic import BaseModel
+from test_docs import _VALUE as VALUE
+from test_docs import _flat as flat
+from test_docs import _pattern as pattern_of
+from test_docs import _sentences as sentences_of
 from webhook_inlet import lines
 from webhook_inlet.config import BucketConfig, Config, InletConfig
 from webhooks.sample_rows import customerio_rows
@@ -35,6 +39,18 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "webhooks.md"
 BIN = Path(sys.executable).parent
 SECRETS = {"INLET_READ_TOKEN": "token-of-a-test", "CUSTOMERIO_SIGNING_KEY": "key-of-a-test"}
+#: Modules whose sentences need no explanation: they begin with the option, answer a request, describe a metric, or are
+#: about positions that only a broken reader asks for
+_NOT_EXPLAINED = (
+    "answers.py",
+    "bucket.py",
+    "bucket_writer.py",
+    "config",
+    "log_pages.py",
+    "metrics.py",
+    "pages.py",
+    "volume_lane.py",
+)
 _BLOCK = re.compile(r"^ *```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 _METRIC = re.compile(r"\binlet_[a-z_]+")
 
@@ -57,6 +73,15 @@ def _check(text: str, folder: Path) -> subprocess.CompletedProcess[str]:
     file.write_text(text.replace("/run/secrets", str(folder)).replace("/data", str(folder / "data")), encoding="utf-8")
     command: list[str | Path] = [BIN / "webhook-inlet", "check", "--config", file]
     return subprocess.run(command, env={**os.environ, **SECRETS}, capture_output=True, text=True, check=False)
+
+
+def test_every_sentence_of_the_inlet_about_its_store_and_posts_is_explained() -> None:
+    page = flat(PAGE.read_text(encoding="utf-8"))
+    sentences = {re.sub("%[sd]", VALUE, text) for text in sentences_of("webhook-inlet/webhook_inlet", _NOT_EXPLAINED)}
+    sentences.discard("Receives webhooks and keeps them until the connectors have read them.")  # of --help
+    assert len(sentences) > 25
+
+    assert [sentence for sentence in sorted(sentences) if not re.search(pattern_of(sentence), page)] == []
 
 
 def test_the_page_has_a_configuration_for_each_store() -> None:
