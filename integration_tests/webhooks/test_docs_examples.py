@@ -25,6 +25,7 @@ import jsonschema
 import orjson
 import pytest
 import yaml
+from backports import zstd
 from moto.server import ThreadedMotoServer
 from pydantic import BaseModel
 from test_docs import _VALUE as VALUE
@@ -339,6 +340,20 @@ def test_the_log_of_the_quick_start_can_be_read_with_other_tools(quick_start: Pa
     assert len(printed) == len(rows) == 200
     assert {line.split("\t")[1] for line in printed} == {row[3] for row in rows}
     assert {row[2] for row in rows} >= {"email"}
+
+
+def test_the_query_over_the_log_takes_bodies_that_are_no_json(tmp_path: Path) -> None:
+    events = [("a", b'{"metric":\n"sent"}'), ("b", b"\xff\x00"), ("c", b"no JSON"), ("d", b'{"metric":"opened"}')]
+    written = [
+        lines.line(key=key, at=1, inlet="i", sig=0, headers={}, body=body, embed=key == "d", truncated=False) + b"\n"
+        for key, body in events
+    ]
+    (tmp_path / "1.ndjson.zst").write_bytes(zstd.compress(b"".join(written)))
+    query = next(text for text in blocks("sql") if "read_json" in text)
+
+    rows = duckdb.execute(query.replace("data/prod/lanes/*/*", str(tmp_path / "*"))).fetchall()
+
+    assert [(row[0], row[3]) for row in rows] == [("a", "sent"), ("b", None), ("c", None), ("d", "opened")]
 
 
 def _shell(command: str, folder: Path) -> str:
