@@ -50,6 +50,7 @@ _NOT_EXPLAINED = (
     "log_pages.py",
     "metrics.py",
     "pages.py",
+    "status",
     "volume_lane.py",
 )
 _BLOCK = re.compile(r"^ *```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
@@ -160,6 +161,9 @@ def test_each_webhook_store_fits_the_specification_of_its_connector(example: str
     kinds = specification["properties"]["webhook_store"]["oneOf"]
     kind = next(kind for kind in kinds if kind["properties"]["type"]["const"] == store["type"])
     assert store.keys() <= kind["properties"].keys()
+    file = file.with_name("schemas") / "webhook_events.json"
+    taken = json.loads(file.read_text(encoding="utf-8"))["properties"].keys()
+    assert not taken & {column.rpartition("=")[2] for column in options.get("webhook_columns", [])}
 
 
 @pytest.mark.parametrize("connector", ["source_customerio", "source_pendo"])
