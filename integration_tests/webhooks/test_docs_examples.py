@@ -28,6 +28,8 @@ import yaml
 from backports import zstd
 from moto.server import ThreadedMotoServer
 from pydantic import BaseModel
+from source_customerio.config import Config as CustomerioConfig
+from source_pendo.config import Config as PendoConfig
 from test_docs import _VALUE as VALUE
 from test_docs import _flat as flat
 from test_docs import _pattern as pattern_of
@@ -53,6 +55,7 @@ _NOT_EXPLAINED = (
     "status",
     "volume_lane.py",
 )
+CONFIGS: dict[str, Any] = {"source_customerio": CustomerioConfig, "source_pendo": PendoConfig}
 _BLOCK = re.compile(r"^ *```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 _METRIC = re.compile(r"\binlet_[a-z_]+")
 
@@ -156,6 +159,7 @@ def test_each_webhook_store_fits_the_specification_of_its_connector(example: str
     specification = yaml.safe_load(file.read_text(encoding="utf-8"))["connectionSpecification"]
 
     jsonschema.validate(options, specification)
+    assert CONFIGS[connector].parse(options).webhook_store
     assert options.keys() <= specification["properties"].keys()
     store = options["webhook_store"]
     kinds = specification["properties"]["webhook_store"]["oneOf"]
