@@ -94,14 +94,13 @@ def _listener(host: str, port: int, fd: int | None) -> socket.socket:
     """A socket that listens already: posts that come while the store is opened wait, and are not refused."""
     if fd is not None:
         listener = socket.socket(fileno=fd)
-        address = None
     else:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         listener = socket.socket(family, kind, protocol)
     try:
-        if address is not None:
+        if fd is None:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind(address)
             listener.listen(BACKLOG)
