@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from webhook_inlet.window import KeyWindow, rebuild
+from webhook_inlet.window import KeyWindow, read_keys
 
 
 def digest(number: int, inlet: str = "a") -> bytes:
@@ -24,20 +24,40 @@ def test_inlets_do_not_share_keys() -> None:
     assert KeyWindow.digest("a", b"b\nc") != KeyWindow.digest("ab", b"\nc")
 
 
-def test_a_rebuilt_window_knows_the_newest_keys_of_every_inlet() -> None:
-    def newest_first(count: int) -> Iterator[bytes]:
-        return (b"customerio:%d" % number for number in range(count - 1, -1, -1))
+def newest_first(count: int) -> Iterator[bytes]:
+    return (b"customerio:%d" % number for number in range(count - 1, -1, -1))
 
+
+def test_the_newest_keys_of_every_inlet_are_read_and_the_rest_later() -> None:
+    keys = {"busy": newest_first(20_000), "quiet": newest_first(3)}
+    found = read_keys(keys, 10_000, 30.0)
+    assert 10_000 <= len(found) <= 14_000
+    assert {digest(number, "quiet") for number in range(3)} <= set(found)
+    assert {digest(number, "busy") for number in range(10_100, 20_000)} <= set(found)
+    assert list(keys) == ["busy"]
     window = KeyWindow(10_000)
-    read = rebuild(window, {"busy": newest_first(100_000), "quiet": newest_first(3)}, 10_000, 30.0)
-    assert 10_000 <= read <= 14_000
-    assert all(digest(number, "quiet") in window for number in range(3))
-    assert all(digest(number, "busy") in window for number in range(99_999, 90_100, -1))
+    for known in reversed(found[:5000]):
+        window.add(known)
+    window.add_older(read_keys(keys, 5000, 30.0))
+    assert digest(9_000, "busy") in window
+    assert keys
+    read_keys(keys, 10**6, 30.0)
+    assert not keys
 
 
-def test_rebuilding_ends_in_time() -> None:
+def test_older_keys_leave_the_window_first() -> None:
+    window = KeyWindow(100)
+    window.add(digest(1))
+    window.add_older([digest(0)])
+    for number in range(2, 126):
+        window.add(digest(number))
+    assert digest(1) in window
+    assert digest(0) not in window
+
+
+def test_reading_keys_ends_in_time() -> None:
     def endless() -> Iterator[bytes]:
         while True:
             yield b"x"
 
-    assert rebuild(KeyWindow(10), {"a": endless()}, 10**12, 0.05) > 0
+    assert read_keys({"a": endless()}, 10**12, 0.05)
