@@ -170,8 +170,13 @@ class Process:
         """Deadlines of posts and connections, and the writer's health."""
         ticks = 0
         loop = asyncio.get_running_loop()
+        before = loop.time()
         while True:
             await asyncio.sleep(TICK_SECONDS)
+            before, late = loop.time(), loop.time() - before - TICK_SECONDS
+            if late > 1.0:  # the process stood still: what was sent in time waits to be read
+                for connection in self._connections():
+                    connection.deadline += late
             self.receiver.look()
             if self.service.writer.fatal:
                 self._wake.set()

@@ -532,3 +532,14 @@ def test_a_flood_of_connections_is_bounded_and_passes(inlet: Inlet) -> None:
     while status(inlet.send(post(CIO, event("after the flood")))) != 200:
         assert time.monotonic() < until
         time.sleep(0.1)
+
+
+@pytest.mark.slow
+def test_a_process_that_stood_still_reads_what_was_sent_in_time(inlet: Inlet) -> None:
+    with inlet.connect() as connection:
+        time.sleep(0.2)
+        inlet.process.send_signal(signal.SIGSTOP)
+        connection.sendall(post(CIO, event("stood still")))
+        time.sleep(4.5)
+        inlet.process.send_signal(signal.SIGCONT)
+        assert status(answer(connection)) == 200
