@@ -24,7 +24,7 @@ def test_the_specification_has_the_declared_options(connector: Any) -> None:
 
 
 def _specified(schema: dict[str, Any]) -> dict[str, Any]:
-    options = {name: option for name, option in schema["properties"].items() if name != "auth_type"}
+    options = {name: option for name, option in schema["properties"].items() if "const" not in option}
     return {
         name: _without_form(option)
         | {"required": name in schema["required"]}
@@ -33,9 +33,11 @@ def _specified(schema: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _kind(schema: dict[str, Any]) -> str:
-    assert "auth_type" in schema["required"]
-    return str(schema["properties"]["auth_type"]["const"])
+def _kind(schema: dict[str, Any]) -> tuple[str, str]:
+    """The option that names a group of options, and the group's name."""
+    [(by, kind)] = [(name, option["const"]) for name, option in schema["properties"].items() if "const" in option]
+    assert by in schema["required"]
+    return by, kind
 
 
 def _without_form(schema: dict[str, Any]) -> dict[str, Any]:
@@ -51,7 +53,7 @@ def _declared(options: type[Options]) -> dict[str, Any]:
         name: {
             **option.spec,
             "required": option.required,
-            "groups": {kind: _declared(within) for kind, within in option.groups.items()},
+            "groups": {(option.by, kind): _declared(within) for kind, within in option.groups.items()},
         }
         for name, (_, option) in options.declared().items()
     }

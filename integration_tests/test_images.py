@@ -204,8 +204,6 @@ def test_what_the_connector_does_not_need_is_not_in_its_image(connector: Connect
 
     assert names.isdisjoint({"pandas", "numpy", "nltk", "grpcio", "pytest", "mypy", "simulators", "duckdb"})
     assert names.isdisjoint({"unidecode", "xmltodict", "jinja2", "cryptography", "pyjwt", "setuptools", "rich"})
-    if connector.name != "source-heap":
-        assert names.isdisjoint({"boto3", "botocore"})
 
 
 def test_no_address_or_certificate_of_the_machine_that_built_it_is_in_the_image(connector: Connector) -> None:

@@ -10,6 +10,7 @@ from datetime import datetime
 from urllib.parse import urlsplit
 
 from source_kit.options import Options, choice, instant, text, texts, url, whole
+from source_kit.webhook_events import WebhookStore, webhook_columns, webhook_store
 
 #: Certain: vendor documentation. One API, two data centers, no redirect between them.
 HOSTS: Mapping[str, str] = {"US": "https://api.customer.io", "EU": "https://api-eu.customer.io"}
@@ -45,6 +46,8 @@ class Config(Options):
     )
     num_workers: int = whole(1, 10, default=3)
     api_url: str | None = url("https://customerio-proxy.example.com", path="/v1")
+    webhook_store: WebhookStore | None = webhook_store()
+    webhook_columns: tuple[str, ...] = webhook_columns()
 
     @property
     def base_url(self) -> str:

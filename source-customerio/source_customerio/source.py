@@ -18,7 +18,7 @@ from source_kit.source import Source
 from source_customerio.client import WorkspaceConnection
 from source_customerio.config import Config
 from source_customerio.errors import Forbidden, Unauthorized, wrong_region
-from source_customerio.streams import STREAMS
+from source_customerio.streams import STREAMS, webhook_streams
 from source_customerio.streams.base import CustomerIoStream
 from source_customerio.streams.lists import Campaigns, IpAddresses, Segments, Workspaces
 from source_customerio.streams.people import Customers
@@ -35,18 +35,18 @@ class SourceCustomerio(Source[Config]):
     def all_streams(self, config: Config) -> list[Stream]:
         """All streams, whatever the key may read: one that it may not fails when it is read, with a sentence."""
         connection = WorkspaceConnection(config)
-        return [stream(connection) for stream in STREAMS]
+        return [*(stream(connection) for stream in STREAMS), *webhook_streams(config)]
 
     def catalog_streams(self, config: Config, catalog: ConfiguredAirbyteCatalog) -> list[Stream]:
         """All streams, at the beginning of a read."""
         warn_of_plain_http(logging.getLogger("airbyte"), config.base_url)
         return self.all_streams(config)
 
-    def probe(self, logger: logging.Logger, config: Config) -> None:
-        """A cheap request for each permission that a stream needs.
+    def probe(self, logger: logging.Logger, config: Config) -> str | None:
+        """A cheap request for each permission that a stream needs, and a look at the log of a webhook-inlet.
 
-        The check succeeds if any of them is answered, and the log names those that failed, whatever the reason: the
-        other streams can be read. If the first few are not answered, the rest is not tried.
+        The check succeeds if any of the requests is answered, and the log names those that failed, whatever the reason:
+        the other streams can be read. If the first few are not answered, the rest is not tried.
         """
         warn_of_plain_http(logger, config.base_url)
         connection = WorkspaceConnection(config)
@@ -71,6 +71,7 @@ class SourceCustomerio(Source[Config]):
             )
         for permission, error in errors.items():
             logger.warning(f"Check: {permission} cannot be read: {error.message}")
+        return " ".join(stream.examine(logger) for stream in webhook_streams(config)) or None
 
 
 #: Probed first: the key may open no more than one of them

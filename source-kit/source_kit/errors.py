@@ -14,6 +14,8 @@ from source_kit.secrets import mask
 
 #: How much of a vendor's body an error quotes, in characters
 BODY_SHOWN = 500
+#: The option that names another server than the vendor's
+OPTION = "api_url"
 #: The sentence for a proxy that answers 407, itself or in the server's place
 PROXY_WANTS_LOGIN = (
     "The proxy asks for a user and a password (status 407), or does not accept those that it got. Write them into "
@@ -62,18 +64,24 @@ class ErrorRule:
 
 
 class ErrorTable:
-    """The error rules of a connector, of which the first that matches counts, and its sentences for other failures."""
+    """The error rules of a connector, of which the first that matches counts, and its sentences for other failures.
 
-    def __init__(self, vendor: str, rules: Sequence[ErrorRule]) -> None:
+    `address` is what decides which server is asked, for the sentences; its last word is the option with the address.
+    """
+
+    def __init__(
+        self, vendor: str, rules: Sequence[ErrorRule], address: Sequence[str] = ("the region", OPTION)
+    ) -> None:
         self.vendor = vendor
         self.rules = rules
+        self.option = address[-1]
         self.timeout = (
             f"{vendor} did not answer in time, after several attempts. The next sync continues from the last "
             "state; if it happens again, check the network between here and the server."
         )
         self.unreachable = (
-            f"The connection to {vendor} could not be made or broke, after several attempts. Check the network, "
-            "the region and api_url; the next sync continues from the last state."
+            f"The connection to {vendor} could not be made or broke, after several attempts. Check "
+            f"{_listed('the network', *address)}; the next sync continues from the last state."
         )
         #: For an error that is not known to come from the network
         self.unknown = (
@@ -82,15 +90,15 @@ class ErrorTable:
         )
         self.not_json = (
             f"{vendor} answered with something that is not JSON (for instance an HTML page of a proxy or sign-on, "
-            "or a body that was cut), after several attempts. Check the region, api_url and any proxy in between."
+            f"or a body that was cut), after several attempts. Check {_listed(*address, 'any proxy in between')}."
         )
         #: For JSON of another shape than expected
         self.misshapen = (
             f"{vendor} answered with JSON of another shape than expected; the internal message says what is "
-            "missing. Check the region and api_url; if they are right, report it with the stack trace."
+            f"missing. Check {_listed(*address)}; if they are right, report it with the stack trace."
         )
         self.bad_address = (
-            f"The address of {vendor} is not a URL that can be asked. Correct api_url, e.g. https://host.example."
+            f"The address of {vendor} is not a URL that can be asked. Correct {self.option}, e.g. https://host.example."
         )
         self.throttled = (
             f"{vendor} limits the rate of requests and did not let this one pass in time. The next sync continues "
@@ -98,7 +106,7 @@ class ErrorTable:
         )
         self.redirected = (
             f"{vendor} redirected the request to another address, which is not followed because the key would go "
-            "along. Check the region and api_url."
+            f"along. Check {_listed(*address)}."
         )
 
     def rule_for(self, status: int, body: str) -> ErrorRule:
@@ -116,6 +124,10 @@ class ErrorTable:
             return ErrorRule(status, message, Action.RETRY, FailureType.transient_error)
         message = f"{self.vendor} refused the request with status {status}. See the internal message for its answer."
         return ErrorRule(status, message)
+
+
+def _listed(*words: str) -> str:
+    return f"{', '.join(words[:-1])} and {words[-1]}"
 
 
 def shorten(text: str, limit: int = BODY_SHOWN) -> str:

@@ -38,7 +38,7 @@ class Option:
 
     `read` makes the typed value and raises ValueError or OverflowError for a wrong one, whose sentence ends with
     `problem` and `expected`. `spec` is the JSON schema that the specification must have for the option. `as_text`
-    converts a number for an option that is text. `groups` are the choices of a `group`.
+    converts a number for an option that is text. `groups` are the choices of a `group`, whose option `by` names one.
     """
 
     expected: str
@@ -49,6 +49,7 @@ class Option:
     problem: str = "must be"
     as_text: Callable[[int], str] | None = None
     groups: Mapping[str, type[Options]] = field(default_factory=dict)
+    by: str = ""
 
     def value(self, name: str, raw: Any) -> Any:
         """The typed value. Raises a config_error that names the option and what is expected."""
@@ -61,7 +62,7 @@ class Option:
         """A raw value in the form of the specification."""
         if self.as_text and isinstance(raw, int) and not isinstance(raw, bool):
             return self.as_text(raw)
-        chosen = self.groups.get(_kind(raw))
+        chosen = self.groups.get(_kind(raw, self.by))
         return chosen.filled_in(raw) if chosen else raw
 
 
@@ -132,7 +133,11 @@ def text(
     return _declare(MISSING if required else None, read, expected, spec, required=required, **more)
 
 
-def url(example: str, *, check: Check = bool, path: str = "") -> str | None:
+@overload
+def url(example: str, *, required: Literal[True]) -> str: ...
+@overload
+def url(example: str, *, check: Check = ..., path: str = ...) -> str | None: ...
+def url(example: str, *, required: bool = False, check: Check = bool, path: str = "") -> Any:
     """An http(s) address without a slash at the end, and without the `path` that the connector adds itself."""
 
     def read(raw: Any) -> str:
@@ -143,7 +148,8 @@ def url(example: str, *, check: Check = bool, path: str = "") -> str | None:
         return address
 
     without = "without user name, password, query and fragment"
-    return _declare(None, read, f"an http:// or https:// address such as {example}, {without}", {"type": "string"})
+    expected = f"an http:// or https:// address such as {example}, {without}"
+    return _declare(MISSING if required else None, read, expected, {"type": "string"}, required=required)
 
 
 def choice(choices: Iterable[T], *, default: T, name: str | None = None) -> T:
@@ -200,22 +206,25 @@ def texts(expected: str, *, check: Check, unique: bool = False) -> tuple[str, ..
     return _declare((), read, expected, {**spec, "uniqueItems": True} if unique else spec)
 
 
-def group(groups: Mapping[str, type[T]], *, default: str) -> T:
-    """One of several groups of options, each a subclass of `Options`. Its option `auth_type` names the group."""
+@overload
+def group(groups: Mapping[str, type[T]], *, default: str, by: str = ...) -> T: ...
+@overload
+def group(groups: Mapping[str, type[T]], *, default: None, by: str = ...) -> T | None: ...
+def group(groups: Mapping[str, type[T]], *, default: str | None, by: str = "auth_type") -> Any:
+    """One of several groups of options, each a subclass of `Options`. Its option `by` names the group."""
     known: Any = groups
 
-    def read(raw: Any) -> T:
-        _require(_kind(raw) in known)
-        made: T = known[_kind(raw)].parse(raw)
-        return made
+    def read(raw: Any) -> Any:
+        _require(_kind(raw, by) in known)
+        return known[_kind(raw, by)].parse(raw)
 
-    spec = {"type": "object", "default": {"auth_type": default}}
-    expected = f"an object whose auth_type is one of {', '.join(groups)}"
-    return _declare(groups[default](), read, expected, spec, groups=known)
+    spec = {"type": "object"} if default is None else {"type": "object", "default": {by: default}}
+    value = None if default is None else known[default]()
+    return _declare(value, read, f"an object whose {by} is one of {', '.join(groups)}", spec, groups=known, by=by)
 
 
-def _kind(raw: Any) -> str:
-    return str(raw.get("auth_type")) if isinstance(raw, Mapping) else ""
+def _kind(raw: Any, by: str) -> str:
+    return str(raw.get(by)) if isinstance(raw, Mapping) else ""
 
 
 def _require(right: Any) -> None:

@@ -54,6 +54,7 @@ class Everything(Options):
     names: tuple[str, ...] = texts("a list of names", check=str.isalpha)
     hosts: tuple[str, ...] = texts("a list of hosts", check=str.isalpha, unique=True)
     login: Nobody | Somebody = group({"nobody": Nobody, "somebody": Somebody}, default="nobody")
+    guest: Nobody | Somebody | None = group({"nobody": Nobody, "somebody": Somebody}, default=None, by="type")
 
 
 SOMEBODY = {"auth_type": "somebody", "user": " a "}
@@ -64,6 +65,7 @@ def test_blanks_are_dropped_and_the_rest_takes_its_default(blank: Any) -> None:
     everything = {name: blank for name in Everything.declared() if name != "key"}
     assert Everything.parse({"key": "k", "unknown": 1, **everything}) == Everything(key="k")
     assert Everything(key="k").login == Nobody()
+    assert Everything(key="k").guest is None
     assert Everything(key="k").days == 7
 
 
@@ -84,6 +86,8 @@ def test_blanks_are_dropped_and_the_rest_takes_its_default(blank: Any) -> None:
         ("names", ["b", " a ", "b"], "names", ("b", "a")),
         ("login", {**SOMEBODY, "number": None}, "login", Somebody(user="a")),
         ("login", {**SOMEBODY, "number": 12}, "login", Somebody(user="a", number="0012")),
+        ("guest", {"type": "somebody", "user": "a", "number": 12}, "guest", Somebody(user="a", number="0012")),
+        ("guest", {"type": "nobody"}, "guest", Nobody()),
     ],
 )
 def test_a_value_is_typed(option: str, raw: Any, field: str, value: Any) -> None:
@@ -128,6 +132,11 @@ def test_a_value_is_typed(option: str, raw: Any, field: str, value: Any) -> None
             "login",
             [5, "nobody", {"auth_type": "x"}, {"auth_type": ["nobody"]}, {"user": "a"}],
             "must be an object whose auth_type is one of nobody, somebody.",
+        ),
+        (
+            "guest",
+            [5, "nobody", {"type": "x"}, {"type": ["nobody"]}, {"auth_type": "nobody"}],
+            "must be an object whose type is one of nobody, somebody.",
         ),
         ("user", [{"auth_type": "somebody"}, {**SOMEBODY, "user": " "}], "is missing: enter the user's name."),
         ("number", [{**SOMEBODY, "number": True}, {**SOMEBODY, "number": "x"}], "must be four digits."),

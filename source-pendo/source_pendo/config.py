@@ -9,6 +9,7 @@ from datetime import date, datetime
 from typing import Final, Literal, get_args
 
 from source_kit.options import Options, choice, flag, instant, text, texts, url, whole
+from source_kit.webhook_events import WebhookStore, webhook_columns, webhook_store
 
 Region = Literal["US", "US1", "EU", "JPN", "AU"]
 Period = Literal["day", "hour"]
@@ -66,6 +67,8 @@ class Config(Options):
     request_timeout: int = whole(1, 3600, default=300)
     num_workers: int = whole(1, 20, default=4)
     api_url: str | None = url("https://adopt.pendo.io", path=API_PATH)
+    webhook_store: WebhookStore | None = webhook_store()
+    webhook_columns: tuple[str, ...] = webhook_columns()
 
     @property
     def base_url(self) -> str:

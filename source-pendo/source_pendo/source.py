@@ -18,7 +18,7 @@ from source_kit.source import Source
 
 from source_pendo.client import WRONG_KEY, WRONG_REGION, BadRequest, Forbidden, NotOffered, QueryTooBig, connect
 from source_pendo.config import Config
-from source_pendo.streams import STREAMS
+from source_pendo.streams import STREAMS, webhook_streams
 from source_pendo.streams.base import PendoStream
 
 #: A check does not wait longer for one answer, because a person waits for the check. Seconds.
@@ -39,7 +39,7 @@ class SourcePendo(Source[Config]):
         return config.num_workers
 
     def all_streams(self, config: Config) -> list[Stream]:
-        return list(_streams(config, connect(config)))
+        return [*_streams(config, connect(config)), *webhook_streams(config)]
 
     def catalog_streams(self, config: Config, catalog: ConfiguredAirbyteCatalog) -> list[Stream]:
         warn_of_plain_http(logging.getLogger("airbyte"), config.base_url)
@@ -71,7 +71,7 @@ class SourcePendo(Source[Config]):
             )
         for warning in warnings:
             logger.warning(warning)
-        return " ".join(warnings) or None
+        return " ".join(warnings + [stream.examine(logger) for stream in webhook_streams(config)]) or None
 
     def discovered_streams(self, logger: logging.Logger, config: Config) -> list[Stream]:
         """The streams that the key may read, with the subscription's own metadata in their schemas.
@@ -85,7 +85,7 @@ class SourcePendo(Source[Config]):
         streams = [stream for stream in _streams(config, connection) if stream.name not in refused]
         for stream in streams:
             stream.client.retry_policy = _DISCOVERING
-        return list(streams)
+        return [*streams, *webhook_streams(config)]
 
 
 def _streams(config: Config, connection: Connection) -> list[PendoStream]:

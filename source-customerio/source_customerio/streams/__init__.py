@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from source_customerio.config import Config
 from source_customerio.streams import actions, deliveries, esp, lists, metrics, people, segments
 from source_customerio.streams.base import CustomerIoStream
+from source_customerio.streams.webhooks import WebhookEvents
 
 STREAMS: tuple[type[CustomerIoStream], ...] = (
     # campaigns, broadcasts, newsletters, transactional messages and what is below them
@@ -47,3 +49,8 @@ STREAMS: tuple[type[CustomerIoStream], ...] = (
     lists.Workspaces,
     lists.IpAddresses,
 )
+
+
+def webhook_streams(config: Config) -> list[WebhookEvents]:
+    """The stream of the webhook-inlet, if there is one."""
+    return [WebhookEvents(config.webhook_store, config)] if config.webhook_store else []

@@ -20,15 +20,17 @@ from requests.utils import get_environ_proxies, select_proxy
 
 from source_kit import network
 from source_kit.disk import store
-from source_kit.errors import config_error
+from source_kit.errors import OPTION, config_error
 from source_kit.limits import BODY_BYTES, BODY_EXPANSION, BODY_TRUSTED_BYTES, TooLarge, megabytes
 
 #: A body up to this size stays in memory, a larger one goes to a temporary file. Bytes.
 SPOOL_MEMORY_BYTES = 8 * 1024 * 1024
 CONNECT_TIMEOUT_SECONDS = 10.0
 _PIECE_BYTES = 256 * 1024
-#: The option that names another server
-OPTION = "api_url"
+#: What `requests` has without the libraries of other encodings, some of which make servers and proxies answer otherwise
+ACCEPT_ENCODING = "gzip, deflate"
+#: The media type of lines of JSON, of which there may be none
+NDJSON = "application/x-ndjson"
 #: The variables that name a bundle of certificate authorities, in the order of `requests`
 BUNDLE_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 #: Errors of this machine, not of the network, that occur when a connection is made
@@ -101,9 +103,11 @@ class _Session(requests.Session):
     replace the key.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, option: str) -> None:
         super().__init__()
         self.trust_env = False
+        self.headers["Accept-Encoding"] = ACCEPT_ENCODING
+        self._option = option
         self._environment: dict[tuple[str, str], dict[str, Any]] = {}
 
     def get_redirect_target(self, resp: requests.Response) -> None:
@@ -114,7 +118,7 @@ class _Session(requests.Session):
         host = urlsplit(str(url))[:2]
         found = self._environment.get(host)
         if found is None:
-            found = self._environment[host] = _environment_for(str(url))
+            found = self._environment[host] = _environment_for(str(url), self._option)
         return {
             "proxies": {**found["proxies"], **(proxies or {})},
             "stream": self.stream if stream is None else stream,
@@ -123,9 +127,9 @@ class _Session(requests.Session):
         }
 
 
-def _environment_for(url: str) -> dict[str, Any]:
+def _environment_for(url: str, option: str) -> dict[str, Any]:
     parts = urlsplit(url)
-    network.require_usable_host(parts.hostname or "", OPTION)
+    network.require_usable_host(parts.hostname or "", option)
     proxies = get_environ_proxies(url, no_proxy=None)
     chosen = select_proxy(url, proxies)
     if not (chosen and chosen.startswith("socks") and find_spec("socks")):  # requests can, where PySocks is installed
@@ -136,9 +140,12 @@ def _environment_for(url: str) -> dict[str, Any]:
     return {"proxies": proxies, "verify": bundle[1] if bundle else True}
 
 
-def session(connections: int) -> requests.Session:
-    """A session for this many requests at the same time. It keeps no cookies, and its bodies are whole."""
-    made = _Session()
+def session(connections: int, option: str = OPTION) -> requests.Session:
+    """A session for this many requests at the same time. It keeps no cookies, and its bodies are whole.
+
+    `option` is the one that names the server, for errors.
+    """
+    made = _Session(option)
     made.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     adapter = SpoolingAdapter(pool_connections=connections, pool_maxsize=connections)
     made.mount("https://", adapter)
@@ -161,19 +168,27 @@ def cut_or_no_json(spool: IO[bytes]) -> bool:
     return first + last not in (b"{}", b"[]", b"nl")
 
 
-def fault_of(error: Exception, url: str, *, answered: bool) -> network.Fault | None:
+def is_broken(response: requests.Response) -> bool:
+    """Whether the body of a response of `SpoolingAdapter` cannot be the JSON that was asked for. Reads its two ends."""
+    media_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    return media_type != NDJSON and cut_or_no_json(spool_of(response))
+
+
+def fault_of(error: Exception, url: str, option: str, *, answered: bool) -> network.Fault | None:
     """The fault behind an error of `requests`; None if it has no sentence of its own.
+
+    `option` is the one that names the server.
 
     If the host `answered` before, its name exists, so a DNS that does not know it now is worth another attempt.
     """
     causes, host = list(network.causes_of(error)), network.host_of(url)
-    if fault := network.tls_fault(causes, host, OPTION, BUNDLE_VARIABLES):
+    if fault := network.tls_fault(causes, host, option, BUNDLE_VARIABLES):
         return fault
     if any(isinstance(cause, urllib3.exceptions.ProxyError) for cause in causes):
         return network.proxy_fault(causes, url, host, answered=answered)
     if any(isinstance(cause, socket.gaierror) and cause.errno in network.NO_SUCH_NAME for cause in causes):
         return network.Fault(
-            f"The DNS does not know the host {host}. Check {OPTION} for a typing mistake, and whether this machine's "
+            f"The DNS does not know the host {host}. Check {option} for a typing mistake, and whether this machine's "
             "DNS hides the name, as blocklists do.",
             heals=answered,
         )

@@ -21,11 +21,11 @@ from urllib3.exceptions import HTTPError, LocationValueError
 from source_kit import activity
 from source_kit.convert import utc_now
 from source_kit.errors import Action, ErrorRule, ErrorTable, shorten, system_error
-from source_kit.http.body import CONNECT_TIMEOUT_SECONDS, cut_or_no_json, fault_of, is_network_error, spool_of
+from source_kit.http.body import CONNECT_TIMEOUT_SECONDS, fault_of, is_broken, is_network_error, spool_of
 from source_kit.http.retry import RETRY_POLICY, Attempts, RetryPolicy, http_date
 from source_kit.http.rows import RowReader
 from source_kit.json_text import BadDocument, UnexpectedShape, loads, require_room
-from source_kit.limits import JSON_BYTES, TooLarge
+from source_kit.limits import JSON_BYTES, TooLarge, megabytes
 
 _ERROR_BODY_BYTES = 64 * 1024
 _DEBUG_CHARACTERS = 2_000
@@ -42,10 +42,11 @@ _BAD_ADDRESS = (InvalidURL, MissingSchema, InvalidSchema, LocationValueError)
 
 
 class Answer:
-    """A complete answer. Its body can be read once, with `rows` or `json`."""
+    """A complete answer. Its body can be read once, with `rows`, `json` or `content`."""
 
     def __init__(self, response: requests.Response, what: str, table: ErrorTable, stream: str = "") -> None:
         self.status = response.status_code
+        self.headers = response.headers
         self.envelope: dict[str, Any] = {}
         self._spool = spool_of(response)
         self._what = what
@@ -68,6 +69,14 @@ class Answer:
             text = self._spool.read(JSON_BYTES + 1)
             require_room(text, "a document")
             return loads(text)
+
+    def content(self, limit: int) -> bytes:
+        """The body as it is. More than `limit` bytes are an error."""
+        with self._reading():
+            if self._spool.seek(0, 2) > limit:
+                raise TooLarge(f"an answer of more than {megabytes(limit)}")
+            self._spool.seek(0)
+            return self._spool.read()  # not `read(limit)`, which would take so much memory first
 
     def close(self) -> None:
         """Drops a body that is not read."""
@@ -211,7 +220,7 @@ class Client:
                 continue
             status = response.status_code
             self.logger.debug("%s: status %d", what, status)
-            if (200 <= status < 300 or status in accept) and not (status < 300 and cut_or_no_json(spool_of(response))):
+            if (200 <= status < 300 or status in accept) and not (status < 300 and is_broken(response)):
                 self.connection.note_clock(response.headers.get("Date", ""), sent, self.error_table.vendor, self.logger)
                 return Answer(response, what, self.error_table, self.name)
             with spool_of(response) as spool:
@@ -269,7 +278,8 @@ class Client:
     def transport_rule(self, error: Exception) -> ErrorRule:
         """The error rule for a request without an answer."""
         table = self.error_table
-        fault = fault_of(error, self.connection.base_url, answered=self.connection.first_answer_at is not None)
+        answered = self.connection.first_answer_at is not None
+        fault = fault_of(error, self.connection.base_url, table.option, answered=answered)
         if fault is not None:
             return ErrorRule(None, fault.message, Action.RETRY if fault.heals else Action.FAIL, fault.failure_type)
         if isinstance(error, _BAD_ADDRESS):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from source_pendo.config import Config
 from source_pendo.streams.base import PendoStream
 from source_pendo.streams.entities import Accounts, Visitors
 from source_pendo.streams.grouped_events import Events, FeatureEvents, PageEvents, TrackEvents
@@ -11,6 +12,7 @@ from source_pendo.streams.guide_events import GuideEvents, PollEvents
 from source_pendo.streams.lists import Features, Guides, Pages, Reports, Segments, TrackTypes
 from source_pendo.streams.metadata import MetadataAccounts, MetadataVisitors
 from source_pendo.streams.visitor_history import VisitorHistory
+from source_pendo.streams.webhooks import WebhookEvents
 
 STREAMS: Final[tuple[type[PendoStream], ...]] = (
     Accounts,
@@ -31,3 +33,8 @@ STREAMS: Final[tuple[type[PendoStream], ...]] = (
     GuideEvents,
     PollEvents,
 )
+
+
+def webhook_streams(config: Config) -> list[WebhookEvents]:
+    """The stream of the webhook-inlet, if there is one."""
+    return [WebhookEvents(config.webhook_store, config)] if config.webhook_store else []
