@@ -1,19 +1,25 @@
 """`make demo`: the three connectors read the bundled simulators into a DuckDB file.
 
-Each connector runs in its container if a Docker engine is running, else from the virtual environment. A second run is
+The simulators of Pendo and Customer.io also post webhooks to webhook-inlet, whose log the connectors read. Connectors
+and inlet run in their containers if a Docker engine is running, else from the virtual environment. A second run is
 incremental.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
+import hmac
 import json
 import os
+import secrets
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
@@ -26,14 +32,36 @@ from test_kit.warehouse import Warehouse
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
+EVENTS = "webhook_events"
+#: Events that each simulated sender posts, and those whose way into the DuckDB file is timed
+POSTED, TIMED = 200, 3
+
+
+@dataclass(frozen=True)
+class Inlet:
+    """A running webhook-inlet with an entry for each sender."""
+
+    url: str
+    token: str
+    secret: str
+    paths: dict[str, str]
+
+    def address(self, vendor: str) -> str:
+        """Where the vendor posts."""
+        return f"{self.url}/in/{self.paths[vendor]}"
+
+    def store(self, vendor: str) -> dict[str, str]:
+        """The connector's option `webhook_store`."""
+        return {"type": "inlet", "url": self.url, "token": self.token, "inlet": vendor}
 
 
 @dataclass(frozen=True)
 class Simulation:
-    """The size of the simulated vendors, and their present."""
+    """The size of the simulated vendors, their present, and where their webhooks go."""
 
     size: str
     now: datetime
+    inlet: Inlet
 
 
 @dataclass
@@ -45,6 +73,41 @@ class Job:
     failures: list[str] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class Reader:
+    """A connector's command line with a folder of files, which has another name where the connector runs."""
+
+    command: list[str]
+    folder: Path
+    name: str
+
+    def discover(self) -> dict[str, Any]:
+        """The catalog that the connector offers."""
+        arguments = [*self.command, "discover", "--config", f"{self.name}/config.json"]
+        out = subprocess.run(arguments, capture_output=True, check=False)
+        for line in out.stdout.splitlines():
+            message = json.loads(line)
+            if message["type"] == "CATALOG":
+                return dict(message["catalog"])
+        sys.exit(f"discover failed:\n{out.stdout.decode()}{out.stderr.decode()}")
+
+    def read(self, catalog: dict[str, Any], warehouse: Warehouse, seen: Callable[[dict[str, Any]], object]) -> int:
+        """Reads a catalog's streams into the warehouse from where it stands. Returns the connector's exit code."""
+        warehouse.begin(catalog)
+        names = {configured["stream"]["name"] for configured in catalog["streams"]}
+        states = [state for state in warehouse.states() if state["stream"]["stream_descriptor"]["name"] in names]
+        write(self.folder / "catalog.json", catalog)
+        write(self.folder / "state.json", states)
+        arguments = ["--config", f"{self.name}/config.json", "--catalog", f"{self.name}/catalog.json"]
+        if states:
+            arguments += ["--state", f"{self.name}/state.json"]
+        process = subprocess.Popen([*self.command, "read", *arguments], stdout=subprocess.PIPE)
+        assert process.stdout is not None
+        for message in warehouse.load(process.stdout):
+            seen(message)
+        return process.wait()
+
+
 def jobs() -> list[Job]:
     """The connectors, in the order of the output."""
     return [Job("source-pendo", pendo), Job("source-customerio", customerio), Job("source-heap", heap)]
@@ -53,15 +116,25 @@ def jobs() -> list[Job]:
 @contextmanager
 def pendo(simulation: Simulation) -> Iterator[dict[str, Any]]:
     """A simulated Pendo subscription."""
-    with simulator("pendo", "--size", simulation.size, "--now", simulation.now.isoformat()) as url:
-        yield {"api_key": "simulated-integration-key.us", "api_url": url}
+    options = ("--size", simulation.size, "--now", simulation.now.isoformat())
+    post_webhooks("pendo", options, simulation.inlet)
+    with simulator("pendo", *options) as url:
+        store = simulation.inlet.store("pendo")
+        yield {"api_key": "simulated-integration-key.us", "api_url": url, "webhook_store": store}
 
 
 @contextmanager
 def customerio(simulation: Simulation) -> Iterator[dict[str, Any]]:
     """A simulated Customer.io workspace, with its limit of ten requests a second."""
-    with simulator("customerio", "--size", simulation.size, "--now", str(int(simulation.now.timestamp()))) as url:
-        yield {"app_api_key": "cio-app-key-us-4c1f9b7e20", "api_url": url, "start_date": "2025-01-01T00:00:00Z"}
+    options = ("--size", simulation.size, "--now", str(int(simulation.now.timestamp())))
+    post_webhooks("customerio", options, simulation.inlet)
+    with simulator("customerio", *options) as url:
+        yield {
+            "app_api_key": "cio-app-key-us-4c1f9b7e20",
+            "api_url": url,
+            "start_date": "2025-01-01T00:00:00Z",
+            "webhook_store": simulation.inlet.store("customerio"),
+        }
 
 
 @contextmanager
@@ -104,15 +177,18 @@ def main() -> int:
         "--no-docker", action="store_true", help="run from the virtual environment, even if a Docker engine is running"
     )
     options = parser.parse_args()
+    events = Path(f"{options.database.absolute()}.inlet")
     if options.fresh:
         options.database.unlink(missing_ok=True)
+        shutil.rmtree(events, ignore_errors=True)
     is_second_run = options.database.exists()
     docker = not options.no_docker and docker_answers() and images_built()
     say(f"{'Second run: incremental, into' if is_second_run else 'First run: everything, into'} {options.database}")
-    simulation = Simulation(options.size, options.now or datetime.now(UTC).replace(minute=0, second=0, microsecond=0))
+    now = options.now or datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
     failed = False
-    for job in jobs():
-        failed |= not run(job, simulation, options.database, docker)
+    with running_inlet(events, docker) as inlet:
+        for job in jobs():
+            failed |= not run(job, Simulation(options.size, now, inlet), options.database, docker)
     say(f"\nThe rows are in {options.database}, in a schema for each connector; DuckDB opens it.")
     say("Run `make demo` again to see an incremental sync." if not is_second_run else "This sync was incremental.")
     return 1 if failed else 0
@@ -124,46 +200,100 @@ def run(job: Job, simulation: Simulation, database: Path, docker: bool) -> bool:
         shared = Path(folder)
         shared.chmod(0o755)
         write(shared / "config.json", config)
-        command = docker_command(job.connector, shared) if docker else [str(BIN / job.connector)]
-        config_folder = str(shared) if not docker else "/config"
+        command = docker_command(job.connector, "-v", f"{shared}:/config:ro") if docker else [str(BIN / job.connector)]
+        reader = Reader(command, shared, "/config" if docker else str(shared))
         say(f"\n{job.connector} {'in its container' if docker else 'from the virtual environment'}")
-        catalog = configured(discover(command, config_folder))
-        write(shared / "catalog.json", catalog)
+        catalog = configured(reader.discover())
         warehouse = Warehouse(database, job.connector.removeprefix("source-"))
         try:
-            return sync(job, command, config_folder, shared, catalog, warehouse)
+            complete = sync(job, reader, catalog, warehouse)
+            if complete and job.connector == "source-customerio":
+                time_events(reader, catalog, warehouse, simulation.inlet)
+            return complete
         finally:
             warehouse.close()
 
 
-def sync(
-    job: Job, command: list[str], config_folder: str, shared: Path, catalog: dict[str, Any], warehouse: Warehouse
-) -> bool:
+def sync(job: Job, reader: Reader, catalog: dict[str, Any], warehouse: Warehouse) -> bool:
     """Reads into the warehouse and prints progress. True if all streams are complete."""
-    warehouse.begin(catalog)
-    names = {configured["stream"]["name"] for configured in catalog["streams"]}
-    states = [state for state in warehouse.states() if state["stream"]["stream_descriptor"]["name"] in names]
-    write(shared / "state.json", states)
-    arguments = ["--config", f"{config_folder}/config.json", "--catalog", f"{config_folder}/catalog.json"]
-    if states:
-        arguments += ["--state", f"{config_folder}/state.json"]
     start = time.monotonic()
+    resumed = {state["stream"]["stream_descriptor"]["name"] for state in warehouse.states()}
     started: dict[str, float] = {}
     seconds: dict[str, float] = {}
     statuses: dict[str, str] = {}
-    process = subprocess.Popen([*command, "read", *arguments], stdout=subprocess.PIPE)
-    assert process.stdout is not None
-    for message in warehouse.load(process.stdout):
-        report_progress(message, job, started, seconds, statuses)
-    code = process.wait()
-    print_table(
-        warehouse, statuses, seconds, resumed={state["stream"]["stream_descriptor"]["name"] for state in states}
-    )
+    code = reader.read(catalog, warehouse, lambda message: report_progress(message, job, started, seconds, statuses))
+    print_table(warehouse, statuses, seconds, resumed)
     total = sum(warehouse.rows_read().values())
     say(f"{total} records in {time.monotonic() - start:.1f} s, exit code {code}")
     for failure in job.failures:
         say(f"FAILED {failure}")
     return code == 0
+
+
+def time_events(reader: Reader, catalog: dict[str, Any], warehouse: Warehouse, inlet: Inlet) -> None:
+    """Posts events one by one, each followed by a sync of their stream alone, and prints how long that takes."""
+    alone = {"streams": [part for part in catalog["streams"] if part["stream"]["name"] == EVENTS]}
+    seconds = []
+    for _ in range(TIMED):
+        rows = warehouse.count(EVENTS)
+        start = time.monotonic()
+        post_event(inlet)
+        code = reader.read(alone, warehouse, lambda _: None)
+        if code or warehouse.count(EVENTS) != rows + 1:
+            sys.exit(f"the event that was posted is not in the table {EVENTS} (exit code {code})")
+        seconds.append(time.monotonic() - start)
+    say(f"webhook event posted -> row in DuckDB: {statistics.median(seconds):.1f} s (median of {TIMED})")
+
+
+def post_event(inlet: Inlet) -> None:
+    """One event as Customer.io posts it. Returns when the inlet has stored it."""
+    event = {
+        "event_id": secrets.token_hex(13),
+        "object_type": "email",
+        "metric": "opened",
+        "timestamp": int(time.time()),
+    }
+    body = json.dumps({**event, "data": {"delivery_id": "demo"}}).encode()
+    signed = f"v0:{event['timestamp']}:".encode() + body
+    headers = {
+        "Content-Type": "application/json",
+        "X-CIO-Timestamp": str(event["timestamp"]),
+        "X-CIO-Signature": hmac.new(inlet.secret.encode(), signed, hashlib.sha256).hexdigest(),
+    }
+    urllib.request.urlopen(urllib.request.Request(inlet.address("customerio"), body, headers)).close()  # noqa: S310
+
+
+def post_webhooks(vendor: str, options: tuple[str, ...], inlet: Inlet) -> None:
+    """Runs a simulated sender until its events are accepted, and prints what it sent."""
+    webhooks = ["--webhooks-only", "--webhooks", inlet.address(vendor), f"--secret={inlet.secret}"]
+    count = ["--rate", "0", "--events", str(POSTED)]
+    command = [sys.executable, "-m", "simulators", vendor, *options, *webhooks, *count]
+    sent = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+    say(f"\n{vendor} {sent}")
+
+
+@contextmanager
+def running_inlet(folder: Path, docker: bool) -> Iterator[Inlet]:
+    """webhook-inlet with its store in a folder, which stays for the next run."""
+    folder.mkdir(parents=True, exist_ok=True)
+    token, secret = secrets.token_hex(16), secrets.token_hex(16)
+    paths = {vendor: secrets.token_urlsafe(32) for vendor in ("pendo", "customerio")}
+    entries = [{"name": name, "source": name, "path": path, "secrets": [secret]} for name, path in paths.items()]
+    with tempfile.TemporaryDirectory() as name:
+        shared = Path(name)
+        shared.chmod(0o755)
+        # JSON is YAML
+        store = {"type": "volume", "path": "/data" if docker else str(folder)}
+        write(shared / "inlet.yaml", {"store": store, "read_token": token, "drain_seconds": 0, "inlets": entries})
+        mounts = ["-v", f"{shared}:/config:ro", "-v", f"{folder}:/data", "--user", f"{os.getuid()}:{os.getgid()}"]
+        command = docker_command("webhook-inlet", *mounts) if docker else [str(BIN / "webhook-inlet")]
+        config = "/config/inlet.yaml" if docker else str(shared / "inlet.yaml")
+        options = ["--config", config, "--host", "127.0.0.1", "--port", "0"]
+        with running([*command, "serve", *options]) as line:
+            if "listening on " not in line:
+                sys.exit(f"webhook-inlet did not start: {line}")
+            say(f"\nwebhook-inlet {'in its container' if docker else 'from the virtual environment'}")
+            yield Inlet(line.split("listening on ")[1].strip(), token, secret, paths)
 
 
 def report_progress(
@@ -198,18 +328,6 @@ def print_table(warehouse: Warehouse, statuses: dict[str, str], seconds: dict[st
         say(f"  {name:<26} {read:>8} {warehouse.count(name):>9} {seconds.get(name, 0.0):>8.1f}  {kind}{status}")
 
 
-def discover(command: list[str], config_folder: str) -> dict[str, Any]:
-    """The catalog that the connector offers."""
-    out = subprocess.run(
-        [*command, "discover", "--config", f"{config_folder}/config.json"], capture_output=True, check=False
-    )
-    for line in out.stdout.splitlines():
-        message = json.loads(line)
-        if message["type"] == "CATALOG":
-            return dict(message["catalog"])
-    sys.exit(f"discover failed:\n{out.stdout.decode()}{out.stderr.decode()}")
-
-
 @contextmanager
 def simulator(*arguments: str) -> Iterator[str]:
     """Runs a simulator in its own process. Yields its address."""
@@ -231,10 +349,10 @@ def running(command: list[str]) -> Iterator[str]:
         process.wait()
 
 
-def docker_command(connector: str, shared: Path) -> list[str]:
-    """The command line of the container: as on the platform, but read-only and with the network of this machine."""
-    options = ["--rm", "-i", "--read-only", "--tmpfs", "/tmp", "--network", "host", "-v", f"{shared}:/config:ro"]
-    return ["docker", "run", *options, f"{connector}:dev"]
+def docker_command(image: str, *more: str) -> list[str]:
+    """The command line of a container: as on the platform, but read-only and with the network of this machine."""
+    options = ["--rm", "-i", "--read-only", "--tmpfs", "/tmp", "--network", "host", *more]
+    return ["docker", "run", *options, f"{image}:dev"]
 
 
 def docker_answers() -> bool:

@@ -89,6 +89,27 @@ def test_every_sentence_of_the_inlet_about_its_store_and_posts_is_explained() ->
     assert [sentence for sentence in sorted(sentences) if not re.search(pattern_of(sentence), page)] == []
 
 
+def test_the_commands_for_compose_and_kubernetes_name_what_exists() -> None:
+    commands = [line for text in [*blocks(""), *blocks("sh")] for line in text.splitlines()]
+    makes = [shlex.split(line) for line in commands if line.startswith("make ")]
+    assert ["make", "inlet-config"] in makes
+    for make in makes:
+        done = subprocess.run([*make, "--dry-run"], cwd=ROOT, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+
+    compose = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))
+    profiles = {profile for service in compose["services"].values() for profile in service.get("profiles", ())}
+    composed = [shlex.split(line) for line in commands if line.startswith("docker compose")]
+    assert {line[line.index("--profile") + 1] for line in composed if "--profile" in line} == profiles
+    assert {line[-1] for line in composed} - {"--detach"} <= compose["services"].keys()
+    inlets = yaml.safe_load((ROOT / "deploy" / "inlet.yaml").read_text(encoding="utf-8"))["inlets"]
+    asked = {found for line in commands for found in re.findall(r"localhost:8080/log/v1/([a-z-]+)", line)}
+    assert asked
+    assert asked <= {inlet["name"] for inlet in inlets}
+    for folder in (line.removeprefix("cd ") for line in commands if line.startswith("cd ")):
+        assert (ROOT / folder / "inlet.example.yaml").is_file()
+
+
 def test_the_page_has_a_configuration_for_each_store() -> None:
     stores = [yaml.safe_load(text)["store"]["type"] for text in _configurations()]
 

@@ -136,7 +136,7 @@ def test_free_form_maps_declare_no_keys(workspace: Workspace) -> None:
 
 def test_every_stream_has_a_schema_file_and_every_file_a_stream() -> None:
     files = {path.stem for path in (CONNECTOR / "source_customerio" / "schemas").glob("*.json")}
-    assert files == CONTRACT.keys()
+    assert files == CONTRACT.keys() | {"webhook_events"}  # which exists only with a webhook-inlet
 
 
 def test_every_stream_says_what_it_costs_what_is_read_again_and_which_right_it_needs() -> None:
@@ -149,12 +149,15 @@ def test_every_stream_says_what_it_costs_what_is_read_again_and_which_right_it_n
 
 
 def test_personal_data_and_a_request_for_every_parent_are_not_suggested() -> None:
-    """Who wants them chooses them: the one may need a legal ground, the other costs requests for each object."""
+    """Who wants them chooses them: the one may need a legal ground, the other costs requests for each object.
+
+    Who enters a webhook-inlet has chosen its events.
+    """
     suggested = set(metadata()["suggestedStreams"]["streams"])
     names = {name_of(stream): stream for stream in STREAMS}
     assert names.keys() >= PERSONAL
     below_parents = {name for name, stream in names.items() if issubclass(stream, Children)}
-    assert suggested == names.keys() - PERSONAL - below_parents
+    assert suggested == names.keys() - PERSONAL - below_parents | {"webhook_events"}
 
 
 def test_the_metadata_is_whole_and_of_the_version_of_the_package() -> None:
@@ -178,11 +181,14 @@ def test_the_specification_has_the_options_of_the_contract_and_marks_the_key_as_
         "messages_lookback_days",
         "esp_suppression_domains",
         "num_workers",
+        "webhook_store",
+        "webhook_columns",
     }
     assert spec["required"] == ["app_api_key"]
     assert properties["app_api_key"]["airbyte_secret"] is True
     defaults = {name: option["default"] for name, option in properties.items() if "default" in option}
-    assert defaults == {"region": "US", "messages_lookback_days": 30, "esp_suppression_domains": [], "num_workers": 3}
+    lists = {"esp_suppression_domains": [], "webhook_columns": []}
+    assert defaults == {"region": "US", "messages_lookback_days": 30, "num_workers": 3, **lists}
 
 
 @pytest.mark.parametrize("name", ["configured_catalog.json", "abnormal_state.json", "sample_state.json"])
