@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import resource
 import signal
 import socket
 import time
@@ -21,7 +22,7 @@ from webhook_inlet.config import Config
 from webhook_inlet.config_mistakes import ConfigMistakes
 from webhook_inlet.opening import make_store
 from webhook_inlet.pages import pages
-from webhook_inlet.protocol import HEAD_SECONDS, IDLE_SECONDS, MAX_CONNECTIONS, InletProtocol
+from webhook_inlet.protocol import HEAD_SECONDS, IDLE_SECONDS, MAX_CONNECTIONS, MAX_CONNECTIONS_AT_ALL, InletProtocol
 from webhook_inlet.receive import Receiver
 from webhook_inlet.service import Service
 from webhook_inlet.store import Store, StoreError
@@ -37,6 +38,8 @@ QUIET_SECONDS = 1.0
 OPEN_SECONDS = 8.0
 RETENTION_SECONDS = 3600.0
 TICK_SECONDS = 0.1
+#: Open files: connections, segments, and what readers are sent
+FILES = MAX_CONNECTIONS_AT_ALL + 500
 BACKLOG = 2048
 
 logger = logging.getLogger("webhook_inlet")
@@ -47,6 +50,8 @@ def run(file: Path, config: Config, listener: socket.socket, announce: Callable[
 
     `announce` is called when posts are taken.
     """
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # it would end a process that starts
+    _allow_files(FILES)
     store = make_store(config.store)
     try:
         store.open()
@@ -62,6 +67,14 @@ def run(file: Path, config: Config, listener: socket.socket, announce: Callable[
     gc.freeze()  # what is there now stays; the collector need not look at it again
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(Process(file, config, store, window, unread, listener, announce).run())
+
+
+def _allow_files(wanted: int) -> None:
+    """Raises the limit of open files, which is often 1,024, as far as it may."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        raised = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (raised, hard))
 
 
 def _read_keys(unread: dict[str, Iterator[bytes]], size: int, seconds: float) -> list[bytes]:
@@ -157,8 +170,13 @@ class Process:
         """Deadlines of posts and connections, and the writer's health."""
         ticks = 0
         loop = asyncio.get_running_loop()
+        before = loop.time()
         while True:
             await asyncio.sleep(TICK_SECONDS)
+            before, late = loop.time(), loop.time() - before - TICK_SECONDS
+            if late > 1.0:  # the process stood still: what was sent in time waits to be read
+                for connection in self._connections():
+                    connection.deadline += late
             self.receiver.look()
             if self.service.writer.fatal:
                 self._wake.set()

@@ -8,6 +8,7 @@ import hmac
 import json
 import os
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -511,3 +512,34 @@ def test_two_processes_do_not_share_a_volume(inlet: Inlet, tmp_path: Path) -> No
     )
     assert (other.returncode, other.stdout) == (1, "")
     assert "Another webhook-inlet uses the volume" in other.stderr
+
+
+@pytest.mark.slow
+def test_a_flood_of_connections_is_bounded_and_passes(inlet: Inlet) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if 0 <= soft < 4096:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (4096 if hard < 0 else min(hard, 4096), hard))
+    opened = [inlet.connect() for _ in range(2100)]
+    try:
+        found = inlet.send(post(CIO, event("in the flood")))
+        assert status(found) in (200, 503)
+        files = len(list(Path(f"/proc/{inlet.process.pid}/fd").iterdir()))
+        assert files < 2700
+    finally:
+        for connection in opened:
+            connection.close()
+    until = time.monotonic() + 10
+    while status(inlet.send(post(CIO, event("after the flood")))) != 200:
+        assert time.monotonic() < until
+        time.sleep(0.1)
+
+
+@pytest.mark.slow
+def test_a_process_that_stood_still_reads_what_was_sent_in_time(inlet: Inlet) -> None:
+    with inlet.connect() as connection:
+        time.sleep(0.2)
+        inlet.process.send_signal(signal.SIGSTOP)
+        connection.sendall(post(CIO, event("stood still")))
+        time.sleep(4.5)
+        inlet.process.send_signal(signal.SIGCONT)
+        assert status(answer(connection)) == 200
