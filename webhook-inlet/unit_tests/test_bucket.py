@@ -110,6 +110,8 @@ def puts(bucket: Bucket, *script: Any) -> list[dict[str, Any]]:
     real, turns, asked = bucket._objects.client.put_object, list(script), []
 
     def put(**arguments: Any) -> Any:
+        if not arguments["Key"].endswith(".zst"):  # a marker
+            return real(**arguments)
         asked.append(arguments)
         if not turns:
             return real(**arguments)

@@ -220,8 +220,11 @@ def test_a_store_whose_commits_are_dear_gathers_only_while_it_is_busy() -> None:
         first = writer.submit("prod", b"0")
         await entered(store)
         second = writer.submit("prod", b"1")
+        submitted = time.monotonic()
         store.go.set()
         await first
+        assert writer.oldest is not None
+        assert submitted - 0.01 < writer.oldest <= submitted
         third = writer.submit("prod", b"2")
         await asyncio.gather(second, third)
 
