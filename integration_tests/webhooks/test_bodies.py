@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,17 +10,12 @@ import pytest
 from simulators.webhooks import hostile, load
 from simulators.webhooks.connection import Target
 from simulators.webhooks.malformed import BODIES
-from webhooks.accounts import events
+from webhooks.accounts import events, request_of
 from webhooks.inlet_process import PATHS, SECRETS, SIGN, Inlet, MakeInlet, eventually
 from webhooks.kept_log import by_files, by_http, lines
 
 SOURCES = tuple(SECRETS)
 MIB = 1024 * 1024
-
-
-def request_of(url: str, source: str, body: bytes) -> bytes:
-    """A signed request. The same body has the same id, also where the id stands in a header."""
-    return Target.parse(url).request(body, SIGN[source](f"msg_{zlib.crc32(body)}", body))
 
 
 def post(inlet: Inlet, source: str, body: bytes, *, headers: bytes | None = None) -> int | str:
