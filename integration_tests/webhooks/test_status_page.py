@@ -22,6 +22,7 @@ COMMAND = Path(sys.executable).parent / "webhook-inlet"
 TOKEN = "read-token-of-the-status-page"
 KEYS = ("current-signing-key", "previous-signing-key")
 PATHS = {"prod": "path-of-prod-0123456789abcdef", "guides": "path-of-guides-0123456789abcdef"}
+LONG_NAME = "a-name-that-is-longer-than-a-phone-is-wide-and-that-has-no-space-in-it"
 #: Width and height in CSS pixels, dark or not
 LOOKS = [(1280, 900, False), (1280, 900, True), (390, 844, False), (390, 844, True)]
 
@@ -78,7 +79,7 @@ class Inlet:
 
 @pytest.fixture
 def inlet(tmp_path: Path) -> Iterator[Inlet]:
-    """One with an inlet for Customer.io and one for Pendo, and nothing in its store."""
+    """One with an inlet for Customer.io and two for Pendo, and nothing in its store."""
     (tmp_path / "data").mkdir()
     config = {
         "store": {"type": "volume", "path": str(tmp_path / "data")},
@@ -87,6 +88,7 @@ def inlet(tmp_path: Path) -> Iterator[Inlet]:
         "inlets": [
             {"name": "prod", "source": "customerio", "path": PATHS["prod"], "secrets": KEYS},
             {"name": "guides", "source": "pendo", "path": PATHS["guides"], "secrets": ["pendo-secret"]},
+            {"name": LONG_NAME, "source": "pendo", "path": "path-of-a-long-name-0123456789", "signature": "none"},
         ],
     }
     (tmp_path / "inlet.yaml").write_text(json.dumps(config))
@@ -143,7 +145,7 @@ def test_an_empty_page_says_what_to_do(page: Page, inlet: Inlet) -> None:
     looks_right(page, inlet)
     text = page.text()
     assert "Receiving" in text
-    assert text.count("No event yet") == 2
+    assert text.count("No event yet") == 3
     assert "webhook-inlet url prod --config FILE" in text
     assert "Reporting Webhooks" in text
     assert "Settings > Integrations > Webhooks" in text
@@ -171,9 +173,9 @@ def test_a_page_with_events_shows_them(page: Page, inlet: Inlet) -> None:
 def test_a_new_event_appears_by_itself(page: Page, inlet: Inlet) -> None:
     page.show(1280, 900)
     page.open(inlet.status)
-    assert page.text().count("No event yet") == 2
+    assert page.text().count("No event yet") == 3
     assert inlet.post(1) == 200
-    page.wait(lambda: page.text().count("No event yet") == 1, 20)
+    page.wait(lambda: page.text().count("No event yet") == 2, 20)
     assert "Last event" in page.text()
 
 

@@ -11,17 +11,27 @@ from typing import Any
 import boto3
 import pytest
 from backports import zstd
-from botocore.exceptions import ClientError, ConnectionClosedError, EndpointConnectionError, ReadTimeoutError
+from botocore.exceptions import (
+    ClientError,
+    ConnectionClosedError,
+    CredentialRetrievalError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    ParamValidationError,
+    ReadTimeoutError,
+)
 from moto.server import ThreadedMotoServer
 from webhook_inlet import bucket as buckets
 from webhook_inlet import bucket_index
 from webhook_inlet.bucket import Bucket
 from webhook_inlet.config import BucketConfig, KeyCredentials
+from webhook_inlet.s3 import Meaning, meaning_of, words_of
 from webhook_inlet.store import LANE_NAME, Lane, NoSuchSegment, StoreError, StoreFailed
 
 KEYS = KeyCredentials.model_validate(
     {"auth_type": "keys", "aws_access_key_id": "AKIATEST", "aws_secret_access_key": "secret"}
 )
+pytestmark = pytest.mark.slow  # a server starts, and botocore loads its descriptions
 LINES = [b'{"v":1,"key":"standard:%d","at":%d}' % (number, number) for number in range(1, 60)]
 
 
@@ -377,3 +387,36 @@ def test_a_bucket_that_cannot_be_used_stops_the_start_with_a_sentence(
     monkeypatch.setattr(time, "sleep", lambda seconds: None)
     with pytest.raises(StoreFailed, match=words):
         Bucket(config.model_copy(update=change)).open()
+
+
+def test_the_region_of_the_bucket_is_found(config: BucketConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    endpoint = str(config.endpoint_url)
+    name = f"far-{uuid.uuid4().hex[:12]}"
+    place = {"LocationConstraint": "eu-central-1"}
+    client(endpoint).create_bucket(Bucket=name, CreateBucketConfiguration=place)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", endpoint)
+    far = opened(config.model_copy(update={"bucket": name, "endpoint_url": None}))
+    assert far._objects.client.meta.region_name == "eu-central-1"
+    assert far.commit({"prod": LINES[:1]}) == {}
+    assert read_all(far) == LINES[:1]
+
+
+@pytest.mark.parametrize(
+    ("error", "words", "meaning"),
+    [
+        (answer(404, "NoSuchBucket"), "There is no bucket b", Meaning.REFUSED),
+        (answer(403, "SignatureDoesNotMatch"), "keys for the bucket b are not valid", Meaning.REFUSED),
+        (answer(403, "RequestTimeTooSkewed"), "clock is wrong", Meaning.REFUSED),
+        (answer(301, "PermanentRedirect"), "lies in another region", Meaning.REFUSED),
+        (answer(400, "RequestTimeout"), "answered 400", Meaning.UNCLEAR),
+        (answer(409, "ConditionalRequestConflict"), "answered 409", Meaning.UNCLEAR),
+        (NoCredentialsError(), "There are no credentials", Meaning.REFUSED),
+        (ParamValidationError(report="x"), "cannot be used with these options", Meaning.REFUSED),
+        (CredentialRetrievalError(provider="p", error_msg="m"), "cannot be used with these options", Meaning.NOT_SENT),
+        (OSError("x"), "could not be reached", Meaning.UNCLEAR),
+        (ValueError("x"), "does not speak S3", Meaning.UNCLEAR),
+    ],
+)
+def test_every_error_has_words_and_a_meaning(error: Exception, words: str, meaning: Meaning) -> None:
+    assert words in words_of(error, BucketConfig(type="bucket", bucket="b"))
+    assert meaning_of(error) is meaning

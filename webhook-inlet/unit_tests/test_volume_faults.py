@@ -134,14 +134,42 @@ def test_a_failed_fdatasync_ends_the_use_of_the_volume_without_another_try(
     assert [path.name for path in folder.iterdir()] == ["000000000001.ndjson"]
 
 
-def test_a_folder_that_cannot_be_synced_refuses_its_lines(volume: Volume, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(folder: Path) -> None:
-        raise OSError(errno.EIO, os.strerror(errno.EIO))
+@pytest.mark.parametrize("turn", [1, 2, 3, 4])
+def test_a_folder_that_cannot_be_synced_ends_the_use_of_the_volume(
+    volume: Volume, monkeypatch: pytest.MonkeyPatch, turn: int
+) -> None:
+    real, turns = os.fsync, [turn]
+
+    def fail(file: int) -> None:
+        turns[0] -= 1
+        if not turns[0]:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        real(file)
 
     with monkeypatch.context() as patch:
-        patch.setattr(volume_files, "sync_folder", fail)
+        patch.setattr(os, "fsync", fail)
+        with pytest.raises(StoreFailed, match=r"fsync of a folder failed \(Input/output error\)"):
+            volume.commit({"prod": LINES[:1]})
+    assert turns == [0]
+    assert volume.lanes("prod") == []
+    with pytest.raises(StoreFailed):
+        volume.commit({"prod": LINES[1:2]})
+    following = reopened(volume)
+    assert following.lanes("prod") == []
+    assert following.commit({"prod": LINES[1:2]}) == {}
+    assert read_all(following) == LINES[1:2]
+    following.close()
+
+
+def test_a_folder_that_cannot_be_made_refuses_its_lines_and_the_next_ones_go_on(
+    volume: Volume, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, mode: int = 0o777, parents: bool = False, exist_ok: bool = False) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "mkdir", full)
         assert list(volume.commit({"prod": LINES[:1]})) == ["prod"]
-        assert volume.lanes("prod") == []
     assert volume.commit({"prod": LINES[1:2]}) == {}
     assert read_all(volume) == LINES[1:2]
 

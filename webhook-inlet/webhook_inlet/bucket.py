@@ -152,7 +152,7 @@ class Bucket:
     def lanes(self, inlet: str) -> list[Lane]:
         """The lanes of an inlet, the oldest first. Raises StoreError."""
         writer = self._live.get(inlet)
-        own = Lane(writer.lane, 1, writer.last, writer.lines, closed=False) if writer and writer.last else None
+        own = writer.shown if writer else None
         with self._lock:
             index = self._index(inlet)
             found = {

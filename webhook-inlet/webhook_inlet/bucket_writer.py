@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from webhook_inlet import s3, segments
 from webhook_inlet.bucket_objects import Objects
 from webhook_inlet.s3 import Meaning
-from webhook_inlet.store import StoreError, new_lane, segment_name
+from webhook_inlet.store import Lane, StoreError, new_lane, segment_name
 
 logger = logging.getLogger(__name__)
 
@@ -37,12 +37,13 @@ class LaneWriter:
         self.inlet = inlet
         self.lane = new_lane()
         self.last = 0
-        self.lines = 0  # of the last segment
+        #: As readers are told; replaced as a whole, because they look from other threads
+        self.shown: Lane | None = None
         self.newest = b""  # the last line
         self.pending: Pending | None = None
 
     def commit(self, lines: Sequence[bytes], until: float) -> None:
-        """Stores lines as one object. Raises StoreError; no try begins after `until` (time.monotonic).
+        """Stores lines as one object. Raises StoreError; nothing is repeated after `until` (time.monotonic).
 
         An object whose fate is unclear stays pending and goes first the next time: its lines may be stored although
         their senders were refused, which is harmless.
@@ -107,11 +108,12 @@ class LaneWriter:
             logger.warning(
                 "Another process writes the lane %s of the inlet %s; a new one begins", self.lane, self.inlet
             )
-            self.lane, self.last, self.lines = new_lane(), 0, 0
+            self.lane, self.last = new_lane(), 0
             pending.number, pending.unclear = 1, False
 
     def _stored(self, pending: Pending) -> None:
-        self.last, self.lines, self.newest = pending.number, pending.lines, pending.newest
+        self.last, self.newest = pending.number, pending.newest
+        self.shown = Lane(self.lane, 1, pending.number, pending.lines, closed=False)
         self.pending = None
 
 

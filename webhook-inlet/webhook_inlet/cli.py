@@ -16,6 +16,8 @@ from webhook_inlet.config import Config
 from webhook_inlet.config_mistakes import ConfigMistakes
 
 OK, FAILED, MISTAKEN = 0, 1, 2
+#: Connections that the kernel accepts before the process does
+BACKLOG = 2048
 
 
 def run(arguments: Sequence[str] | None = None) -> None:
@@ -49,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     serve = commands.add_parser("serve", help="take posts; SIGHUP reads the configuration again, SIGTERM drains")
     serve.add_argument("--host", default="0.0.0.0", help="default: 0.0.0.0")  # noqa: S104 - in a container
-    serve.add_argument("--port", type=int, default=8080, help="default: 8080; 0 takes a free one")
+    serve.add_argument("--port", type=_port, default=8080, help="default: 8080; 0 takes a free one")
     serve.add_argument("--fd", type=int, help="a listening socket that was handed on, in place of host and port")
     check = commands.add_parser("check", help="say every mistake of the configuration, and try the store")
     url = commands.add_parser("url", help="print what to paste at the sender's page")
@@ -63,6 +65,13 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port <= 65535:
+        raise argparse.ArgumentTypeError("must be between 0 and 65535")
+    return port
+
+
 def _say(text: str, stream: TextIO | None = None) -> None:
     print(text, file=stream or sys.stdout, flush=True)
 
@@ -72,7 +81,7 @@ def _serve(file: Path, config: Config, host: str, port: int, fd: int | None) -> 
 
     try:
         listener = _listener(host, port, fd)
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         place = f"file descriptor {fd}" if fd is not None else f"{host}:{port}"
         logging.error("%s cannot be listened on (%s). Choose another --host, --port or --fd.", place, error)
         return FAILED
@@ -85,16 +94,21 @@ def _listener(host: str, port: int, fd: int | None) -> socket.socket:
     """A socket that listens already: posts that come while the store is opened wait, and are not refused."""
     if fd is not None:
         listener = socket.socket(fileno=fd)
-        if not listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+    else:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+    try:
+        if fd is None:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+            listener.listen(BACKLOG)
+        elif not listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
             raise OSError("it does not listen")
-        return listener
-    family, kind, protocol, _, address = socket.getaddrinfo(
-        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-    )[0]
-    listener = socket.socket(family, kind, protocol)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind(address)
-    listener.listen(2048)
+    except OSError:
+        listener.close()
+        raise
     return listener
 
 
@@ -148,7 +162,7 @@ def _new(name: str, source: str) -> int:
   - name: {name}
     source: {source}
     path: "{secrets.token_urlsafe(32)}"  # a part of the address; keep it secret
-    secrets: [${{{variable}}}]
+    secrets: ["${{{variable}}}"]
     signature: required"""
     )
     return OK

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import orjson
 from starlette.requests import Request
@@ -28,6 +30,8 @@ READS_AT_A_TIME = 4
 #: Longest time in seconds for sending a segment; then the connection is given up, and the reader asks again
 SEND_SECONDS = 120.0
 SEND_BYTES = 256 * 1024
+
+Answer = TypeVar("Answer")
 
 _NUMBER = re.compile(r"[0-9]{1,15}")
 
@@ -62,6 +66,11 @@ class LogPages:
         self._readers = readers
         self._counts = counts
         self._reads = asyncio.Semaphore(READS_AT_A_TIME)
+        # of its own: a store that hangs takes no thread from the other pages
+        self._threads = ThreadPoolExecutor(READS_AT_A_TIME, thread_name_prefix="log")
+
+    async def _thread(self, call: Callable[..., Answer], *arguments: object) -> Answer:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, call, *arguments)
 
     async def lanes(self, scope: Scope, receive: Receive, send: Send) -> None:
         """`/log/v1/{inlet}`: its lanes, the oldest first."""
@@ -74,12 +83,15 @@ class LogPages:
         if inlet not in self._service.inlets:
             return unknown_inlet()
         async with self._reads:
-            lanes = await asyncio.to_thread(self._service.store.lanes, inlet)
+            lanes = await self._thread(self._service.store.lanes, inlet)
         self._readers.seen(inlet, request.headers.get("user-agent", "")).has_listed(lanes)
         return answer(200, lanes=[asdict(lane) for lane in lanes])
 
     async def segment(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """`/log/v1/{inlet}/{lane}/{segment}?line=N`: the lines behind the N-th."""
+        """`/log/v1/{inlet}/{lane}/{segment}?line=N`: the lines behind the N-th.
+
+        With `&peek=true` they do not count as read: for a reader that looks at the newest line only.
+        """
         request = Request(scope)
         refused = self._refused(request)
         if refused:
@@ -89,13 +101,13 @@ class LogPages:
         position = int(segment), int(request.query_params.get("line", "0"))
         async with self._reads:
             try:
-                lines = await asyncio.to_thread(self._service.store.read, inlet, lane, *position)
+                lines = await self._thread(self._service.store.read, inlet, lane, *position)
             except NoSuchSegment:
                 await no_segment()(scope, receive, send)
                 return
             async with asyncio.timeout(SEND_SECONDS):
                 await _send(lines, send)
-        if request.method == "HEAD":
+        if request.method == "HEAD" or request.query_params.get("peek") == "true":
             return
         count = lines.data.count(b"\n")
         reader = self._readers.seen(inlet, request.headers.get("user-agent", ""))

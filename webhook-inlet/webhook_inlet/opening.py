@@ -22,7 +22,7 @@ def make_store(config: VolumeConfig | BucketConfig) -> Store:
 def try_store(config: VolumeConfig | BucketConfig) -> str:
     """Looks whether a store can be used, and changes nothing in it. Raises StoreError with a sentence."""
     if isinstance(config, BucketConfig):
-        make_store(config).lanes("check")
+        make_store(config).open()  # lists, and writes nothing
         return f"store: the bucket {config.bucket} can be listed."
     folder = next(folder for folder in (config.path.absolute(), *config.path.absolute().parents) if folder.exists())
     if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):

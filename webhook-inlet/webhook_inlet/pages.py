@@ -99,9 +99,9 @@ class OwnPages:
             async with asyncio.timeout(LOOK_TIMEOUT):
                 looks = {name: await self._observer.look(name, LOOK_MAX_AGE) for name in list(self._service.inlets)}
                 self._collector.unread = {name: look.unread for name, look in looks.items()}
-                self._collector.free_bytes = await asyncio.to_thread(self._service.store.free_bytes)
-        except (TimeoutError, StoreError, OSError) as error:
-            log.warning("the metrics show an older look at the store: %s", type(error).__name__)
+                self._collector.free_bytes = self._service.store.free_bytes()
+        except TimeoutError:
+            log.warning("the store did not answer within %g s; the metrics show an older look at it", LOOK_TIMEOUT)
 
     async def status(self, request: Request) -> Response:
         """For people as HTML, for programs as JSON."""

@@ -42,6 +42,7 @@ class InletProtocol(HttpToolsProtocol):
         self._running: RequestResponseCycle | None = None
         self._finished = False  # what still comes in is not looked at
         self._began = False  # a request began in this piece of data
+        self._upgrades = False
         self._head = 0
         self._raw = 0
         self._seen = 0
@@ -67,8 +68,8 @@ class InletProtocol(HttpToolsProtocol):
         self._began = False
         try:
             self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._end_after_answer()  # the request is complete; another protocol is not spoken
+        except httptools.HttpParserUpgrade as error:
+            self._ignore_upgrade(data[error.args[0] :])
             return
         except httptools.HttpParserError:
             self._bad(400)
@@ -80,6 +81,20 @@ class InletProtocol(HttpToolsProtocol):
                     self._bad(431)
             elif self._raw > MAX_EXTRA + MAX_EXTRA_PER_BYTE * self._seen:
                 self._bad(400)
+
+    def _ignore_upgrade(self, rest: bytes) -> None:
+        """Reads a request that offers another protocol (Java's client does, with h2c) as if it did not.
+
+        The parser takes the body for the other protocol, so a second one gets the head without the offer.
+        """
+        method = self.parser.get_method()
+        if method == b"CONNECT":
+            self._bad(400)
+            return
+        head = [b"%b %b HTTP/1.1\r\n" % (method, self.url)]
+        head += [b"%b: %b\r\n" % header for header in self.headers if header[0] not in (b"connection", b"upgrade")]
+        self.parser = httptools.HttpRequestParser(self)
+        self.data_received(b"".join([*head, b"\r\n", rest]))
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """The sender will send nothing more; a post that is complete still gets its answer."""
@@ -110,6 +125,9 @@ class InletProtocol(HttpToolsProtocol):
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
+        self._upgrades = self.parser.should_upgrade()
+        if self._upgrades:
+            return
         self._phase = _BODY
         self._raw = 0
         if len(self.pipeline) >= MAX_PIPELINED:
@@ -123,6 +141,8 @@ class InletProtocol(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
+        if self._upgrades:
+            return
         self._phase = _IDLE
         self.deadline = self.loop.time() + (ANSWER_SECONDS if self._is_answering() else IDLE_SECONDS)
         super().on_message_complete()

@@ -34,10 +34,11 @@ def reader_name(user_agent: str) -> str:
 
 @dataclass(slots=True)
 class Reader:
-    """One reader of one inlet.
+    """One reader of one inlet, or all that share its name.
 
-    `asked` is the newest position that it asked for, by lane: the lines before it are certainly read. `fetched` is the
-    end of what it was answered. `listed` holds the ends of the lanes when it last listed them.
+    A sync lists the lanes, then fetches from each what lies between its saved position and the end that was listed,
+    several segments at a time. So `asked`, the first position of a lane that it asked for since it last listed the
+    lanes, is the one that it has certainly read up to. `fetched` is how far it was sent lines. `listed` holds the ends.
     """
 
     last_seen_at: float
@@ -67,11 +68,21 @@ class Reader:
         self.fetched = {lane: position for lane, position in self.fetched.items() if lane in ends}
 
     def has_fetched(self, lane: str, asked: Position, lines: int, sealed: bool) -> None:
-        """It was answered the lines behind a position. Asking for an older one again takes it back to there."""
+        """It was sent the lines behind a position.
+
+        A sync may begin before what an earlier one was sent, as that one may have failed. What lies behind the listed
+        end is fetched again by the next sync.
+        """
         segment, line = asked
-        self.asked[lane] = asked
-        self.fetched[lane] = (segment + 1, 0) if sealed else (segment, line + lines)
-        self.asked_since.add(lane)
+        end = (segment + 1, 0) if sealed else (segment, line + lines)
+        if self.listed and asked <= self.listed.get(lane, (0, 0)):
+            end = min(end, self.listed[lane])
+        if lane in self.asked_since:
+            end = max(end, self.fetched[lane])
+        else:
+            self.asked_since.add(lane)
+            self.asked[lane] = asked
+        self.fetched[lane] = end
 
     def position(self, lane: str) -> Position | None:
         """Up to where it has fetched; None while that is not known."""

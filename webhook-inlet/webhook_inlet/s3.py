@@ -13,10 +13,17 @@ from botocore.exceptions import (
     BotoCoreError,
     ClientError,
     ConnectTimeoutError,
+    CredentialRetrievalError,
     EndpointConnectionError,
+    HTTPClientError,
+    IncompleteReadError,
+    MetadataRetrievalError,
     NoCredentialsError,
+    ParamValidationError,
+    PartialCredentialsError,
     ProxyConnectionError,
 )
+from botocore.exceptions import ConnectionError as NoConnectionError
 from botocore.loaders import Loader
 from botocore.parsers import ResponseParserError
 from botocore.session import Session, get_session
@@ -37,6 +44,16 @@ REQUEST_ERRORS = (ClientError, BotoCoreError, ResponseParserError, OSError, Valu
 
 #: botocore's description of S3 is a megabyte of JSON: loaded once for all sessions.
 _DESCRIPTIONS = Loader()
+
+_NOT_SENT = (
+    *(EndpointConnectionError, ConnectTimeoutError, ProxyConnectionError),
+    *(CredentialRetrievalError, MetadataRetrievalError),
+)
+#: Raised before a request is sent, until somebody changes the options or the machine
+_WRONG_OPTIONS = (NoCredentialsError, PartialCredentialsError, ParamValidationError)
+_NETWORK = (HTTPClientError, NoConnectionError, IncompleteReadError, OSError)
+_BAD_KEYS = ("InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "ExpiredToken", "InvalidClientTokenId")
+_OTHER_REGION = ("PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException")
 
 
 class Meaning(Enum):
@@ -62,9 +79,9 @@ def meaning_of(error: Exception) -> Meaning:
         if status in (408, 409, 425, 429) or status >= 500 or code == "RequestTimeout":
             return Meaning.UNCLEAR
         return Meaning.REFUSED
-    if isinstance(error, EndpointConnectionError | ConnectTimeoutError | ProxyConnectionError):
+    if isinstance(error, _NOT_SENT):
         return Meaning.NOT_SENT
-    return Meaning.REFUSED if isinstance(error, NoCredentialsError) else Meaning.UNCLEAR
+    return Meaning.REFUSED if isinstance(error, _WRONG_OPTIONS) else Meaning.UNCLEAR
 
 
 def is_missing(error: Exception) -> bool:
@@ -76,47 +93,50 @@ def is_final(error: Exception) -> bool:
     """Whether a request that changes nothing would be refused again."""
     if isinstance(error, ClientError):
         return _status(error) < 500 and _status(error) not in (408, 429)
-    return isinstance(error, NoCredentialsError)
+    return isinstance(error, _WRONG_OPTIONS)
 
 
 def words_of(error: Exception, config: BucketConfig) -> str:
     """A sentence for people: what happened, and what to do."""
-    bucket = config.bucket
+    bucket, kind = config.bucket, type(error).__name__
     if isinstance(error, ClientError):
-        status, code = _status(error), _code(error)
-        if error.operation_name == "AssumeRole":
-            return (
-                f"The role for the bucket {bucket} could not be assumed ({code}). Check role_arn, or account_id and "
-                "role_name, and external_id in store.credentials, and whom the role trusts."
-            )
-        if code == "NoSuchBucket" or (status == 404 and error.operation_name != "GetObject"):
-            return f"There is no bucket {bucket}. Check store.bucket and store.endpoint_url."
-        if code in (
-            "InvalidAccessKeyId",
-            "SignatureDoesNotMatch",
-            "InvalidToken",
-            "ExpiredToken",
-            "InvalidClientTokenId",
-        ):
-            return f"The keys for the bucket {bucket} are not valid ({code}). Check store.credentials."
-        if code in ("PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"):
-            return f"The bucket {bucket} lies in another region. Remove store.region, or set it to the bucket's own."
-        if status in (401, 403):
-            return (
-                f"Access to the bucket {bucket} was denied ({code}). Allow s3:ListBucket on it, and s3:GetObject, "
-                "s3:PutObject and s3:DeleteObject on its objects; store.prefix may narrow both."
-            )
-        return f"The bucket {bucket} answered {status} ({code}). Events are refused until it works again."
+        return _words_of_answer(error, bucket)
     if isinstance(error, NoCredentialsError):
         return f"There are no credentials for the bucket {bucket}. Set store.credentials, or give the process a role."
-    if isinstance(error, BotoCoreError | OSError):
+    if isinstance(error, _NETWORK):
         return (
-            f"The bucket {bucket} could not be reached ({type(error).__name__}). Check the network and "
-            "store.endpoint_url; events are refused until then."
+            f"The bucket {bucket} could not be reached ({kind}). Check the network and store.endpoint_url; events are "
+            "refused until then."
         )
-    return (
-        f"What answered for the bucket {bucket} does not speak S3 ({type(error).__name__}). Check store.endpoint_url."
-    )
+    if isinstance(error, BotoCoreError):
+        return (
+            f"The bucket {bucket} cannot be used with these options ({kind}). Check store.bucket, store.region and "
+            "store.credentials, and where those are not set the AWS variables and profile of the process."
+        )
+    return f"What answered for the bucket {bucket} does not speak S3 ({kind}). Check store.endpoint_url."
+
+
+def _words_of_answer(error: ClientError, bucket: str) -> str:
+    status, code = _status(error), _code(error)
+    if error.operation_name == "AssumeRole":
+        return (
+            f"The role for the bucket {bucket} could not be assumed ({code or status}). Check role_arn, or account_id "
+            "and role_name, and external_id in store.credentials, and whom the role trusts."
+        )
+    if code == "NoSuchBucket" or (status == 404 and error.operation_name != "GetObject"):
+        return f"There is no bucket {bucket}. Check store.bucket and store.endpoint_url."
+    if code in _BAD_KEYS:
+        return f"The keys for the bucket {bucket} are not valid ({code}). Check store.credentials."
+    if code in _OTHER_REGION:
+        return f"The bucket {bucket} lies in another region. Remove store.region, or set it to the bucket's own."
+    if code == "RequestTimeTooSkewed":
+        return f"The bucket {bucket} refuses requests because this machine's clock is wrong. Set it right."
+    if status in (401, 403):
+        return (
+            f"Access to the bucket {bucket} was denied ({code}). Allow s3:ListBucket on it, and s3:GetObject, "
+            "s3:PutObject and s3:DeleteObject on its objects; store.prefix may narrow both."
+        )
+    return f"The bucket {bucket} answered {status} ({code}). Events are refused until it works again."
 
 
 def _status(error: ClientError) -> int:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import resource
 import signal
 import socket
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 
 import uvicorn
@@ -21,20 +22,24 @@ from webhook_inlet.config import Config
 from webhook_inlet.config_mistakes import ConfigMistakes
 from webhook_inlet.opening import make_store
 from webhook_inlet.pages import pages
-from webhook_inlet.protocol import HEAD_SECONDS, IDLE_SECONDS, MAX_CONNECTIONS, InletProtocol
+from webhook_inlet.protocol import HEAD_SECONDS, IDLE_SECONDS, MAX_CONNECTIONS, MAX_CONNECTIONS_AT_ALL, InletProtocol
 from webhook_inlet.receive import Receiver
 from webhook_inlet.service import Service
 from webhook_inlet.store import Store, StoreError
-from webhook_inlet.window import WINDOW_KEYS, KeyWindow, rebuild
+from webhook_inlet.window import WINDOW_KEYS, KeyWindow, read_keys
 from webhook_inlet.writer import start_writer
 
 #: Seconds of the start that may go into reading the keys of what is stored
 REBUILD_SECONDS = 2.0
+#: Seconds for the others, while posts come in
+OLDER_SECONDS = 600.0
 #: Seconds that connections on which nothing came get at the end, and that open requests get
 QUIET_SECONDS = 1.0
 OPEN_SECONDS = 8.0
 RETENTION_SECONDS = 3600.0
 TICK_SECONDS = 0.1
+#: Open files: connections, segments, and what readers are sent
+FILES = MAX_CONNECTIONS_AT_ALL + 500
 BACKLOG = 2048
 
 logger = logging.getLogger("webhook_inlet")
@@ -45,6 +50,8 @@ def run(file: Path, config: Config, listener: socket.socket, announce: Callable[
 
     `announce` is called when posts are taken.
     """
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # it would end a process that starts
+    _allow_files(FILES)
     store = make_store(config.store)
     try:
         store.open()
@@ -52,14 +59,32 @@ def run(file: Path, config: Config, listener: socket.socket, announce: Callable[
         logger.error("%s", error)
         return 1
     window = KeyWindow(WINDOW_KEYS)
-    began = time.monotonic()
-    names = [inlet.name for inlet in config.inlets]
-    known = rebuild(window, {name: store.recent_keys(name) for name in names}, WINDOW_KEYS, REBUILD_SECONDS)
-    logger.info("%d keys of stored events are known (read in %.1f s)", known, time.monotonic() - began)
+    unread = {inlet.name: store.recent_keys(inlet.name) for inlet in config.inlets}
+    for digest in reversed(_read_keys(unread, WINDOW_KEYS, REBUILD_SECONDS)):
+        window.add(digest)
+    logger.info("%d keys of stored events are known%s", len(window), ", older ones are being read" if unread else "")
     gc.collect()
     gc.freeze()  # what is there now stays; the collector need not look at it again
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(Process(file, config, store, window, listener, announce).run())
+        return runner.run(Process(file, config, store, window, unread, listener, announce).run())
+
+
+def _allow_files(wanted: int) -> None:
+    """Raises the limit of open files, which is often 1,024, as far as it may."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        raised = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (raised, hard))
+
+
+def _read_keys(unread: dict[str, Iterator[bytes]], size: int, seconds: float) -> list[bytes]:
+    """What cannot be read is a warning: an event that is not known is stored twice, and its key makes them one."""
+    try:
+        return read_keys(unread, size, seconds)
+    except StoreError as error:
+        unread.clear()
+        logger.warning("the keys of stored events are not known: %s", error)
+        return []
 
 
 class Process:
@@ -71,11 +96,12 @@ class Process:
         config: Config,
         store: Store,
         window: KeyWindow,
+        unread: dict[str, Iterator[bytes]],
         listener: socket.socket,
         announce: Callable[[], None],
     ) -> None:
         self._file, self._window, self._listener, self._announce = file, window, listener, announce
-        self._store = store
+        self._store, self._unread = store, unread
         self._config = config
         self._state = ServerState()
         self._signals = 0
@@ -98,6 +124,7 @@ class Process:
         self._announce()
         self._spawn(self._tick())
         self._spawn(self._retain())
+        self._spawn(self._read_older_keys())
         await self._wake.wait()
         await self._drain(server)
         for task in self._background:
@@ -143,8 +170,13 @@ class Process:
         """Deadlines of posts and connections, and the writer's health."""
         ticks = 0
         loop = asyncio.get_running_loop()
+        before = loop.time()
         while True:
             await asyncio.sleep(TICK_SECONDS)
+            before, late = loop.time(), loop.time() - before - TICK_SECONDS
+            if late > 1.0:  # the process stood still: what was sent in time waits to be read
+                for connection in self._connections():
+                    connection.deadline += late
             self.receiver.look()
             if self.service.writer.fatal:
                 self._wake.set()
@@ -207,6 +239,13 @@ class Process:
                     inlet.stats.remember(await asyncio.to_thread(self._store.newest_at, name))
                 except StoreError as error:
                     logger.warning("inlet %s: the time of its newest event is not known: %s", name, error)
+
+    async def _read_older_keys(self) -> None:
+        """Fills the window with what the start had no time for."""
+        missing = WINDOW_KEYS - len(self._window)
+        if self._unread and missing > 0:
+            self._window.add_older(await asyncio.to_thread(_read_keys, self._unread, missing, OLDER_SECONDS))
+            logger.info("%d keys of stored events are known", len(self._window))
 
     async def _retain(self) -> None:
         """Removes what is old enough, once an hour."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from webhook_inlet.readers import LineCounts, Reader, Readers, Unread
+from webhook_inlet.readers import LineCounts, Position, Reader, Readers, Unread
 from webhook_inlet.stats import MINUTES, InletStats, Outcome
 from webhook_inlet.store import Lane, StoreError
 
@@ -20,6 +22,10 @@ if TYPE_CHECKING:
 WINDOWS = {"5m": 5, "1h": 60, "24h": MINUTES}
 #: Outcomes of posts that are new events in the log
 EVENTS = (Outcome.STORED, Outcome.TOO_LARGE)
+
+#: A status waits no longer for the store (seconds), and then shows a look that is no older than the second number
+LOOK_TIMEOUT = 4.0
+OLD_SECONDS = 30.0
 
 Json = dict[str, Any]
 
@@ -42,6 +48,7 @@ class Observer:
         self.readers = readers
         self.counts = counts
         self._looks: dict[str, Look] = {}
+        self._threads = ThreadPoolExecutor(2, thread_name_prefix="look")
         self._looking: dict[str, asyncio.Task[Look]] = {}
 
     async def look(self, name: str, max_age: float = 0.0) -> Look:
@@ -56,18 +63,29 @@ class Observer:
         looking = self._looking.get(name)
         if looking is None or looking.done():
             looking = self._looking[name] = asyncio.create_task(self._look(name))
-        seen = self._looks[name] = await asyncio.shield(looking)
-        return seen
+        return await asyncio.shield(looking)
+
+    async def look_soon(self, name: str) -> Look:
+        """As `look`. If the store does not answer in time, a look that is not old, or else a problem to show."""
+        try:
+            async with asyncio.timeout(LOOK_TIMEOUT):
+                return await self.look(name)
+        except TimeoutError:
+            known = self._looks.get(name)
+            if known and time.monotonic() - known.at < OLD_SECONDS:
+                return known
+            return Look(time.monotonic(), problem=f"The store did not answer within {LOOK_TIMEOUT:g} seconds.")
 
     async def _look(self, name: str) -> Look:
-        store = self.service.store
+        loop, store = asyncio.get_running_loop(), self.service.store
         try:
-            lanes = await asyncio.to_thread(store.lanes, name)
-            positions = self.readers.positions(name, lanes)
-            unread = await asyncio.to_thread(self.counts.unread, name, lanes, positions)
+            lanes = await loop.run_in_executor(self._threads, store.lanes, name)
         except StoreError as error:
             return Look(time.monotonic(), problem=str(error))
-        return Look(time.monotonic(), lanes, unread)
+        positions = self.readers.positions(name, lanes)
+        unread = await loop.run_in_executor(self._threads, self.counts.unread, name, lanes, positions)
+        seen = self._looks[name] = Look(time.monotonic(), lanes, unread)
+        return seen
 
 
 async def status(observer: Observer) -> Json:
@@ -75,7 +93,8 @@ async def status(observer: Observer) -> Json:
     service = observer.service
     now = time.time()
     problem = service.not_ready()
-    inlets = [_inlet(inlet, await observer.look(name), observer.readers, now) for name, inlet in _by_name(service)]
+    inlets = list(service.inlets.values())  # a reload may replace them meanwhile
+    looks = await asyncio.gather(*(observer.look_soon(inlet.config.name) for inlet in inlets))
     return {
         "version": version("webhook-inlet"),
         "started_at": rfc3339(service.started_at),
@@ -83,15 +102,10 @@ async def status(observer: Observer) -> Json:
         "problem": problem,
         "store": {
             "type": service.config.store.type,
-            "free_bytes": await asyncio.to_thread(service.store.free_bytes),
+            "free_bytes": service.store.free_bytes(),
         },
-        "inlets": inlets,
+        "inlets": [_inlet(inlet, look, observer.readers, now) for inlet, look in zip(inlets, looks, strict=True)],
     }
-
-
-def _by_name(service: Service) -> list[tuple[str, Inlet]]:
-    """The inlets in the order of the configuration; a reload may replace them meanwhile."""
-    return list(service.inlets.items())
 
 
 def _inlet(inlet: Inlet, look: Look, readers: Readers, now: float) -> Json:
@@ -130,7 +144,7 @@ def _last_error(stats: InletStats) -> Json | None:
 
 
 def _reader(name: str, reader: Reader, look: Look, now: float) -> Json:
-    """`positions` are certain: the reader asked for what is behind them.
+    """`positions` are certain: its last sync began there. `fetched` is up to where it was sent lines.
 
     `unread_events` is what was not sent to it yet, null while that is not known; `unread_at_least` is what is known of
     it. `lag_seconds` is how long the oldest of it has waited. `missed_segments` were removed before they were sent.
@@ -143,12 +157,17 @@ def _reader(name: str, reader: Reader, look: Look, now: float) -> Json:
     return {
         "reader": name,
         "last_seen_at": rfc3339(reader.last_seen_at),
-        "positions": {lane: list(position) for lane, position in sorted(reader.asked.items())},
+        "positions": _by_lane(reader.asked),
+        "fetched": _by_lane(reader.fetched),
         "unread_events": unread.events if unread and unread.exact else None,
         "unread_at_least": unread.events if unread else None,
         "missed_segments": unread.missed if unread else 0,
         "lag_seconds": lag,
     }
+
+
+def _by_lane(positions: Mapping[str, Position]) -> dict[str, list[int]]:
+    return {lane: list(position) for lane, position in sorted(positions.items())}
 
 
 def rfc3339(seconds: float | None) -> str | None:

@@ -82,14 +82,17 @@ def plot(counts: Sequence[int], now: float) -> Plot:
 
 def round_up(count: int) -> int:
     """An even top for an axis, not much above the largest count: 2, 4, 6, 8, 10, 12, 16, 20, 24, 30, 40 ... 120 ..."""
-    tenth = 10 ** max(0, math.floor(math.log10(max(count, 1))) - 1)
+    tenth: int = 10 ** max(0, math.floor(math.log10(max(count, 1))) - 1)
     steps = (2, 4, 6, 8, 10, 12, 16, 20, 24, 30, 40, 50, 60, 80, 100)
     return next(step * tenth for step in steps if step * tenth >= count)
 
 
 def number(count: int) -> str:
-    """`12,345`; from a million on `1.23 M`, so that a phone's table has room for it."""
-    return f"{count:,}" if count < 1_000_000 else f"{count / 1_000_000:,.2f} M"
+    """`12,345`; from a million on three digits, as `1.23 M` and `98.8 bn`, so that a phone's table has room for it."""
+    if count < 1_000_000:
+        return f"{count:,}"
+    value, unit = (count / 1e6, "M") if count < 999_500_000 else (count / 1e9, "bn")
+    return f"{value:.{2 if value < 10 else 1 if value < 100 else 0}f} {unit}"
 
 
 def duration(seconds: float) -> str:

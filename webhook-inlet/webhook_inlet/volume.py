@@ -97,6 +97,8 @@ class Volume:
             data = b"\n".join([*lines, b""])
             try:
                 lane, segment = self._append(inlet, data)
+            except volume_files.SyncFailed as error:
+                raise self._fail(f"fsync of a folder failed ({error.strerror})") from error
             except OSError as error:
                 refused[inlet] = StoreError(self._space.refused(error))
             else:
@@ -212,6 +214,8 @@ class Volume:
             (lane.folder / segment_name(number, sealed=False)).unlink(missing_ok=True)
         except OSError as error:
             logger.warning("Segment %d of lane %s could not be sealed: %s", number, lane.folder.name, error)
+        except Exception:  # nobody looks at what the thread's calls return
+            logger.exception("Segment %d of lane %s could not be sealed", number, lane.folder.name)
 
     def _seal_all(self) -> None:
         with self._lock:

@@ -15,11 +15,17 @@ _CHUNK = 1024 * 1024
 TEMPORARY = ".tmp"
 
 
+class SyncFailed(OSError):
+    """What was written may be lost although the kernel calls it clean; another sync would prove nothing."""
+
+
 def sync_folder(folder: Path) -> None:
-    """Makes the names in a folder durable: those that were made, and those that were renamed."""
+    """Makes the names in a folder durable: those that were made, and those that were renamed. Raises SyncFailed."""
     number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(number)
+    except OSError as error:
+        raise SyncFailed(error.errno, os.strerror(error.errno or 0), str(folder)) from error
     finally:
         os.close(number)
 

@@ -56,14 +56,40 @@ def test_only_so_many_readers_are_remembered_and_the_oldest_goes_first() -> None
     assert "reader1" not in readers.of("prod")
 
 
-def test_the_position_is_what_the_reader_asked_for_last() -> None:
+def test_the_position_is_where_the_last_sync_began() -> None:
     store, readers = MemoryStore(), Readers()
-    store.add("prod", LANE, 5)
+    store.add("prod", LANE, 5, 6, 7)
+    listed(store, readers)
+    for segment in (1, 3, 2):  # several at a time, in any order
+        fetched(store, readers, LANE, segment)
+    reader = readers.of("prod")["reader"]
+    assert reader.asked == {LANE: (1, 0)}
+    assert reader.fetched == {LANE: (3, 7)}
+    listed(store, readers)
+    assert reader.asked == {LANE: (1, 0)}
+    store.add("prod", LANE, 2)
+    fetched(store, readers, LANE, 3, 7)
+    assert reader.asked == {LANE: (3, 7)}
+
+
+def test_what_came_after_the_lanes_were_listed_is_left_to_the_next_sync() -> None:
+    store, readers = MemoryStore(), Readers()
+    store.add("prod", LANE, 5, at=AT)
+    listed(store, readers)
+    store.segments["prod"][LANE][0] += store.segments["prod"][LANE][0][3:]
     fetched(store, readers, LANE, 1)
-    assert readers.of("prod")["reader"].asked == {LANE: (1, 0)}
-    store.add("prod", LANE, 7)
-    fetched(store, readers, LANE, 1, 5)
-    assert readers.of("prod")["reader"].asked == {LANE: (1, 5)}
+    assert unread(store, readers) == Unread(2, True, AT + 3, 0)
+
+
+def test_a_reader_that_follows_a_lane_without_listing_it_again_is_followed() -> None:
+    store, readers = MemoryStore(), Readers()
+    store.add("prod", LANE, 5, at=AT)
+    listed(store, readers)
+    fetched(store, readers, LANE, 1)
+    store.add("prod", LANE, 6, 7)
+    fetched(store, readers, LANE, 2)
+    fetched(store, readers, LANE, 3)
+    assert unread(store, readers) == Unread(0, True, None, 0)
 
 
 def test_what_was_sent_is_not_unread() -> None:
@@ -91,12 +117,14 @@ def test_a_part_of_a_segment_is_unread() -> None:
     assert unread(store, readers) == Unread(2, True, AT + 3, 0)
 
 
-def test_a_reader_that_asks_again_for_what_it_had_is_taken_back() -> None:
+def test_a_sync_that_begins_further_back_takes_the_reader_back() -> None:
     store, readers = MemoryStore(), Readers()
     store.add("prod", LANE, 5, 6, 7)
+    listed(store, readers)
     for segment in (1, 2, 3):
         fetched(store, readers, LANE, segment)
     assert unread(store, readers).events == 0
+    listed(store, readers)
     fetched(store, readers, LANE, 1)
     assert unread(store, readers).events == 13
 

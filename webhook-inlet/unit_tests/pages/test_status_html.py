@@ -57,7 +57,17 @@ def test_ages_are_words() -> None:
 
 
 @pytest.mark.parametrize(
-    ("count", "words"), [(0, "0"), (999, "999"), (12_345, "12,345"), (999_999, "999,999"), (1_234_567, "1.23 M")]
+    ("count", "words"),
+    [
+        (0, "0"),
+        (999, "999"),
+        (12_345, "12,345"),
+        (999_999, "999,999"),
+        (1_234_567, "1.23 M"),
+        (98_765_432, "98.8 M"),
+        (999_400_000, "999 M"),
+        (1_234_567_890, "1.23 bn"),
+    ],
 )
 def test_numbers_have_room_on_a_phone(count: int, words: str) -> None:
     assert status_html.number(count) == words
@@ -168,7 +178,7 @@ def test_a_reader_that_retention_overtook_is_told(client: Client, store: MemoryS
     store.first[LANE] = 3
     words = text(client)
     assert "Segments removed before it fetched them: 1." in words
-    assert f"{LANE}: up to segment 1, line 0" in words
+    assert f"fetched up to {LANE}: segment 2, line 0" in words
 
 
 def test_many_lanes_are_folded_away(client: Client, store: MemoryStore) -> None:

@@ -11,6 +11,7 @@ import pytest
 from memory_service import LANE, TOKEN, Client, MemoryStore
 from prometheus_client.parser import text_string_to_metric_families
 from webhook_inlet import pages
+from webhook_inlet import status as status_module
 from webhook_inlet.service import Service
 from webhook_inlet.stats import Outcome
 from webhook_inlet.store import Lane, StoreError
@@ -99,6 +100,7 @@ def test_a_reader_and_what_it_has_not_fetched(client: Client, store: MemoryStore
     client.ask(f"/log/v1/prod/{LANE}/2")
     (reader,) = client.ask("/status", headers=JSON).json()["inlets"][0]["readers"]
     assert (reader["unread_events"], reader["lag_seconds"]) == (0, 0.0)
+    assert (reader["positions"], reader["fetched"]) == ({LANE: [1, 0]}, {LANE: [2, 4]})
     assert guides["readers"] == []
 
 
@@ -109,9 +111,10 @@ def test_a_client_without_the_token_is_no_reader(client: Client, store: MemorySt
     assert client.ask("/status", headers=JSON).json()["inlets"][0]["readers"] == []
 
 
-def test_what_head_asks_for_is_not_read(client: Client, store: MemoryStore) -> None:
+def test_what_a_reader_only_looks_at_is_not_read(client: Client, store: MemoryStore) -> None:
     store.add("prod", LANE, 3)
     client.ask(f"/log/v1/prod/{LANE}/1", method="HEAD")
+    assert client.ask(f"/log/v1/prod/{LANE}/1?line=2&peek=true").content.count(b"\n") == 1
     assert client.ask("/status", headers=JSON).json()["inlets"][0]["readers"] == []
 
 
@@ -248,3 +251,27 @@ def test_no_page_shows_a_path_or_a_secret(client: Client, service: Service, path
 @pytest.mark.parametrize("path", ["/", "/statusx", "/status/", "/log", "/log/v1", "/favicon.ico"])
 def test_other_paths_are_not_found(client: Client, path: str) -> None:
     assert client.ask(path).status_code == 404
+
+
+@pytest.mark.slow
+def test_a_store_that_hangs_is_said_and_the_status_answers(
+    client: Client, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go = threading.Event()
+
+    def hanging(inlet: str) -> list[Lane]:
+        go.wait(20)
+        return []
+
+    monkeypatch.setattr(status_module, "LOOK_TIMEOUT", 0.3)
+    store.lanes = hanging
+    try:
+        for _ in range(3):
+            prod, guides = client.ask("/status", headers=JSON).json()["inlets"]
+            assert prod["lanes_problem"] == guides["lanes_problem"] == "The store did not answer within 0.3 seconds."
+        assert "did not answer" in client.ask("/status", headers={"Accept": "text/html"}).text
+    finally:
+        go.set()
+    deadline = time.monotonic() + 10
+    while client.ask("/status", headers=JSON).json()["inlets"][0]["lanes_problem"] is not None:
+        assert time.monotonic() < deadline

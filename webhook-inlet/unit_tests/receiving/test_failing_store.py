@@ -1,0 +1,84 @@
+"""A store that must be given up ends the process, and nothing is answered 200."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import pytest
+from webhook_inlet import config, server
+from webhook_inlet.store import Lane, Lines, NoSuchSegment, StoreError, StoreFailed
+
+CONFIG = """
+store: {type: volume, path: /nowhere}
+read_token: t
+drain_seconds: 60
+inlets: [{name: open, source: pendo, path: oooooooooooooooooooooo, signature: none}]
+"""
+
+
+class FailingStore:
+    """Its disk breaks at the first commit."""
+
+    gather_seconds = 0.0
+    closed = False
+
+    def open(self) -> None: ...
+
+    def commit(self, batches: Mapping[str, Sequence[bytes]]) -> Mapping[str, StoreError]:
+        raise StoreFailed("fdatasync failed (Input/output error).")
+
+    def maintain(self) -> None: ...
+
+    def close(self) -> None:
+        self.closed = True
+
+    def recent_keys(self, inlet: str) -> Iterator[bytes]:
+        return iter(())
+
+    def newest_at(self, inlet: str) -> int | None:
+        return None
+
+    def lanes(self, inlet: str) -> list[Lane]:
+        return []
+
+    def read(self, inlet: str, lane: str, segment: int, line: int) -> Lines:
+        raise NoSuchSegment
+
+    def remove_before(self, at: int) -> int:
+        return 0
+
+    def problem(self) -> str | None:
+        return None
+
+    def free_bytes(self) -> int | None:
+        return None
+
+
+def test_a_failed_sync_is_503_and_ends_the_process_with_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / "inlet.yaml"
+    file.write_text(CONFIG, encoding="utf-8")
+    store = FailingStore()
+    monkeypatch.setattr(server, "make_store", lambda _: store)
+    answers: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = listener.getsockname()
+
+        def post() -> None:
+            with socket.create_connection(address, timeout=10) as connection:
+                connection.sendall(
+                    b"POST /in/oooooooooooooooooooooo HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}"
+                )
+                answers.append(connection.recv(1000))
+
+        poster = threading.Thread(target=post)
+        code = server.run(file, config.load(file), listener, poster.start)
+        poster.join()
+    assert code == 1
+    assert answers[0].startswith(b"HTTP/1.1 503 ")
+    assert store.closed
+    assert "webhook-inlet ends: fdatasync failed (Input/output error)." in caplog.text
