@@ -18,8 +18,27 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = {"source-pendo": "pendo.md", "source-customerio": "customerio.md", "source-heap": "heap.md"}
-#: What of the kit a connector does not use: Heap is not read over HTTP, and its cursor is no time.
-_UNUSED = {"source-heap": ("http/", "errors.py", "progress.py", "saved_state.py")}
+#: What of the kit is not on a connector's page: Heap is not read over HTTP, and its cursor is no time; what the others
+#: say about access to a bucket is on Heap's page.
+_OF_BUCKETS = tuple(
+    f"s3/{module}.py"
+    for module in (
+        "boto",
+        "bucket",
+        "credential_errors",
+        "errors",
+        "options",
+        "retrying",
+        "rules",
+        "session",
+        "transfer",
+    )
+)
+_UNUSED = {
+    "source-heap": ("http/", "errors.py", "progress.py", "saved_state.py", "s3/webhook_log.py", "webhook_"),
+    "source-pendo": _OF_BUCKETS,
+    "source-customerio": _OF_BUCKETS,
+}
 #: Shorter texts are parts of sentences
 _SENTENCE_LENGTH = 20
 #: Stands for what is filled into a sentence
@@ -59,7 +78,7 @@ def _flat(text: str) -> str:
 
 def _pattern(sentence: str) -> str:
     """A sentence as a pattern; a value may be anything short."""
-    flat = _flat(sentence.replace("{status}", _VALUE))
+    flat = _flat(re.sub(r"\{(status|objects|prefix|writer)\}", _VALUE, sentence))
     return ".{1,120}?".join(map(re.escape, flat.split(_VALUE)))
 
 

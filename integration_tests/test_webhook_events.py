@@ -10,6 +10,9 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
+from backports.zstd import compress
+from simulators.heap.layout import StoredObject
+from simulators.heap.s3_server import BucketServer
 from source_customerio import SourceCustomerio
 from source_kit.cli import launch
 from source_kit.http.retry import RetryPolicy
@@ -59,7 +62,8 @@ def source(request: pytest.FixtureRequest) -> Iterator[Any]:
 
 @pytest.fixture
 def connection(source: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Connection]:
-    monkeypatch.setattr("source_kit.webhook_inlet_log.RETRY_POLICY", QUICK)
+    for policy in ("RETRY_POLICY", "CHECK_RETRY_POLICY"):
+        monkeypatch.setattr(f"source_kit.webhook_inlet_log.{policy}", QUICK)
     monkeypatch.setattr(WebhookEvents, "state_interval", 0.0)
     with running_inlet() as inlet:
         yield Connection(source, inlet)
@@ -575,7 +579,7 @@ def check(connection: Connection) -> Iterator[Callable[..., tuple[str, str]]]:
     def examine(**store: Any) -> tuple[str, str]:
         config = connection.config(**store)
 
-        def probe(self: Any, logger: Any, options: Any) -> str:
+        def probe(self: Any, logger: Any, options: Any) -> str:  # the vendor is asked in another test
             [stream] = [one for one in self.all_streams(options) if one.name == STREAM]
             return str(stream.examine(logger))
 
@@ -683,3 +687,31 @@ def test_an_inlet_that_is_down_fails_its_stream_alone(connection: Connection) ->
     output = connection.sync()
     assert set(output.failures) == {STREAM}
     assert "webhook-inlet failed with status 503" in failure(output).message
+
+
+# --- a bucket
+
+
+def test_the_log_in_a_bucket_is_read_like_that_of_an_inlet(connection: Connection) -> None:
+    """As the inlet leaves it there: sealed segments of zstd."""
+    keys = {"auth_type": "keys", "aws_access_key_id": "AKIAMADEUP000000KEY1", "aws_secret_access_key": "made-up-key"}
+    with BucketServer("webhooks") as bucket:
+
+        def have(number: int, *lines: bytes) -> None:
+            key = f"inlet/prod/lanes/{LANE}/{number:012d}.ndjson.zst"
+            bucket.put([StoredObject(key, compress(b"".join(one + b"\n" for one in lines)))])
+
+        store = {"type": "bucket", "bucket": "webhooks", "prefix": "inlet/", "inlet": "prod", "credentials": keys}
+        config = connection.config() | {"webhook_store": store | {"endpoint_url": bucket.url}}
+        for number in range(1, 30):
+            have(number, event(2 * number), event(2 * number + 1))
+        first = connection.sync(config=config).succeeded()
+        assert numbers(first) == list(range(2, 60))
+        assert positions(first) == {LANE: [30, 0]}
+        assert first.logged("the last event came")
+
+        have(30, event(60))
+        have(32, event(64))
+        second = connection.sync(positions(first), config=config)
+        assert f"Segment 31 of lane {LANE} of the webhook log is missing" in failure(second).message
+        assert (numbers(second), positions(second)) == ([60], {LANE: [31, 0]})

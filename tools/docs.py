@@ -29,16 +29,23 @@ class Documented:
     config: dict[str, Any]
 
 
+#: It adds a stream to the table. Nobody asks the inlet.
+WEBHOOK_STORE = {"type": "inlet", "url": "http://127.0.0.1:8080", "token": "simulated-token", "inlet": "prod"}
+
 CONNECTORS = (
     Documented(
-        "source-pendo", "Pendo", "pendo.md", ("pendo", "--size", "tiny"), {"api_key": "simulated-integration-key.us"}
+        "source-pendo",
+        "Pendo",
+        "pendo.md",
+        ("pendo", "--size", "tiny"),
+        {"api_key": "simulated-integration-key.us", "webhook_store": WEBHOOK_STORE},
     ),
     Documented(
         "source-customerio",
         "Customer.io",
         "customerio.md",
         ("customerio", "--size", "tiny", "--rate-limit", "0"),
-        {"app_api_key": "cio-app-key-us-4c1f9b7e20", "esp_suppression_domains": []},
+        {"app_api_key": "cio-app-key-us-4c1f9b7e20", "esp_suppression_domains": [], "webhook_store": WEBHOOK_STORE},
     ),
 )
 

@@ -132,15 +132,15 @@ def _set_retries(package: str, settings: dict[str, Any]) -> None:
 
 
 def _set_s3_retries(settings: dict[str, Any]) -> None:
-    session = importlib.import_module("source_heap.session")
+    session = importlib.import_module("source_kit.s3.session")
     bucket = importlib.import_module("source_heap.bucket")
-    retrying = importlib.import_module("source_heap.retrying")
-    transfer = importlib.import_module("source_heap.transfer")
+    retrying = importlib.import_module("source_kit.s3.retrying")
+    transfer = importlib.import_module("source_kit.s3.transfer")
     session.READ_SECONDS = transfer.READ_SECONDS = settings.get("read_timeout", session.READ_SECONDS)
     session._CONNECT_SECONDS = settings.get("connect_timeout", session._CONNECT_SECONDS)
     waits = {name: settings[name] for name in ("base_seconds", "cap_seconds") if name in settings}
     retrying.POLICY = replace(retrying.POLICY, **waits)
-    bucket.Bucket.__init__.__defaults__ = (settings.get("tries", retrying.ATTEMPTS),)
+    bucket.HeapBucket.__init__.__defaults__ = (settings.get("tries", retrying.ATTEMPTS),)
 
 
 def _move_clock(offsets: float | list[float]) -> None:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, Literal, get_args
-from urllib.parse import urlsplit
+from typing import Literal, get_args
 
-from source_kit.network import require_usable_host
-from source_kit.options import Options, choice, group, instant, text, url, whole
+from source_kit.options import choice, instant, text, whole
+from source_kit.s3.options import BUCKET_NAME, BucketAccess
 
 #: A date, or with a time. The pattern of `spec.yaml` says the same.
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?", re.ASCII)
@@ -34,109 +32,15 @@ class ResyncMode(StrEnum):
     FAIL = "fail"
 
 
-def _digits(account: str) -> str:
-    return re.sub(r"[\s-]", "", account)  # AWS's console shows account ids with hyphens
-
-
-def _bare(role: str) -> str:
-    return role.removeprefix("role/").lstrip("/")
-
-
-@dataclass(frozen=True, kw_only=True)
-class RoleCredentials(Options):
-    """A role in the customer's account that trusts this connector's own credentials, guarded by an external id."""
-
-    external_id: str = text("the external id that the role's trust policy asks for", required=True)
-    role_arn: str | None = text(
-        "the ARN of a role such as arn:aws:iam::123456789012:role/heap-reader, or empty, with account_id and role_name "
-        "in its place",
-        check=re.compile(r"arn:[\w-]+:iam::(?:\d{12})?:role/[\w+=,.@/-]+").fullmatch,
-    )
-    account_id: str | None = text(
-        "the 12 digits of the AWS account that holds the role, such as 1234-5678-9012",
-        check=lambda account: re.fullmatch(r"\d{12}", _digits(account)),
-        as_text="{:012d}".format,
-    )
-    role_name: str | None = text(
-        "the name of an IAM role, without ARN: letters, digits and +=,.@-_/ only",
-        check=lambda role: re.fullmatch(r"[\w+=,.@/-]+", _bare(role), re.ASCII),
-    )
-
-    @classmethod
-    def filled_in(cls, raw: Mapping[str, Any]) -> dict[str, Any]:
-        """As the base, without what an ARN replaces: a mistake in what is not used stops nobody."""
-        given = super().filled_in(raw)
-        replaced = ("account_id", "role_name") if "role_arn" in given else ()
-        return {name: value for name, value in given.items() if name not in replaced}
-
-    def __post_init__(self) -> None:
-        """Raises a config_error where neither the ARN nor its parts are given."""
-        for name in ("account_id", "role_name"):
-            if self.role_arn is None and getattr(self, name) is None:
-                raise self.missing(name)
-
-    @property
-    def arn(self) -> str:
-        """The role's ARN: as given, else composed."""
-        return self.role_arn or f"arn:aws:iam::{_digits(self.account_id or '')}:role/{_bare(self.role_name or '')}"
-
-
-def _on_one_line(text: str) -> bool:
-    return text.isprintable() and not re.search(r"\s", text)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KeyCredentials(Options):
-    """An access key, with a session token if it is a temporary one.
-
-    Keys of AWS are ASCII; S3-compatible servers also allow other letters.
-    """
-
-    access_key_id: str = text(
-        "the ID of an access key", required=True, secret=True, check=_on_one_line, name="aws_access_key_id"
-    )
-    secret_access_key: str = text(
-        "the secret of the access key, which is shown once, so it may take a new key",
-        required=True,
-        secret=True,
-        check=_on_one_line,
-        name="aws_secret_access_key",
-    )
-    session_token: str | None = text(
-        "the session token of the temporary key", secret=True, check=_on_one_line, name="aws_session_token"
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DefaultCredentials(Options):
-    """What boto3 finds by itself: environment, shared files, instance or container role."""
-
-
-Credentials = RoleCredentials | KeyCredentials | DefaultCredentials
-_CREDENTIALS: Mapping[str, type[Credentials]] = {
-    "default": DefaultCredentials,
-    "role": RoleCredentials,
-    "keys": KeyCredentials,
-}
-
-
-def _has_usable_host(address: str) -> bool:
-    require_usable_host(urlsplit(address).hostname or "", "endpoint_url")
-    return True
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HeapConfig(Options):
+class HeapConfig(BucketAccess):
     """One connection."""
 
     bucket: str = text(
         "the name of the S3 bucket that Heap writes to, without s3://, path or ARN, such as heap-rs3-acme",
         required=True,
-        check=re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}").fullmatch,
+        check=BUCKET_NAME,
     )
-    credentials: Credentials = group(_CREDENTIALS, default="default")
-    region: str | None = text()
-    endpoint_url: str | None = url("https://s3.example.com", check=_has_usable_host)
     start_date: datetime | None = instant(lambda at: at.astimezone(UTC), check=_DATE.fullmatch)
     key_mode: KeyMode = choice(KeyMode, default=KeyMode.STITCH, name="primary_key_mode")
     timestamp_mode: _TimestampMode = choice(get_args(_TimestampMode), default="normalized")

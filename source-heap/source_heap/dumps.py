@@ -14,14 +14,14 @@ from typing import Any, TypeVar
 
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_kit.errors import config_error
+from source_kit.s3.rules import Missing
+from source_kit.s3.transfer import TooLong
 
-from source_heap.bucket import Bucket
+from source_heap.bucket import HeapBucket
 from source_heap.limits import MANIFEST_BYTES
 from source_heap.manifest import BrokenManifest, Manifest, ManifestObject, broken_manifest, parse_manifest
 from source_heap.manifest_store import ManifestStore
 from source_heap.plan import CURSOR, DumpOfTable, TableState, UnreadableState
-from source_heap.s3_rules import Missing
-from source_heap.transfer import TooLong
 
 logger = logging.getLogger("airbyte")
 
@@ -38,7 +38,7 @@ _Made = TypeVar("_Made")
 class Dumps:
     """The finished dumps by one listing of the bucket. Threads share it. Tables not in `only` are ignored."""
 
-    def __init__(self, bucket: Bucket, only: frozenset[str] | None = None) -> None:
+    def __init__(self, bucket: HeapBucket, only: frozenset[str] | None = None) -> None:
         self.bucket = bucket
         self._only = only
         self._listed: list[ManifestObject] | None = None

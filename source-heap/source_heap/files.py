@@ -14,13 +14,13 @@ from typing import IO
 
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+from source_kit.s3.bucket import Bucket
+from source_kit.s3.rules import Missing
 
 from source_heap.avro.decoder import Chunk
 from source_heap.avro.faults import BeyondLimit, BrokenFile
 from source_heap.avro.pool import AvroFile, DecoderPool, ProcessLost
 from source_heap.avro.values import Projection
-from source_heap.bucket import Bucket
-from source_heap.s3_rules import Missing
 
 logger = logging.getLogger("airbyte")
 

@@ -14,10 +14,6 @@ _MIB = 1024 * 1024
 MANIFEST_BYTES = 8 * _MIB
 #: Manifests of a bucket: one per hour for twenty years
 LISTED_MANIFESTS = 200_000
-#: Pages of a list: ten million objects at S3's 1,000 per page
-LIST_PAGES = 10_000
-#: Restarts of one download because its parts did not fit together
-RESTARTS = 5
 #: Bytes of keys that are compared in memory at a time to find deleted rows
 COMPARED_KEY_BYTES = 2 * _MIB
 

@@ -10,18 +10,18 @@ from typing import Any
 from airbyte_cdk.models import ConfiguredAirbyteCatalog
 from airbyte_cdk.sources.streams import Stream
 from source_kit.errors import config_error
+from source_kit.s3.retrying import CHECK_ATTEMPTS
+from source_kit.s3.rules import Missing
 from source_kit.source import Source
 
 from source_heap.avro.faults import BeyondLimit, BrokenFile
 from source_heap.avro.pool import DecoderPool
 from source_heap.avro.schema import JsonSchema
-from source_heap.bucket import Bucket
+from source_heap.bucket import HeapBucket
 from source_heap.config import HeapConfig
 from source_heap.discovery import find_tables, read_header_of, sample_file, table_schemas
 from source_heap.dumps import Dumps
 from source_heap.manifest import Manifest, broken_manifest
-from source_heap.retrying import CHECK_ATTEMPTS
-from source_heap.s3_rules import Missing
 from source_heap.streams.dumps import NAME as DUMPS_NAME
 from source_heap.streams.dumps import HeapDumps
 from source_heap.streams.keys import key_of
@@ -40,7 +40,7 @@ class SourceHeap(Source[HeapConfig]):
 
     def probe(self, logger: logging.Logger, config: HeapConfig) -> None:
         """Lists the manifests, reads the newest, and the header of one data file: what a sync needs, once."""
-        dumps = Dumps(Bucket(config, CHECK_ATTEMPTS))
+        dumps = Dumps(HeapBucket(config, CHECK_ATTEMPTS))
         newest = dumps.listed()[-1]
         manifest = dumps.fetch(newest)
         if manifest is not None:
@@ -54,7 +54,7 @@ class SourceHeap(Source[HeapConfig]):
         return config.num_workers
 
     def all_streams(self, config: HeapConfig) -> list[Stream]:
-        dumps = Dumps(Bucket(config))
+        dumps = Dumps(HeapBucket(config))
         tables = find_tables(dumps)
         schemas = table_schemas(dumps.bucket, tables.values(), config.normalize_times)
         pool = DecoderPool(config.num_workers)
@@ -68,7 +68,7 @@ class SourceHeap(Source[HeapConfig]):
     def catalog_streams(self, config: HeapConfig, catalog: ConfiguredAirbyteCatalog) -> list[Stream]:
         """The streams that the catalog names, with its schemas: a read looks into no file for them."""
         names = frozenset(configured.stream.name for configured in catalog.streams)
-        dumps = Dumps(Bucket(config), None if DUMPS_NAME in names else names)
+        dumps = Dumps(HeapBucket(config), None if DUMPS_NAME in names else names)
         pool = DecoderPool(config.num_workers)
         return [
             HeapDumps(dumps)
@@ -87,7 +87,7 @@ def _check_tables(manifest: Manifest) -> None:
         logger.warning(broken_manifest(manifest.object, fault).message)
 
 
-def _check_file(bucket: Bucket, key: str, skip_missing: bool) -> None:
+def _check_file(bucket: HeapBucket, key: str, skip_missing: bool) -> None:
     try:
         read_header_of(bucket, key)
     except Missing as error:

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from simulators.heap.s3_server import BucketServer
 from simulators.heap.scenarios import Step
-from source_heap import SourceHeap, retrying
+from source_heap import SourceHeap
 from source_kit.http.retry import RetryPolicy
+from source_kit.s3 import retrying
 from test_kit.command import specification_read_once
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))  # tests import `heap_world` by its name

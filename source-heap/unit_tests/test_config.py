@@ -11,7 +11,8 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from heap_world import KEYS, Heap, run
 from jsonschema import Draft7Validator
 from source_heap import SourceHeap
-from source_heap.config import DefaultCredentials, HeapConfig, KeyCredentials, KeyMode, ResyncMode, RoleCredentials
+from source_heap.config import HeapConfig, KeyMode, ResyncMode
+from source_kit.s3.options import DefaultCredentials, KeyCredentials, RoleCredentials
 from source_kit.source import Source
 
 CREDENTIALS = "Option credentials must be an object whose auth_type is one of default, role, keys."

@@ -14,8 +14,9 @@ from botocore.exceptions import (
     ReadTimeoutError,
     SSLError,
 )
-from source_heap.s3_errors import failure, rule_for
-from source_heap.s3_rules import HtmlAnswer, IncompleteAnswer, Operation, WrongPart
+from source_heap.bucket import WORDING
+from source_kit.s3.errors import failure, rule_for
+from source_kit.s3.rules import HtmlAnswer, IncompleteAnswer, Operation, WrongPart
 
 CONFIG, TRANSIENT, SYSTEM = "config_error", "transient_error", "system_error"
 GET, LIST, ROLE = Operation.GET, Operation.LIST, Operation.ROLE
@@ -209,7 +210,7 @@ def answer(code: str, status: int = 400) -> ClientError:
 @pytest.mark.parametrize(("operation", "code", "kind", "again", "sentence"), TABLE)
 def test_each_answer_has_its_sentence(operation: Operation, code: str, kind: str, again: bool, sentence: str) -> None:
     error = answer(code)
-    raised = failure(operation, error, bucket="B", key="K", role="R")
+    raised = failure(operation, error, wording=WORDING, bucket="B", key="K", role="R")
     assert raised.message is not None
     assert raised.message.startswith(sentence)
     assert raised.failure_type.value == kind
@@ -246,7 +247,7 @@ def test_each_answer_has_its_sentence(operation: Operation, code: str, kind: str
 def test_each_failure_without_an_answer_has_its_sentence(
     error: Exception, kind: str, again: bool, sentence: str
 ) -> None:
-    raised = failure(GET, error, bucket="B", key="K")
+    raised = failure(GET, error, wording=WORDING, bucket="B", key="K")
     assert (raised.message or "").startswith(sentence)
     assert raised.failure_type.value == kind
     assert rule_for(GET, error).heals is again
@@ -260,7 +261,7 @@ def test_each_failure_without_an_answer_has_its_sentence(
     ],
 )
 def test_a_role_that_cannot_even_be_asked_for_has_sentences_of_its_own(error: Exception, sentence: str) -> None:
-    assert (failure(ROLE, error, bucket="B", role="R").message or "").startswith(sentence)
+    assert (failure(ROLE, error, wording=WORDING, bucket="B", role="R").message or "").startswith(sentence)
 
 
 @pytest.mark.parametrize(
@@ -273,10 +274,10 @@ def test_a_role_that_cannot_even_be_asked_for_has_sentences_of_its_own(error: Ex
     ],
 )
 def test_an_answer_without_the_documented_error_is_judged_by_what_it_has(response: Any) -> None:
-    raised = failure(ROLE, ClientError(response, "AssumeRole"), bucket="B", role="R")
+    raised = failure(ROLE, ClientError(response, "AssumeRole"), wording=WORDING, bucket="B", role="R")
     assert (raised.message or "").startswith("AWS refused to let this connector assume the role R.")
 
 
 def test_an_answer_without_anything_still_has_a_sentence() -> None:
-    raised = failure(GET, ClientError({}, "GetObject"), bucket="B", key="K")
+    raised = failure(GET, ClientError({}, "GetObject"), wording=WORDING, bucket="B", key="K")
     assert (raised.message or "").startswith("S3 answered an error without a code while reading an object.")

@@ -13,8 +13,8 @@ from simulators.heap.layout import DEFAULT_BUCKET, StoredObject
 from simulators.heap.s3_server import BucketServer, error_fault
 from simulators.heap.scenarios import scenario
 from source_heap.config import HeapConfig
-from source_heap.s3_rules import Operation
-from source_heap.session import s3_client
+from source_kit.s3.rules import Operation
+from source_kit.s3.session import s3_client
 
 CONFIG, TRANSIENT, SYSTEM = "config_error", "transient_error", "system_error"
 GET, LIST, ROLE = Operation.GET, Operation.LIST, Operation.ROLE
@@ -131,7 +131,7 @@ def test_what_cannot_heal_fails_at_once(status: int, code: str, filled: Heap) ->
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["cut", "reset", "drip"])
 def test_a_transfer_that_breaks_goes_on_where_it_broke(kind: str, heap: Heap, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("source_heap.session.READ_SECONDS", 0.3)
+    monkeypatch.setattr("source_kit.s3.session.READ_SECONDS", 0.3)
     (step,) = scenario("file_for_a_cut_transfer", bucket=heap.server.bucket)
     heap.server.apply(step)
     catalog = heap.discover().streams
@@ -182,11 +182,11 @@ def test_a_role_whose_credentials_ran_out_is_assumed_again_in_the_middle_of_a_fi
     catalog = heap.discover().streams
     made: list[HeapConfig] = []
 
-    def client(config: HeapConfig, attempts: int) -> Any:
+    def client(config: HeapConfig, reader: str, attempts: int) -> Any:
         made.append(config)
-        return s3_client(HeapConfig.parse(heap.config()))
+        return s3_client(HeapConfig.parse(heap.config()), reader)
 
-    monkeypatch.setattr("source_heap.bucket.s3_client", client)
+    monkeypatch.setattr("source_kit.s3.bucket.s3_client", client)
     heap.server.faults.add(Fault("cut", path="/sessions/", at=1000, times=1))
     heap.server.faults.add(error_fault(400, code, "/sessions/", times=1))
     role = {"auth_type": "role", "account_id": "123456789012", "role_name": "heap-reader", "external_id": "x"}

@@ -15,7 +15,7 @@ from simulators.heap.s3_server import error_fault
 from simulators.heap.scenarios import scenario
 from source_heap.avro.pool import DecoderPool
 from source_heap.avro.values import Projection
-from source_heap.bucket import Bucket
+from source_heap.bucket import HeapBucket
 from source_heap.config import HeapConfig
 from source_heap.files import TableFiles
 from test_kit.messages import Output
@@ -161,7 +161,7 @@ def test_no_file_is_left_behind_that_could_not_be_opened(
     heap.server.put([StoredObject("sync_1/event/part-0.avro", b"no Avro")])
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     projection = Projection(None, {})
-    bucket = Bucket(HeapConfig.parse(heap.config()))
+    bucket = HeapBucket(HeapConfig.parse(heap.config()))
     files = TableFiles("event", bucket, DecoderPool(1), skip_missing=False)
     with pytest.raises(AirbyteTracedException):
         list(files.rows("sync_1/event/part-0.avro", projection))

@@ -20,8 +20,8 @@ BODY_BYTES = 2048 * _MB
 #: rows that differ compress to between a tenth and a fortieth.
 BODY_EXPANSION = 200
 BODY_TRUSTED_BYTES = 64 * _MB
-#: The lines of one segment of the webhook log. A segment is closed at 8 MB; one more batch may be in it.
-SEGMENT_BYTES = 64 * _MB
+#: The lines of one segment of the webhook log. It is closed at 8 MB, behind a line that may have 64 MB in base64.
+SEGMENT_BYTES = 128 * _MB
 #: Encoded messages that may wait for the writer. While less than this waits, an item of any size is added.
 IN_FLIGHT_BYTES = 8 * _MB
 #: Slices that may start while an earlier one is still read: their checkpoints wait for it in memory.

@@ -8,33 +8,32 @@ import re
 import threading
 from collections.abc import Container, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from contextlib import closing
+from datetime import datetime
 from typing import Any, ClassVar
 
 from source_kit import activity
 from source_kit.convert import utc_now
 from source_kit.errors import config_error
-from source_kit.http.retry import CHECK_RETRY_POLICY
 from source_kit.network import warn_of_plain_http
 from source_kit.options import group, texts
+from source_kit.s3.options import BucketStore
 from source_kit.stream import BatchStream, Checkpoint, SliceItem, StreamDocs
 from source_kit.webhook_inlet_log import InletLog, InletStore
-from source_kit.webhook_lines import Form, Path, RecordMaker, received_at
-from source_kit.webhook_log import SEGMENTS_AHEAD, Lane, LaneRead, Position, WebhookLog, pieces, plan, positions_of
+from source_kit.webhook_lines import Form, Path, RecordMaker
+from source_kit.webhook_log import SEGMENTS_AHEAD, LaneRead, Position, WebhookLog, pieces, plan, positions_of
 
-WebhookStore = InletStore
-STORES: Mapping[str, type[WebhookStore]] = {"inlet": InletStore}
+WebhookStore = InletStore | BucketStore
+STORES: Mapping[str, type[WebhookStore]] = {"inlet": InletStore, "bucket": BucketStore}
 #: The schema of a value of any type
 ANYTHING = {
     "type": ["null", "array", "boolean", "integer", "number", "object", "string"],
     "additionalProperties": True,
 }
+#: Attempts at each request to a bucket in a check
+_CHECK_ATTEMPTS = 2
 #: Lanes that are read at the same time. More only take memory: lines are decoded one after the other anyway.
 _LANES_AT_ONCE = 4
-#: Lanes that are looked at for the newest event
-_LANES_LOOKED_AT = 8
-#: A check does not wait longer for one answer, because a person waits for the check. Seconds.
-_CHECK_TIMEOUT = 20.0
 _COLUMN = re.compile(r"[^.=]+(\.[^.=]+)*=[a-z][a-z0-9_]*").fullmatch
 
 
@@ -83,7 +82,8 @@ class WebhookEvents(BatchStream):
         super().__init__()
         self._store = store
         self._columns = _paths(columns, super().get_json_schema()["properties"])
-        self._log: WebhookLog = InletLog(store, self.name, reader)
+        self._reader = reader
+        self._log: WebhookLog | None = None
         self._maker = RecordMaker(self.form, self._columns)
         self._lanes_at_once = threading.Semaphore(_LANES_AT_ONCE)
         self._executor: ThreadPoolExecutor | None = None
@@ -112,10 +112,9 @@ class WebhookEvents(BatchStream):
     def slices(self) -> Iterator[LaneRead]:
         """The lanes, each with what is not read yet."""
         known = self._positions or {}
-        if isinstance(self._store, InletStore):
-            warn_of_plain_http(self.logger, self._store.url, "webhook_store.url", "the token")
-        lanes = self._log.lanes()
-        self.logger.info(f"Stream {self.name}: {_age(_newest(self._log, lanes), self._sync_start)}")
+        self._log = log = self._opened(self.logger)
+        lanes = log.lanes()
+        self.logger.info(f"Stream {self.name}: {_age(log.newest(), self._sync_start)}")
         self._executor = ThreadPoolExecutor(
             SEGMENTS_AHEAD, f"{self.name}-ahead", initializer=activity.bind, initargs=(activity.current(),)
         )
@@ -136,7 +135,8 @@ class WebhookEvents(BatchStream):
 
     def read_slice(self, slice_: LaneRead) -> Iterator[SliceItem]:
         name = slice_.lane.name
-        assert self._executor is not None  # noqa: S101 - `slices` made it
+        assert self._log is not None  # noqa: S101 - `slices` made both
+        assert self._executor is not None  # noqa: S101
         with self._lanes_at_once:
             if (self._positions or {}).get(name, slice_.start) != slice_.start:
                 yield _checkpoint(name, slice_.start)
@@ -164,23 +164,33 @@ class WebhookEvents(BatchStream):
     def close(self) -> None:
         if self._executor is not None:
             self._executor.shutdown(wait=False, cancel_futures=True)
-        self._log.close()
+        if self._log is not None:
+            self._log.close()
+
+    def _opened(self, logger: logging.Logger, checking: bool = False) -> WebhookLog:
+        """The log. A check does not try long, because a person waits for it."""
+        if isinstance(self._store, InletStore):
+            warn_of_plain_http(logger, self._store.url, "webhook_store.url", "the token")
+            return InletLog(self._store, self.name, self._reader, checking=checking)
+        from source_kit.s3.retrying import ATTEMPTS  # only now: it imports boto3
+        from source_kit.s3.webhook_log import BucketLog
+
+        return BucketLog(self._store, self._reader, _CHECK_ATTEMPTS if checking else ATTEMPTS)
 
     def examine(self, logger: logging.Logger) -> str:
         """For `check`: asks for the log and says how it is. Raises an error with a sentence if it cannot be read."""
-        if isinstance(self._log, InletLog):
-            self._log.client.retry_policy = CHECK_RETRY_POLICY
-            self._log.client.read_timeout = _CHECK_TIMEOUT
-        if isinstance(self._store, InletStore):
-            warn_of_plain_http(logger, self._store.url, "webhook_store.url", "the token")
-        newest = _newest(self._log, self._log.lanes())
+        log = self._opened(logger, checking=True)
+        with closing(log):
+            log.lanes()
+            newest = log.newest()
+            refused = log.refused() if isinstance(log, InletLog) else 0
         found = [f"Webhooks: {_age(newest, utc_now())}."]
         if newest is None:
             found.append(
                 f"If {self.vendor} should have sent some, compare the address that is entered there with what "
                 f"`webhook-inlet url {self._store.inlet}` prints, and send a test event from there."
             )
-        if isinstance(self._log, InletLog) and (refused := _refused(self._log.status())):
+        if refused:
             found.append(
                 f"In the last 24 hours the inlet refused {refused} posts because of a wrong signature: enter the "
                 f"signing key that {self.vendor} shows for this webhook into the inlet's secrets."
@@ -207,17 +217,6 @@ def _checkpoint(lane: str, position: Position) -> Checkpoint:
     return Checkpoint({"lanes": {lane: list(position)}})
 
 
-def _newest(log: WebhookLog, lanes: list[Lane]) -> datetime | None:
-    """When the newest event came; None if there is none. Only the lanes of the youngest processes are looked at."""
-    youngest = sorted((lane for lane in lanes if lane.first <= lane.last), key=lambda lane: lane.name)
-    found = []
-    for lane in youngest[-_LANES_LOOKED_AT:]:
-        lines = log.read(lane.name, lane.last, max(0, (lane.lines or 0) - 1))
-        at = received_at(lines.data.removesuffix(b"\n").rpartition(b"\n")[2]) if lines else None
-        found += [] if at is None else [at]
-    return datetime.fromtimestamp(max(found) / 1e6, UTC) if found else None
-
-
 def _age(newest: datetime | None, now: datetime) -> str:
     if newest is None:
         return "no event is in the log of the inlet"
@@ -226,11 +225,3 @@ def _age(newest: datetime | None, now: datetime) -> str:
         if seconds < size * below:
             return f"the last event came {seconds // size:.0f} {unit} ago"
     return f"the last event came {seconds // 86_400:.0f} days ago"
-
-
-def _refused(status: Mapping[str, Any] | None) -> int | None:
-    """The posts of the last 24 hours with a wrong signature; None if the status does not say."""
-    try:
-        return int((status or {})["posts"]["24h"]["bad_signature"])
-    except (KeyError, TypeError, ValueError):
-        return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -13,13 +14,17 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_kit.errors import Action, ErrorRule, ErrorTable, config_error
 from source_kit.http.body import NDJSON, session
 from source_kit.http.client import Answer, BadAnswer, Client, Connection
-from source_kit.http.retry import RETRY_POLICY
+from source_kit.http.retry import CHECK_RETRY_POLICY, RETRY_POLICY
 from source_kit.limits import SEGMENT_BYTES
 from source_kit.options import Options, text, url
+from source_kit.webhook_lines import received_at
 from source_kit.webhook_log import SEGMENTS_AHEAD, Lane, Lines
 
 #: Seconds until an answer begins, and again until it ends; a segment has a few megabytes.
 _READ_TIMEOUT = 60.0
+#: A check does not wait longer for one answer, because a person waits for the check. Seconds.
+_CHECK_TIMEOUT = 20.0
+_LANES_LOOKED_AT = 8
 _OPTION: Final = "webhook_store.url"
 _SEALED: Final = "Webhook-Log-Sealed"
 _NO_INLET: Final = (
@@ -59,15 +64,17 @@ _ERRORS: Final = ErrorTable(
 class InletLog:
     """A `WebhookLog` over HTTP. `reader` is the name by which the inlet counts what was read, its `User-Agent`."""
 
-    def __init__(self, store: InletStore, stream: str, reader: str) -> None:
+    def __init__(self, store: InletStore, stream: str, reader: str, *, checking: bool = False) -> None:
         self.inlet = store.inlet
+        self._lanes: list[Lane] = []
         headers = {
             "Authorization": f"Bearer {store.token}",
             "User-Agent": reader,
             "Accept": f"application/json, {NDJSON}",
         }
         connection = Connection(store.url, session(SEGMENTS_AHEAD, _OPTION), headers)
-        self.client = Client(stream, connection, _ERRORS, RETRY_POLICY, _READ_TIMEOUT)
+        policy, seconds = (CHECK_RETRY_POLICY, _CHECK_TIMEOUT) if checking else (RETRY_POLICY, _READ_TIMEOUT)
+        self.client = Client(stream, connection, _ERRORS, policy, seconds)
 
     def lanes(self) -> list[Lane]:
         """All lanes of the inlet."""
@@ -76,9 +83,10 @@ class InletLog:
         if answer.status == 404:
             raise self._not_found(document)
         try:
-            return [_lane(lane) for lane in document["lanes"]]
+            self._lanes = [_lane(lane) for lane in document["lanes"]]
         except (KeyError, TypeError) as error:
             raise config_error(_NO_INLET, f"the answer has no lanes: {error!r}") from None
+        return self._lanes
 
     def read(self, lane: str, segment: int, line: int) -> Lines | None:
         """The lines behind the `line`-th of a segment; None if the store does not have the segment."""
@@ -95,16 +103,28 @@ class InletLog:
             raise config_error(_NO_INLET, f"the answer has no {_SEALED}")
         return Lines(answer.content(SEGMENT_BYTES), sealed == "true")
 
-    def status(self) -> dict[str, Any] | None:
-        """What `/status` says about the inlet; None where that cannot be read, which stops nobody."""
+    def newest(self) -> datetime | None:
+        """When the newest event was received, as of the last `lanes`. Looks into the youngest few only."""
+        youngest = sorted((lane for lane in self._lanes if lane.lines), key=lambda lane: lane.name)
+        found = []
+        for lane in youngest[-_LANES_LOOKED_AT:]:
+            lines = self.read(lane.name, lane.last, (lane.lines or 1) - 1)
+            at = received_at(lines.data.partition(b"\n")[0]) if lines else None
+            found += [] if at is None else [at]
+        return datetime.fromtimestamp(max(found) / 1e6, UTC) if found else None
+
+    def refused(self) -> int:
+        """The posts of the last 24 hours with a wrong signature, by `/status`; 0 where that cannot be read."""
         try:
             document = self.client.call("/status").json()
         except AirbyteTracedException as error:
             self.client.logger.info(f"The status of the webhook-inlet cannot be read: {error.internal_message}")
-            return None
-        inlets = document.get("inlets") if isinstance(document, dict) else None
-        found = [one for one in inlets if isinstance(one, dict)] if isinstance(inlets, list) else []
-        return next((one for one in found if one.get("name") == self.inlet), None)
+            return 0
+        try:
+            [posts] = [inlet["posts"] for inlet in document["inlets"] if inlet["name"] == self.inlet]
+            return int(posts["24h"]["bad_signature"])
+        except (KeyError, TypeError, ValueError):
+            return 0
 
     def close(self) -> None:
         """Closes the connections."""

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Protocol
 
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
@@ -59,8 +60,11 @@ class WebhookLog(Protocol):
     def read(self, lane: str, segment: int, line: int) -> Lines | None:
         """The lines behind the `line`-th of a segment; None if the store does not have the segment."""
 
+    def newest(self) -> datetime | None:
+        """About when the newest event of the lanes that were listed last was received; None if there is none."""
+
     def close(self) -> None:
-        """Closes connections. Nothing is read any more."""
+        """Closes the connections."""
 
 
 @dataclass(frozen=True, slots=True)

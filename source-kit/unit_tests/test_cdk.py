@@ -1,4 +1,4 @@
-"""Only the command imports the CDK without executing its top-level package."""
+"""Imports: only the command leaves out the CDK's top-level package, and only a source that reads a bucket has boto3."""
 
 from __future__ import annotations
 
@@ -36,6 +36,14 @@ def test_a_command_starts_without_the_low_code_engine_and_the_destinations() -> 
 @pytest.mark.parametrize("imported", ["cli", "cdk", "cdk.lazy_import", "limits"])
 def test_importing_the_kit_leaves_the_cdk_alone(imported: str) -> None:
     code = f"import sys, source_kit.{imported}\nprint([name for name in sys.modules if 'airbyte' in name])"
+    assert run(code) == "[]"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("source", ["source_pendo", "source_customerio"])
+def test_a_source_that_may_read_a_bucket_starts_without_boto3(source: str) -> None:
+    imports = f"{LAZILY}import sys, source_kit.s3.options, {source}.source\n"
+    code = f"{imports}print([name for name in sys.modules if 'boto' in name])"
     assert run(code) == "[]"
 
 

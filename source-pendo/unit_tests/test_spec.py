@@ -27,6 +27,8 @@ OPTIONS = {
     "request_timeout": ("integer", 300),
     "num_workers": ("integer", 4),
     "api_url": ("string", None),
+    "webhook_store": ("object", None),
+    "webhook_columns": ("array", []),
 }
 STREAMS: dict[str, tuple[list[str], str]] = {
     "accounts": (["account_id"], "lastupdated"),

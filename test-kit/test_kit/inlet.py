@@ -138,7 +138,7 @@ def running_inlet() -> Iterator[FakeInlet]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     inlet.url = f"http://127.0.0.1:{server.server_address[1]}"
     try:

@@ -14,6 +14,7 @@ import orjson
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_kit.convert import utc_now
+from source_kit.s3.rules import Missing
 from source_kit.stream import SliceItem
 
 from source_heap.avro.times import write
@@ -23,7 +24,6 @@ from source_heap.dumps import Dumps, dump_of
 from source_heap.files import TableFiles
 from source_heap.manifest import ManifestObject
 from source_heap.plan import CURSOR, DELETED_AT, GENERATION, TableState
-from source_heap.s3_rules import Missing
 from source_heap.streams.key_parts import Key, KeyFile, Parts, only_in
 from source_heap.streams.keys import key_columns
 

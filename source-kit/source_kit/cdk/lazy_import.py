@@ -4,6 +4,8 @@
   started. So the package is registered without being executed, and executed when somebody needs a name of its own.
 * Its serializers of messages (serpyco-rs) parse the source text of every model for descriptions in JSON schemas that
   nobody uses: another 0.4 seconds.
+* Its HTTP streams import requests-cache, which imports boto3 where it is installed, for a cache in DynamoDB: 0.4
+  seconds. The connectors have boto3 for buckets, and most read none.
 
 Only the command calls this, before it imports anything of the CDK. So this module needs only the standard library.
 """
@@ -30,6 +32,7 @@ def import_lazily() -> None:
     if spec is not None and spec.loader is not None:
         sys.modules[CDK] = _unexecuted(spec)
         _import_serializers()
+        _import_cache()
 
 
 def _import_serializers() -> None:
@@ -44,6 +47,19 @@ def _import_serializers() -> None:
         import_module("serpyco_rs")
     finally:
         library.get_attributes_doc = descriptions
+
+
+def _import_cache() -> None:
+    """Imports requests-cache while boto3 seems to be missing: it then has no cache in DynamoDB."""
+    missing: Any = None
+    hidden = sys.modules.setdefault("boto3", missing) is None
+    try:
+        import_module("requests_cache")
+    except ImportError:
+        pass  # the CDK says what it lacks
+    finally:
+        if hidden:
+            del sys.modules["boto3"]
 
 
 def _unexecuted(spec: ModuleSpec) -> ModuleType:

@@ -12,10 +12,10 @@ from typing import Any
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from botocore import exceptions as botocore
-from source_kit.errors import shorten
 
-from source_heap.s3_errors import code_of, fault_of, rule_for, text_of
-from source_heap.s3_rules import Operation
+from source_kit.errors import shorten
+from source_kit.s3.errors import code_of, fault_of, rule_for, text_of
+from source_kit.s3.rules import Operation
 
 #: Sources of credentials in words, by botocore's name for them (`Credentials.method`)
 _SOURCES = {

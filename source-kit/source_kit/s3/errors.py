@@ -1,4 +1,4 @@
-"""Turns errors of S3 and STS into errors for the user, by the rows of `s3_rules`.
+"""Turns errors of S3 and STS into errors for the user, by the rows of `rules`.
 
 Some servers omit the documented `Error` element (observed: Ceph's STS), so the code is searched in several places and
 may be absent.
@@ -13,16 +13,18 @@ from urllib.parse import urlsplit
 
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, ProxyConnectionError, SSLError
-from source_kit import network
-from source_kit.errors import shorten
 from urllib3.exceptions import LocationParseError
 
-from source_heap.s3_rules import OPTIONS, RULES, UNKNOWN, Operation, Rule
+from source_kit import network
+from source_kit.errors import shorten
+from source_kit.s3.rules import OPTIONS, RULES, UNKNOWN, Operation, Rule, Wording
 
 #: What a request, or reading its body, may raise
 REQUEST_ERRORS: tuple[type[Exception], ...] = (ClientError, BotoCoreError, OSError)
 #: The option that names another server
 OPTION = "endpoint_url"
+#: For sentences in which the content of the bucket does not matter
+NEUTRAL = Wording()
 #: The variables that name a file of certificate authorities, in botocore's order
 BUNDLE_VARIABLES = ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE")
 #: botocore does not name the host that a proxy did not reach.
@@ -86,11 +88,20 @@ def _proxied_url(error: ProxyConnectionError) -> str:
 
 
 def failure(
-    operation: Operation, error: Exception, *, bucket: str, key: str = "", role: str = "", source: str = OPTIONS
+    operation: Operation,
+    error: Exception,
+    *,
+    bucket: str,
+    key: str = "",
+    role: str = "",
+    source: str = OPTIONS,
+    wording: Wording = NEUTRAL,
 ) -> AirbyteTracedException:
     """The error for the user. `source` says where the credentials came from."""
     rule = rule_for(operation, error)
-    texts = {"bucket": bucket, "key": key, "role": role, "doing": operation.value, "source": source}
+    doing = wording.doing(operation)
+    texts = {"bucket": bucket, "key": key, "role": role, "doing": doing, "source": source}
+    texts |= {name: getattr(wording, name) for name in ("objects", "prefix", "writer", "lost")}
     detail = f"{type(error).__name__}: {shorten(str(error))}"
     if isinstance(error, ClientError):
         headers = _metadata(error).get("HTTPHeaders") or {}
@@ -99,6 +110,6 @@ def failure(
         detail = f"status {_metadata(error).get('HTTPStatusCode')}, {code_of(error)}: {shorten(text_of(error))}"
     return rule.raises(
         message=rule.message.format(**texts),
-        internal_message=f"{operation.value} {key}: {detail}",
+        internal_message=f"{doing} {key}: {detail}",
         failure_type=rule.failure_type,
     )

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from botocore.exceptions import ClientError
+
 from source_kit import activity
 from source_kit.http.retry import RetryPolicy
-
-from source_heap.s3_errors import REQUEST_ERRORS, code_of, rule_for
-from source_heap.s3_rules import IncompleteAnswer, Operation
+from source_kit.s3.errors import REQUEST_ERRORS, code_of, rule_for
+from source_kit.s3.rules import IncompleteAnswer, Operation
 
 logger = logging.getLogger("airbyte")
 

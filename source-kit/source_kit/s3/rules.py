@@ -12,6 +12,7 @@ from functools import partial
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from botocore import exceptions as botocore
+
 from source_kit.errors import PROXY_WANTS_LOGIN
 
 
@@ -36,12 +37,30 @@ class UnstableObject(WrongPart):
 
 
 class Operation(Enum):
-    """What the connector was doing; the value completes a sentence."""
+    """What the connector was doing; the value completes a sentence, by `Wording.doing`."""
 
     CREDENTIALS = "looking for credentials"
     ROLE = "assuming the role"
-    LIST = "listing the manifests"
+    LIST = "listing the {objects}"
     GET = "reading an object"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wording:
+    """What a bucket holds for its reader, in the words of the sentences.
+
+    The reader lists `objects` below `prefix`, which `writer` has written. `lost` ends the sentence of an object that
+    does not exist: how the reader knew of it, and what to do.
+    """
+
+    objects: str = "objects"
+    prefix: str = ""
+    writer: str = "the writer"
+    lost: str = "."
+
+    def doing(self, operation: Operation) -> str:
+        """What the connector was doing."""
+        return operation.value.format(objects=self.objects)
 
 
 class Missing(AirbyteTracedException):
@@ -112,16 +131,14 @@ RULES = (
     Rule("InvalidBucketName", _WRONG_BUCKET),
     Rule(
         "NoSuchKey 404",
-        "The object {key} does not exist in the bucket {bucket}, though a manifest names it. A lifecycle rule or a "
-        "person has deleted it; ask Heap to send the table again (turn it off and on in Heap), or set "
-        "on_missing_file to skip to read on without it.",
+        "The object {key} does not exist in the bucket {bucket}{lost}",
         Operation.GET,
         raises=Missing,
     ),
     Rule(
         "AccessDenied AllAccessDisabled 403",
-        "Listing the manifests in the bucket {bucket} was refused. Allow s3:ListBucket on the bucket for the prefix "
-        "manifests/ to the role or user that this connector uses.",
+        "Listing the {objects} in the bucket {bucket} was refused. Allow s3:ListBucket on the bucket for the prefix "
+        "{prefix} to the role or user that this connector uses.",
         Operation.LIST,
     ),
     Rule(
@@ -139,8 +156,8 @@ RULES = (
     Rule(
         "AccessDenied AllAccessDisabled 403",
         "Reading {key} in the bucket {bucket} was refused, though listing works. Either s3:GetObject on the bucket's "
-        "objects is missing (or the object belongs to Heap's account: set Object Ownership to Bucket owner enforced), "
-        "or the object was deleted: S3 also refuses missing objects to a caller who may list manifests/ only.",
+        "objects is missing (or the object belongs to {writer}'s account: set Object Ownership to Bucket owner "
+        "enforced), or the object was deleted: S3 also refuses missing objects to a caller who may list {prefix} only.",
         Operation.GET,
     ),
     Rule(
@@ -183,7 +200,8 @@ RULES = (
     Rule("407", PROXY_WANTS_LOGIN),
     _Transient(
         "PreconditionFailed 412 InvalidRange 416",
-        "The object {key} was replaced while it was read, several times. Run the sync again when Heap has finished.",
+        "The object {key} was replaced while it was read, several times. Run the sync again when {writer} has "
+        "finished.",
     ),
     _Transient(
         "SlowDown ServiceUnavailable InternalError RequestTimeout Throttling ThrottlingException RequestLimitExceeded "

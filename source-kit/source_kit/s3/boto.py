@@ -7,7 +7,7 @@ from typing import Any
 
 from botocore.session import Session
 
-from source_heap.credential_errors import MfaCodeNeeded
+from source_kit.s3.credential_errors import MfaCodeNeeded
 
 
 def raw_body(answer: Mapping[str, Any]) -> Any:

@@ -19,16 +19,16 @@ from botocore.loaders import Loader
 from botocore.parsers import ResponseParserError
 from botocore.session import Session, get_session
 from botocore.utils import get_environ_proxies
+
 from source_kit.errors import config_error, shorten
 from source_kit.network import bad_bundle, named_bundle, require_usable_proxy
+from source_kit.s3.boto import refuse_mfa_prompts
+from source_kit.s3.credential_errors import ENVIRONMENT, MfaCodeNeeded, no_credentials, source_of
+from source_kit.s3.errors import BUNDLE_VARIABLES, REQUEST_ERRORS, failure
+from source_kit.s3.options import BucketAccess, KeyCredentials, RoleCredentials
+from source_kit.s3.retrying import ATTEMPTS, retried
+from source_kit.s3.rules import NO_STS, OPTIONS, HtmlAnswer, IncompleteAnswer, Operation
 from source_kit.secrets import add_secret
-
-from source_heap.boto import refuse_mfa_prompts
-from source_heap.config import HeapConfig, KeyCredentials, RoleCredentials
-from source_heap.credential_errors import ENVIRONMENT, MfaCodeNeeded, no_credentials, source_of
-from source_heap.retrying import ATTEMPTS, retried
-from source_heap.s3_errors import BUNDLE_VARIABLES, REQUEST_ERRORS, failure
-from source_heap.s3_rules import NO_STS, OPTIONS, HtmlAnswer, IncompleteAnswer, Operation
 
 #: Asked first where no region is configured: S3 answers there with the right region of every bucket.
 FIRST_REGION = "us-east-1"
@@ -38,14 +38,13 @@ READ_SECONDS = 60
 _CONNECTIONS = 32
 #: AWS allows one hour at most to a role that was assumed by another role.
 ROLE_SECONDS = 3600
-SESSION_NAME = "airbyte-source-heap"
 #: botocore's variables that hold URLs
 _ENDPOINTS = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL_STS")
 #: botocore's description of S3 and STS is a megabyte of JSON: loaded once for all sessions.
 _DESCRIPTIONS = Loader()
 
 
-def core_session(config: HeapConfig, *, with_profiles: bool) -> Session:
+def core_session(config: BucketAccess, *, with_profiles: bool) -> Session:
     """A botocore session. Without profiles the shared AWS files are not read: they may be broken."""
     core = get_session()
     core.register_component("data_loader", _DESCRIPTIONS)
@@ -73,7 +72,7 @@ def _ca_bundle(core: Session) -> str:
     return path
 
 
-def make_client(service: str, core: Session, config: HeapConfig, endpoint: str | None, **settings: Any) -> Any:
+def make_client(service: str, core: Session, config: BucketAccess, endpoint: str | None, **settings: Any) -> Any:
     """A client of a service. Raises a config_error for an address or a proxy that cannot be used.
 
     It makes one attempt, since `retrying` retries, and that covers reading the body. It neither sends nor compares
@@ -85,7 +84,6 @@ def make_client(service: str, core: Session, config: HeapConfig, endpoint: str |
         read_timeout=READ_SECONDS,
         retries={"total_max_attempts": 1, "mode": "standard"},
         max_pool_connections=_CONNECTIONS,
-        user_agent_extra="airbyte-source-heap",
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
         **settings,
@@ -156,7 +154,7 @@ class DefaultChain:
     role: str
 
     @classmethod
-    def search(cls, config: HeapConfig, role: str = "") -> DefaultChain:
+    def search(cls, config: BucketAccess, role: str = "") -> DefaultChain:
         """Raises a config_error if there are none. `role` is the role that they would assume, for the error."""
         with _searched(ENVIRONMENT, role):
             core = core_session(config, with_profiles=True)
@@ -166,7 +164,7 @@ class DefaultChain:
             raise no_credentials(NoCredentialsError(), ENVIRONMENT, role)
         return cls(core, credentials, source_of(credentials), role)
 
-    def client(self, service: str, config: HeapConfig, endpoint: str | None, **settings: Any) -> Any:
+    def client(self, service: str, config: BucketAccess, endpoint: str | None, **settings: Any) -> Any:
         """As `make_client`, but refreshes the credentials before a request is signed.
 
         botocore would refresh them within the request, where an error would look like one of the server.
@@ -189,8 +187,10 @@ class Access:
     source: str
 
 
-def s3_client(config: HeapConfig, attempts: int = ATTEMPTS) -> Access:
+def s3_client(config: BucketAccess, reader: str, attempts: int = ATTEMPTS) -> Access:
     """A client for the bucket. It follows the bucket to its region if the first guess is wrong.
+
+    `reader` names the connector to AWS, which logs it: in the user agent, and as the name of a role's session.
 
     With `endpoint_url` the bucket goes into the path: such servers seldom have a DNS name for each bucket.
     """
@@ -198,27 +198,29 @@ def s3_client(config: HeapConfig, attempts: int = ATTEMPTS) -> Access:
     for name in _ENDPOINTS:
         hide_password(os.environ.get(name) or "")
     style = {"addressing_style": "path"} if config.endpoint_url else {}
+    settings: dict[str, Any] = {"s3": style, "user_agent_extra": reader}
     match config.credentials:
         case KeyCredentials() as keys:
             core = core_session(config, with_profiles=False)
             core.set_credentials(keys.access_key_id, keys.secret_access_key, keys.session_token)
-            return Access(make_client("s3", core, config, config.endpoint_url, s3=style), OPTIONS)
+            return Access(make_client("s3", core, config, config.endpoint_url, **settings), OPTIONS)
         case RoleCredentials() as role:
             add_secret(role.external_id)
             core = core_session(config, with_profiles=False)
-            core.register_component("credential_provider", AssumedRole(config, role, attempts))
-            return Access(make_client("s3", core, config, config.endpoint_url, s3=style), f"the role {role.arn}")
+            core.register_component("credential_provider", AssumedRole(config, role, reader, attempts))
+            return Access(make_client("s3", core, config, config.endpoint_url, **settings), f"the role {role.arn}")
         case _:
             chain = DefaultChain.search(config)
-            return Access(chain.client("s3", config, config.endpoint_url, s3=style), chain.source)
+            return Access(chain.client("s3", config, config.endpoint_url, **settings), chain.source)
 
 
 class AssumedRole:
     """The role's credentials, as botocore's `credential_provider`."""
 
-    def __init__(self, config: HeapConfig, role: RoleCredentials, attempts: int) -> None:
+    def __init__(self, config: BucketAccess, role: RoleCredentials, reader: str, attempts: int) -> None:
         self._config = config
         self._role = role
+        self._reader = reader
         self._attempts = attempts
 
     def load_credentials(self) -> DeferredRefreshableCredentials:
@@ -228,7 +230,7 @@ class AssumedRole:
     def _assume(self) -> dict[str, Any]:
         chain = DefaultChain.search(self._config, self._role.arn)
         endpoint = os.environ.get("AWS_ENDPOINT_URL_STS") or self._config.endpoint_url
-        sts = chain.client("sts", self._config, endpoint)
+        sts = chain.client("sts", self._config, endpoint, user_agent_extra=self._reader)
         try:
             answer = retried(lambda: self._answer(sts), Operation.ROLE, self._attempts, "Assuming the role")
         except REQUEST_ERRORS as error:
@@ -247,7 +249,7 @@ class AssumedRole:
         try:
             answer = sts.assume_role(
                 RoleArn=self._role.arn,
-                RoleSessionName=SESSION_NAME,
+                RoleSessionName=self._reader,
                 ExternalId=self._role.external_id,
                 DurationSeconds=ROLE_SECONDS,
             )

@@ -15,15 +15,16 @@ from dataclasses import dataclass
 from typing import IO, Any
 
 from botocore.exceptions import ClientError
-from source_kit.disk import no_room
 from urllib3.exceptions import HTTPError
 
-from source_heap.boto import raw_body
-from source_heap.limits import RESTARTS
-from source_heap.s3_errors import REQUEST_ERRORS, code_of
-from source_heap.s3_rules import IncompleteAnswer, UnstableObject, WrongPart
-from source_heap.session import READ_SECONDS
+from source_kit.disk import no_room
+from source_kit.s3.boto import raw_body
+from source_kit.s3.errors import REQUEST_ERRORS, code_of
+from source_kit.s3.rules import IncompleteAnswer, UnstableObject, WrongPart
+from source_kit.s3.session import READ_SECONDS
 
+#: Restarts of one download because its parts did not fit together
+RESTARTS = 5
 _CHUNK_BYTES = 1024 * 1024
 #: A transfer must bring this much within the read timeout. At a lower rate a megabyte would take an hour.
 _SLOWEST_BYTES = 16 * 1024

@@ -8,10 +8,10 @@ import pytest
 from botocore.credentials import Credentials
 from botocore.response import StreamingBody
 from botocore.session import get_session
-from source_heap.boto import raw_body, refuse_mfa_prompts
-from source_heap.config import HeapConfig, RoleCredentials
-from source_heap.credential_errors import MfaCodeNeeded
-from source_heap.session import AssumedRole
+from source_kit.s3.boto import raw_body, refuse_mfa_prompts
+from source_kit.s3.credential_errors import MfaCodeNeeded
+from source_kit.s3.options import BucketAccess, RoleCredentials
+from source_kit.s3.session import AssumedRole
 from urllib3 import HTTPResponse
 
 
@@ -36,9 +36,9 @@ def test_the_credentials_of_a_session_come_from_its_component(monkeypatch: pytes
     monkeypatch.setattr(AssumedRole, "load_credentials", lambda role: given)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAENVIRONMENT")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "other")
-    role = {"auth_type": "role", "role_arn": "arn:aws:iam::123456789012:role/heap-reader", "external_id": "x"}
-    config = HeapConfig.parse({"bucket": "heap-rs3-acme", "credentials": role})
+    role = {"auth_type": "role", "role_arn": "arn:aws:iam::123456789012:role/bucket-reader", "external_id": "x"}
+    config = BucketAccess.parse({"bucket": "acme", "credentials": role})
     assert isinstance(config.credentials, RoleCredentials)
     core = get_session()
-    core.register_component("credential_provider", AssumedRole(config, config.credentials, 1))
+    core.register_component("credential_provider", AssumedRole(config, config.credentials, "reader", 1))
     assert core.get_credentials() is given
