@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 
 import pytest
-from harness.suite import Connector
+from harness.suite import ROOT, Connector
 from release_notes import main
 
 CHANGELOG = """\
@@ -99,3 +100,10 @@ def test_every_connector_as_it_stands_could_be_released(
 
     assert main([f"{connector.name}-v{version}"]) == 0
     assert len(capsys.readouterr().out) > 100
+
+
+def test_the_inlet_as_it_stands_could_be_released(capsys: pytest.CaptureFixture[str]) -> None:
+    project = tomllib.loads((ROOT / "webhook-inlet" / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+    assert main([f"webhook-inlet-v{project['version']}"]) == 0
+    assert capsys.readouterr().out
