@@ -18,12 +18,14 @@ from webhooks.kept_log import assert_kept, by_files, by_http, expected_key, line
 SOURCES = ("customerio", "pendo")
 
 
-def kill_and_restart(inlets: list[Inlet], kills: int, seconds: tuple[float, float], ledger: Ledger) -> list[Inlet]:
+def kill_and_restart(
+    inlets: list[Inlet], kills: int, seconds: tuple[float, float], ledger: Ledger, parallel: int
+) -> list[Inlet]:
     """Loads the inlets from both senders, kills one after the other and starts it again on its port."""
     rng = random.Random(kills)
     urls = {name: [f"http://127.0.0.1:{inlet.port}/in/{PATHS[name]}" for inlet in inlets] for name in SOURCES}
     running = list(inlets)
-    with Sending(both(urls, Habits(parallel=8)), ledger):
+    with Sending(both(urls, Habits(parallel=parallel)), ledger):
         for number in range(kills):
             accepted = ledger.accepted
             time.sleep(rng.uniform(*seconds))
@@ -54,7 +56,7 @@ def test_no_acknowledged_event_is_lost_or_stored_twice_when_the_process_is_kille
 ) -> None:
     ledger = Ledger()
     inlet = make_inlet(port=free_port())
-    (last,) = kill_and_restart([inlet], kills, seconds, ledger)
+    (last,) = kill_and_restart([inlet], kills, seconds, ledger, 8)
     try:
         acknowledged, read = 0, {}
         for source in SOURCES:
@@ -92,7 +94,7 @@ def test_two_processes_on_a_bucket_lose_nothing_when_they_are_killed_in_turn(
     ledger = Ledger()
     inlets = [Inlet(config, port=free_port()).start() for _ in range(2)]
     try:
-        inlets = kill_and_restart(inlets, kills, seconds, ledger)
+        inlets = kill_and_restart(inlets, kills, seconds, ledger, 64)
         for source in SOURCES:
             one, two = (by_http(inlet, source) for inlet in inlets)
             assert_kept(of(ledger, source), one, twice=None)

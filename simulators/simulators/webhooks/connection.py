@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 import ssl
 import time
@@ -200,7 +201,9 @@ class Poster:
             if connection.usable:
                 return connection
         loop = asyncio.get_running_loop()
-        tls = (self.tls or ssl.create_default_context()) if target.secure else None
+        if target.secure and self.tls is None:
+            self.tls = ssl.create_default_context()
+        tls = self.tls if target.secure else None
         _, made = await asyncio.wait_for(loop.create_connection(Connection, target.host, target.port, ssl=tls), timeout)
         assert made.transport is not None
         with suppress(OSError):
@@ -222,6 +225,9 @@ def _failure(error: Exception) -> Failure:
             return DNS
         case ssl.SSLCertVerificationError():
             return CERTIFICATE
+        # a name with several addresses, and each of them refused
+        case OSError() if f"[Errno {errno.ECONNREFUSED}]" in str(error):
+            return REFUSED
     return BROKEN
 
 

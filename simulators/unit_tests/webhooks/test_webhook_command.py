@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 from scripted_receiver import Receiver
 from simulators.webhooks import hostile, ledger, load
-from simulators.webhooks.connection import Outcome, Target
+from simulators.webhooks.connection import Outcome, Poster, Target
 from simulators.webhooks.events import Event
 
 
@@ -93,6 +94,17 @@ def test_the_open_loop_counts_the_wait_from_the_plan(customerio_events: Iterator
     assert result.answers == {200: 20}
     assert 0.3 <= max(result.seconds) < 2
     assert result.quantile(0.5) < 0.25
+
+
+@pytest.mark.parametrize(
+    ("host", "kind"), [("127.0.0.1", "refused"), ("localhost", "refused"), ("no-such-host.invalid", "dns")]
+)
+def test_a_post_that_reaches_nobody_says_why(host: str, kind: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    target = Target.parse(f"http://{host}:{port}/")
+    outcome = load.run(lambda: Poster().post(target, target.request(b"{}"), 4))
+    assert (outcome.answer, outcome.accepted) == (kind, False)
 
 
 def test_an_address_without_a_scheme_is_refused() -> None:
