@@ -214,6 +214,14 @@ def test_the_log_says_at_the_start_how_old_the_last_event_is(connection: Connect
     assert connection.sync().succeeded().logged("the last event came 3 h ago")
 
 
+def test_a_look_at_the_newest_event_does_not_count_as_read(connection: Connection) -> None:
+    """The inlet shows how far each reader is, and a check reads nothing."""
+    connection.inlet.lane(LANE).add(*events(1, 3))
+    connection.sync().succeeded()
+    queries = [query for path, query in connection.inlet.queries if path.endswith("/1")]
+    assert queries == [{"line": ["2"], "peek": ["true"]}, {"line": ["0"]}]
+
+
 # --- what was removed, is missing, or came back
 
 

@@ -90,8 +90,11 @@ class InletLog:
 
     def read(self, lane: str, segment: int, line: int) -> Lines | None:
         """The lines behind the `line`-th of a segment; None if the store does not have the segment."""
+        return self._lines(lane, segment, {"line": line})
+
+    def _lines(self, lane: str, segment: int, query: dict[str, Any]) -> Lines | None:
         path = f"/log/v1/{self.inlet}/{quote(lane, safe='')}/{segment}"
-        answer = self.client.call(path, params={"line": line}, accept=(404,))
+        answer = self.client.call(path, params=query, accept=(404,))
         if answer.status == 404:
             document = self._document(answer)
             if isinstance(document, dict) and document.get("code") == "no_segment":
@@ -104,11 +107,14 @@ class InletLog:
         return Lines(answer.content(SEGMENT_BYTES), sealed == "true")
 
     def newest(self) -> datetime | None:
-        """When the newest event was received, as of the last `lanes`. Looks into the youngest few only."""
+        """When the newest event was received, as of the last `lanes`. Looks into the youngest few only.
+
+        `peek` tells the inlet that nothing was read, so that its count of unread events stays right.
+        """
         youngest = sorted((lane for lane in self._lanes if lane.lines), key=lambda lane: lane.name)
         found = []
         for lane in youngest[-_LANES_LOOKED_AT:]:
-            lines = self.read(lane.name, lane.last, (lane.lines or 1) - 1)
+            lines = self._lines(lane.name, lane.last, {"line": (lane.lines or 1) - 1, "peek": "true"})
             at = received_at(lines.data.partition(b"\n")[0]) if lines else None
             found += [] if at is None else [at]
         return datetime.fromtimestamp(max(found) / 1e6, UTC) if found else None

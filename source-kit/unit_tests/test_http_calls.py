@@ -560,3 +560,8 @@ def test_a_clock_that_is_ahead_is_reported_once(
     assert len(warnings) == 1
     assert "s ahead of Acme" in warnings[0]
     assert "Correct this machine's clock" in warnings[0]
+
+
+def test_a_session_asks_for_the_usual_encodings_whatever_is_installed() -> None:
+    """With a library for zstd or Brotli installed, urllib3 would ask for those as well."""
+    assert session(1).headers["Accept-Encoding"] == "gzip, deflate"

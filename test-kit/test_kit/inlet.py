@@ -72,6 +72,7 @@ class FakeInlet:
         self.lanes: dict[str, FakeLane] = {}
         self.status: dict[str, Any] | None = None
         self.requests: list[tuple[str, dict[str, str]]] = []
+        self.queries: list[tuple[str, dict[str, list[str]]]] = []
         self.hooks: list[Callable[[str], None]] = []
         self.answer: tuple[int, str, bytes] | None = None  # in place of all others
         self.url = ""
@@ -84,6 +85,7 @@ class FakeInlet:
         """Status, headers and body for a GET."""
         path, query = urlsplit(target).path, parse_qs(urlsplit(target).query)
         self.requests.append((path, headers))
+        self.queries.append((path, query))
         for hook in self.hooks:
             hook(path)
         if self.answer:
