@@ -94,8 +94,8 @@ def segment(number: int) -> str:
 
 
 def answer(status: int, code: str) -> ClientError:
-    told: Any = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
-    return ClientError(told, "PutObject")
+    response: Any = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return ClientError(response, "PutObject")
 
 
 TIMED_OUT = ReadTimeoutError(endpoint_url="http://s3")

@@ -99,7 +99,7 @@ def test_a_refused_write_that_cannot_be_cut_off_never_stands_before_an_acknowled
         assert list(volume.commit({"prod": LINES[10:13]})) == ["prod"]
     assert volume.commit({"prod": LINES[20:22]}) == {}
     assert read_all(volume) == LINES[:before] + LINES[20:22]
-    assert len(list((volume._root / "prod/lanes").iterdir())) == (1 if before else 2)  # no number is left out
+    assert len(list((volume._root / "prod/lanes").iterdir())) == (1 if before else 2)  # no number is skipped
     following = reopened(volume)
     found = read_all(following)
     assert [line for line in found if line not in LINES[10:13]] == LINES[:before] + LINES[20:22]

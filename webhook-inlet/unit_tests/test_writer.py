@@ -44,7 +44,7 @@ class SlowStore:
 
 def run(store: SlowStore, test: Callable[[Writer, list[Commit]], Coroutine[Any, Any, None]]) -> list[Commit]:
     async def main() -> None:
-        unlike: Any = store  # what readers call is left out
+        unlike: Any = store  # it has no methods for readers
         checked: Store = unlike
         writer = start_writer(checked, commits.append)
         try:

@@ -176,7 +176,7 @@ class Server:
 
 
 class Client:
-    """Asks with the right token, unless told otherwise."""
+    """Sends the right token by default."""
 
     def __init__(self, address: str) -> None:
         self.address = address
