@@ -21,6 +21,7 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 from moto.server import ThreadedMotoServer
+from store_reading import read_all
 from webhook_inlet import bucket as buckets
 from webhook_inlet import bucket_index
 from webhook_inlet.bucket import Bucket
@@ -78,15 +79,6 @@ def names(config: BucketConfig) -> list[str]:
     keys = [entry["Key"].split("/") for entry in entries]
     assert all(key[0] == "p" and key[2] == "lanes" and LANE_NAME.fullmatch(key[3]) for key in keys)
     return [f"{key[1]}/{key[4]}" for key in keys]
-
-
-def read_all(bucket: Bucket, inlet: str = "prod") -> list[bytes]:
-    """Every line, as a reader takes them."""
-    found: list[bytes] = []
-    for lane in bucket.lanes(inlet):
-        for number in range(lane.first, lane.last + 1):
-            found += bucket.read(inlet, lane.lane, number, 0).data.splitlines()
-    return found
 
 
 def segment(number: int) -> str:

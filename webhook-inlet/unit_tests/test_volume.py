@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from backports import zstd
+from store_reading import read_all
 from webhook_inlet import space
 from webhook_inlet import volume as volumes
 from webhook_inlet.lines import line
@@ -30,23 +30,6 @@ def event(number: int, key: str = "") -> bytes:
 
 def lines(*numbers: int) -> list[bytes]:
     return [event(number) for number in numbers]
-
-
-def read_all(volume: Volume, inlet: str = "prod") -> list[bytes]:
-    """Every line, as a reader takes them: lane by lane, segment by segment."""
-    found: list[bytes] = []
-    for lane in volume.lanes(inlet):
-        for number in range(lane.first, lane.last + 1):
-            found += volume.read(inlet, lane.lane, number, 0).data.splitlines()
-    return found
-
-
-@pytest.fixture
-def volume(tmp_path: Path) -> Iterator[Volume]:
-    opened = Volume(tmp_path / "data")
-    opened.open()
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

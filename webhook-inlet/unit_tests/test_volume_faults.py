@@ -5,25 +5,17 @@ from __future__ import annotations
 import errno
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from store_reading import read_all
 from webhook_inlet import volume as volumes
 from webhook_inlet import volume_files
 from webhook_inlet.store import StoreError, StoreFailed
 from webhook_inlet.volume import Volume
 
 LINES = [b'{"v":1,"key":"standard:%d","at":%d,"body":"%b"}' % (number, number, b"x" * number) for number in range(60)]
-
-
-def read_all(volume: Volume) -> list[bytes]:
-    """Every line, as a reader takes them."""
-    found: list[bytes] = []
-    for lane in volume.lanes("prod"):
-        for number in range(lane.first, lane.last + 1):
-            found += volume.read("prod", lane.lane, number, 0).data.splitlines()
-    return found
 
 
 def reopened(volume: Volume) -> Volume:
@@ -33,14 +25,6 @@ def reopened(volume: Volume) -> Volume:
     following = Volume(volume._root)
     following.open()
     return following
-
-
-@pytest.fixture
-def volume(tmp_path: Path) -> Iterator[Volume]:
-    opened = Volume(tmp_path / "data")
-    opened.open()
-    yield opened
-    opened.close()
 
 
 def failing(number: int, taken: int, times: int = 1) -> Callable[[int, memoryview], int]:
