@@ -34,6 +34,8 @@ class FailingStore:
 
     def maintain(self) -> None: ...
 
+    def hurry(self) -> None: ...
+
     def close(self) -> None:
         self.closed = True
 
