@@ -96,12 +96,11 @@ def lines(lanes: Lanes) -> list[Line]:
     return [line for segments in lanes.values() for part in segments.values() for line in part]
 
 
-def assert_kept(entries: Iterable[Entry], lanes: Lanes, *, twice: int | None = 0, unclear: bool = False) -> int:
+def assert_kept(entries: Iterable[Entry], lanes: Lanes, *, twice: int | None = 0) -> int:
     """Holds a log against what was posted to it. Returns how many bodies were acknowledged.
 
     Nothing that was acknowledged is missing, nothing is stored that was not posted, no key comes twice in a lane, and
-    at most `twice` keys (None: any number) in two lanes. With `unclear` a key may come again in a lane with the same
-    bytes: a bucket stored what it did not confirm in time, and the sender posted again.
+    at most `twice` keys (None: any number) in two lanes.
     """
     entries = list(entries)
     kept = lines(lanes)
@@ -114,10 +113,7 @@ def assert_kept(entries: Iterable[Entry], lanes: Lanes, *, twice: int | None = 0
     for lane, segments in lanes.items():
         keys = Counter(line.key for part in segments.values() for line in part)
         repeated = [key for key, count in keys.items() if count > 1]
-        assert unclear or not repeated, f"{len(repeated)} keys stand twice in lane {lane}, e.g. {repeated[0]}"
-    if unclear:
-        assert len({(line.key, line.sha256) for line in kept}) == len({line.key for line in kept})
-        return len(acknowledged)
+        assert not repeated, f"{len(repeated)} keys stand twice in lane {lane}, e.g. {repeated[0]}"
     everywhere = Counter(line.key for line in kept)
     if twice is not None:
         assert sum(count > 1 for count in everywhere.values()) <= twice

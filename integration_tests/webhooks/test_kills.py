@@ -78,7 +78,7 @@ def test_no_acknowledged_event_is_lost_or_stored_twice_when_the_process_is_kille
 @pytest.mark.parametrize(
     ("kills", "seconds", "at_least"),
     [
-        pytest.param(4, (0.3, 0.8), 100, id="short"),
+        pytest.param(2, (0.3, 0.8), 100, id="short"),
         pytest.param(20, (0.5, 2.5), 5_000, id="long", marks=[pytest.mark.soak, pytest.mark.timeout(900)]),
     ],
 )

@@ -207,35 +207,33 @@ def test_a_number_that_somebody_else_took_ends_the_lane_and_a_new_one_has_the_li
     assert (new.first, new.last, new.lines) == (1, 2, 1)
 
 
-def test_lines_of_unclear_fate_stay_pending_and_go_first_when_the_bucket_is_back(
+def test_a_commit_of_unclear_fate_goes_on_until_it_is_known(
     bucket: Bucket, config: BucketConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(buckets, "COMMIT_SECONDS", 0.0)
-    bucket.commit({"prod": LINES[:1]})
-    asked = puts(bucket, *[SLOW_DOWN] * 3)
-    for batch in (LINES[1:3], LINES[3:4], LINES[4:5]):
-        refused = bucket.commit({"prod": batch})
-        assert type(refused["prod"]) is StoreError
-        assert "answered 503 (SlowDown)" in str(refused["prod"])
-        assert bucket.problem() == str(refused["prod"])
+    asked = puts(bucket, SLOW_DOWN, answer(403, "AccessDenied"), REFUSED, (True, TIMED_OUT), RESET)
+    problems: list[str | None] = []
+    put_new = bucket._objects.put_new
+
+    def put_and_look(key: str, packed: bytes) -> None:
+        problems.append(bucket.problem())
+        put_new(key, packed)
+
+    monkeypatch.setattr(bucket._objects, "put_new", put_and_look)
+    assert bucket.commit({"prod": LINES[:2]}) == {}
     assert len({(put["Key"], put["Body"]) for put in asked}) == 1  # no number behind it, no other bytes
-    assert bucket.commit({"prod": LINES[5:6]}) == {}
-    assert bucket.problem() is None
-    assert read_all(bucket) == [LINES[0], *LINES[1:3], LINES[5]]
-    assert names(config) == [segment(1), segment(2), segment(3)]
-
-
-def test_pending_lines_are_written_by_maintain_and_the_problem_is_over(
-    bucket: Bucket, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(buckets, "COMMIT_SECONDS", 0.0)
-    puts(bucket, (True, TIMED_OUT), RESET)
-    assert "could not be reached (ReadTimeoutError)" in str(bucket.commit({"prod": LINES[:2]})["prod"])
-    bucket.maintain()
-    assert "could not be reached (ConnectionClosedError)" in (bucket.problem() or "")
-    bucket.maintain()
+    assert [problem is None for problem in problems] == [True, *[False] * 5]
+    assert "answered 503 (SlowDown)" in str(problems[1])
     assert bucket.problem() is None
     assert read_all(bucket) == LINES[:2]
+
+
+def test_a_problem_is_over_when_the_bucket_answers_again(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    puts(bucket, answer(403, "AccessDenied"))
+    assert list(bucket.commit({"prod": LINES[:2]})) == ["prod"]
+    assert bucket.problem() is not None
+    bucket.maintain()
+    assert bucket.problem() is None
 
 
 def test_lines_that_were_never_sent_are_dropped_with_their_refusal(
@@ -271,13 +269,16 @@ def test_a_server_without_conditions_is_written_without_them(
     assert read_all(bucket) == LINES[:2]
 
 
-def test_a_lane_whose_last_object_is_unclear_is_not_marked_as_closed(
-    bucket: Bucket, config: BucketConfig, monkeypatch: pytest.MonkeyPatch
+def test_a_commit_of_unclear_fate_gives_up_when_the_process_ends_and_its_lane_is_not_marked_as_closed(
+    bucket: Bucket, config: BucketConfig
 ) -> None:
-    monkeypatch.setattr(buckets, "COMMIT_SECONDS", 0.0)
     bucket.commit({"prod": LINES[:1]})
-    puts(bucket, SLOW_DOWN, SLOW_DOWN)
-    bucket.commit({"prod": LINES[1:2]})
+    puts(bucket, SLOW_DOWN)
+    bucket.hurry()
+    refused = bucket.commit({"prod": LINES[1:2]})
+    assert type(refused["prod"]) is StoreError
+    refused = bucket.commit({"prod": LINES[2:3]})  # other bytes under the same number would be a loss
+    assert "being stopped" in str(refused["prod"])
     bucket.close()
     assert names(config) == [segment(1)]
 

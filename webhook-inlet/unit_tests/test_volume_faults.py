@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -293,3 +294,28 @@ def test_every_read_beside_a_writer_is_a_prefix_of_whole_durable_lines(
     assert faults == []
     assert not any(thread.is_alive() for thread in threads)
     assert read_all(volume) == all_lines
+
+
+@pytest.mark.parametrize(
+    ("removed", "open_segment"),
+    [("file", True), *((what, grows) for what in ("lane", "inlet", "root", "renamed") for grows in (True, False))],
+)
+def test_nothing_is_stored_in_a_file_that_was_removed_below_the_process(
+    volume: Volume, removed: str, open_segment: bool
+) -> None:
+    assert volume.commit({"prod": LINES[:2]}) == {}
+    (file,) = volume._root.rglob("*.ndjson")
+    if not open_segment:
+        volume._end_segment(volume._live["prod"])
+        volume._sealer.submit(bool).result()
+    lane = file.parent
+    match removed:
+        case "file":
+            file.unlink()
+        case "renamed":
+            lane.rename(lane.with_name("elsewhere"))
+        case _:
+            shutil.rmtree({"lane": lane, "inlet": lane.parent.parent, "root": volume._root}[removed])
+    with pytest.raises(StoreFailed, match=r"was removed or renamed.*then start the inlet again"):
+        volume.commit({"prod": LINES[2:4]})
+    assert volume.problem()

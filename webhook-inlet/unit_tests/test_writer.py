@@ -25,7 +25,7 @@ class SlowStore:
         self.entered = threading.Event()
         self.answer: Callable[[Mapping[str, Sequence[bytes]]], Mapping[str, StoreError]] = lambda batches: {}
         self.maintained = 0
-        self.closed = 0
+        self.closed = self.hurried = 0
 
     def commit(self, batches: Mapping[str, Sequence[bytes]]) -> Mapping[str, StoreError]:
         self.at.append(time.monotonic())
@@ -37,6 +37,9 @@ class SlowStore:
 
     def maintain(self) -> None:
         self.maintained += 1
+
+    def hurry(self) -> None:
+        self.hurried += 1
 
     def close(self) -> None:
         self.closed += 1
@@ -201,6 +204,7 @@ def test_close_commits_what_waits_and_takes_nothing_more() -> None:
             await writer.submit("prod", b"late")
         store.go.set()
         await closing
+        assert store.hurried == 1
         assert all(future.done() and future.exception() is None for future in futures)
 
     run(store, test)

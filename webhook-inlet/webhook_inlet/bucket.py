@@ -43,6 +43,7 @@ class Bucket:
         self._lock = threading.Lock()  # held while the bucket is listed
         self._indexes: dict[str, Index] = {}
         self._problem: str | None = None
+        self._ending = threading.Event()
 
     def open(self) -> None:
         """Proves with a list that the bucket can be reached. Raises StoreFailed with a sentence."""
@@ -64,7 +65,7 @@ class Bucket:
         until = time.monotonic() + COMMIT_SECONDS
         for inlet in batches:
             if inlet not in self._live:
-                self._live[inlet] = LaneWriter(self._objects, inlet)
+                self._live[inlet] = LaneWriter(self._objects, inlet, self._troubled, self._ending)
         if len(batches) == 1:
             found = [self._commit(inlet, lines, until) for inlet, lines in batches.items()]
         else:
@@ -81,28 +82,30 @@ class Bucket:
         return None
 
     def maintain(self) -> None:
-        """Tries again what is pending, and whether a problem is over."""
-        pending = [writer for writer in self._live.values() if writer.pending]
+        """Sees whether a problem is over."""
         try:
-            for writer in pending:
-                writer.settle(until=time.monotonic())
             if self._problem:
                 self._objects.probe()
                 self._problem = None
-        except StoreError as error:
-            self._problem = str(error)
         except s3.REQUEST_ERRORS as error:
             self._problem = s3.words_of(error, self._config)
+
+    def _troubled(self, words: str) -> None:
+        self._problem = words
+
+    def hurry(self) -> None:
+        """A commit that waits for the bucket gives up."""
+        self._ending.set()
 
     def close(self) -> None:
         """Marks this process's lanes as closed, but for one whose last object may or may not be there."""
         for writer in self._live.values():
+            if writer.pending:
+                logger.warning("Events that nobody was told are stored may stand at the end of lane %s", writer.lane)
+                continue
             try:
-                writer.settle(time.monotonic())
                 if writer.last:
                     self._objects.put_marker(self._objects.key(writer.inlet, writer.lane, "closed"), writer.last)
-            except StoreError as error:
-                logger.warning("The last events of lane %s may be stored or not: %s", writer.lane, error)
             except s3.REQUEST_ERRORS as error:
                 words = s3.words_of(error, self._config)
                 logger.warning("Lane %s could not be marked as closed: %s", writer.lane, words)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from webhook_inlet import s3, segments
@@ -30,10 +31,15 @@ class Pending:
 
 
 class LaneWriter:
-    """This process's lane of an inlet. Used by one thread at a time."""
+    """This process's lane of an inlet. Used by one thread at a time.
 
-    def __init__(self, objects: Objects, inlet: str) -> None:
+    `troubled` gets the words of each try that failed. `ending` is set when the process ends.
+    """
+
+    def __init__(self, objects: Objects, inlet: str, troubled: Callable[[str], None], ending: threading.Event) -> None:
         self._objects = objects
+        self._troubled = troubled
+        self._ending = ending
         self.inlet = inlet
         self.lane = new_lane()
         self.last = 0
@@ -43,29 +49,28 @@ class LaneWriter:
         self.pending: Pending | None = None
 
     def commit(self, lines: Sequence[bytes], until: float) -> None:
-        """Stores lines as one object. Raises StoreError; nothing is repeated after `until` (time.monotonic).
+        """Stores lines as one object. Raises StoreError if it is not stored for certain.
 
-        An object whose fate is unclear stays pending and goes first the next time: its lines may be stored although
-        their senders were refused, which is harmless.
+        Nothing is begun again after `until` (time.monotonic), unless it is unclear whether the object was stored: then
+        it is tried until that is known, or until the process ends. Meanwhile the senders are refused, and what they
+        post again is recognized, so it is not stored twice.
         """
         if self.pending:
-            self.settle(until)
+            raise StoreError("The inlet is being stopped, and it is not known whether its last events were stored.")
         packed = segments.compress(b"\n".join([*lines, b""]))
         self.pending = Pending(self.last + 1, packed, len(lines), lines[-1])
-        self.settle(until)
-
-    def settle(self, until: float) -> None:
-        """Writes what is pending until that is certain. Raises StoreError."""
         pause = _FIRST_PAUSE
         while pending := self.pending:
             try:
                 self._try(pending)
             except _NotYet as trouble:
-                if trouble.final or time.monotonic() + pause >= until:
-                    if not pending.unclear:
-                        self.pending = None
+                self._troubled(str(trouble))
+                is_late = trouble.final or time.monotonic() + pause >= until
+                if is_late and not pending.unclear:
+                    self.pending = None
                     raise StoreError(str(trouble)) from trouble
-                time.sleep(pause)
+                if self._ending.wait(pause):
+                    raise StoreError(str(trouble)) from trouble
                 pause = min(2 * pause, _LONGEST_PAUSE)
 
     def _try(self, pending: Pending) -> None:

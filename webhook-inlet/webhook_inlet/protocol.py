@@ -52,6 +52,13 @@ class InletProtocol(HttpToolsProtocol):
         if len(self.connections) > MAX_CONNECTIONS_AT_ALL:
             self._close()
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        """uvicorn tells the newest request only; an older one must not write to what is closed, either."""
+        self.pipeline.clear()
+        if self._running is not None and not self._running.response_complete:
+            self._running.disconnected = True
+        super().connection_lost(exc)
+
     @property
     def is_quiet(self) -> bool:
         """Whether nothing of a request has come that was not answered."""

@@ -86,6 +86,9 @@ class Store(Protocol):
     def maintain(self) -> None:
         """Called about once a second, also while no event comes: seals what is old enough."""
 
+    def hurry(self) -> None:
+        """The process ends: a commit that waits for something gives up. Called by any thread, before `close`."""
+
     def close(self) -> None:
         """Seals what is open and marks this process's lanes as closed."""
 

@@ -99,6 +99,8 @@ class Volume:
                 lane, segment = self._append(inlet, data)
             except volume_files.SyncFailed as error:
                 raise self._fail(f"fsync of a folder failed ({error.strerror})") from error
+            except FileNotFoundError as error:
+                raise self._fail(f"the folder of the inlet {inlet} was removed or renamed") from error
             except OSError as error:
                 refused[inlet] = StoreError(self._space.refused(error))
             else:
@@ -108,6 +110,8 @@ class Volume:
                 os.fdatasync(segment.file)
             except OSError as error:
                 raise self._fail(f"fdatasync failed ({os.strerror(error.errno or 0)})") from error
+            if not segment.is_in_place():
+                raise self._fail(f"the file {segment.path} was removed or renamed while events were written to it")
         for lane, segment, lines, size in written:
             self._publish(lane, segment, lines, size)
         return refused
@@ -228,6 +232,9 @@ class Volume:
             ]
         for lane, number in left:
             self._seal(lane, number)
+
+    def hurry(self) -> None:
+        """Nothing: a disk answers."""
 
     def close(self) -> None:
         """Seals what is open and marks this process's lanes as closed. After a failure nothing is written any more."""

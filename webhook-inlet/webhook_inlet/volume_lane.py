@@ -17,6 +17,7 @@ class OpenSegment:
 
     number: int
     file: int
+    path: Path
     size: int = 0
     lines: int = 0
     began: float = field(default_factory=time.monotonic)
@@ -32,7 +33,14 @@ class OpenSegment:
             os.close(file)
             path.unlink(missing_ok=True)
             raise
-        return cls(number, file)
+        return cls(number, file, path)
+
+    def is_in_place(self) -> bool:
+        """Whether the name still leads to the file. A file that was removed takes writes and syncs as before."""
+        try:
+            return os.path.samestat(self.path.stat(), os.fstat(self.file))
+        except FileNotFoundError:
+            return False
 
     def append(self, data: bytes) -> None:
         """Writes behind what is durable. Raises OSError, with the file as it was."""

@@ -88,6 +88,7 @@ class Writer:
 
     async def close(self) -> None:
         """Commits what waits, closes the store, ends the thread."""
+        self.store.hurry()
         with self._changed:
             self._closing = True
             self._changed.notify()

@@ -56,6 +56,9 @@ class MemoryStore:
     def maintain(self) -> None:
         """Nothing to seal."""
 
+    def hurry(self) -> None:
+        """Nothing waits."""
+
     def close(self) -> None:
         """Nothing to end."""
 

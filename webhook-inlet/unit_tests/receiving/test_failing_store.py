@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import socket
+import struct
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -31,6 +33,8 @@ class FailingStore:
         raise StoreFailed("fdatasync failed (Input/output error).")
 
     def maintain(self) -> None: ...
+
+    def hurry(self) -> None: ...
 
     def close(self) -> None:
         self.closed = True
@@ -82,3 +86,45 @@ def test_a_failed_sync_is_503_and_ends_the_process_with_an_error(
     assert answers[0].startswith(b"HTTP/1.1 503 ")
     assert store.closed
     assert "webhook-inlet ends: fdatasync failed (Input/output error)." in caplog.text
+
+
+class SlowStore(FailingStore):
+    """Its first commit lasts for a moment, the second one breaks it."""
+
+    commits = 0
+
+    def commit(self, batches: Mapping[str, Sequence[bytes]]) -> Mapping[str, StoreError]:
+        self.commits += 1
+        if self.commits > 1:
+            raise StoreFailed("fdatasync failed (Input/output error).")
+        time.sleep(0.4)
+        return {}
+
+
+@pytest.mark.slow
+def test_a_connection_that_breaks_with_several_posts_on_it_is_no_error_of_the_inlet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / "inlet.yaml"
+    file.write_text(CONFIG, encoding="utf-8")
+    store = SlowStore()
+    monkeypatch.setattr(server, "make_store", lambda _: store)
+    head = b"POST /in/oooooooooooooooooooooo HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n"
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = listener.getsockname()
+
+        def post() -> None:
+            with socket.create_connection(address, timeout=10) as connection:
+                connection.sendall(head + b"1" + head + b"2")
+                time.sleep(0.1)
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # a reset
+            time.sleep(0.6)
+            with socket.create_connection(address, timeout=10) as connection:
+                connection.sendall(head + b"3")
+                connection.recv(1000)
+
+        poster = threading.Thread(target=post)
+        assert server.run(file, config.load(file), listener, poster.start) == 1
+        poster.join()
+    assert store.commits == 2
+    assert "error of the inlet itself" not in caplog.text
