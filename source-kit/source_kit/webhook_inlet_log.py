@@ -72,7 +72,7 @@ class InletLog:
             "User-Agent": reader,
             "Accept": f"application/json, {NDJSON}",
         }
-        connection = Connection(store.url, session(SEGMENTS_AHEAD, _OPTION), headers)
+        connection = Connection(store.url, session(SEGMENTS_AHEAD, _OPTION), headers, clock_matters=False)
         policy, seconds = (CHECK_RETRY_POLICY, _CHECK_TIMEOUT) if checking else (RETRY_POLICY, _READ_TIMEOUT)
         self.client = Client(stream, connection, _ERRORS, policy, seconds)
 
