@@ -103,9 +103,7 @@ class IdleWriter:
 
     queued_lines = 3
     queued_bytes = 4_096
-    oldest: float | None = None
     fatal: str | None = None
-    last_commit: float | None = None
 
     def __init__(self, store: MemoryStore) -> None:
         self.store = store
