@@ -136,8 +136,8 @@ def test_a_file_that_is_no_configuration_is_a_sentence(tmp_path: Path, text: str
 def test_what_looks_like_a_variable_and_is_none_is_a_mistake(tmp_path: Path, text: str) -> None:
     (only,) = mistakes(tmp_path, GOOD.replace("current", f'"{text}"'))
     assert only == (
-        "inlets[0].secrets[0]: `${` must be followed by the name of an environment variable and `}`; `$${` stands for a "
-        "plain `${`."
+        "inlets[0].secrets[0]: `${` must be followed by the name of an environment variable and `}`; `$${` stands for "
+        "a plain `${`."
     )
 
 
