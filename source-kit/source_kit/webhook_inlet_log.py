@@ -1,4 +1,4 @@
-"""The webhook log of an inlet with a volume, which the inlet itself hands out over HTTP."""
+"""The webhook log as the inlet itself serves it over HTTP, from a volume or a bucket."""
 
 from __future__ import annotations
 
