@@ -160,6 +160,7 @@ def test_a_folder_that_cannot_be_made_refuses_its_lines_and_the_next_ones_go_on(
     assert read_all(volume) == LINES[1:2]
 
 
+@pytest.mark.slow
 def test_a_line_torn_at_any_byte_is_cut_off_and_all_before_it_stays(tmp_path: Path) -> None:
     whole = b"".join(line + b"\n" for line in LINES[:3])
     for cut in range(len(LINES[2]) + 2):
