@@ -254,7 +254,7 @@ class Process:
         while True:
             if moved := watch.moved():
                 logger.error(
-                    "The clock of this machine was moved by %.0f s since the start. It is not known how old events are: "
+                    "This machine's clock was moved by %.0f s since the start. It is not known how old events are, so "
                     "none is removed. Look at the clock, then restart.",
                     moved,
                 )
