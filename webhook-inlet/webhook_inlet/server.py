@@ -18,6 +18,7 @@ from uvicorn.server import ServerState
 
 from webhook_inlet import config as configuration
 from webhook_inlet.app import App, application
+from webhook_inlet.clock import ClockWatch
 from webhook_inlet.config import Config
 from webhook_inlet.config_mistakes import ConfigMistakes
 from webhook_inlet.opening import make_store
@@ -254,7 +255,16 @@ class Process:
 
     async def _retain(self) -> None:
         """Removes what is old enough, once an hour."""
+        watch = ClockWatch()
         while True:
+            if moved := watch.moved():
+                logger.error(
+                    "This machine's clock was moved by %.0f s since the start. It is not known how old events are, so "
+                    "none is removed. Look at the clock, then restart.",
+                    moved,
+                )
+                await asyncio.sleep(RETENTION_SECONDS)
+                continue
             before = time.time() - self.service.config.retention_days * 86_400
             try:
                 removed = await asyncio.to_thread(self._store.remove_before, int(before * 1e6))
