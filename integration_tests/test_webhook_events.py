@@ -741,6 +741,7 @@ def test_an_inlet_that_cannot_be_reached_fails_the_check(check: Any) -> None:
         ((200, "application/json", b'{"lanes": [{"lane": 5}]}'), "is not a webhook-inlet"),
         ((200, "application/x-ndjson", b""), "not JSON"),
         ((302, "text/html", b""), "redirected"),
+        ((403, "text/html", b"<html>Forbidden</html>"), "in front of the webhook-inlet refuses this connector"),
         ((503, "text/plain", b"busy"), "failed with status 503"),
     ],
 )
@@ -807,3 +808,15 @@ def test_the_log_in_a_bucket_is_read_like_that_of_an_inlet(connection: Connectio
         second = connection.sync(positions(first), config=config)
         assert f"Segment 31 of lane {LANE} of the webhook log is missing" in failure(second).message
         assert (numbers(second), positions(second)) == ([60], {LANE: [31, 0]})
+
+
+def test_a_check_of_a_bucket_without_a_log_names_what_may_be_wrong(check: Any) -> None:
+    keys = {"auth_type": "keys", "aws_access_key_id": "AKIAMADEUP000000KEY1", "aws_secret_access_key": "made-up-key"}
+    with BucketServer("webhooks") as bucket:
+        key = f"inlet/prod/lanes/{LANE}/{1:012d}.ndjson.zst"
+        bucket.put([StoredObject(key, compress(event(1) + b"\n"))])
+        store = {"type": "bucket", "bucket": "webhooks", "credentials": keys, "endpoint_url": bucket.url}
+        status, message = check(**store, prefix="wrong/")
+        assert (status, "no event is in the log" in message) == ("SUCCEEDED", True)
+        assert "webhook_store.prefix or webhook_store.inlet are not those" in message
+        assert "webhook_store.prefix" not in check(**store, prefix="inlet/")[1]

@@ -190,6 +190,11 @@ class WebhookEvents(BatchStream):
                 f"If {self.vendor} should have sent some, compare the address that is entered there with what "
                 f"`webhook-inlet url {self._store.inlet}` prints, and send a test event from there."
             )
+        if newest is None and isinstance(self._store, BucketStore):
+            found.append(
+                "If the inlet has received some, webhook_store.prefix or webhook_store.inlet are not those of its "
+                "configuration."
+            )
         if refused:
             found.append(
                 f"In the last 24 hours the inlet refused {refused} posts because of a wrong signature: enter the "

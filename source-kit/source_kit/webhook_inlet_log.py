@@ -37,6 +37,12 @@ _REFUSED: Final = (
     "webhook_store.token."
 )
 
+#: The inlet itself never answers 403.
+_FORBIDDEN: Final = (
+    "A server in front of the webhook-inlet refuses this connector (status 403). Let it pass there, or enter an "
+    "address that leads to the webhook-inlet itself into webhook_store.url."
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InletStore(Options):
@@ -55,6 +61,7 @@ _ERRORS: Final = ErrorTable(
     "webhook-inlet",
     (
         ErrorRule(401, _REFUSED, Action.FAIL, FailureType.config_error),
+        ErrorRule(403, _FORBIDDEN, Action.FAIL, FailureType.config_error),
         ErrorRule(404, _NO_INLET, Action.FAIL, FailureType.config_error),
     ),
     ("the webhook-inlet", _OPTION),
