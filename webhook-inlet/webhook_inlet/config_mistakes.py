@@ -30,7 +30,7 @@ _SENTENCES = {
     "too_long": "must have at most {max_length} entries.",
     "literal_error": "must be {expected}.",
     "union_tag_not_found": "needs {discriminator}.",
-    "union_tag_invalid": "{discriminator} must be {expected_tags}.",
+    "union_tag_invalid": "{discriminator} must be one of {expected_tags}.",
     "tuple_type": "must be a list.",
     "int_type": "must be a whole number.",
     "int_parsing": "must be a whole number.",
