@@ -244,6 +244,19 @@ def test_pending_lines_are_written_by_maintain_and_the_problem_is_over(
     assert read_all(bucket) == LINES[:2]
 
 
+def test_lines_that_were_refused_and_stored_are_not_stored_again_when_their_senders_repeat_them(
+    bucket: Bucket, config: BucketConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(buckets, "COMMIT_SECONDS", 0.0)
+    puts(bucket, (True, TIMED_OUT), (True, TIMED_OUT))
+    assert list(bucket.commit({"prod": LINES[:3], "eu": LINES[:1]})) == ["prod", "eu"]
+    assert bucket.commit({"prod": [LINES[1], LINES[5], LINES[0]]}) == {}, "a batch with some of them"
+    assert bucket.commit({"prod": [LINES[2]], "eu": [LINES[3]]}) == {}, "a batch of nothing else"
+    assert sorted(read_all(bucket)) == sorted([*LINES[:3], LINES[5]])
+    assert read_all(bucket, "eu") == [LINES[0], LINES[3]]
+    assert names(config).count(segment(3)) == 0
+
+
 def test_lines_that_were_never_sent_are_dropped_with_their_refusal(
     bucket: Bucket, config: BucketConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import time
 from collections.abc import Sequence
@@ -16,17 +17,23 @@ logger = logging.getLogger(__name__)
 
 _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 1.0
+#: Keys of refused lines that are remembered
+_MOST_REPEATED = 50_000
 
 
 @dataclass(slots=True)
 class Pending:
-    """An object that is being written. `unclear`: some try may have stored it."""
+    """An object that is being written.
+
+    `unclear`: some try may have stored it. `refused`: its senders were told that it is not stored.
+    """
 
     number: int
     packed: bytes
     lines: int
     newest: bytes
     unclear: bool = False
+    refused: bool = False
 
 
 class LaneWriter:
@@ -41,15 +48,20 @@ class LaneWriter:
         self.shown: Lane | None = None
         self.newest = b""  # the last line
         self.pending: Pending | None = None
+        self._repeated: dict[bytes, None] = {}  # keys that are stored although their senders were refused
 
     def commit(self, lines: Sequence[bytes], until: float) -> None:
         """Stores lines as one object. Raises StoreError; nothing is repeated after `until` (time.monotonic).
 
         An object whose fate is unclear stays pending and goes first the next time: its lines may be stored although
-        their senders were refused, which is harmless.
+        their senders were refused. When these repeat them, they are not stored once more.
         """
         if self.pending:
             self.settle(until)
+        if self._repeated:
+            lines = [line for line in lines if not self._repeated.keys() & segments.keys(line)]
+            if not lines:
+                return
         packed = segments.compress(b"\n".join([*lines, b""]))
         self.pending = Pending(self.last + 1, packed, len(lines), lines[-1])
         self.settle(until)
@@ -64,6 +76,7 @@ class LaneWriter:
                 if trouble.final or time.monotonic() + pause >= until:
                     if not pending.unclear:
                         self.pending = None
+                    pending.refused = True
                     raise StoreError(str(trouble)) from trouble
                 time.sleep(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE)
@@ -115,6 +128,11 @@ class LaneWriter:
         self.last, self.newest = pending.number, pending.newest
         self.shown = Lane(self.lane, 1, pending.number, pending.lines, closed=False)
         self.pending = None
+        if pending.refused:
+            keys = segments.keys(segments.decompress(pending.packed, "What was written"))
+            self._repeated.update(dict.fromkeys(keys))
+            for key in list(itertools.islice(self._repeated, max(0, len(self._repeated) - _MOST_REPEATED))):
+                del self._repeated[key]
 
 
 class _NotYet(Exception):
