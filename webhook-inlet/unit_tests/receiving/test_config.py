@@ -132,6 +132,13 @@ def test_a_file_that_is_no_configuration_is_a_sentence(tmp_path: Path, text: str
     assert "valuevalue" not in only
 
 
+def test_a_secret_in_the_place_of_a_name_is_not_shown(tmp_path: Path) -> None:
+    text = GOOD.replace("secrets:", "sk-Value1: x\n    0b7cvalue: ${MISSING}\n    secrets:") + "VALUE: 1\n"
+    found = mistakes(tmp_path, text)
+    assert [mistake.split(":")[0] for mistake in found] == ["inlets[0].(not shown)", "(not shown)"]
+    assert "value" not in "\n".join(found).lower()
+
+
 @pytest.mark.parametrize("text", ["${NAME:-valuevalue}", "${BAD-NAME}", "${}", "${INLET_READ_TOKEN", "a${ b}"])
 def test_what_looks_like_a_variable_and_is_none_is_a_mistake(tmp_path: Path, text: str) -> None:
     (only,) = mistakes(tmp_path, GOOD.replace("current", f'"{text}"'))
