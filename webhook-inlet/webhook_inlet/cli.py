@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import re
 import secrets
 import socket
 import sys
@@ -18,6 +19,8 @@ from webhook_inlet.config_mistakes import ConfigMistakes
 OK, FAILED, MISTAKEN = 0, 1, 2
 #: Connections that the kernel accepts before the process does
 BACKLOG = 2048
+_NUMBER = re.compile(r"[0-9]{1,9}")
+_BASE = re.compile(r"https?://[^\s/?#]+(/[^\s?#]*)?")
 
 
 def run(arguments: Sequence[str] | None = None) -> None:
@@ -52,11 +55,15 @@ def _parser() -> argparse.ArgumentParser:
     serve = commands.add_parser("serve", help="take posts; SIGHUP reads the configuration again, SIGTERM drains")
     serve.add_argument("--host", default="0.0.0.0", help="default: 0.0.0.0")  # noqa: S104 - in a container
     serve.add_argument("--port", type=_port, default=8080, help="default: 8080; 0 takes a free one")
-    serve.add_argument("--fd", type=int, help="a listening socket that was handed on, in place of host and port")
+    serve.add_argument(
+        "--fd", type=_descriptor, help="a listening socket that was handed on, in place of host and port"
+    )
     check = commands.add_parser("check", help="say every mistake of the configuration, and try the store")
     url = commands.add_parser("url", help="print what to paste at the sender's page")
     url.add_argument("name", help="the inlet's name")
-    url.add_argument("--base", default="https://YOUR-HOST", help="the address under which the inlet is reached")
+    url.add_argument(
+        "--base", type=_base, default="https://YOUR-HOST", help="the address under which the inlet is reached"
+    )
     for command in (serve, check, url):
         command.add_argument("--config", type=Path, required=True, metavar="FILE")
     new = commands.add_parser("new", help="print an entry for the configuration, with a fresh path")
@@ -66,10 +73,21 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _port(text: str) -> int:
-    port = int(text)
-    if not 0 <= port <= 65535:
-        raise argparse.ArgumentTypeError("must be between 0 and 65535")
-    return port
+    if not _NUMBER.fullmatch(text) or int(text) > 65535:
+        raise argparse.ArgumentTypeError("must be a number between 0 and 65535")
+    return int(text)
+
+
+def _descriptor(text: str) -> int:
+    if not _NUMBER.fullmatch(text):
+        raise argparse.ArgumentTypeError("must be the number of a file descriptor")
+    return int(text)
+
+
+def _base(text: str) -> str:
+    if not _BASE.fullmatch(text):
+        raise argparse.ArgumentTypeError("must be an address like https://hooks.example.com, without ? and #")
+    return text
 
 
 def _say(text: str, stream: TextIO | None = None) -> None:
@@ -148,8 +166,8 @@ _SECRET_NOTES = {
 
 
 def _new(name: str, source: str) -> int:
-    if not name or set(name) - set("abcdefghijklmnopqrstuvwxyz0123456789-"):
-        _say("The name must be of lower-case letters, digits and hyphens.", sys.stderr)
+    if not re.fullmatch(r"[a-z0-9-]{1,100}", name):
+        _say("The name must be of lower-case letters, digits and hyphens, 100 at most.", sys.stderr)
         return MISTAKEN
     variable = f"INLET_{name.upper().replace('-', '_')}_SECRET"
     _say(

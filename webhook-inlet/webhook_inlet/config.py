@@ -63,6 +63,13 @@ class VolumeConfig(Section):
     type: Literal["volume"]
     path: Path
 
+    @field_validator("path")
+    @classmethod
+    def _is_named(cls, path: Path) -> Path:
+        if path == Path() or "\0" in str(path):
+            raise ValueError("must be the name of a folder, e.g. /data")
+        return path
+
 
 class BucketConfig(Section):
     """S3 and alike. Any number of processes."""

@@ -4,14 +4,32 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from webhook_inlet.config_mistakes import ConfigMistakes
+from webhook_inlet.config_mistakes import ConfigMistakes, shown
 
-_VARIABLE = re.compile(r"\$(\$\{|\{([A-Za-z_][A-Za-z0-9_]*)\})")
+_VARIABLE = re.compile(r"\$(?P<escaped>\$\{)|\$\{(?:(?P<name>[A-Za-z_][A-Za-z0-9_]*)\})?")
+
+
+class _Twice(yaml.MarkedYAMLError):
+    """An option stands twice in a group."""
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML takes the last of two equal keys, and the other one would be lost without a word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        known: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in known:
+                    raise _Twice(problem_mark=key.start_mark)
+                known.add(key.value)
+        return super().construct_mapping(node, deep)
 
 
 def read_options(file: Path) -> tuple[dict[str, Any], list[str]]:
@@ -22,7 +40,7 @@ def read_options(file: Path) -> tuple[dict[str, Any], list[str]]:
     becomes `read_token`; a relative name starts at the folder of the configuration file.
     """
     try:
-        options = yaml.safe_load(file.read_text(encoding="utf-8"))
+        options = yaml.load(file.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - it is a SafeLoader
     except OSError as error:
         raise ConfigMistakes([f"{file}: cannot be read ({error.strerror}). Check --config."]) from None
     except UnicodeDecodeError:
@@ -30,11 +48,18 @@ def read_options(file: Path) -> tuple[dict[str, Any], list[str]]:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        if isinstance(error, _Twice):
+            raise ConfigMistakes([f"{file}: an option stands twice in a group{where}; remove one of them."]) from None
         raise ConfigMistakes([f"{file}: is not valid YAML{where}."]) from None
+    except Exception:  # a date or a number that is none: the loader lets Python's own errors out, which show the value
+        raise ConfigMistakes([f"{file}: has a value that YAML cannot read. Put dates and texts into quotes."]) from None
     if not isinstance(options, dict):
         raise ConfigMistakes([f"{file}: must hold options (store, read_token, inlets)."])
     mistakes: list[str] = []
-    options = _with_variables(options, "", mistakes)
+    try:
+        options = _with_variables(options, "", mistakes)
+    except RecursionError:
+        raise ConfigMistakes([f"{file}: has a part that contains itself, or is nested too deeply."]) from None
     _take_file(options, "read_token", "", file.parent, mistakes)
     inlets = options.get("inlets")
     listed = inlets if isinstance(inlets, list) else []
@@ -47,7 +72,8 @@ def read_options(file: Path) -> tuple[dict[str, Any], list[str]]:
 def _with_variables(value: Any, path: str, mistakes: list[str]) -> Any:
     if isinstance(value, dict):
         return {
-            key: _with_variables(item, f"{path}.{key}" if path else str(key), mistakes) for key, item in value.items()
+            key: _with_variables(item, f"{path}.{shown(key)}" if path else shown(key), mistakes)
+            for key, item in value.items()
         }
     if isinstance(value, list):
         return [_with_variables(item, f"{path}[{place}]", mistakes) for place, item in enumerate(value)]
@@ -55,9 +81,15 @@ def _with_variables(value: Any, path: str, mistakes: list[str]) -> Any:
         return value
 
     def replace(found: re.Match[str]) -> str:
-        name = found.group(2)
-        if name is None:
+        if found["escaped"]:
             return "${"
+        name = found["name"]
+        if name is None:
+            mistakes.append(
+                f"{path}: `${{` must be followed by the name of an environment variable and `}}`; "
+                "`$${` stands for a plain `${`."
+            )
+            return ""
         if name not in os.environ:
             mistakes.append(f"{path}: the environment variable {name} is not set.")
         return os.environ.get(name, "")

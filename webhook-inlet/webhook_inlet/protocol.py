@@ -20,10 +20,13 @@ ANSWER_SECONDS = 300.0
 #: Seconds for which a connection may be idle between two requests
 IDLE_SECONDS = 75.0
 CLOSE_SECONDS = 4.0
-#: Bytes of a request's head
-MAX_HEAD = 16 * 1024
-#: Bytes around a body, e.g. sizes of chunks: so many, and so many for each byte of the body
-MAX_EXTRA, MAX_EXTRA_PER_BYTE = 64 * 1024, 16
+#: Bytes of a request's head; each header counts as so many more, because it costs time however short it is
+MAX_HEAD, HEADER_COST = 16 * 1024, 32
+#: Bytes that come for a body, sizes of chunks included: so many, and so many for each byte of the body
+MAX_EXTRA, MAX_RAW_PER_BYTE = 64 * 1024, 2
+#: Pieces of a body, trailers included: so many, and one more for so many bytes. A flood of chunks of one byte would
+#: hold up everybody's posts: each piece costs as much time as 10,000 bytes of a large one.
+MAX_PIECES, BYTES_PER_PIECE = 1000, 64
 #: Requests that may wait on a connection for the answer to the one before
 MAX_PIPELINED = 32
 #: Connections: above the first number requests get 503, above the second connections are closed at once
@@ -46,6 +49,7 @@ class InletProtocol(HttpToolsProtocol):
         self._head = 0
         self._raw = 0
         self._seen = 0
+        self._pieces = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)  # type: ignore[arg-type]
@@ -86,7 +90,7 @@ class InletProtocol(HttpToolsProtocol):
             if self._phase == _HEAD:
                 if self._raw > MAX_HEAD:
                     self._bad(431)
-            elif self._raw > MAX_EXTRA + MAX_EXTRA_PER_BYTE * self._seen:
+            elif self._raw > MAX_EXTRA + MAX_RAW_PER_BYTE * self._seen:
                 self._bad(400)
 
     def _ignore_upgrade(self, rest: bytes) -> None:
@@ -113,7 +117,7 @@ class InletProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._phase, self._began = _HEAD, True
-        self._head = self._raw = self._seen = 0
+        self._head = self._raw = self._seen = self._pieces = 0
         if not self._is_answering():
             self.deadline = self.loop.time() + HEAD_SECONDS
 
@@ -125,8 +129,9 @@ class InletProtocol(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._phase == _BODY:
+            self._count_piece()
             return  # a trailer of a chunked body, which must not pass for a header
-        self._head += len(name) + len(value)
+        self._head += len(name) + len(value) + HEADER_COST
         if self._head > MAX_HEAD:
             raise ValueError("the head is too long")
         super().on_header(name, value)
@@ -145,7 +150,13 @@ class InletProtocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         self._seen += len(body)
+        self._count_piece()
         super().on_body(body)
+
+    def _count_piece(self) -> None:
+        self._pieces += 1
+        if self._pieces > MAX_PIECES + self._seen // BYTES_PER_PIECE:
+            raise ValueError("the body comes in too many pieces")
 
     def on_message_complete(self) -> None:
         if self._upgrades:

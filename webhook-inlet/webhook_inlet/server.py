@@ -108,6 +108,7 @@ class Process:
         self._signals = 0
         self._wake = asyncio.Event()  # a signal came, or the store failed
         self._background: set[asyncio.Task[None]] = set()
+        self._reloading = asyncio.Lock()
 
     async def run(self) -> int:
         """From the first connection to the last."""
@@ -214,6 +215,10 @@ class Process:
 
     async def _reload(self) -> None:
         """Takes over inlets and secrets of the file; a file with mistakes changes nothing."""
+        async with self._reloading:  # two signals: the file as it is at the end counts
+            await self._take_over()
+
+    async def _take_over(self) -> None:
         service = self.service
         try:
             config = await asyncio.to_thread(configuration.load, self._file)

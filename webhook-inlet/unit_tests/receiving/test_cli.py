@@ -82,3 +82,30 @@ def test_serve_says_why_it_cannot_listen(file: Path, caplog: pytest.LogCaptureFi
     with (file.parent / "plain").open("w", encoding="utf-8") as plain:
         assert main(["serve", "--config", str(file), "--fd", str(os.dup(plain.fileno()))]) == 1
     assert caplog.text.count("cannot be listened on") == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("serve --port abc", "must be a number between 0 and 65535"),
+        ("serve --port -1", "must be a number between 0 and 65535"),
+        ("serve --fd -1", "must be the number of a file descriptor"),
+        ("serve --fd x", "must be the number of a file descriptor"),
+        ("url prod --base hooks.example.com", "must be an address like https://hooks.example.com"),
+        ("url prod --base https://", "must be an address like https://hooks.example.com"),
+        ("url prod --base https://a/?b=c", "must be an address like https://hooks.example.com"),
+    ],
+)
+def test_a_wrong_argument_is_a_sentence(
+    file: Path, capsys: pytest.CaptureFixture[str], arguments: str, words: str
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([*arguments.split(), "--config", str(file)])
+    assert ended.value.code == 2
+    assert words in capsys.readouterr().err
+
+
+def test_new_refuses_a_name_that_the_configuration_would_refuse(capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("", "My_App", "a\n", "a" * 101):
+        assert main(["new", name, "--source", "pendo"]) == 2
+        assert "The name must be of lower-case letters" in capsys.readouterr().err

@@ -111,10 +111,47 @@ def test_names_and_paths_are_not_used_twice(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize("text", ["", "- a", "a: [", "\x00", "store: &a *b", "!!python/object:os.system x"])
+UNREADABLE = [
+    "a: 2026-13-45",
+    "a: !!int valuevalue",
+    "a: !!bool valuevalue",
+    "a: !!timestamp valuevalue",
+    "a: &a [*a]",
+    "a: " + "[" * 3000 + "]" * 3000,
+    "a: 1\nb: 2\na: valuevalue",
+    "a: [{b: 1, b: 2}]",
+]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "- a", "a: [", "\x00", "store: &a *b", "!!python/object:os.system x", *UNREADABLE]
+)
 def test_a_file_that_is_no_configuration_is_a_sentence(tmp_path: Path, text: str) -> None:
     (only,) = mistakes(tmp_path, text)
     assert only.startswith(str(tmp_path / "inlet.yaml"))
+    assert "valuevalue" not in only
+
+
+def test_a_secret_in_the_place_of_a_name_is_not_shown(tmp_path: Path) -> None:
+    text = GOOD.replace("secrets:", "sk-Value1: x\n    0b7cvalue: ${MISSING}\n    secrets:") + "VALUE: 1\n"
+    found = mistakes(tmp_path, text)
+    assert [mistake.split(":")[0] for mistake in found] == ["inlets[0].(not shown)", "(not shown)"]
+    assert "value" not in "\n".join(found).lower()
+
+
+@pytest.mark.parametrize("text", ["${NAME:-valuevalue}", "${BAD-NAME}", "${}", "${INLET_READ_TOKEN", "a${ b}"])
+def test_what_looks_like_a_variable_and_is_none_is_a_mistake(tmp_path: Path, text: str) -> None:
+    (only,) = mistakes(tmp_path, GOOD.replace("current", f'"{text}"'))
+    assert only == (
+        "inlets[0].secrets[0]: `${` must be followed by the name of an environment variable and `}`; `$${` stands for "
+        "a plain `${`."
+    )
+
+
+@pytest.mark.parametrize("text", ['""', ".", '"/a\\0b"'])
+def test_a_volume_has_a_folder_of_its_own(tmp_path: Path, text: str) -> None:
+    (only,) = mistakes(tmp_path, GOOD.replace("/data", text))
+    assert only == "store.path: must be the name of a folder, e.g. /data"
 
 
 def test_a_missing_or_empty_part_is_named(tmp_path: Path) -> None:
