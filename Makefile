@@ -37,7 +37,7 @@ test: $(INSTALLED) ## run all tests; lists the tests that are skipped because a 
 unit: $(INSTALLED) ## run the fast tests only, in under a minute
 	@$(PYTHON_BIN) -m pytest -q -n $(UNIT_JOBS) --dist loadfile -m "not slow and not soak" $(UNIT_TESTS) $(ARGS)
 
-soak: $(INSTALLED) ## run the long load and kill tests of webhook-inlet, which `make test` leaves out
+soak: $(INSTALLED) ## run the long load and kill tests of webhook-inlet, which `make test` does not run
 	@$(PYTHON_BIN) -m pytest -m soak --timeout 3600 webhook-inlet/unit_tests integration_tests/webhooks $(ARGS)
 
 check: $(INSTALLED) ## check formatting, lint, types, imports, licenses and the workflows of the hosted CI

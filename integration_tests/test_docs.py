@@ -1,20 +1,18 @@
 """The documentation holds what the code says: generated tables, every sentence a user may meet, links that lead on.
 
-Sentences are taken from the source: any text of a connector or of the kit that reads as a whole sentence is shown to
-users, so its page must explain it. Where a sentence has a value filled in, the page has `{...}` or an example.
+Any text of a connector or of the kit that reads as a whole sentence is shown to users, so its page must explain it.
 """
 
 from __future__ import annotations
 
-import ast
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 import yaml
+from harness.sentences import VALUE, flat, pattern, sentences
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = {"source-pendo": "pendo.md", "source-customerio": "customerio.md", "source-heap": "heap.md"}
@@ -39,66 +37,27 @@ _UNUSED = {
     "source-pendo": _OF_BUCKETS,
     "source-customerio": _OF_BUCKETS,
 }
-#: Shorter texts are parts of sentences
-_SENTENCE_LENGTH = 20
-#: Stands for what is filled into a sentence
-_VALUE = "\0"
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 _HEADING = re.compile(r"^#+ +(.*)$", re.MULTILINE)
 
 
-def _sentences(package: str, unused: Sequence[str] = ()) -> Iterator[str]:
-    """Every text in a package that begins and ends like a sentence, with `_VALUE` for what is filled in."""
-    for path in sorted((ROOT / package).rglob("*.py")):
-        if path.relative_to(ROOT / package).as_posix().startswith(tuple(unused)):
-            continue
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        inside = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
-        documentation = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
-        for node in ast.walk(tree):
-            text = _text(node)
-            if text and id(node) not in inside | documentation and _is_sentence(text):
-                yield text
-
-
-def _text(node: ast.AST) -> str | None:
-    if isinstance(node, ast.JoinedStr):
-        return "".join(str(part.value) if isinstance(part, ast.Constant) else _VALUE for part in node.values)
-    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
-
-
-def _is_sentence(text: str) -> bool:
-    return len(text) >= _SENTENCE_LENGTH and " " in text and text.endswith(".")
-
-
-def _flat(text: str) -> str:
-    """A page on one line, with spaces for its line breaks."""
-    return " ".join(text.split())
-
-
-def _pattern(sentence: str) -> str:
-    """A sentence as a pattern; a value may be anything short."""
-    flat = _flat(re.sub(r"\{(status|objects|prefix|writer)\}", _VALUE, sentence))
-    return ".{1,120}?".join(map(re.escape, flat.split(_VALUE)))
-
-
 @pytest.mark.parametrize("connector", PAGES)
 def test_every_sentence_that_a_user_may_meet_is_explained(connector: str) -> None:
-    page = _flat((ROOT / "docs" / PAGES[connector]).read_text(encoding="utf-8"))
+    page = flat((ROOT / "docs" / PAGES[connector]).read_text(encoding="utf-8"))
     package = f"{connector}/{connector.replace('-', '_')}"
-    sentences = {*_sentences(package), *_sentences("source-kit/source_kit", _UNUSED.get(connector, ()))}
-    assert len(sentences) > 30
+    found = {*sentences(package), *sentences("source-kit/source_kit", _UNUSED.get(connector, ()))}
+    assert len(found) > 30
 
-    missing = [sentence for sentence in sorted(sentences) if not re.search(_pattern(sentence), page)]
+    missing = [sentence for sentence in sorted(found) if not re.search(pattern(sentence), page)]
 
     assert missing == []
 
 
 def test_a_sentence_without_a_place_on_the_page_is_found() -> None:
-    sentence = f"Pendo lost {_VALUE} of the rows."
+    sentence = f"Pendo lost {VALUE} of the rows."
 
-    assert re.search(_pattern(sentence), _flat("| `Pendo lost {some}\n of the rows.` |"))
-    assert not re.search(_pattern(sentence), "Pendo lost some rows.")
+    assert re.search(pattern(sentence), flat("| `Pendo lost {some}\n of the rows.` |"))
+    assert not re.search(pattern(sentence), "Pendo lost some rows.")
 
 
 @pytest.mark.parametrize("connector", PAGES)

@@ -5,19 +5,26 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from unittest.mock import patch
 
 import pytest
 from backports.zstd import compress
+from hypothesis import given
+from hypothesis import strategies as st
+from jsonschema import Draft7Validator, FormatChecker
 from simulators.heap.layout import StoredObject
 from simulators.heap.s3_server import BucketServer
 from source_customerio import SourceCustomerio
 from source_kit.cli import launch
 from source_kit.http.retry import RetryPolicy
+from source_kit.json_text import dumps
 from source_kit.webhook_events import WebhookEvents
+from source_kit.webhook_log import SegmentPart
+from source_kit.webhook_records import ADDED, Path, RecordMaker
 from source_pendo import SourcePendo
+from source_pendo.streams.webhooks import WebhookEvents as PendoEvents
 from test_kit.catalogs import Row, configured_stream, stream_state
 from test_kit.command import run_here, specification_read_once
 from test_kit.inlet import FIRST_AT, TOKEN, FakeInlet, line, running_inlet
@@ -220,6 +227,26 @@ def test_a_look_at_the_newest_event_does_not_count_as_read(connection: Connectio
     connection.sync().succeeded()
     queries = [query for path, query in connection.inlet.queries if path.endswith("/1")]
     assert queries == [{"line": ["2"], "peek": ["true"]}, {"line": ["0"]}]
+
+
+def test_a_difference_of_the_clocks_is_no_warning_because_positions_are_no_times(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection.inlet.lane(LANE).add(event(1))
+    monkeypatch.setattr("source_kit.http.client.utc_now", lambda: datetime.now(UTC) + timedelta(hours=1))
+    assert connection.sync().succeeded().logged("clock") == []
+
+
+def test_the_state_of_fifty_lanes_is_small(connection: Connection) -> None:
+    """A month of segments each, sealed every few seconds."""
+    names = [f"202611{day:02d}T2201{second:02d}Z-a1b2c3" for day in range(1, 26) for second in (1, 2)]
+    for name in names:
+        lane = connection.inlet.lane(name)
+        lane.last = 499_999
+        lane.add(event(1))
+    output = connection.sync({name: [500_000, 0] for name in names}).succeeded()
+    assert positions(output) == {name: [500_001, 0] for name in names}
+    assert len(json.dumps(output.state(STREAM), separators=(",", ":"))) < 2048
 
 
 # --- what was removed, is missing, or came back
@@ -539,6 +566,63 @@ def test_fields_with_the_names_of_added_columns_are_kept_beside_them(connection:
     }
 
 
+# --- any body
+
+
+NAMES = st.sampled_from(
+    [
+        *("event_id", "object_type", "metric", "timestamp", "data", "identifiers", "cio_id", "delivery_id", "link_id"),
+        *("event", "uniqueId", "unique_id", "visitorId", "accountId", "userAgent", "app", "id", "campaign_id"),
+        *("properties", "guideId", "guideStepId", "guideProperties", "name", "appId", "record_id", "_record_id", "raw"),
+        *("inlet", "received_at", "truncated", "_raw", "Raw", "person", "trigger_id", "customer_id", "subscription"),
+    ]
+) | st.text(max_size=4)
+VALUES = st.recursive(
+    st.one_of(
+        *(st.none(), st.booleans(), st.floats(), st.text(max_size=8), st.integers(-(2**65), 2**65)),
+        st.sampled_from(["17", "-9223372036854775808", "9223372036854775808", "007", "2026-01-01", "1e3", "\x00"]),
+        st.sampled_from([0, -1, 2**53, 2**63 - 1, 2**63, -(2**63), 253402300800, 1e18, 1.5, -0.0, "\ud800"]),
+    ),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=5),
+    max_leaves=12,
+)
+OBJECTS = st.dictionaries(NAMES, VALUES, max_size=8)
+SAID = {"data.identifiers.id": "person", "properties.0.name": "first"}
+
+
+@given(bodies=st.lists(OBJECTS | VALUES, min_size=1, max_size=4))
+def test_any_body_becomes_rows_that_match_the_schema_and_no_field_is_lost(source: Any, bodies: list[Any]) -> None:
+    options = {"type": "inlet", "url": "http://127.0.0.1:9", "token": TOKEN, "inlet": "prod"}
+    said = [f"{path}={name}" for path, name in SAID.items()]
+    config = {KEYS[source]: "not-a-real-key", "webhook_store": options, "webhook_columns": said}
+    [stream] = [one for one in source().streams(config) if one.name == STREAM]
+    validator = Draft7Validator(dict(stream.get_json_schema()), format_checker=FormatChecker())
+    made = {*ADDED, *SAID.values(), *stream.form.lifted}
+    maker = RecordMaker(stream.form, {name: Path.of(path) for path, name in SAID.items()})
+    for body in bodies:
+        part = SegmentPart(1, 0, line("test:1", json.dumps(body).encode()) + b"\n", (2, 0))
+        rows = [json.loads(dumps(row)) for batch in maker.batches(part, LANE) for row in batch]
+        assert [error.message for row in rows for error in validator.iter_errors(row)] == []
+        assert [row for row in rows if not {"record_id", "received_at", "inlet"} <= set(row)] == []
+        assert len(rows) in ((len(body), 1) if isinstance(body, list) else (1,))
+        if isinstance(body, dict) and "raw" not in rows[0]:
+            assert len(rows[0].keys() - made) == len(body)
+
+
+@given(st.permutations(["event", "uniqueId", "visitorId", "userAgent", "timestamp", "properties", "app"]))
+def test_the_names_of_a_body_may_come_in_any_order(names: list[str]) -> None:
+    """Nothing is compiled for an order, which would take longer than to rename a thousand bodies."""
+    maker = RecordMaker(PendoEvents.form, {})
+    body = json.dumps({name: {} if name in ("properties", "app") else 5 for name in names}).encode()
+    with patch("source_kit.convert.compiled", side_effect=AssertionError):
+        [[row]] = maker.batches(SegmentPart(1, 0, line("test:1", body) + b"\n", (2, 0)), LANE)
+    assert row == {
+        **dict.fromkeys(("event", "unique_id", "visitor_id", "user_agent"), "5"),
+        **{"timestamp": "1970-01-01T00:00:05.000Z", "properties": {}, "app": {}},
+        **{"record_id": "test:1", "received_at": "2026-11-26T22:01:00.000Z", "inlet": "prod"},
+    }
+
+
 # --- options, check, the stream's existence
 
 
@@ -657,6 +741,7 @@ def test_an_inlet_that_cannot_be_reached_fails_the_check(check: Any) -> None:
         ((200, "application/json", b'{"lanes": [{"lane": 5}]}'), "is not a webhook-inlet"),
         ((200, "application/x-ndjson", b""), "not JSON"),
         ((302, "text/html", b""), "redirected"),
+        ((403, "text/html", b"<html>Forbidden</html>"), "in front of the webhook-inlet refuses this connector"),
         ((503, "text/plain", b"busy"), "failed with status 503"),
     ],
 )
@@ -723,3 +808,15 @@ def test_the_log_in_a_bucket_is_read_like_that_of_an_inlet(connection: Connectio
         second = connection.sync(positions(first), config=config)
         assert f"Segment 31 of lane {LANE} of the webhook log is missing" in failure(second).message
         assert (numbers(second), positions(second)) == ([60], {LANE: [31, 0]})
+
+
+def test_a_check_of_a_bucket_without_a_log_names_what_may_be_wrong(check: Any) -> None:
+    keys = {"auth_type": "keys", "aws_access_key_id": "AKIAMADEUP000000KEY1", "aws_secret_access_key": "made-up-key"}
+    with BucketServer("webhooks") as bucket:
+        key = f"inlet/prod/lanes/{LANE}/{1:012d}.ndjson.zst"
+        bucket.put([StoredObject(key, compress(event(1) + b"\n"))])
+        store = {"type": "bucket", "bucket": "webhooks", "credentials": keys, "endpoint_url": bucket.url}
+        status, message = check(**store, prefix="wrong/")
+        assert (status, "no event is in the log" in message) == ("SUCCEEDED", True)
+        assert "webhook_store.prefix or webhook_store.inlet are not those" in message
+        assert "webhook_store.prefix" not in check(**store, prefix="inlet/")[1]

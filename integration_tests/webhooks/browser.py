@@ -18,7 +18,7 @@ WAIT_SECONDS = 30.0
 
 
 class Refused(Exception):
-    """Chromium did not do what it was told."""
+    """A command that Chromium refused."""
 
 
 class Page:

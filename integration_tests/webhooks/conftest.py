@@ -40,7 +40,7 @@ def make_inlet(config: Path) -> Iterator[MakeInlet]:
     def make(*, broken: dict[str, str] | None = None, **options: Any) -> Inlet:
         path = os.pathsep.join(filter(None, (str(BROKEN_CALLS), os.environ.get("PYTHONPATH"))))
         environment = {"PYTHONPATH": path, **broken} if broken else {}
-        inlet = Inlet(options.pop("config", config), environment=environment, **options)
+        inlet = Inlet(config=options.pop("config", config), environment=environment, **options)
         made.append(inlet.start())
         return inlet
 

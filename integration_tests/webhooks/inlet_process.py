@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from simulators.webhooks import signatures
 from simulators.webhooks.signatures import Sign
@@ -34,7 +33,7 @@ SIGN: Mapping[str, Sign] = {
     "pendo": lambda _, body: signatures.pendo(SECRETS["pendo"], body),
     "standard": lambda event_id, body: signatures.standard(SECRETS["standard"], body, event_id or "msg"),
 }
-_LISTENING = re.compile(r"^listening on (http://\S+)\n", re.MULTILINE)
+_LISTENING = re.compile(r"^listening on http://127\.0\.0\.1:(\d+)\n", re.MULTILINE)
 _TICK = os.sysconf("SC_CLK_TCK")
 
 
@@ -51,15 +50,49 @@ def write_config(folder: Path, store: Mapping[str, Any], **options: Any) -> Path
 
 
 def free_port() -> int:
-    """A port that was free a moment ago."""
+    """A port that was free a moment ago, for servers that need the same one after a restart."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port: int = probe.getsockname()[1]
         return port
 
 
+def answer(
+    port: int, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
+) -> tuple[int, bytes]:
+    """Status and body of one request to this machine, on a connection of its own."""
+    connection = HTTPConnection("127.0.0.1", port, timeout=30)
+    try:
+        connection.request(method, path, body, dict(headers or {}))
+        response = connection.getresponse()
+        return response.status, response.read()
+    finally:
+        connection.close()
+
+
 @dataclass
-class Inlet:
-    """One process. `start` waits until it says where it listens."""
+class Reader:
+    """Asks an inlet, or a proxy in front of it, with the read token."""
+
+    port: int
+    token: str = READ_TOKEN
+
+    def get(self, path: str, *, token: str | None = "", accept: str = "application/json") -> tuple[int, bytes]:
+        """Status and body of a GET. `token`: another one, or None for none."""
+        sent = self.token if token == "" else token
+        return answer(
+            self.port, "GET", path, headers={"Accept": accept} | ({"Authorization": f"Bearer {sent}"} if sent else {})
+        )
+
+    def json(self, path: str) -> Any:
+        """The body of a GET that succeeds."""
+        status, body = self.get(path)
+        assert status == 200, (path, status, body)
+        return json.loads(body)
+
+
+@dataclass(kw_only=True)
+class Inlet(Reader):
+    """One process. `start` waits until it says where it listens; a port of 0 becomes a free one that it keeps."""
 
     config: Path
     port: int = 0
@@ -67,7 +100,6 @@ class Inlet:
     environment: Mapping[str, str] = field(default_factory=dict)
     before: Sequence[str] = ()
     """A command in front of it, e.g. `unshare`."""
-    url: str = ""
 
     def start(self, seconds: float = 30) -> Inlet:
         """Starts it. RuntimeError with what it wrote if it ends or does not listen in time."""
@@ -92,8 +124,13 @@ class Inlet:
                 message = f"the inlet does not listen: {self.output()}"
                 raise RuntimeError(message)
             time.sleep(0.01)
-        self.url = found[1]
+        self.port = int(found[1])
         return self
+
+    @property
+    def url(self) -> str:
+        """Its address."""
+        return f"http://127.0.0.1:{self.port}"
 
     def output(self) -> str:
         """All that it wrote to stdout and stderr."""
@@ -112,23 +149,6 @@ class Inlet:
         """SIGTERM. Returns the exit code."""
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(timeout=seconds)
-
-    def get(self, path: str, *, token: str | None = READ_TOKEN, accept: str = "application/json") -> tuple[int, bytes]:
-        """Status and body of a GET."""
-        connection = HTTPConnection(urlsplit(self.url).netloc, timeout=30)
-        try:
-            headers = {"Accept": accept} | ({"Authorization": f"Bearer {token}"} if token else {})
-            connection.request("GET", path, headers=headers)
-            answer = connection.getresponse()
-            return answer.status, answer.read()
-        finally:
-            connection.close()
-
-    def json(self, path: str) -> Any:
-        """The body of a GET that succeeds."""
-        status, body = self.get(path)
-        assert status == 200, (path, status, body)
-        return json.loads(body)
 
     def cpu_seconds(self) -> float:
         """CPU time of the process so far, user and system."""

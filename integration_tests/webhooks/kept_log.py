@@ -17,7 +17,7 @@ from typing import Any
 import orjson
 from backports import zstd
 from simulators.webhooks.ledger import Entry
-from webhooks.inlet_process import Inlet
+from webhooks.inlet_process import Reader
 
 _SEGMENT = re.compile(r"([0-9]{12})\.ndjson(\.zst)?")
 
@@ -64,7 +64,7 @@ def parse_all(data: bytes) -> list[Line]:
     return [parse(raw) for raw in data.split(b"\n")[:-1]]
 
 
-def by_http(inlet: Inlet, name: str) -> Lanes:
+def by_http(inlet: Reader, name: str) -> Lanes:
     """The log as a reader gets it. The ends of the listing are held against what comes."""
     lanes: dict[str, dict[int, list[Line]]] = {}
     for lane in inlet.json(f"/log/v1/{name}")["lanes"]:

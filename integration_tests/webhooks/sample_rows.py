@@ -8,20 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-_MESSAGE = ("drafted", "attempted", "sent", "clicked", "failed", "undeliverable")
-#: `object_type` and its metrics, from the vendor's specification of August 2026
-METRICS: dict[str, tuple[str, ...]] = {
-    "customer": ("subscribed", "unsubscribed", "cio_subscription_preferences_changed"),
-    "email": (
-        *_MESSAGE, "delivered", "opened", "converted", "unsubscribed", "bounced", "dropped", "spammed",
-    ),
-    "push": (*_MESSAGE, "delivered", "opened", "converted", "bounced", "dropped"),
-    "sms": (*_MESSAGE, "delivered", "converted", "bounced", "replied"),
-    "whatsapp": (*_MESSAGE, "delivered", "opened", "converted", "bounced", "dropped", "replied"),
-    "in_app": (*_MESSAGE, "opened", "converted"),
-    "slack": _MESSAGE,
-    "webhook": _MESSAGE,
-}  # fmt: skip
+from simulators.webhooks.customerio_events import METRICS
+
 #: A message names its parent by which ids are there
 PARENTS: dict[str, dict[str, Any]] = {
     "campaign": {

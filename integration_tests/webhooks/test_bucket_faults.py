@@ -12,23 +12,23 @@ from simulators.webhooks import load
 from simulators.webhooks.ledger import Ledger
 from simulators.webhooks.sender import Habits, Sending
 from webhooks.accounts import both, events
-from webhooks.buckets import BrokenBucket, Trouble, bucket_store
+from webhooks.buckets import bucket_store
+from webhooks.faulty_proxy import STOLEN, Proxy, faulty_proxy
 from webhooks.inlet_process import SIGN, Inlet, MakeInlet, eventually, write_config
 from webhooks.kept_log import Line, assert_kept, by_http, lines, parse_all
 
 
 @pytest.fixture
-def proxy(webhook_moto: MotoServer) -> Iterator[BrokenBucket]:
+def proxy(webhook_moto: MotoServer) -> Iterator[Proxy]:
     """In front of the bucket."""
-    with BrokenBucket(webhook_moto.endpoint) as server:
-        yield server
-        assert server.errors == []
+    with faulty_proxy(webhook_moto.endpoint) as between:
+        yield between
 
 
 @pytest.fixture
-def inlet(make_inlet: MakeInlet, webhook_moto: MotoServer, bucket: str, proxy: BrokenBucket, tmp_path: Path) -> Inlet:
+def inlet(make_inlet: MakeInlet, webhook_moto: MotoServer, bucket: str, proxy: Proxy, tmp_path: Path) -> Inlet:
     """Writes through the proxy."""
-    return make_inlet(config=write_config(tmp_path, bucket_store(webhook_moto, bucket, proxy.url)))
+    return make_inlet(config=write_config(tmp_path, bucket_store(webhook_moto, bucket, proxy.endpoint)))
 
 
 def sent(inlet: Inlet, count: int, *, seed: int = 1) -> Ledger:
@@ -41,38 +41,36 @@ def sent(inlet: Inlet, count: int, *, seed: int = 1) -> Ledger:
     return ledger
 
 
-def test_every_event_is_in_the_bucket_when_it_is_answered(inlet: Inlet, proxy: BrokenBucket) -> None:
+def test_every_event_is_in_the_bucket_when_it_is_answered(inlet: Inlet, proxy: Proxy) -> None:
     ledger = sent(inlet, 200)
     assert set(ledger.answers) == {200}
     assert assert_kept(ledger.entries, by_http(inlet, "customerio")) == 200
-    assert set(proxy.seen.puts.values()) == {1}, "no name is written twice"
+    assert set(proxy.puts.values()) == {1}, "no name is written twice"
 
 
-def test_a_busy_bucket_costs_time_and_no_event_and_stores_none_twice(inlet: Inlet, proxy: BrokenBucket) -> None:
-    proxy.troubles.append(Trouble("slow_down", times=6))
+def test_a_busy_bucket_costs_time_and_no_event_and_stores_none_twice(inlet: Inlet, proxy: Proxy) -> None:
+    proxy.spoil("503 before", times=6)
     ledger = sent(inlet, 100)
     assert set(ledger.answers) <= {200, 503, "timeout"}
     assert assert_kept(ledger.entries, by_http(inlet, "customerio")) == 100
-    assert proxy.troubles == []
+    assert proxy.seen.count("503 before") == 6
 
 
-def test_a_put_that_succeeds_after_its_time_out_is_found_and_not_written_again(
-    inlet: Inlet, proxy: BrokenBucket
-) -> None:
+def test_a_put_that_succeeds_after_its_time_out_is_found_and_not_written_again(inlet: Inlet, proxy: Proxy) -> None:
     first = sent(inlet, 20)
-    proxy.troubles.append(Trouble("lost"))
+    proxy.spoil("silence after")
     second = sent(inlet, 60, seed=2)
     assert set(second.answers) <= {200, 503, "timeout"}, second.summary()
     kept = by_http(inlet, "customerio")
     assert assert_kept([*first.entries, *second.entries], kept) == 80
     assert len(kept) == 1, "the lane goes on"
-    assert proxy.seen.statuses[412] >= 1, "the second PUT of the same name was refused, and compared"
+    assert proxy.statuses[412] >= 1, "the second PUT of the same name was refused, and compared"
 
 
-def test_a_name_that_another_has_written_starts_a_new_lane(inlet: Inlet, proxy: BrokenBucket) -> None:
+def test_a_name_that_another_has_written_starts_a_new_lane(inlet: Inlet, proxy: Proxy) -> None:
     sent(inlet, 20)
     (old,) = inlet.json("/log/v1/customerio")["lanes"]
-    proxy.troubles.append(Trouble("stolen"))
+    proxy.spoil(STOLEN)
     ledger = sent(inlet, 40, seed=2)
     (new,) = [lane for lane in inlet.json("/log/v1/customerio")["lanes"] if lane["lane"] != old["lane"]]
     bodies = {line.sha256 for line in lines({new["lane"]: by_one_lane(inlet, new)})}
@@ -92,13 +90,13 @@ def by_one_lane(inlet: Inlet, lane: dict[str, Any]) -> dict[int, list[Line]]:
     [pytest.param(50, 3, 3.0, id="short"), pytest.param(300, 30, 1.5, id="long", marks=pytest.mark.soak)],
 )
 def test_latency_with_a_bucket_whose_puts_take_60_ms(
-    inlet: Inlet, proxy: BrokenBucket, rate: int, seconds: int, p99: float
+    inlet: Inlet, proxy: Proxy, rate: int, seconds: int, p99: float
 ) -> None:
-    proxy.put_seconds = 0.06
+    proxy.delay = 0.06
     url = inlet.path("customerio")
     requests = load.prepared(events("customerio"), url, SIGN["customerio"], rate * seconds)
     result = load.run(lambda: load.open_loop(url, requests, rate))
-    puts = sum(proxy.seen.puts.values())
+    puts = sum(proxy.puts.values())
     print(f"p50 {1000 * result.quantile(0.5):.1f}, p99 {1000 * result.quantile(0.99):.1f} ms, {puts} PUTs")
     assert result.answers == {200: rate * seconds}
     assert result.quantile(0.99) < p99
@@ -109,8 +107,8 @@ def test_latency_with_a_bucket_whose_puts_take_60_ms(
 def test_a_bucket_that_cannot_be_reached_is_503_and_not_ready(
     make_inlet: MakeInlet, webhook_moto: MotoServer, bucket: str, tmp_path: Path
 ) -> None:
-    with BrokenBucket(webhook_moto.endpoint) as proxy:
-        inlet = make_inlet(config=write_config(tmp_path, bucket_store(webhook_moto, bucket, proxy.url)))
+    with faulty_proxy(webhook_moto.endpoint) as proxy:
+        inlet = make_inlet(config=write_config(tmp_path, bucket_store(webhook_moto, bucket, proxy.endpoint)))
         sent(inlet, 10)
     ledger = Ledger()
     with Sending(both({"customerio": [inlet.path("customerio")]}, count=5, seed=2), ledger) as sending:

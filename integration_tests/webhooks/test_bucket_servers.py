@@ -5,26 +5,20 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
+from s3_servers import Keys, S3Server, ceph_server, missing_ceph_programs
 from webhook_inlet import bucket as buckets
 from webhook_inlet import s3
 from webhook_inlet.bucket import Bucket
 from webhook_inlet.config import BucketConfig
 from webhook_inlet.store import NoSuchSegment, StoreFailed
 from webhook_inlet.writer import Commit, start_writer
-
-HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "s3")]
-
-from faulty_proxy import FAULTS, Proxy, faulty_proxy  # noqa: E402 - found by the line above
-from s3_servers import Keys, S3Server, ceph_server, missing_ceph_programs, moto_server  # noqa: E402
+from webhooks.faulty_proxy import FAULTS, Proxy, faulty_proxy
 
 
 def line(number: int) -> bytes:
@@ -39,8 +33,7 @@ def server(request: pytest.FixtureRequest) -> Iterator[S3Server]:
         with ceph_server() as ceph:
             yield ceph
     else:
-        with moto_server() as moto:
-            yield moto
+        yield request.getfixturevalue("webhook_moto")
 
 
 @pytest.fixture(scope="module")
@@ -130,8 +123,7 @@ def test_a_put_that_failed_on_its_way_is_stored_once(
     monkeypatch.setattr(buckets, "COMMIT_SECONDS", 20.0)
     bucket = opened(config, proxy)
     assert bucket.commit({"prod": [line(1)]}) == {}
-    script = iter([fault, fault])
-    proxy.fault = lambda: next(script, None)
+    proxy.spoil(fault, times=2)
     assert bucket.commit({"prod": [line(2), line(3)]}) == {}
     assert bucket.commit({"prod": [line(4)]}) == {}
     assert proxy.seen[1:3] == [fault, fault]

@@ -19,7 +19,9 @@ from typing import Any
 import pytest
 from harness.containers import docker
 from harness.suite import ROOT
-from webhooks.behind_proxy import CADDY, Senders, answer, free_port, held_back_by_caddy, stored
+from webhooks.behind_proxy import CADDY, Senders, held_back_by_caddy
+from webhooks.inlet_process import Reader, answer, free_port
+from webhooks.kept_log import by_http, lines
 
 pytestmark = [pytest.mark.docker, pytest.mark.compose, pytest.mark.caddy]
 
@@ -53,10 +55,10 @@ class Project:
         found: dict[str, Any] = json.loads(docker("inspect", self.compose("ps", "-q", service).strip()))[0]
         return found
 
-    def read(self, path: str) -> tuple[int, bytes]:
-        """Status and body of a GET with the read token, through the proxy."""
-        headers = {"Authorization": f"Bearer {self.settings['INLET_READ_TOKEN']}", "Accept": "application/json"}
-        return answer(self.port, "GET", path, headers=headers)
+    @property
+    def reader(self) -> Reader:
+        """Asks through the proxy."""
+        return Reader(self.port, self.settings["INLET_READ_TOKEN"])
 
 
 @pytest.fixture(scope="module")
@@ -92,14 +94,15 @@ def test_events_of_both_senders_arrive_through_the_proxy(project: Project) -> No
         time.sleep(0.2)
     assert set(arrived) == {"pendo", "customerio"}
     assert {posts["bad_signature"] for posts in arrived.values()} == {0}
-    assert project.read("/log/v1/pendo")[0] == 200
+    assert project.reader.get("/log/v1/pendo")[0] == 200
     assert answer(project.port, "GET", "/log/v1/pendo")[0] == 401
-    assert project.read("/metrics")[0] == 404
+    assert project.reader.get("/metrics")[0] == 404
 
 
 def test_a_new_container_of_the_inlet_takes_over_and_no_sender_notices(project: Project) -> None:
     settings = project.settings
-    senders = Senders(project.port, f"/in/{settings['CUSTOMERIO_PATH']}", settings["CUSTOMERIO_SECRET"])
+    url = f"http://127.0.0.1:{project.port}/in/{settings['CUSTOMERIO_PATH']}"
+    senders = Senders(url, settings["CUSTOMERIO_SECRET"])
     before = project.inspected("inlet")["Id"]
     with senders.posting():
         time.sleep(1)
@@ -107,8 +110,9 @@ def test_a_new_container_of_the_inlet_takes_over_and_no_sender_notices(project: 
         time.sleep(4)
 
     assert project.inspected("inlet")["Id"] != before
-    held_back_by_caddy(senders)
-    assert senders.acknowledged <= set(stored(project.port, "customerio", settings["INLET_READ_TOKEN"]))
+    held_back_by_caddy(senders.ledger)
+    acknowledged = {digest for entry in senders.ledger.entries for digest in entry.acknowledged}
+    assert acknowledged <= {line.sha256 for line in lines(by_http(project.reader, "customerio"))}
 
 
 @pytest.mark.parametrize("service", ["inlet", "proxy", "demo-pendo", "demo-customerio"])
@@ -194,6 +198,6 @@ def _caddy_image() -> str:
 def _settled(project: Project) -> tuple[int, bytes]:
     """The status page's answer, 0 while nothing listens."""
     try:
-        return project.read("/status")
+        return project.reader.get("/status")
     except OSError:
         return 0, b""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,6 +13,7 @@ from simulators.webhooks.sender import Habits, Sending
 from webhooks.accounts import both
 from webhooks.inlet_process import Inlet, MakeInlet, eventually, write_config
 from webhooks.kept_log import Lanes, assert_kept, by_files, by_http, lines
+from webhooks.small_disk import own_mounts
 
 DAY = 86_400
 
@@ -55,18 +54,6 @@ def test_a_disk_that_cannot_sync_from_the_start_acknowledges_nothing(make_inlet:
     assert ledger.accepted == 0
     assert eventually(inlet.ended, 15)
     assert inlet.process.returncode != 0
-
-
-def own_mounts() -> list[str]:
-    """The command that gives a process mounts of its own: as root, else by a user namespace."""
-    for command in (["unshare", "-m"], ["unshare", "-rm"]):
-        probe = [*command, "mount", "-t", "tmpfs", "none", "/mnt"]
-        if shutil.which("unshare") and subprocess.run(probe, capture_output=True).returncode == 0:
-            return command
-    reason = "no permission to mount a file system: run as root, or allow user namespaces"
-    if os.environ.get("CI") == "true":
-        pytest.fail(reason)
-    pytest.skip(reason)
 
 
 def test_a_full_disk_sheds_with_503_and_heals_when_there_is_room(make_inlet: MakeInlet, tmp_path: Path) -> None:

@@ -15,24 +15,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import boto3
 import duckdb
 import jsonschema
 import orjson
 import pytest
 import yaml
 from backports import zstd
-from moto.server import ThreadedMotoServer
+from harness.sentences import VALUE, flat, pattern, sentences
 from pydantic import BaseModel
+from s3_servers import MotoServer
 from source_customerio.config import Config as CustomerioConfig
 from source_pendo.config import Config as PendoConfig
-from test_docs import _VALUE as VALUE
-from test_docs import _flat as flat
-from test_docs import _pattern as pattern_of
-from test_docs import _sentences as sentences_of
 from webhook_inlet import lines
 from webhook_inlet.config import BucketConfig, Config, InletConfig
-from webhooks.page_examples import BIN, PAGE, ROOT, blocks, get
+from webhooks.inlet_process import answer
+from webhooks.page_examples import BIN, PAGE, ROOT, blocks
 from webhooks.sample_rows import customerio_rows
 
 SECRETS = {"INLET_READ_TOKEN": "token-of-a-test", "CUSTOMERIO_SIGNING_KEY": "key-of-a-test"}
@@ -69,11 +66,11 @@ def _check(text: str, folder: Path) -> subprocess.CompletedProcess[str]:
 
 def test_every_sentence_of_the_inlet_about_its_store_and_posts_is_explained() -> None:
     page = flat(PAGE.read_text(encoding="utf-8"))
-    sentences = {re.sub("%[sd]", VALUE, text) for text in sentences_of("webhook-inlet/webhook_inlet", _NOT_EXPLAINED)}
-    sentences.discard("Receives webhooks and keeps them until the connectors have read them.")  # of --help
-    assert len(sentences) > 25
+    found = {re.sub("%[sd]", VALUE, text) for text in sentences("webhook-inlet/webhook_inlet", _NOT_EXPLAINED)}
+    found.discard("Receives webhooks and keeps them until the connectors have read them.")  # of --help
+    assert len(found) > 25
 
-    assert [sentence for sentence in sorted(sentences) if not re.search(pattern_of(sentence), page)] == []
+    assert [sentence for sentence in sorted(found) if not re.search(pattern(sentence), page)] == []
 
 
 def test_the_commands_for_compose_and_kubernetes_name_what_exists() -> None:
@@ -104,25 +101,20 @@ def test_the_page_has_a_configuration_for_each_store() -> None:
 
 
 @pytest.fixture(scope="module")
-def bucket() -> Iterator[str]:
+def store_of_the_page(webhook_moto: MotoServer) -> Iterator[str]:
     """The address of an S3 server that has the bucket of the example."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
+    webhook_moto.client().create_bucket(
+        Bucket="my-webhooks", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"}
+    )
     with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("AWS_ACCESS_KEY_ID", "id")
-        environment.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-        host, port = server.get_host_and_port()
-        address = f"http://{host}:{port}"
-        client = boto3.client("s3", endpoint_url=address, region_name="eu-central-1")
-        client.create_bucket(Bucket="my-webhooks", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
-        client.close()
-        yield address
-    server.stop()
+        environment.setenv("AWS_ACCESS_KEY_ID", webhook_moto.admin.access_key)
+        environment.setenv("AWS_SECRET_ACCESS_KEY", webhook_moto.admin.secret_key)
+        yield webhook_moto.endpoint
 
 
 @pytest.mark.parametrize("number", range(3))
-def test_each_configuration_passes_the_check(number: int, tmp_path: Path, bucket: str) -> None:
-    example = _configurations()[number].replace("  region:", f"  endpoint_url: {bucket}\n  region:")
+def test_each_configuration_passes_the_check(number: int, tmp_path: Path, store_of_the_page: str) -> None:
+    example = _configurations()[number].replace("  region:", f"  endpoint_url: {store_of_the_page}\n  region:")
     done = _check(example, tmp_path)
 
     assert done.returncode == 0, done.stdout + done.stderr
@@ -239,7 +231,7 @@ def test_the_unit_of_systemd_serves_on_the_socket_that_it_is_given(tmp_path: Pat
         arguments[arguments.index("--fd") + 1] = str(listening.fileno())
         command: list[str | Path] = [BIN / "webhook-inlet", *arguments]
         with _running(command, (listening.fileno(),)):
-            assert get(listening.getsockname()[1], "/readyz").startswith(b"ready")
+            assert answer(listening.getsockname()[1], "GET", "/readyz") == (200, b"ready\n")
 
 
 def _unit(text: str) -> configparser.ConfigParser:

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import yaml
 from harness.containers import IMAGE_MEGABYTES, STRICT, UNWANTED, docker, in_image, inspected
 from harness.suite import ROOT
 from test_kit.command import run_process
-from webhooks.behind_proxy import CONFIG, PATH, answer, event, signed, stored
+from webhooks.behind_proxy import PATH, event, signed
+from webhooks.inlet_process import Reader, answer, write_config
+from webhooks.kept_log import by_http, lines
 
 pytestmark = pytest.mark.docker
 
@@ -60,9 +61,7 @@ class Container:
 @pytest.fixture
 def container(tmp_path: Path) -> Iterator[Container]:
     """A running inlet."""
-    (tmp_path / "inlet.yaml").write_text(
-        yaml.safe_dump({"store": {"type": "volume", "path": "/data"}, **CONFIG}), encoding="utf-8"
-    )
+    write_config(tmp_path, {"type": "volume", "path": "/data"})
     tmp_path.chmod(0o755)
     started = Container(tmp_path, f"inlet-{uuid.uuid4().hex[:8]}")
     try:
@@ -85,7 +84,8 @@ def test_it_stores_in_its_volume_read_only_and_unprivileged_and_the_next_contain
         assert time.monotonic() - began < 30
         container.start()
 
-    assert stored(container.port) == {"event-0": 1, "event-1": 1}
+    kept = lines(by_http(Reader(container.port), "customerio"))
+    assert [line.key for line in kept] == ["customerio:event-0", "customerio:event-1"]
 
 
 def test_docker_sees_by_itself_that_it_is_healthy(container: Container) -> None:

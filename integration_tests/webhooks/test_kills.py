@@ -12,7 +12,7 @@ from simulators.webhooks.ledger import Entry, Ledger
 from simulators.webhooks.sender import Habits, Sending
 from webhooks.accounts import both
 from webhooks.buckets import bucket_store
-from webhooks.inlet_process import PATHS, Inlet, MakeInlet, eventually, free_port, write_config
+from webhooks.inlet_process import Inlet, MakeInlet, eventually, write_config
 from webhooks.kept_log import assert_kept, by_files, by_http, expected_key, lines
 
 SOURCES = ("customerio", "pendo")
@@ -23,7 +23,7 @@ def kill_and_restart(
 ) -> list[Inlet]:
     """Loads the inlets from both senders, kills one after the other and starts it again on its port."""
     rng = random.Random(kills)
-    urls = {name: [f"http://127.0.0.1:{inlet.port}/in/{PATHS[name]}" for inlet in inlets] for name in SOURCES}
+    urls = {name: [inlet.path(name) for inlet in inlets] for name in SOURCES}
     running = list(inlets)
     with Sending(both(urls, Habits(parallel=parallel)), ledger):
         for number in range(kills):
@@ -33,7 +33,7 @@ def kill_and_restart(
             place = number % len(running)
             running[place].kill()
             old = running[place]
-            running[place] = Inlet(old.config, port=old.port).start()
+            running[place] = Inlet(config=old.config, port=old.port).start()
         accepted = ledger.accepted
         assert eventually(lambda: ledger.accepted > accepted + 50), ledger.summary()
     return running
@@ -55,7 +55,7 @@ def test_no_acknowledged_event_is_lost_or_stored_twice_when_the_process_is_kille
     make_inlet: MakeInlet, volume: Path, kills: int, seconds: tuple[float, float], at_least: int
 ) -> None:
     ledger = Ledger()
-    inlet = make_inlet(port=free_port())
+    inlet = make_inlet()
     (last,) = kill_and_restart([inlet], kills, seconds, ledger, 8)
     try:
         acknowledged, read = 0, {}
@@ -92,7 +92,7 @@ def test_two_processes_on_a_bucket_lose_nothing_when_they_are_killed_in_turn(
 ) -> None:
     config = write_config(tmp_path, bucket_store(webhook_moto, bucket))
     ledger = Ledger()
-    inlets = [Inlet(config, port=free_port()).start() for _ in range(2)]
+    inlets = [Inlet(config=config).start() for _ in range(2)]
     try:
         inlets = kill_and_restart(inlets, kills, seconds, ledger, 64)
         for source in SOURCES:

@@ -9,22 +9,10 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
-from webhooks.behind_proxy import (
-    PATH,
-    SENDER_SECONDS,
-    TOKEN,
-    Inlet,
-    Senders,
-    answer,
-    caddy,
-    event,
-    free_port,
-    held_back_by_caddy,
-    nginx,
-    running_inlet,
-    signed,
-    stored,
-)
+from simulators.webhooks.ledger import Ledger
+from webhooks.behind_proxy import PATH, SENDER_SECONDS, Senders, caddy, event, held_back_by_caddy, nginx, signed
+from webhooks.inlet_process import Inlet, MakeInlet, Reader, answer, free_port
+from webhooks.kept_log import assert_kept, by_http, lines
 
 Proxy = Callable[[Path, int], AbstractContextManager[int]]
 
@@ -37,23 +25,21 @@ BOTH = pytest.mark.parametrize(
 @pytest.mark.parametrize("restarts", [3, pytest.param(50, marks=[pytest.mark.soak, pytest.mark.timeout(600)])])
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGKILL], ids=lambda ending: ending.name)
 def test_behind_caddy_no_sender_notices_that_the_inlet_ends_and_comes_again(
-    tmp_path: Path, ending: signal.Signals, restarts: int
+    make_inlet: MakeInlet, tmp_path: Path, ending: signal.Signals, restarts: int
 ) -> None:
-    with running_inlet(tmp_path) as inlet, caddy(tmp_path, inlet.port) as port:
-        senders = _through_restarts(Senders(port), inlet, ending, restarts)
-
-        held_back_by_caddy(senders)
-        _nothing_is_lost(senders, inlet)
+    inlet = make_inlet()
+    with caddy(tmp_path, inlet.port) as port:
+        held_back_by_caddy(_through_restarts(inlet, port, ending, restarts))
 
 
 @pytest.mark.nginx
-def test_behind_nginx_a_sender_sees_at_most_503_while_the_only_inlet_restarts(tmp_path: Path) -> None:
-    with running_inlet(tmp_path) as inlet, nginx(tmp_path, inlet.port) as port:
-        senders = _through_restarts(Senders(port), inlet, signal.SIGTERM, restarts=3)
-
-        assert set(senders.outcomes) == {"200", "503"}, senders.outcomes
-        assert senders.slowest < SENDER_SECONDS
-        _nothing_is_lost(senders, inlet)
+def test_behind_nginx_a_sender_sees_at_most_503_while_the_only_inlet_restarts(
+    make_inlet: MakeInlet, tmp_path: Path
+) -> None:
+    inlet = make_inlet()
+    with nginx(tmp_path, inlet.port) as port:
+        ledger = _through_restarts(inlet, port, signal.SIGTERM, restarts=3)
+        assert set(ledger.answers) == {200, 503}, ledger.summary()
 
 
 @BOTH
@@ -68,17 +54,19 @@ def test_while_there_is_no_inlet_a_sender_gets_503_before_it_gives_up(proxy: Pro
 
 
 @BOTH
-def test_posts_log_and_status_are_passed_on_and_the_rest_is_not_public(proxy: Proxy, tmp_path: Path) -> None:
+def test_posts_log_and_status_are_passed_on_and_the_rest_is_not_public(
+    proxy: Proxy, make_inlet: MakeInlet, tmp_path: Path
+) -> None:
     body = event("one")
     wrong = {**signed(body), "X-CIO-Signature": "0" * 64}
-    token = {"Authorization": f"Bearer {TOKEN}"}
-    with running_inlet(tmp_path) as inlet, proxy(tmp_path, inlet.port) as port:
+    inlet = make_inlet()
+    with proxy(tmp_path, inlet.port) as port:
         assert answer(port, "POST", f"/in/{PATH}", body, signed(body))[0] == 200
         assert answer(port, "POST", f"/in/{PATH}", body, wrong)[0] == 401
         assert answer(port, "POST", "/in/unknown", body, signed(body))[0] == 404
-        for path in ("/log/v1/prod", "/status"):
+        for path in ("/log/v1/customerio", "/status"):
             assert answer(port, "GET", path)[0] == 401
-            assert answer(port, "GET", path, headers=token)[0] == 200
+            assert Reader(port).get(path)[0] == 200
         assert answer(port, "GET", "/healthz")[0] == 200
         for path in ("/metrics", "/readyz", "/", "/in/../metrics", "/in/%2e%2e/metrics"):
             assert answer(port, "GET", path)[0] in {404, 308}, path
@@ -86,27 +74,25 @@ def test_posts_log_and_status_are_passed_on_and_the_rest_is_not_public(proxy: Pr
 
 
 @BOTH
-def test_a_post_of_seven_megabytes_comes_through_byte_for_byte(proxy: Proxy, tmp_path: Path) -> None:
+def test_a_post_of_seven_megabytes_comes_through_byte_for_byte(
+    proxy: Proxy, make_inlet: MakeInlet, tmp_path: Path
+) -> None:
     body = event("large", 7_000_000)
-    with running_inlet(tmp_path) as inlet, proxy(tmp_path, inlet.port) as port:
+    inlet = make_inlet()
+    with proxy(tmp_path, inlet.port) as port:
         assert answer(port, "POST", f"/in/{PATH}", body, signed(body))[0] == 200
-        assert stored(inlet.port) == {"large": 1}
+    assert [line.body for line in lines(by_http(inlet, "customerio"))] == [body]
 
 
-def _through_restarts(senders: Senders, inlet: Inlet, ending: signal.Signals, restarts: int) -> Senders:
-    """Posts while the inlet ends and comes again."""
+def _through_restarts(inlet: Inlet, port: int, ending: signal.Signals, restarts: int) -> Ledger:
+    """Posts to a proxy while the inlet ends and comes again. What was acknowledged is in the log, and nothing twice."""
+    senders = Senders(f"http://127.0.0.1:{port}/in/{PATH}")
     with senders.posting():
         for _ in range(restarts):
             time.sleep(0.7)
-            inlet.end(ending)
+            inlet.process.send_signal(ending)
+            inlet.process.wait(30)
             inlet.start()
         time.sleep(0.7)
-    return senders
-
-
-def _nothing_is_lost(senders: Senders, inlet: Inlet) -> None:
-    """Everything acknowledged is in the log, and nothing twice."""
-    log = stored(inlet.port)
-    assert len(senders.acknowledged) > 100
-    assert senders.acknowledged <= set(log)
-    assert set(log.values()) == {1}
+    assert assert_kept(senders.ledger.entries, by_http(inlet, "customerio")) > 100
+    return senders.ledger

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -17,7 +16,8 @@ from typing import Any
 import duckdb
 import pytest
 import yaml
-from webhooks.page_examples import BIN, PAGE, ROOT, blocks, get
+from webhooks.inlet_process import answer, free_port
+from webhooks.page_examples import BIN, PAGE, ROOT, blocks
 
 pytestmark = pytest.mark.slow
 
@@ -28,8 +28,7 @@ _METRIC = re.compile(r"\binlet_[a-z_]+")
 def quick_start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The folder in which the quick start without Docker was run as it stands, on a free port; the inlet still runs."""
     folder = tmp_path_factory.mktemp("quick-start")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     serve, read = blocks("sh")
     script = "\n".join(("set -eu", serve, read, f"env >environment; echo {port} >port; echo done; wait"))
     script = script.replace("make setup\n", "").replace("8080", str(port)).replace(".venv/bin/", f"{BIN}/")
@@ -79,7 +78,7 @@ def test_the_status_of_the_quick_start_has_the_fields_of_the_page(quick_start: P
 
 def test_every_metric_is_on_the_page_and_every_alert_uses_one_that_exists(quick_start: Path) -> None:
     port = int((quick_start / "port").read_text())
-    text = get(port, "/metrics").decode()
+    text = answer(port, "GET", "/metrics")[1].decode()
     exposed = set(re.findall(r"^# TYPE (inlet_\w+)", text, re.MULTILINE))
     table = set(_METRIC.findall("".join(re.findall(r"^\| `inlet_.*$", PAGE.read_text(encoding="utf-8"), re.MULTILINE))))
 

@@ -18,7 +18,7 @@ from test_kit.command import arguments
 from test_kit.destination import Destination, Row
 from test_kit.process import ConsoleScript, Crash, Outcome, watch
 from webhooks.accounts import both, request_of
-from webhooks.inlet_process import PATHS, READ_TOKEN, Inlet, MakeInlet, eventually, free_port
+from webhooks.inlet_process import PATHS, READ_TOKEN, Inlet, MakeInlet, eventually
 from webhooks.kept_log import assert_kept, by_http, lines
 
 STREAM = "webhook_events"
@@ -67,7 +67,7 @@ def test_rows_are_the_ledger_though_the_inlet_and_the_readers_are_killed(
     make_inlet: MakeInlet, tmp_path: Path, rounds: int, rate: int
 ) -> None:
     rng, crashed = random.Random(rounds), 0
-    inlet = make_inlet(port=free_port())
+    inlet = make_inlet()
     readers = {source: Reader(source, inlet, tmp_path) for source in KEY_OPTIONS}
     ledgers = {source: Ledger() for source in readers}
     urls = {source: [inlet.path(source)] for source in readers}

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import hmac
 import json
 import re
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
-from hashlib import sha256
 from pathlib import Path
 
 import pytest
-import requests
+from webhooks.behind_proxy import event, signed
 from webhooks.browser import Page, Refused, browser
+from webhooks.inlet_process import PATHS, READ_TOKEN, Inlet, MakeInlet, answer, write_config
 
 pytestmark = pytest.mark.browser
 
-COMMAND = Path(sys.executable).parent / "webhook-inlet"
-TOKEN = "read-token-of-the-status-page"
 KEYS = ("current-signing-key", "previous-signing-key")
-PATHS = {"prod": "path-of-prod-0123456789abcdef", "guides": "path-of-guides-0123456789abcdef"}
 LONG_NAME = "a-name-that-is-longer-than-a-phone-is-wide-and-that-has-no-space-in-it"
 #: Width and height in CSS pixels, dark or not
 LOOKS = [(1280, 900, False), (1280, 900, True), (390, 844, False), (390, 844, True)]
@@ -53,58 +46,35 @@ CONTRAST = """
 """
 
 
-class Inlet:
-    """A running inlet and its senders."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-        #: A browser has no other way to send a token
-        self.status = url.replace("http://", f"http://anybody:{TOKEN}@") + "/status"
-
-    def post(self, number: int, key: str = KEYS[0], inlet: str = "prod") -> int:
-        """An event of Customer.io; the code of the answer."""
-        body = json.dumps({"event_id": f"event-{number}", "object_type": "email", "metric": "opened"}).encode()
-        at = str(int(time.time()))
-        signature = hmac.new(key.encode(), f"v0:{at}:".encode() + body, sha256).hexdigest()
-        headers = {"X-CIO-Timestamp": at, "X-CIO-Signature": signature, "Content-Type": "application/json"}
-        return requests.post(f"{self.url}/in/{PATHS[inlet]}", data=body, headers=headers, timeout=20).status_code
-
-    def read(self) -> None:
-        """What a connector asks for: the lanes, then the lines of the first."""
-        headers = {"Authorization": f"Bearer {TOKEN}", "User-Agent": "airbyte-source-customerio/0.1"}
-        (lane,) = requests.get(f"{self.url}/log/v1/prod", headers=headers, timeout=20).json()["lanes"]
-        answer = requests.get(f"{self.url}/log/v1/prod/{lane['lane']}/1", headers=headers, timeout=20)
-        assert answer.status_code == 200
-
-
 @pytest.fixture
-def inlet(tmp_path: Path) -> Iterator[Inlet]:
+def inlet(make_inlet: MakeInlet, tmp_path: Path, volume: Path) -> Inlet:
     """One with an inlet for Customer.io and two for Pendo, and nothing in its store."""
-    (tmp_path / "data").mkdir()
-    config = {
-        "store": {"type": "volume", "path": str(tmp_path / "data")},
-        "read_token": TOKEN,
-        "drain_seconds": 0,
-        "inlets": [
-            {"name": "prod", "source": "customerio", "path": PATHS["prod"], "secrets": KEYS},
-            {"name": "guides", "source": "pendo", "path": PATHS["guides"], "secrets": ["pendo-secret"]},
-            {"name": LONG_NAME, "source": "pendo", "path": "path-of-a-long-name-0123456789", "signature": "none"},
-        ],
-    }
-    (tmp_path / "inlet.yaml").write_text(json.dumps(config))
-    arguments = ["serve", "--config", str(tmp_path / "inlet.yaml"), "--host", "127.0.0.1", "--port", "0"]
-    with (
-        (tmp_path / "inlet.log").open("wb") as log,
-        subprocess.Popen([COMMAND, *arguments], stdout=subprocess.PIPE, stderr=log, text=True) as process,
-    ):
-        assert process.stdout is not None
-        first = process.stdout.readline()
-        try:
-            assert first.startswith("listening on "), (tmp_path / "inlet.log").read_text()
-            yield Inlet(first.removeprefix("listening on ").strip())
-        finally:
-            process.terminate()
-            process.wait(20)
+    entries = [
+        {"name": "prod", "source": "customerio", "path": PATHS["customerio"], "secrets": KEYS},
+        {"name": "guides", "source": "pendo", "path": PATHS["pendo"], "secrets": ["pendo-secret"]},
+        {"name": LONG_NAME, "source": "pendo", "path": "path-of-a-long-name-0123456789", "signature": "none"},
+    ]
+    return make_inlet(config=write_config(tmp_path, {"type": "volume", "path": str(volume)}, inlets=entries))
+
+
+def status_of(inlet: Inlet) -> str:
+    """The page's address with the token, which a browser cannot send in another way."""
+    return f"http://anybody:{READ_TOKEN}@127.0.0.1:{inlet.port}/status"
+
+
+def post(inlet: Inlet, number: int, key: str = KEYS[0]) -> int:
+    """An event of Customer.io; the status of the answer."""
+    body = event(f"event-{number}")
+    return answer(inlet.port, "POST", f"/in/{PATHS['customerio']}", body, signed(body, key))[0]
+
+
+def read(inlet: Inlet) -> None:
+    """What a connector asks for: the lanes, then the lines of the first."""
+    headers = {"Authorization": f"Bearer {READ_TOKEN}", "User-Agent": "airbyte-source-customerio/0.1"}
+    status, listing = answer(inlet.port, "GET", "/log/v1/prod", headers=headers)
+    assert status == 200
+    (lane,) = json.loads(listing)["lanes"]
+    assert answer(inlet.port, "GET", f"/log/v1/prod/{lane['lane']}/1", headers=headers)[0] == 200
 
 
 @pytest.fixture(scope="module")
@@ -117,19 +87,19 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
 def busy(inlet: Inlet) -> None:
     """Events, a duplicate, an old key, a wrong key, a reader that is behind."""
     for number in range(20):
-        assert inlet.post(number) == 200
-    assert inlet.post(3) == 200
-    assert inlet.post(20, KEYS[1]) == 200
-    inlet.read()
-    assert inlet.post(21) == 200
-    assert inlet.post(22, "wrong-key") == 401
+        assert post(inlet, number) == 200
+    assert post(inlet, 3) == 200
+    assert post(inlet, 20, KEYS[1]) == 200
+    read(inlet)
+    assert post(inlet, 21) == 200
+    assert post(inlet, 22, "wrong-key") == 401
 
 
 def looks_right(page: Page, inlet: Inlet) -> None:
     """Whatever is on it: nothing sticks out, nothing is cut, everything can be read, and nothing was blocked."""
     for width, height, dark in LOOKS:
         page.show(width, height, dark)
-        page.open(f"{inlet.status}?refresh=off")
+        page.open(f"{status_of(inlet)}?refresh=off")
         assert page.value("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
         assert page.value(STICKING_OUT) == []
         assert page.value(CUT_TABLES) == []
@@ -172,16 +142,16 @@ def test_a_page_with_events_shows_them(page: Page, inlet: Inlet) -> None:
 
 def test_a_new_event_appears_by_itself(page: Page, inlet: Inlet) -> None:
     page.show(1280, 900)
-    page.open(inlet.status)
+    page.open(status_of(inlet))
     assert page.text().count("No event yet") == 3
-    assert inlet.post(1) == 200
+    assert post(inlet, 1) == 200
     page.wait(lambda: page.text().count("No event yet") == 2, 20)
     assert "Last event" in page.text()
 
 
 def test_a_paused_page_stays(page: Page, inlet: Inlet) -> None:
     page.show(1280, 900)
-    page.open(inlet.status)
+    page.open(status_of(inlet))
     page.value("[...document.querySelectorAll('a')].find(e => e.innerText === 'Pause').click()")
     page.wait(lambda: "paused" in page.text())
     assert page.value("document.querySelectorAll('meta[http-equiv=refresh]').length") == 0
@@ -192,5 +162,5 @@ def test_a_browser_without_the_token_sees_nothing(page: Page, inlet: Inlet) -> N
     page.show(1280, 900)
     page.open("about:blank")
     with pytest.raises(Refused, match="ERR_INVALID_AUTH_CREDENTIALS"):
-        page.open(inlet.status.replace(TOKEN, "wrong"))
+        page.open(status_of(inlet).replace(READ_TOKEN, "wrong"))
     assert "prod" not in page.text()

@@ -13,7 +13,8 @@ import duckdb
 import psycopg
 import pytest
 from harness import postgres
-from webhooks.sample_rows import LIFTED, METRICS, PARENTS, customerio_rows, pendo_rows
+from simulators.webhooks.customerio_events import METRICS
+from webhooks.sample_rows import LIFTED, PARENTS, customerio_rows, pendo_rows
 
 ROOT = Path(__file__).resolve().parents[2]
 SQL = ROOT / "docs" / "sql"

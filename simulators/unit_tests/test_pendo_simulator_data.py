@@ -230,6 +230,7 @@ def test_a_removed_visitor_is_gone_everywhere(pendo: Any) -> None:
     assert "Zed@example.com" not in {row["visitorId"] for row in pendo.sim.truth("visitors")}
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_bytes_and_another_one_others(make_pendo: Callable[..., Any]) -> None:
     def everything(seed: int, first: str) -> bytes:
         sim = make_pendo(seed=seed).sim

@@ -305,6 +305,7 @@ def test_where_the_system_gives_no_more_processes_the_rows_come_without_them(
     assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
+@pytest.mark.slow
 def test_a_chunk_that_is_larger_than_the_shared_memory_arrives_whole(tmp_path: Path) -> None:
     rows = [{"id": index, "text": "x" * 2_000_000 if index == 7_000 else "y"} for index in range(8_000)]
     file = avro_file(tmp_path, [Column("id", "long"), Column("text")], rows, block_bytes=8000)

@@ -43,6 +43,7 @@ def test_a_header_without_blocks_is_a_file_without_rows(tmp_path: Path) -> None:
     assert rows_in(damaged(WHOLE, Damage.HEADER_ONLY), tmp_path) == 0
 
 
+@pytest.mark.slow
 def test_a_file_cut_anywhere_but_between_blocks_is_broken(tmp_path: Path) -> None:
     ends = {block.end for block in blocks(WHOLE)} | {parse_header(WHOLE).size}
     for size in range(0, len(WHOLE), 97):

@@ -163,6 +163,7 @@ def test_a_row_nested_six_hundred_deep_is_emitted(number: float, heap: Heap) -> 
         ]
 
 
+@pytest.mark.slow
 def test_a_type_nested_six_hundred_deep_is_discovered_and_emitted(heap: Heap) -> None:
     kind: Any = "long"
     for _ in range(600):

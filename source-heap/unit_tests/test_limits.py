@@ -21,6 +21,7 @@ def long_manifest(dump_id: int, files: int) -> StoredObject:
     return StoredObject(f"manifests/sync_{dump_id}.json", json.dumps({"dump_id": dump_id, "tables": tables}).encode())
 
 
+@pytest.mark.slow
 def test_a_manifest_that_is_too_long_is_named_and_stops_no_other(heap: Heap, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dumps, "MANIFEST_BYTES", 1024 * 1024)
     heap.server.put([long_manifest(1, 40_000)])
@@ -38,6 +39,7 @@ def test_a_manifest_that_is_too_long_is_named_and_stops_no_other(heap: Heap, mon
     assert heap.read("event").failures["event"].message.startswith(sentence)
 
 
+@pytest.mark.slow
 def test_manifests_are_read_in_turn_where_together_they_are_too_long(
     heap: Heap, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -193,6 +193,7 @@ def test_a_header_is_read_from_the_right_part(bend: Any, verb: str, odd: OddServ
     assert odd.answered == 1
 
 
+@pytest.mark.slow
 def test_a_checksum_of_the_whole_object_on_a_part_of_it_is_not_compared(odd: OddServer, step: Step) -> None:
     """Seen of rclone: the checksum of the whole comes with every part."""
     odd.odd = lambda request, usual: (

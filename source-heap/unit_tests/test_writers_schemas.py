@@ -93,6 +93,7 @@ def test_blocks_without_rows_cost_nothing(codec: str, heap: Heap) -> None:
     assert (output.last_statuses["none"], rows_of_none) == ("COMPLETE", [])
 
 
+@pytest.mark.slow
 def test_sixty_thousand_blocks_without_rows_take_no_longer_than_they_are(heap: Heap) -> None:
     rows = b"".join(block(1, long_bytes(index)) for index in range(6_000))
     put_tables(heap, {"ev": header(record(("event_id", "long"))) + block(0, b"") * 60_000 + rows})

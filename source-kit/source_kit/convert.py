@@ -73,12 +73,30 @@ _PLANS_KEPT = 2_000
 _Plan: TypeAlias = Callable[[Iterable[Any]], dict[str, Any]]
 
 
-class RecordMapper:
-    """Renames the top-level keys of rows and converts some values.
+def unique_names(rename: Callable[[str], str], names: Iterable[str]) -> list[str]:
+    """Our names for the vendor's names of one row.
 
-    `rename` maps a vendor's name to ours. `convert` maps *our* names to functions, which are not called with None. If
-    two names become the same, no value is lost: a key that had our name before keeps it, and the other key keeps the
-    vendor's name. Each key order is compiled to a function of the values, a third faster than renaming key by key.
+    If two become the same, no value is lost: a key that had our name before keeps it, and the other key keeps the
+    vendor's name.
+    """
+    ours = {name: rename(name) for name in names}
+    unchanged = {name for name, our in ours.items() if our == name}
+    unique: dict[str, None] = {}
+    for vendor_name, our in ours.items():
+        name = our
+        if our != vendor_name and (our in unchanged or our in unique):
+            name = vendor_name
+        while name in unique:
+            name += "_"
+        unique[name] = None
+    return list(unique)
+
+
+class RecordMapper:
+    """Renames the top-level keys of rows, by `unique_names`, and converts some values.
+
+    `rename` maps a vendor's name to ours. `convert` maps *our* names to functions, which are not called with None. Each
+    key order is compiled to a function of the values, a third faster than renaming key by key.
     """
 
     def __init__(self, rename: Callable[[str], str], convert: Mapping[str, Callable[[Any], Any]] | None = None) -> None:
@@ -101,7 +119,7 @@ class RecordMapper:
         return mapped
 
     def _plan(self, shape: tuple[str, ...]) -> _Plan:
-        names, size = self._names(shape), sum(map(len, shape))
+        names, size = unique_names(self._rename, shape), sum(map(len, shape))
         if len(shape) > COMPILED_NAMES or size > COMPILED_NAME_CHARACTERS:
             return _uncompiled(names, self._convert)
         self._remembered += size
@@ -110,19 +128,6 @@ class RecordMapper:
             self._remembered = size
         plan = self._plans[shape] = _compiled(names, self._convert)
         return plan
-
-    def _names(self, shape: tuple[str, ...]) -> list[str]:
-        ours = {name: self._rename(name) for name in shape}
-        unchanged = {name for name, our in ours.items() if our == name}
-        names: dict[str, None] = {}
-        for vendor_name, our in ours.items():
-            name = our
-            if our != vendor_name and (our in unchanged or our in names):
-                name = vendor_name
-            while name in names:
-                name += "_"
-            names[name] = None
-        return list(names)
 
 
 def _uncompiled(names: list[str], convert: Mapping[str, Callable[[Any], Any]]) -> _Plan:

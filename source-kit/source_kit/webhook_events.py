@@ -20,8 +20,8 @@ from source_kit.options import group, texts
 from source_kit.s3.options import BucketStore
 from source_kit.stream import BatchStream, Checkpoint, SliceItem, StreamDocs
 from source_kit.webhook_inlet_log import InletLog, InletStore
-from source_kit.webhook_lines import Form, Path, RecordMaker
-from source_kit.webhook_log import SEGMENTS_AHEAD, LaneRead, Position, WebhookLog, pieces, plan, positions_of
+from source_kit.webhook_log import SEGMENTS_AHEAD, LaneRead, Position, WebhookLog, parts, plan, positions_of
+from source_kit.webhook_records import Form, Path, RecordMaker
 
 WebhookStore = InletStore | BucketStore
 STORES: Mapping[str, type[WebhookStore]] = {"inlet": InletStore, "bucket": BucketStore}
@@ -106,7 +106,7 @@ class WebhookEvents(BatchStream):
             raise config_error(
                 f"The state of stream {self.name} cannot be read: it must be like "
                 '{"lanes": {"20261126T220100Z-a1b2c3": [17, 5]}}. Correct it, update the connector if a newer release '
-                "wrote it, or reset the stream to read all that the log still has."
+                "wrote it, or refresh the stream and retain its records to read all that the log still has."
             ) from None
 
     def slices(self) -> Iterator[LaneRead]:
@@ -140,10 +140,10 @@ class WebhookEvents(BatchStream):
         with self._lanes_at_once:
             if (self._positions or {}).get(name, slice_.start) != slice_.start:
                 yield _checkpoint(name, slice_.start)
-            for piece in pieces(self._log, slice_, self._executor):
-                yield from self._maker.batches(piece, name)
-                if piece.after != slice_.start:
-                    yield _checkpoint(name, piece.after)
+            for part in parts(self._log, slice_, self._executor):
+                yield from self._maker.batches(part, name)
+                if part.after != slice_.start:
+                    yield _checkpoint(name, part.after)
 
     def merge_state(self, state: Mapping[str, Any], update: Mapping[str, Any]) -> dict[str, Any]:
         """The positions of all lanes that are listed, also of those that were not read yet.
@@ -189,6 +189,11 @@ class WebhookEvents(BatchStream):
             found.append(
                 f"If {self.vendor} should have sent some, compare the address that is entered there with what "
                 f"`webhook-inlet url {self._store.inlet}` prints, and send a test event from there."
+            )
+        if newest is None and isinstance(self._store, BucketStore):
+            found.append(
+                "If the inlet has received some, webhook_store.prefix or webhook_store.inlet are not those of its "
+                "configuration."
             )
         if refused:
             found.append(

@@ -1,4 +1,4 @@
-"""The webhook log of an inlet with a volume, which the inlet itself hands out over HTTP."""
+"""The webhook log as the inlet itself serves it over HTTP, from a volume or a bucket."""
 
 from __future__ import annotations
 
@@ -37,6 +37,12 @@ _REFUSED: Final = (
     "webhook_store.token."
 )
 
+#: The inlet itself never answers 403.
+_FORBIDDEN: Final = (
+    "A server in front of the webhook-inlet refuses this connector (status 403). Let it pass there, or enter an "
+    "address that leads to the webhook-inlet itself into webhook_store.url."
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InletStore(Options):
@@ -55,6 +61,7 @@ _ERRORS: Final = ErrorTable(
     "webhook-inlet",
     (
         ErrorRule(401, _REFUSED, Action.FAIL, FailureType.config_error),
+        ErrorRule(403, _FORBIDDEN, Action.FAIL, FailureType.config_error),
         ErrorRule(404, _NO_INLET, Action.FAIL, FailureType.config_error),
     ),
     ("the webhook-inlet", _OPTION),
@@ -72,7 +79,7 @@ class InletLog:
             "User-Agent": reader,
             "Accept": f"application/json, {NDJSON}",
         }
-        connection = Connection(store.url, session(SEGMENTS_AHEAD, _OPTION), headers)
+        connection = Connection(store.url, session(SEGMENTS_AHEAD, _OPTION), headers, clock_matters=False)
         policy, seconds = (CHECK_RETRY_POLICY, _CHECK_TIMEOUT) if checking else (RETRY_POLICY, _READ_TIMEOUT)
         self.client = Client(stream, connection, _ERRORS, policy, seconds)
 

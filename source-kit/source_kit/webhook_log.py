@@ -68,7 +68,7 @@ class WebhookLog(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class SegmentPart:
     """Whole lines of one segment: those behind the `line`-th. `after` is the position behind them."""
 
     segment: int
@@ -124,8 +124,9 @@ def removed(read: LaneRead, count: int) -> AirbyteTracedException:
     """The error for segments that retention removed before they were read."""
     return system_error(
         f"Retention removed {count} {'segment' if count == 1 else 'segments'} of {read} of the webhook log before they "
-        "were read to their end. What they held cannot be read any more. Reset the stream to read on from what is "
-        "left. So that it does not happen again, sync more often, or raise retention_days of the inlet.",
+        "were read to their end. What they held cannot be read any more. To read on from what is left, refresh the "
+        "stream and retain its records; do not clear it, because its table may have events that the log has no more. "
+        "So that it does not happen again, sync more often, or raise retention_days of the inlet.",
         f"{read}: the position is {list(read.start)}, the oldest segment was {read.lane.first}",
     )
 
@@ -140,8 +141,8 @@ def hole(read: LaneRead, segment: int) -> AirbyteTracedException:
     )
 
 
-def pieces(log: WebhookLog, read: LaneRead, executor: Executor) -> Iterator[Piece]:
-    """The lines of a lane, a piece a segment, in order. Segments are requested ahead, a few at a time.
+def parts(log: WebhookLog, read: LaneRead, executor: Executor) -> Iterator[SegmentPart]:
+    """The lines of a lane, a part a segment, in order. Segments are requested ahead, a few at a time.
 
     Ends at the end that was listed, so that a sync ends although events keep coming. Raises `removed` and `hole`.
     """
@@ -159,27 +160,27 @@ def pieces(log: WebhookLog, read: LaneRead, executor: Executor) -> Iterator[Piec
             ahead = max(1, min(SEGMENTS_AHEAD, BYTES_AHEAD // max(1, len(lines.data))))
             for following in range(segment + 1 + len(requested), min(lane.last, segment + ahead) + 1):
                 requested.append(executor.submit(log.read, lane.name, following, 0))
-            piece = _piece(lane, segment, line, lines)
+            part = _part(lane, segment, line, lines)
             del lines
-            yield piece
-            del piece  # frees it before the next is taken
+            yield part
+            del part  # frees it before the next is taken
             segment, line = segment + 1, 0
     finally:
         for future in requested:
             future.cancel()
 
 
-def _piece(lane: Lane, segment: int, line: int, lines: Lines) -> Piece:
+def _part(lane: Lane, segment: int, line: int, lines: Lines) -> SegmentPart:
     """What of a segment is read: all, but of the last one only the lines that were listed."""
     if segment < lane.last:
-        return Piece(segment, line, lines.data, (segment + 1, 0))
+        return SegmentPart(segment, line, lines.data, (segment + 1, 0))
     data = lines.data
     count = data.count(b"\n")
     if lane.lines is not None and line + count > lane.lines:
         data = _first_lines(data, lane.lines - line)
     elif lines.sealed or lane.lines is None:
-        return Piece(segment, line, data, (segment + 1, 0))
-    return Piece(segment, line, data, (segment, line + data.count(b"\n")))
+        return SegmentPart(segment, line, data, (segment + 1, 0))
+    return SegmentPart(segment, line, data, (segment, line + data.count(b"\n")))
 
 
 def _first_lines(data: bytes, count: int) -> bytes:

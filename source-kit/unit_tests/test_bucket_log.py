@@ -318,6 +318,7 @@ def test_any_sequence_of_frames_is_a_segment(packed: bytes, log: Log) -> None:
     assert log.reader().read(A, 1, 0) == Lines(LINES, sealed=True)
 
 
+@pytest.mark.slow
 def test_a_large_segment_is_read_whole(log: Log) -> None:
     data = b"".join(b'{"number":%d}\n' % number for number in range(300_000))
     log.have(f"{A}/1", data=_streamed(data))

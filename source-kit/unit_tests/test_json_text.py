@@ -101,6 +101,7 @@ def test_nested_json_has_a_limit() -> None:
             loads(text)
 
 
+@pytest.mark.slow
 def test_a_record_of_any_depth_is_written() -> None:
     value: Any = {"n": 2**70, "é": "\ud800", "at": math.nan, "empty": [{}, [], ()]}
     for _ in range(5000):
@@ -110,6 +111,7 @@ def test_a_record_of_any_depth_is_written() -> None:
     assert text == b'{"in":[' * 5000 + inside + b',"}"]}' * 5000
 
 
+@pytest.mark.slow
 @given(value=VALUES)
 def test_sorted_keys_are_sorted_as_orjson_does_at_any_depth(value: Any) -> None:
     value = loads(json.dumps(value).encode())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from source_kit.convert import RecordMapper, snake_case
@@ -40,6 +41,7 @@ def test_a_renaming_that_swaps_names_loses_nothing() -> None:
     assert sorted(mapped.values()) == [1, 2, 3]
 
 
+@pytest.mark.slow
 def test_rows_with_always_new_keys_are_mapped() -> None:
     mapper = RecordMapper(str.upper)
     rows: list[dict[str, Any]] = [{f"key{n}": n} for n in range(10_050)]

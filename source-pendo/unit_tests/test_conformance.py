@@ -14,6 +14,8 @@ from simulators.pendo import PendoSimulator
 from source_kit.convert import epoch_millis, parse_instant, snake_case
 from test_kit.messages import Output
 
+pytestmark = pytest.mark.slow  # every stream is read three times
+
 #: The first day that is read; the simulated visits begin in the course of it
 START = "2026-02-25"
 #: Columns that the connector adds
@@ -41,7 +43,6 @@ def synced() -> Iterator[SyncedSubscription]:
     assert sim.errors == []
 
 
-@pytest.mark.slow
 def test_every_stream_is_complete(synced: SyncedSubscription) -> None:
     """And every one of them has records, so that the tests below say something."""
     for out in (synced.first, synced.second, synced.incremental):
@@ -49,7 +50,6 @@ def test_every_stream_is_complete(synced: SyncedSubscription) -> None:
         assert out.statuses == {name: ["STARTED", "RUNNING", "COMPLETE"] for name in STREAM_NAMES}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", STREAM_NAMES)
 def test_records_match_the_discovered_schema(synced: SyncedSubscription, name: str) -> None:
     """Types and formats, with the subscription's own metadata."""
@@ -91,7 +91,6 @@ def test_two_full_refreshes_are_alike(synced: SyncedSubscription, name: str) -> 
     assert counted(synced.first, name) == counted(synced.incremental, name)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", STREAM_NAMES)
 def test_a_full_refresh_equals_the_truth(synced: SyncedSubscription, name: str) -> None:
     """Every row and every field that Pendo has, in our names and forms, and nothing else."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from source_pendo import record_ids
@@ -41,6 +42,7 @@ def test_every_row_has_a_key_of_its_own_whatever_the_order_in_which_they_come(ro
             assert by_key == dict(zip(found, rows, strict=True))
 
 
+@pytest.mark.slow
 @settings(max_examples=80, deadline=None)
 @given(st.lists(rows(), max_size=12), st.data())
 def test_rows_keep_their_keys_while_their_counters_grow(rows: list[Row], data: st.DataObject) -> None:

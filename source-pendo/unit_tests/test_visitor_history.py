@@ -210,6 +210,7 @@ def test_the_option_app_ids_restricts_the_activities(pendo: Subscription) -> Non
     assert set(out.column(STREAM, "app_id")) == {-323232}
 
 
+@pytest.mark.slow
 def test_names_of_visitors_are_in_no_progress_line(pendo: Subscription) -> None:
     """Ids are often addresses of people."""
     out = pendo.read(STREAM)

@@ -1,4 +1,4 @@
-"""A webhook-inlet in memory, as its contract describes it: `/log`, `/status`, the bearer token."""
+"""A webhook-inlet in memory that shares no code with the real one: `/log`, `/status`, the bearer token."""
 
 from __future__ import annotations
 

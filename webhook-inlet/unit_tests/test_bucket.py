@@ -21,6 +21,7 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 from moto.server import ThreadedMotoServer
+from store_reading import read_all
 from webhook_inlet import bucket as buckets
 from webhook_inlet import bucket_index
 from webhook_inlet.bucket import Bucket
@@ -80,22 +81,13 @@ def names(config: BucketConfig) -> list[str]:
     return [f"{key[1]}/{key[4]}" for key in keys]
 
 
-def read_all(bucket: Bucket, inlet: str = "prod") -> list[bytes]:
-    """Every line, as a reader takes them."""
-    found: list[bytes] = []
-    for lane in bucket.lanes(inlet):
-        for number in range(lane.first, lane.last + 1):
-            found += bucket.read(inlet, lane.lane, number, 0).data.splitlines()
-    return found
-
-
 def segment(number: int) -> str:
     return f"prod/{number:012d}.ndjson.zst"
 
 
 def answer(status: int, code: str) -> ClientError:
-    told: Any = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
-    return ClientError(told, "PutObject")
+    response: Any = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return ClientError(response, "PutObject")
 
 
 TIMED_OUT = ReadTimeoutError(endpoint_url="http://s3")

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from store_reading import read_all
 from webhook_inlet.volume import Volume
 
 #: A file may not grow over 1,500 bytes: the kernel takes a part of the line that crosses the limit.
@@ -46,11 +47,5 @@ def test_a_file_that_takes_a_part_of_a_line_keeps_what_was_acknowledged_only(tmp
     assert stored[-1] == 99
     volume = Volume(tmp_path)
     volume.open()
-    found = [
-        int(line.split(b'"')[5][9:])
-        for lane in volume.lanes("prod")
-        for number in range(lane.first, lane.last + 1)
-        for line in volume.read("prod", lane.lane, number, 0).data.splitlines()
-    ]
-    assert found == stored
+    assert [int(line.split(b'"')[5][9:]) for line in read_all(volume)] == stored
     volume.close()

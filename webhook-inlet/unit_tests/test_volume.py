@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import shutil
 from pathlib import Path
 
 import pytest
 from backports import zstd
-from webhook_inlet import store as stores
+from store_reading import read_all
+from webhook_inlet import space
 from webhook_inlet import volume as volumes
 from webhook_inlet.lines import line
 from webhook_inlet.store import LANE_NAME, Lane, NoSuchSegment, StoreError, StoreFailed
@@ -29,23 +30,6 @@ def event(number: int, key: str = "") -> bytes:
 
 def lines(*numbers: int) -> list[bytes]:
     return [event(number) for number in numbers]
-
-
-def read_all(volume: Volume, inlet: str = "prod") -> list[bytes]:
-    """Every line, as a reader takes them: lane by lane, segment by segment."""
-    found: list[bytes] = []
-    for lane in volume.lanes(inlet):
-        for number in range(lane.first, lane.last + 1):
-            found += volume.read(inlet, lane.lane, number, 0).data.splitlines()
-    return found
-
-
-@pytest.fixture
-def volume(tmp_path: Path) -> Iterator[Volume]:
-    opened = Volume(tmp_path / "data")
-    opened.open()
-    yield opened
-    opened.close()
 
 
 @pytest.fixture
@@ -191,8 +175,6 @@ def test_a_volume_that_is_no_folder_is_refused_with_a_sentence(tmp_path: Path) -
 
 
 def test_a_volume_restored_from_a_copy_goes_on_in_a_new_lane(volume: Volume, tmp_path: Path) -> None:
-    import shutil
-
     volume.commit({"prod": lines(1, 2)})
     shutil.copytree(tmp_path / "data", tmp_path / "copy")  # while it runs
     volume.commit({"prod": lines(3, 4)})
@@ -221,15 +203,13 @@ def test_a_damaged_segment_stops_neither_the_start_nor_the_rest(volume: Volume, 
     third.open()
     assert list(third.recent_keys("prod")) == [b"standard:3"]
     damaged = next(lane for lane in third.lanes("prod") if lane.lane == lanes[0].parent.name)
-    assert damaged.lines == 1  # whoever reads it is told
+    assert damaged.lines == 1  # readers ask for it, and fail
     with pytest.raises(StoreError, match="is damaged and cannot be decompressed"):
         third.read("prod", damaged.lane, 1, 0)
     third.close()
 
 
 def test_the_reserve_is_kept_and_said_before_a_write_fails(volume: Volume, monkeypatch: pytest.MonkeyPatch) -> None:
-    from webhook_inlet import space
-
     volume.commit({"prod": lines(1)})
     assert volume.problem() is None
     free = volume.free_bytes()
@@ -250,8 +230,6 @@ def test_the_reserve_is_kept_and_said_before_a_write_fails(volume: Volume, monke
 
 
 def test_inodes_are_a_reserve_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from webhook_inlet import space
-
     monkeypatch.setattr(space, "RESERVE_FILES", 1 << 60)
     monkeypatch.setattr(space, "RESERVE_SHARE", 1.0)
     monkeypatch.setattr(space, "RESERVE_BYTES", 0)
@@ -259,8 +237,3 @@ def test_inodes_are_a_reserve_as_well(tmp_path: Path, monkeypatch: pytest.Monkey
     full.open()
     assert "no room for more files" in (full.problem() or "")
     full.close()
-
-
-def test_the_limits_are_those_of_the_format() -> None:
-    assert stores.SEAL_BYTES == 8 * 1024 * 1024
-    assert stores.SEAL_SECONDS == 5.0

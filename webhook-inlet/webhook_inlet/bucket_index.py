@@ -60,7 +60,7 @@ class Index:
             lane.head_looked = float("-inf")
 
     def listed(self, lane: KnownLane) -> Lane:
-        """As `/log` lists it. A damaged last segment counts as one line: whoever reads it is told."""
+        """As `/log` lists it. A damaged last segment counts as one line, so that readers ask for it and fail."""
         if lane.first > lane.last:
             return Lane(lane.name, lane.first, lane.last, 0, lane.closed)
         if lane.counted[0] != lane.last:

@@ -43,7 +43,7 @@ class LaneWriter:
         self.inlet = inlet
         self.lane = new_lane()
         self.last = 0
-        #: As readers are told; replaced as a whole, because they look from other threads
+        #: The lane as readers see it; replaced as a whole, because other threads read it
         self.shown: Lane | None = None
         self.newest = b""  # the last line
         self.pending: Pending | None = None

@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 
 
 def recover(lanes: Path) -> dict[str, VolumeLane]:
-    """The lanes of an inlet. Raises OSError where the disk does not obey."""
+    """The lanes of an inlet. Raises OSError if the disk refuses."""
     found: dict[str, VolumeLane] = {}
     for folder in sorted(lanes.iterdir()):
         if LANE_NAME.fullmatch(folder.name) and folder.is_dir() and (lane := _lane(folder)):
@@ -76,7 +76,7 @@ def _repair(lane: VolumeLane, number: int) -> None:
         logger.info("Segment %d of lane %s ended within a line, which was cut off", number, lane.folder.name)
     try:
         volume_files.seal(lane.folder, number, size)
-    except OSError as error:  # a full disk: it is as good as it is, and sealed later
+    except OSError as error:  # a full disk: it can be read as it is, and is sealed later
         logger.warning("Segment %d of lane %s could not be sealed: %s", number, lane.folder.name, error)
         lane.plain[number] = size
     else:

@@ -148,7 +148,7 @@ class Volume:
     def _abandon(self, inlet: str, lane: VolumeLane, segment: OpenSegment) -> None:
         """Ends a segment whose refused bytes cannot be cut off: it counts up to what is durable.
 
-        If that is nothing, its number cannot be left out, so the lane ends before it.
+        If nothing of it is durable, the lane ends before it, because no number may be skipped.
         """
         logger.warning("Segment %d of lane %s is given up: it cannot be cut", segment.number, lane.folder.name)
         if segment.size:
@@ -258,7 +258,7 @@ class Volume:
             self._lock_file = None
 
     def recent_keys(self, inlet: str) -> Iterator[bytes]:
-        """The keys of an inlet's lines, the newest segment first; what is damaged is left out, with a warning."""
+        """The keys of an inlet's lines, the newest segment first. Damaged segments are skipped, with a warning."""
         for lane in sorted(self._lanes(inlet), key=self._newest, reverse=True):
             for number in range(lane.last, lane.first - 1, -1):
                 try:
@@ -289,7 +289,7 @@ class Volume:
             return [lane.listed() for lane in lanes]
 
     def _count(self, lane: VolumeLane) -> int:
-        """The lines of an earlier process's last segment. A damaged one counts as one: whoever reads it is told."""
+        """The lines of an earlier process's last segment; 1 for a damaged one, so that readers ask for it and fail."""
         try:
             return self._data(lane, lane.last).count(b"\n")
         except NoSuchSegment:

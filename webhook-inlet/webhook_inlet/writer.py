@@ -37,7 +37,6 @@ class _Waiting(NamedTuple):
     inlet: str
     line: bytes
     future: asyncio.Future[None]
-    since: float
 
 
 class Writer:
@@ -50,26 +49,15 @@ class Writer:
         self.queued_bytes = 0
         #: Why the process must end, set once (a failed fdatasync); None while all is well
         self.fatal: str | None = None
-        #: When the last commit succeeded (time.monotonic); None before the first
-        self.last_commit: float | None = None
         self._observe = observe
         self._loop = asyncio.get_running_loop()
         self._queue: deque[_Waiting] = deque()
-        self._running: float | None = None  # since when the oldest line of the running commit waits
         self._changed = threading.Condition()
         self._sleeps = False
         self._closing = False
         self._ended = self._loop.create_future()
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
         self._thread.start()
-
-    @property
-    def oldest(self) -> float | None:
-        """When the oldest line that waits came (time.monotonic), None if none waits."""
-        with self._changed:
-            if self._running is not None:
-                return self._running
-            return self._queue[0].since if self._queue else None
 
     def submit(self, inlet: str, line: bytes) -> asyncio.Future[None]:
         """Queues a line, on the loop. The future ends when the line is durable, or with a StoreError."""
@@ -80,7 +68,7 @@ class Writer:
         self.queued_lines += 1
         self.queued_bytes += len(line)
         with self._changed:
-            self._queue.append(_Waiting(inlet, line, future, time.monotonic()))
+            self._queue.append(_Waiting(inlet, line, future))
             if self._sleeps:
                 self._sleeps = False
                 self._changed.notify()
@@ -127,7 +115,6 @@ class Writer:
                 waiting = self._queue.popleft()
                 batch.append(waiting)
                 size += len(waiting.line)
-            self._running = batch[0].since
             return batch
 
     def _gather(self) -> None:
@@ -155,21 +142,17 @@ class Writer:
                 refused = dict.fromkeys(by_inlet, error)
             except Exception as error:
                 self._fail(error)
-        ended = time.monotonic()
+        seconds = time.monotonic() - began
         if self.fatal is not None:
             refused = dict.fromkeys(by_inlet, StoreFailed(self.fatal))
-        elif len(refused) < len(by_inlet):
-            self.last_commit = ended
-        with self._changed:
-            self._running = None
-        self._loop.call_soon_threadsafe(self._resolve, batch, refused, ended - began)
+        self._loop.call_soon_threadsafe(self._resolve, batch, refused, seconds)
         if self.store.gather_seconds:
             self._gather()
 
     def _resolve(self, batch: list[_Waiting], refused: Mapping[str, StoreError], seconds: float) -> None:
         """On the loop, once for each commit."""
         size = 0
-        for inlet, line, future, _since in batch:
+        for inlet, line, future in batch:
             size += len(line)
             if future.done():  # its sender has gone
                 continue

@@ -2,7 +2,7 @@
 
 Certain: the envelope, and `guideDisplayed`, `pollDisplayed`, `pollSubmitted`, `npsDisplayed`, `npsSubmitted` (vendor's
 article, and Adobe's description of its Pendo source). Assumed: the names of the other events, where polls, NPS, pages,
-features and track events keep their ids, that `accountId` is left out for a visitor without an account.
+features and track events keep their ids, that `accountId` is absent for a visitor without an account.
 """
 
 from __future__ import annotations

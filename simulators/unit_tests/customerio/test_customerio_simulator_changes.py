@@ -22,6 +22,7 @@ from simulators.faults import Fault
 NOW = 1_772_323_200
 
 
+@pytest.mark.slow
 def test_the_same_seed_size_and_time_give_the_same_bytes() -> None:
     def everything(seed: int) -> list[Any]:
         sim = CustomerioSimulator(seed=seed, now=NOW)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from source_kit import webhook_events
 from source_kit.webhook_events import WebhookStore
-from source_kit.webhook_lines import Form, document, integer, text
+from source_kit.webhook_records import Form, document, integer, text
 
 from source_customerio.config import Config
 

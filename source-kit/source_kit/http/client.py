@@ -114,7 +114,8 @@ def too_large(stream: str, vendor: str, what: str, error: TooLarge) -> AirbyteTr
 class Connection:
     """What all clients of one sync share: the vendor's address and clock, the session, the headers.
 
-    `before_request` is called before every attempt, e.g. to wait for a request budget.
+    `before_request` is called before every attempt, e.g. to wait for a request budget. `clock_matters` is False for a
+    server whose streams keep no time in their states: then a difference of the clocks is nothing to warn of.
     """
 
     def __init__(
@@ -123,11 +124,14 @@ class Connection:
         session: requests.Session,
         headers: Mapping[str, str],
         before_request: Callable[[], None] = lambda: None,
+        *,
+        clock_matters: bool = True,
     ) -> None:
         self.base_url = base_url
         self.session = session
         self.headers = headers
         self.before_request = before_request
+        self.clock_matters = clock_matters
         #: How far this machine's clock is ahead of the vendor's; zero if they agree or if it is not known
         self.clock_ahead = timedelta(0)
         self.first_answer_at: datetime | None = None  # by the vendor's clock, by ours while that is not known
@@ -158,6 +162,8 @@ class Connection:
             if ahead <= CLOCK_TOLERANCE:
                 return
             self.clock_ahead = ahead
+        if not self.clock_matters:
+            return
         logger.warning(
             f"This machine's clock is {ahead.total_seconds():.0f} s ahead of {vendor}'s. States follow {vendor}'s "
             "clock. Correct this machine's clock."

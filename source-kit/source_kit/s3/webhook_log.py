@@ -38,7 +38,7 @@ _PAGE = 1_000
 #: A marker holds a number. It may end with a line feed.
 _MARKER_BYTES = 64
 _LAST_NUMBER = 10**12 - 1
-_PIECE_BYTES = 1024 * 1024
+_CHUNK_BYTES = 1024 * 1024
 
 
 class _Foreign(Exception):
@@ -228,10 +228,10 @@ def _unpacked(packed: bytes) -> bytes:
     """The content of all frames. Raises ZstdError or EOFError if it is damaged, TooLong beyond the limit."""
     data = io.BytesIO()
     with closing(ZstdFile(io.BytesIO(packed))) as file:
-        while piece := file.read(_PIECE_BYTES):
-            if data.tell() + len(piece) > SEGMENT_BYTES:
+        while chunk := file.read(_CHUNK_BYTES):
+            if data.tell() + len(chunk) > SEGMENT_BYTES:
                 raise TooLong
-            data.write(piece)
+            data.write(chunk)
     return data.getvalue()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from source_kit import webhook_events
 from source_kit.convert import snake_case
 from source_kit.webhook_events import WebhookStore
-from source_kit.webhook_lines import Form, document, instant_of_seconds, integer, text
+from source_kit.webhook_records import Form, document, instant_of_seconds, integer, text
 
 from source_pendo.config import Config
 

@@ -103,9 +103,7 @@ class IdleWriter:
 
     queued_lines = 3
     queued_bytes = 4_096
-    oldest: float | None = None
     fatal: str | None = None
-    last_commit: float | None = None
 
     def __init__(self, store: MemoryStore) -> None:
         self.store = store
@@ -179,7 +177,7 @@ class Server:
 
 
 class Client:
-    """Asks with the right token, unless told otherwise."""
+    """Sends the right token by default."""
 
     def __init__(self, address: str) -> None:
         self.address = address

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 
@@ -173,8 +174,6 @@ def test_a_segment_that_is_not_taken_is_given_up(
     client: Client, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Otherwise four such readers would hold the log closed for everybody."""
-    import socket
-
     monkeypatch.setattr(log_pages, "SEND_SECONDS", 0.5)
     monkeypatch.setattr(store, "read", lambda *_: Lines(b"x" * 50_000_000 + b"\n", True))
     host, port = client.address.removeprefix("http://").split(":")

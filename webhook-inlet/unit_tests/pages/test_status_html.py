@@ -172,7 +172,7 @@ def test_a_secret_that_is_idle_is_seen(client: Client, service: Service) -> None
     assert "Place 1 0 not since the start" in words
 
 
-def test_a_reader_that_retention_overtook_is_told(client: Client, store: MemoryStore) -> None:
+def test_a_reader_that_retention_overtook_is_marked(client: Client, store: MemoryStore) -> None:
     store.add("prod", LANE, 3, 3, 3)
     client.ask(f"/log/v1/prod/{LANE}/1")
     store.first[LANE] = 3

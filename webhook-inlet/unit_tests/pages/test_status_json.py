@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import threading
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -213,25 +214,29 @@ def test_a_flood_for_the_metrics_does_not_reach_the_store(client: Client, store:
     assert asked == 2  # one look for each inlet
 
 
-@pytest.mark.slow
-def test_the_metrics_do_not_wait_for_a_store_that_hangs(
-    client: Client, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def hanging(store: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """The store does not answer until the event is set. The pages wait for it for 0.3 seconds only."""
     go = threading.Event()
 
-    def hanging(inlet: str) -> list[Lane]:
+    def lanes(inlet: str) -> list[Lane]:
         go.wait(20)
         return []
 
-    monkeypatch.setattr(pages, "LOOK_TIMEOUT", 0.3)
-    store.lanes = hanging
-    try:
-        began = time.monotonic()
-        assert samples(client)["inlet_ready",] == 1
-        assert client.ask("/healthz").status_code == 200
-        assert time.monotonic() - began < 5
-    finally:
-        go.set()
+    for module in (pages, status_module):
+        monkeypatch.setattr(module, "LOOK_TIMEOUT", 0.3)
+    store.lanes = lanes
+    yield go
+    go.set()
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("hanging")
+def test_the_metrics_do_not_wait_for_a_store_that_hangs(client: Client) -> None:
+    began = time.monotonic()
+    assert samples(client)["inlet_ready",] == 1
+    assert client.ask("/healthz").status_code == 200
+    assert time.monotonic() - began < 5
 
 
 def test_a_store_without_a_limit_has_no_free_space(client: Client, store: MemoryStore) -> None:
@@ -254,24 +259,12 @@ def test_other_paths_are_not_found(client: Client, path: str) -> None:
 
 
 @pytest.mark.slow
-def test_a_store_that_hangs_is_said_and_the_status_answers(
-    client: Client, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    go = threading.Event()
-
-    def hanging(inlet: str) -> list[Lane]:
-        go.wait(20)
-        return []
-
-    monkeypatch.setattr(status_module, "LOOK_TIMEOUT", 0.3)
-    store.lanes = hanging
-    try:
-        for _ in range(3):
-            prod, guides = client.ask("/status", headers=JSON).json()["inlets"]
-            assert prod["lanes_problem"] == guides["lanes_problem"] == "The store did not answer within 0.3 seconds."
-        assert "did not answer" in client.ask("/status", headers={"Accept": "text/html"}).text
-    finally:
-        go.set()
+def test_a_store_that_hangs_is_said_and_the_status_answers(client: Client, hanging: threading.Event) -> None:
+    for _ in range(3):
+        prod, guides = client.ask("/status", headers=JSON).json()["inlets"]
+        assert prod["lanes_problem"] == guides["lanes_problem"] == "The store did not answer within 0.3 seconds."
+    assert "did not answer" in client.ask("/status", headers={"Accept": "text/html"}).text
+    hanging.set()
     deadline = time.monotonic() + 10
     while client.ask("/status", headers=JSON).json()["inlets"][0]["lanes_problem"] is not None:
         assert time.monotonic() < deadline

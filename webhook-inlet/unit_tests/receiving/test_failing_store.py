@@ -61,6 +61,7 @@ class FailingStore:
         return None
 
 
+@pytest.mark.slow
 def test_a_failed_sync_is_503_and_ends_the_process_with_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
