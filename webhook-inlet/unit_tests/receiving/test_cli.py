@@ -1,5 +1,6 @@
 """The command line: exit codes, and what stands on which output."""
 
+import errno
 import os
 import re
 import socket
@@ -47,11 +48,28 @@ def test_check_says_that_the_store_cannot_be_used(file: Path, capsys: pytest.Cap
     assert "cannot be written" in capsys.readouterr().err
 
 
+def test_check_says_that_a_folder_cannot_be_entered(
+    file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(path: str | Path, *_: object, **__: object) -> os.stat_result:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    (file.parent / "data").mkdir()
+    stat = os.stat
+    closed = str(file.parent / "data")
+    monkeypatch.setattr(os, "stat", lambda path, **more: (refused if str(path) == closed else stat)(path, **more))
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    assert main(["check", "--config", str(file)]) == 1
+    assert "cannot be written" in capsys.readouterr().err
+
+
 def test_url_prints_what_to_paste(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["url", "prod", "--config", str(file), "--base", "https://hooks.example.com/"]) == 0
     assert capsys.readouterr().out == f"https://hooks.example.com/in/{PATH}\n"
     assert main(["url", "other", "--config", str(file)]) == 2
     assert capsys.readouterr().err == "There is no inlet other in the configuration; it has prod.\n"
+    assert main(["url", "prod", "--config", str(file), "--base", "hooks.example.com"]) == 2
+    assert capsys.readouterr() == ("", "--base must begin with https:// or http://.\n")
 
 
 @pytest.mark.parametrize("source", ["customerio", "pendo", "standard"])
