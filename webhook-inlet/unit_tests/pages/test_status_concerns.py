@@ -44,7 +44,7 @@ def reader(**changes: Any) -> dict[str, Any]:
 def said(
     one: dict[str, Any], started: float = 99 * HOUR, store: str = "volume", free: int | None = 10**12
 ) -> list[str]:
-    status = {"started_at": ago(started), "store": {"type": store, "free_bytes": free}, "inlets": [one]}
+    status = {"ready": True, "started_at": ago(started), "store": {"type": store, "free_bytes": free}, "inlets": [one]}
     return [concern.words for concern in concerns(status, NOW)]
 
 
@@ -58,7 +58,7 @@ def test_nothing_is_said_where_all_is_well() -> None:
     [
         ({"last_bad_signature_at": ago(30 * HOUR), "last_event_at": None}, "Posts are refused"),
         ({"last_bad_signature_at": ago(5), "last_error": {"at": ago(5), "words": "-"}}, "Posts are refused"),
-        ({"last_error": {"at": ago(5), "words": "-"}}, "The last error was"),
+        ({"last_error": {"at": ago(5), "words": "-"}}, "The last error:"),
         ({"lanes_problem": "The store did not answer."}, "The store does not say"),
         ({"last_event_at": ago(25 * HOUR)}, "No event came for long."),
         ({"readers": [reader(missed_segments=1)]}, "has lost events"),
