@@ -29,7 +29,7 @@ _SENTENCES = {
     "string_too_long": "must have at most {max_length} characters.",
     "too_long": "must have at most {max_length} entries.",
     "literal_error": "must be {expected}.",
-    "union_tag_not_found": "needs the option {discriminator}.",
+    "union_tag_not_found": "needs {discriminator}.",
     "union_tag_invalid": "{discriminator} must be {expected_tags}.",
     "tuple_type": "must be a list.",
     "int_type": "must be a whole number.",
