@@ -54,7 +54,9 @@ def _of_inlet(inlet: Json, ready: bool, now: float) -> Iterator[Concern]:
     if ready and inlet["lanes_problem"]:
         yield Concern("The store does not say what it holds.", None, name)
     if last and age(last, now) > SILENT_SECONDS:
-        yield Concern("No event came for long. Is the webhook still enabled at the sender? The last event:", last, name)
+        yield Concern(
+            "No event came for more than a day. Is the webhook still enabled at the sender? The last event:", last, name
+        )
     for reader in inlet["readers"]:
         if reader["missed_segments"]:
             yield Concern(f"{reader['reader']} has lost events: they were removed before it read them.", None, name)

@@ -60,7 +60,7 @@ def test_nothing_is_said_where_all_is_well() -> None:
         ({"last_bad_signature_at": ago(5), "last_error": {"at": ago(5), "words": "-"}}, "Posts are refused"),
         ({"last_error": {"at": ago(5), "words": "-"}}, "The last error:"),
         ({"lanes_problem": "The store did not answer."}, "The store does not say"),
-        ({"last_event_at": ago(25 * HOUR)}, "No event came for long."),
+        ({"last_event_at": ago(25 * HOUR)}, "No event came for more than a day."),
         ({"readers": [reader(missed_segments=1)]}, "has lost events"),
         ({"readers": [reader(lag_seconds=37 * HOUR)]}, "does not read"),
         ({"readers": [reader(reader="curl")]}, "No connector has read"),
