@@ -98,7 +98,10 @@ inlets:
         "inlets[7]",
     }
     assert by_option["read_token"] == "the environment variable MISSING_NAME is not set."
-    assert by_option["inlets[0].path"] == "must be at least 22 URL-safe characters; `webhook-inlet new` makes one."
+    assert (
+        by_option["inlets[0].path"]
+        == "must be at least 22 URL-safe characters, not a whole URL; `webhook-inlet new` makes one."
+    )
     assert "name, source, path, secrets, signature, max_body" in by_option["inlets[0].signatur"]
     assert "valuevalue" not in "\n".join(found)
 
