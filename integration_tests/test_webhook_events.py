@@ -705,6 +705,14 @@ def test_a_check_counts_refused_signatures(connection: Connection, check: Any) -
     assert "refused 12 posts because of a wrong signature" in message
 
 
+def test_an_inlet_of_another_sender_fails_the_check(connection: Connection, check: Any) -> None:
+    posts = {"24h": {"bad_signature": 0}}
+    connection.inlet.status = {"inlets": [{"name": "prod", "source": "standard", "posts": posts}]}
+    status, message = check()
+    assert status == "FAILED"
+    assert "The inlet prod takes the posts of standard, not of " in message
+
+
 @pytest.mark.parametrize("status", [None, [], {"inlets": "x"}, {"inlets": [{"name": "prod", "posts": None}]}])
 def test_a_check_does_without_the_status_page(connection: Connection, check: Any, status: Any) -> None:
     connection.inlet.status = status

@@ -183,7 +183,7 @@ class WebhookEvents(BatchStream):
         with closing(log):
             log.lanes()
             newest = log.newest()
-            refused = log.refused() if isinstance(log, InletLog) else 0
+            refused = log.refused(self.form.prefix) if isinstance(log, InletLog) else 0
         found = [f"Webhooks: {_age(newest, utc_now())}."]
         if newest is None:
             found.append(

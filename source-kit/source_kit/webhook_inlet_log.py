@@ -126,18 +126,27 @@ class InletLog:
             found += [] if at is None else [at]
         return datetime.fromtimestamp(max(found) / 1e6, UTC) if found else None
 
-    def refused(self) -> int:
-        """The posts of the last 24 hours with a wrong signature, by `/status`; 0 where that cannot be read."""
+    def refused(self, source: str) -> int:
+        """The posts of the last 24 hours with a wrong signature, by `/status`; 0 where that cannot be read.
+
+        Raises a config error if the inlet takes the posts of another sender than `source`.
+        """
         try:
             document = self.client.call("/status").json()
         except AirbyteTracedException as error:
             self.client.logger.info(f"The status of the webhook-inlet cannot be read: {error.internal_message}")
             return 0
         try:
-            [posts] = [inlet["posts"] for inlet in document["inlets"] if inlet["name"] == self.inlet]
-            return int(posts["24h"]["bad_signature"])
+            [found] = [inlet for inlet in document["inlets"] if inlet["name"] == self.inlet]
+            other, count = found.get("source", source), int(found["posts"]["24h"]["bad_signature"])
         except (KeyError, TypeError, ValueError):
             return 0
+        if other != source:
+            raise config_error(
+                f"The inlet {self.inlet} takes the posts of {other}, not of {source}. Correct webhook_store.inlet, or "
+                "the source of this inlet in the webhook-inlet's configuration."
+            )
+        return count
 
     def close(self) -> None:
         """Closes the connections."""

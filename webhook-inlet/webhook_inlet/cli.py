@@ -135,7 +135,8 @@ def _check(config: Config) -> int:
     from webhook_inlet.store import StoreError
 
     for inlet in config.inlets:
-        signed = f"{len(inlet.secrets)} secrets" if inlet.secrets else "no signature: whoever knows the path can post"
+        count = len(inlet.secrets)
+        signed = f"{count} secret{'s' * (count > 1)}" if count else "no signature: whoever knows the path can post"
         _say(f"inlet {inlet.name}: {inlet.source}, {signed}")
     if len(config.read_token.get_secret_value()) < 16:
         _say("read_token: is short; `openssl rand -hex 32` makes one that nobody guesses.")

@@ -111,7 +111,7 @@ class InletConfig(Section):
     def _is_secret_enough(cls, path: SecretStr) -> SecretStr:
         text = path.get_secret_value()
         if not 22 <= len(text) <= 200 or not text.isascii() or not text.replace("-", "").replace("_", "").isalnum():
-            raise ValueError("must be at least 22 URL-safe characters; `webhook-inlet new` makes one.")
+            raise ValueError("must be at least 22 URL-safe characters, not a whole URL; `webhook-inlet new` makes one.")
         return path
 
     @model_validator(mode="after")

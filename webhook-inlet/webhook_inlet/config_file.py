@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from webhook_inlet.config_mistakes import ConfigMistakes
+from webhook_inlet.config_mistakes import ConfigMistakes, shown
 
 _VARIABLE = re.compile(r"\$(?P<escaped>\$\{)|\$\{(?:(?P<name>[A-Za-z_][A-Za-z0-9_]*)\})?")
 
@@ -72,7 +72,8 @@ def read_options(file: Path) -> tuple[dict[str, Any], list[str]]:
 def _with_variables(value: Any, path: str, mistakes: list[str]) -> Any:
     if isinstance(value, dict):
         return {
-            key: _with_variables(item, f"{path}.{key}" if path else str(key), mistakes) for key, item in value.items()
+            key: _with_variables(item, f"{path}.{shown(key)}" if path else shown(key), mistakes)
+            for key, item in value.items()
         }
     if isinstance(value, list):
         return [_with_variables(item, f"{path}[{place}]", mistakes) for place, item in enumerate(value)]

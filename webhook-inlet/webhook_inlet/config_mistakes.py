@@ -46,6 +46,7 @@ _SENTENCES = {
     "path_type": "must be the name of a folder.",
 }
 _INNER = re.compile(r"[a-z_]+(\[\d+\])?: ")
+_NAME = re.compile(r"[a-z][a-z_]{0,39}")
 #: What a missing option asks for
 _MISSING = {
     "read_token": "is missing. It, or read_token_file, is the bearer token of /log and /status.",
@@ -129,8 +130,13 @@ def _without_tags(location: tuple[int | str, ...]) -> list[str | int]:
     return place
 
 
+def shown(name: object) -> str:
+    """The name of an option for a sentence; a secret that slipped into the place of a name is not shown."""
+    return str(name) if _NAME.fullmatch(str(name)) else "(not shown)"
+
+
 def _option(place: list[str | int]) -> str:
     text = ""
     for part in place:
-        text += f"[{part}]" if isinstance(part, int) else f"{'.' if text else ''}{part}"
+        text += f"[{part}]" if isinstance(part, int) else f"{'.' if text else ''}{shown(part)}"
     return text or "the file"

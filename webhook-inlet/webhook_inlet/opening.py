@@ -24,7 +24,9 @@ def try_store(config: VolumeConfig | BucketConfig) -> str:
     if isinstance(config, BucketConfig):
         make_store(config).open()  # lists, and writes nothing
         return f"store: the bucket {config.bucket} can be listed."
-    folder = next(folder for folder in (config.path.absolute(), *config.path.absolute().parents) if folder.exists())
+    # os.path: pathlib raises where a folder above may not be entered
+    path = config.path.absolute()
+    folder = next(folder for folder in (path, *path.parents) if os.path.exists(folder))  # noqa: PTH110
     if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
         raise StoreError(f"the folder {folder} cannot be written by this user; give it to the user of the process.")
     return f"store: the folder {config.path} can be written."

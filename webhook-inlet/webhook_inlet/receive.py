@@ -70,7 +70,7 @@ class Receiver:
         if body is None:
             return
         if body.place is None:
-            self._refused(inlet, f"A post had a signature that none of the {len(inlet.config.secrets)} secrets made.")
+            self._refused(inlet, "A post had a signature that none of the inlet's secrets made.")
             await answers.REFUSED.send(send)
             return
         outcome = self._submit(inlet, headers, body, body.place, at)

@@ -226,9 +226,7 @@ class Process:
             for mistake in error.mistakes:
                 logger.error("the configuration was not taken over: %s", mistake)
             for inlet in service.inlets.values():
-                inlet.stats.failed(
-                    f"The configuration has {len(error.mistakes)} mistakes and was not taken over; the log names them."
-                )
+                inlet.stats.failed("The configuration was not taken over, because it has mistakes; the log names them.")
             return
         if config.store != service.config.store:
             logger.warning("store: was changed in the configuration; that needs a restart")

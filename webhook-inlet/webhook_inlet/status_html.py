@@ -13,10 +13,10 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from webhook_inlet.status_concerns import LOUD_SECONDS, age, concerns, refused, same_moment
+
 TEMPLATES = Path(__file__).parent / "templates"
 REFRESH_SECONDS = 5
-#: A refused signature is shown loudly for so many seconds
-LOUD_SECONDS = 3600
 #: Lanes are folded away if there are more, and the page names no more of them than the second number
 FOLD_LANES = 3
 MOST_LANES = 50
@@ -114,11 +114,6 @@ def ago(at: str | None, now: float) -> str:
     return "just now" if seconds < 1 else f"{duration(seconds)} ago"
 
 
-def age(at: str, now: float) -> float:
-    """Seconds since an instant."""
-    return max(0.0, now - datetime.fromisoformat(at).timestamp())
-
-
 def clock(seconds: float) -> str:
     """`14:05`, in UTC."""
     return f"{datetime.fromtimestamp(seconds, UTC):%H:%M}"
@@ -156,6 +151,7 @@ def page(status: dict[str, Any], now: float, refresh: bool = True) -> str:
     return _template.render(
         status=status,
         now=now,
+        concerns=concerns(status, now),
         refresh=REFRESH_SECONDS if refresh else None,
         style=_STYLE,
         clock_now=f"{datetime.fromtimestamp(now, UTC):%H:%M:%S}",
@@ -169,6 +165,8 @@ _environment.filters.update(number=number, duration=duration, utc=utc, size=size
 _environment.globals.update(
     ago=ago,
     age=age,
+    refused=refused,
+    same_moment=same_moment,
     plot=plot,
     secrets_of=secrets_of,
     SOURCES=SOURCES,

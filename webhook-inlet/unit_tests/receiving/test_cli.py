@@ -1,5 +1,6 @@
 """The command line: exit codes, and what stands on which output."""
 
+import errno
 import os
 import re
 import socket
@@ -43,6 +44,21 @@ def test_check_says_every_mistake_on_stderr(file: Path, capsys: pytest.CaptureFi
 
 def test_check_says_that_the_store_cannot_be_used(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (file.parent / "data").write_text("a file, no folder", encoding="utf-8")
+    assert main(["check", "--config", str(file)]) == 1
+    assert "cannot be written" in capsys.readouterr().err
+
+
+def test_check_says_that_a_folder_cannot_be_entered(
+    file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(path: str | Path, *_: object, **__: object) -> os.stat_result:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    (file.parent / "data").mkdir()
+    stat = os.stat
+    closed = str(file.parent / "data")
+    monkeypatch.setattr(os, "stat", lambda path, **more: (refused if str(path) == closed else stat)(path, **more))
+    monkeypatch.setattr(os, "access", lambda *_: False)
     assert main(["check", "--config", str(file)]) == 1
     assert "cannot be written" in capsys.readouterr().err
 

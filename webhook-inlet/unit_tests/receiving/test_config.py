@@ -98,7 +98,10 @@ inlets:
         "inlets[7]",
     }
     assert by_option["read_token"] == "the environment variable MISSING_NAME is not set."
-    assert by_option["inlets[0].path"] == "must be at least 22 URL-safe characters; `webhook-inlet new` makes one."
+    assert (
+        by_option["inlets[0].path"]
+        == "must be at least 22 URL-safe characters, not a whole URL; `webhook-inlet new` makes one."
+    )
     assert "name, source, path, secrets, signature, max_body" in by_option["inlets[0].signatur"]
     assert "valuevalue" not in "\n".join(found)
 
@@ -130,6 +133,13 @@ def test_a_file_that_is_no_configuration_is_a_sentence(tmp_path: Path, text: str
     (only,) = mistakes(tmp_path, text)
     assert only.startswith(str(tmp_path / "inlet.yaml"))
     assert "valuevalue" not in only
+
+
+def test_a_secret_in_the_place_of_a_name_is_not_shown(tmp_path: Path) -> None:
+    text = GOOD.replace("secrets:", "sk-Value1: x\n    0b7cvalue: ${MISSING}\n    secrets:") + "VALUE: 1\n"
+    found = mistakes(tmp_path, text)
+    assert [mistake.split(":")[0] for mistake in found] == ["inlets[0].(not shown)", "(not shown)"]
+    assert "value" not in "\n".join(found).lower()
 
 
 @pytest.mark.parametrize("text", ["${NAME:-valuevalue}", "${BAD-NAME}", "${}", "${INLET_READ_TOKEN", "a${ b}"])

@@ -296,6 +296,36 @@ def test_a_body_in_many_tiny_pieces_is_taken_but_not_a_flood_of_them(inlet: Inle
     assert len(inlet.lines("cio")) == before
 
 
+@pytest.mark.slow
+def test_bodies_that_come_at_the_same_time_take_little_more_memory_than_they_have_bytes(tmp_path: Path) -> None:
+    with running(tmp_path / "inlet") as inlet:
+        for _ in range(3):  # freed blocks of this size change where the allocator puts the next ones
+            assert status(inlet.send(post(CIO, b"z" * 7_000_000, key="wrong"))) == 401
+        before = resident(inlet)
+        start = head(CIO, "Content-Length: 8000000", length=False)
+        connections = [inlet.connect() for _ in range(150)]
+        try:
+            for connection in connections:
+                connection.sendall(start)
+            for _ in range(6):
+                for connection in connections:
+                    connection.sendall(b"a" * 65_000)
+            time.sleep(1)
+            held = resident(inlet) - before
+        finally:
+            for connection in connections:
+                connection.close()
+        assert held < 65e6, "58 MB of bodies"
+        assert inlet.end() == 0
+
+
+def resident(inlet: Inlet) -> int:
+    """Bytes of memory in use at most so far."""
+    found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{inlet.process.pid}/status").read_text(encoding="utf-8"))
+    assert found
+    return int(found[1]) * 1024
+
+
 def test_gzip_is_verified_as_sent_and_stored_inflated(inlet: Inlet) -> None:
     body = gzip.compress(event("zipped"))
     assert status(inlet.send(post(CIO, body, "Content-Encoding: gzip"))) == 200
