@@ -46,7 +46,7 @@ _SENTENCES = {
     "path_type": "must be the name of a folder.",
 }
 _INNER = re.compile(r"[a-z_]+(\[\d+\])?: ")
-_NAME = re.compile(r"[a-z][a-z_]{0,39}")
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,19}|[a-z][a-z_]{0,39}")
 #: What a missing option asks for
 _MISSING = {
     "read_token": "is missing. It, or read_token_file, is the bearer token of /log and /status.",

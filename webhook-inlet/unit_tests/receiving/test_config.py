@@ -136,7 +136,10 @@ def test_a_file_that_is_no_configuration_is_a_sentence(tmp_path: Path, text: str
 
 
 def test_a_secret_in_the_place_of_a_name_is_not_shown(tmp_path: Path) -> None:
-    text = GOOD.replace("secrets:", "sk-Value1: x\n    0b7cvalue: ${MISSING}\n    secrets:") + "VALUE: 1\n"
+    text = (
+        GOOD.replace("secrets:", "sk-Value1ofTwentyAndMore: x\n    0b7cvalue: ${MISSING}\n    secrets:")
+        + "VALUE1-OF-TWENTY-AND-MORE: 1\n"
+    )
     found = mistakes(tmp_path, text)
     assert [mistake.split(":")[0] for mistake in found] == ["inlets[0].(not shown)", "(not shown)"]
     assert "value" not in "\n".join(found).lower()
