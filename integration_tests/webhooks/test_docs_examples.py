@@ -66,7 +66,7 @@ def _check(text: str, folder: Path) -> subprocess.CompletedProcess[str]:
 
 def test_every_sentence_of_the_inlet_about_its_store_and_posts_is_explained() -> None:
     page = flat(PAGE.read_text(encoding="utf-8"))
-    found = {re.sub("%[sd]", VALUE, text) for text in sentences("webhook-inlet/webhook_inlet", _NOT_EXPLAINED)}
+    found = {re.sub(r"%([sd]|\.0f)", VALUE, text) for text in sentences("webhook-inlet/webhook_inlet", _NOT_EXPLAINED)}
     found.discard("Receives webhooks and keeps them until the connectors have read them.")  # of --help
     assert len(found) > 25
 
