@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 from s3_servers import Keys, S3Server, ceph_server, missing_ceph_programs
-from webhook_inlet import bucket as buckets
-from webhook_inlet import s3
-from webhook_inlet.bucket import Bucket
 from webhook_inlet.config import BucketConfig
 from webhook_inlet.store import NoSuchSegment, StoreFailed
+from webhook_inlet.stores import bucket as buckets
+from webhook_inlet.stores import s3
+from webhook_inlet.stores.bucket import Bucket
 from webhook_inlet.writer import Commit, start_writer
 from webhooks.faulty_proxy import FAULTS, Proxy, faulty_proxy
 

@@ -15,7 +15,8 @@ from webhooks.small_disk import own_mounts
 PROGRAM = """
 import json, os, random, sys
 from pathlib import Path
-from webhook_inlet import space, volume as volumes
+from webhook_inlet.stores import space
+from webhook_inlet.stores import volume as volumes
 
 root, reserve, end = Path(sys.argv[1]), sys.argv[2] == "reserve", sys.argv[3]
 space._LOOK_SECONDS = 0.0

@@ -131,8 +131,8 @@ def _listener(host: str, port: int, fd: int | None) -> socket.socket:
 
 
 def _check(config: Config) -> int:
-    from webhook_inlet.opening import try_store
     from webhook_inlet.store import StoreError
+    from webhook_inlet.stores.opening import try_store
 
     for inlet in config.inlets:
         count = len(inlet.secrets)

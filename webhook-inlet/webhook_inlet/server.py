@@ -17,17 +17,23 @@ import uvloop
 from uvicorn.server import ServerState
 
 from webhook_inlet import config as configuration
-from webhook_inlet.app import App, application
 from webhook_inlet.clock import ClockWatch
 from webhook_inlet.config import Config
 from webhook_inlet.config_mistakes import ConfigMistakes
-from webhook_inlet.opening import make_store
-from webhook_inlet.pages import pages
-from webhook_inlet.protocol import HEAD_SECONDS, IDLE_SECONDS, MAX_CONNECTIONS, MAX_CONNECTIONS_AT_ALL, InletProtocol
-from webhook_inlet.receive import Receiver
+from webhook_inlet.pages.routes import pages
+from webhook_inlet.receiving.app import App, application
+from webhook_inlet.receiving.protocol import (
+    HEAD_SECONDS,
+    IDLE_SECONDS,
+    MAX_CONNECTIONS,
+    MAX_CONNECTIONS_AT_ALL,
+    InletProtocol,
+)
+from webhook_inlet.receiving.receive import Receiver
+from webhook_inlet.receiving.window import WINDOW_KEYS, KeyWindow, read_keys
 from webhook_inlet.service import Service
 from webhook_inlet.store import Store, StoreError
-from webhook_inlet.window import WINDOW_KEYS, KeyWindow, read_keys
+from webhook_inlet.stores.opening import make_store
 from webhook_inlet.writer import start_writer
 
 #: Seconds of the start that may go into reading the keys of what is stored

@@ -12,8 +12,8 @@ from webhook_inlet.stats import CommitStats, InletStats
 
 if TYPE_CHECKING:
     from webhook_inlet.config import Config, InletConfig
+    from webhook_inlet.receiving.window import KeyWindow
     from webhook_inlet.store import Store
-    from webhook_inlet.window import KeyWindow
     from webhook_inlet.writer import Writer
 
 

@@ -1,4 +1,4 @@
-"""What a store of lanes must do. `volume.py` and `bucket.py` are the two there are.
+"""What a store of lanes must do. `stores.volume` and `stores.bucket` are the two there are.
 
 A lane is the log of one inlet in one process: segments with the numbers 1, 2, 3 ... without gaps, each of NDJSON lines.
 A number is taken only after the one before it was durable. Nothing is ever rewritten. A reader keeps a position in each

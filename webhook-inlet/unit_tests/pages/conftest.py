@@ -11,7 +11,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))  # the tests share a module, and a test folder is no package
 
 from memory_service import Client, MemoryStore, Server, service_of
-from webhook_inlet.pages import pages
+from webhook_inlet.pages.routes import pages
 from webhook_inlet.service import Service
 
 

@@ -15,9 +15,9 @@ from pydantic import SecretStr
 from starlette.types import ASGIApp, Receive, Scope, Send
 from webhook_inlet.config import Config, InletConfig, VolumeConfig
 from webhook_inlet.lines import line
+from webhook_inlet.receiving.window import KeyWindow
 from webhook_inlet.service import Inlet, Service
 from webhook_inlet.store import Lane, Lines, NoSuchSegment, StoreError
-from webhook_inlet.window import KeyWindow
 
 TOKEN = "read-token-of-the-test"
 LANE = "20261126T220100Z-abc123"

@@ -8,7 +8,7 @@ import time
 
 import pytest
 from memory_service import LANE, TOKEN, Client, MemoryStore
-from webhook_inlet import log_pages
+from webhook_inlet.pages import log_pages
 from webhook_inlet.service import Service
 from webhook_inlet.store import Lines, StoreError
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from memory_service import LANE, MemoryStore
-from webhook_inlet.readers import MOST_READERS, LineCounts, Readers, Unread, reader_name
+from webhook_inlet.pages.readers import MOST_READERS, LineCounts, Readers, Unread, reader_name
 from webhook_inlet.store import Lane, StoreError
 
 OLD, NEW = "20261101T000000Z-aaaaaa", "20261126T000000Z-bbbbbb"

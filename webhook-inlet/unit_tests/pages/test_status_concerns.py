@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from webhook_inlet.status import rfc3339
-from webhook_inlet.status_concerns import concerns
+from webhook_inlet.pages.status import rfc3339
+from webhook_inlet.pages.status_concerns import concerns
 
 NOW = 1_764_200_000.0
 HOUR = 3600.0

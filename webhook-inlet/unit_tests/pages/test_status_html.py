@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 
 import pytest
 from memory_service import LANE, Client, MemoryStore
-from webhook_inlet import status_html
+from webhook_inlet.pages import status_html
 from webhook_inlet.service import Service
 from webhook_inlet.stats import Outcome
 from webhook_inlet.store import StoreError

@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from memory_service import LANE, TOKEN, Client, MemoryStore
 from prometheus_client.parser import text_string_to_metric_families
-from webhook_inlet import pages
-from webhook_inlet import status as status_module
+from webhook_inlet.pages import routes as pages
+from webhook_inlet.pages import status as status_module
 from webhook_inlet.service import Service
 from webhook_inlet.stats import Outcome
 from webhook_inlet.store import Lane, StoreError

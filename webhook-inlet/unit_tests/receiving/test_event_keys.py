@@ -2,7 +2,7 @@
 
 import orjson
 import pytest
-from webhook_inlet.event_keys import MAX_ID, event_key, parse
+from webhook_inlet.receiving.event_keys import MAX_ID, event_key, parse
 
 
 def key(source: str, body: bytes, headers: dict[bytes, bytes] | None = None) -> str | None:

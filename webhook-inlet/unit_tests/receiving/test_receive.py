@@ -9,15 +9,15 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, cast
 
 import pytest
-from webhook_inlet import receive
-from webhook_inlet.app import application
-from webhook_inlet.body import Room
 from webhook_inlet.config import Config
-from webhook_inlet.receive import Receiver
+from webhook_inlet.receiving import receive
+from webhook_inlet.receiving.app import application
+from webhook_inlet.receiving.body import Room
+from webhook_inlet.receiving.receive import Receiver
+from webhook_inlet.receiving.window import KeyWindow
 from webhook_inlet.service import Service
 from webhook_inlet.stats import Outcome
 from webhook_inlet.store import Store, StoreError, StoreFailed
-from webhook_inlet.window import KeyWindow
 from webhook_inlet.writer import Writer
 
 PATH = "c" * 22

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from webhook_inlet.window import KeyWindow, read_keys
+from webhook_inlet.receiving.window import KeyWindow, read_keys
 
 
 def digest(number: int, inlet: str = "a") -> bytes:

@@ -15,7 +15,7 @@ from prometheus_client.registry import Collector
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
 
-    from webhook_inlet.readers import Unread
+    from webhook_inlet.pages.readers import Unread
     from webhook_inlet.service import Service
     from webhook_inlet.stats import Histogram
 

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 from store_reading import read_all
-from webhook_inlet.volume import Volume
+from webhook_inlet.stores.volume import Volume
 
 #: A file may not grow over 1,500 bytes: the kernel takes a part of the line that crosses the limit.
 LIMITED = """
 import json, os, resource, sys
 from pathlib import Path
-from webhook_inlet import volume as volumes
+from webhook_inlet.stores import volume as volumes
 volume = volumes.Volume(Path(sys.argv[1]))
 volume.open()
 resource.setrlimit(resource.RLIMIT_FSIZE, (1500, resource.RLIM_INFINITY))

@@ -22,12 +22,12 @@ from botocore.exceptions import (
 )
 from moto.server import ThreadedMotoServer
 from store_reading import read_all
-from webhook_inlet import bucket as buckets
-from webhook_inlet import bucket_index
-from webhook_inlet.bucket import Bucket
 from webhook_inlet.config import BucketConfig, KeyCredentials
-from webhook_inlet.s3 import Meaning, meaning_of, words_of
 from webhook_inlet.store import LANE_NAME, Lane, NoSuchSegment, StoreError, StoreFailed
+from webhook_inlet.stores import bucket as buckets
+from webhook_inlet.stores import bucket_index
+from webhook_inlet.stores.bucket import Bucket
+from webhook_inlet.stores.s3 import Meaning, meaning_of, words_of
 
 KEYS = KeyCredentials.model_validate(
     {"auth_type": "keys", "aws_access_key_id": "AKIATEST", "aws_secret_access_key": "secret"}

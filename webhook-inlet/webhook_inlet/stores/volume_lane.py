@@ -7,8 +7,8 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from webhook_inlet import segments, volume_files
 from webhook_inlet.store import Lane, NoSuchSegment, segment_name
+from webhook_inlet.stores import segments, volume_files
 
 
 @dataclass(slots=True)

@@ -7,9 +7,9 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from webhook_inlet.bucket_objects import Listed, Objects
-from webhook_inlet.segments import Damaged
 from webhook_inlet.store import SEGMENT_NAME, Lane, segment_name
+from webhook_inlet.stores.bucket_objects import Listed, Objects
+from webhook_inlet.stores.segments import Damaged
 
 #: A list of lanes is used again for so long: each costs a request for every lane that may grow.
 LISTED_SECONDS = 1.0

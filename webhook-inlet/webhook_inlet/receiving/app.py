@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from webhook_inlet import answers
-from webhook_inlet.answers import Receive, Send
-from webhook_inlet.receive import Receiver
+from webhook_inlet.receiving import answers
+from webhook_inlet.receiving.answers import Receive, Send
+from webhook_inlet.receiving.receive import Receiver
 from webhook_inlet.service import Service, path_digest
 from webhook_inlet.stats import Outcome
 

@@ -16,13 +16,13 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from webhook_inlet.access import has_token
+from webhook_inlet.pages.access import has_token
 from webhook_inlet.store import LANE_NAME, Lines, NoSuchSegment
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
-    from webhook_inlet.readers import LineCounts, Readers
+    from webhook_inlet.pages.readers import LineCounts, Readers
     from webhook_inlet.service import Service
 
 #: Segments that are read and sent at a time: what bounds the memory, a segment is about 8 MiB

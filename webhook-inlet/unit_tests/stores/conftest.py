@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from webhook_inlet.volume import Volume
+from webhook_inlet.stores.volume import Volume
 
 sys.path.insert(0, str(Path(__file__).parent))  # tests import `store_reading` by its name
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 import time
 
-from webhook_inlet import volume_files
 from webhook_inlet.store import REMOVED_KEPT, segment_name
-from webhook_inlet.volume_lane import VolumeLane
+from webhook_inlet.stores import volume_files
+from webhook_inlet.stores.volume_lane import VolumeLane
 
 
 def remove_head(lane: VolumeLane, at: int, lock: threading.Lock) -> int:

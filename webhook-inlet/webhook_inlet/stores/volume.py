@@ -16,8 +16,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from webhook_inlet import recovery, retention, segments, volume_files
-from webhook_inlet.space import Space
 from webhook_inlet.store import (
     SEAL_BYTES,
     SEAL_SECONDS,
@@ -29,7 +27,9 @@ from webhook_inlet.store import (
     new_lane,
     segment_name,
 )
-from webhook_inlet.volume_lane import CannotCut, OpenSegment, VolumeLane
+from webhook_inlet.stores import recovery, retention, segments, volume_files
+from webhook_inlet.stores.space import Space
+from webhook_inlet.stores.volume_lane import CannotCut, OpenSegment, VolumeLane
 
 logger = logging.getLogger(__name__)
 

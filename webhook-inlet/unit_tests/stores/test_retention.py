@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from webhook_inlet import volume as volumes
-from webhook_inlet import volume_files
 from webhook_inlet.store import Lane, NoSuchSegment
-from webhook_inlet.volume import Volume
+from webhook_inlet.stores import volume as volumes
+from webhook_inlet.stores import volume_files
+from webhook_inlet.stores.volume import Volume
 
 SECOND = 1_000_000
 

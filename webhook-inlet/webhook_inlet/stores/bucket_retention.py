@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 
-from webhook_inlet.bucket_objects import Listed, Objects
 from webhook_inlet.store import REMOVED_KEPT, SEGMENT_NAME
+from webhook_inlet.stores.bucket_objects import Listed, Objects
 
 
 def remove_head(objects: Objects, inlet: str, lane: str, at: int, own: bool) -> int:

@@ -12,12 +12,12 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from webhook_inlet import bucket_retention, s3, segments
-from webhook_inlet.bucket_index import Index
-from webhook_inlet.bucket_objects import Objects
-from webhook_inlet.bucket_writer import LaneWriter
 from webhook_inlet.config import BucketConfig
 from webhook_inlet.store import Lane, Lines, NoSuchSegment, StoreError, StoreFailed
+from webhook_inlet.stores import bucket_retention, s3, segments
+from webhook_inlet.stores.bucket_index import Index
+from webhook_inlet.stores.bucket_objects import Objects
+from webhook_inlet.stores.bucket_writer import LaneWriter
 
 logger = logging.getLogger(__name__)
 

@@ -13,17 +13,17 @@ from typing import Any
 
 import orjson
 
-from webhook_inlet import answers
-from webhook_inlet.answers import Receive, Send
-from webhook_inlet.body import Body, NoRoom, Room, inflate, read_body
-from webhook_inlet.event_keys import NOT_JSON, event_key, hash_key, parse
 from webhook_inlet.lines import line
-from webhook_inlet.notices import Notices
-from webhook_inlet.pending import Pending, PendingLines
+from webhook_inlet.receiving import answers
+from webhook_inlet.receiving.answers import Receive, Send
+from webhook_inlet.receiving.body import Body, NoRoom, Room, inflate, read_body
+from webhook_inlet.receiving.event_keys import NOT_JSON, event_key, hash_key, parse
+from webhook_inlet.receiving.notices import Notices
+from webhook_inlet.receiving.pending import Pending, PendingLines
+from webhook_inlet.receiving.stored_headers import by_name, stored_headers
+from webhook_inlet.receiving.window import KeyWindow
 from webhook_inlet.service import Inlet, Service
 from webhook_inlet.stats import Outcome
-from webhook_inlet.stored_headers import by_name, stored_headers
-from webhook_inlet.window import KeyWindow
 
 #: Bodies that are read at the same time, and lines that wait for a commit (bytes)
 ROOM = 64 * 1024 * 1024

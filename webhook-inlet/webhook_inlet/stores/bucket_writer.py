@@ -8,10 +8,10 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from webhook_inlet import s3, segments
-from webhook_inlet.bucket_objects import Objects
-from webhook_inlet.s3 import Meaning
 from webhook_inlet.store import Lane, StoreError, new_lane, segment_name
+from webhook_inlet.stores import s3, segments
+from webhook_inlet.stores.bucket_objects import Objects
+from webhook_inlet.stores.s3 import Meaning
 
 logger = logging.getLogger(__name__)
 

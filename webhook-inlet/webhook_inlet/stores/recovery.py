@@ -7,9 +7,9 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from webhook_inlet import retention, segments, volume_files
 from webhook_inlet.store import LANE_NAME, SEGMENT_NAME, segment_name
-from webhook_inlet.volume_lane import VolumeLane
+from webhook_inlet.stores import retention, segments, volume_files
+from webhook_inlet.stores.volume_lane import VolumeLane
 
 logger = logging.getLogger(__name__)
 

@@ -13,12 +13,12 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route, Router
 
-from webhook_inlet.access import has_token
-from webhook_inlet.log_pages import LogPages, answer, no_token
-from webhook_inlet.metrics import ServiceCollector, registry
-from webhook_inlet.readers import LineCounts, Readers
-from webhook_inlet.status import Observer, status
-from webhook_inlet.status_html import SECURITY_HEADERS, page
+from webhook_inlet.pages.access import has_token
+from webhook_inlet.pages.log_pages import LogPages, answer, no_token
+from webhook_inlet.pages.metrics import ServiceCollector, registry
+from webhook_inlet.pages.readers import LineCounts, Readers
+from webhook_inlet.pages.status import Observer, status
+from webhook_inlet.pages.status_html import SECURITY_HEADERS, page
 from webhook_inlet.store import StoreError
 
 if TYPE_CHECKING:

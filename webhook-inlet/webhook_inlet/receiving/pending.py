@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 
+from webhook_inlet.receiving.window import KeyWindow
 from webhook_inlet.stats import Outcome
 from webhook_inlet.store import StoreError
-from webhook_inlet.window import KeyWindow
 
 
 class Pending:

@@ -11,10 +11,10 @@ from webhook_inlet.store import Store, StoreError
 def make_store(config: VolumeConfig | BucketConfig) -> Store:
     """The store, not opened yet. boto3 is imported only if it is a bucket: it takes 20 MB."""
     if isinstance(config, VolumeConfig):
-        from webhook_inlet.volume import Volume
+        from webhook_inlet.stores.volume import Volume
 
         return Volume(config.path)
-    from webhook_inlet.bucket import Bucket
+    from webhook_inlet.stores.bucket import Bucket
 
     return Bucket(config)
 

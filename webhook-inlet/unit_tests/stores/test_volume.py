@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from backports import zstd
 from store_reading import read_all
-from webhook_inlet import space
-from webhook_inlet import volume as volumes
 from webhook_inlet.lines import line
 from webhook_inlet.store import LANE_NAME, Lane, NoSuchSegment, StoreError, StoreFailed
-from webhook_inlet.volume import Volume
+from webhook_inlet.stores import space
+from webhook_inlet.stores import volume as volumes
+from webhook_inlet.stores.volume import Volume
 
 
 def event(number: int, key: str = "") -> bytes:

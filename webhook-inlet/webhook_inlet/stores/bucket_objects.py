@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from webhook_inlet import s3, segments
 from webhook_inlet.config import BucketConfig
 from webhook_inlet.store import LANE_NAME, StoreError, segment_name
+from webhook_inlet.stores import s3, segments
 
 _INLET = re.compile(r"[a-z0-9-]+")
 

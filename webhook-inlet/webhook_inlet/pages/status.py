@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from webhook_inlet.readers import LineCounts, Position, Reader, Readers, Unread
+from webhook_inlet.pages.readers import LineCounts, Position, Reader, Readers, Unread
 from webhook_inlet.stats import MINUTES, InletStats, Outcome
 from webhook_inlet.store import Lane, StoreError
 

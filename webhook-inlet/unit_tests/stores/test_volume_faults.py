@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 from store_reading import read_all
-from webhook_inlet import volume as volumes
-from webhook_inlet import volume_files
 from webhook_inlet.store import StoreError, StoreFailed
-from webhook_inlet.volume import Volume
+from webhook_inlet.stores import volume as volumes
+from webhook_inlet.stores import volume_files
+from webhook_inlet.stores.volume import Volume
 
 LINES = [b'{"v":1,"key":"standard:%d","at":%d,"body":"%b"}' % (number, number, b"x" * number) for number in range(60)]
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from webhook_inlet.status_concerns import LOUD_SECONDS, age, concerns, refused, same_moment
+from webhook_inlet.pages.status_concerns import LOUD_SECONDS, age, concerns, refused, same_moment
 
 TEMPLATES = Path(__file__).parent / "templates"
 REFRESH_SECONDS = 5

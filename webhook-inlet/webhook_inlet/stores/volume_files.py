@@ -7,8 +7,8 @@ from pathlib import Path
 
 from backports import zstd
 
-from webhook_inlet import segments
 from webhook_inlet.store import ZSTD_LEVEL, segment_name
+from webhook_inlet.stores import segments
 
 _CHUNK = 1024 * 1024
 #: Ends the name of a file that is not whole yet

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 from store_reading import read_all
-from webhook_inlet.volume import Volume
+from webhook_inlet.stores.volume import Volume
 
 #: Writes until it is killed, sealing often, and reports each commit with one write, which is whole or not there.
 WRITER = """
 import itertools, os, sys
 from pathlib import Path
-from webhook_inlet import volume as volumes
+from webhook_inlet.stores import volume as volumes
 volumes.SEAL_BYTES, volumes.SEAL_SECONDS = 3000, 0.01
 volume = volumes.Volume(Path(sys.argv[1]))
 volume.open()

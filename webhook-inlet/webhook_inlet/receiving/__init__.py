@@ -1,0 +1,1 @@
+"""The way of a post, from its first byte to its answer."""
