@@ -55,10 +55,12 @@ def integer(value: Any) -> int | None:
 def instant_of_seconds(value: Any) -> str | None:
     """Epoch seconds, as a number or as text, or an ISO text, as RFC 3339 in UTC with milliseconds."""
     try:
-        if isinstance(value, str):
-            whole = integer(value)
-            return iso_millis(epoch_millis(parse_instant(value)) if whole is None else whole * 1000)
-        return iso_millis(value * 1000) if isinstance(value, int | float) and not isinstance(value, bool) else None
+        if value.__class__ is int or value.__class__ is float:
+            return iso_millis(value * 1000)
+        if not isinstance(value, str):
+            return None
+        whole = integer(value)
+        return iso_millis(epoch_millis(parse_instant(value)) if whole is None else whole * 1000)
     except (ValueError, OverflowError):
         return None
 
@@ -212,12 +214,13 @@ class RecordMaker:
                 holder = holder.get(name) if holder.__class__ is dict else None
             if holder.__class__ is dict:
                 members = at.members
-                for name in members.keys() & holder.keys():
-                    value = holder[name]
-                    column, kind, convert = members[name]
-                    if value.__class__ is not kind and value is not None:
-                        value = convert(value)
-                    if value is not None:
+                for name, value in holder.items():
+                    if value is not None and name in members:
+                        column, kind, convert = members[name]
+                        if value.__class__ is not kind:
+                            value = convert(value)
+                            if value is None:
+                                continue
                         found[column] = value
         for column, path in self._columns:
             value = path.value(body)
