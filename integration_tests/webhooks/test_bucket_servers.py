@@ -127,6 +127,7 @@ def test_a_put_that_failed_on_its_way_is_stored_once(
     assert bucket.commit({"prod": [line(2), line(3)]}) == {}
     assert bucket.commit({"prod": [line(4)]}) == {}
     assert proxy.seen[1:3] == [fault, fault]
+    monkeypatch.undo()  # a busy machine may need longer than these short limits to read
     assert list(read_all(opened(config)).values()) == [[line(number) for number in (1, 2, 3, 4)]]
 
 
@@ -153,6 +154,7 @@ def test_under_random_faults_all_that_was_confirmed_is_there_once_and_the_rest_a
             (refused if bucket.commit({"prod": batch}) else confirmed).extend(batch)
         proxy.fault = lambda: None
     bucket.close()
+    monkeypatch.undo()  # a busy machine may need longer than these short limits to read
     lanes = read_all(opened(config))
     counts = Counter(found for lines in lanes.values() for found in lines)
     assert [found for found in confirmed if counts[found] != 1] == []
