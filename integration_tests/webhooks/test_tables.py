@@ -101,8 +101,8 @@ class Connection:
     [
         pytest.param("customerio", "volume", 2, id="customerio-volume"),
         pytest.param("pendo", "bucket", 2, id="pendo-bucket"),
-        pytest.param("customerio", "bucket", 12, id="customerio-bucket", marks=LONG),
-        pytest.param("pendo", "volume", 12, id="pendo-volume", marks=LONG),
+        pytest.param("customerio", "bucket", 8, id="customerio-bucket", marks=LONG),
+        pytest.param("pendo", "volume", 8, id="pendo-volume", marks=LONG),
     ],
 )
 def test_what_was_accepted_is_one_row_in_the_table(
