@@ -31,27 +31,31 @@ class Concern:
 
 
 def concerns(status: Json, now: float) -> list[Concern]:
-    """What to look at. `status` is the JSON of `/status`, `now` its time in epoch seconds."""
+    """What to look at, besides the problem of an inlet that is not ready.
+
+    `status` is the JSON of `/status`, `now` its time in epoch seconds.
+    """
     free = status["store"]["free_bytes"]
     found = []
-    if free is not None and free < LITTLE_SPACE:
+    if status["ready"] and free is not None and free < LITTLE_SPACE:
         found.append(Concern("The disk is nearly full. Make the volume larger, or lower retention_days."))
     for inlet in status["inlets"]:
-        found += _of_inlet(inlet, status["ready"], now)
+        found += _of_inlet(inlet, status["problem"], now)
         # a bucket is also read past this process
         if status["store"]["type"] == "volume" and _unread(inlet, age(status["started_at"], now)):
             found.append(Concern("No connector has read since the start. Look at its syncs.", inlet=inlet["name"]))
     return found
 
 
-def _of_inlet(inlet: Json, ready: bool, now: float) -> Iterator[Concern]:
+def _of_inlet(inlet: Json, problem: str | None, now: float) -> Iterator[Concern]:
     name, refused_at = inlet["name"], inlet["last_bad_signature_at"]
     failed, last = inlet["last_error"], inlet["last_event_at"]
     if refused(inlet, now):
         yield Concern("Posts are refused, because their signature is wrong. The last one:", refused_at, name)
-    if failed and age(failed["at"], now) < LOUD_SECONDS and not same_moment(failed["at"], refused_at):
+    known = failed and (failed["words"] == problem or same_moment(failed["at"], refused_at))
+    if failed and not known and age(failed["at"], now) < LOUD_SECONDS:
         yield Concern("A post failed. The last error:", failed["at"], name)
-    if ready and inlet["lanes_problem"]:
+    if not problem and inlet["lanes_problem"]:
         yield Concern("The store does not say what it holds.", None, name)
     if last and age(last, now) > SILENT_SECONDS:
         yield Concern(

@@ -42,9 +42,19 @@ def reader(**changes: Any) -> dict[str, Any]:
 
 
 def said(
-    one: dict[str, Any], started: float = 99 * HOUR, store: str = "volume", free: int | None = 10**12
+    one: dict[str, Any],
+    started: float = 99 * HOUR,
+    store: str = "volume",
+    free: int | None = 10**12,
+    problem: str | None = None,
 ) -> list[str]:
-    status = {"ready": True, "started_at": ago(started), "store": {"type": store, "free_bytes": free}, "inlets": [one]}
+    status = {
+        "ready": problem is None,
+        "problem": problem,
+        "started_at": ago(started),
+        "store": {"type": store, "free_bytes": free},
+        "inlets": [one],
+    }
     return [concern.words for concern in concerns(status, NOW)]
 
 
@@ -96,3 +106,10 @@ def test_a_connector_that_was_not_seen_is_told_only_when_it_would_have_been() ->
 def test_a_disk_is_nearly_full_before_posts_are_refused() -> None:
     assert "nearly full" in said(inlet(), free=10**9 - 1)[0]
     assert said(inlet(), free=10**9) == []
+
+
+def test_what_the_page_says_in_large_letters_is_not_said_again() -> None:
+    full = "The volume is full."
+    one = inlet(last_error={"at": ago(5), "words": full}, lanes_problem=full)
+    assert said(one, free=10**6, problem=full) == []
+    assert len(said(inlet(last_error={"at": ago(5), "words": "Another one."}), problem=full)) == 1
