@@ -18,6 +18,7 @@ from uvicorn.server import ServerState
 
 from webhook_inlet import config as configuration
 from webhook_inlet.app import App, application
+from webhook_inlet.clock import ClockWatch
 from webhook_inlet.config import Config
 from webhook_inlet.config_mistakes import ConfigMistakes
 from webhook_inlet.opening import make_store
@@ -253,19 +254,30 @@ class Process:
             logger.info("%d keys of stored events are known", len(self._window))
 
     async def _retain(self) -> None:
-        """Removes what is old enough, once an hour."""
+        """Removes what is old enough, once an hour.
+
+        A clock that was set forward costs a turn: a wrong one may be set right until the next.
+        """
+        watch = ClockWatch()
         while True:
-            before = time.time() - self.service.config.retention_days * 86_400
-            try:
-                removed = await asyncio.to_thread(self._store.remove_before, int(before * 1e6))
-                if removed:
-                    logger.info(
-                        "%d segments were older than %d days and are removed",
-                        removed,
-                        self.service.config.retention_days,
-                    )
-            except StoreError as error:
-                logger.warning("old segments were not removed: %s", error)
-            except Exception as error:
-                logger.error("old segments were not removed", exc_info=error)
+            if moved := watch.set_forward():
+                logger.warning(
+                    "the clock was set forward by %d hours; old segments are removed in an hour, unless it is set back",
+                    moved // 3600,
+                )
+            else:
+                await self._remove_old()
             await asyncio.sleep(RETENTION_SECONDS)
+
+    async def _remove_old(self) -> None:
+        before = time.time() - self.service.config.retention_days * 86_400
+        try:
+            removed = await asyncio.to_thread(self._store.remove_before, int(before * 1e6))
+            if removed:
+                logger.info(
+                    "%d segments were older than %d days and are removed", removed, self.service.config.retention_days
+                )
+        except StoreError as error:
+            logger.warning("old segments were not removed: %s", error)
+        except Exception as error:
+            logger.error("old segments were not removed", exc_info=error)
