@@ -570,12 +570,6 @@ def test_a_flood_of_connections_is_bounded_and_passes(inlet: Inlet) -> None:
     try:
         found = inlet.send(post(CIO, event("in the flood")))
         assert status(found) in (200, 503)
-        large = post(CIO, b"x" * 100_000)
-        with inlet.connect() as connection:
-            connection.sendall(large[:1000])
-            assert status(answer(connection)) == 503
-            connection.sendall(large[1000:])
-            assert connection.recv(100) == b"", "an end, no reset, although the body came behind the answer"
         files = len(list(Path(f"/proc/{inlet.process.pid}/fd").iterdir()))
         assert files < 2700
     finally:
