@@ -270,19 +270,19 @@ class Process:
                     "none is removed. Look at the clock, then restart.",
                     moved,
                 )
-                await asyncio.sleep(RETENTION_SECONDS)
-                continue
-            before = time.time() - self.service.config.retention_days * 86_400
-            try:
-                removed = await asyncio.to_thread(self._store.remove_before, int(before * 1e6))
-                if removed:
-                    logger.info(
-                        "%d segments were older than %d days and are removed",
-                        removed,
-                        self.service.config.retention_days,
-                    )
-            except StoreError as error:
-                logger.warning("old segments were not removed: %s", error)
-            except Exception as error:
-                logger.error("old segments were not removed", exc_info=error)
+            else:
+                await self._remove_old()
             await asyncio.sleep(RETENTION_SECONDS)
+
+    async def _remove_old(self) -> None:
+        before = time.time() - self.service.config.retention_days * 86_400
+        try:
+            removed = await asyncio.to_thread(self._store.remove_before, int(before * 1e6))
+            if removed:
+                logger.info(
+                    "%d segments were older than %d days and are removed", removed, self.service.config.retention_days
+                )
+        except StoreError as error:
+            logger.warning("old segments were not removed: %s", error)
+        except Exception as error:
+            logger.error("old segments were not removed", exc_info=error)

@@ -129,3 +129,36 @@ def test_a_connection_that_breaks_with_several_posts_on_it_is_no_error_of_the_in
         poster.join()
     assert store.commits == 2
     assert "error of the inlet itself" not in caplog.text
+
+
+def test_who_comes_when_there_are_too_many_connections_gets_503_and_no_reset(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "inlet.yaml"
+    file.write_text(CONFIG, encoding="utf-8")
+    monkeypatch.setattr(server, "make_store", lambda _: FailingStore())
+    monkeypatch.setattr(server, "MAX_CONNECTIONS", 3)
+    head = b"POST /in/oooooooooooooooooooooo HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n"
+    seen: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = listener.getsockname()
+
+        def post() -> None:
+            others = [socket.create_connection(address, timeout=10) for _ in range(2)]
+            with socket.create_connection(address, timeout=10) as connection:
+                connection.sendall(head)
+                seen.append(connection.recv(1000))
+                connection.sendall(b"x" * 100_000)
+                seen.append(connection.recv(1000))
+            for other in others:
+                other.close()
+            with socket.create_connection(address, timeout=10) as connection:
+                time.sleep(0.1)
+                connection.sendall(head + b"x" * 100_000)
+                connection.recv(1000)
+
+        poster = threading.Thread(target=post)
+        assert server.run(file, config.load(file), listener, poster.start) == 1
+        poster.join()
+    assert seen[0].startswith(b"HTTP/1.1 503 ")
+    assert seen[1] == b"", "an end, no reset, although the body came behind the answer"

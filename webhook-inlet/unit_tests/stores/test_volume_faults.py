@@ -320,3 +320,20 @@ def test_nothing_is_stored_in_a_file_that_was_removed_below_the_process(
     with pytest.raises(StoreFailed, match=r"was removed or renamed.*then start the inlet again"):
         volume.commit({"prod": LINES[2:4]})
     assert volume.problem()
+
+
+def test_segments_are_not_for_everybody_to_read_and_every_new_folder_is_durable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[Path] = []
+    real = volume_files.sync_folder
+    monkeypatch.setattr(volume_files, "sync_folder", lambda folder: (synced.append(folder), real(folder)))
+    volume = Volume(tmp_path / "a" / "b" / "data")
+    volume.open()
+    assert {tmp_path, tmp_path / "a", tmp_path / "a" / "b"} <= set(synced)
+    volume.commit({"prod": LINES[:2]})
+    (plain,) = volume._root.rglob("*.ndjson")
+    assert plain.stat().st_mode & 0o007 == 0
+    volume.close()
+    (sealed,) = volume._root.rglob("*.ndjson.zst")
+    assert sealed.stat().st_mode & 0o007 == 0

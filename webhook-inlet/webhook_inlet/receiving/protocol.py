@@ -12,13 +12,16 @@ from typing import Any
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from webhook_inlet.answers import LATER, Receive, Send
+
 #: Seconds for a request's head, and again for its body. Customer.io gives up a post after 4 seconds in all.
 HEAD_SECONDS = 4.0
 BODY_SECONDS = 4.0
 #: Seconds for an answer to be made and taken by the other side; the log's answers are long
 ANSWER_SECONDS = 300.0
-#: Seconds for which a connection may be idle between two requests
-IDLE_SECONDS = 75.0
+#: Seconds for which a connection may be idle between two requests: more than senders and proxies wait themselves (Go
+#: 90, Caddy 120, nginx and AWS's balancers 60). Who is closed while it sends its next post loses that post.
+IDLE_SECONDS = 150.0
 CLOSE_SECONDS = 4.0
 #: Bytes of a request's head; each header counts as so many more, because it costs time however short it is
 MAX_HEAD, HEADER_COST = 16 * 1024, 32
@@ -168,6 +171,8 @@ class InletProtocol(HttpToolsProtocol):
     # what goes out
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        if app is not self.app:
+            app = _crowded
         self._running = cycle
         super()._start_asgi_task(cycle, app)
 
@@ -220,6 +225,11 @@ class InletProtocol(HttpToolsProtocol):
         self._finished = True
         self.deadline = self.loop.time() + CLOSE_SECONDS
         self.transport.close()
+
+
+async def _crowded(_scope: Any, receive: Receive, send: Send) -> None:
+    """In place of uvicorn's own answer, behind which the connection is reset if a body is still on its way."""
+    await LATER.refuse(receive, send)
 
 
 _STATUS = {

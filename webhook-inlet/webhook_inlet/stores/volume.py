@@ -58,8 +58,10 @@ class Volume:
         """Locks the volume and repairs what an earlier process left. Raises StoreFailed with a sentence."""
         try:
             if not self._root.is_dir():
+                missing = [folder for folder in (self._root, *self._root.parents) if not folder.exists()]
                 self._root.mkdir(parents=True)
-                volume_files.sync_folder(self._root.parent)
+                for folder in missing:
+                    volume_files.sync_folder(folder.parent)
             self._lock_file = os.open(self._root / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
             self._take_lock(self._lock_file)
             self._space.look()

@@ -11,6 +11,8 @@ from webhook_inlet.store import ZSTD_LEVEL, segment_name
 from webhook_inlet.stores import segments
 
 _CHUNK = 1024 * 1024
+#: Segments hold what people did: not for everybody on the machine to read
+FILE_MODE = 0o640
 #: Ends the name of a file that is not whole yet
 TEMPORARY = ".tmp"
 
@@ -77,6 +79,7 @@ def seal(folder: Path, number: int, size: int) -> None:
     temporary = target.with_name(target.name + TEMPORARY)
     try:
         with (folder / segment_name(number, sealed=False)).open("rb") as plain, temporary.open("wb") as packed:
+            os.fchmod(packed.fileno(), FILE_MODE)
             packer = zstd.ZstdCompressor(ZSTD_LEVEL)
             left = size
             while left and (data := plain.read(min(left, _CHUNK))):

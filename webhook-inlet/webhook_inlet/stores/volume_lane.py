@@ -26,7 +26,7 @@ class OpenSegment:
     def create(cls, folder: Path, number: int) -> OpenSegment:
         """A new file. Its name is durable before anything is."""
         path = folder / segment_name(number, sealed=False)
-        file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
+        file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, volume_files.FILE_MODE)
         try:
             volume_files.sync_folder(folder)
         except OSError:
