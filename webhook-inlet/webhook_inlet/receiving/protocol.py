@@ -12,7 +12,7 @@ from typing import Any
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from webhook_inlet.answers import LATER, Receive, Send
+from webhook_inlet.receiving.answers import LATER, Receive, Send
 
 #: Seconds for a request's head, and again for its body. Customer.io gives up a post after 4 seconds in all.
 HEAD_SECONDS = 4.0
