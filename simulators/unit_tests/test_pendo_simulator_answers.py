@@ -256,6 +256,7 @@ def test_a_tiny_subscription_starts_at_once() -> None:
     assert time.monotonic() - started < 1
 
 
+@pytest.mark.slow
 def test_the_command_line_prints_its_address_and_can_be_controlled_over_http() -> None:
     command = [sys.executable, "-m", "simulators", "pendo", "--port", "0", "--size", "tiny", "--api-key", "k"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:

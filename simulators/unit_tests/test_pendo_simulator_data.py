@@ -193,6 +193,7 @@ def test_rows_can_be_made_to_grow(pendo: Any) -> None:
     assert sum(row["numEvents"] for row in pendo.events("events", "date(2026,3,5)")) == before + grown == before + 3
 
 
+@pytest.mark.slow
 def test_editing_a_page_rewrites_its_past_and_leaves_other_pages_alone(pendo: Any) -> None:
     before = pendo.sim.truth("page_events")
     page = pendo.sim.mutate("retag")

@@ -144,6 +144,7 @@ def test_an_interrupted_full_refresh_goes_on_behind_the_last_window(workspace: W
     assert len(emitted) == len(workspace.truth("messages")) - 1
 
 
+@pytest.mark.slow
 def test_pages_of_a_thousand_are_asked_for_and_drafts_are_not(workspace: Workspace) -> None:
     synced = workspace.sync("messages")
     assert {tuple(request.query["limit"]) for request in workspace.requests_to("messages")} == {("1000",)}

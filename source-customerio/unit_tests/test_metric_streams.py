@@ -177,6 +177,7 @@ def test_only_paths_of_the_present_specification_are_used(workspace: Workspace) 
     assert not any(path.startswith(("/v1/api/", "/v1/broadcast/")) for path in paths)
 
 
+@pytest.mark.slow
 def test_a_newsletter_without_links_has_no_rows(workspace: Workspace) -> None:
     synced = workspace.sync("newsletter_link_metrics")
     assert 6 not in synced.column("newsletter_link_metrics", "newsletter_id")

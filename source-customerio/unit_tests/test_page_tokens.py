@@ -66,6 +66,7 @@ def test_a_silent_cap_of_the_page_size_loses_nothing(workspace: Workspace) -> No
 @pytest.mark.parametrize(
     ("stream", "envelope", "cap"), [("segment_memberships", "identifiers", 40), ("messages", "messages", 20)]
 )
+@pytest.mark.slow
 def test_an_empty_page_in_the_middle_does_not_end_the_list(
     workspace: Workspace, stream: str, envelope: str, cap: int
 ) -> None:

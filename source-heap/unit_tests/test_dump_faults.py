@@ -34,6 +34,7 @@ def test_discovery_fails_where_every_manifest_is_broken(heap: Heap) -> None:
     assert output.failures[""].message.startswith("The manifest manifests/sync_1.json is not JSON")
 
 
+@pytest.mark.slow
 def test_a_new_manifest_that_is_broken_fails_the_table_until_a_full_dump_makes_it_dead(heap: Heap) -> None:
     warehouse = Warehouse(heap)
     put_event(heap, 1, range(3))
@@ -77,6 +78,7 @@ def test_manifests_without_the_table_are_fetched_once(heap: Heap) -> None:
     assert len(warehouse.sync("event", discover=False).records["event"]) == 5
 
 
+@pytest.mark.slow
 def test_a_table_whose_manifests_were_deleted_after_they_were_read_is_still_there(heap: Heap) -> None:
     """A rule that deletes what is old is common, and a table that is absent from a manifest is not gone."""
     put_event(heap, 1, range(3))

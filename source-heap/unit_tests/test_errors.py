@@ -214,6 +214,7 @@ def test_a_missing_file_can_be_skipped_and_the_state_moves_on(heap: Heap) -> Non
         ({"cursor": 1}, "cannot be read: its _heap_dump_id is not a whole number."),
     ],
 )
+@pytest.mark.slow
 def test_a_state_that_cannot_be_used_says_to_reset_the_stream(state: Any, sentence: str, filled: Heap) -> None:
     output = filled.read("users", state={"users": state})
     assert sentence in output.failures["users"].message

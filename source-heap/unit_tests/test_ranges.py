@@ -148,6 +148,7 @@ def test_a_server_that_never_knows_how_to_go_on_is_asked_for_the_whole(what: str
     assert odd.answered == 1
 
 
+@pytest.mark.slow
 def test_a_server_that_never_sends_what_is_asked_for_is_given_up(odd: OddServer, step: Step) -> None:
     data, heap = file_of(step), Heap(odd)
     catalog = heap.discover().streams

@@ -92,6 +92,7 @@ def test_a_role_is_assumed_with_its_external_id(roles: Roles) -> None:
 
 
 @pytest.mark.usefixtures("as_connector")
+@pytest.mark.slow
 def test_a_wrong_external_id_is_named_as_a_cause(roles: Roles) -> None:
     check = run("check", config=roles.config(external_id="wrong-id")).connection_status
     assert check["status"] == "FAILED"
@@ -145,6 +146,7 @@ def test_no_secret_shows_anywhere(debug: bool, roles: Roles, heap: Heap) -> None
     assert "X-Amz-Security-Token" not in output.text + text
 
 
+@pytest.mark.slow
 def test_without_any_credentials_that_is_said(roles: Roles, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)

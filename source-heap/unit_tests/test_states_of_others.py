@@ -55,6 +55,7 @@ def test_a_state_that_has_read_more_files_than_the_dump_has_is_an_error(filled: 
 
 
 @pytest.mark.parametrize("floor", [10**12, 0])
+@pytest.mark.slow
 def test_a_state_from_the_future_is_not_taken_for_nothing_new(floor: int, filled: Heap) -> None:
     state = {**GOOD, "_heap_dump_id": 10**12, "floor": floor}
     output = filled.read("event", state={"event": state})

@@ -66,6 +66,7 @@ def test_tombstones_are_emitted_by_the_next_sync_if_this_one_broke_before_them(h
     assert all(row["_ab_cdc_deleted_at"] for row in output.records["sessions"])
 
 
+@pytest.mark.slow
 def test_tombstones_of_dumps_that_are_gone_are_left_out_with_a_warning(heap: Heap) -> None:
     warehouse = Warehouse(heap, resync_mode="tombstones")
     story = scenario("resync_in_the_newest", bucket=heap.server.bucket)
@@ -115,6 +116,7 @@ def test_an_old_file_that_cannot_be_read_makes_fewer_tombstones_and_no_failure(f
     assert warehouse.states["event"]["replaces"] is None
 
 
+@pytest.mark.slow
 def test_rows_of_a_new_file_that_is_missing_never_count_as_deleted(heap: Heap) -> None:
     warehouse = Warehouse(heap, resync_mode="tombstones", on_missing_file="skip")
     put_event(heap, 1, range(5))

@@ -41,6 +41,7 @@ def test_few_slices_start_while_the_first_is_slow(monkeypatch: pytest.MonkeyPatc
     assert states(messages)[-1] == {"slice": 40, "row": 0}
 
 
+@pytest.mark.slow
 def test_a_thread_that_puts_states_waits_for_a_reader() -> None:
     channel = Channel(in_flight_bytes=100_000)
     state = {"parents": {str(n): n for n in range(500)}}

@@ -151,6 +151,7 @@ def test_the_marker_of_a_lane_that_has_segments_is_not_read(log: Log) -> None:
 
 
 @pytest.mark.parametrize("content", [b"no number", b"-1", b"1" * 70, b"\xff", "\u0663".encode()])
+@pytest.mark.slow
 def test_a_marker_without_a_number_is_named(content: bytes, log: Log) -> None:
     log.have(f"{A}/removed", data=content)
     with pytest.raises(AirbyteTracedException, match="should hold the number of the last segment") as caught:
@@ -381,6 +382,7 @@ def test_a_reader_that_was_closed_can_read_again(log: Log) -> None:
     assert len(reader.lanes()) == 1
 
 
+@pytest.mark.slow
 def test_aws_sees_which_connector_reads(log: Log) -> None:
     log.reader().lanes()
     assert "airbyte-source-test" in log.requests[-1].headers["user-agent"]

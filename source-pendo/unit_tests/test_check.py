@@ -192,6 +192,7 @@ def test_streams_that_are_refused_and_streams_that_fail_are_both_named(pendo: Su
     assert sentence.index("refuses features to") < sentence.index("answer as it should for segments")
 
 
+@pytest.mark.slow
 def test_a_query_that_is_too_big_does_not_fail_the_check(pendo: Subscription) -> None:
     """It is split when it is read."""
     pendo.sim.faults.add(Fault("status", status=408, body="visitors", times=-1))

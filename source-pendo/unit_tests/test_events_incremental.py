@@ -168,6 +168,7 @@ def test_a_sync_that_dies_while_it_reads_the_lookback_leaves_it_to_the_next(pend
     assert counted(held) == truth_of(pendo.truth("page_events", since=SINCE))
 
 
+@pytest.mark.slow
 def test_a_day_that_fails_fails_its_stream_and_no_other(pendo: Subscription) -> None:
     """Nothing after the day that failed counts as read."""
     fail_on(pendo, "2026,3,10")

@@ -41,6 +41,7 @@ def test_every_type_of_field_has_a_schema(pendo: Subscription) -> None:
     assert {name: agent["signup"][name] for name in TIME} == TIME
 
 
+@pytest.mark.slow
 def test_deleted_and_hidden_fields_stay_in_the_schema_and_say_so(pendo: Subscription) -> None:
     """A column that vanishes from a schema takes its data with it."""
     custom = group(pendo, "visitors", "custom")

@@ -94,6 +94,7 @@ def server_count(server: Server, key: str) -> int:
     st.sampled_from(sorted(COLLATIONS)),
     st.lists(st.booleans(), max_size=6),
 )
+@pytest.mark.slow
 def test_every_row_comes_once_whatever_the_ties_the_pages_and_the_collation(
     keys: list[str], limit: int, chunk: int, largest: int, collation: str, breaks: list[bool]
 ) -> None:

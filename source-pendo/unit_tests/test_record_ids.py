@@ -29,6 +29,7 @@ def rows(draw: st.DrawFn) -> Row:
 
 @settings(max_examples=80, deadline=None)
 @given(st.lists(rows(), max_size=12), st.randoms(use_true_random=False))
+@pytest.mark.slow
 def test_every_row_has_a_key_of_its_own_whatever_the_order_in_which_they_come(rows: list[Row], chance: Any) -> None:
     """Also rows that differ in no column."""
     for ids in (identity_ids, content_ids):

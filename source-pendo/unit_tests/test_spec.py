@@ -97,6 +97,7 @@ def test_the_period_names_the_cursor_of_the_grouped_streams_alone(pendo: Subscri
     assert hourly["guide_events"].default_cursor_field == ["browser_time"]
 
 
+@pytest.mark.slow
 def test_every_schema_is_open_nullable_and_self_contained(pendo: Subscription) -> None:
     """Additional properties everywhere, every field may be null, shared files are in the package."""
     for stream in pendo.discover().streams:

@@ -131,6 +131,7 @@ def test_an_activity_that_went_on_keeps_its_key(pendo: Subscription) -> None:
     assert keys[0] == keys[1]
 
 
+@pytest.mark.slow
 def test_a_visitor_who_is_gone_is_skipped_and_counted(pendo: Subscription) -> None:
     """One 404 is no failure. It is logged, and all other visitors are read."""
     pendo.sim.mutate("remove_visitor", visitor_id="ann@example.com", history_only=True)

@@ -91,12 +91,14 @@ def test_an_event_has_columns_for_what_is_asked_most(inlet: FakeInlet) -> None:
         (1_764_200, "1970-01-21T10:03:20.000Z"),
     ],
 )
+@pytest.mark.slow
 def test_a_timestamp_is_in_seconds_whatever_its_size(inlet: FakeInlet, sent: Any, column: str) -> None:
     [row] = records(inlet, {**EVENT, "timestamp": sent})
     assert (row["timestamp"], "_timestamp" in row) == (column, False)
 
 
 @pytest.mark.parametrize("sent", [1_764_200_000_000, "soon", True, {"at": 1}, [1], 1e300])
+@pytest.mark.slow
 def test_a_timestamp_that_is_none_is_kept_beside_its_column(inlet: FakeInlet, sent: Any) -> None:
     [row] = records(inlet, {**EVENT, "timestamp": sent})
     assert row["_timestamp"] == sent

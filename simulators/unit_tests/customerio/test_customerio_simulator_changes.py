@@ -179,6 +179,7 @@ def test_the_common_faults_hit_this_vendor_too(sim: CustomerioSimulator) -> None
     assert sim.requests[0].headers["authorization"] == "***"
 
 
+@pytest.mark.slow
 def test_the_truth_knows_every_stream_of_the_connector(sim: CustomerioSimulator) -> None:
     names = """campaigns broadcasts newsletters campaign_actions broadcast_actions newsletter_variants
         newsletter_test_groups transactional_messages messages activities customers segments segment_memberships

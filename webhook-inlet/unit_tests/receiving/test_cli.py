@@ -112,6 +112,7 @@ def test_serve_says_why_it_cannot_listen(file: Path, caplog: pytest.LogCaptureFi
         ("url prod --base https://a/?b=c", "must be an address like https://hooks.example.com"),
     ],
 )
+@pytest.mark.slow
 def test_a_wrong_argument_is_a_sentence(
     file: Path, capsys: pytest.CaptureFixture[str], arguments: str, words: str
 ) -> None:

@@ -131,6 +131,7 @@ def test_a_connection_that_breaks_with_several_posts_on_it_is_no_error_of_the_in
     assert "error of the inlet itself" not in caplog.text
 
 
+@pytest.mark.slow
 def test_who_comes_when_there_are_too_many_connections_gets_503_and_no_reset(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
