@@ -34,7 +34,7 @@ def config(tmp_path: Path, volume: Path) -> Path:
 
 @pytest.fixture
 def make_inlet(config: Path) -> Iterator[MakeInlet]:
-    """`make_inlet(port=0, config=..., broken={...})` starts a process; all are killed at the end."""
+    """`make_inlet(port=..., config=..., broken={...})` starts a process; all are killed at the end."""
     made: list[Inlet] = []
 
     def make(*, broken: dict[str, str] | None = None, **options: Any) -> Inlet:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import re
 import signal
 import socket
@@ -50,10 +51,17 @@ def write_config(folder: Path, store: Mapping[str, Any], **options: Any) -> Path
 
 
 def free_port() -> int:
-    """A port that was free a moment ago, for servers that need the same one after a restart."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
+    """A port for servers that need the same one after a restart.
+
+    It lies below those that systems give to outgoing connections: one of these could take it while a server is down.
+    """
+    for port in random.SystemRandom().sample(range(20_000, 32_000), 100):
+        try:
+            socket.create_server(("127.0.0.1", port)).close()
+        except OSError:
+            continue
         return port
+    raise OSError("100 ports are in use")
 
 
 def answer(
@@ -92,10 +100,10 @@ class Reader:
 
 @dataclass(kw_only=True)
 class Inlet(Reader):
-    """One process. `start` waits until it says where it listens; a port of 0 becomes a free one that it keeps."""
+    """One process. `start` waits until it says where it listens. It keeps its port."""
 
     config: Path
-    port: int = 0
+    port: int = field(default_factory=free_port)
     listener: socket.socket | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
     before: Sequence[str] = ()
@@ -164,7 +172,7 @@ class Inlet(Reader):
         return self.process.poll() is not None
 
 
-#: `make_inlet(port=0, config=..., broken={...})` of conftest.py
+#: `make_inlet(port=..., config=..., broken={...})` of conftest.py
 MakeInlet = Callable[..., Inlet]
 
 
