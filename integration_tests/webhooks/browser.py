@@ -26,6 +26,8 @@ class Page:
 
     def __init__(self, send: int, receive: int) -> None:
         self._send, self._receive = send, receive
+        self._answers = select.poll()  # unlike select.select, it takes any descriptor
+        self._answers.register(receive, select.POLLIN)
         self._buffer = b""
         self._number = 0
         self._session: str | None = None
@@ -93,8 +95,7 @@ class Page:
 
     def _next(self) -> dict[str, Any]:
         while b"\0" not in self._buffer:
-            ready, _, _ = select.select([self._receive], [], [], WAIT_SECONDS)
-            assert ready, "Chromium does not answer"
+            assert self._answers.poll(WAIT_SECONDS * 1000), "Chromium does not answer"
             piece = os.read(self._receive, 1 << 20)
             assert piece, "Chromium ended"
             self._buffer += piece

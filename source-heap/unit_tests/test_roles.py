@@ -50,7 +50,11 @@ class Roles:
             {"Effect": "Allow", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{self.bucket}/*"},
         ]
         iam.put_role_policy(RoleName="heap-reader", PolicyName="read", PolicyDocument=policy(*read))
-        reset = Request(f"{url}/moto-api/reset-auth", b"0", {"Content-Type": "text/plain"})  # noqa: S310 - loopback
+        self.check_rights(after=b"0")
+
+    def check_rights(self, after: bytes) -> None:
+        """Makes moto check rights after so many requests; it is the same for all of its servers in a process."""
+        reset = Request(f"{self.url}/moto-api/reset-auth", after, {"Content-Type": "text/plain"})  # noqa: S310 - loopback
         urlopen(reset).read()  # noqa: S310
 
     def config(self, **role: Any) -> dict[str, Any]:
@@ -73,7 +77,9 @@ def roles() -> Iterator[Roles]:
     server.start()
     try:
         host, port = server.get_host_and_port()
-        yield Roles(f"http://{host}:{port}")
+        made = Roles(f"http://{host}:{port}")
+        yield made
+        made.check_rights(after=b"inf")
     finally:
         server.stop()
 

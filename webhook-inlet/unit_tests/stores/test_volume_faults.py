@@ -23,6 +23,7 @@ def reopened(volume: Volume) -> Volume:
     """The next process, after this one died without a word."""
     volume._unlock()
     volume._failed = "died"  # so that the end of the test writes nothing
+    volume._sealer.shutdown()  # its thread must not go on beside the next process
     following = Volume(volume._root)
     following.open()
     return following
