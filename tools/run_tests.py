@@ -172,8 +172,9 @@ def main(arguments: list[str]) -> int:
             say(f"{' '.join(tool.prepare)}: {time.monotonic() - began:.0f} s")
     options = ["-m", " and ".join(f"not {marker}" for marker in ("soak", *(tool.marker for tool in missing)))]
     measured = None if arguments else FastCoverage(sorted(ROOT.glob("source-*/source_*")))
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)  # 1,024 files, the usual limit, are fewer than one run opens
-    resource.setrlimit(resource.RLIMIT_NOFILE, (4096 if most == resource.RLIM_INFINITY else min(4096, most), most))
+    allowed, most = resource.getrlimit(resource.RLIMIT_NOFILE)  # often 1,024, fewer than one run opens
+    if 0 <= allowed < 4096:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (4096 if most < 0 else min(4096, most), most))
     plugins = [*([SkipsFail()] if ON_CI else []), *([measured] if measured else [])]
     code = int(pytest.main([*options, "--durations=15", *arguments], plugins=plugins))
     for line in skipped:
