@@ -1,6 +1,5 @@
 """S3 servers as fixtures: `ceph` (real), `moto_s3` (AWS's shapes) and `s3`, which is each of them in turn."""
 
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,17 +8,14 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))  # tests import `s3_servers` by its name
 
-from s3_servers import CephServer, MotoServer, S3Server, ceph_server, missing_ceph_programs, moto_server
+from harness.missing import require_ceph
+from s3_servers import CephServer, MotoServer, S3Server, ceph_server, moto_server
 
 
 @pytest.fixture(scope="session")
 def ceph() -> Iterator[CephServer]:
-    """Ceph's RADOS Gateway. Without its programs a test is skipped, but with CI=true it fails."""
-    if missing := missing_ceph_programs():
-        reason = f"Ceph is not installed ({', '.join(missing)}): apt-get install ceph-mon ceph-osd radosgw ceph-common"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
+    """Ceph's RADOS Gateway."""
+    require_ceph()
     with ceph_server() as server:
         yield server
 

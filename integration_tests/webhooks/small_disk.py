@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 
-import pytest
+from harness.missing import missing
 
 
 def own_mounts() -> list[str]:
@@ -15,7 +14,4 @@ def own_mounts() -> list[str]:
         probe = [*command, "mount", "-t", "tmpfs", "none", "/mnt"]
         if shutil.which("unshare") and subprocess.run(probe, capture_output=True, check=False).returncode == 0:
             return command
-    reason = "no permission to mount a file system: run as root, or allow user namespaces"
-    if os.environ.get("CI") == "true":
-        pytest.fail(reason)
-    pytest.skip(reason)
+    raise missing("no permission to mount a file system: run as root, or allow user namespaces")

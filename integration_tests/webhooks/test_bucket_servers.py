@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 import time
 from collections import Counter
@@ -11,7 +10,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from s3_servers import Keys, S3Server, ceph_server, missing_ceph_programs
+from harness.missing import require_ceph
+from s3_servers import Keys, S3Server, ceph_server
 from webhook_inlet.config import BucketConfig
 from webhook_inlet.store import NoSuchSegment, StoreFailed
 from webhook_inlet.stores import bucket as buckets
@@ -29,21 +29,11 @@ def line(number: int) -> bytes:
 def server(request: pytest.FixtureRequest) -> Iterator[S3Server]:
     """Each server in turn."""
     if request.param == "ceph":
-        request.getfixturevalue("ceph_is_installed")
+        require_ceph()
         with ceph_server() as ceph:
             yield ceph
     else:
         yield request.getfixturevalue("webhook_moto")
-
-
-@pytest.fixture(scope="module")
-def ceph_is_installed() -> None:
-    """Without Ceph's programs a test is skipped, but with CI=true it fails."""
-    if missing := missing_ceph_programs():
-        reason = f"Ceph is not installed ({', '.join(missing)}): apt-get install ceph-mon ceph-osd radosgw ceph-common"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
 
 
 def config_for(server: S3Server, **change: Any) -> BucketConfig:

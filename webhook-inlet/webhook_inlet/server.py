@@ -209,9 +209,8 @@ class Process:
         while loop.time() < until and self._signals < 2 and not self.service.writer.fatal:
             await asyncio.sleep(TICK_SECONDS)
         server.close()
-        await asyncio.sleep(
-            TICK_SECONDS / 2
-        )  # what was accepted just now is a connection only some steps of the loop later
+        # what was accepted just now is a connection only some steps of the loop later
+        await asyncio.sleep(TICK_SECONDS / 2)
         quiet, end = loop.time() + QUIET_SECONDS, loop.time() + OPEN_SECONDS
         while self._connections() and loop.time() < end:
             if loop.time() >= quiet or self._signals > 1:
