@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import math
 import random
 import ssl
 import threading
@@ -114,9 +115,10 @@ class Sender:
         await self._rest(self._due - time.monotonic())
 
     async def _rest(self, seconds: float) -> None:
+        """Never shorter than asked: uvloop rounds a timer to whole milliseconds, 2.5 to 2, and 0.4 to none."""
         if seconds > 0:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), seconds)
+                await asyncio.wait_for(self._stopping.wait(), math.ceil(seconds * 1000) / 1000)
 
     async def _deliver(self, event: Event) -> None:
         entry = self._ledger.begin(self._number, event.ids, event.kind)
