@@ -12,14 +12,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from airbyte_cdk.models import FailureType
-from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+from source_kit.errors import system_error
 from source_kit.s3.bucket import Bucket
 from source_kit.s3.rules import Missing
 
-from source_heap.avro.decoder import Chunk
+from source_heap.avro.chunks import Chunk
 from source_heap.avro.faults import BeyondLimit, BrokenFile
-from source_heap.avro.pool import AvroFile, DecoderPool, ProcessLost
+from source_heap.avro.file import AvroFile
 from source_heap.avro.values import Projection
 
 logger = logging.getLogger("airbyte")
@@ -39,10 +38,9 @@ class TableFiles:
     Downloaded files have no names, so they vanish at the latest with the process.
     """
 
-    def __init__(self, table: str, bucket: Bucket, pool: DecoderPool, skip_missing: bool) -> None:
+    def __init__(self, table: str, bucket: Bucket, skip_missing: bool) -> None:
         self._table = table
         self._bucket = bucket
-        self._pool = pool
         self._skip_missing = skip_missing
         self._coming: dict[str, Future[_Found]] = {}
         weakref.finalize(self, _discard, self._coming)
@@ -71,10 +69,9 @@ class TableFiles:
             logger.warning(f"{self._table}: {key} does not exist and is skipped ({error.internal_message}).")
 
     def _decoded(self, key: str, projection: Projection) -> Iterator[Chunk]:
-        kind = FailureType.system_error
         try:
             with self._file(key) as file:
-                yield from self._pool.decode(file, projection)
+                yield from file.rows(projection)
             return
         except BeyondLimit as error:
             cause: Exception = error
@@ -88,13 +85,7 @@ class TableFiles:
                 f"The file {key} of table {self._table} is not a complete Avro file: {error}. The state stays before "
                 "it; ask Heap to deliver the dump again, or to export the table again."
             )
-        except ProcessLost as error:
-            cause, kind = error, FailureType.transient_error
-            message = (
-                f"The system ended a process that decoded {key} ({error}), most likely because memory ran out. Give "
-                "the connector more memory, or set num_workers to 1. The next sync continues from the state."
-            )
-        raise AirbyteTracedException(message=message, internal_message=f"{key}: {cause}", failure_type=kind) from cause
+        raise system_error(message, f"{key}: {cause}") from cause
 
     @contextmanager
     def _file(self, key: str) -> Iterator[AvroFile]:

@@ -15,7 +15,6 @@ from source_kit.s3.rules import Missing
 from source_kit.source import Source
 
 from source_heap.avro.faults import BeyondLimit, BrokenFile
-from source_heap.avro.pool import DecoderPool
 from source_heap.avro.schema import JsonSchema
 from source_heap.bucket import HeapBucket
 from source_heap.config import HeapConfig
@@ -57,23 +56,21 @@ class SourceHeap(Source[HeapConfig]):
         dumps = Dumps(HeapBucket(config))
         tables = find_tables(dumps)
         schemas = table_schemas(dumps.bucket, tables.values(), config.normalize_times)
-        pool = DecoderPool(config.num_workers)
         found: list[Stream] = [HeapDumps(dumps)]
         for name, columns in zip(tables, schemas, strict=True):
             if name != DUMPS_NAME:
                 key = key_of(name, config.key_mode, columns)
-                found.append(TableStream(name, config, dumps, pool, table_schema(columns, config), key))
+                found.append(TableStream(name, config, dumps, table_schema(columns, config), key))
         return found
 
     def catalog_streams(self, config: HeapConfig, catalog: ConfiguredAirbyteCatalog) -> list[Stream]:
         """The streams that the catalog names, with its schemas: a read looks into no file for them."""
         names = frozenset(configured.stream.name for configured in catalog.streams)
         dumps = Dumps(HeapBucket(config), None if DUMPS_NAME in names else names)
-        pool = DecoderPool(config.num_workers)
         return [
             HeapDumps(dumps)
             if stream.name == DUMPS_NAME
-            else TableStream(stream.name, config, dumps, pool, stream.json_schema, stream.source_defined_primary_key)
+            else TableStream(stream.name, config, dumps, stream.json_schema, stream.source_defined_primary_key)
             for stream in (configured.stream for configured in catalog.streams)
         ]
 

@@ -13,7 +13,7 @@ import bz2
 import lzma
 import threading
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -100,15 +100,6 @@ class Header:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
-    """Consecutive blocks: the bytes from `start` to `end` (exclusive), with this many rows."""
-
-    start: int
-    end: int
-    rows: int
-
-
 def parse_header(data: bytes) -> Header:
     """The header at the start of these bytes.
 
@@ -179,13 +170,12 @@ def read_header(first: Callable[[int], bytes], size: int) -> Header:
         size = min(4 * size, HEADER_BYTES)
 
 
-def scan(file: BinaryIO, header: Header, size: int, rows_of_span: int) -> Iterator[Span]:
-    """All blocks of a file of `size` bytes, in spans of `rows_of_span` rows or more. Rows are not read.
+def count_rows(file: BinaryIO, header: Header, size: int) -> int:
+    """The rows of a file of `size` bytes, after a look at each block's begin and end. Rows are not read.
 
     Raises BrokenFile if the file is cut. A block without rows and bytes is valid (a flush writes it).
     """
-    start = at = header.size
-    rows = 0
+    at, rows = header.size, 0
     while at < size:
         lead, begin, length = _lead(file, at)
         end = begin + length + _MARKER_BYTES
@@ -198,11 +188,7 @@ def scan(file: BinaryIO, header: Header, size: int, rows_of_span: int) -> Iterat
             raise BrokenFile(f"the block at byte {begin} does not end with the file's marker")
         at = end
         rows += lead
-        if rows >= rows_of_span:
-            yield Span(start, at, rows)
-            start, rows = at, 0
-    if rows or at > start:
-        yield Span(start, at, rows)
+    return rows
 
 
 def _lead(file: BinaryIO, at: int) -> tuple[int, int, int]:
@@ -223,20 +209,19 @@ def _cut(at: int) -> BrokenFile:
     return BrokenFile(f"it ends within the block at byte {at}")
 
 
-def read_blocks(file: BinaryIO, codec: str, spans: Iterable[Span]) -> Iterator[tuple[int, bytes]]:
-    """The row count and the decompressed rows of each block that has any."""
-    decompress = _DECOMPRESSORS[codec]
-    for span in spans:
-        at = span.start
-        while at < span.end:
-            rows, begin, length = _lead(file, at)
-            at = begin + length + _MARKER_BYTES
-            if not rows and not length:
-                continue
-            file.seek(begin)
-            try:
-                data = decompress(file.read(length))
-            except _CODEC_ERRORS as error:
-                raise BrokenFile(f"the block at byte {begin} cannot be decompressed") from error
-            yield rows, data
-            del data  # frees it before the next block is read
+def read_blocks(file: BinaryIO, header: Header, size: int) -> Iterator[tuple[int, bytes]]:
+    """The row count and the decompressed rows of each block that has any. `count_rows` has checked the file."""
+    decompress = _DECOMPRESSORS[header.codec]
+    at = header.size
+    while at < size:
+        rows, begin, length = _lead(file, at)
+        at = begin + length + _MARKER_BYTES
+        if not rows and not length:
+            continue
+        file.seek(begin)
+        try:
+            data = decompress(file.read(length))
+        except _CODEC_ERRORS as error:
+            raise BrokenFile(f"the block at byte {begin} cannot be decompressed") from error
+        yield rows, data
+        del data  # frees it before the next block is read

@@ -23,7 +23,7 @@ import orjson
 from source_heap.avro import logical
 from source_heap.avro.faults import BeyondLimit, BrokenFile
 from source_heap.avro.skim import PRIMITIVES, Measurer, Node
-from source_heap.limits import GENERATED_COLUMNS, SCHEMA_DEPTH, SCHEMA_TYPES, SCHEMA_VALUES
+from source_heap.limits import SCHEMA_DEPTH, SCHEMA_TYPES, SCHEMA_VALUES
 
 #: The JSON type of an Avro type without coercion
 NATURAL = {
@@ -153,48 +153,3 @@ def _full_name(schema: Mapping[str, Any], space: str) -> str:
 def _visible(name: str) -> str:
     """A name that can be encoded: half a surrogate pair is written as `\\ud83d`."""
     return sys.intern(name.encode("utf-8", "backslashreplace").decode())
-
-
-@dataclass(frozen=True, slots=True)
-class FlatColumn:
-    """A column of a flat schema, as Heap's tables have: a primitive, or a union of one primitive with null.
-
-    `null` is the byte that selects null in a union; None if the column cannot be null.
-    """
-
-    name: str
-    kind: str
-    null: int | None = None
-    symbols: tuple[str, ...] = ()
-    size: int = 0
-
-
-def flat_columns(record: Mapping[str, Any]) -> tuple[FlatColumn, ...] | None:
-    """The columns of a record if it is flat and not too wide, otherwise None."""
-    if len(record["fields"]) > GENERATED_COLUMNS:
-        return None
-    columns = [_column(field["name"], field["type"]) for field in record["fields"]]
-    flat = tuple(column for column in columns if column is not None)
-    return flat if len(flat) == len(columns) else None
-
-
-def _column(name: str, kind: Any) -> FlatColumn | None:
-    if not isinstance(kind, list):
-        return _primitive(name, kind)
-    if len(kind) != 2 or "null" not in kind or kind[0] == kind[1]:
-        return None
-    null = kind.index("null")
-    # the index of a branch is a zigzag integer: 0 is encoded as 0, 1 as 2
-    return _primitive(name, kind[1 - null], 2 * null)
-
-
-def _primitive(name: str, kind: Any, null: int | None = None) -> FlatColumn | None:
-    if isinstance(kind, str):
-        return FlatColumn(name, kind, null) if kind in NATURAL else None
-    if not isinstance(kind, dict):
-        return None
-    if kind.get("logicalType") == logical.SYMBOLS:
-        return FlatColumn(name, "enum", null, symbols=tuple(kind["names"]))
-    if kind["type"] == "fixed" and "logicalType" not in kind:
-        return FlatColumn(name, "fixed", null, size=kind["size"])
-    return None

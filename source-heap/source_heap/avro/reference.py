@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import io
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
-from typing import Any
+from typing import Any, BinaryIO
 
 import orjson
 
 from source_heap.avro import logical
-from source_heap.avro.codegen import ChangedLine
+from source_heap.avro.chunks import CHUNK_BYTES, LONG_LINE, Chunk
 from source_heap.avro.declared import Declared
-from source_heap.avro.faults import BrokenFile
+from source_heap.avro.faults import BeyondLimit, BrokenFile
+from source_heap.avro.skim import windows
 from source_heap.avro.times import TIME_COLUMNS, CoercionError, normalize_date
 from source_heap.avro.values import INSTANTS, SINCE_COLUMN, TIME, WITHOUT_ZONE, Projection, change, coerce, plain
+from source_heap.limits import LINE_BYTES
 
 _NO_SCHEMA = (AttributeError, KeyError, TypeError, ValueError, RecursionError)
 _BROKEN = (EOFError, IndexError, KeyError, ValueError, OverflowError, TypeError, ArithmeticError, struct.error)
@@ -27,8 +29,6 @@ _BROKEN = (EOFError, IndexError, KeyError, ValueError, OverflowError, TypeError,
 
 class ReferenceDecoder:
     """Decodes rows of files of any schema. Raises BrokenFile if fastavro does not understand the schema."""
-
-    is_fast = False
 
     def __init__(self, schema: Declared, projection: Projection) -> None:
         # imported late: rarely needed, and the import takes a tenth of a second
@@ -38,6 +38,7 @@ class ReferenceDecoder:
 
         # the documented way to replace fastavro's readers of logical types
         LOGICAL_READERS.update({f"{kind}-{name}": read for (kind, name), read in logical.READERS.items()})
+        self._row = schema.row
         self._projection = projection
         self._read: Any = schemaless_reader
         self._targets = {field["name"]: projection.target(field["name"]) for field in schema.record["fields"]}
@@ -46,22 +47,48 @@ class ReferenceDecoder:
         except (SchemaParseException, UnknownType, *_NO_SCHEMA) as error:
             raise BrokenFile("its schema cannot be understood") from error
 
-    def __call__(self, b: bytes, s: str, p: int, count: int, lines: list[bytes], changed: list[ChangedLine]) -> int:
-        """As `FastDecoder`; `s` is not used."""
-        file = io.BytesIO(b)
-        file.seek(p)
-        for _ in range(count):
-            try:
-                row = self._read(file, self._schema, None, handle_unicode_errors="backslashreplace")
-            except _BROKEN as error:
-                raise BrokenFile("a row cannot be decoded") from error
-            if self._projection.since is not None and _is_older(row, self._projection.since):
-                continue
-            selected, changes = projected(row, self._targets, self._projection.constants)
-            if changes:
-                changed.append((len(lines), changes))
-            lines.append(orjson.dumps(selected))
-        return file.tell()
+    def chunks(self, blocks: Iterable[tuple[int, bytes]]) -> Iterator[Chunk]:
+        """The rows of (count, rows) blocks, in order. Raises BrokenFile."""
+        lines: list[bytes] = []
+        size = 0
+        for count, data in self._parts(blocks):
+            file = io.BytesIO(data)
+            for _ in range(count):
+                line = self.line(file)
+                if line is None:
+                    continue
+                lines.append(line)
+                size += len(line)
+                if size >= CHUNK_BYTES:
+                    yield Chunk(b"".join(lines), len(lines))
+                    lines, size = [], 0
+            if file.tell() != len(data):
+                raise BrokenFile("a block has more or fewer bytes than its rows")
+            del data, file  # frees the block before the next one is decompressed
+        if lines:
+            yield Chunk(b"".join(lines), len(lines))
+
+    def _parts(self, blocks: Iterable[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
+        for count, data in blocks:
+            parts = windows(self._row, count, data)
+            del data
+            yield from parts
+
+    def line(self, file: BinaryIO) -> bytes | None:
+        """The next row as a line; None if it is filtered out. Raises BrokenFile."""
+        try:
+            row = self._read(file, self._schema, None, handle_unicode_errors="backslashreplace")
+        except _BROKEN as error:
+            raise BrokenFile("a row cannot be decoded") from error
+        projection = self._projection
+        if projection.since is not None and _is_older(row, projection.since):
+            return None
+        selected, changes = projected(row, self._targets, projection.constants)
+        text = orjson.dumps(selected)
+        if len(text) > LINE_BYTES:
+            raise BeyondLimit(LONG_LINE)
+        meta = b',"meta":%b' % orjson.dumps({"changes": changes}) if changes and projection.head else b""
+        return b"".join((projection.head, text, meta, projection.tail))
 
 
 def projected(

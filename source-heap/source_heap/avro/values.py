@@ -14,6 +14,7 @@ from datetime import date, datetime, time
 from typing import Any, TypeAlias
 
 import orjson
+from source_kit.output import RECORD_TAIL
 
 from source_heap.avro import times
 from source_heap.avro.times import CoercionError
@@ -23,12 +24,14 @@ from source_heap.plan import OWN_COLUMNS
 ANY = "any"
 #: An instant, see `times`
 TIME = "time"
-#: Target types of `session_time` by the catalog's type. Text that is an instant is normalized; a number never is.
-_SESSION_TIME = {ANY: "any or instant", "string": "string or instant", TIME: "instant"}
+#: Target types of `session_time`. Text that is an instant is normalized; a number never is.
+SESSION_ANY, SESSION_TEXT, SESSION_INSTANT = "any or instant", "string or instant", "instant"
+#: The same by the catalog's type
+_SESSION_TIME = {ANY: SESSION_ANY, "string": SESSION_TEXT, TIME: SESSION_INSTANT}
 #: Target types of which every value is an instant
-INSTANTS = frozenset({TIME, _SESSION_TIME[TIME]})
+INSTANTS = frozenset({TIME, SESSION_INSTANT})
 #: Target types of `session_time` for a value that Avro declares as a date or a time without zone: it is not normalized.
-WITHOUT_ZONE = {target: kind for kind, target in _SESSION_TIME.items() if kind != TIME}
+WITHOUT_ZONE = {SESSION_ANY: ANY, SESSION_TEXT: "string"}
 
 #: The digits are limited because Python converts no more than 4,300. A 64-bit integer has 19.
 _INTEGER = re.compile(r"[+-]?\d{1,100}", re.ASCII)
@@ -47,16 +50,20 @@ class Projection:
 
     `columns` maps the selected columns to their target types (a JSON type name, ANY or TIME). None selects all columns
     as they are; with `normalize_times` instants are still normalized. `constants` are added to every row. Rows whose
-    `time` is before `since` (an instant as `times` writes it) are filtered out; rows without a time are not. `head` and
-    `tail`, in ASCII, enclose the row in each line.
+    `time` is before `since` (an instant as `times` writes it) are filtered out; rows without a time are not. `head`, in
+    ASCII, is the beginning of a record's line, up to the row; without it, a line is the bare row.
     """
 
     columns: Mapping[str, str] | None
     constants: Mapping[str, Any]
     since: str | None = None
     normalize_times: bool = False
-    head: str = ""
-    tail: str = ""
+    head: bytes = b""
+
+    @property
+    def tail(self) -> bytes:
+        """What follows the row in a line."""
+        return RECORD_TAIL if self.head else b"\n"
 
     def target(self, column: str) -> str | None:
         """The target type of a column; None if it is not selected or has the name of an added column."""
@@ -213,11 +220,11 @@ def _of(kind: type) -> Callable[[Any], Any]:
 _COERCIONS: Mapping[str, Callable[[Any], Any]] = {
     ANY: lambda value: value,
     TIME: times.normalize,
-    _SESSION_TIME[ANY]: lambda value: (
+    SESSION_ANY: lambda value: (
         _with_instant(value) if isinstance(value, str) else plain(value, times.SESSION_TIME, [])
     ),
-    _SESSION_TIME["string"]: lambda value: _with_instant(_to_string(value)),
-    _SESSION_TIME[TIME]: _to_instant,
+    SESSION_TEXT: lambda value: _with_instant(_to_string(value)),
+    SESSION_INSTANT: _to_instant,
     "string": _to_string,
     "integer": _to_integer,
     "number": _to_number,

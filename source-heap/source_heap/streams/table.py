@@ -8,13 +8,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-import orjson
 from source_kit.errors import config_error
-from source_kit.output import RECORD_TAIL, record_head
+from source_kit.output import record_head
 from source_kit.stream import BatchStream, Checkpoint, Estimate, RecordLines, SliceItem, StreamDocs
 
-from source_heap.avro.decoder import Chunk
-from source_heap.avro.pool import DecoderPool
 from source_heap.avro.schema import INSTANT, catalog_target
 from source_heap.avro.times import write
 from source_heap.avro.values import Projection, target_type
@@ -87,17 +84,15 @@ class TableStream(BatchStream):
         name: str,
         config: HeapConfig,
         dumps: Dumps,
-        pool: DecoderPool,
         schema: Mapping[str, Any],
         key: list[list[str]] | None,
     ) -> None:
         self.name = name
         self._config = config
         self._dumps = dumps
-        self._pool = pool
         self._schema = schema
         self.primary_key = key
-        self._files = TableFiles(name, dumps.bucket, pool, config.skip_missing_files)
+        self._files = TableFiles(name, dumps.bucket, config.skip_missing_files)
         self._plan: Plan | None = None
         self._manifests: dict[int, Manifest] = {}
         self._without: dict[int, str] = {}
@@ -112,9 +107,7 @@ class TableStream(BatchStream):
     def start(self, state: Mapping[str, Any], full_refresh: bool, sync_start: datetime) -> None:
         """Plans the sync. Raises a config_error if the state or the manifests do not allow one."""
         known = read_state(self.name, state, self._dumps)
-        if known is None:
-            self._pool.prepare()  # the history of a table is large
-        else:
+        if known is not None:
             self._require_interrupted_dump(known)
         live = self._dumps.live_of_table(self.name, oldest_unread(self._dumps.listed(), known))
         self._manifests = {found.dump_id: found for found in live if self.name in found.tables}
@@ -220,15 +213,13 @@ class TableStream(BatchStream):
             yield from deleted.items(after)
             after = after.without_replaced()
         elif slice_.key is not None:
-            head = record_head(self.name)
             projection = replace(
                 self._projection({CURSOR: slice_.dump_id, GENERATION: after.generation, FILE: slice_.key}),
-                head=head.decode(),
-                tail=RECORD_TAIL.decode().removesuffix("\n"),
+                head=record_head(self.name),
             )
             for chunk in self._files.rows(slice_.key, projection):
                 self._rows_of_files += chunk.count
-                yield from slice_items(chunk, head)
+                yield RecordLines(chunk.lines, chunk.count)
             self._files_read += 1
             if self._files_read.bit_count() == 1:  # after 1, 2, 4, 8, ... files
                 yield Estimate(rows=self._rows_of_files * slice_.total // self._files_read)
@@ -269,13 +260,3 @@ def added_columns(config: HeapConfig) -> dict[str, Any]:
     if config.resync_mode is ResyncMode.TOMBSTONES:
         columns[DELETED_AT] = INSTANT | {"description": "When the row was found deleted"}
     return columns
-
-
-def slice_items(chunk: Chunk, head: bytes) -> Iterator[SliceItem]:
-    """Decoded rows as items of a slice; `head` is the start of a record's line."""
-    if chunk.changes is None:
-        yield RecordLines(chunk.lines, chunk.count)
-        return
-    for line, changes in zip(chunk.lines.splitlines(), chunk.changes, strict=True):
-        meta = orjson.dumps({"changes": changes})
-        yield RecordLines(b'%b%b,"meta":%b}}\n' % (head, line, meta), 1)  # not parsed again, because it may be deep

@@ -1,0 +1,34 @@
+/* Writes instants, days and times of day as RFC 3339 (ISO 8601): `2024-05-01T12:34:56.789000Z`.
+ *
+ * Text and numbers without a declared unit are read as `times.py` does, which explains the rules. What these functions
+ * cannot write, the reference decoder looks at: it knows more forms, and reports what is no instant. */
+
+#ifndef INSTANT_H
+#define INSTANT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { INSTANT_SIZE = 27, DAY_SIZE = 10, LONGEST_TIME_OF_DAY = 15 };
+
+/* `YYYY-MM-DD HH:MM:SS`, with T for the space, a fraction, Z or an offset. False for anything else. */
+bool instant_from_text(char to[INSTANT_SIZE], const uint8_t *text, size_t size);
+
+/* A number whose unit its magnitude decides: seconds, milliseconds, microseconds or nanoseconds since 1970. */
+bool instant_from_number(char to[INSTANT_SIZE], int64_t number);
+
+/* Digits only, read as a number. */
+bool instant_from_digits(char to[INSTANT_SIZE], const uint8_t *text, size_t size);
+
+/* Microseconds since 1970. False outside of the years 1 to 9999. */
+bool instant_from_micros(char to[INSTANT_SIZE], int64_t micros);
+
+/* Days since 1970. False outside of the years 1 to 9999. */
+bool day_from_days(char to[DAY_SIZE], int64_t days);
+
+/* Microseconds since midnight as `12:34:56`, with six digits behind it unless they are zero. Returns the length, 0 for
+ * what is no time of a day. */
+size_t time_of_day(char to[LONGEST_TIME_OF_DAY], int64_t micros);
+
+#endif

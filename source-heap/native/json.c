@@ -1,0 +1,248 @@
+#include "json.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* ------------------------------------------------------------------------------------------------------- texts */
+
+/* Text is looked at in words of eight bytes. A word is plain if it needs no escape and is ASCII. */
+#define EACH_BYTE(byte) (0x0101010101010101u * (uint64_t)(byte))
+static const size_t WORD = 8;
+
+/* Bytes of text for which room is made at a time; a byte becomes six (`\u001f`) at most. */
+static const size_t PIECE = 4096;
+static const size_t LONGEST_ESCAPE = 6;
+
+/* The high bit of each byte that is zero. Bytes above the first zero may be marked wrongly, which does not matter. */
+static uint64_t zero_bytes(uint64_t word) { return (word - EACH_BYTE(1)) & ~word & EACH_BYTE(0x80); }
+
+/* Whether no byte is a control character, a quote, a backslash, or beyond ASCII. */
+static bool is_plain(uint64_t word) {
+    uint64_t control = (word - EACH_BYTE(0x20)) & ~word & EACH_BYTE(0x80);
+    return !(control | (word & EACH_BYTE(0x80)) | zero_bytes(word ^ EACH_BYTE('"')) |
+             zero_bytes(word ^ EACH_BYTE('\\')));
+}
+
+static bool is_plain_byte(uint8_t byte) { return byte >= 0x20 && byte < 0x80 && byte != '"' && byte != '\\'; }
+
+/* The length of the UTF-8 sequence that begins with a byte from 0x80 on, 0 if it is none (RFC 3629, section 4). */
+static size_t sequence_length(const uint8_t *at, const uint8_t *end) {
+    uint8_t lead = at[0], least = 0x80, most = 0xBF; /* of the second byte */
+    size_t length;
+    if (lead >= 0xC2 && lead <= 0xDF) {
+        length = 2;
+    } else if (lead >= 0xE0 && lead <= 0xEF) {
+        length = 3;
+        if (lead == 0xE0)
+            least = 0xA0; /* shorter sequences exist for what is below */
+        if (lead == 0xED)
+            most = 0x9F; /* halves of surrogate pairs are above */
+    } else if (lead >= 0xF0 && lead <= 0xF4) {
+        length = 4;
+        if (lead == 0xF0)
+            least = 0x90;
+        if (lead == 0xF4)
+            most = 0x8F; /* the last character is U+10FFFF */
+    } else {
+        return 0;
+    }
+    if ((size_t)(end - at) < length || at[1] < least || at[1] > most)
+        return 0;
+    for (size_t i = 2; i < length; i++)
+        if ((at[i] & 0xC0) != 0x80)
+            return 0;
+    return length;
+}
+
+/* Writes a character of ASCII that JSON may not hold as it is, or as it is; returns the end. */
+static char *write_escaped(char *to, uint8_t character) {
+    static const char HEX[] = "0123456789abcdef";
+    static const char SHORT[0x20] = {['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f', ['\r'] = 'r'};
+    char letter = character < 0x20 ? SHORT[character] : (char)character;
+    if (letter == 0) {
+        memcpy(to, "\\u00", 4);
+        to[4] = HEX[character >> 4];
+        to[5] = HEX[character & 15];
+        return to + 6;
+    }
+    if (character < 0x20 || character == '"' || character == '\\')
+        *to++ = '\\';
+    *to++ = letter;
+    return to;
+}
+
+/* Writes a word, or what is left of a text of a word or more; false if it is not plain. */
+static bool copy_plain_word(char *to, const uint8_t *from) {
+    uint64_t word;
+    memcpy(&word, from, WORD);
+    memcpy(to, &word, WORD);
+    return is_plain(word);
+}
+
+/* Writes text as long as it is plain; returns how much. There is room for a word more. */
+static size_t copy_plain(char *to, const uint8_t *text, size_t size) {
+    size_t at = 0;
+    for (; at + WORD <= size; at += WORD)
+        if (!copy_plain_word(to + at, text + at))
+            return at;
+    if (at < size && size >= WORD) /* the last word overlaps what was written */
+        return copy_plain_word(to + size - WORD, text + size - WORD) ? size : at;
+    for (; at < size && is_plain_byte(text[at]); at++)
+        to[at] = (char)text[at];
+    return at;
+}
+
+/* Writes one piece of text, for which there is room; returns the end, NULL if it is no UTF-8. A sequence may end behind
+ * the piece, up to `end`; `*at` is moved behind what was written. */
+static char *write_piece(char *to, const uint8_t **at, const uint8_t *piece_end, const uint8_t *end) {
+    const uint8_t *from = *at;
+    while (from < piece_end) {
+        size_t plain = copy_plain(to, from, (size_t)(piece_end - from));
+        from += plain;
+        to += plain;
+        if (from == piece_end)
+            break;
+        if (*from < 0x80) {
+            to = write_escaped(to, *from++);
+            continue;
+        }
+        size_t length = sequence_length(from, end);
+        if (length == 0)
+            return NULL;
+        memcpy(to, from, length);
+        from += length;
+        to += length;
+    }
+    *at = from;
+    return to;
+}
+
+enum written json_text(struct output *output, const uint8_t *text, size_t size) {
+    const uint8_t *at = text, *end = text + size;
+    if (!output_append(output, "\"", 1))
+        return NO_ROOM;
+    while (at < end) {
+        size_t piece = (size_t)(end - at) < PIECE ? (size_t)(end - at) : PIECE;
+        if (!output_reserve(output, (piece + WORD) * LONGEST_ESCAPE))
+            return NO_ROOM;
+        char *to = write_piece(output->data + output->size, &at, at + piece, end);
+        if (to == NULL)
+            return NOT_WRITABLE;
+        output->size = (size_t)(to - output->data);
+    }
+    return output_append(output, "\"", 1) ? WRITTEN : NO_ROOM;
+}
+
+/* ----------------------------------------------------------------------------------------------------- numbers */
+
+char *write_digits(char *to, uint64_t value, int width) {
+    static const char PAIRS[] = "00010203040506070809101112131415161718192021222324252627282930313233343536373839404142434445464748"
+                                "4950515253545556575859606162636465666768697071727374757677787980818283848586878889909192939495969798"
+                                "99";
+    char digits[20];
+    int at = sizeof digits;
+    while (value >= 10) { /* two digits at a time: half the divisions */
+        memcpy(digits + (at -= 2), PAIRS + value % 100 * 2, 2);
+        value /= 100;
+    }
+    if (value || at == sizeof digits)
+        digits[--at] = (char)('0' + value);
+    int count = (int)sizeof digits - at;
+    for (; count < width; width--)
+        *to++ = '0';
+    memcpy(to, digits + at, (size_t)count);
+    return to + count;
+}
+
+enum written json_integer(struct output *output, int64_t value) {
+    if (!output_reserve(output, 20))
+        return NO_ROOM;
+    char *to = output->data + output->size;
+    uint64_t magnitude = (uint64_t)value;
+    if (value < 0) {
+        *to++ = '-';
+        magnitude = 0 - magnitude;
+    }
+    output->size = (size_t)(write_digits(to, magnitude, 1) - output->data);
+    return WRITTEN;
+}
+
+/* A decimal: digits without zeros at the end, and the position of the point from the first digit on. */
+struct decimal {
+    char digits[18];
+    int count;
+    int point;
+};
+
+/* The shortest digits that read as `value`, which is positive. False for the few numbers where this way may not find
+ * the shortest: powers of two of 17 digits, since the numbers below them lie closer than those above. */
+static bool shortest(double value, struct decimal *decimal) {
+    char text[32];
+    int exponent, precision;
+    for (precision = 15; precision <= 17; precision++) {
+        snprintf(text, sizeof text, "%.*e", precision - 1, value); /* d.ddde+x */
+        if (strtod(text, NULL) == value)
+            break;
+    }
+    if (precision > 15 && frexp(value, &exponent) == 0.5)
+        return false;
+    char *end = strchr(text, 'e');
+    if (end == NULL || text[1] != '.') /* another locale */
+        return false;
+    decimal->point = atoi(end + 1) + 1;
+    decimal->digits[0] = text[0];
+    memcpy(decimal->digits + 1, text + 2, (size_t)(end - text - 2));
+    decimal->count = (int)(end - text - 1);
+    while (decimal->count > 1 && decimal->digits[decimal->count - 1] == '0')
+        decimal->count--;
+    return true;
+}
+
+static char *write_zeros(char *to, int count) {
+    for (; count > 0; count--)
+        *to++ = '0';
+    return to;
+}
+
+static char *write_part(char *to, const struct decimal *decimal, int from, int until) {
+    memcpy(to, decimal->digits + from, (size_t)(until - from));
+    return to + (until - from);
+}
+
+/* 1234.5, 120.0, 0.00012, or 1.2e20 for what is longer. */
+static char *write_decimal(char *to, const struct decimal *decimal) {
+    int count = decimal->count, point = decimal->point;
+    if (point > 0 && point <= 16) {
+        int whole = count < point ? count : point;
+        to = write_zeros(write_part(to, decimal, 0, whole), point - whole);
+        *to++ = '.';
+        return whole < count ? write_part(to, decimal, whole, count) : write_zeros(to, 1);
+    }
+    if (point > -5 && point <= 0) {
+        memcpy(to, "0.", 2);
+        return write_part(write_zeros(to + 2, -point), decimal, 0, count);
+    }
+    to = write_part(to, decimal, 0, 1);
+    if (count > 1) {
+        *to++ = '.';
+        to = write_part(to, decimal, 1, count);
+    }
+    *to++ = 'e';
+    if (point < 1)
+        *to++ = '-';
+    return write_digits(to, (uint64_t)abs(point - 1), 1);
+}
+
+enum written json_number(struct output *output, double value) {
+    struct decimal decimal = {"0", 1, 1};
+    if (!isfinite(value) || (value != 0 && !shortest(fabs(value), &decimal)))
+        return NOT_WRITABLE;
+    if (!output_reserve(output, 32))
+        return NO_ROOM;
+    char *to = output->data + output->size;
+    if (signbit(value))
+        *to++ = '-';
+    output->size = (size_t)(write_decimal(to, &decimal) - output->data);
+    return WRITTEN;
+}

@@ -1,0 +1,266 @@
+/* The Python module `source_heap.avro.native`: one class around `decode_rows`.
+ *
+ * It uses the stable ABI of Python 3.11, so one build serves all later versions, and releases the GIL while it decodes. */
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include "rows.h"
+
+typedef struct {
+    PyObject_HEAD
+    struct table table;
+    struct output output;
+    size_t written;     /* lines in the output */
+    bool busy;          /* a thread is decoding */
+    PyObject *kept;     /* the argument that the table's spans point into */
+} Decoder;
+
+static const char *const KINDS[] = {"null", "boolean", "long", "float", "double", "bytes", "enum", "fixed"};
+static const char *const FORMS[] = {"skipped",         "plain",       "quoted",  "instant",    "text or instant", "timestamp",
+                                    "local timestamp", "day",         "time of day", "decimal", "uuid", "unusual"};
+static const char *const OUTCOMES[] = {"all rows",   "chunk full", "unusual row", "broken row",
+                                       "bad branch", "long row",   "long line",   "no memory"};
+
+#define COUNT(array) (sizeof(array) / sizeof *(array))
+
+/* ------------------------------------------------------------------------------------------ the table's columns */
+
+/* The place of a name in a list; -1 with an exception if it is not there. */
+static int index_of(const char *name, const char *const *names, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(names[i], name) == 0)
+            return (int)i;
+    PyErr_Format(PyExc_ValueError, "unknown: %s", name);
+    return -1;
+}
+
+/* The bytes of an object that `kept` holds. */
+static bool span_of(PyObject *bytes, struct span *span) {
+    char *data;
+    Py_ssize_t size;
+    if (PyBytes_AsStringAndSize(bytes, &data, &size) < 0)
+        return false;
+    *span = (struct span){data, (size_t)size};
+    return true;
+}
+
+/* (kind, form, scale, whether 0 is null, size, symbols) */
+static bool branch_of(PyObject *given, struct branch *branch) {
+    const char *kind, *form;
+    long long scale;
+    int zero_is_null;
+    Py_ssize_t size;
+    PyObject *symbols;
+    if (!PyTuple_Check(given) || !PyArg_ParseTuple(given, "ssLpnO!", &kind, &form, &scale, &zero_is_null, &size,
+                                                   &PyTuple_Type, &symbols))
+        return false;
+    int kind_index = index_of(kind, KINDS, COUNT(KINDS)), form_index = index_of(form, FORMS, COUNT(FORMS));
+    if (kind_index < 0 || form_index < 0)
+        return false;
+    if (scale < 0 || size < 0) {
+        PyErr_SetString(PyExc_ValueError, "negative");
+        return false;
+    }
+    Py_ssize_t count = PyTuple_Size(symbols);
+    struct span *spans = PyMem_Calloc((size_t)count + 1, sizeof *spans);
+    *branch = (struct branch){
+        .kind = (enum kind)kind_index,
+        .form = (enum form)form_index,
+        .scale = scale,
+        .zero_is_null = zero_is_null,
+        .size = (size_t)size,
+        .symbols = spans, /* freed with the decoder, whatever follows */
+        .symbol_count = (size_t)count,
+    };
+    if (spans == NULL)
+        return PyErr_NoMemory() != NULL;
+    for (Py_ssize_t i = 0; i < count; i++)
+        if (!span_of(PyTuple_GetItem(symbols, i), &spans[i]))
+            return false;
+    return true;
+}
+
+/* (name, whether it is a union, whether it decides, branches) */
+static bool column_of(PyObject *given, struct column *column) {
+    PyObject *name, *null, *branches;
+    int is_union, decides;
+    if (!PyTuple_Check(given) ||
+        !PyArg_ParseTuple(given, "SSppO!", &name, &null, &is_union, &decides, &PyTuple_Type, &branches))
+        return false;
+    Py_ssize_t count = PyTuple_Size(branches);
+    struct branch *made = PyMem_Calloc((size_t)count + 1, sizeof *made);
+    *column = (struct column){.is_union = is_union, .decides = decides, .branches = made, .branch_count = (size_t)count};
+    if (made == NULL)
+        return PyErr_NoMemory() != NULL;
+    if (!span_of(name, &column->name) || !span_of(null, &column->null))
+        return false;
+    for (Py_ssize_t i = 0; i < count; i++)
+        if (!branch_of(PyTuple_GetItem(branches, i), &made[i]))
+            return false;
+    return true;
+}
+
+static bool columns_of(PyObject *given, struct table *table) {
+    Py_ssize_t count = PyTuple_Size(given);
+    struct column *columns = PyMem_Calloc((size_t)count + 1, sizeof *columns);
+    table->columns = columns;
+    table->column_count = (size_t)count;
+    if (columns == NULL)
+        return PyErr_NoMemory() != NULL;
+    for (Py_ssize_t i = 0; i < count; i++)
+        if (!column_of(PyTuple_GetItem(given, i), &columns[i]))
+            return false;
+    return true;
+}
+
+static void free_columns(struct table *table) {
+    for (size_t i = 0; table->columns && i < table->column_count; i++) {
+        const struct column *column = &table->columns[i];
+        for (size_t j = 0; column->branches && j < column->branch_count; j++)
+            PyMem_Free((void *)column->branches[j].symbols);
+        PyMem_Free((void *)column->branches);
+    }
+    PyMem_Free((void *)table->columns);
+}
+
+/* ---------------------------------------------------------------------------------------------------- the class */
+
+static PyObject *decoder_new(PyTypeObject *type, PyObject *args, PyObject *keywords) {
+    static char *names[] = {"columns", "head", "tail", "since", "row_limit", "line_limit", "chunk", NULL};
+    PyObject *columns, *head, *tail, *since;
+    Py_ssize_t row_limit, line_limit, chunk;
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "O!SSSnnn", names, &PyTuple_Type, &columns, &head, &tail, &since,
+                                     &row_limit, &line_limit, &chunk))
+        return NULL;
+    allocfunc allocate = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
+    Decoder *self = (Decoder *)allocate(type, 0);
+    if (self == NULL)
+        return NULL;
+    self->table.row_limit = (size_t)row_limit;
+    self->table.chunk = (size_t)chunk;
+    self->output.line_limit = (size_t)line_limit;
+    self->kept = PyTuple_Pack(4, columns, head, tail, since);
+    if (self->kept == NULL || !span_of(head, &self->table.head) || !span_of(tail, &self->table.tail) ||
+        !span_of(since, &self->table.since) || !columns_of(columns, &self->table)) {
+        Py_DECREF(self);
+        return NULL;
+    }
+    return (PyObject *)self;
+}
+
+static void decoder_free(PyObject *object) {
+    Decoder *self = (Decoder *)object;
+    PyTypeObject *type = Py_TYPE(object);
+    output_free(&self->output);
+    free_columns(&self->table);
+    Py_XDECREF(self->kept);
+    ((freefunc)PyType_GetSlot(type, Py_tp_free))(object);
+    Py_DECREF(type);
+}
+
+static bool is_free(Decoder *self) {
+    if (self->busy)
+        PyErr_SetString(PyExc_RuntimeError, "another thread is decoding");
+    return !self->busy;
+}
+
+static PyObject *decoder_decode(PyObject *object, PyObject *args) {
+    Decoder *self = (Decoder *)object;
+    Py_buffer data;
+    Py_ssize_t at, rows;
+    if (!PyArg_ParseTuple(args, "y*nn", &data, &at, &rows))
+        return NULL;
+    if (!is_free(self) || at < 0 || at > data.len || rows < 0) {
+        PyBuffer_Release(&data);
+        if (!PyErr_Occurred())
+            PyErr_SetString(PyExc_ValueError, "the position is outside of the block");
+        return NULL;
+    }
+    const uint8_t *begin = data.buf;
+    struct block block = {begin + at, begin + data.len, (size_t)rows};
+    enum outcome outcome;
+    self->busy = true;
+    Py_BEGIN_ALLOW_THREADS
+    outcome = decode_rows(&self->table, &block, &self->output, &self->written);
+    Py_END_ALLOW_THREADS
+    self->busy = false;
+    at = block.at - begin;
+    PyBuffer_Release(&data);
+    if (outcome == NO_MEMORY)
+        return PyErr_NoMemory();
+    return Py_BuildValue("snn", OUTCOMES[outcome], at, (Py_ssize_t)block.rows);
+}
+
+static PyObject *decoder_append(PyObject *object, PyObject *args) {
+    Decoder *self = (Decoder *)object;
+    const char *line;
+    Py_ssize_t size;
+    if (!PyArg_ParseTuple(args, "y#", &line, &size) || !is_free(self))
+        return NULL;
+    self->output.line = self->output.size;
+    self->output.too_long = false;
+    if (!output_append(&self->output, line, (size_t)size)) {
+        if (!self->output.too_long)
+            return PyErr_NoMemory();
+        PyErr_SetString(PyExc_ValueError, OUTCOMES[LONG_LINE]);
+        return NULL;
+    }
+    self->written++;
+    Py_RETURN_NONE;
+}
+
+static PyObject *decoder_take(PyObject *object, PyObject *unused) {
+    (void)unused;
+    Decoder *self = (Decoder *)object;
+    if (!is_free(self))
+        return NULL;
+    PyObject *taken = Py_BuildValue("y#n", self->output.data ? self->output.data : "", (Py_ssize_t)self->output.size, (Py_ssize_t)self->written);
+    if (taken != NULL) {
+        self->output.size = self->output.line = self->written = 0;
+        if (self->output.room > 4 * self->table.chunk) /* a long line made it grow */
+            output_free(&self->output);
+    }
+    return taken;
+}
+
+static PyMethodDef DECODER_METHODS[] = {
+    {"decode", decoder_decode, METH_VARARGS,
+     "decode(block, at, rows) -> (outcome, at, rows left)\n\nDecodes rows from a position of the block."},
+    {"append", decoder_append, METH_VARARGS, "append(line)\n\nAppends a line that another decoder has made."},
+    {"take", decoder_take, METH_NOARGS, "take() -> (lines, count)\n\nReturns the output and empties it."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot DECODER_SLOTS[] = {
+    {Py_tp_doc, (void *)"Decodes rows of one schema to lines. Not for two threads at a time."},
+    {Py_tp_new, (void *)decoder_new},
+    {Py_tp_dealloc, (void *)decoder_free},
+    {Py_tp_methods, DECODER_METHODS},
+    {0, NULL},
+};
+
+static PyType_Spec DECODER = {
+    .name = "source_heap.avro.native.Decoder",
+    .basicsize = sizeof(Decoder),
+    .flags = Py_TPFLAGS_DEFAULT,
+    .slots = DECODER_SLOTS,
+};
+
+static int module_exec(PyObject *module) {
+    PyObject *type = PyType_FromSpec(&DECODER);
+    int failed = type == NULL || PyModule_AddObjectRef(module, "Decoder", type) < 0;
+    Py_XDECREF(type);
+    return failed ? -1 : 0;
+}
+
+static PyModuleDef_Slot MODULE_SLOTS[] = {{Py_mod_exec, (void *)module_exec}, {0, NULL}};
+
+static struct PyModuleDef MODULE = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "native",
+    .m_doc = "Decodes Avro rows to lines of JSON; see native/rows.h.",
+    .m_slots = MODULE_SLOTS,
+};
+
+PyMODINIT_FUNC PyInit_native(void) { return PyModuleDef_Init(&MODULE); }

@@ -1,0 +1,82 @@
+"""Decodes rows of flat schemas with the compiled module `native`, which releases the GIL while it works.
+
+Rows that `native` does not write exactly as `reference` does, it hands back one by one: a text that is no UTF-8, an odd
+instant, a value that does not fit its target type.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Iterator, Mapping
+
+import orjson
+
+from source_heap.avro.chunks import CHUNK_BYTES, LONG_LINE, Chunk
+from source_heap.avro.columns import Column
+from source_heap.avro.declared import Declared
+from source_heap.avro.faults import BeyondLimit, BrokenFile
+from source_heap.avro.reference import ReferenceDecoder
+from source_heap.avro.values import Projection
+from source_heap.limits import LINE_BYTES, ROW_BYTES
+
+from source_heap.avro import native
+
+#: By the native decoder's outcome
+_FAULTS: Mapping[str, tuple[type[BrokenFile], str]] = {
+    "broken row": (BrokenFile, "a row cannot be decoded"),
+    "bad branch": (BrokenFile, "a row selects a branch that its union does not have"),
+    "long row": (BeyondLimit, f"a row is longer than {ROW_BYTES // 1024**2} MiB"),
+    "long line": (BeyondLimit, LONG_LINE),
+}
+
+
+class NativeDecoder:
+    """Decodes the blocks of files with one schema."""
+
+    def __init__(self, columns: tuple[Column, ...], schema: Declared, projection: Projection) -> None:
+        """`columns` are those of the schema, by `flat_columns`."""
+        constants = orjson.dumps(projection.constants)[1:-1]
+        written = any(form != "skipped" for column in columns for _, form, *_ in column[-1])
+        head = projection.head + b"{"
+        tail = b"%b%b}%b" % (b"," if written and constants else b"", constants, projection.tail)
+        line_limit = len(head) + LINE_BYTES + len(tail)
+        since = (projection.since or "").encode()
+        self._rows = native.Decoder(columns, head, tail, since, ROW_BYTES, line_limit, CHUNK_BYTES)
+        self._schema, self._projection = schema, projection
+        self._reference: ReferenceDecoder | None = None
+
+    def chunks(self, blocks: Iterable[tuple[int, bytes]]) -> Iterator[Chunk]:
+        """The rows of (count, rows) blocks, in order. Raises BrokenFile."""
+        rows = self._rows
+        for count, data in blocks:
+            at = 0
+            while count:
+                outcome, at, count = rows.decode(data, at, count)
+                if outcome == "chunk full":
+                    yield Chunk(*rows.take())
+                elif outcome == "unusual row":
+                    at = self._append_unusual(data, at)
+                    count -= 1
+                elif outcome != "all rows":
+                    kind, text = _FAULTS[outcome]
+                    raise kind(text)
+            if at != len(data):
+                raise BrokenFile("a block has more or fewer bytes than its rows")
+            del data  # frees the block before the next one is decompressed
+        last = Chunk(*rows.take())
+        if last.count:
+            yield last
+
+    def _append_unusual(self, data: bytes, at: int) -> int:
+        """Appends the row at a position, by the reference decoder, and returns the position after it."""
+        if self._reference is None:
+            self._reference = ReferenceDecoder(self._schema, self._projection)
+        file = io.BytesIO(data)
+        file.seek(at)
+        line = self._reference.line(file)
+        if file.tell() - at > ROW_BYTES:
+            kind, text = _FAULTS["long row"]
+            raise kind(text)
+        if line is not None:
+            self._rows.append(line)
+        return file.tell()
