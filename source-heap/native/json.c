@@ -1,5 +1,6 @@
 #include "json.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -175,11 +176,14 @@ struct decimal {
     int point;
 };
 
-/* The shortest digits that read as `value`, which is positive. False for the few numbers where this way may not find
- * the shortest: powers of two of 17 digits, since the numbers below them lie closer than those above. */
+/* The shortest digits that read as `value`, which is positive: fifteen always suffice to write a number that was read
+ * from fifteen or fewer. False for the few numbers where this does not find the shortest: powers of two, since the
+ * numbers below them lie closer than those above, and what is too small for all bits of a double. */
 static bool shortest(double value, struct decimal *decimal) {
     char text[32];
     int exponent, precision;
+    if (value < DBL_MIN)
+        return false;
     for (precision = 15; precision <= 17; precision++) {
         snprintf(text, sizeof text, "%.*e", precision - 1, value); /* d.ddde+x */
         if (strtod(text, NULL) == value)
@@ -229,8 +233,7 @@ static char *write_decimal(char *to, const struct decimal *decimal) {
         to = write_part(to, decimal, 1, count);
     }
     *to++ = 'e';
-    if (point < 1)
-        *to++ = '-';
+    *to++ = point < 1 ? '-' : '+';
     return write_digits(to, (uint64_t)abs(point - 1), 1);
 }
 

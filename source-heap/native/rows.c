@@ -180,24 +180,25 @@ static bool to_micros(int64_t count, int64_t scale, int64_t *micros) {
     return true;
 }
 
-static bool instant_from_count(char to[INSTANT_SIZE], int64_t count, int64_t scale) {
-    int64_t micros;
-    if (scale == 0) /* no declared unit */
-        return instant_from_number(to, count);
-    return to_micros(count, scale, &micros) && instant_from_micros(to, micros);
-}
-
 /* What a value of a column of instants is. */
 enum found { FOUND, NO_INSTANT, UNCLEAR };
+
+/* As `instant_from_number`, for a count of `scale` nanoseconds; a scale of 0 is no declared unit. */
+static enum found instant_from_count(char to[INSTANT_SIZE], int64_t count, int64_t scale) {
+    int64_t micros = count;
+    if (scale && !to_micros(count, scale, &micros))
+        return UNCLEAR;
+    if (micros == 0)
+        return NO_INSTANT;
+    return (scale ? instant_from_micros(to, micros) : instant_from_number(to, micros)) ? FOUND : UNCLEAR;
+}
 
 static enum found find_instant(char to[INSTANT_SIZE], const struct branch *branch, const struct value *value) {
     switch (branch->kind) {
     case NULL_KIND:
         return NO_INSTANT;
     case LONG:
-        if (value->integer == 0)
-            return NO_INSTANT;
-        return instant_from_count(to, value->integer, branch->scale) ? FOUND : UNCLEAR;
+        return instant_from_count(to, value->integer, branch->scale);
     case BYTES:
         if (instant_from_text(to, value->bytes, value->size) || instant_from_digits(to, value->bytes, value->size))
             return FOUND;
@@ -219,8 +220,10 @@ static enum written write_instant(struct output *output, const struct branch *br
     }
 }
 
-static enum written write_text_or_instant(struct output *output, const struct value *value) {
+static enum written write_text_or_instant(struct output *output, const struct branch *branch, const struct value *value) {
     char instant[INSTANT_SIZE];
+    if (branch->kind != BYTES)
+        return NOT_WRITABLE; /* a symbol or a fixed: never seen as an instant */
     if (instant_from_text(instant, value->bytes, value->size))
         return write_quoted(output, instant, INSTANT_SIZE);
     return json_text(output, value->bytes, value->size);
@@ -228,10 +231,11 @@ static enum written write_text_or_instant(struct output *output, const struct va
 
 static enum written write_timestamp(struct output *output, const struct branch *branch, int64_t count) {
     char instant[INSTANT_SIZE];
-    if (branch->zero_is_null && count == 0)
-        return write_null(output);
-    if (!instant_from_count(instant, count, branch->scale))
+    int64_t micros;
+    if (!to_micros(count, branch->scale, &micros) || !instant_from_micros(instant, micros))
         return NOT_WRITABLE;
+    if (branch->zero_is_null && micros == 0)
+        return write_null(output);
     return write_quoted(output, instant, branch->form == TIMESTAMP ? INSTANT_SIZE : INSTANT_SIZE - 1);
 }
 
@@ -296,7 +300,7 @@ static enum written write_value(struct output *output, const struct branch *bran
     case INSTANT:
         return write_instant(output, branch, value);
     case TEXT_OR_INSTANT:
-        return write_text_or_instant(output, value);
+        return write_text_or_instant(output, branch, value);
     case TIMESTAMP:
     case LOCAL_TIMESTAMP:
         return write_timestamp(output, branch, value->integer);

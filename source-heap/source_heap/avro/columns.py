@@ -73,7 +73,7 @@ def _branch(avro: Any, name: str, target: str | None, decides: bool) -> Branch |
     if annotation == logical.SYMBOLS:
         return ("enum", _plain_form("enum", target), 0, False, 0, tuple(map(orjson.dumps, avro["names"])))
     form = _logical_form(annotation, target)
-    if decides and annotation not in _UNITS or annotation.startswith("time-"):
+    if decides and (annotation not in _UNITS or annotation.startswith("time-")):
         form = "unusual"
     zero_is_null = form == "timestamp" and target in INSTANTS and name in TIME_COLUMNS
     scale = avro["scale"] if annotation == "decimal" else _UNITS.get(annotation, 0)
@@ -85,7 +85,7 @@ def _plain_form(avro: str, target: str | None) -> str:
     if target is None:
         return "skipped"
     natural = NATURAL[avro]
-    if avro in ("string", "bytes") and target in (SESSION_ANY, SESSION_TEXT):
+    if natural == "string" and target in (SESSION_ANY, SESSION_TEXT):
         return "text or instant"
     if avro == "null" or target in (ANY, SESSION_ANY, natural) or (natural, target) == ("integer", "number"):
         return "plain"

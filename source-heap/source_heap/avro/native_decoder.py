@@ -36,7 +36,7 @@ class NativeDecoder:
     def __init__(self, columns: tuple[Column, ...], schema: Declared, projection: Projection) -> None:
         """`columns` are those of the schema, by `flat_columns`."""
         constants = orjson.dumps(projection.constants)[1:-1]
-        written = any(form != "skipped" for column in columns for _, form, *_ in column[-1])
+        written = any(form not in ("skipped", "unusual") for column in columns for _, form, *_ in column[-1])
         head = projection.head + b"{"
         tail = b"%b%b}%b" % (b"," if written and constants else b"", constants, projection.tail)
         line_limit = len(head) + LINE_BYTES + len(tail)
