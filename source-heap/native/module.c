@@ -78,7 +78,9 @@ static bool branch_of(PyObject *given, struct branch *branch) {
     for (Py_ssize_t i = 0; i < count; i++)
         if (!span_of(PyTuple_GetItem(symbols, i), &spans[i]))
             return false;
-    return true;
+    if (!branch_is_valid(branch))
+        PyErr_Format(PyExc_ValueError, "%s cannot be written as %s", kind, form);
+    return branch_is_valid(branch);
 }
 
 /* (name, whether it is a union, whether it decides, branches) */

@@ -318,6 +318,32 @@ static enum written write_value(struct output *output, const struct branch *bran
     return NOT_WRITABLE;
 }
 
+bool branch_is_valid(const struct branch *branch) {
+    bool has_unit = branch->scale == 1 || (branch->scale >= 1000 && branch->scale % 1000 == 0);
+    switch (branch->form) {
+    case SKIPPED:
+    case UNUSUAL:
+        return branch->scale == 0 || has_unit || branch->kind != LONG;
+    case PLAIN:
+        return branch->scale == 0 || branch->kind != LONG;
+    case INSTANT:
+    case TEXT_OR_INSTANT:
+        return branch->scale == 0;
+    case QUOTED:
+        return branch->kind == BOOLEAN || branch->kind == LONG || branch->kind == FLOAT || branch->kind == DOUBLE;
+    case TIMESTAMP:
+    case LOCAL_TIMESTAMP:
+    case DAY_OF_YEAR:
+    case TIME_OF_DAY:
+        return branch->kind == LONG && has_unit;
+    case DECIMAL:
+        return (branch->kind == BYTES || branch->kind == FIXED) && branch->scale >= 0;
+    case IDENTIFIER:
+        return branch->kind == FIXED;
+    }
+    return false;
+}
+
 /* ------------------------------------------------------------------------------------------------- rows, lines */
 
 static enum outcome failure(enum written written, const struct output *output) {

@@ -54,7 +54,7 @@ struct span {
     size_t size;
 };
 
-/* One type that a column may have. */
+/* One type that a column may have: see `branch_is_valid` for what goes together. */
 struct branch {
     enum kind kind;
     enum form form;
@@ -64,6 +64,9 @@ struct branch {
     const struct span *symbols; /* of an enum, as JSON */
     size_t symbol_count;
 };
+
+/* Whether the form can be written of the kind, with this scale. The decoder relies on it for every branch. */
+bool branch_is_valid(const struct branch *branch);
 
 struct column {
     struct span name;       /* `,"name":`, without the comma for the first column that is written */
