@@ -24,12 +24,17 @@ MEMORY_LIMIT = 300_000_000
 @contextmanager
 def simulator(*arguments: str) -> Iterator[str]:
     """Runs a simulator in its own process. Yields its address."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "simulators", *arguments, "--port", "0"], stdout=subprocess.PIPE, text=True
-    )
+    with listening([sys.executable, "-m", "simulators", *arguments, "--port", "0"]) as (url, _):
+        yield url
+
+
+@contextmanager
+def listening(command: Sequence[str]) -> Iterator[tuple[str, int]]:
+    """Runs a server that says where it listens. Yields its address and the number of its process."""
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     try:
-        yield process.stdout.readline().split("listening on ")[1].strip()
+        yield process.stdout.readline().split("listening on ")[1].strip(), process.pid
     finally:
         process.terminate()
         process.wait()

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -78,7 +76,7 @@ def measured(name: str, made: Sequence[Event], folder: Path, number: int, *, inl
     """Posts everything as fast as answers come, then at a steady rate. CPU time counts for the first part only."""
     folder = folder / f"{'inlet' if inlet else 'floor'}-{number}"
     folder.mkdir()
-    with receiver(inlet_command(folder, folder) if inlet else floor_command(folder)) as (url, pid):
+    with harness.listening(inlet_command(folder, folder) if inlet else floor_command(folder)) as (url, pid):
         url += f"/in/{PATH}"
         requests = load.prepared(made, url, lambda _, body: signatures.customerio(SECRET, body), POSTS)
         before = cpu_seconds(pid)
@@ -100,7 +98,7 @@ def read_through_connector(folder: Path, made: Sequence[Event]) -> Cost:
     fill(folder / "data", made)
     with (
         harness.simulator("customerio", "--size", "tiny") as api,
-        receiver(inlet_command(folder, folder / "data")) as (url, _),
+        harness.listening(inlet_command(folder, folder / "data")) as (url, _),
     ):
         store = {"type": "inlet", "url": url, "token": TOKEN, "inlet": "prod"}
         options = {"app_api_key": CustomerioSimulator(seed=1).api_key, "api_url": api, "webhook_store": store}
@@ -143,18 +141,6 @@ def inlet_command(folder: Path, data: Path) -> list[str]:
 def floor_command(folder: Path) -> list[str]:
     """The floor."""
     return [sys.executable, str(harness.ROOT / "benchmarks" / "drivers" / "webhook_floor.py"), str(folder / "bodies")]
-
-
-@contextmanager
-def receiver(command: Sequence[str]) -> Iterator[tuple[str, int]]:
-    """A process that listens: its address and its number."""
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    try:
-        yield process.stdout.readline().split("listening on ")[1].strip(), process.pid
-    finally:
-        process.terminate()
-        process.wait()
 
 
 def cpu_seconds(pid: int) -> float:

@@ -17,7 +17,7 @@ from webhook_inlet.store import NoSuchSegment, StoreFailed
 from webhook_inlet.stores import bucket as buckets
 from webhook_inlet.stores import s3
 from webhook_inlet.stores.bucket import Bucket
-from webhook_inlet.writer import Commit, start_writer
+from webhook_inlet.writer import Commit, Writer
 from webhooks.faulty_proxy import FAULTS, Proxy, faulty_proxy
 
 
@@ -164,7 +164,7 @@ def test_with_puts_of_60_ms_posts_wait_for_a_quarter_of_a_second_and_objects_sta
 
     async def main() -> None:
         commits: list[Commit] = []
-        writer = start_writer(opened(config, proxy), commits.append)
+        writer = Writer(opened(config, proxy), commits.append)
 
         async def post(number: int) -> None:
             began = time.monotonic()

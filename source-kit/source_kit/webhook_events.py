@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 from source_kit import activity
 from source_kit.convert import utc_now
 from source_kit.errors import config_error
+from source_kit.json_schema import ANYTHING
 from source_kit.network import warn_of_plain_http
 from source_kit.options import group, texts
 from source_kit.s3.options import BucketStore
@@ -25,11 +26,6 @@ from source_kit.webhook_records import Form, Path, RecordMaker
 
 WebhookStore = InletStore | BucketStore
 STORES: Mapping[str, type[WebhookStore]] = {"inlet": InletStore, "bucket": BucketStore}
-#: The schema of a value of any type
-ANYTHING = {
-    "type": ["null", "array", "boolean", "integer", "number", "object", "string"],
-    "additionalProperties": True,
-}
 #: Attempts at each request to a bucket in a check
 _CHECK_ATTEMPTS = 2
 #: Lanes that are read at the same time. More only take memory: lines are decoded one after the other anyway.

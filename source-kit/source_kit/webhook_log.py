@@ -177,17 +177,20 @@ def _part(lane: Lane, segment: int, line: int, lines: Lines) -> SegmentPart:
     data = lines.data
     count = data.count(b"\n")
     if lane.lines is not None and line + count > lane.lines:
-        data = _first_lines(data, lane.lines - line)
+        data = data[: end_of_lines(data, lane.lines - line)]
     elif lines.sealed or lane.lines is None:
         return SegmentPart(segment, line, data, (segment + 1, 0))
     return SegmentPart(segment, line, data, (segment, line + data.count(b"\n")))
 
 
-def _first_lines(data: bytes, count: int) -> bytes:
+def end_of_lines(data: bytes, count: int) -> int:
+    """Where the first `count` lines end; the end of the data if it has fewer."""
     end = 0
     for _ in range(count):
-        end = data.index(b"\n", end) + 1
-    return data[:end]
+        end = data.find(b"\n", end) + 1
+        if not end:
+            return len(data)
+    return end
 
 
 def _looked_again(log: WebhookLog, read: LaneRead, segment: int, line: int) -> Lines:

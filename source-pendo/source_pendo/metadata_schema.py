@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from source_kit.json_schema import ANYTHING
+
 from source_pendo.values import (
-    ANYTHING,
     Converter,
     boolean,
     instant,

@@ -16,11 +16,6 @@ from source_pendo.time_formats import parse_written_time
 Converter: TypeAlias = Callable[[Any], Any]
 
 _JSON_TYPES: Final = {bool: "boolean", int: "integer", float: "number", str: "string", list: "array", dict: "object"}
-#: The schema of a value of any type. A property without a type makes some clients drop the whole stream.
-ANYTHING: Final = {
-    "type": ["null", "array", "boolean", "integer", "number", "object", "string"],
-    "additionalProperties": True,
-}
 #: The first instant after the year 9999, which no timestamp can hold. Epoch milliseconds.
 _YEAR_10000: Final = 253_402_300_800_000
 #: Larger ones than 64 bits hold are written as floats

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from webhook_inlet.store import SEAL_BYTES, Store, StoreError, StoreFailed
-from webhook_inlet.writer import Commit, Writer, start_writer
+from webhook_inlet.writer import Commit, Writer
 
 
 class SlowStore:
@@ -49,7 +49,7 @@ def run(store: SlowStore, test: Callable[[Writer, list[Commit]], Coroutine[Any, 
     async def main() -> None:
         unlike: Any = store  # it has no methods for readers
         checked: Store = unlike
-        writer = start_writer(checked, commits.append)
+        writer = Writer(checked, commits.append)
         try:
             await test(writer, commits)
         finally:

@@ -13,12 +13,11 @@ from pathlib import Path
 from typing import TextIO
 
 from webhook_inlet import config as configuration
-from webhook_inlet.config import Config
+from webhook_inlet.config import LONGEST_NAME, Config
 from webhook_inlet.config_mistakes import ConfigMistakes
+from webhook_inlet.store import INLET_NAME
 
 OK, FAILED, MISTAKEN = 0, 1, 2
-#: Connections that the kernel accepts before the process does
-BACKLOG = 2048
 _NUMBER = re.compile(r"[0-9]{1,9}")
 _BASE = re.compile(r"https?://[^\s/?#]+(/[^\s?#]*)?")
 
@@ -110,6 +109,8 @@ def _serve(file: Path, config: Config, host: str, port: int, fd: int | None) -> 
 
 def _listener(host: str, port: int, fd: int | None) -> socket.socket:
     """A socket that listens already: posts that come while the store is opened wait, and are not refused."""
+    from webhook_inlet.server import BACKLOG
+
     if fd is not None:
         listener = socket.socket(fileno=fd)
     else:
@@ -167,8 +168,8 @@ _SECRET_NOTES = {
 
 
 def _new(name: str, source: str) -> int:
-    if not re.fullmatch(r"[a-z0-9-]{1,100}", name):
-        _say("The name must be of lower-case letters, digits and hyphens, 100 at most.", sys.stderr)
+    if not INLET_NAME.fullmatch(name) or len(name) > LONGEST_NAME:
+        _say(f"The name must be of lower-case letters, digits and hyphens, {LONGEST_NAME} at most.", sys.stderr)
         return MISTAKEN
     variable = f"INLET_{name.upper().replace('-', '_')}_SECRET"
     _say(

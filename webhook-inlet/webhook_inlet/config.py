@@ -12,9 +12,11 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 
 from webhook_inlet.config_file import read_options
 from webhook_inlet.config_mistakes import ConfigMistakes, sentences
+from webhook_inlet.store import INLET_NAME
 
 MIB = 1024 * 1024
 STANDARD_PREFIX = "whsec_"
+LONGEST_NAME = 100
 
 
 class Section(BaseModel):
@@ -99,7 +101,7 @@ class BucketConfig(Section):
 class InletConfig(Section):
     """One sender: a path, and the secrets that sign what comes in on it."""
 
-    name: str = Field(pattern=r"^[a-z0-9-]+$", max_length=100)
+    name: str = Field(pattern=f"^{INLET_NAME.pattern}$", max_length=LONGEST_NAME)
     source: Literal["customerio", "pendo", "standard"]
     path: SecretStr
     secrets: tuple[SecretStr, ...] = Field(default=(), max_length=10)

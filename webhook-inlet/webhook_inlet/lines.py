@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Mapping
 
 import orjson
 
 VERSION = 1
-#: Every line begins with it, so that keys are found without decoding the rest
-KEY_BEGIN = b'{"v":1,"key":"'
+#: How every line begins: its key as it stands there (JSON text without quotes) is found without decoding the rest.
+KEY = rb'\{"v":%d,"key":"([^"\\]*(?:\\.[^"\\]*)*)"' % VERSION
+_HEAD = re.compile(KEY + rb',"at":([0-9]+)')
 
 
 def line(
@@ -28,3 +30,15 @@ def line(
     if embed:
         return b'%b%b,"body":%b}' % (head[:-1], cut, body)
     return b'%b%b,"body_b64":"%b"}' % (head[:-1], cut, base64.b64encode(body))
+
+
+def key_of(line: bytes) -> bytes | None:
+    """The key of a line as it stands there; None for what is no line."""
+    head = _HEAD.match(line)
+    return head.group(1) if head else None
+
+
+def at_of(line: bytes) -> int | None:
+    """When a line was received, in microseconds; None if it does not say."""
+    head = _HEAD.match(line)
+    return int(head.group(2)) if head else None

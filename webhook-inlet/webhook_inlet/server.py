@@ -34,7 +34,7 @@ from webhook_inlet.receiving.window import WINDOW_KEYS, KeyWindow, read_keys
 from webhook_inlet.service import Service
 from webhook_inlet.store import Store, StoreError
 from webhook_inlet.stores.opening import make_store
-from webhook_inlet.writer import start_writer
+from webhook_inlet.writer import Writer
 
 #: Seconds of the start that may go into reading the keys of what is stored
 REBUILD_SECONDS = 2.0
@@ -47,6 +47,7 @@ RETENTION_SECONDS = 3600.0
 TICK_SECONDS = 0.1
 #: Open files: connections, segments, and what readers are sent
 FILES = MAX_CONNECTIONS_AT_ALL + 500
+#: Connections that the kernel accepts before the process does
 BACKLOG = 2048
 
 logger = logging.getLogger("webhook_inlet")
@@ -119,9 +120,9 @@ class Process:
     async def run(self) -> int:
         """From the first connection to the last."""
         loop = asyncio.get_running_loop()
-        writer = start_writer(self._store, lambda commit: self.service.commits.committed(commit))
+        writer = Writer(self._store, lambda commit: self.service.commits.committed(commit))
         self.service = Service(self._config, self._store, writer)
-        self.service.configure(self._config, self._window)
+        self.service.configure(self._config)
         self.receiver = Receiver(self.service, self._window)
         await self._remember()
         app = application(self.service, self.receiver, pages(self.service))
@@ -239,7 +240,7 @@ class Process:
         if config.store != service.config.store:
             logger.warning("store: was changed in the configuration; that needs a restart")
             config = config.model_copy(update={"store": service.config.store})
-        service.configure(config, self._window)
+        service.configure(config)
         await self._remember()
         logger.info("the configuration was taken over: %d inlets", len(config.inlets))
 

@@ -12,17 +12,15 @@ from webhook_inlet.stats import CommitStats, InletStats
 
 if TYPE_CHECKING:
     from webhook_inlet.config import Config, InletConfig
-    from webhook_inlet.receiving.window import KeyWindow
     from webhook_inlet.store import Store
     from webhook_inlet.writer import Writer
 
 
 @dataclass(slots=True)
 class Inlet:
-    """A configured inlet at work. A reload replaces `config`; the window and the counts stay."""
+    """A configured inlet at work. A reload replaces `config`; the counts stay."""
 
     config: InletConfig
-    window: KeyWindow  # one for all inlets
     stats: InletStats = field(default_factory=InletStats)
     verifier: Verifier | None = field(init=False)  # None: posts need no signature
 
@@ -54,13 +52,13 @@ class Service:
             return "draining"
         return self.writer.fatal or self.store.problem()
 
-    def configure(self, config: Config, window: KeyWindow) -> None:
+    def configure(self, config: Config) -> None:
         """Takes over a configuration, also a new one while posts come in. Counts of inlets that stay are kept."""
         inlets: dict[str, Inlet] = {}
         for section in config.inlets:
             inlet = self.inlets.get(section.name)
             if inlet is None:
-                inlet = Inlet(section, window)
+                inlet = Inlet(section)
             else:
                 inlet.configure(section)
             inlets[section.name] = inlet

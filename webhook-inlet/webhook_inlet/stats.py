@@ -100,7 +100,6 @@ class InletStats:
 
     clock: Callable[[], float] = time.time
     ticks: Callable[[], float] = time.monotonic
-    started_at: float = 0.0
     total: dict[Outcome, int] = field(default_factory=lambda: dict.fromkeys(Outcome, 0))
     #: When the last verified post came (epoch seconds), a duplicate included: it shows that the sender lives
     last_event_at: float | None = None
@@ -114,7 +113,6 @@ class InletStats:
     minutes: Minutes = field(init=False)
 
     def __post_init__(self) -> None:
-        self.started_at = self.started_at or self.clock()
         self.minutes = Minutes(self.ticks)
 
     def count(self, outcome: Outcome, seconds: float = 0.0) -> None:

@@ -26,8 +26,8 @@ SEGMENT_NAME = re.compile(r"(?P<number>[0-9]{12})\.ndjson(?P<sealed>\.zst)?")
 SEAL_BYTES = 8 * 1024 * 1024
 SEAL_SECONDS = 5.0
 ZSTD_LEVEL = 3
-#: A removed lane is listed for as long as its segments were kept, so that a slow reader learns what it missed.
-REMOVED_KEPT = 2
+#: Names of inlets
+INLET_NAME = re.compile(r"[a-z0-9-]+")
 
 
 class StoreError(Exception):
@@ -107,7 +107,8 @@ class Store(Protocol):
     def remove_before(self, at: int) -> int:
         """Removes segments from the heads of lanes whose last line is older than `at` (microseconds): their number.
 
-        `at` is now less the retention time, which also tells for how long a removed lane stays listed.
+        A lane without segments stays listed until its marker `removed` is older than `at`, too: so a slow reader learns
+        what it missed.
         """
 
     def problem(self) -> str | None:

@@ -40,7 +40,10 @@ class _Waiting(NamedTuple):
 
 
 class Writer:
-    """One thread and the queue before it. Made by `start_writer`."""
+    """One thread and the queue before it, for a store that is open. Made on the running loop.
+
+    `observe` is called there after each commit.
+    """
 
     def __init__(self, store: Store, observe: Observer) -> None:
         self.store = store
@@ -187,8 +190,3 @@ class Writer:
             )
             logger.error("The store failed", exc_info=error)
         self.fatal = self.fatal or words
-
-
-def start_writer(store: Store, observe: Observer) -> Writer:
-    """A writer for a store that is open, on the running loop. `observe` is called there after each commit."""
-    return Writer(store, observe)

@@ -41,7 +41,12 @@ class Outcome(NamedTuple):
     @property
     def accepted(self) -> bool:
         """Whether the receiver answered 2xx."""
-        return isinstance(self.answer, int) and 200 <= self.answer < 300
+        return is_accepted(self.answer)
+
+
+def is_accepted(answer: int | Failure) -> bool:
+    """Whether an answer is a 2xx."""
+    return isinstance(answer, int) and 200 <= answer < 300
 
 
 @dataclass(frozen=True, slots=True)

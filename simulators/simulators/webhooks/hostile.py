@@ -52,8 +52,7 @@ def talk(url: str, pieces: Iterable[bytes | float], *, timeout: float = 10.0) ->
             end = "open"
         except ConnectionResetError:
             end = "reset"
-    status = int(received[9:12]) if received.startswith(b"HTTP/1.1 ") else None
-    return Seen(status, end, time.monotonic() - began, bytes(received))
+    return _seen(received, end, began)
 
 
 def post(
@@ -188,5 +187,9 @@ def _dripping(url: str, head: bytes, drops: bytes, pause: float, timeout: float)
                     break
         except (ConnectionResetError, BrokenPipeError):
             end = "reset"
+    return _seen(received, end, began)
+
+
+def _seen(received: bytearray, end: str, began: float) -> Seen:
     status = int(received[9:12]) if received.startswith(b"HTTP/1.1 ") else None
     return Seen(status, end, time.monotonic() - began, bytes(received))

@@ -13,7 +13,7 @@ from typing import IO, Self
 import orjson
 
 from simulators.server import Row
-from simulators.webhooks.connection import Outcome
+from simulators.webhooks.connection import Outcome, is_accepted
 
 
 @dataclass(slots=True)
@@ -47,7 +47,7 @@ class Entry:
     @property
     def acknowledged(self) -> set[str]:
         """The hashes of the bodies that the receiver answered with 2xx."""
-        return {post.sha256 for post in self.posts if isinstance(post.answer, int) and 200 <= post.answer < 300}
+        return {post.sha256 for post in self.posts if is_accepted(post.answer)}
 
     def as_row(self) -> Row:
         """As it stands in the file; `sha256` is that of the first post, and of others only where they differ."""

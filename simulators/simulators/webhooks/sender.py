@@ -125,7 +125,7 @@ class Sender:
         began, blocking = time.monotonic(), False
         body, signature = event.body, b""
         for failures in itertools.count(1):
-            if failures == 1 or self._habits.sign_again:
+            if failures == 1 or self._habits.sign_again or self._habits.encode_again:
                 signature = self._webhook.sign(event.ids[0], body)
             if await self._post(entry, body, signature):
                 break
@@ -141,7 +141,6 @@ class Sender:
                 break
             if self._habits.encode_again:
                 body = event.encoded_again(self._rng)
-                signature = self._webhook.sign(event.ids[0], body)
         if blocking:
             self._block(-1)
         while entry.accepted_at and self._rng.random() < self._habits.duplicates and not self._stopping.is_set():

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from source_kit.json_schema import ANYTHING
+
 from source_heap.avro.declared import Declared
 from source_heap.avro.logical import SYMBOLS
 from source_heap.avro.times import TIME_COLUMNS
@@ -20,12 +22,6 @@ JsonSchema = dict[str, Any]
 INSTANT: JsonSchema = {"type": ["null", "string"], "format": "date-time", "airbyte_type": "timestamp_with_timezone"}
 _LOCAL_INSTANT = INSTANT | {"airbyte_type": "timestamp_without_timezone"}
 TEXT: JsonSchema = {"type": ["null", "string"]}
-#: For values within records, arrays and maps that may have several types: they are not coerced, so all types are
-#: declared. A wrong type is worse than none, and some clients drop a stream that has a property without a type.
-_ANYTHING: JsonSchema = {
-    "type": ["null", "array", "boolean", "integer", "number", "object", "string"],
-    "additionalProperties": True,
-}
 INTEGER: JsonSchema = {"type": ["null", "integer"]}
 _NUMBER: JsonSchema = {"type": ["null", "number"]}
 
@@ -71,8 +67,11 @@ class _Converter:
         self._within: set[str] = set()
         self._left = SCHEMA_VALUES
 
-    def of(self, avro: Any, depth: int, mixed: JsonSchema = _ANYTHING) -> JsonSchema:
-        """The JSON schema of a type; `mixed` if it allows several types."""
+    def of(self, avro: Any, depth: int, mixed: JsonSchema = ANYTHING) -> JsonSchema:
+        """The JSON schema of a type; `mixed` if it allows several types.
+
+        Values within records, arrays and maps are not coerced, so there all types are declared.
+        """
         self._left -= 1
         if isinstance(avro, list):
             branches = [self.of(branch, depth, mixed) for branch in avro if branch != "null"]
@@ -125,7 +124,7 @@ def union(schemas: Iterable[JsonSchema], mixed: JsonSchema = TEXT) -> JsonSchema
 def _merged_objects(schemas: list[JsonSchema]) -> JsonSchema:
     names = dict.fromkeys(name for schema in schemas for name in schema["properties"])
     properties = {
-        name: union((schema["properties"][name] for schema in schemas if name in schema["properties"]), _ANYTHING)
+        name: union((schema["properties"][name] for schema in schemas if name in schema["properties"]), ANYTHING)
         for name in names
     }
     return {"type": ["null", "object"], "properties": properties, "additionalProperties": True}

@@ -24,7 +24,7 @@ from source_kit.s3.options import BucketStore
 from source_kit.s3.retrying import ATTEMPTS
 from source_kit.s3.rules import Missing, Wording
 from source_kit.s3.transfer import TooLong
-from source_kit.webhook_log import Lane, Lines
+from source_kit.webhook_log import Lane, Lines, end_of_lines
 
 logger = logging.getLogger("airbyte")
 
@@ -118,7 +118,7 @@ class BucketLog:
             raise self._damaged(key, segment, f"its compression is broken ({error})") from error
         if data and not data.endswith(b"\n"):
             raise self._damaged(key, segment, "its last line has no end")
-        return Lines(_from_line(data, line), sealed=True)
+        return Lines(data[end_of_lines(data, line) :], sealed=True)
 
     def newest(self) -> datetime | None:
         """When the newest segment was written, as of the last `lanes`; None if there is none, or no time is listed."""
@@ -233,12 +233,3 @@ def _unpacked(packed: bytes) -> bytes:
                 raise TooLong
             data.write(chunk)
     return data.getvalue()
-
-
-def _from_line(data: bytes, line: int) -> bytes:
-    end = 0
-    for _ in range(line):
-        end = data.find(b"\n", end) + 1
-        if not end:
-            return b""
-    return data[end:]

@@ -15,7 +15,6 @@ from pydantic import SecretStr
 from starlette.types import ASGIApp, Receive, Scope, Send
 from webhook_inlet.config import Config, InletConfig, VolumeConfig
 from webhook_inlet.lines import line
-from webhook_inlet.receiving.window import KeyWindow
 from webhook_inlet.service import Inlet, Service
 from webhook_inlet.store import Lane, Lines, NoSuchSegment, StoreError
 
@@ -132,7 +131,7 @@ def inlet_of(name: str, source: str = "customerio") -> Inlet:
             "secrets": (SecretStr("c2lnbmluZy1rZXktb25lLW9mLXRlc3Q="), SecretStr("c2lnbmluZy1rZXktdHdvLW9mLXRlc3Q=")),
         }
     )
-    return Inlet(config, KeyWindow(1_000))
+    return Inlet(config)
 
 
 def service_of(store: MemoryStore, *inlets: Inlet) -> Service:

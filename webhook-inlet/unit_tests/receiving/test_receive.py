@@ -51,7 +51,7 @@ class Bench:
         self.writer = HeldWriter()
         self.service = Service(config, cast(Store, None), cast(Writer, self.writer))
         self.window = KeyWindow(1000)
-        self.service.configure(config, self.window)
+        self.service.configure(config)
         self.receiver = Receiver(self.service, self.window)
         self.app = application(self.service, self.receiver, _no_pages)
 

@@ -12,6 +12,7 @@ from array import array
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from webhook_inlet.lines import at_of
 from webhook_inlet.store import Lane, NoSuchSegment, Store, StoreError
 
 #: How many readers of an inlet are remembered; a new one takes the place of the one that was not seen for longest
@@ -20,7 +21,6 @@ MOST_READERS = 40
 LOOK_SECONDS = 0.5
 
 _PRODUCT = re.compile(r"[A-Za-z0-9._-]{1,40}")
-_RECEIVED_AT = re.compile(rb'\{"v":\d+,"key":"(?:[^"\\]|\\.)*+","at":(\d+)')
 
 #: Segment, and lines of it that are behind the reader
 Position = tuple[int, int]
@@ -224,13 +224,13 @@ class LineCounts:
         if known is not None or self._ticks() > deadline:
             return known
         try:
-            head = _RECEIVED_AT.match(self._store.read(inlet, lane.lane, segment, line).data)
+            at = at_of(self._store.read(inlet, lane.lane, segment, line).data)
         except (NoSuchSegment, StoreError):
             return None
-        if head is None:
+        if at is None:
             return None
-        at = self._oldest[(inlet, lane.lane, (segment, line))] = int(head.group(1)) / 1_000_000
-        return at
+        seconds = self._oldest[(inlet, lane.lane, (segment, line))] = at / 1_000_000
+        return seconds
 
     def _forget(self, inlet: str, lanes: list[Lane]) -> None:
         """Lanes that left the listing, and looked-up times that are no longer needed."""

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any
 
+from webhook_inlet.receiving.answers import Message, Receive
 from webhook_inlet.signatures import Claim, Stream, Verifier
-
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 #: `sig` of a line whose inlet asks for no signature
 UNSIGNED = -1
@@ -69,7 +66,7 @@ async def read_body(
 
 
 async def _read_pieces(
-    message: MutableMapping[str, Any], receive: Receive, signature: Stream | None, max_body: int, room: Room
+    message: Message, receive: Receive, signature: Stream | None, max_body: int, room: Room
 ) -> Body | None:
     digest = sha256()
     held: list[bytes] = []  # as they came: many bytearrays that grow beside each other take five times as much memory

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from webhook_inlet.config import BucketConfig
+from webhook_inlet.lines import at_of
 from webhook_inlet.store import Lane, Lines, NoSuchSegment, StoreError, StoreFailed
 from webhook_inlet.stores import bucket_retention, s3, segments
 from webhook_inlet.stores.bucket_index import Index
@@ -144,7 +145,7 @@ class Bucket:
     def newest_at(self, inlet: str) -> int | None:
         """When the newest line was received, in microseconds; None if there is none. Raises StoreError."""
         if (writer := self._live.get(inlet)) and writer.newest:
-            return segments.at_of(writer.newest)
+            return at_of(writer.newest)
         with self._lock:
             lanes = [lane for lane in self._index(inlet).lanes() if lane.first <= lane.last]
         if not lanes:
@@ -177,7 +178,7 @@ class Bucket:
         return Lines(segments.behind(data, line), sealed=True)
 
     def remove_before(self, at: int) -> int:
-        """Removes old objects, and what marked lanes that were removed long ago. `at` is now less the time kept."""
+        """Removes old objects, and what marked lanes that were removed long ago."""
         removed = 0
         try:
             for inlet in self._objects.inlets():

@@ -9,10 +9,8 @@ from datetime import datetime
 from typing import Any
 
 from webhook_inlet.config import BucketConfig
-from webhook_inlet.store import LANE_NAME, StoreError, segment_name
+from webhook_inlet.store import INLET_NAME, LANE_NAME, StoreError, segment_name
 from webhook_inlet.stores import s3, segments
-
-_INLET = re.compile(r"[a-z0-9-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +74,7 @@ class Objects:
 
     def inlets(self) -> list[str]:
         """What may be an inlet, also one that is not configured any more. Raises StoreError with a sentence."""
-        return self._folders(self.config.prefix, _INLET)
+        return self._folders(self.config.prefix, INLET_NAME)
 
     def lane_names(self, inlet: str) -> list[str]:
         """The lanes of an inlet, by name. Raises StoreError with a sentence."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
-
-from webhook_inlet.store import REMOVED_KEPT, SEGMENT_NAME
+from webhook_inlet.store import SEGMENT_NAME
 from webhook_inlet.stores.bucket_objects import Listed, Objects
 
 
@@ -33,8 +31,7 @@ def remove_head(objects: Objects, inlet: str, lane: str, at: int, own: bool) -> 
         objects.put_marker(objects.key(inlet, lane, "removed"), int(held.name[:12]))
         objects.delete(objects.key(inlet, lane, held.name))
         return removed + 1
-    kept = time.time() - at / 1e6
-    if not own and "removed" in markers and markers["removed"] + (REMOVED_KEPT - 1) * kept < time.time():
+    if not own and "removed" in markers and markers["removed"] * 1e6 < at:
         for name in ("closed", "removed"):
             objects.delete(objects.key(inlet, lane, name))
     return removed

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
-from webhook_inlet.store import REMOVED_KEPT, segment_name
+from webhook_inlet.store import segment_name
 from webhook_inlet.stores import volume_files
 from webhook_inlet.stores.volume_lane import VolumeLane
 
@@ -47,11 +47,8 @@ def _at(lane: VolumeLane, number: int) -> int:
 
 
 def forgotten(lane: VolumeLane, at: int) -> bool:
-    """Whether a lane without segments was listed for long enough. `at` is now less the retention time."""
-    if lane.removed_at is None or lane.first <= lane.last:
-        return False
-    kept = time.time() - at / 1e6
-    return lane.removed_at + (REMOVED_KEPT - 1) * kept < time.time()
+    """Whether a lane without segments was listed for long enough: its last one was removed before `at`."""
+    return lane.removed_at is not None and lane.first > lane.last and lane.removed_at * 1e6 < at
 
 
 def remove_folder(lane: VolumeLane) -> None:

@@ -6,12 +6,10 @@ import re
 
 from backports import zstd
 
-from webhook_inlet.lines import KEY_BEGIN
+from webhook_inlet.lines import KEY, at_of, key_of
 from webhook_inlet.store import ZSTD_LEVEL, StoreError
 
-_KEY = rb'[^"\\]*(?:\\.[^"\\]*)*'
-_HEAD = re.compile(re.escape(KEY_BEGIN) + b"(" + _KEY + rb')","at":([0-9]+)')
-_KEYS = re.compile(rb"\n" + re.escape(KEY_BEGIN) + b"(" + _KEY + b')"')
+_KEYS = re.compile(rb"\n" + KEY)
 
 
 class Damaged(StoreError):
@@ -56,15 +54,9 @@ def durable_end(data: bytes) -> int:
 
 def keys(data: bytes) -> list[bytes]:
     """The keys of all lines as they stand in them, in the order of the lines."""
-    first = _HEAD.match(data)
+    first = key_of(data)
     found: list[bytes] = _KEYS.findall(data)
-    return [first.group(1), *found] if first else found
-
-
-def at_of(line: bytes) -> int | None:
-    """When a line was received, in microseconds; None if it does not say."""
-    head = _HEAD.match(line)
-    return int(head.group(2)) if head else None
+    return found if first is None else [first, *found]
 
 
 def last_at(data: bytes) -> int | None:

@@ -9,14 +9,15 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
-import re
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from webhook_inlet.lines import at_of
 from webhook_inlet.store import (
+    INLET_NAME,
     SEAL_BYTES,
     SEAL_SECONDS,
     Lane,
@@ -33,7 +34,6 @@ from webhook_inlet.stores.volume_lane import CannotCut, OpenSegment, VolumeLane
 
 logger = logging.getLogger(__name__)
 
-_INLET = re.compile(r"[a-z0-9-]+")
 #: A segment that could not be sealed is tried again after so many seconds; until then it is read as it is.
 _SEAL_AGAIN = 30.0
 
@@ -66,7 +66,7 @@ class Volume:
             self._take_lock(self._lock_file)
             self._space.look()
             for folder in sorted(self._root.iterdir()):
-                if _INLET.fullmatch(folder.name) and (folder / "lanes").is_dir():
+                if INLET_NAME.fullmatch(folder.name) and (folder / "lanes").is_dir():
                     self._inlets[folder.name] = recovery.recover(folder / "lanes")
         except OSError as error:
             self._unlock()
@@ -276,7 +276,7 @@ class Volume:
 
     def _newest(self, lane: VolumeLane) -> int:
         if lane.newest:
-            return segments.at_of(lane.newest) or 0
+            return at_of(lane.newest) or 0
         with self._lock:
             number, size = lane.last, lane.plain.get(lane.last)
         return lane.last_at(number, size) or 0
@@ -322,7 +322,7 @@ class Volume:
         return lane.data_of(number, size)
 
     def remove_before(self, at: int) -> int:
-        """Removes old segments, and what marked lanes that were removed long ago. `at` is now less the time kept."""
+        """Removes old segments, and what marked lanes that were removed long ago."""
         return self._sealer.submit(self._remove_before, at).result()  # not while a segment is sealed
 
     def _remove_before(self, at: int) -> int:
