@@ -35,8 +35,15 @@ _KINDS |= {"string": "bytes", "bytes": "bytes", "fixed": "fixed"}
 _MICRO, _MILLI, _DAY = 1_000, 1_000_000, 86_400_000_000_000
 #: Nanoseconds of one, by logical type
 _UNITS = {
-    **{f"{zone}timestamp-{unit}": scale for zone in ("", "local-") for unit, scale in (("millis", _MILLI), ("micros", _MICRO), ("nanos", 1))},
-    **{"date": _DAY, "time-millis": _MILLI, "time-micros": _MICRO},
+    "timestamp-millis": _MILLI,
+    "timestamp-micros": _MICRO,
+    "timestamp-nanos": 1,
+    "local-timestamp-millis": _MILLI,
+    "local-timestamp-micros": _MICRO,
+    "local-timestamp-nanos": 1,
+    "date": _DAY,
+    "time-millis": _MILLI,
+    "time-micros": _MICRO,
 }
 _TEXTS = frozenset({ANY, "string", SESSION_ANY, SESSION_TEXT})
 

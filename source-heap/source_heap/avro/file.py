@@ -12,14 +12,10 @@ from source_heap.avro.chunks import Chunk
 from source_heap.avro.columns import flat_columns
 from source_heap.avro.container import Header, count_rows, read_blocks, read_header
 from source_heap.avro.faults import BeyondLimit
+from source_heap.avro.native_decoder import MISSING, NativeDecoder
 from source_heap.avro.reference import ReferenceDecoder
 from source_heap.avro.values import Projection
 from source_heap.limits import EMPTY_ROWS
-
-try:
-    from source_heap.avro.native_decoder import NativeDecoder
-except ImportError:  # there was no compiler when the package was installed
-    NativeDecoder = None  # type: ignore[assignment,misc]
 
 #: First guess at a header's length. Bytes.
 _HEADER_BYTES = 64 * 1024
@@ -47,8 +43,12 @@ class AvroFile:
     def rows(self, projection: Projection) -> Iterator[Chunk]:
         """The rows, in order. Raises BrokenFile."""
         schema = self.header.schema
-        columns = flat_columns(schema.record, projection) if NativeDecoder else None
-        decoder = ReferenceDecoder(schema, projection) if columns is None else NativeDecoder(columns, schema, projection)
+        columns = flat_columns(schema.record, projection) if MISSING is None else None
+        decoder: ReferenceDecoder | NativeDecoder
+        if columns is None:
+            decoder = ReferenceDecoder(schema, projection)
+        else:
+            decoder = NativeDecoder(columns, schema, projection)
         with self.path.open("rb") as data:
             yield from decoder.chunks(read_blocks(data, self.header, self.size))
 

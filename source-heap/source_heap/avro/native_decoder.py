@@ -19,7 +19,13 @@ from source_heap.avro.reference import ReferenceDecoder
 from source_heap.avro.values import Projection
 from source_heap.limits import LINE_BYTES, ROW_BYTES
 
-from source_heap.avro import native
+try:
+    import source_heap.avro.native as native
+except ImportError as error:
+    #: Why rows are not decoded by `native`: there was no compiler when the package was installed. None if they are
+    MISSING: str | None = str(error)
+else:
+    MISSING = None
 
 #: By the native decoder's outcome
 _FAULTS: Mapping[str, tuple[type[BrokenFile], str]] = {

@@ -220,9 +220,7 @@ def _of(kind: type) -> Callable[[Any], Any]:
 _COERCIONS: Mapping[str, Callable[[Any], Any]] = {
     ANY: lambda value: value,
     TIME: times.normalize,
-    SESSION_ANY: lambda value: (
-        _with_instant(value) if isinstance(value, str) else plain(value, times.SESSION_TIME, [])
-    ),
+    SESSION_ANY: lambda value: _with_instant(value) if isinstance(value, str) else plain(value, times.SESSION_TIME, []),
     SESSION_TEXT: lambda value: _with_instant(_to_string(value)),
     SESSION_INSTANT: _to_instant,
     "string": _to_string,
