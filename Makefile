@@ -8,6 +8,7 @@ WHEELS     := source-kit $(SHIPPED)
 UNIT_TESTS := $(wildcard $(addsuffix /unit_tests,$(PACKAGES)))
 UNIT_JOBS  ?= 2
 PYTHON_BIN := .venv/bin/python
+NATIVE     := $(wildcard source-heap/native/*.[ch])
 INSTALLED  := .venv/.installed
 PYAIRBYTE  := integration_tests/pyairbyte/.venv
 KUBERNETES := .cache/kubernetes-venv
@@ -22,7 +23,7 @@ help: ## list the commands
 
 setup: $(INSTALLED) ## install uv and the Python environment; the other commands do this by themselves
 
-$(INSTALLED): uv.lock pyproject.toml tools/uv.txt tools/bootstrap.sh $(addsuffix /pyproject.toml,$(PACKAGES))
+$(INSTALLED): uv.lock pyproject.toml tools/uv.txt tools/bootstrap.sh $(addsuffix /pyproject.toml,$(PACKAGES)) $(NATIVE)
 	@tools/bootstrap.sh
 
 demo: $(INSTALLED) ## run the connectors on the bundled simulators, into a DuckDB file
@@ -66,10 +67,11 @@ images: ## build the images source-*, webhook-inlet and simulators (:dev and :la
 base-image: ## build a base image from Debian's packages, without an image registry; needs root and debootstrap
 	@tools/base-image.sh
 
+# From source distributions, which show that those are whole; a build in the tree would take what an older one left there.
 wheels: ## build wheels of the kit, of each connector and of webhook-inlet into dist/; needs the network
 	@tools/bootstrap.sh uv
 	@for package in $(WHEELS); do \
-		UV_PYTHON_DOWNLOADS=never .uv/bin/uv build --quiet --wheel --out-dir dist --package $$package || exit 1; \
+		UV_PYTHON_DOWNLOADS=never .uv/bin/uv build --quiet --out-dir dist --package $$package || exit 1; \
 	done
 	@ls dist/*.whl
 
