@@ -61,14 +61,14 @@ COPY tools/licenses.py tools/sbom.py tools/
 # fixed name `connector`. Of botocore's descriptions of 400 services those stay that reach a bucket or get credentials for
 # it: the others are 25 MB. The tests that packages bring along do not stay. The bill of materials lists both parts of the
 # image, this one and the system.
-# Without its module in C source-heap installs and works, but reads slowly. An image has the module, or its build fails: the
-# second build shows the compiler's message, which uv does not show after a successful one.
+# Without its module in C source-heap installs and works, but reads slowly. An image has the module, or its build fails: a
+# second build shows the compiler's message, which the first one does not show, since the module is optional.
 RUN --mount=type=secret,id=ca --mount=type=cache,target=/root/.cache/uv --mount=type=bind,from=system,target=/system \
     if [ -s /run/secrets/ca ]; then export SSL_CERT_FILE=/run/secrets/ca; fi; \
     /opt/uv/bin/uv sync --frozen --no-dev --no-editable --refresh-package "${PACKAGE}" --package "${PACKAGE}" \
     && if [ "${PACKAGE}" = source-heap ] && ! /opt/connector/bin/python -c "import source_heap.avro.native"; then \
-        /opt/uv/bin/uv build --wheel --out-dir /tmp/wheel --package "${PACKAGE}"; \
-        echo "source-heap's module in C is not in the image; the compiler's message is above" >&2; exit 1; \
+        /opt/uv/bin/uv build --wheel --out-dir /tmp/wheel --package "${PACKAGE}" 2>&1 | grep -i -A 5 error; \
+        echo "source-heap's module in C could not be compiled; the compiler's message is above" >&2; exit 1; \
     fi \
     && find /opt/connector/bin -type f ! -name "${PACKAGE}" -delete \
     && find /opt/connector/lib/python3*/site-packages/botocore/data -mindepth 1 -maxdepth 1 -type d \
