@@ -1,7 +1,7 @@
-"""The reference decoder: decodes rows of any schema with fastavro, at a third of the speed of `fast`.
+"""The reference decoder: decodes rows of any schema with fastavro, in about thirty times the time of `native`.
 
-It reads the schemas that `fast` does not (nested and logical types, wide unions, many columns), and the tests compare
-`fast` with it.
+It says what a row's line is: the tests hold `native` to it. It reads what `native` does not: tables with arrays, maps
+or records in a column, single unusual rows, and everything where `native` is not installed.
 """
 
 from __future__ import annotations
@@ -100,6 +100,9 @@ def projected(
     for name, value in row.items():
         target = targets[name]
         if target is None:
+            continue
+        if value is None:  # half of the values of Heap's tables
+            selected[name] = None
             continue
         try:
             selected[name] = _coerced(name, value, target, lost)
