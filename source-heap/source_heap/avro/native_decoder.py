@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import orjson
 
-from source_heap.avro.chunks import CHUNK_BYTES, LONG_LINE, Chunk
+from source_heap.avro.chunks import CHUNK_BYTES, LONG_LINE, OTHER_SIZE, Chunk
 from source_heap.avro.columns import Column
 from source_heap.avro.declared import Declared
 from source_heap.avro.faults import BeyondLimit, BrokenFile
@@ -64,11 +64,13 @@ class NativeDecoder:
                 elif outcome == "unusual row":
                     at = self._append_unusual(data, at)
                     count -= 1
+                elif outcome == "broken row" and at == len(data):
+                    raise BrokenFile(OTHER_SIZE)
                 elif outcome != "all rows":
                     kind, text = _FAULTS[outcome]
                     raise kind(text)
             if at != len(data):
-                raise BrokenFile("a block has more or fewer bytes than its rows")
+                raise BrokenFile(OTHER_SIZE)
             del data  # frees the block before the next one is decompressed
         last = Chunk(*rows.take())
         if last.count:
