@@ -201,13 +201,8 @@ static PyObject *decoder_append(PyObject *object, PyObject *args) {
     if (!PyArg_ParseTuple(args, "y#", &line, &size) || !is_free(self))
         return NULL;
     self->output.line = self->output.size;
-    self->output.too_long = false;
-    if (!output_append(&self->output, line, (size_t)size)) {
-        if (!self->output.too_long)
-            return PyErr_NoMemory();
-        PyErr_SetString(PyExc_ValueError, OUTCOMES[LONG_LINE]);
-        return NULL;
-    }
+    if (!output_append(&self->output, line, (size_t)size))
+        return PyErr_NoMemory();
     self->written++;
     Py_RETURN_NONE;
 }

@@ -6,12 +6,11 @@
 static const size_t FIRST_ROOM = 640 * 1024;
 
 bool output_grow(struct output *output, size_t wanted) {
-    size_t in_line = output->size - output->line;
-    if (wanted > output->line_limit || in_line > output->line_limit - wanted) {
+    if (output_line_is_too_long(output)) {
         output->too_long = true;
         return false;
     }
-    size_t needed = output->size + wanted; /* below two lines and a chunk, so it does not overflow */
+    size_t needed = output->size + wanted; /* a chunk, a line, and what is in memory already: it does not overflow */
     size_t room = output->room ? output->room : FIRST_ROOM;
     while (room < needed)
         room *= 2;

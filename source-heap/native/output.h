@@ -18,7 +18,13 @@ struct output {
     bool too_long;     /* the line exceeded its limit; false after a failure means that memory ran out */
 };
 
-/* Makes room for `wanted` more bytes. False if the line would exceed its limit, or if there is no memory. */
+/* Whether the unfinished line exceeds its limit. */
+static inline bool output_line_is_too_long(const struct output *output) {
+    return output->size - output->line > output->line_limit;
+}
+
+/* Makes room for `wanted` more bytes. False if the line exceeds its limit already, or if there is no memory. `wanted` may
+ * be more than will be written, so the whole line is to be measured at its end. */
 bool output_grow(struct output *output, size_t wanted);
 
 /* Frees the buffer. */

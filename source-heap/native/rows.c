@@ -407,6 +407,8 @@ enum outcome decode_rows(const struct table *table, struct block *block, struct 
         enum outcome outcome = decode_line(table, &reader, output, &before);
         if (outcome == ALL_ROWS && (size_t)(reader.at - block->at) > table->row_limit)
             outcome = LONG_ROW;
+        if (outcome == ALL_ROWS && !before && output_line_is_too_long(output))
+            outcome = LONG_LINE;
         if (outcome != ALL_ROWS || before)
             output->size = output->line; /* the line is dropped */
         else
