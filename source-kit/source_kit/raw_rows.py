@@ -24,6 +24,9 @@ _OF_NUMBERS = b"0123456789+-."
 _DIGITS = bytes(ord("0") if at in b"0123456789" else 0 for at in range(256))
 _EVERY, _DIGITS_IN_A_ROW = 30, b"0" * 10
 
+#: A shorter row is not nested deeper than `NESTING`.
+_SHALLOW_BYTES = 2 * NESTING
+
 
 @dataclass(frozen=True, slots=True)
 class RawRows:
@@ -77,7 +80,7 @@ class RawRowDecoder:
             if _is_plain(text):
                 rows = self._rows.decode(text)
                 texts = _CUT.decode(text)
-                if not any(map(_may_be_deep, texts)):
+                if max(map(len, texts), default=0) <= _SHALLOW_BYTES or not any(map(_may_be_deep, texts)):
                     return RawRows(texts, {name: list(map(get, rows)) for name, get in self._columns.items()})
         except (ValueError, RecursionError):
             pass  # not JSON, or not the columns
@@ -91,13 +94,11 @@ def _is_plain(text: bytes) -> bool:
     if not text.isascii():
         text.decode()
     exponents = text.translate(_EXPONENTS, _OF_NUMBERS)
-    if b":e" in exponents and b":e:" in exponents:
+    if exponents.rfind(b":e:") >= 0:  # twice as fast as `in` here
         return False
     return _DIGITS_IN_A_ROW not in text[::_EVERY].translate(_DIGITS)
 
 
 def _may_be_deep(text: msgspec.Raw) -> bool:
-    if len(text) <= 2 * NESTING:
-        return False
     row = bytes(text)
     return row.count(b"[") + row.count(b"{") > NESTING

@@ -76,7 +76,7 @@ class RowReader:
             rest += self._body.read(JSON_BYTES)
         yield from self._last(head, rest)
 
-    def _rows(self, text: bytes, decode: Decode) -> list[Any]:
+    def _rows(self, text: bytes | memoryview, decode: Decode) -> list[Any]:
         """The rows of a text that begins and ends where a row does, or with the comma before it.
 
         Raises BadDocument for a comma too many or too few, and what `decode` raises.
@@ -108,12 +108,12 @@ class RowReader:
         last = rest.rfind(separator)
         if not self._nested:
             with suppress(*_WRONG_GUESS):
-                return self._rows(rest[: last + 1], self._decode), rest[last + 1 :]
+                return self._rows(memoryview(rest)[: last + 1], self._decode), rest[last + 1 :]
             self._nested = True
         cut = _balanced(rest, separator, last)
         if cut is not None:
             with suppress(*_WRONG_GUESS):
-                return self._rows(rest[: cut + 1], self._decode), rest[cut + 1 :]
+                return self._rows(memoryview(rest)[: cut + 1], self._decode), rest[cut + 1 :]
         return None, rest
 
     def _followed(self, rest: bytes) -> tuple[list[Any], bytes, bool]:
