@@ -1,4 +1,4 @@
-"""The floor: the least work in Python for the same records. It reads the answers, decodes them and encodes RECORD lines.
+"""The floor: the least work in Python for the same records. It reads, decodes and encodes them as RECORD lines.
 
     python benchmarks/floor.py REQUESTS.json ROWS_KEY STREAM
 
