@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 from test_kit.memory import PeakMemory
 
 _CHUNK_BYTES = 1 << 20
+#: Enough for the message with which a connector ends
+_END_BYTES = 64 * 1024
 
 
 class ProgramFailed(RuntimeError):
-    """A measured program ended with an error. The text has the last line of its stderr."""
+    """A measured program ended with an error. The text has what it said last."""
 
 
 @dataclass(frozen=True)
@@ -43,24 +49,22 @@ def measure(
     All output is read from a pipe, as the platform does, and `keep` is where it is written too. CPU time comes from
     the kernel. Peak memory is sampled for the process and its children together. Raises ProgramFailed.
     """
-    with Path(keep or os.devnull).open("wb") as copy, (Path("/tmp") / f"bench-{os.getpid()}.err").open("w+b") as errors:
-        Path(errors.name).unlink()
+    with Path(keep or os.devnull).open("wb") as copy, tempfile.TemporaryFile() as errors:
         start = time.monotonic()
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, env={**os.environ, **(env or {})})
         assert process.stdout is not None
         with PeakMemory(process.pid, every_seconds=0.1) as memory:
-            records = count(process.stdout.fileno(), marker, copy if keep else None)
+            records, end = count(process.stdout.fileno(), marker, copy if keep else None)
             _, status, usage = os.wait4(process.pid, 0)
             wall = time.monotonic() - start
         process.stdout.close()
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode != 0:
-            errors.seek(0)
-            last = (errors.read().decode(errors="replace").strip().splitlines() or ["no message on stderr"])[-1]
-            msg = f"{name} ended with {process.returncode}: {last[:300]}"
+            msg = f"{name} ended with {process.returncode}: {last_words(end, errors)}"
             raise ProgramFailed(msg)
-    peak = max(memory.peak, usage.ru_maxrss * 1024)
-    return Cost(name, records, usage.ru_utime + usage.ru_stime, wall, peak)
+    cost = Cost(name, records, usage.ru_utime + usage.ru_stime, wall, max(memory.peak, usage.ru_maxrss * 1024))
+    print(f"  {name}: {cost.records:,} records, {cost.cpu:.2f} CPU s, {cost.wall:.2f} s", file=sys.stderr, flush=True)
+    return cost
 
 
 def best(runs: Sequence[Cost]) -> Cost:
@@ -68,12 +72,24 @@ def best(runs: Sequence[Cost]) -> Cost:
     return min(runs, key=lambda cost: cost.cpu)
 
 
-def count(descriptor: int, marker: bytes, copy: BinaryIO | None = None) -> int:
-    """Occurrences of `marker` in the output of a pipe. A reader that costs little: it shares the machine."""
-    found, tail = 0, b""
+def count(descriptor: int, marker: bytes, copy: BinaryIO | None = None) -> tuple[int, bytes]:
+    """Occurrences of `marker` in the output of a pipe, and its end. A reader costs little: it shares the machine."""
+    found, overlap, end = 0, len(marker) - 1, b""
     while chunk := os.read(descriptor, _CHUNK_BYTES):
-        found += chunk.count(marker) + (tail + chunk[: len(marker) - 1]).count(marker)
-        tail = (tail + chunk[-len(marker) + 1 :])[-len(marker) + 1 :]
+        found += chunk.count(marker)
+        if overlap:
+            found += (end[-overlap:] + chunk[:overlap]).count(marker)
+        end = (end + chunk)[-_END_BYTES:] if len(chunk) < _END_BYTES else chunk[-_END_BYTES:]
         if copy is not None:
             copy.write(chunk)
-    return found
+    return found, end
+
+
+def last_words(output: bytes, errors: IO[bytes]) -> str:
+    """The message of the last TRACE of a connector, or else the last line of stderr."""
+    for line in reversed(output.splitlines()):
+        with suppress(ValueError, KeyError, TypeError):
+            return str(json.loads(line)["trace"]["error"]["message"])[:300]
+    errors.seek(0)
+    lines = errors.read().decode(errors="replace").strip().splitlines()
+    return lines[-1][:300] if lines else "it said nothing"

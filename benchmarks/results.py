@@ -114,8 +114,8 @@ def load(folder: Path) -> dict[str, dict[str, Any]]:
 
 def machine() -> str:
     """Processor, cores, interpreter and load of this machine, as one line."""
-    names = [line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()]
-    models = [name for name in names if "GHz" in name or "Processor" in name or "CPU" in name]
+    facts = Path("/proc/cpuinfo").read_text().splitlines()
+    models = [line.partition(":")[2].strip() for line in facts if line.startswith("model name")]
     optimized = "--enable-optimizations" in (sysconfig.get_config_var("CONFIG_ARGS") or "")
     python = f"{platform.python_implementation()} {platform.python_version()}"
     return (

@@ -60,8 +60,8 @@ def run(plan: Plan) -> Section:
     size = sum(len(one.body) for one in made) // posts
     section = Section(f"Webhooks: {posts:,} signed posts of {size} bytes, {rows:,} rows read")
     section.tables = [
-        Table("posts, durable", [Line("connector", mine.cost), Line("floor", least.cost)]),
-        Table("rows read from an inlet", [Line("connector", reading)]),
+        Table("Durable posts", [Line("connector", mine.cost), Line("floor", least.cost)]),
+        Table("Rows read from an inlet", [Line("connector", reading)]),
     ]
     for title, runs, chosen in (("webhook-inlet", inlet, mine), ("floor", floor, least)):
         section.notes.append(
