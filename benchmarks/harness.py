@@ -21,6 +21,8 @@ from test_kit.command import run_process
 ROOT = Path(__file__).resolve().parent.parent
 DRIVERS = ROOT / "benchmarks" / "drivers"
 BIN = Path(sys.executable).parent
+FLOOR = ("floor: http.client + orjson, in pieces", ROOT / "benchmarks" / "floor.py")
+PLAIN = ("plain script: urllib3 + orjson, whole pages", DRIVERS / "plain_script.py")
 RECORD = b'"type":"RECORD"'
 #: Bytes; for every point of every curve
 MEMORY_GOAL = 150_000_000
@@ -100,18 +102,23 @@ class Reading:
 
 @dataclass(frozen=True)
 class Compared:
-    """The connector and the floor on the same records, best of their runs."""
+    """The connector, the floor and a plain script on the same records, best of their runs.
+
+    `share` and `times_plain` are records per CPU second of reading: the connector's, divided by those of the others.
+    """
 
     connector: Cost
     floor: Cost
+    plain: Cost
     share: float
+    times_plain: float
     start: float
     floor_start: float
 
     @property
     def lines(self) -> list[Line]:
-        """Both as lines of a table."""
-        return [Line("connector", self.connector), Line("floor", self.floor)]
+        """All as lines of a table."""
+        return [Line("connector", self.connector), Line("floor", self.floor), Line("reference", self.plain)]
 
 
 def against_floor(
@@ -122,7 +129,7 @@ def against_floor(
     *,
     gzip: bool = False,
 ) -> Compared:
-    """Measures the connector and the floor in turn.
+    """Measures the connector, the floor and the plain script in turn.
 
     `request_of` turns a logged request into one that the floor can send. `rows_key` is the key of the rows in an
     answer. `gzip` lets the floor accept compressed answers; connectors always do.
@@ -134,23 +141,29 @@ def against_floor(
     requests = [request_of(request) for request in logged_requests(reading.url)]
     if gzip:
         requests = [{**one, "headers": {**one["headers"], "accept-encoding": "gzip"}} for one in requests]
-    floor = []
+    floor, plain = [], []
     for number in range(plan.repeat):
-        floor.append(run_floor(requests, rows_key, reading.stream, reading.folder))
+        floor.append(run_floor(requests, rows_key, reading))
+        plain.append(run_floor(requests, rows_key, reading, PLAIN))
         if number + 1 < plan.repeat:
             mine.append(measure(name, reading.command(chosen), RECORD))
-    least, cost = best(floor), best(mine)
-    floor_start = min(run_floor([], "", "", reading.folder).cpu for _ in range(plan.size(STARTS, 1)))
+    starts = [
+        min(run_floor([], "", reading, script).cpu for _ in range(plan.size(STARTS, 1))) for script in (FLOOR, PLAIN)
+    ]
     start = reading.start_cpu(plan)
-    share = (cost.records / (cost.cpu - start)) / (least.records / (least.cpu - floor_start))
-    return Compared(cost, least, share, start, floor_start)
+    cost, least, simple = best(mine), best(floor), best(plain)
+    rate = cost.records / (cost.cpu - start)
+    share, times_plain = (
+        rate / (other.records / (other.cpu - begin)) for other, begin in zip((least, simple), starts, strict=True)
+    )
+    return Compared(cost, least, simple, share, times_plain, start, starts[0])
 
 
-def run_floor(requests: list[dict[str, Any]], key: str, stream: str, folder: Path) -> Cost:
-    """Measures the floor: reads, decodes and encodes the answers to the same requests."""
-    file = write_json(folder / "requests.json", requests)
-    command = [sys.executable, str(ROOT / "benchmarks" / "floor.py"), str(file), key, stream]
-    return measure("floor: http.client + orjson, in pieces", command, RECORD)
+def run_floor(requests: list[dict[str, Any]], key: str, reading: Reading, script: tuple[str, Path] = FLOOR) -> Cost:
+    """Measures the floor, or the plain script, on the answers to the same requests."""
+    file = write_json(reading.folder / "requests.json", requests)
+    name, program = script
+    return measure(name, [sys.executable, str(program), str(file), key, reading.stream], RECORD)
 
 
 def history_points(reading: Reading, x: int, label: str, grow: Callable[[], None] | None = None) -> list[Point]:
