@@ -81,7 +81,7 @@ def flat(query: dict[str, Any]) -> dict[str, str]:
 def row_numbers(plan: Plan) -> Curve:
     """Memory over the number of rows. A page has 1,000 at most: the vendor allows no more."""
     points = []
-    for rows in (plan.size(10_000, 1_000), plan.size(100_000, 2_000), plan.size(300_000, 4_000)):
+    for rows in plan.few([plan.size(10_000, 1_000), plan.size(100_000, 2_000), plan.size(300_000, 4_000)]):
         arguments = ("customerio", "--rows", str(rows), "--rate-limit", "0")
         with harness.simulator(*arguments) as url, tempfile.TemporaryDirectory() as name:
             reading = reading_of(url, Path(name), STREAM)

@@ -27,6 +27,7 @@ RECORD = b'"type":"RECORD"'
 #: Bytes; for every point of every curve
 MEMORY_GOAL = 150_000_000
 STARTS = 3
+_DISCOVERED: dict[tuple[str, ...], dict[str, Any]] = {}
 
 
 @contextmanager
@@ -50,9 +51,15 @@ def listening(command: Sequence[str]) -> Iterator[tuple[str, int]]:
 
 
 def catalog(connector: str, config: Path, streams: Sequence[str], folder: Path, *, full_refresh: bool = True) -> Path:
-    """Writes a configured catalog of some streams that the connector discovers."""
-    found = run_process([str(BIN / connector), "discover", "--config", str(config)]).succeeded()
-    return write_json(folder / "catalog.json", configured(found.catalog, streams, full_refresh=full_refresh))
+    """Writes a configured catalog of some streams that the connector discovers.
+
+    They are discovered once: a stream of one name is the same in every simulated vendor of a benchmark.
+    """
+    key = (connector, *streams)
+    if key not in _DISCOVERED:
+        found = run_process([str(BIN / connector), "discover", "--config", str(config)]).succeeded()
+        _DISCOVERED[key] = found.catalog
+    return write_json(folder / "catalog.json", configured(_DISCOVERED[key], streams, full_refresh=full_refresh))
 
 
 def write_json(path: Path, content: object) -> Path:

@@ -132,12 +132,13 @@ def file_sizes(plan: Plan) -> Curve:
     """Memory over rows and files, and with values that the compiled decoder leaves to the reference decoder."""
     most = plan.size(1_000_000, 4_000)
     sizes = [(plan.size(10_000, 1_000), FILES), (plan.size(100_000, 2_000), FILES), (most, FILES), (most, 1)]
+    sizes = plan.few(sizes)
     points = [
         point("source-heap", f"{rows:,} in {files}", rows, TABLE, "table", str(rows), str(files))
         for rows, files in sizes
     ]
     nested = plan.size(100_000, 1_000)
-    points.append(point("nested values", f"{nested:,} nested in 1", nested, "purchases", "nested", str(nested)))
+    points.append(point("nested values", f"{nested:,} nested in 1", nested, "orders", "nested", str(nested)))
     return Curve("Heap: memory over rows and files", "memory", "rows in files", points)
 
 

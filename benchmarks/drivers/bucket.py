@@ -62,23 +62,25 @@ class Bucket(BucketServer):
         self.dumps += number
 
 
-def dump(dump_id: int, rows: Sequence[dict[str, Any]], *, incremental: bool) -> Iterator[StoredObject]:
+def dump(
+    dump_id: int, rows: Sequence[dict[str, Any]], *, incremental: bool, table: str = TABLE
+) -> Iterator[StoredObject]:
     """The data file and the manifest of a dump with one table."""
     schema = {
         "type": "record",
-        "name": TABLE,
+        "name": table,
         "fields": [{"name": name, "type": ["null", _COLUMNS[name]]} for name in rows[0]],
     }
-    key, file = f"sync_{dump_id}/{TABLE}/part-00000-c000.avro", io.BytesIO()
+    key, file = f"sync_{dump_id}/{table}/part-00000-c000.avro", io.BytesIO()
     fastavro.writer(file, fastavro.parse_schema(schema), rows, codec="snappy", sync_marker=b"bench-of-dumps--")
     yield StoredObject(key, file.getvalue())
-    table = {
-        "name": TABLE,
+    entry = {
+        "name": table,
         "incremental": incremental,
         "files": [f"s3://{DEFAULT_BUCKET}/{key}"],
         "columns": list(rows[0]),
     }
-    document = json.dumps({"dump_id": dump_id, "tables": [table]}).encode()
+    document = json.dumps({"dump_id": dump_id, "tables": [entry]}).encode()
     yield StoredObject(f"manifests/sync_{dump_id}.json", document)
 
 
@@ -109,7 +111,7 @@ def main(kind: str, *numbers: str) -> int:
         rows, files = map(int, numbers)
         server.put(BenchTable(rows, files).cached_objects(CACHE, DEFAULT_BUCKET))
     elif kind == "nested":
-        server.put(dump(FIRST_DUMP, nested_rows(int(numbers[0])), incremental=False))
+        server.put(dump(FIRST_DUMP, nested_rows(int(numbers[0])), incremental=False, table="orders"))
     else:
         server.add_dumps(int(numbers[0]))
     return run_until_signal(server)
