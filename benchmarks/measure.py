@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -62,9 +63,16 @@ def measure(
         if process.returncode != 0:
             msg = f"{name} ended with {process.returncode}: {last_words(end, errors)}"
             raise ProgramFailed(msg)
-    cost = Cost(name, records, usage.ru_utime + usage.ru_stime, wall, max(memory.peak, usage.ru_maxrss * 1024))
+    peak = max(memory.peak, kernel_peak(usage))
+    cost = Cost(name, records, usage.ru_utime + usage.ru_stime, wall, peak)
     print(f"  {name}: {cost.records:,} records, {cost.cpu:.2f} CPU s, {cost.wall:.2f} s", file=sys.stderr, flush=True)
     return cost
+
+
+def kernel_peak(usage: resource.struct_rusage) -> int:
+    """The peak that the kernel counted for a child, in bytes. 0 if it may be our own, which a child starts with."""
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return int(usage.ru_maxrss) * 1024 if usage.ru_maxrss > own else 0
 
 
 def best(runs: Sequence[Cost]) -> Cost:

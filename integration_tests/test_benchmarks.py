@@ -34,8 +34,8 @@ def test_the_quick_form_measures_every_program_of_a_section(section: str, tmp_pa
     assert tuple(len(found[part]) for part in ("tables", "curves", "goals")) == PARTS[section]
     costs = [line["cost"] for table in found["tables"] for line in table["lines"]]
     costs += [point["cost"] for curve in found["curves"] for point in curve["points"]]
-    assert all(cost["cpu"] > 0 and cost["peak_memory"] > 0 for cost in costs)
-    assert section == "start" or all(cost["records"] > 0 for cost in costs)
+    assert all(cost["cpu"] > 0 for cost in costs)
+    assert section == "start" or all(cost["records"] > 0 and cost["peak_memory"] > 0 for cost in costs)
     for table in found["tables"]:
         if section in ("pendo", "customerio"):
             mine, floor, plain = (line["cost"]["records"] for line in table["lines"])
