@@ -12,11 +12,12 @@ NATIVE     := $(wildcard source-heap/native/*.[ch])
 INSTALLED  := .venv/.installed
 PYAIRBYTE  := integration_tests/pyairbyte/.venv
 KUBERNETES := .cache/kubernetes-venv
+PLOTS      := .cache/plots-venv
 CADDY      := .cache/caddy
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo inlet-config test unit soak check fix bench newest-cdk images base-image wheels sbom audit docs lock \
-	pyairbyte-env kubernetes-env caddy clean
+	pyairbyte-env kubernetes-env plots-env caddy clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,8 +56,17 @@ fix: $(INSTALLED) ## format the code, and fix what the linter can fix
 	@.venv/bin/ruff format .
 	@.venv/bin/ruff check --fix .
 
-bench: $(INSTALLED) ## measure records per CPU second, compared with the floor and other programs
-	@$(PYTHON_BIN) benchmarks/run.py $(ARGS)
+bench: $(INSTALLED) $(PLOTS)/.installed ## measure speed and memory beside the floor and other programs; writes benchmarks/RESULTS.md
+	@$(PYTHON_BIN) benchmarks/run.py --plots $(PLOTS)/bin/python $(ARGS)
+
+plots-env: $(PLOTS)/.installed ## install matplotlib, which draws the plots of the benchmarks, into its own environment
+
+$(PLOTS)/.installed: uv.lock tools/bootstrap.sh
+	@tools/bootstrap.sh uv
+	@echo "plots-env: installing into $(PLOTS)"
+	@UV_PROJECT_ENVIRONMENT=$(PLOTS) UV_PYTHON_DOWNLOADS=never .uv/bin/uv sync --frozen --quiet --only-group plots \
+		--python "$$(tools/bootstrap.sh python)"
+	@touch $@
 
 newest-cdk: $(INSTALLED) ## run the kit's unit tests with the newest airbyte-cdk that the packages allow; needs the network
 	@tools/newest-cdk.sh $(ARGS)

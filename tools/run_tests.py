@@ -96,6 +96,7 @@ TOOLS = (
         ("make", "kubernetes-env"),
     ),
     Tool("caddy", "Caddy, which `make caddy` installs", lambda: True, ("make", "caddy")),
+    Tool("plots", "matplotlib, which `make plots-env` installs", lambda: True, ("make", "plots-env")),
     Tool("browser", "Chromium (package chromium)", lambda: shutil.which("chromium") is not None),
 )
 
