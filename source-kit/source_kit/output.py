@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 import threading
 import time
 from collections import defaultdict, deque
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import IO, Any, TypeAlias
 
@@ -40,6 +41,11 @@ from source_kit.stream import Estimate, Record, RecordLines, Rows
 _MESSAGE_BYTES = 1024
 #: The writer collects this many bytes before it writes.
 _WRITE_BYTES = 1024 * 1024
+#: Size of stdout's buffer. What is longer is written directly, without a copy.
+_BUFFER_BYTES = 64 * 1024
+#: Linux's usual room of a pipe, with which writer and reader wait for each other sixteen times a megabyte. Then what it
+#: allows without privileges.
+_USUAL_PIPE_BYTES, _PIPE_BYTES = 64 * 1024, 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,6 +259,21 @@ def writing() -> Iterator[None]:
         yield
     except OSError as error:
         raise OutputLost from error
+
+
+def open_stdout() -> IO[bytes]:
+    """Stdout for a Writer, by its descriptor, since `sys.stdout` may be replaced.
+
+    On Linux a pipe gets more room, unless someone has given it another size than the usual one.
+    """
+    stdout = open(1, "wb", buffering=_BUFFER_BYTES, closefd=False)  # noqa: SIM115 - stays open with the process
+    if sys.platform == "linux":
+        from fcntl import F_GETPIPE_SZ, F_SETPIPE_SZ, fcntl
+
+        with suppress(OSError):  # it is no pipe, or the user's pipes have used up their room
+            if fcntl(stdout, F_GETPIPE_SZ) == _USUAL_PIPE_BYTES:
+                fcntl(stdout, F_SETPIPE_SZ, _PIPE_BYTES)
+    return stdout
 
 
 class Writer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import fcntl
 import io
 import json
 import mmap
@@ -13,6 +14,7 @@ import threading
 import time
 import urllib.parse
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -255,3 +257,14 @@ def test_a_second_sync_in_the_same_process_can_wait_again() -> None:
     sleep_visibly(0.01)
     assert time.monotonic() - started_at >= 0.01
     assert threading.active_count() < 20
+
+
+@pytest.mark.parametrize(("given", "then"), [(None, 1024 * 1024), (4096, 4096)], ids=["usual", "chosen"])
+def test_a_pipe_gets_more_room_unless_it_has_a_size_of_its_own(toy: CommandLine, given: int | None, then: int) -> None:
+    limit = int(Path("/proc/sys/fs/pipe-max-size").read_text())
+    child = toy.start_read(ToySource(ToyStream("s")))
+    with os.fdopen(os.dup(child.stdout.fileno()), "rb") as pipe:
+        if given:
+            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, given)
+        assert child.finish()[0] == 0
+        assert fcntl.fcntl(pipe, fcntl.F_GETPIPE_SZ) == min(then, limit)

@@ -12,7 +12,6 @@ from __future__ import annotations
 import bz2
 import lzma
 import threading
-import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -20,6 +19,8 @@ from functools import partial
 from typing import Any, BinaryIO
 
 import cramjam
+from isal import isal_zlib
+from isal.igzip_lib import IsalError
 
 from source_heap.avro.declared import Declared, declared, parsed
 from source_heap.avro.faults import BeyondLimit, BrokenFile, HeaderCut
@@ -28,8 +29,8 @@ from source_heap.limits import BLOCK_BYTES, HEADER_BYTES, PARALLEL_HEADER_BYTES,
 
 MAGIC = b"Obj\x01"
 _MARKER_BYTES = 16
-#: What the codecs raise for invalid bytes
-_CODEC_ERRORS = (cramjam.DecompressionError, zlib.error, lzma.LZMAError, OSError, EOFError, ValueError)
+#: What the codecs raise for invalid bytes. isal's stub declares its class as an instance.
+_CODEC_ERRORS: Any = (cramjam.DecompressionError, IsalError, lzma.LZMAError, OSError, EOFError, ValueError)
 _CHECKSUM_BYTES = 4
 #: First size of zstandard's output buffer, whose needed size may be unknown; multiplied by four while too small. Bytes.
 _ZSTANDARD_ROOM = 1024 * 1024
@@ -55,7 +56,7 @@ def _snappy(data: bytes) -> bytes:
     if cramjam.snappy.decompress_raw_len(data) > BLOCK_BYTES:
         raise _too_large()
     rows = bytes(cramjam.snappy.decompress_raw(data[:-_CHECKSUM_BYTES]))
-    if zlib.crc32(rows).to_bytes(_CHECKSUM_BYTES, "big") != data[-_CHECKSUM_BYTES:]:
+    if isal_zlib.crc32(rows).to_bytes(_CHECKSUM_BYTES, "big") != data[-_CHECKSUM_BYTES:]:
         raise ValueError("wrong checksum")
     return rows
 
@@ -81,7 +82,7 @@ def _zstandard(data: bytes) -> bytes:
 #: Heap writes snappy (certain: other readers of its dumps require it).
 _DECOMPRESSORS: Mapping[str, Callable[[bytes], bytes]] = {
     "null": bytes,
-    "deflate": partial(_bounded, partial(zlib.decompressobj, -15)),
+    "deflate": partial(_bounded, partial(isal_zlib.decompressobj, -15)),
     "snappy": _snappy,
     "bzip2": partial(_bounded, bz2.BZ2Decompressor),
     "xz": partial(_bounded, partial(lzma.LZMADecompressor, memlimit=XZ_BYTES)),

@@ -19,14 +19,12 @@ from jsonschema.exceptions import best_match
 
 from source_kit.documents import read_document
 from source_kit.errors import config_error
-from source_kit.output import Writer, logs_in, writing
+from source_kit.output import Writer, logs_in, open_stdout, writing
 from source_kit.secrets import set_secrets
 from source_kit.source import Source
 
 #: The CDK looks at the memory every 5,000 messages; a message here is a batch of up to a few thousand records.
 _MEMORY_CHECK_EVERY = 50
-#: Size of stdout's buffer. What is longer is written directly, without a copy.
-_BUFFER_BYTES = 64 * 1024
 #: Parts of a specification that only help forms
 _FOR_FORMS = frozenset({"enum", "pattern"})
 
@@ -127,7 +125,7 @@ class BatchEntrypoint(AirbyteEntrypoint):
         self.failed = engine.failed
         with writing():
             PRINT_BUFFER.flush()
-            stdout = open(1, "wb", buffering=_BUFFER_BYTES, closefd=False)  # noqa: SIM115 - sys.stdout may be replaced
+            stdout = open_stdout()
         writer = Writer(stdout)
         with logs_in(engine.channel), closing(engine.items()) as items:
             try:

@@ -6,6 +6,7 @@ import errno
 import socket
 import tempfile
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from http.cookiejar import DefaultCookiePolicy
 from importlib.util import find_spec
@@ -21,6 +22,7 @@ from requests.utils import get_environ_proxies, select_proxy
 from source_kit import network
 from source_kit.disk import store
 from source_kit.errors import OPTION, config_error
+from source_kit.http.gunzip import GZIP, gunzipped
 from source_kit.limits import BODY_BYTES, BODY_EXPANSION, BODY_TRUSTED_BYTES, TooLarge, megabytes
 
 #: A body up to this size stays in memory, a larger one goes to a temporary file. Bytes.
@@ -58,11 +60,11 @@ def _receive(response: requests.Response, request: requests.PreparedRequest, sec
     spool = tempfile.SpooledTemporaryFile(max_size=SPOOL_MEMORY_BYTES)  # noqa: SIM115 - closed with the answer
     size = 0
     try:
-        # read1 returns what is there; stream() would wait for a full piece, past any deadline
-        while piece := response.raw.read1(_PIECE_BYTES, decode_content=True):
+        for piece in _decoded(response.raw):
             size += len(piece)
             _require_body(size, response)
-            store(spool, piece)
+            if piece:
+                store(spool, piece)
             if deadline is not None and time.monotonic() > deadline:
                 raise requests.exceptions.ReadTimeout(f"the body did not end within {seconds:.0f} s", request=request)
         store(spool, b"")
@@ -75,6 +77,19 @@ def _receive(response: requests.Response, request: requests.PreparedRequest, sec
             raise
         raise translated from error
     return spool
+
+
+def _decoded(raw: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
+    """The body without its content encoding, in pieces of bounded size, as it arrives. A piece may be empty."""
+    if raw.headers.get("Content-Encoding", "").lower() in GZIP:
+        return gunzipped(_received(raw, decode_content=False), _PIECE_BYTES)
+    return _received(raw, decode_content=True)
+
+
+def _received(raw: urllib3.BaseHTTPResponse, *, decode_content: bool) -> Iterator[bytes]:
+    # read1 returns what is there; stream() would wait for a full piece, past any deadline
+    while piece := raw.read1(_PIECE_BYTES, decode_content=decode_content):
+        yield piece
 
 
 def _require_body(size: int, response: requests.Response) -> None:
