@@ -1,4 +1,4 @@
-"""Imports: only the command leaves out the CDK's top-level package, and only a source that reads a bucket has botocore."""
+"""Imports: only the command leaves out the CDK's top-level package; only a source that reads a bucket has botocore."""
 
 from __future__ import annotations
 
