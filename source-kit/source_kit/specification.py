@@ -41,5 +41,5 @@ def specification_line(package: str) -> bytes | None:
 def _file(package: str) -> bytes:
     content = pkgutil.get_data(package, "spec.yaml")
     if content is None:
-        raise FileNotFoundError(f"The files of the package {package} cannot be read.")
+        raise FileNotFoundError(f"The files of the package {package} cannot be read")
     return content

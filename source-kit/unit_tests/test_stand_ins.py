@@ -56,15 +56,15 @@ def test_neither_library_is_imported() -> None:
     [
         (
             "HttpStream.use_cache, HttpStream.__abstractmethods__ = True, (); HttpStream()",
-            "airbyte_cdk.sources.streams.call_rate.CachedLimiterSession was used, which needs requests_cache.",
+            "airbyte_cdk.sources.streams.call_rate.CachedLimiterSession was used, which needs requests_cache: ",
         ),
         (
             "schema_helpers.split_config({})",
-            "airbyte_cdk.sources.utils.schema_helpers.InternalConfig was used, which needs pydantic.v1.",
+            "airbyte_cdk.sources.utils.schema_helpers.InternalConfig was used, which needs pydantic.v1: ",
         ),
         (
             "schema_helpers.InternalConfig()",
-            "airbyte_cdk.sources.utils.schema_helpers.InternalConfig was used, which needs pydantic.v1.",
+            "airbyte_cdk.sources.utils.schema_helpers.InternalConfig was used, which needs pydantic.v1: ",
         ),
     ],
 )

@@ -84,6 +84,6 @@ class Unusable(type):
 def _used(cls: type) -> StandInUsed:
     stand_in = next(base for base in reversed(cls.__mro__) if isinstance(base, Unusable))
     return StandInUsed(
-        f"{cls.__module__}.{cls.__qualname__} was used, which needs {stand_in.__module__}. The command starts without "
-        "this library, since no connector needs it. Report this."
+        f"{cls.__module__}.{cls.__qualname__} was used, which needs {stand_in.__module__}: the command starts without "
+        "this library, since no connector needs it"
     )
