@@ -17,6 +17,8 @@ from airbyte_cdk.models import (
     AirbyteStateMessage,
     AirbyteStreamStatus,
     ConfiguredAirbyteCatalog,
+    ConnectorSpecification,
+    ConnectorSpecificationSerializer,
     Status,
     StreamDescriptor,
 )
@@ -33,6 +35,7 @@ from source_kit.options import Options
 from source_kit.output import Batch, Channel
 from source_kit.saved_state import SavedStates, warn_of_future
 from source_kit.secrets import mask
+from source_kit.specification import read_specification
 from source_kit.stream import BatchStream
 
 Config = TypeVar("Config", bound=Options)
@@ -69,6 +72,10 @@ class Source(AbstractSource, Generic[Config]):
     def configure(self, config: Mapping[str, Any], temp_dir: str) -> Mapping[str, Any]:
         """The raw options without blanks. Unlike the CDK's method, it does not write secrets to `temp_dir`."""
         return self.options.filled_in(config)
+
+    def spec(self, logger: logging.Logger) -> ConnectorSpecification:
+        """The specification of the connector's package: its `spec.yaml`."""
+        return ConnectorSpecificationSerializer.load(read_specification(type(self).__module__.partition(".")[0]))
 
     def streams(self, config: Mapping[str, Any]) -> list[Stream]:
         """All streams, for the CDK and for tools."""

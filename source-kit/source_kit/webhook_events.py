@@ -168,7 +168,7 @@ class WebhookEvents(BatchStream):
         if isinstance(self._store, InletStore):
             warn_of_plain_http(logger, self._store.url, "webhook_store.url", "the token")
             return InletLog(self._store, self.name, self._reader, checking=checking)
-        from source_kit.s3.retrying import ATTEMPTS  # only now: it imports boto3
+        from source_kit.s3.retrying import ATTEMPTS  # only now: it imports botocore
         from source_kit.s3.webhook_log import BucketLog
 
         return BucketLog(self._store, self._reader, _CHECK_ATTEMPTS if checking else ATTEMPTS)

@@ -1,4 +1,4 @@
-"""Imports: only the command leaves out the CDK's top-level package, and only a source that reads a bucket has boto3."""
+"""Imports: only the command leaves out the CDK's top-level package; only a source that reads a bucket has botocore."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_importing_the_kit_leaves_the_cdk_alone(imported: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("source", ["source_pendo", "source_customerio"])
-def test_a_source_that_may_read_a_bucket_starts_without_boto3(source: str) -> None:
+def test_a_source_that_may_read_a_bucket_starts_without_botocore(source: str) -> None:
     imports = f"{LAZILY}import sys, source_kit.s3.options, {source}.source\n"
     code = f"{imports}print([name for name in sys.modules if 'boto' in name])"
     assert run(code) == "[]"

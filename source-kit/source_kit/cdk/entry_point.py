@@ -11,7 +11,7 @@ from typing import Any
 from airbyte_cdk.entrypoint import AirbyteEntrypoint
 from airbyte_cdk.logger import PRINT_BUFFER, is_platform_debug_log_enabled
 from airbyte_cdk.models import AirbyteMessage, ConfiguredAirbyteCatalog, ConnectorSpecification, Type
-from airbyte_cdk.sources.utils.schema_helpers import split_config
+from airbyte_cdk.sources.utils.schema_helpers import InternalConfig
 from airbyte_cdk.utils.airbyte_secrets_utils import get_secrets
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from jsonschema import Draft7Validator
@@ -97,7 +97,8 @@ class BatchEntrypoint(AirbyteEntrypoint):
         value, which may be a secret under a misspelled name.
         """
         self.batch_source.options.parse(config)
-        options, _ = split_config(config)
+        # The CDK's `split_config` does the same, but needs pydantic, for which a command has a stand-in.
+        options = {name: value for name, value in config.items() if name not in InternalConfig.KEYWORDS}
         errors = Draft7Validator(source_spec.connectionSpecification).iter_errors(options)
         error = best_match(error for error in errors if error.validator not in _FOR_FORMS)
         if error is None:

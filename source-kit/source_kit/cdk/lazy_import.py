@@ -4,10 +4,10 @@
   started. So the package is registered without being executed, and executed when somebody needs a name of its own.
 * Its serializers of messages (serpyco-rs) parse the source text of every model for descriptions in JSON schemas that
   nobody uses: another 0.4 seconds.
-* Its HTTP streams import requests-cache, which imports boto3 where it is installed, for a cache in DynamoDB: 0.4
-  seconds. The connectors have boto3 for buckets, and most read none.
+* Its sources import requests-cache and pydantic, which no command uses (`stand_ins`): another fifth.
 
-Only the command calls this, before it imports anything of the CDK. So this module needs only the standard library.
+Only the command calls this, before it imports anything of the CDK. So this module needs only the standard
+library.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from importlib.machinery import ModuleSpec
 from importlib.util import find_spec, module_from_spec
 from types import ModuleType
 from typing import Any
+
+from source_kit.cdk.stand_ins import stand_ins
 
 CDK = "airbyte_cdk"
 #: Names with underscores in the package. The import machinery also asks for others.
@@ -32,7 +34,7 @@ def import_lazily() -> None:
     if spec is not None and spec.loader is not None:
         sys.modules[CDK] = _unexecuted(spec)
         _import_serializers()
-        _import_cache()
+        _import_sources()
 
 
 def _import_serializers() -> None:
@@ -49,17 +51,16 @@ def _import_serializers() -> None:
         library.get_attributes_doc = descriptions
 
 
-def _import_cache() -> None:
-    """Imports requests-cache while boto3 seems to be missing: it then has no cache in DynamoDB."""
-    missing: Any = None
-    hidden = sys.modules.setdefault("boto3", missing) is None
+def _import_sources() -> None:
+    """Imports the CDK's sources with stand-ins, if these fit the installed CDK. Else they are imported later, whole."""
+    before = set(sys.modules)
     try:
-        import_module("requests_cache")
-    except ImportError:
-        pass  # the CDK says what it lacks
-    finally:
-        if hidden:
-            del sys.modules["boto3"]
+        with stand_ins():
+            import_module(f"{CDK}.sources")
+    except Exception:  # a test notices; the command must start with every CDK that the packages allow
+        for name in sys.modules.keys() - before:
+            if name.startswith(f"{CDK}."):
+                del sys.modules[name]
 
 
 def _unexecuted(spec: ModuleSpec) -> ModuleType:

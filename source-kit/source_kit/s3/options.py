@@ -1,4 +1,4 @@
-"""Options for reaching a bucket. Nothing here imports boto3, so a source without a bucket starts without it."""
+"""Options for reaching a bucket. Nothing here imports botocore, so a source without a bucket starts without it."""
 
 from __future__ import annotations
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-import boto3
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from botocore.config import Config
 from botocore.credentials import Credentials, DeferredRefreshableCredentials
@@ -88,9 +87,9 @@ def make_client(service: str, core: Session, config: BucketAccess, endpoint: str
         response_checksum_validation="when_required",
         **settings,
     )
-    make: Any = boto3.Session(botocore_session=core).client
+    region = config.region or FIRST_REGION
     try:
-        client = make(service, region_name=config.region or FIRST_REGION, endpoint_url=endpoint, config=configuration)
+        client = core.create_client(service, region_name=region, endpoint_url=endpoint, config=configuration)
     except InvalidRegionError as error:
         raise failure(Operation.LIST, error, bucket=config.bucket) from error
     except ValueError as error:
