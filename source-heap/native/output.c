@@ -1,17 +1,15 @@
 #include "output.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 
 /* The first size of the buffer: a chunk of lines, and some more. Bytes. */
 static const size_t FIRST_ROOM = 640 * 1024;
 
 bool output_grow(struct output *output, size_t wanted) {
-    size_t in_line = output->size - output->line;
-    if (wanted > output->line_limit || in_line > output->line_limit - wanted) {
-        output->too_long = true;
+    if (wanted >= SIZE_MAX / 2 - output->size) /* so that doubling cannot overflow; the size is below the half, too */
         return false;
-    }
-    size_t needed = output->size + wanted; /* below two lines and a chunk, so it does not overflow */
+    size_t needed = output->size + wanted + 1; /* one more, so that there is a buffer also for no bytes */
     size_t room = output->room ? output->room : FIRST_ROOM;
     while (room < needed)
         room *= 2;

@@ -1,7 +1,8 @@
 """Decodes rows of flat schemas with the compiled module `native`, which releases the GIL while it works.
 
 Rows that `native` does not write exactly as `reference` does, it hands back one by one: a text that is no UTF-8, an odd
-instant, a value that does not fit its target type.
+instant, a value that does not fit its target type, a line that is too long. It finds their ends first, so a row has its
+limit in bytes before it is decoded.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import orjson
 
-from source_heap.avro.chunks import CHUNK_BYTES, LONG_LINE, Chunk
+from source_heap.avro.chunks import CHUNK_BYTES, Chunk
 from source_heap.avro.columns import Column
 from source_heap.avro.declared import Declared
 from source_heap.avro.faults import BeyondLimit, BrokenFile
@@ -32,7 +33,6 @@ _FAULTS: Mapping[str, tuple[type[BrokenFile], str]] = {
     "broken row": (BrokenFile, "a row cannot be decoded"),
     "bad branch": (BrokenFile, "a row selects a branch that its union does not have"),
     "long row": (BeyondLimit, f"a row is longer than {ROW_BYTES // 1024**2} MiB"),
-    "long line": (BeyondLimit, LONG_LINE),
 }
 
 
@@ -45,7 +45,7 @@ class NativeDecoder:
         written = any(form not in ("skipped", "unusual") for column in columns for _, form, *_ in column[-1])
         head = projection.head + b"{"
         tail = b"%b%b}%b" % (b"," if written and constants else b"", constants, projection.tail)
-        line_limit = len(head) + LINE_BYTES + len(tail)
+        line_limit = len(projection.head) + LINE_BYTES + len(projection.tail)
         since = (projection.since or "").encode()
         self._rows = native.Decoder(columns, head, tail, since, ROW_BYTES, line_limit, CHUNK_BYTES)
         self._schema, self._projection = schema, projection
@@ -57,12 +57,11 @@ class NativeDecoder:
         for count, data in blocks:
             at = 0
             while count:
-                outcome, at, count = rows.decode(data, at, count)
+                outcome, row, at, count = rows.decode(data, at, count)
                 if outcome == "chunk full":
                     yield Chunk(*rows.take())
                 elif outcome == "unusual row":
-                    at = self._append_unusual(data, at)
-                    count -= 1
+                    self._append_unusual(data[row:at])
                 elif outcome != "all rows":
                     kind, text = _FAULTS[outcome]
                     raise kind(text)
@@ -73,16 +72,13 @@ class NativeDecoder:
         if last.count:
             yield last
 
-    def _append_unusual(self, data: bytes, at: int) -> int:
-        """Appends the row at a position, by the reference decoder, and returns the position after it."""
+    def _append_unusual(self, row: bytes) -> None:
+        """Appends a row by the reference decoder."""
         if self._reference is None:
             self._reference = ReferenceDecoder(self._schema, self._projection)
-        file = io.BytesIO(data)
-        file.seek(at)
+        file = io.BytesIO(row)
         line = self._reference.line(file)
-        if file.tell() - at > ROW_BYTES:
-            kind, text = _FAULTS["long row"]
-            raise kind(text)
+        if file.tell() != len(row):
+            raise BrokenFile("a row cannot be decoded")
         if line is not None:
             self._rows.append(line)
-        return file.tell()
