@@ -75,6 +75,13 @@ def _has_compose() -> bool:
     return _has_docker() and (_answers("docker", "compose", "version") or _answers("docker-compose", "version"))
 
 
+def _has_clang() -> bool:
+    """Whether clang links a fuzzer with the sanitizers, which are in packages of their own."""
+    fuzzer = "int LLVMFuzzerTestOneInput(const unsigned char *data, unsigned long size) { return data && size > 9; }"
+    options = "-x c - -o /dev/null -fsanitize=fuzzer,address,undefined"
+    return _answers("sh", "-c", f"echo '{fuzzer}' | clang {options}")
+
+
 TOOLS = (
     Tool("docker", "a Docker engine", _has_docker, ("make", "images")),
     Tool("ceph", "Ceph (packages ceph-mon, ceph-osd, radosgw, ceph-common)", _has_ceph),
@@ -89,6 +96,7 @@ TOOLS = (
         ("make", "kubernetes-env"),
     ),
     Tool("caddy", "Caddy, which `make caddy` installs", lambda: True, ("make", "caddy")),
+    Tool("clang", "clang with libFuzzer and the sanitizers (packages clang, libclang-rt-dev)", _has_clang),
     Tool("browser", "Chromium (package chromium)", lambda: shutil.which("chromium") is not None),
 )
 

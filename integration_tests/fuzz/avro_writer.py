@@ -66,7 +66,7 @@ TEXTS = (
 def schema(rng: random.Random) -> dict[str, Any]:
     """A random schema of rows: mostly flat ones."""
     kinds = [column_type(rng) for _ in range(rng.choice((0, 1, 2, 4, 8)))]
-    names = rng.sample(NAMES, len(kinds))
+    names = rng.sample(NAMES, len(kinds)) if rng.random() < 0.9 else rng.choices(NAMES, k=len(kinds))
     if rng.random() < 0.1 and names:
         kinds[-1] = rng.choice(({"type": "array", "items": kinds[-1]}, {"type": "map", "values": "long"}))
     fields = [{"name": name, "type": kind} for name, kind in zip(names, kinds, strict=True)]

@@ -3,8 +3,8 @@
     python mutated_files.py --folder /tmp/files --seconds 60 [--seed 1] [--only 4711]
 
 Both must give identical lines, or both must fail with BrokenFile. A file that only the native decoder refuses must
-break the format: fastavro reads some of those. Stops at the first finding: prints it, keeps the file in the folder, exits 1.
-The last line counts what was decoded.
+break the format: fastavro reads some of those. Stops at the first finding: prints it, keeps the file in the folder,
+exits 1. The last line counts what was decoded.
 """
 
 from __future__ import annotations

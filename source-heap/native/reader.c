@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-bool read_long_of_any_size(struct reader *reader, int64_t *value) {
+bool read_long(struct reader *reader, int64_t *value) {
     uint64_t zigzag = 0;
     for (unsigned shift = 0; shift < 70; shift += 7) {
         if (reader->at == reader->end)

@@ -26,7 +26,8 @@ struct input {
     const uint8_t *at, *end;
 };
 
-/* The next choice among so many; 0 when the input is used up. */
+/* The next choice among so many; 0 when the input is used up. Choices within one initializer are made in its order by
+ * clang, which is the only compiler with libFuzzer; the seeds depend on it. */
 static size_t choose(struct input *input, size_t among) { return input->at < input->end ? *input->at++ % among : 0; }
 
 static void require(bool holds, const char *what) {

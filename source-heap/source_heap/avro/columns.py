@@ -50,16 +50,16 @@ _TEXTS = frozenset({ANY, "string", SESSION_ANY, SESSION_TEXT})
 
 
 def flat_columns(record: Mapping[str, Any], projection: Projection) -> tuple[Column, ...] | None:
-    """The columns of a record in the form of `declared`; None if one is nested."""
+    """The columns of a record in the form of `declared`; None if one is nested, or if two have one name."""
     fields: Sequence[Mapping[str, Any]] = record["fields"]
-    last = {field["name"]: number for number, field in enumerate(fields)}  # of columns with one name the last counts
+    if len({field["name"] for field in fields}) < len(fields):
+        return None  # Avro forbids it; the value of the last column stands in the place of the first
     columns: list[Column] = []
     comma = b""
-    for number, field in enumerate(fields):
+    for field in fields:
         name, avro = field["name"], field["type"]
-        counts = last[name] == number
-        target = projection.target(name) if counts else None
-        decides = counts and projection.since is not None and name == SINCE_COLUMN
+        target = projection.target(name)
+        decides = projection.since is not None and name == SINCE_COLUMN
         branches = [_branch(branch, name, target, decides) for branch in (avro if isinstance(avro, list) else [avro])]
         if None in branches:
             return None
@@ -91,7 +91,8 @@ def _branch(avro: Any, name: str, target: str | None, decides: bool) -> Branch |
 
 def _size(avro: Mapping[str, Any]) -> int:
     """Bytes of a fixed. A schema may name any size; no block holds a value of more than a block's limit."""
-    return min(avro.get("size", 0), BLOCK_BYTES + 1)
+    size: int = avro.get("size", 0)
+    return min(size, BLOCK_BYTES + 1)
 
 
 def _plain_form(avro: str, target: str | None) -> str:
