@@ -12,7 +12,17 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 NATIVE = ROOT / "source-heap" / "native"
-_CLANG = ("clang", "-g", "-O1", "-std=c11", "-Wall", "-Wextra", "-Werror", "-fno-sanitize-recover=all")
+_CLANG = (
+    "clang",
+    "-g",
+    "-O1",
+    "-std=c11",
+    "-Wall",
+    "-Wextra",
+    "-Werror",
+    "-fno-sanitize-recover=all",
+    "-DFIRST_ROOM=64",
+)
 
 
 def fuzz_target(program: Path, native: Path = NATIVE) -> Path:

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.clang
 
 SEEDS = NATIVE / "fuzz" / "seeds"
 #: Of each short form
-SECONDS = int(os.environ.get("FUZZ_SECONDS", "30"))
+SECONDS = int(os.environ.get("FUZZ_SECONDS", "20"))
 DURATIONS = [
     pytest.param(SECONDS, id="short"),
     pytest.param(900, id="long", marks=[pytest.mark.soak, pytest.mark.timeout(1200)]),

@@ -3,8 +3,10 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-/* The first size of the buffer: a chunk of lines, and some more. Bytes. */
-static const size_t FIRST_ROOM = 640 * 1024;
+/* The first size of the buffer: a chunk of lines, and some more. Bytes. The fuzzers make it small, so that it grows. */
+#ifndef FIRST_ROOM
+#define FIRST_ROOM ((size_t)640 * 1024)
+#endif
 
 bool output_grow(struct output *output, size_t wanted) {
     if (wanted >= SIZE_MAX / 2 - output->size) /* so that doubling cannot overflow; the size is below the half, too */
