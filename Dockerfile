@@ -9,6 +9,8 @@
 # The digest pins the base for all processors; the tag is for readers only. This command prints a newer digest:
 # docker buildx imagetools inspect python:3.13-slim-trixie
 ARG BASE_IMAGE=python:3.13.15-slim-trixie@sha256:7c61056e61ac89e852de05f3dc6fa51a6dd2181797bceed46aa725dd7cb2cd3b
+# The system that builds: the base, or a variant of it that has a C compiler already.
+ARG BUILDER_IMAGE=${BASE_IMAGE}
 
 
 # The system of the image: the base with the platform's user, without programs that install or build software.
@@ -21,7 +23,7 @@ RUN /tmp/slim-system.sh && rm /tmp/slim-system.sh
 
 
 # The program and its locked dependencies, byte-compiled. The directory has the same name in every image.
-FROM ${BASE_IMAGE} AS builder
+FROM ${BUILDER_IMAGE} AS builder
 # Certificates of your own: --secret id=ca,src=/path/to/bundle.crt. The image does not contain them.
 COPY tools/uv.txt /tmp/
 RUN --mount=type=secret,id=ca \
@@ -34,6 +36,11 @@ ENV UV_PROJECT_ENVIRONMENT=/opt/connector \
     UV_PYTHON_DOWNLOADS=never \
     UV_HTTP_TIMEOUT=180
 WORKDIR /src
+# A part of source-heap is written in C. The compiler stays in this stage.
+ARG PACKAGE
+COPY tools/compiler.sh /tmp/
+RUN --mount=type=secret,id=ca \
+    if [ "${PACKAGE}" = source-heap ]; then /tmp/compiler.sh; fi
 # Dependencies come first, because they change less often than the code. uv reads all members of the workspace, but installs
 # one. The lock excludes packages that airbyte-cdk requires and no connector imports (see pyproject.toml).
 COPY pyproject.toml uv.lock ./
@@ -44,7 +51,6 @@ COPY source-heap/pyproject.toml source-heap/
 COPY source-pendo/pyproject.toml source-pendo/
 COPY test-kit/pyproject.toml test-kit/
 COPY webhook-inlet/pyproject.toml webhook-inlet/
-ARG PACKAGE
 RUN --mount=type=secret,id=ca --mount=type=cache,target=/root/.cache/uv \
     if [ -s /run/secrets/ca ]; then export SSL_CERT_FILE=/run/secrets/ca; fi; \
     /opt/uv/bin/uv sync --frozen --no-dev --no-install-workspace --package "${PACKAGE}"
@@ -53,13 +59,22 @@ COPY ${PACKAGE} ${PACKAGE}
 COPY tools/licenses.py tools/sbom.py tools/
 # Of the programs only Python and the package's own stay. An entry point cannot contain a build argument, so it has the
 # fixed name `connector`. Of botocore's descriptions of 400 services those stay that reach a bucket or get credentials for
-# it: the others are 25 MB. The bill of materials lists both parts of the image, this one and the system.
+# it: the others are 25 MB. The tests that packages bring along do not stay. The bill of materials lists both parts of the
+# image, this one and the system.
+# Without its module in C source-heap installs and works, but reads slowly. An image has the module, or its build fails: a
+# second build shows the compiler's message, which the first one does not show, since the module is optional.
 RUN --mount=type=secret,id=ca --mount=type=cache,target=/root/.cache/uv --mount=type=bind,from=system,target=/system \
     if [ -s /run/secrets/ca ]; then export SSL_CERT_FILE=/run/secrets/ca; fi; \
-    /opt/uv/bin/uv sync --frozen --no-dev --no-editable --package "${PACKAGE}" \
+    /opt/uv/bin/uv sync --frozen --no-dev --no-editable --refresh-package "${PACKAGE}" --package "${PACKAGE}" \
+    && if [ "${PACKAGE}" = source-heap ] && ! /opt/connector/bin/python -c "import source_heap.avro.native"; then \
+        /opt/uv/bin/uv build --wheel --out-dir /tmp/wheel --package "${PACKAGE}" 2>&1 | grep -i -A 5 error; \
+        echo "source-heap's module in C could not be compiled; the compiler's message is above" >&2; exit 1; \
+    fi \
     && find /opt/connector/bin -type f ! -name "${PACKAGE}" -delete \
     && find /opt/connector/lib/python3*/site-packages/botocore/data -mindepth 1 -maxdepth 1 -type d \
         ! -name s3 ! -name sts ! -name sso ! -name sso-oidc ! -name signin -exec rm -r {} + \
+    && find /opt/connector/lib/python3*/site-packages -mindepth 2 -maxdepth 2 -type d \
+        \( -name tests -o -name benchmarks -o -path "*/airbyte_cdk/test" \) -exec rm -r {} + \
     && ln -s "${PACKAGE}" /opt/connector/bin/connector \
     && mkdir -p /opt/connector/share/sbom \
     && /opt/uv/bin/python tools/sbom.py "${PACKAGE}" --environment /opt/connector --uv /opt/uv/bin/uv --system /system \

@@ -8,21 +8,23 @@ WHEELS     := source-kit $(SHIPPED)
 UNIT_TESTS := $(wildcard $(addsuffix /unit_tests,$(PACKAGES)))
 UNIT_JOBS  ?= 2
 PYTHON_BIN := .venv/bin/python
+NATIVE     := $(wildcard source-heap/native/*.[ch])
 INSTALLED  := .venv/.installed
 PYAIRBYTE  := integration_tests/pyairbyte/.venv
 KUBERNETES := .cache/kubernetes-venv
+PLOTS      := .cache/plots-venv
 CADDY      := .cache/caddy
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo inlet-config test unit soak fuzz check fix bench newest-cdk images base-image wheels sbom audit docs lock \
-	pyairbyte-env kubernetes-env caddy clean
+	pyairbyte-env kubernetes-env plots-env caddy clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(INSTALLED) ## install uv and the Python environment; the other commands do this by themselves
 
-$(INSTALLED): uv.lock pyproject.toml tools/uv.txt tools/bootstrap.sh $(addsuffix /pyproject.toml,$(PACKAGES))
+$(INSTALLED): uv.lock pyproject.toml tools/uv.txt tools/bootstrap.sh $(addsuffix /pyproject.toml,$(PACKAGES)) $(NATIVE)
 	@tools/bootstrap.sh
 
 demo: $(INSTALLED) ## run the connectors on the bundled simulators, into a DuckDB file
@@ -58,8 +60,17 @@ fix: $(INSTALLED) ## format the code, and fix what the linter can fix
 	@.venv/bin/ruff format .
 	@.venv/bin/ruff check --fix .
 
-bench: $(INSTALLED) ## measure records per CPU second, compared with the floor and other programs
-	@$(PYTHON_BIN) benchmarks/run.py $(ARGS)
+bench: $(INSTALLED) $(PLOTS)/.installed ## measure speed and memory beside the floor and other programs; writes benchmarks/RESULTS.md
+	@$(PYTHON_BIN) benchmarks/run.py --plots $(PLOTS)/bin/python $(ARGS)
+
+plots-env: $(PLOTS)/.installed ## install matplotlib, which draws the plots of the benchmarks, into its own environment
+
+$(PLOTS)/.installed: uv.lock tools/bootstrap.sh
+	@tools/bootstrap.sh uv
+	@echo "plots-env: installing into $(PLOTS)"
+	@UV_PROJECT_ENVIRONMENT=$(PLOTS) UV_PYTHON_DOWNLOADS=never .uv/bin/uv sync --frozen --quiet --only-group plots \
+		--python "$$(tools/bootstrap.sh python)"
+	@touch $@
 
 newest-cdk: $(INSTALLED) ## run the kit's unit tests with the newest airbyte-cdk that the packages allow; needs the network
 	@tools/newest-cdk.sh $(ARGS)
@@ -70,10 +81,11 @@ images: ## build the images source-*, webhook-inlet and simulators (:dev and :la
 base-image: ## build a base image from Debian's packages, without an image registry; needs root and debootstrap
 	@tools/base-image.sh
 
+# From source distributions, which show that those are whole; a build in the tree would take what an older one left there.
 wheels: ## build wheels of the kit, of each connector and of webhook-inlet into dist/; needs the network
 	@tools/bootstrap.sh uv
 	@for package in $(WHEELS); do \
-		UV_PYTHON_DOWNLOADS=never .uv/bin/uv build --quiet --wheel --out-dir dist --package $$package || exit 1; \
+		UV_PYTHON_DOWNLOADS=never .uv/bin/uv build --quiet --out-dir dist --package $$package || exit 1; \
 	done
 	@ls dist/*.whl
 

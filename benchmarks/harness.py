@@ -1,4 +1,4 @@
-"""What the benchmarks share: a simulator process, the connector's files, the floor, and the printed table."""
+"""What the benchmarks share: a simulator process, the connector's files, the floor, and points of curves."""
 
 from __future__ import annotations
 
@@ -6,19 +6,28 @@ import json
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from measure import Cost, measure, wall_seconds
+from measure import Cost, best, measure
+from plan import Plan
+from results import Curve, Goal, Line, Point
 from test_kit.catalogs import configured
 from test_kit.command import run_process
 
 ROOT = Path(__file__).resolve().parent.parent
+DRIVERS = ROOT / "benchmarks" / "drivers"
 BIN = Path(sys.executable).parent
+FLOOR = ("floor: http.client + orjson, in pieces", ROOT / "benchmarks" / "floor.py")
+PLAIN = ("plain script: urllib3 + orjson, whole pages", DRIVERS / "plain_script.py")
 RECORD = b'"type":"RECORD"'
-MEMORY_LIMIT = 300_000_000
+#: Bytes; for every point of every curve
+MEMORY_GOAL = 150_000_000
+STARTS = 3
+_DISCOVERED: dict[tuple[str, ...], dict[str, Any]] = {}
 
 
 @contextmanager
@@ -38,12 +47,19 @@ def listening(command: Sequence[str]) -> Iterator[tuple[str, int]]:
     finally:
         process.terminate()
         process.wait()
+        process.stdout.close()
 
 
-def catalog(connector: str, config: Path, streams: Sequence[str], folder: Path) -> Path:
-    """Writes a configured catalog of some streams that the connector discovers."""
-    found = run_process([str(BIN / connector), "discover", "--config", str(config)]).succeeded()
-    return write_json(folder / "catalog.json", configured(found.catalog, streams, full_refresh=True))
+def catalog(connector: str, config: Path, streams: Sequence[str], folder: Path, *, full_refresh: bool = True) -> Path:
+    """Writes a configured catalog of some streams that the connector discovers.
+
+    They are discovered once: a stream of one name is the same in every simulated vendor of a benchmark.
+    """
+    key = (connector, *streams)
+    if key not in _DISCOVERED:
+        found = run_process([str(BIN / connector), "discover", "--config", str(config)]).succeeded()
+        _DISCOVERED[key] = found.catalog
+    return write_json(folder / "catalog.json", configured(_DISCOVERED[key], streams, full_refresh=full_refresh))
 
 
 def write_json(path: Path, content: object) -> Path:
@@ -64,96 +80,128 @@ def clear_requests(url: str) -> None:
     urllib.request.urlopen(request).close()  # noqa: S310 - loopback
 
 
-def run_connector(
-    connector: str, config: Path, catalog_file: Path, name: str | None = None, program: Sequence[str] | None = None
-) -> Cost:
-    """Measures one `read`, by the connector's own program or another one with the same arguments."""
-    return measure(name or connector, read_command(connector, config, catalog_file, program), RECORD)
+@dataclass(frozen=True)
+class Reading:
+    """A `read` of one stream. `program` stands for the connector's own command, with the same arguments."""
+
+    connector: str
+    stream: str
+    config: Path
+    url: str
+    program: Sequence[str] = ()
+
+    @property
+    def folder(self) -> Path:
+        """Where its files are."""
+        return self.config.parent
+
+    def command(self, catalog_file: Path, state: Path | None = None) -> list[str]:
+        """The command line of the `read`."""
+        files = ["--config", str(self.config), "--catalog", str(catalog_file)]
+        files += ["--state", str(state)] if state else []
+        return [*(self.program or [str(BIN / self.connector)]), "read", *files]
+
+    def start_cpu(self, plan: Plan) -> float:
+        """CPU seconds that the connector needs to start: a `read` without streams."""
+        empty = write_json(self.folder / "empty_catalog.json", {"streams": []})
+        return min(measure(self.connector, self.command(empty), RECORD).cpu for _ in range(plan.size(STARTS, 1)))
 
 
-def wall_seconds_of_connector(connector: str, config: Path, catalog_file: Path) -> float:
-    """Wall seconds of one `read` whose output goes to /dev/null."""
-    return wall_seconds(read_command(connector, config, catalog_file))
+@dataclass(frozen=True)
+class Compared:
+    """The connector, the floor and a plain script on the same records, best of their runs.
 
+    `share` and `times_plain` are records per CPU second of reading: the connector's, divided by those of the others.
+    """
 
-def read_command(
-    connector: str, config: Path, catalog_file: Path, program: Sequence[str] | None = None
-) -> Sequence[str]:
-    """The command line of a `read`."""
-    arguments = ["read", "--config", str(config), "--catalog", str(catalog_file)]
-    return [*(program or [str(BIN / connector)]), *arguments]
+    connector: Cost
+    floor: Cost
+    plain: Cost
+    share: float
+    times_plain: float
+    start: float
+    floor_start: float
 
-
-def start_cpu_of_connector(connector: str, config: Path, folder: Path) -> float:
-    """CPU seconds that the connector needs to start: a `read` without streams."""
-    empty = write_json(folder / "empty_catalog.json", {"streams": []})
-    return min(run_connector(connector, config, empty).cpu for _ in range(3))
-
-
-def run_floor(requests: list[dict[str, Any]], key: str, stream: str, folder: Path) -> Cost:
-    """Measures the floor: reads, decodes and encodes the answers to the same requests."""
-    file = write_json(folder / "requests.json", requests)
-    command = [sys.executable, str(ROOT / "benchmarks" / "floor.py"), str(file), key, stream]
-    return measure("floor: urllib3 + orjson.loads + orjson.dumps", command, RECORD)
-
-
-def start_cpu_of_floor(folder: Path) -> float:
-    """CPU seconds that the floor needs to start: a run without requests."""
-    return min(run_floor([], "", "", folder).cpu for _ in range(3))
-
-
-def share_of_floor(mine: Cost, floor: Cost, my_start: float, floor_start: float) -> float:
-    """Records per CPU second of the connector divided by those of the floor, both without the start of the process."""
-    return (mine.records / (mine.cpu - my_start)) / (floor.records / (floor.cpu - floor_start))
-
-
-def best(runs: Sequence[Cost]) -> Cost:
-    """The run with the least CPU time, because other work on the machine can only add time."""
-    return min(runs, key=lambda cost: cost.cpu)
+    @property
+    def lines(self) -> list[Line]:
+        """All as lines of a table."""
+        return [Line("connector", self.connector), Line("floor", self.floor), Line("reference", self.plain)]
 
 
 def against_floor(
-    connector: str,
-    stream: str,
-    config: Path,
-    url: str,
+    reading: Reading,
     request_of: Callable[[dict[str, Any]], dict[str, Any]],
     rows_key: str,
-    repeat: int,
-    program: Sequence[str] | None = None,
-) -> tuple[Cost, Cost, dict[str, tuple[float, float]]]:
-    """Measures the connector and the floor on one stream: both costs, and the goals of an HTTP connector.
+    plan: Plan,
+    *,
+    gzip: bool = False,
+) -> Compared:
+    """Measures the connector, the floor and the plain script in turn.
 
     `request_of` turns a logged request into one that the floor can send. `rows_key` is the key of the rows in an
-    answer.
+    answer. `gzip` lets the floor accept compressed answers; connectors always do.
     """
-    folder, name = config.parent, f"{connector} {stream}"
-    chosen = catalog(connector, config, [stream], folder)
-    clear_requests(url)
-    runs = [run_connector(connector, config, chosen, name, program)]
-    requests = [request_of(request) for request in logged_requests(url)]
-    runs += [run_connector(connector, config, chosen, name, program) for _ in range(repeat - 1)]
-    floor = best([run_floor(requests, rows_key, stream, folder) for _ in range(repeat)])
-    start, floor_start = start_cpu_of_connector(connector, config, folder), start_cpu_of_floor(folder)
-    print(f"start: {start:.2f} CPU s; of the floor: {floor_start:.2f} CPU s")
-    cost = best(runs)
-    goals = {
-        "records per CPU second of reading, share of the floor": (share_of_floor(cost, floor, start, floor_start), 0.7),
-        "memory limit divided by peak memory": (MEMORY_LIMIT / cost.peak_memory, 1.0),
-    }
-    return cost, floor, goals
+    name = f"{reading.connector} {reading.stream}"
+    chosen = catalog(reading.connector, reading.config, [reading.stream], reading.folder)
+    clear_requests(reading.url)
+    mine = [measure(name, reading.command(chosen), RECORD)]
+    requests = [request_of(request) for request in logged_requests(reading.url)]
+    if gzip:
+        requests = [{**one, "headers": {**one["headers"], "accept-encoding": "gzip"}} for one in requests]
+    floor, plain = [], []
+    for number in range(plan.repeat):
+        floor.append(run_floor(requests, rows_key, reading))
+        plain.append(run_floor(requests, rows_key, reading, PLAIN))
+        if number + 1 < plan.repeat:
+            mine.append(measure(name, reading.command(chosen), RECORD))
+    starts = [
+        min(run_floor([], "", reading, script).cpu for _ in range(plan.size(STARTS, 1))) for script in (FLOOR, PLAIN)
+    ]
+    start = reading.start_cpu(plan)
+    cost, least, simple = best(mine), best(floor), best(plain)
+    rate = cost.records / (cost.cpu - start)
+    share, times_plain = (
+        rate / (other.records / (other.cpu - begin)) for other, begin in zip((least, simple), starts, strict=True)
+    )
+    return Compared(cost, least, simple, share, times_plain, start, starts[0])
 
 
-def report(title: str, costs: Sequence[Cost], goals: Mapping[str, tuple[float, float]]) -> bool:
-    """Prints the table and the goals (`name -> (reached, goal)`) of a benchmark. True if all goals are met."""
-    print(f"\n{title}\n")
-    print(f"  {'':<48} {'records':>9} {'CPU s':>7} {'wall s':>7} {'records/CPU s':>14} {'peak MB':>8}")
-    for cost in costs:
-        print(
-            f"  {cost.name:<48} {cost.records:>9} {cost.cpu:>7.2f} {cost.wall:>7.2f} "
-            f"{cost.records_per_cpu_second:>14,.0f} {cost.peak_memory / 1e6:>8.0f}"
-        )
-    print()
-    for name, (reached, wanted) in goals.items():
-        print(f"  {'ok  ' if reached >= wanted else 'MISS'} {name}: {reached:.2f} (goal: at least {wanted:g})")
-    return all(reached >= wanted for reached, wanted in goals.values())
+def run_floor(requests: list[dict[str, Any]], key: str, reading: Reading, script: tuple[str, Path] = FLOOR) -> Cost:
+    """Measures the floor, or the plain script, on the answers to the same requests."""
+    file = write_json(reading.folder / "requests.json", requests)
+    name, program = script
+    return measure(name, [sys.executable, str(program), str(file), key, reading.stream], RECORD)
+
+
+def history_points(reading: Reading, x: int, label: str, grow: Callable[[], None] | None = None) -> list[Point]:
+    """The first sync of a long or short history, and the next sync from the state that it left.
+
+    `grow` adds what is new in between.
+    """
+    chosen = catalog(reading.connector, reading.config, [reading.stream], reading.folder, full_refresh=False)
+    output, state = reading.folder / "output.jsonl", None
+    points = []
+    for series in ("first sync", "next sync"):
+        clear_requests(reading.url)
+        cost = measure(f"{reading.connector} {reading.stream}", reading.command(chosen, state), RECORD, keep=output)
+        points.append(Point(series, label, x, cost, len(logged_requests(reading.url))))
+        state = write_json(reading.folder / "state.json", last_states(output))
+        if grow:
+            grow()
+    return points
+
+
+def last_states(output: Path) -> list[dict[str, Any]]:
+    """The states that the platform would hand to the next sync."""
+    with output.open("rb") as lines:
+        states = [json.loads(line)["state"] for line in lines if b'"type":"STATE"' in line]
+    by_stream = {state["stream"]["stream_descriptor"]["name"]: state for state in states}
+    return [{"type": state["type"], "stream": state["stream"]} for state in by_stream.values()]
+
+
+def memory_goal(curves: Sequence[Curve], lines: Sequence[Line] = ()) -> Goal:
+    """The peak memory of the connector at every point that was measured."""
+    costs = [point.cost for curve in curves for point in curve.points]
+    costs += [line.cost for line in lines if line.kind == "connector"]
+    most = max(cost.peak_memory for cost in costs)
+    return Goal("peak memory in MB, the largest of all runs and points", most / 1e6, MEMORY_GOAL / 1e6, at_most=True)

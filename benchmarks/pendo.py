@@ -8,32 +8,51 @@ from pathlib import Path
 from typing import Any
 
 import harness
-from measure import Cost, measure
-from peers import python_with
+from harness import Reading
+from measure import measure
+from peers import peer_line, python_with
+from plan import Plan
+from results import Curve, Goal, Point, Section, Table
 
-ROWS = 300_000
 KEY = "simulated-integration-key.us"
+STREAM = "page_events"
+TAP = "tap-pendo==1.2.0"
+SHARE_GOAL = 0.95
+PLAIN_GOAL = 0.95
+TAP_GOAL = 10.0
 
 
-def run(repeat: int) -> bool:
-    """Runs and prints the benchmark. True if its goals are met."""
-    start = datetime.now(UTC) - timedelta(days=8)
-    with harness.simulator("pendo", "--rows", str(ROWS), "--now", "real") as url, tempfile.TemporaryDirectory() as name:
-        config = harness.write_json(
-            Path(name) / "config.json",
-            {"api_key": KEY, "api_url": url, "start_date": start.strftime("%Y-%m-%dT00:00:00Z")},
-        )
-        cost, floor, goals = harness.against_floor(
-            "source-pendo", "page_events", config, url, lambda logged: request_of(url, logged), "results", repeat
-        )
-        tap = run_tap(url, start)
-    if tap:
-        goals["records per CPU second, times tap-pendo"] = (
-            cost.records_per_cpu_second / tap.records_per_cpu_second,
-            10.0,
-        )
-    costs = [cost, floor, *([tap] if tap else [])]
-    return harness.report(f"Pendo: page_events, {ROWS:,} rows, pages of 50,000", costs, goals)
+def run(plan: Plan) -> Section:
+    """Runs the benchmark."""
+    rows = plan.size(300_000, 3_000)
+    section = Section(f"Pendo: {STREAM}, {rows:,} rows in pages of 50,000")
+    arguments = ("pendo", "--rows", str(rows), "--now", "real")
+    shares = []
+    for title, flags in (("Answers without compression", ()), ("Answers with gzip", ("--compress",))):
+        with harness.simulator(*arguments, *flags) as url, tempfile.TemporaryDirectory() as name:
+            reading = reading_of(url, Path(name), days=8)
+            found = harness.against_floor(
+                reading, lambda logged, url=url: request_of(url, logged), "results", plan, gzip=bool(flags)
+            )
+            section.tables.append(Table(title, found.lines))
+            section.goals.append(Goal(f"Share of the floor. {title}", found.share, SHARE_GOAL))
+            section.goals.append(Goal(f"Times the plain script. {title}", found.times_plain, PLAIN_GOAL))
+            section.notes.append(
+                f"{title}: the start takes {found.start:.2f} CPU s, that of the floor {found.floor_start:.2f}."
+            )
+            shares.append(found)
+            if plan.peers and not flags:
+                run_tap(section, url, found.connector.records)
+    section.curves = [page_sizes(plan), history(plan)]
+    section.goals.append(harness.memory_goal(section.curves, [line for one in shares for line in one.lines]))
+    return section
+
+
+def reading_of(url: str, folder: Path, days: int, **options: Any) -> Reading:
+    """The connector on a simulator, from some days before now on."""
+    start = datetime.now(UTC) - timedelta(days=days)
+    config = {"api_key": KEY, "api_url": url, "start_date": start.strftime("%Y-%m-%dT00:00:00Z"), **options}
+    return Reading("source-pendo", STREAM, harness.write_json(folder / "config.json", config), url)
 
 
 def request_of(url: str, logged: dict[str, Any]) -> dict[str, Any]:
@@ -42,12 +61,39 @@ def request_of(url: str, logged: dict[str, Any]) -> dict[str, Any]:
     return {"method": "POST", "url": f"{url}{logged['path']}", "headers": headers, "body": logged["body"]}
 
 
-def run_tap(url: str, start: datetime) -> Cost | None:
-    """Measures tap-pendo on the same rows. None if it cannot be installed."""
-    python = python_with("tap-pendo==1.2.0")
-    if python is None:
-        print("tap-pendo 1.2.0 cannot be installed, so it is not measured")
-        return None
-    script = str(harness.ROOT / "benchmarks" / "drivers" / "drive_tap_pendo.py")
-    begin = start.replace(microsecond=0).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return measure("tap-pendo 1.2.0 page_events", [str(python), script, url, begin, KEY], b'"stream": "page_events"')
+def page_sizes(plan: Plan) -> Curve:
+    """Memory over the rows of a page. A day has more rows than the largest page."""
+    sizes = [plan.size(full, quick) for full, quick in ((1_000, 100), (50_000, 1_000), (200_000, 2_000))]
+    rows = str(sizes[-1] * 2)
+    points = []
+    arguments = ("pendo", "--rows", rows, "--rows-days", "2", "--now", "real")
+    with harness.simulator(*arguments) as url, tempfile.TemporaryDirectory() as name:
+        chosen = harness.catalog("source-pendo", reading_of(url, Path(name), days=4).config, [STREAM], Path(name))
+        for size in plan.few(sizes):
+            reading = reading_of(url, Path(name), days=4, record_limit=size)
+            harness.clear_requests(url)
+            cost = measure(f"source-pendo {STREAM}", reading.command(chosen), harness.RECORD)
+            points.append(Point("source-pendo", f"{size:,}", size, cost, len(harness.logged_requests(url))))
+    return Curve("Pendo: memory over page size", "memory", "rows a page", points)
+
+
+def history(plan: Plan) -> Curve:
+    """Cost of a first sync and of the next one, over the days that were read."""
+    points = []
+    for days in (10, plan.size(1_000, 30)):
+        arguments = ("pendo", "--rows", str(20 * days), "--rows-days", str(days), "--now", "real")
+        with harness.simulator(*arguments) as url, tempfile.TemporaryDirectory() as name:
+            points += harness.history_points(reading_of(url, Path(name), days + 1), days, f"{days:,} days")
+    return Curve("Pendo: cost over history", "history", "days with 20 rows each", points)
+
+
+def run_tap(section: Section, url: str, records: int) -> None:
+    """Measures tap-pendo on the same rows."""
+    python = python_with(TAP)
+    begin = (datetime.now(UTC) - timedelta(days=8)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    command = [str(harness.DRIVERS / "drive_tap_pendo.py"), url, begin, KEY]
+    cost = peer_line(section, "tap-pendo 1.2.0", python, command, b'"stream": "page_events"', records)
+    if cost:
+        mine = section.tables[0].lines[0].cost
+        times = mine.records_per_cpu_second / cost.records_per_cpu_second
+        section.goals.append(Goal("records per CPU second, times tap-pendo", times, TAP_GOAL))

@@ -209,6 +209,12 @@ def test_what_the_connector_does_not_need_is_not_in_its_image(connector: Connect
     assert names.isdisjoint({"unidecode", "xmltodict", "jinja2", "cryptography", "pyjwt", "setuptools", "rich"})
 
 
+def test_the_image_of_source_heap_decodes_with_its_module_in_c_whose_sources_are_not_there() -> None:
+    script = "from source_heap.avro import native; print(native.Decoder.__name__)"
+    assert in_image("source-heap:dev", f'/opt/connector/bin/python -c "{script}"') == ["Decoder"]
+    assert in_image("source-heap:dev", "find /opt/connector -name '*.[cho]'", "root") == []
+
+
 @pytest.mark.parametrize("image", ["source-pendo:dev", "source-customerio:dev", "source-heap:dev", "webhook-inlet:dev"])
 def test_of_the_services_of_aws_those_are_in_an_image_that_reach_a_bucket_or_get_credentials(image: str) -> None:
     services = ["s3", "signin", "sso", "sso-oidc", "sts"]

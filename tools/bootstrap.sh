@@ -84,7 +84,13 @@ uv) install_uv "$python" ;;
 "")
     install_uv "$python"
     echo "bootstrap: installing the locked packages into .venv ($python)" >&2
-    .uv/bin/uv sync --frozen --quiet --python "$python"
+    # source-heap is built each time, since uv does not notice that its module is gone or that a compiler came. The old
+    # module must not survive a failed build.
+    rm -f source-heap/source_heap/avro/native.*.so
+    .uv/bin/uv sync --frozen --quiet --python "$python" --reinstall-package source-heap
+    [ -e source-heap/source_heap/avro/native.abi3.so ] || echo "bootstrap: source-heap's module in C is not built, so \
+source-heap reads more slowly; everything else is the same. It needs a C compiler (on Debian and Ubuntu: apt-get install \
+gcc libc6-dev). With one, this command shows what is wrong: .uv/bin/uv build --wheel --package source-heap" >&2
     # make compares the time of this file with the lock and the pyproject.toml files
     touch .venv/.installed
     ;;

@@ -3,7 +3,8 @@
 # metadata.yaml is no Airbyte connector; it has a stage of its own name in the Dockerfile.
 #
 # The base is BASE_IMAGE if it is set, else the public image that the Dockerfile names. If that cannot be pulled, the base is
-# made from Debian's packages (tools/base-image.sh). The output names the base.
+# made from Debian's packages (tools/base-image.sh). The output names the base. The build itself runs in BUILDER_IMAGE if
+# that is set: the same system with a C compiler. Without it, the build of source-heap gets the compiler by apt-get.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -36,7 +37,7 @@ base_image() {
         echo "$public"
     else
         echo "images: $public cannot be pulled here, using a base from Debian's packages" >&2
-        docker image inspect "$local_tag" >/dev/null 2>&1 || tools/base-image.sh "$local_tag" >&2
+        docker image inspect "$local_tag" "$local_tag-builder" >/dev/null 2>&1 || tools/base-image.sh "$local_tag" >&2
         echo "$local_tag"
     fi
 }
@@ -63,7 +64,12 @@ client=$(buildkit_client)
 base=$(base_image)
 echo "images: base $base"
 
-options=(--build-arg "BASE_IMAGE=$base")
+# made beside the base by tools/base-image.sh
+if [[ $base == local/* ]] && docker image inspect "$base-builder" >/dev/null 2>&1; then
+    BUILDER_IMAGE=${BUILDER_IMAGE:-$base-builder}
+fi
+
+options=(--build-arg "BASE_IMAGE=$base" --build-arg "BUILDER_IMAGE=${BUILDER_IMAGE:-$base}")
 for bundle in "${SSL_CERT_FILE:-}" "${PIP_CERT:-}" "${REQUESTS_CA_BUNDLE:-}"; do
     if [ -r "$bundle" ]; then
         options+=(--secret "id=ca,src=$bundle")

@@ -23,14 +23,35 @@ ROOT = Path(__file__).resolve().parent.parent
 #: SPDX identifiers that are allowed in an MIT-licensed image. MPL-2.0 applies to changed files of the package only.
 SHIPPED = frozenset({"Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "MIT", "MPL-2.0", "PSF-2.0"})
 #: Further licenses, of packages that are not distributed
-ALLOWED = SHIPPED | {"CNRI-Python", "ISC", "LGPL-3.0-only", "LicenseRef-BSD", "MIT-0"}
+ALLOWED = SHIPPED | {
+    "0BSD",
+    "CC0-1.0",
+    "CNRI-Python",
+    "ISC",
+    "LGPL-3.0-only",
+    "LicenseRef-BSD",
+    "MIT-0",
+    "MIT-CMU",
+    "Zlib",
+}
 
 #: Packages without a clear license in their metadata: the license, and where it was read
 BY_NAME: Mapping[str, tuple[str, str]] = {
     "colorama": ("BSD-3-Clause", "its LICENSE.txt; for Windows only, so it is not installed here"),
+    "contourpy": ("BSD-3-Clause", "its LICENSE; only in the environment of the benchmarks' plots"),
+    "cycler": ("BSD-3-Clause", "its LICENSE; only in the environment of the benchmarks' plots"),
+    "fonttools": ("MIT", "its metadata; only in the environment of the benchmarks' plots"),
     "importlib-resources": ("Apache-2.0", "its metadata; only in the environment of make kubernetes-env"),
+    "isal": ("PSF-2.0 AND BSD-3-Clause", "its metadata, and isa-l/LICENSE of the library that is compiled into it"),
     "jinja2": ("BSD-3-Clause", "its LICENSE.txt"),
+    "kiwisolver": ("BSD-3-Clause", "its LICENSE; only in the environment of the benchmarks' plots"),
     "kubernetes-validate": ("Apache-2.0", "its LICENSE; only in the environment of make kubernetes-env"),
+    "matplotlib": ("PSF-2.0", "its LICENSE, which is Python's; only in the environment of the benchmarks' plots"),
+    "numpy": (
+        "BSD-3-Clause AND 0BSD AND MIT AND Zlib AND CC0-1.0",
+        "its metadata; only in the environment of the benchmarks' plots",
+    ),
+    "pillow": ("MIT-CMU", "its metadata; only in the environment of the benchmarks' plots"),
     "python-dateutil": (
         "BSD-3-Clause",
         '"Dual License"; its LICENSE puts all of the code under BSD, newer parts under both',

@@ -19,6 +19,7 @@ import resource
 import shutil
 import subprocess
 import sys
+import sysconfig
 import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
@@ -52,6 +53,11 @@ def _answers(*command: str) -> bool:
     return done.returncode == 0
 
 
+def _has_compiler() -> bool:
+    """With one the set-up has built source-heap's module in C."""
+    return shutil.which("cc") is not None and (Path(sysconfig.get_path("include")) / "Python.h").exists()
+
+
 def _has_docker() -> bool:
     return _answers("docker", "info")
 
@@ -83,6 +89,7 @@ def _has_clang() -> bool:
 
 
 TOOLS = (
+    Tool("compiler", "a C compiler and Python's headers (packages gcc, libc6-dev, libpython3-dev)", _has_compiler),
     Tool("docker", "a Docker engine", _has_docker, ("make", "images")),
     Tool("ceph", "Ceph (packages ceph-mon, ceph-osd, radosgw, ceph-common)", _has_ceph),
     Tool("postgres", "a PostgreSQL server (package postgresql)", _has_postgres),
@@ -96,6 +103,7 @@ TOOLS = (
         ("make", "kubernetes-env"),
     ),
     Tool("caddy", "Caddy, which `make caddy` installs", lambda: True, ("make", "caddy")),
+    Tool("plots", "matplotlib, which `make plots-env` installs", lambda: True, ("make", "plots-env")),
     Tool("clang", "clang with libFuzzer and the sanitizers (packages clang, libclang-rt-dev)", _has_clang),
     Tool("browser", "Chromium (package chromium)", lambda: shutil.which("chromium") is not None),
 )

@@ -11,12 +11,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, NoReturn
 
+import orjson
 from airbyte_cdk.models import FailureType
 from source_kit.errors import Throttled
 from source_kit.http.body import session
 from source_kit.http.client import Answer, BadAnswer, Client, Connection
 from source_kit.http.retry import RetryPolicy
-from source_kit.stream import Record
+from source_kit.http.rows import Decode
+from source_kit.raw_rows import RawRows, joined
 
 from source_customerio.budget import RequestBudget
 from source_customerio.config import Config
@@ -124,9 +126,10 @@ class CustomerIoClient(Client):
         page_size: int | None = None,
         params: Mapping[str, str] | None = None,
         whole: bool = False,
+        decode: Decode = orjson.loads,
         **request: Any,
-    ) -> Iterator[list[Record]]:
-        """The rows of a list to its last page, in lists of bounded size.
+    ) -> Iterator[Any]:
+        """The rows of a list to its last page, in lists of bounded size, of dicts or of what `decode` makes of rows.
 
         With `whole` each list is a page, however large; empty pages are dropped. `request` is for `call`. Raises a
         system_error for a page token that comes back.
@@ -136,25 +139,25 @@ class CustomerIoClient(Client):
         while more:
             answer = self.call(path, params=tokens.query, **request)
             count, page = 0, []
-            for rows in self.rows_in(answer, envelope):
+            for rows in self.rows_in(answer, envelope, decode):
                 count += len(rows)
                 if whole:
-                    page += rows
+                    page.append(rows)
                 else:
                     yield rows
             if page:
-                yield page
+                yield joined(page)
             more = tokens.advance(answer.envelope.get("next"), count)
 
-    def rows_in(self, answer: Answer, envelope: str) -> Iterator[list[Record]]:
-        """The rows of one answer; a list that is null is an empty one.
+    def rows_in(self, answer: Answer, envelope: str, decode: Decode = orjson.loads) -> Iterator[Any]:
+        """The rows of one answer, as `pages` gives them; a list that is null is an empty one.
 
         Raises a system_error where a row is no object, and a BadAnswer where the list is empty while another is not:
         then the rows have moved.
         """
         found = False
-        for rows in answer.rows(envelope):
-            if not set(map(type, rows)) <= {dict}:
+        for rows in answer.rows(envelope, decode):
+            if not isinstance(rows, RawRows) and not set(map(type, rows)) <= {dict}:
                 raise contradiction(
                     self.name,
                     f"Customer.io sent a list of {self.name} in which a row is no object. The stream stopped there, so "

@@ -1,7 +1,6 @@
 """Heap's Avro dumps on S3 as an Airbyte source.
 
-`SourceHeap` is imported on first use: the command prepares the import of the CDK, and the decoding processes
-(`source_heap.avro.worker`) do without it. Each of them takes 20 MB instead of 110.
+`SourceHeap` is imported on first use, because the command prepares the import of the CDK.
 """
 
 from typing import TYPE_CHECKING

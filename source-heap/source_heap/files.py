@@ -115,7 +115,7 @@ class TableFiles:
         try:
             data = self._bucket.fetch(key)
             try:
-                # this process and its children can open a file without a name by this path
+                # opens a file without a name, each time with a position of its own
                 path = Path(f"/proc/{os.getpid()}/fd/{data.fileno()}")
                 future.set_result((data, AvroFile.open(path)))
             except BaseException:

@@ -1,6 +1,6 @@
 """Limits of what the connector holds in memory.
 
-They keep a read with two decoding processes below 300 MB for any input. A table whose file exceeds a limit fails with a
+They keep a read of two tables at a time below 300 MB for any input. A table whose file exceeds a limit fails with a
 sentence that names the file and the limit; the other tables are read.
 """
 
@@ -25,7 +25,7 @@ HEADER_BYTES = _MIB
 PARALLEL_HEADER_BYTES = _MIB // 4
 #: Bytes of a block, in the file and decompressed. Heap's blocks have 64,000 bytes, or one row (observed).
 BLOCK_BYTES = 16 * _MIB
-#: Bytes of a row in a block. Decoding makes about five copies of a long row in each process.
+#: Bytes of a row in a block. The reference decoder makes about five copies of a long row.
 ROW_BYTES = 5 * _MIB
 #: Bytes of a row as JSON, in which a control character or a byte that is not UTF-8 takes six bytes
 LINE_BYTES = 10 * _MIB
@@ -42,11 +42,6 @@ ROW_DEPTH = 900
 ROW_VALUES = 250_000
 #: Rows of a file whose rows have no bytes by the schema, so that only a number says how many there are
 EMPTY_ROWS = 1_000_000
-#: Columns of a table for which a function is generated (38 KB per column while it is compiled). The reference decoder
-#: reads wider rows at a third of the speed.
-GENERATED_COLUMNS = 500
-#: Columns of all generated functions that are kept (5 KB per column)
-KEPT_COLUMNS = 4_000
 #: Bytes of a decimal, and its digits after the point. A larger one becomes null, and the record lists the change.
 DECIMAL_BYTES = 1_000
 DECIMAL_SCALE = 1_000

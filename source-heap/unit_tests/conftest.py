@@ -10,12 +10,14 @@ import pytest
 from simulators.heap.s3_server import BucketServer
 from simulators.heap.scenarios import Step
 from source_heap import SourceHeap
+from source_heap.avro import native_decoder
 from source_kit.http.retry import RetryPolicy
 from source_kit.s3 import retrying
 from test_kit.command import specification_read_once
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))  # tests import `heap_world` by its name
 
+from decoding import DECODERS
 from heap_world import Heap, Warehouse
 
 
@@ -42,6 +44,16 @@ def steps(heap: Heap) -> Callable[[list[Step]], Iterator[Step]]:
             yield step
 
     return apply
+
+
+@pytest.fixture(params=DECODERS)
+def decoder(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Which decoder reads flat tables: a test with this fixture runs with each."""
+    if request.param == "fastavro":
+        monkeypatch.setattr(native_decoder, "MISSING", "the test does without it")
+    elif native_decoder.MISSING is not None:
+        pytest.skip(f"the compiled decoder is missing: {native_decoder.MISSING}")
+    return str(request.param)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from simulators.heap.avro_files import Column, encode
@@ -13,7 +15,7 @@ from simulators.heap.s3_server import BucketServer
 from source_heap import SourceHeap
 from source_kit.cli import launch
 from test_kit.catalogs import Row, configured_stream, primary_key, stream_states
-from test_kit.command import run_here
+from test_kit.command import arguments, run_here
 from test_kit.destination import upserted
 from test_kit.messages import Output
 
@@ -24,6 +26,18 @@ ADDED = ("_heap_dump_id", "_heap_generation", "_heap_file", "_ab_cdc_deleted_at"
 def run(verb: str, *flags: str, **files: Any) -> Output:
     """The command line in this process; see `test_kit.command`."""
     return run_here(lambda argv: launch(SourceHeap, argv), verb, *flags, **files)
+
+
+def command(heap: Heap, folder: Path, decoder: str = "compiled", names: Sequence[str] = ("ev", "pv")) -> list[str]:
+    """The command that reads these tables, as a process of its own; `decoder` as in `decoding.DECODERS`."""
+    catalog = {"streams": [configured_stream(name, incremental=False) for name in names]}
+    program = [str(Path(sys.executable).parent / "source-heap")]
+    if decoder == "fastavro":  # as where the compiled module is not installed
+        program = [sys.executable, "-c", "import sys; sys.modules['source_heap.avro.native'] = None\n" + _RUN]
+    return [*program, *arguments(folder, "read", (), {"config": heap.config(), "catalog": catalog})]
+
+
+_RUN = "from source_heap.run import run; run()"
 
 
 class Heap:

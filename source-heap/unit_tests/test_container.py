@@ -8,8 +8,10 @@ import pytest
 from simulators.heap.avro_files import Codec, Column, Damage, blocks, damaged, encode
 from source_heap.avro.container import parse_header, read_header
 from source_heap.avro.faults import BrokenFile, HeaderCut
-from source_heap.avro.pool import AvroFile, DecoderPool
+from source_heap.avro.file import AvroFile
 from source_heap.avro.values import Projection
+
+pytestmark = pytest.mark.usefixtures("decoder")
 
 COLUMNS = [Column("id", "long"), Column("text")]
 WHOLE = encode(COLUMNS, [{"id": index, "text": f"row {index}"} for index in range(2000)], block_bytes=2000)
@@ -18,7 +20,7 @@ WHOLE = encode(COLUMNS, [{"id": index, "text": f"row {index}"} for index in rang
 def rows_in(data: bytes, folder: Path) -> int:
     path = folder / "file.avro"
     path.write_bytes(data)
-    return sum(chunk.count for chunk in DecoderPool(1).decode(AvroFile.open(path), Projection(None, {})))
+    return sum(chunk.count for chunk in AvroFile.open(path).rows(Projection(None, {})))
 
 
 def test_a_whole_file_has_all_its_rows(tmp_path: Path) -> None:

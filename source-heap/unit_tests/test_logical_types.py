@@ -10,6 +10,8 @@ from avro_by_hand import file, put_tables, read_table, record, text
 from heap_world import Heap
 from simulators.heap.avro_files import long_bytes
 
+pytestmark = pytest.mark.usefixtures("decoder")
+
 INSTANT = {"type": ["null", "string"], "format": "date-time", "airbyte_type": "timestamp_with_timezone"}
 LOCAL = INSTANT | {"airbyte_type": "timestamp_without_timezone"}
 TEXT, INTEGER, NUMBER = ({"type": ["null", kind]} for kind in ("string", "integer", "number"))

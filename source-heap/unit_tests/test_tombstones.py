@@ -13,7 +13,6 @@ from simulators.heap.avro_files import Column
 from simulators.heap.layout import StoredObject
 from simulators.heap.s3_server import error_fault
 from simulators.heap.scenarios import scenario
-from source_heap.avro.pool import DecoderPool
 from source_heap.avro.values import Projection
 from source_heap.bucket import HeapBucket
 from source_heap.config import HeapConfig
@@ -164,7 +163,7 @@ def test_no_file_is_left_behind_that_could_not_be_opened(
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     projection = Projection(None, {})
     bucket = HeapBucket(HeapConfig.parse(heap.config()))
-    files = TableFiles("event", bucket, DecoderPool(1), skip_missing=False)
+    files = TableFiles("event", bucket, skip_missing=False)
     with pytest.raises(AirbyteTracedException):
         list(files.rows("sync_1/event/part-0.avro", projection))
     assert not list(tmp_path.rglob("*.avro"))

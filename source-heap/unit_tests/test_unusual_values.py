@@ -6,17 +6,22 @@ import io
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import fastavro
 import pytest
+from decoding import EVERYTHING, HEAD, lines_of, schema_of
 from simulators.heap.avro_files import long_bytes
-from source_heap.avro.declared import declared
-from source_heap.avro.decoder import Decoder
+from source_heap.avro.file import decoder_for
 from source_heap.avro.values import Projection
 
-EVERYTHING = Projection(None, {})
+pytestmark = pytest.mark.usefixtures("decoder")
+
 Decoded = list[tuple[dict[str, Any], list[dict[str, str]]]]
+
+
+NESTED = {"nested": {"type": "array", "items": "long"}}
 
 
 def nulled(field: str) -> dict[str, str]:
@@ -24,18 +29,10 @@ def nulled(field: str) -> dict[str, str]:
     return {"field": field, "change": "NULLED", "reason": "SOURCE_SERIALIZATION_ERROR"}
 
 
-def decoded(
-    fields: dict[str, Any], rows: bytes, count: int, projection: Projection = EVERYTHING, fast: bool = False
-) -> Decoded:
+def decoded(fields: dict[str, Any], rows: bytes, count: int, projection: Projection = EVERYTHING) -> Decoded:
     """Each row of a block with its changes."""
-    schema = {"type": "record", "name": "r", "fields": [{"name": name, "type": kind} for name, kind in fields.items()]}
-    decoder = Decoder(declared(schema), projection)
-    assert decoder.is_fast is fast
-    found: Decoded = []
-    for chunk in decoder.chunks([(count, rows)]):
-        lines = chunk.lines.splitlines()
-        found += zip(map(json.loads, lines), chunk.changes or [[] for _ in lines], strict=True)
-    return found
+    decoder = decoder_for(schema_of(fields), replace(projection, head=HEAD))
+    return [(json.loads(line), changes) for line, changes in lines_of(decoder.chunks([(count, rows)]))]
 
 
 def block_of(fields: dict[str, Any], rows: Sequence[dict[str, Any]]) -> bytes:
@@ -47,11 +44,9 @@ def block_of(fields: dict[str, Any], rows: Sequence[dict[str, Any]]) -> bytes:
     return block.getvalue()
 
 
-def read(
-    fields: dict[str, Any], rows: Sequence[dict[str, Any]], projection: Projection = EVERYTHING, fast: bool = False
-) -> Decoded:
+def read(fields: dict[str, Any], rows: Sequence[dict[str, Any]], projection: Projection = EVERYTHING) -> Decoded:
     """The same of rows that fastavro can write."""
-    return decoded(fields, block_of(fields, rows), len(rows), projection, fast)
+    return decoded(fields, block_of(fields, rows), len(rows), projection)
 
 
 ABSURD = [
@@ -86,7 +81,7 @@ def test_an_instant_that_no_calendar_has_is_nulled_alone(kind: str, logical: str
 
 def test_a_uuid_that_is_none_stays_text() -> None:
     rows = long_bytes(4) + b"none"
-    assert decoded({"u": {"type": "string", "logicalType": "uuid"}}, rows, 1, fast=True) == [({"u": "none"}, [])]
+    assert decoded({"u": {"type": "string", "logicalType": "uuid"}}, rows, 1) == [({"u": "none"}, [])]
 
 
 INSTANT = {"type": "long", "logicalType": "timestamp-micros"}
@@ -104,10 +99,11 @@ DAY = {"type": "int", "logicalType": "date"}
     ],
 )
 @pytest.mark.parametrize("target", [None, {"id": "integer"}, {"id": "integer", "time": "time"}])
+@pytest.mark.parametrize("nested", [False, True])
 def test_rows_older_than_the_start_are_left_out_whatever_their_time_is_made_of(
-    kind: Any, early: Any, late: Any, target: dict[str, str] | None
+    kind: Any, early: Any, late: Any, target: dict[str, str] | None, nested: bool
 ) -> None:
-    fields = {"id": "long", "time": ["null", kind], "nested": {"type": "array", "items": "long"}}
+    fields = {"id": "long", "time": ["null", kind]} | (NESTED if nested else {})
     plain_fields = {**fields, "time": ["null", kind["type"] if isinstance(kind, dict) else kind]}
     rows = [{"id": index, "time": time, "nested": []} for index, time in enumerate((early, late, None))]
     file = block_of(plain_fields, rows)
@@ -153,33 +149,33 @@ def test_a_lost_value_within_another_is_listed_by_its_path(target: str) -> None:
 
 
 @pytest.mark.parametrize("target", ["any", "string", "number", "integer", "boolean", "time"])
-@pytest.mark.parametrize("fast", [True, False])
-def test_a_nan_becomes_null_for_every_target_type(target: str, fast: bool) -> None:
-    fields = {"x": ["null", "double"]} | ({} if fast else {"nested": {"type": "array", "items": "long"}})
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_nan_becomes_null_for_every_target_type(target: str, nested: bool) -> None:
+    fields = {"x": ["null", "double"]} | (NESTED if nested else {})
     rows = [{"x": x, "nested": []} for x in (math.nan, math.inf, -math.inf)]
-    assert read(fields, rows, Projection({"x": target}, {}), fast) == [({"x": None}, [nulled("x")])] * 3
+    assert read(fields, rows, Projection({"x": target}, {})) == [({"x": None}, [nulled("x")])] * 3
 
 
 @pytest.mark.parametrize("text", ["1" * 5000, "0" * 5000, "-" + "9" * 5000, "1." + "1" * 5000, "1e" + "9" * 5000])
 @pytest.mark.parametrize("target", ["integer", "time"])
-@pytest.mark.parametrize("fast", [True, False])
-def test_a_number_without_end_is_nulled(text: str, target: str, fast: bool) -> None:
-    fields = {"x": "string"} | ({} if fast else {"nested": {"type": "array", "items": "long"}})
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_number_without_end_is_nulled(text: str, target: str, nested: bool) -> None:
+    fields = {"x": "string"} | (NESTED if nested else {})
     projection = Projection({"x": target}, {})
-    [(row, changes)] = read(fields, [{"x": text, "nested": []}], projection, fast)
+    [(row, changes)] = read(fields, [{"x": text, "nested": []}], projection)
     assert (row, changes) == ({"x": None}, [nulled("x")])
 
 
-@pytest.mark.parametrize("fast", [True, False])
-def test_a_number_without_end_does_not_decide_about_its_row(fast: bool) -> None:
-    fields = {"time": "string"} | ({} if fast else {"nested": {"type": "array", "items": "long"}})
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_number_without_end_does_not_decide_about_its_row(nested: bool) -> None:
+    fields = {"time": "string"} | (NESTED if nested else {})
     projection = Projection({"time": "string"}, {}, "2025-01-01T00:00:00.000000Z")
     row = {"time": "1" * 5000, "nested": []}
-    assert read(fields, [row], projection, fast) == [({"time": row["time"]}, [])]
+    assert read(fields, [row], projection) == [({"time": row["time"]}, [])]
 
 
 @pytest.mark.parametrize("target", ["integer", "number", "time"])
 def test_a_long_text_that_is_almost_a_number_is_refused_at_once(target: str) -> None:
     text = "1" * 300_000 + "x"
-    [(row, changes)] = read({"x": "string"}, [{"x": text}], Projection({"x": target}, {}), fast=True)
+    [(row, changes)] = read({"x": "string"}, [{"x": text}], Projection({"x": target}, {}))
     assert (row, changes) == ({"x": None}, [nulled("x")])

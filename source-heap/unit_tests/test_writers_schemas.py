@@ -10,6 +10,8 @@ from avro_by_hand import PACKERS, block, file, header, put_tables, read_table, r
 from heap_world import Heap
 from simulators.heap.avro_files import long_bytes
 
+pytestmark = pytest.mark.usefixtures("decoder")
+
 ROW = {"event_id": 7, "n": 9, "kind": "no-name", "raw": "12"}
 BYTES = long_bytes(7) + long_bytes(9) + long_bytes(1) + text("12")
 KIND = {"type": "enum", "name": "Kind", "symbols": ["A", "no-name"]}

@@ -28,6 +28,7 @@ from source_kit.errors import shorten, system_error
 from source_kit.network import causes_of
 from source_kit.output import Batch, Channel, ChannelItem, RecordEncoder, estimate_message
 from source_kit.progress import NAMED, Progress, concerns_all
+from source_kit.raw_rows import RawRows
 from source_kit.stream import BatchStream, Checkpoint, Estimate, SliceItem
 
 #: While nothing is written, a log line says at this interval what the workers do. Seconds.
@@ -236,7 +237,7 @@ class Engine:
         if isinstance(item, Estimate):
             self._emit(estimate_message(run.name, item))
             return 0
-        if isinstance(item, list) and not item:
+        if isinstance(item, list | RawRows) and not item:
             return 0
         batch: Batch = run.encoder(item)
         with self._changed:

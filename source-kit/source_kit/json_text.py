@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import orjson
@@ -39,19 +39,19 @@ class UnexpectedShape(BadDocument):
     """The body is JSON of another shape than expected."""
 
 
-def loads(text: bytes) -> Any:
-    """Decodes JSON as fast as orjson, and also what orjson refuses: lone surrogates, NaN, 1e999, bad UTF-8.
+def loads(text: bytes, decode: Callable[[bytes], Any] = orjson.loads) -> Any:
+    """Decodes JSON as fast as `decode`, and also what orjson refuses: lone surrogates, NaN, 1e999, bad UTF-8.
 
     Text that is not valid UTF-8 becomes U+FFFD, and a number that is not valid JSON becomes null: without that, the
-    record could not be emitted. Integers beyond 64 bits become floats. Raises BadDocument, and TooLarge for JSON that
-    is nested too deep.
+    record could not be emitted. Integers beyond 64 bits become floats. `decode` raises ValueError for what it refuses.
+    Raises BadDocument, and TooLarge for JSON that is nested too deep.
     """
     try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError:
+        return decode(text)
+    except ValueError:
         try:
-            return orjson.loads(_TOKEN.sub(_usual, text.decode("utf-8", "replace").encode()))
-        except orjson.JSONDecodeError as error:
+            return decode(_TOKEN.sub(_usual, text.decode("utf-8", "replace").encode()))
+        except ValueError as error:
             if is_deeper(text, NESTING):
                 raise TooLarge(f"JSON that is nested more than {NESTING:,} deep") from error
             raise BadDocument(str(error)) from error

@@ -33,7 +33,8 @@ from airbyte_cdk.models import (
 from source_kit.activity import Stopped
 from source_kit.json_text import dumps
 from source_kit.limits import IN_FLIGHT_BYTES
-from source_kit.stream import Estimate, Record, RecordLines
+from source_kit.raw_rows import RawRows
+from source_kit.stream import Estimate, Record, RecordLines, Rows
 
 #: About the memory of a message without records
 _MESSAGE_BYTES = 1024
@@ -75,15 +76,12 @@ class RecordEncoder:
         self._stream = stream
         self._namespace = namespace
 
-    def __call__(self, item: list[Record] | RecordLines) -> Batch:
+    def __call__(self, item: Rows | RecordLines) -> Batch:
         """RECORD lines for an item that holds at least one record."""
         if isinstance(item, RecordLines):
             return Batch(self._stream, self._with_namespace(item.data), item.count)
         head = record_head(self._stream, self._namespace)
-        try:
-            rows = list(map(orjson.dumps, item))
-        except TypeError:
-            rows = list(map(dumps, item))
+        rows: list[Any] = item.texts if isinstance(item, RawRows) else _encoded(item)
         count = len(rows)
         parts = [RECORD_TAIL + head] * (2 * count + 1)
         parts[0], parts[-1] = head, RECORD_TAIL
@@ -96,6 +94,13 @@ class RecordEncoder:
             return lines
         before, after = _record_begin(self._stream, None), _record_begin(self._stream, self._namespace)
         return (b"\n" + lines).replace(b"\n" + before, b"\n" + after)[1:]
+
+
+def _encoded(rows: list[Record]) -> list[bytes]:
+    try:
+        return list(map(orjson.dumps, rows))
+    except TypeError:
+        return list(map(dumps, rows))
 
 
 def state_message(stream: StreamDescriptor, state: Mapping[str, Any]) -> AirbyteMessage:

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, TypeAlias
 
 from airbyte_cdk.sources.streams import Stream
 
+from source_kit.raw_rows import RawRows
 from source_kit.saved_state import instants_of
 
 Record: TypeAlias = dict[str, Any]
@@ -40,7 +41,8 @@ class Estimate:
     rows: int
 
 
-SliceItem: TypeAlias = list[Record] | RecordLines | Checkpoint | Estimate
+Rows: TypeAlias = list[Record] | RawRows
+SliceItem: TypeAlias = Rows | RecordLines | Checkpoint | Estimate
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,7 @@ class BatchStream(Stream, ABC):
 
     @abstractmethod
     def read_slice(self, slice_: Any) -> Iterator[SliceItem]:
-        """The items of one slice: lists of finished records, and a `Checkpoint` where the state may move."""
+        """The items of one slice: finished records, and a `Checkpoint` where the state may move."""
 
     def merge_state(self, state: Mapping[str, Any], update: Mapping[str, Any]) -> dict[str, Any]:
         """The state after a checkpoint. Called in the order of the slices, never by two threads at once."""

@@ -194,3 +194,35 @@ def test_loads_decodes_what_orjson_refuses() -> None:
     for bad in (b"", b"{", b"nope"):
         with pytest.raises(BadDocument):
             loads(bad)
+
+
+@pytest.mark.parametrize("chunk", [1, 20, 64, 10_000])
+@pytest.mark.parametrize("style", [(",", ":"), (" ,\n", " : ")])
+def test_a_decoder_of_the_caller_sees_lists_of_rows_and_nothing_else(chunk: int, style: tuple[str, str]) -> None:
+    rows = [{"n": n, "list": [{"a": "},{"}, {}]} for n in range(9)]
+    seen: list[Any] = []
+
+    def decode(text: bytes) -> list[Any]:
+        found = orjson.loads(text)
+        seen.extend(found)
+        return [row["n"] for row in found]
+
+    body = to_bytes({"a": [{}], "results": rows, "b": [{}]}, style, ascii_only=True)
+    reader = RowReader(io.BytesIO(body), "results", chunk, decode)
+    assert [n for piece in reader for n in piece] == list(range(9))
+    assert seen == rows
+    assert reader.envelope == {"a": [{}], "b": [{}]}
+
+
+@pytest.mark.parametrize("chunk", [1, 8, 10_000])
+@pytest.mark.parametrize("rows", ["{},,{}", "{}{}", "{} {}", "{},", "{}, ", ",{}", ",", "{},{} {}"])
+def test_a_comma_too_many_or_too_few_is_an_error(rows: str, chunk: int) -> None:
+    with pytest.raises(BadDocument):
+        read(f'{{"results":[{rows}]}}'.encode(), chunk=chunk)
+
+
+@pytest.mark.parametrize("chunk", [1, 10_000])
+@pytest.mark.parametrize("second", ["[]", "null", '[{"y":2}]'])
+def test_an_array_that_comes_twice_is_an_error(second: str, chunk: int) -> None:
+    with pytest.raises(UnexpectedShape, match="twice"):
+        read(f'{{"results":[{{"y":1}}],"results":{second}}}'.encode(), chunk=chunk)

@@ -7,8 +7,11 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any, ClassVar
 
+import orjson
+from source_kit.http.rows import Decode
 from source_kit.http.stream import BatchHttpStream
-from source_kit.stream import Record
+from source_kit.raw_rows import RawRowDecoder, RawRows
+from source_kit.stream import Record, Rows
 
 from source_customerio.client import CustomerIoClient, WorkspaceConnection
 
@@ -47,6 +50,17 @@ class CustomerIoStream(BatchHttpStream, ABC):
             path, self.envelope, empty_page_ends=self.empty_page_ends, page_size=self.page_size, params=query, **more
         )
 
+    def raw_pages(self, path: str, params: Mapping[str, str] | None = None, **more: Any) -> Iterator[Rows]:
+        """As `pages`, with rows as they came where this stream changes nothing in them."""
+        return self.pages(path, params, decode=self._decode, **more)
+
+    @cached_property
+    def _decode(self) -> Decode:
+        if type(self).transform is not CustomerIoStream.transform:
+            return orjson.loads
+        cursor = {self.cursor_field: int} if self.cursor_field else {}
+        return RawRowDecoder({**self.key_types, **cursor})
+
     def probe(self) -> None:
         """The cheapest request that needs this stream's permission. Raises what a sync would raise on its answer."""
         self.client.probe(self.endpoint, self.envelope, params=self.params)
@@ -60,6 +74,10 @@ class CustomerIoStream(BatchHttpStream, ABC):
     def transform(self, row: Record) -> Record:
         """What a stream makes of a row before it is emitted; it may change the row itself."""
         return row
+
+    def shaped(self, rows: Rows) -> Rows:
+        """As `shape`, also for rows as they came, whose keys have that type."""
+        return rows if isinstance(rows, RawRows) else self.shape(rows)
 
     def shape(self, rows: list[Record]) -> list[Record]:
         """Rows as they are emitted: transformed, and with keys of their column's type, so that they can be joined."""

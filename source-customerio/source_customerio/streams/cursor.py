@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from operator import itemgetter
+from itertools import compress
 from typing import Any, NoReturn
 
 from source_kit.errors import config_error
-from source_kit.stream import Record
+from source_kit.raw_rows import RawRows
+from source_kit.stream import Record, Rows
 
 from source_customerio.client import CustomerIoClient
 
@@ -65,20 +66,25 @@ class Cursor:
         """The oldest second to emit, given the saved cursor."""
         return self._start if saved is None else max(self._start, saved - LOOKBACK)
 
-    def split(self, rows: list[Record], floor: int) -> tuple[list[Record], int]:
+    def times(self, rows: Rows) -> list[Any]:
+        """What every row has as its time, None where it has nothing."""
+        return rows.columns[self.field] if isinstance(rows, RawRows) else [row.get(self.field) for row in rows]
+
+    def split(self, rows: Rows, floor: int) -> tuple[Rows, int]:
         """The rows that are not older than `floor`, and the newest time of all; 0 where no row has one.
 
         UNKNOWN-AGE-IS-EMITTED: a row without a time is emitted, moves no state, and is counted for `report`. A time of
         0 or less is none: the vendor writes unset times so.
         """
-        get = itemgetter(self.field)
-        try:
-            oldest, newest = min(map(get, rows)), max(map(get, rows))
-        except (KeyError, TypeError):
-            return self._split_one_by_one(rows, floor)
-        if oldest.__class__ is not int or newest.__class__ is not int or oldest <= 0:
-            return self._split_one_by_one(rows, floor)
-        return (rows if oldest >= floor else [row for row in rows if get(row) >= floor]), newest
+        if not rows:
+            return [], 0
+        times = self.times(rows)
+        if set(map(type, times)) != {int} or min(times) <= 0:
+            return self._split_one_by_one(rows.decoded() if isinstance(rows, RawRows) else rows, floor)
+        if min(times) < floor:
+            recent = [at >= floor for at in times]
+            rows = rows.where(recent) if isinstance(rows, RawRows) else list(compress(rows, recent))
+        return rows, max(times)
 
     def _split_one_by_one(self, rows: list[Record], floor: int) -> tuple[list[Record], int]:
         recent, newest = [], 0

@@ -87,7 +87,7 @@ class Messages(CustomerIoStream):
     def read_slice(self, slice_: Window) -> Iterator[SliceItem]:
         """The deliveries of one window, then its end as the cursor."""
         cursor = self._cursor
-        for rows in self.pages(self.endpoint, {"start_ts": str(slice_.start), "end_ts": str(slice_.end)}):
+        for rows in self.raw_pages(self.endpoint, {"start_ts": str(slice_.start), "end_ts": str(slice_.end)}):
             yield cursor.split(rows, self._first)[0]
         yield Checkpoint({cursor.field: cursor.advanced(self._saved, slice_.end)})
 
@@ -132,13 +132,13 @@ class Activities(ChangingList):
         """
         cursor, saved = self._cursor, self._saved
         floor, newest, oldest, in_order = cursor.floor(saved), 0, math.inf, True
-        for page in self.pages(slice_, whole=True):
+        for page in self.raw_pages(slice_, whole=True):
             recent, latest = cursor.split(page, floor)
             yield recent
             if latest and not newest:
                 in_order = saved is None or saved > cursor.sync_start or latest >= saved - LOOKBACK
             newest = max(newest, latest)
-            for at in (row.get(cursor.field) for row in page):
+            for at in cursor.times(page):
                 if at.__class__ is int and at > 0:
                     oldest = min(oldest, at)
                     in_order = in_order and at <= oldest + LOOKBACK

@@ -23,8 +23,8 @@ class FullList(CustomerIoStream, ABC):
     docs = StreamDocs(read_again="everything", deletes="deleted objects are gone with the next sync", requests="1")
 
     def read_slice(self, slice_: str) -> Iterator[SliceItem]:
-        for rows in self.pages(slice_):
-            yield self.shape(rows)
+        for rows in self.raw_pages(slice_):
+            yield self.shaped(rows)
 
 
 class ChangingList(CustomerIoStream, ABC):
@@ -51,10 +51,10 @@ class ChangingList(CustomerIoStream, ABC):
         """Rows that changed since the cursor, then the cursor."""
         cursor, newest = self._cursor, 0
         floor = cursor.floor(self._saved)
-        for rows in self.pages(slice_):
+        for rows in self.raw_pages(slice_):
             recent, latest = cursor.split(rows, floor)
             newest = max(newest, latest)
-            yield self.shape(recent)
+            yield self.shaped(recent)
         yield Checkpoint({cursor.field: cursor.advanced(self._saved, newest)})
 
     def finish(self) -> None:

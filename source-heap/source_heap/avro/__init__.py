@@ -1,9 +1,10 @@
 """Converts Avro object container files to lines of JSON.
 
-Nothing here imports the CDK or boto3, so that the decoding processes stay small.
+`file` is what the rest of the connector uses: it opens a file and chooses the decoder. `container` splits the file into
+blocks, and `declared` reduces its schema to one form.
 
-`container` splits a file into blocks, `declared` reduces its schema to one form, and `skim` measures rows that may be
-too large. `fast` decodes the blocks of flat tables with a function that is generated for their schema; `reference`
-decodes everything else with fastavro. `decoder` chooses one of the two and cuts the output into chunks; `pool` and
-`worker` do that in separate processes.
+Tables without arrays, maps and records in their columns, as Heap's are, go to `native_decoder`, whose rows are decoded
+by the compiled module `native` (in C, in the folder `native/`); `columns` describes the table to it. `reference`
+decodes everything else with fastavro, and everything where `native` is not installed; for it `skim` measures rows that
+may be too large. What the values become is in `values`, `times` and `logical`.
 """

@@ -19,5 +19,7 @@ class Chunk:
     count: int
 
 
+#: The fault of a block that does not end with the last of its rows
+OTHER_SIZE = "a block has more or fewer bytes than its rows"
 #: The fault of a row that is too long as JSON
 LONG_LINE = f"a row is longer than {LINE_BYTES // 1024**2} MiB as JSON"

@@ -3,8 +3,8 @@
 The format ("Object Container Files" in the Avro 1.11 specification): magic, a metadata map, a 16-byte marker, then
 blocks of a row count, a byte length, the compressed rows, and the marker again.
 
-fastavro is not used here because it does not check the CRC-32 of a snappy block, cannot start in the middle, and does
-not report a file that is cut between two blocks. Each block is decompressed up to a limit: 250 KB can expand to 250 MB.
+fastavro is not used here because it does not check the CRC-32 of a snappy block, and does not report a file that is cut
+between two blocks. Each block is decompressed up to a limit: 250 KB can expand to 250 MB.
 """
 
 from __future__ import annotations

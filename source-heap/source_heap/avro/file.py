@@ -8,11 +8,13 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
+from source_heap.avro import native_decoder
 from source_heap.avro.chunks import Chunk
 from source_heap.avro.columns import flat_columns
 from source_heap.avro.container import Header, count_rows, read_blocks, read_header
+from source_heap.avro.declared import Declared
 from source_heap.avro.faults import BeyondLimit
-from source_heap.avro.native_decoder import MISSING, NativeDecoder
+from source_heap.avro.native_decoder import NativeDecoder
 from source_heap.avro.reference import ReferenceDecoder
 from source_heap.avro.values import Projection
 from source_heap.limits import EMPTY_ROWS
@@ -42,15 +44,15 @@ class AvroFile:
 
     def rows(self, projection: Projection) -> Iterator[Chunk]:
         """The rows, in order. Raises BrokenFile."""
-        schema = self.header.schema
-        columns = flat_columns(schema.record, projection) if MISSING is None else None
-        decoder: ReferenceDecoder | NativeDecoder
-        if columns is None:
-            decoder = ReferenceDecoder(schema, projection)
-        else:
-            decoder = NativeDecoder(columns, schema, projection)
+        decoder = decoder_for(self.header.schema, projection)
         with self.path.open("rb") as data:
             yield from decoder.chunks(read_blocks(data, self.header, self.size))
+
+
+def decoder_for(schema: Declared, projection: Projection) -> NativeDecoder | ReferenceDecoder:
+    """The compiled decoder for a flat schema, where it is installed; else the reference decoder."""
+    columns = flat_columns(schema.record, projection) if native_decoder.MISSING is None else None
+    return ReferenceDecoder(schema, projection) if columns is None else NativeDecoder(columns, schema, projection)
 
 
 def _first(file: BinaryIO, size: int) -> bytes:

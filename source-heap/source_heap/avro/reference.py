@@ -1,7 +1,7 @@
-"""The reference decoder: decodes rows of any schema with fastavro, at a third of the speed of `fast`.
+"""The reference decoder: decodes rows of any schema with fastavro, in about thirty times the time of `native`.
 
-It reads the schemas that `fast` does not (nested and logical types, wide unions, many columns), and the tests compare
-`fast` with it.
+It says what a row's line is: the tests hold `native` to it. It reads what `native` does not: tables with arrays, maps
+or records in a column, single unusual rows, and everything where `native` is not installed.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 import orjson
 
 from source_heap.avro import logical
-from source_heap.avro.chunks import CHUNK_BYTES, LONG_LINE, Chunk
+from source_heap.avro.chunks import CHUNK_BYTES, LONG_LINE, OTHER_SIZE, Chunk
 from source_heap.avro.declared import Declared
 from source_heap.avro.faults import BeyondLimit, BrokenFile
 from source_heap.avro.skim import windows
@@ -54,6 +54,8 @@ class ReferenceDecoder:
         for count, data in self._parts(blocks):
             file = io.BytesIO(data)
             for _ in range(count):
+                if file.tell() == len(data) and self._row.least:
+                    raise BrokenFile(OTHER_SIZE)
                 line = self.line(file)
                 if line is None:
                     continue
@@ -63,7 +65,7 @@ class ReferenceDecoder:
                     yield Chunk(b"".join(lines), len(lines))
                     lines, size = [], 0
             if file.tell() != len(data):
-                raise BrokenFile("a block has more or fewer bytes than its rows")
+                raise BrokenFile(OTHER_SIZE)
             del data, file  # frees the block before the next one is decompressed
         if lines:
             yield Chunk(b"".join(lines), len(lines))
@@ -100,6 +102,9 @@ def projected(
     for name, value in row.items():
         target = targets[name]
         if target is None:
+            continue
+        if value is None:  # half of the values of Heap's tables
+            selected[name] = None
             continue
         try:
             selected[name] = _coerced(name, value, target, lost)

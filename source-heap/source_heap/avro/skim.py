@@ -18,6 +18,8 @@ from source_heap.limits import ROW_BYTES, ROW_DEPTH, ROW_VALUES
 
 #: A large block is decoded in parts of this many bytes, or of one longer row, so that copies of it stay small.
 _WINDOW_BYTES = 1024 * 1024
+#: The fault of a row that is too long in the file
+LONG_ROW = f"a row is longer than {ROW_BYTES // 1024**2} MiB"
 _LONG, _BYTES, _FIXED, _UNION, _RECORD, _BLOCKS, _PAIR = range(7)
 
 
@@ -104,18 +106,24 @@ def windows(row: Node, count: int, data: bytes) -> Iterator[tuple[int, bytes]]:
         return
     start = at = rows = 0
     for _ in range(count):
-        try:
-            end = _row_end(row, data, at)
-        except IndexError as error:
-            raise BrokenFile("a row cannot be decoded") from error
-        if end - at > ROW_BYTES:
-            raise BeyondLimit(f"a row is longer than {ROW_BYTES // 1024**2} MiB")
+        end = require_fitting_row(row, data, at)
         if rows and end - start > _WINDOW_BYTES:
             yield rows, data[start:at]
             start, rows = at, 0
         rows += 1
         at = end
     yield rows, data[start:]
+
+
+def require_fitting_row(row: Node, data: bytes, at: int) -> int:
+    """The position after the row at `at`. Raises BeyondLimit, or BrokenFile if the row is cut."""
+    try:
+        end = _row_end(row, data, at)
+    except IndexError as error:
+        raise BrokenFile("a row cannot be decoded") from error
+    if end - at > ROW_BYTES:
+        raise BeyondLimit(LONG_ROW)
+    return end
 
 
 def _row_end(row: Node, data: bytes, at: int) -> int:

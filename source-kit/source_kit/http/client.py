@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
+import orjson
 import requests
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
@@ -23,7 +24,7 @@ from source_kit.convert import utc_now
 from source_kit.errors import Action, ErrorRule, ErrorTable, shorten, system_error
 from source_kit.http.body import CONNECT_TIMEOUT_SECONDS, fault_of, is_broken, is_network_error, spool_of
 from source_kit.http.retry import RETRY_POLICY, Attempts, RetryPolicy, http_date
-from source_kit.http.rows import RowReader
+from source_kit.http.rows import Decode, RowReader
 from source_kit.json_text import BadDocument, UnexpectedShape, loads, require_room
 from source_kit.limits import JSON_BYTES, TooLarge, megabytes
 
@@ -53,12 +54,13 @@ class Answer:
         self._table = table
         self._stream = stream
 
-    def rows(self, key: str | None) -> Iterator[list[dict[str, Any]]]:
+    def rows(self, key: str | None, decode: Decode = orjson.loads) -> Iterator[list[Any]]:
         """The rows of the document's array `key`, in lists of bounded size. With None the document is the array.
 
-        Afterwards `envelope` holds the other members of the document.
+        Rows are dicts, or what `decode` makes of them (see `RowReader`). Afterwards `envelope` holds the other members
+        of the document.
         """
-        reader = RowReader(self._spool, key)
+        reader = RowReader(self._spool, key, decode=decode)
         with self._reading():
             yield from reader
         self.envelope = reader.envelope
@@ -240,9 +242,11 @@ class Client:
             attempts.again_or_raise(rule, response, body)
 
     def rows(
-        self, ask: Callable[[], Answer], key: str | None, restart: Callable[[], None]
-    ) -> Generator[list[dict[str, Any]], None, Answer]:
-        """The rows of an answer. If its body breaks while they are read, it is requested again.
+        self, ask: Callable[[], Answer], key: str | None, restart: Callable[[], None], decode: Decode = orjson.loads
+    ) -> Generator[list[Any], None, Answer]:
+        """The rows of an answer, as `Answer.rows` gives them.
+
+        If its body breaks while they are read, it is requested again.
 
         `ask` sends the request. `restart` is called before each repetition: then `ask` brings all rows again, or those
         that are left, as it wants. Returns the answer, whose `envelope` is complete.
@@ -250,7 +254,7 @@ class Client:
         for tries_left in reversed(range(BODY_TRIES)):
             answer = ask()
             try:
-                yield from answer.rows(key)
+                yield from answer.rows(key, decode)
                 break
             except AirbyteTracedException as error:
                 if not tries_left or error.failure_type is not FailureType.transient_error:

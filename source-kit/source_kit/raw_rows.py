@@ -1,0 +1,104 @@
+"""Rows that are passed on as the vendor wrote them: cut out of the answer, never decoded whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import compress
+from operator import attrgetter
+from typing import Any
+
+import msgspec
+import orjson
+
+from source_kit.limits import NESTING
+
+_CUT = msgspec.json.Decoder(list[msgspec.Raw])
+#: Without digits, signs and points, a number with an exponent is an `e` alone. What may stand around a value becomes
+#: a colon here.
+_EXPONENTS = bytes(
+    ord("e") if at in b"eE" else ord(":") if at in b" \t,:[]{}" else ord('"') for at in range(256)
+)  # fmt: skip
+_OF_NUMBERS = b"0123456789+-."
+#: A number of 309 digits may be more than a double holds. Of every 30th byte it is at least ten.
+_DIGITS = bytes(ord("0") if at in b"0123456789" else 0 for at in range(256))
+_EVERY, _DIGITS_IN_A_ROW = 30, b"0" * 10
+
+#: A shorter row is not nested deeper than `NESTING`.
+_SHALLOW_BYTES = 2 * NESTING
+
+
+@dataclass(frozen=True, slots=True)
+class RawRows:
+    """Rows as they came, each a JSON object without a line feed, and some columns of them, a list of values each."""
+
+    texts: list[msgspec.Raw]
+    columns: Mapping[str, list[Any]]
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def where(self, chosen: Iterable[bool]) -> RawRows:
+        """The rows for which `chosen` is true."""
+        chosen = list(chosen)
+        columns = {name: list(compress(values, chosen)) for name, values in self.columns.items()}
+        return RawRows(list(compress(self.texts, chosen)), columns)
+
+    def decoded(self) -> list[dict[str, Any]]:
+        """The rows as dicts."""
+        return [orjson.loads(bytes(text)) for text in self.texts]
+
+
+def joined(parts: Sequence[RawRows | list[dict[str, Any]]]) -> RawRows | list[dict[str, Any]]:
+    """All rows of at least one part in one; dicts if some are."""
+    raw = [part for part in parts if isinstance(part, RawRows)]
+    if len(raw) < len(parts):
+        return [row for part in parts for row in (part.decoded() if isinstance(part, RawRows) else part)]
+    columns = {name: [value for part in raw for value in part.columns[name]] for name in raw[0].columns}
+    return RawRows([text for part in raw for text in part.texts], columns)
+
+
+class RawRowDecoder:
+    """Makes `RawRows` of a list of rows if every row has `columns` of exactly these types, int or str.
+
+    If not, the rows become dicts, as they do where a destination could read the text otherwise than what orjson makes
+    of it: with a line feed between names and values, bytes that are not UTF-8, a number beyond the range of a double,
+    or very many brackets. The rest that msgspec passes is equal, and these are not changed: an integer beyond 64 bits,
+    which orjson would make a float, and a name that comes twice in one object, of which orjson keeps the last value
+    (as Python's json does, and Jackson, with which destinations parse messages).
+
+    Raises ValueError for text that is no JSON.
+    """
+
+    def __init__(self, columns: Mapping[str, type]) -> None:
+        row = msgspec.defstruct("Row", list(columns.items()), gc=False)
+        self._rows = msgspec.json.Decoder(list[row])  # type: ignore[valid-type]
+        self._columns = {name: attrgetter(name) for name in columns}
+
+    def __call__(self, text: bytes) -> Any:
+        try:
+            if _is_plain(text):
+                rows = self._rows.decode(text)
+                texts = _CUT.decode(text)
+                if max(map(len, texts), default=0) <= _SHALLOW_BYTES or not any(map(_may_be_deep, texts)):
+                    return RawRows(texts, {name: list(map(get, rows)) for name, get in self._columns.items()})
+        except (ValueError, RecursionError):
+            pass  # not JSON, or not the columns
+        return orjson.loads(text)
+
+
+def _is_plain(text: bytes) -> bool:
+    """Whether what msgspec does not check is as in any usual text. Raises UnicodeDecodeError for bad UTF-8."""
+    if b"\n" in text or b"\r" in text:
+        return False
+    if not text.isascii():
+        text.decode()
+    exponents = text.translate(_EXPONENTS, _OF_NUMBERS)
+    if exponents.rfind(b":e:") >= 0:  # twice as fast as `in` here
+        return False
+    return _DIGITS_IN_A_ROW not in text[::_EVERY].translate(_DIGITS)
+
+
+def _may_be_deep(text: msgspec.Raw) -> bool:
+    row = bytes(text)
+    return row.count(b"[") + row.count(b"{") > NESTING
