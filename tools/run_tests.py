@@ -81,6 +81,13 @@ def _has_compose() -> bool:
     return _has_docker() and (_answers("docker", "compose", "version") or _answers("docker-compose", "version"))
 
 
+def _has_clang() -> bool:
+    """Whether clang links a fuzzer with the sanitizers, which are in packages of their own."""
+    fuzzer = "int LLVMFuzzerTestOneInput(const unsigned char *data, unsigned long size) { return data && size > 9; }"
+    options = "-x c - -o /dev/null -fsanitize=fuzzer,address,undefined"
+    return _answers("sh", "-c", f"echo '{fuzzer}' | clang {options}")
+
+
 TOOLS = (
     Tool("compiler", "a C compiler and Python's headers (packages gcc, libc6-dev, libpython3-dev)", _has_compiler),
     Tool("docker", "a Docker engine", _has_docker, ("make", "images")),
@@ -97,6 +104,7 @@ TOOLS = (
     ),
     Tool("caddy", "Caddy, which `make caddy` installs", lambda: True, ("make", "caddy")),
     Tool("plots", "matplotlib, which `make plots-env` installs", lambda: True, ("make", "plots-env")),
+    Tool("clang", "clang with libFuzzer and the sanitizers (packages clang, libclang-rt-dev)", _has_clang),
     Tool("browser", "Chromium (package chromium)", lambda: shutil.which("chromium") is not None),
 )
 

@@ -7,21 +7,16 @@
 
 #include <stdint.h>
 
-enum written {
-    WRITTEN,
-    NOT_WRITABLE, /* no UTF-8, or no finite number: the reference decoder decides what becomes of the value */
-    NO_ROOM,      /* see `output_grow` */
-};
-
-/* A text in quotes, with what JSON demands escaped. */
+/* A text in quotes, with what JSON demands escaped. `NOT_WRITABLE` if it is no UTF-8 or makes the line too long. */
 enum written json_text(struct output *output, const uint8_t *text, size_t size);
 
 enum written json_integer(struct output *output, int64_t value);
 
-/* The shortest decimal that reads as the same number. */
+/* The shortest decimal that reads as the same number. `NOT_WRITABLE` if it is not finite, or one of a few hard ones. */
 enum written json_number(struct output *output, double value);
 
-/* Writes `value`, at least with `width` digits, at `to`; returns the end. There must be room for 20 bytes. */
+/* Writes `value`, at least with `width` digits, at `to`; returns the end. There must be room for `width` digits and for
+ * the longest number: 20. */
 char *write_digits(char *to, uint64_t value, int width);
 
 #endif

@@ -1,6 +1,9 @@
 /* The Python module `source_heap.avro.native`: one class around `decode_rows`.
  *
- * It uses the stable ABI of Python 3.11, so one build serves all later versions, and releases the GIL while it decodes. */
+ * It uses the stable ABI of Python 3.11, so one build serves all later versions. Builds of Python without a GIL have no
+ * stable ABI, so this is not compiled for them, and relies on the GIL: it is released only while rows are decoded, and
+ * then `busy` keeps other threads away from the decoder. The class has no subclasses, and takes no part in the garbage
+ * collection, because a decoder holds nothing but bytes, texts and numbers. */
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
@@ -12,17 +15,26 @@ typedef struct {
     struct table table;
     struct output output;
     size_t written;     /* lines in the output */
-    bool busy;          /* a thread is decoding */
-    PyObject *kept;     /* the argument that the table's spans point into */
+    bool busy;          /* a method is at work: nothing else may touch the decoder, not even a finalizer */
+    PyObject *kept;     /* the arguments that the table's spans point into */
 } Decoder;
 
+/* By `enum kind`, `enum form` and `enum outcome` */
 static const char *const KINDS[] = {"null", "boolean", "long", "float", "double", "bytes", "enum", "fixed"};
-static const char *const FORMS[] = {"skipped",         "plain",       "quoted",  "instant",    "text or instant", "timestamp",
-                                    "local timestamp", "day",         "time of day", "decimal", "uuid", "unusual"};
-static const char *const OUTCOMES[] = {"all rows",   "chunk full", "unusual row", "broken row",
-                                       "bad branch", "long row",   "long line",   "no memory"};
+static const char *const FORMS[] = {
+    "skipped",         "plain", "quoted",      "instant", "text or instant", "timestamp",
+    "local timestamp", "day",   "time of day", "decimal", "uuid",            "unusual",
+};
+static const char *const OUTCOMES[] = {
+    "all rows", "chunk full", "unusual row", "broken row", "bad branch", "long row", "no memory",
+};
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
+
+/* Each name has a place, and each place a name: a list that lags behind its enum does not compile. */
+_Static_assert(COUNT(KINDS) == FIXED + 1, "KINDS");
+_Static_assert(COUNT(FORMS) == UNUSUAL + 1, "FORMS");
+_Static_assert(COUNT(OUTCOMES) == NO_MEMORY + 1, "OUTCOMES");
 
 /* ------------------------------------------------------------------------------------------ the table's columns */
 
@@ -55,11 +67,12 @@ static bool branch_of(PyObject *given, struct branch *branch) {
     if (!PyTuple_Check(given) || !PyArg_ParseTuple(given, "ssLpnO!", &kind, &form, &scale, &zero_is_null, &size,
                                                    &PyTuple_Type, &symbols))
         return false;
-    int kind_index = index_of(kind, KINDS, COUNT(KINDS)), form_index = index_of(form, FORMS, COUNT(FORMS));
-    if (kind_index < 0 || form_index < 0)
+    int kind_index = index_of(kind, KINDS, COUNT(KINDS));
+    int form_index = kind_index < 0 ? -1 : index_of(form, FORMS, COUNT(FORMS));
+    if (form_index < 0)
         return false;
     if (scale < 0 || size < 0) {
-        PyErr_SetString(PyExc_ValueError, "negative");
+        PyErr_SetString(PyExc_ValueError, "a scale and a size are not negative");
         return false;
     }
     Py_ssize_t count = PyTuple_Size(symbols);
@@ -78,12 +91,13 @@ static bool branch_of(PyObject *given, struct branch *branch) {
     for (Py_ssize_t i = 0; i < count; i++)
         if (!span_of(PyTuple_GetItem(symbols, i), &spans[i]))
             return false;
-    if (!branch_is_valid(branch))
-        PyErr_Format(PyExc_ValueError, "%s cannot be written as %s", kind, form);
-    return branch_is_valid(branch);
+    if (branch_is_valid(branch))
+        return true;
+    PyErr_Format(PyExc_ValueError, "%s with a scale of %lld cannot be written as %s", kind, scale, form);
+    return false;
 }
 
-/* (name, whether it is a union, whether it decides, branches) */
+/* (name, name with null, whether it is a union, whether it decides, branches) */
 static bool column_of(PyObject *given, struct column *column) {
     PyObject *name, *null, *branches;
     int is_union, decides;
@@ -92,7 +106,12 @@ static bool column_of(PyObject *given, struct column *column) {
         return false;
     Py_ssize_t count = PyTuple_Size(branches);
     struct branch *made = PyMem_Calloc((size_t)count + 1, sizeof *made);
-    *column = (struct column){.is_union = is_union, .decides = decides, .branches = made, .branch_count = (size_t)count};
+    *column = (struct column){
+        .is_union = is_union,
+        .decides = decides,
+        .branches = made, /* freed with the decoder, whatever follows */
+        .branch_count = (size_t)count,
+    };
     if (made == NULL)
         return PyErr_NoMemory() != NULL;
     if (!span_of(name, &column->name) || !span_of(null, &column->null))
@@ -135,6 +154,10 @@ static PyObject *decoder_new(PyTypeObject *type, PyObject *args, PyObject *keywo
     if (!PyArg_ParseTupleAndKeywords(args, keywords, "O!SSSnnn", names, &PyTuple_Type, &columns, &head, &tail, &since,
                                      &row_limit, &line_limit, &chunk))
         return NULL;
+    if (row_limit < 0 || line_limit < 0 || chunk < 0) {
+        PyErr_SetString(PyExc_ValueError, "limits are not negative");
+        return NULL;
+    }
     allocfunc allocate = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
     Decoder *self = (Decoder *)allocate(type, 0);
     if (self == NULL)
@@ -145,6 +168,11 @@ static PyObject *decoder_new(PyTypeObject *type, PyObject *args, PyObject *keywo
     self->kept = PyTuple_Pack(4, columns, head, tail, since);
     if (self->kept == NULL || !span_of(head, &self->table.head) || !span_of(tail, &self->table.tail) ||
         !span_of(since, &self->table.since) || !columns_of(columns, &self->table)) {
+        Py_DECREF(self);
+        return NULL;
+    }
+    if (!table_is_valid(&self->table)) {
+        PyErr_SetString(PyExc_ValueError, "a chunk may not be empty, and a column that decides needs a `since`");
         Py_DECREF(self);
         return NULL;
     }
@@ -161,69 +189,84 @@ static void decoder_free(PyObject *object) {
     Py_DECREF(type);
 }
 
-static bool is_free(Decoder *self) {
-    if (self->busy)
-        PyErr_SetString(PyExc_RuntimeError, "another thread is decoding");
-    return !self->busy;
+/* Takes the decoder for a method. False with an exception if another one is at work. */
+static bool enter(Decoder *self) {
+    if (self->busy) {
+        PyErr_SetString(PyExc_RuntimeError, "the decoder is in use by another thread");
+        return false;
+    }
+    self->busy = true;
+    return true;
 }
+
+static void leave(Decoder *self) { self->busy = false; }
 
 static PyObject *decoder_decode(PyObject *object, PyObject *args) {
     Decoder *self = (Decoder *)object;
     Py_buffer data;
-    Py_ssize_t at, rows;
-    if (!PyArg_ParseTuple(args, "y*nn", &data, &at, &rows))
+    Py_ssize_t at;
+    long long rows;
+    if (!PyArg_ParseTuple(args, "y*nL", &data, &at, &rows))
         return NULL;
-    if (!is_free(self) || at < 0 || at > data.len || rows < 0) {
+    if (at < 0 || at > data.len || rows < 0) {
+        PyErr_SetString(PyExc_ValueError, "the position is outside of the block, or the number of rows is negative");
         PyBuffer_Release(&data);
-        if (!PyErr_Occurred())
-            PyErr_SetString(PyExc_ValueError, "the position is outside of the block");
+        return NULL;
+    }
+    if (!enter(self)) {
+        PyBuffer_Release(&data);
         return NULL;
     }
     const uint8_t *begin = data.buf;
-    struct block block = {begin + at, begin + data.len, (size_t)rows};
+    struct block block = {.at = begin + at, .end = begin + data.len, .row = begin + at, .rows = (uint64_t)rows};
     enum outcome outcome;
-    self->busy = true;
     Py_BEGIN_ALLOW_THREADS
     outcome = decode_rows(&self->table, &block, &self->output, &self->written);
     Py_END_ALLOW_THREADS
-    self->busy = false;
+    leave(self);
+    Py_ssize_t row = block.row - begin;
     at = block.at - begin;
     PyBuffer_Release(&data);
     if (outcome == NO_MEMORY)
         return PyErr_NoMemory();
-    return Py_BuildValue("snn", OUTCOMES[outcome], at, (Py_ssize_t)block.rows);
+    return Py_BuildValue("snnL", OUTCOMES[outcome], row, at, (long long)block.rows);
 }
 
 static PyObject *decoder_append(PyObject *object, PyObject *args) {
     Decoder *self = (Decoder *)object;
     const char *line;
     Py_ssize_t size;
-    if (!PyArg_ParseTuple(args, "y#", &line, &size) || !is_free(self))
+    if (!PyArg_ParseTuple(args, "y#", &line, &size) || !enter(self))
         return NULL;
-    self->output.line = self->output.size;
-    if (!output_append(&self->output, line, (size_t)size))
+    bool appended = output_append(&self->output, line, (size_t)size) == WRITTEN;
+    self->written += appended;
+    leave(self);
+    if (!appended)
         return PyErr_NoMemory();
-    self->written++;
     Py_RETURN_NONE;
 }
 
 static PyObject *decoder_take(PyObject *object, PyObject *unused) {
     (void)unused;
     Decoder *self = (Decoder *)object;
-    if (!is_free(self))
+    if (!enter(self))
         return NULL;
-    PyObject *taken = Py_BuildValue("y#n", self->output.data ? self->output.data : "", (Py_ssize_t)self->output.size, (Py_ssize_t)self->written);
+    struct output *output = &self->output;
+    const char *lines = output->data ? output->data : "";
+    PyObject *taken = Py_BuildValue("y#n", lines, (Py_ssize_t)output->size, (Py_ssize_t)self->written);
     if (taken != NULL) {
-        self->output.size = self->output.line = self->written = 0;
-        if (self->output.room > 4 * self->table.chunk) /* a long line made it grow */
-            output_free(&self->output);
+        output->size = output->line = self->written = 0;
+        if (output->room / 4 > self->table.chunk) /* a long line made it grow */
+            output_free(output);
     }
+    leave(self);
     return taken;
 }
 
 static PyMethodDef DECODER_METHODS[] = {
     {"decode", decoder_decode, METH_VARARGS,
-     "decode(block, at, rows) -> (outcome, at, rows left)\n\nDecodes rows from a position of the block."},
+     "decode(block, at, rows) -> (outcome, row, at, rows left)\n\n"
+     "Decodes rows from a position of the block. The last one that was read stands between `row` and the new `at`."},
     {"append", decoder_append, METH_VARARGS, "append(line)\n\nAppends a line that another decoder has made."},
     {"take", decoder_take, METH_NOARGS, "take() -> (lines, count)\n\nReturns the output and empties it."},
     {NULL, NULL, 0, NULL},

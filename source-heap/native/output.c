@@ -1,16 +1,17 @@
 #include "output.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 
-/* The first size of the buffer: a chunk of lines, and some more. Bytes. */
-static const size_t FIRST_ROOM = 640 * 1024;
+/* The first size of the buffer: a chunk of lines, and some more. Bytes. The fuzzers make it small, so that it grows. */
+#ifndef FIRST_ROOM
+#define FIRST_ROOM ((size_t)640 * 1024)
+#endif
 
 bool output_grow(struct output *output, size_t wanted) {
-    if (output_line_is_too_long(output)) {
-        output->too_long = true;
+    if (wanted >= SIZE_MAX / 2 - output->size) /* so that doubling cannot overflow; the size is below the half, too */
         return false;
-    }
-    size_t needed = output->size + wanted; /* a chunk, a line, and what is in memory already: it does not overflow */
+    size_t needed = output->size + wanted + 1; /* one more, so that there is a buffer also for no bytes */
     size_t room = output->room ? output->room : FIRST_ROOM;
     while (room < needed)
         room *= 2;

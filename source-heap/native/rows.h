@@ -1,78 +1,26 @@
 /* Decodes rows of Avro's binary encoding to lines of JSON.
  *
- * The format ("Binary Encoding" in the Avro 1.11 specification). A block holds rows without anything between them; a row
- * is the values of its columns in the order of the schema:
+ * A block holds rows without anything between them. A row is the values of its columns in the order of the schema, each
+ * encoded as `reader.h` says. A column may be a union of several types (branches): then the index of the branch comes
+ * before the value, as a long.
  *
- *   null            no bytes
- *   boolean         one byte, 0 or 1
- *   int, long       zigzag (0, -1, 1, -2, ... as 0, 1, 2, 3, ...), seven bits a byte, the lowest first; the high bit of
- *                   a byte says that another one follows; ten bytes at most
- *   float, double   four or eight bytes, IEEE 754, little-endian
- *   string, bytes   the length as a long, then so many bytes
- *   enum            the index of the symbol as an int
- *   fixed           as many bytes as the schema says
- *   union           the index of the branch as a long, then a value of that branch
- *
- * A column here is one of these, or a union of several. Arrays, maps and records within a row are the reference
- * decoder's. So is each single row that this decoder cannot write exactly as the reference decoder would: `decode_rows`
- * stops before it, and the caller goes on after it.
+ * Arrays, maps and records within a row are the reference decoder's, and so is each single row that this decoder cannot
+ * write exactly as the reference decoder would: `decode_rows` stops behind it, and the caller goes on from there.
  *
  * The bytes come from strangers. No byte is read beyond the block, no length is trusted, a row's and a line's size have
- * limits, and nothing recurses. Nothing here knows Python, and nothing is shared between two decoders.
- */
+ * limits, and nothing recurses. Time and output grow with the rows and their columns, also of rows without any bytes:
+ * the caller limits how many of these there may be. Nothing here knows Python, and two decoders share nothing. */
 
 #ifndef ROWS_H
 #define ROWS_H
 
-#include "output.h"
-
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
-/* How a value is encoded. */
-enum kind { NULL_KIND, BOOLEAN, LONG, FLOAT, DOUBLE, BYTES, ENUM, FIXED };
-
-/* What is written of it. */
-enum form {
-    SKIPPED,         /* nothing: the column is not selected */
-    PLAIN,           /* the value as it is: a number, a text, true, false */
-    QUOTED,          /* a number or a boolean as text */
-    INSTANT,         /* a text or a number that is an instant */
-    TEXT_OR_INSTANT, /* a text, as an instant if it is one */
-    TIMESTAMP,       /* a count since 1970, in UTC; `scale` is the nanoseconds of one */
-    LOCAL_TIMESTAMP, /* the same without a zone */
-    DAY_OF_YEAR,     /* a count of days since 1970, as a date */
-    TIME_OF_DAY,     /* a count since midnight; `scale` is the nanoseconds of one */
-    DECIMAL,         /* a big-endian integer; `scale` is how many of its digits are behind the point */
-    IDENTIFIER,      /* a UUID of sixteen bytes */
-    UNUSUAL,         /* the row goes to the reference decoder */
-};
-
-struct span {
-    const char *bytes;
-    size_t size;
-};
-
-/* One type that a column may have: see `branch_is_valid` for what goes together. */
-struct branch {
-    enum kind kind;
-    enum form form;
-    int64_t scale;
-    bool zero_is_null;          /* a timestamp of 0 is no instant */
-    size_t size;                /* of a fixed, in bytes */
-    const struct span *symbols; /* of an enum, as JSON */
-    size_t symbol_count;
-};
-
-/* Whether the form can be written of the kind, with this scale. The decoder relies on it for every branch. */
-bool branch_is_valid(const struct branch *branch);
+#include "values.h"
 
 struct column {
-    struct span name;       /* `,"name":`, without the comma for the first column that is written */
-    struct span null;       /* the same with null behind it */
-    bool is_union;          /* whether an index of a branch comes before the value */
-    bool decides;           /* whether rows are filtered by this column's instant */
+    struct span name; /* `,"name":`, without the comma for the first column that is written */
+    struct span null; /* the same with null behind it */
+    bool is_union;    /* whether an index of a branch comes before the value */
+    bool decides;     /* whether rows are filtered by this column's instant */
     const struct branch *branches;
     size_t branch_count;
 };
@@ -80,28 +28,31 @@ struct column {
 struct table {
     const struct column *columns;
     size_t column_count;
-    struct span head;       /* of each line, up to the first column */
-    struct span tail;       /* of each line, from the last column to the line feed */
-    struct span since;      /* an instant as this decoder writes it; rows before it are filtered out; empty: none are */
-    size_t row_limit;       /* most bytes of a row */
-    size_t chunk;           /* bytes of output after which to stop */
+    struct span head;  /* of each line, up to the first column */
+    struct span tail;  /* of each line, from the last column to the line feed */
+    struct span since; /* an instant as `instant.h` writes it: rows before it are filtered out. Empty: none are */
+    size_t row_limit;  /* most bytes of a row */
+    size_t chunk;      /* bytes of output after which to stop */
 };
 
+/* Whether a table keeps what its members promise: `decode_rows` relies on it, and on `branch_is_valid`. */
+bool table_is_valid(const struct table *table);
+
 enum outcome {
-    ALL_ROWS,     /* so many rows as were asked for */
-    CHUNK_FULL,   /* the output is to be taken */
-    UNUSUAL_ROW,  /* the next row is the reference decoder's */
-    BROKEN_ROW,   /* the block ends within it, or a length or an integer is none */
-    BAD_BRANCH,   /* an index of a union or an enum is none */
-    LONG_ROW,     /* the row is longer than `row_limit` */
-    LONG_LINE,    /* the line is longer than the output allows */
+    ALL_ROWS,    /* all rows of the block are decoded */
+    CHUNK_FULL,  /* the output is to be taken */
+    UNUSUAL_ROW, /* the last row has nothing in the output: the reference decoder has to write it */
+    BROKEN_ROW,  /* the block ends within the next row, or a value of it is invalid */
+    BAD_BRANCH,  /* an index of a union or an enum in the next row is none */
+    LONG_ROW,    /* the next row is longer than `row_limit` */
     NO_MEMORY,
 };
 
 struct block {
-    const uint8_t *at;  /* moved behind each row that was decoded */
+    const uint8_t *at;  /* moved behind each row that was decoded, or is unusual */
     const uint8_t *end;
-    size_t rows;        /* still to be decoded; counted down */
+    const uint8_t *row; /* where the last of these rows begins */
+    uint64_t rows;      /* still to be decoded; counted down */
 };
 
 /* Appends a line to the output for each row of a block that is not filtered out; `written` counts them. */

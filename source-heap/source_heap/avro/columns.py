@@ -24,6 +24,7 @@ from source_heap.avro.values import (
     TIME,
     Projection,
 )
+from source_heap.limits import BLOCK_BYTES, DECIMAL_SCALE
 
 #: kind, form, scale, whether 0 is null, size of a fixed, symbols of an enum as JSON
 Branch: TypeAlias = tuple[str, str, int, bool, int, tuple[bytes, ...]]
@@ -49,16 +50,16 @@ _TEXTS = frozenset({ANY, "string", SESSION_ANY, SESSION_TEXT})
 
 
 def flat_columns(record: Mapping[str, Any], projection: Projection) -> tuple[Column, ...] | None:
-    """The columns of a record in the form of `declared`; None if one is nested."""
+    """The columns of a record in the form of `declared`; None if one is nested, or if two have one name."""
     fields: Sequence[Mapping[str, Any]] = record["fields"]
-    last = {field["name"]: number for number, field in enumerate(fields)}  # of columns with one name the last counts
+    if len({field["name"] for field in fields}) < len(fields):
+        return None  # Avro forbids it; the value of the last column stands in the place of the first
     columns: list[Column] = []
     comma = b""
-    for number, field in enumerate(fields):
+    for field in fields:
         name, avro = field["name"], field["type"]
-        counts = last[name] == number
-        target = projection.target(name) if counts else None
-        decides = counts and projection.since is not None and name == SINCE_COLUMN
+        target = projection.target(name)
+        decides = projection.since is not None and name == SINCE_COLUMN
         branches = [_branch(branch, name, target, decides) for branch in (avro if isinstance(avro, list) else [avro])]
         if None in branches:
             return None
@@ -76,15 +77,22 @@ def _branch(avro: Any, name: str, target: str | None, decides: bool) -> Branch |
         return (_KINDS[avro], _plain_form(avro, target), 0, False, 0, ())
     kind, annotation = avro["type"], avro.get("logicalType")
     if annotation is None:
-        return ("fixed", _plain_form("fixed", target), 0, False, avro["size"], ()) if kind == "fixed" else None
+        return ("fixed", _plain_form("fixed", target), 0, False, _size(avro), ()) if kind == "fixed" else None
     if annotation == logical.SYMBOLS:
         return ("enum", _plain_form("enum", target), 0, False, 0, tuple(map(orjson.dumps, avro["names"])))
     form = _logical_form(annotation, target)
     if decides and (annotation not in _UNITS or annotation.startswith("time-")):
         form = "unusual"
     zero_is_null = form == "timestamp" and target in INSTANTS and name in TIME_COLUMNS
-    scale = avro["scale"] if annotation == "decimal" else _UNITS.get(annotation, 0)
-    return (_KINDS[kind], form, scale, zero_is_null, avro.get("size", 0), ())
+    # a schema may name a scale of any size; the reference decoder writes decimals of far smaller ones
+    scale = min(avro["scale"], DECIMAL_SCALE) if annotation == "decimal" else _UNITS.get(annotation, 0)
+    return (_KINDS[kind], form, scale, zero_is_null, _size(avro), ())
+
+
+def _size(avro: Mapping[str, Any]) -> int:
+    """Bytes of a fixed. A schema may name any size; no block holds a value of more than a block's limit."""
+    size: int = avro.get("size", 0)
+    return min(size, BLOCK_BYTES + 1)
 
 
 def _plain_form(avro: str, target: str | None) -> str:

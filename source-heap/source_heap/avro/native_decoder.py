@@ -1,7 +1,8 @@
 """Decodes rows of flat schemas with the compiled module `native`, which releases the GIL while it works.
 
 Rows that `native` does not write exactly as `reference` does, it hands back one by one: a text that is no UTF-8, an odd
-instant, a value that does not fit its target type. Such a row takes the time that `reference` alone takes for it.
+instant, a value that does not fit its target type, a line that is too long. It finds their ends first, so a row has its
+limit in bytes before it is decoded. Such a row takes the time that `reference` alone takes for it.
 """
 
 from __future__ import annotations
@@ -11,12 +12,12 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import orjson
 
-from source_heap.avro.chunks import CHUNK_BYTES, LONG_LINE, OTHER_SIZE, Chunk
+from source_heap.avro.chunks import CHUNK_BYTES, OTHER_SIZE, Chunk
 from source_heap.avro.columns import Column
 from source_heap.avro.declared import Declared
 from source_heap.avro.faults import BeyondLimit, BrokenFile
 from source_heap.avro.reference import ReferenceDecoder
-from source_heap.avro.skim import LONG_ROW, require_fitting_row
+from source_heap.avro.skim import LONG_ROW
 from source_heap.avro.values import Projection
 from source_heap.limits import LINE_BYTES, ROW_BYTES
 
@@ -33,7 +34,6 @@ _FAULTS: Mapping[str, tuple[type[BrokenFile], str]] = {
     "broken row": (BrokenFile, "a row cannot be decoded"),
     "bad branch": (BrokenFile, "a row selects a branch that its union does not have"),
     "long row": (BeyondLimit, LONG_ROW),
-    "long line": (BeyondLimit, LONG_LINE),
 }
 
 
@@ -58,12 +58,11 @@ class NativeDecoder:
         for count, data in blocks:
             at = 0
             while count:
-                outcome, at, count = rows.decode(data, at, count)
+                outcome, row, at, count = rows.decode(data, at, count)
                 if outcome == "chunk full":
                     yield Chunk(*rows.take())
                 elif outcome == "unusual row":
-                    at = self._append_unusual(data, at)
-                    count -= 1
+                    self._append_unusual(data[row:at])
                 elif outcome == "broken row" and at == len(data):
                     raise BrokenFile(OTHER_SIZE)
                 elif outcome != "all rows":
@@ -76,15 +75,13 @@ class NativeDecoder:
         if last.count:
             yield last
 
-    def _append_unusual(self, data: bytes, at: int) -> int:
-        """Appends the row at a position, by the reference decoder, and returns the position after it."""
+    def _append_unusual(self, row: bytes) -> None:
+        """Appends a row by the reference decoder."""
         if self._reference is None:
             self._reference = ReferenceDecoder(self._schema, self._projection)
-        if len(data) - at > ROW_BYTES:  # measured before it is decoded, which takes much memory
-            require_fitting_row(self._schema.row, data, at)
-        file = io.BytesIO(data)
-        file.seek(at)
+        file = io.BytesIO(row)
         line = self._reference.line(file)
+        if file.tell() != len(row):
+            raise BrokenFile("a row cannot be decoded")
         if line is not None:
             self._rows.append(line)
-        return file.tell()
