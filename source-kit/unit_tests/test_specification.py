@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import json
 import os
 import subprocess
@@ -13,7 +14,6 @@ from typing import Any
 import pytest
 import yaml
 from airbyte_cdk.models import AirbyteMessage, AirbyteMessageSerializer, ConnectorSpecificationSerializer, Type
-from source_kit.source import Source
 from source_kit.specification import read_specification, specification_line
 from test_kit.messages import errors
 
@@ -87,7 +87,7 @@ def test_the_message_of_a_connector_has_the_bytes_of_the_cdks(connector: str) ->
 def test_no_connector_makes_its_specification_itself(connector: str) -> None:
     """It would not be printed."""
     module = importlib.import_module(connector)
-    assert getattr(module, module.__all__[0]).spec is Source.spec
+    assert "def spec(" not in inspect.getsource(getattr(module, module.__all__[0]))
 
 
 @pytest.mark.slow
