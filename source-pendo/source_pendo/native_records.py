@@ -80,11 +80,11 @@ class NativeRecords:
             self._learn([decoded(rows[0])])
         lines, ids = self._written(rows, head, b'",%b}%b' % (constants, RECORD_TAIL), of)
         in_python = {index: decoded(rows[index]) for index, line in enumerate(lines) if not line}
-        if in_python:
-            self._learn(in_python.values())
+        self._learn(in_python.values())
+        if len(in_python) < len(rows):  # a refused row may have the identity of one that is not
             for index, row in in_python.items():
                 [ids[index]] = ids_of([row])
-        if len(set(ids)) < len(ids):
+        if len(in_python) < len(rows) and len(set(ids)) < len(ids):
             times = Counter(ids)
             in_python = {i: decoded(rows[i]) for i, id_ in enumerate(ids) if i in in_python or times[id_] > 1}
         if in_python:
@@ -106,8 +106,8 @@ class NativeRecords:
         """Adds the columns of rows that are not known, up to a limit."""
         with self._lock:
             before = len(self._columns)
-            for name in dict.fromkeys(name for row in rows for name in row):
-                if name not in self._columns:
+            for row in rows:
+                for name in row.keys() - self._columns.keys():
                     self._add(name)
             if len(self._columns) > before and self._required in self._columns:
                 required = list(self._columns).index(self._required)
