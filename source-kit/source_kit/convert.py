@@ -8,8 +8,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, TypeAlias
 
-from source_kit.generated import compiled
-from source_kit.limits import COMPILED_NAME_CHARACTERS, COMPILED_NAMES, REMEMBERED_NAME, REMEMBERED_NAME_CHARACTERS
+from source_kit.limits import REMEMBERED_NAME, REMEMBERED_NAME_CHARACTERS, REMEMBERED_ROW_CHARACTERS
 
 _WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
@@ -68,9 +67,11 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-#: Compiled key orders that are kept. Free-form rows could have one each.
+_Converter: TypeAlias = Callable[[Any], Any]
+#: Names for the values of a row, and those of them that are converted
+_Plan: TypeAlias = tuple[list[str], list[tuple[str, _Converter]]]
+#: Orders of keys whose plans are kept. Free-form rows could have one each.
 _PLANS_KEPT = 2_000
-_Plan: TypeAlias = Callable[[Iterable[Any]], dict[str, Any]]
 
 
 def unique_names(rename: Callable[[str], str], names: Iterable[str]) -> list[str]:
@@ -95,11 +96,11 @@ def unique_names(rename: Callable[[str], str], names: Iterable[str]) -> list[str
 class RecordMapper:
     """Renames the top-level keys of rows, by `unique_names`, and converts some values.
 
-    `rename` maps a vendor's name to ours. `convert` maps *our* names to functions, which are not called with None. Each
-    key order is compiled to a function of the values, a third faster than renaming key by key.
+    `rename` maps a vendor's name to ours. `convert` maps *our* names to functions, which are not called with None. The
+    names for each order of keys are found once.
     """
 
-    def __init__(self, rename: Callable[[str], str], convert: Mapping[str, Callable[[Any], Any]] | None = None) -> None:
+    def __init__(self, rename: Callable[[str], str], convert: Mapping[str, _Converter] | None = None) -> None:
         self._rename = rename
         self._convert = dict(convert or {})
         self._plans: dict[tuple[str, ...], _Plan] = {}
@@ -109,54 +110,24 @@ class RecordMapper:
         """The rows under our names, in the same order."""
         plans = self._plans
         mapped = []
-        last: tuple[str, ...] | None = None
-        plan: _Plan = dict
         for row in rows:
             shape = tuple(row)
-            if shape != last:
-                plan, last = plans.get(shape) or self._plan(shape), shape
-            mapped.append(plan(row.values()))
+            names, converters = plans.get(shape) or self._plan(shape)
+            record = dict(zip(names, row.values(), strict=True))
+            for name, convert in converters:
+                value = record[name]
+                if value is not None:
+                    record[name] = convert(value)
+            mapped.append(record)
         return mapped
 
     def _plan(self, shape: tuple[str, ...]) -> _Plan:
         names, size = unique_names(self._rename, shape), sum(map(len, shape))
-        if len(shape) > COMPILED_NAMES or size > COMPILED_NAME_CHARACTERS:
-            return _uncompiled(names, self._convert)
-        self._remembered += size
-        if len(self._plans) >= _PLANS_KEPT or self._remembered > REMEMBERED_NAME_CHARACTERS:
-            self._plans.clear()
-            self._remembered = size
-        plan = self._plans[shape] = _compiled(names, self._convert)
+        plan = names, [(name, self._convert[name]) for name in names if name in self._convert]
+        if size <= REMEMBERED_ROW_CHARACTERS:
+            self._remembered += size
+            if len(self._plans) >= _PLANS_KEPT or self._remembered > REMEMBERED_NAME_CHARACTERS:
+                self._plans.clear()
+                self._remembered = size
+            self._plans[shape] = plan
         return plan
-
-
-def _uncompiled(names: list[str], convert: Mapping[str, Callable[[Any], Any]]) -> _Plan:
-    """As `_compiled`, for rows with too many keys to compile."""
-    converters = [convert.get(name) for name in names]
-
-    def row(values: Iterable[Any]) -> dict[str, Any]:
-        return {
-            name: value if value is None or converter is None else converter(value)
-            for name, value, converter in zip(names, values, converters, strict=True)
-        }
-
-    return row
-
-
-def _compiled(names: list[str], convert: Mapping[str, Callable[[Any], Any]]) -> _Plan:
-    """A function from the values of a row to the row under `names`, which are in its source as literals only.
-
-    For the names `id` and `created_at`, of which the second is converted:
-
-        def row(values):
-            [v0, v1] = values
-            return {'id': v0, 'created_at': v1 if v1 is None else c1(v1)}
-    """
-    values = [f"v{index}" for index in range(len(names))]
-    converters = {f"c{index}": convert[name] for index, name in enumerate(names) if name in convert}
-    members = [
-        f"{name!r}: {value} if {value} is None else c{index}({value})" if name in convert else f"{name!r}: {value}"
-        for index, (name, value) in enumerate(zip(names, values, strict=True))
-    ]
-    source = f"def row(values):\n    [{', '.join(values)}] = values\n    return {{{', '.join(members)}}}"
-    return compiled(source, "row", converters)

@@ -26,10 +26,9 @@ SEGMENT_BYTES = 128 * _MB
 IN_FLIGHT_BYTES = 8 * _MB
 #: Slices that may start while an earlier one is still read: their checkpoints wait for it in memory.
 SLICES_AHEAD = 1000
-#: Renaming is compiled for rows with up to this many names and characters in them. Then the characters of all names
-#: that are kept for it.
-COMPILED_NAMES = 1_000
-COMPILED_NAME_CHARACTERS = 64 * 1024
+#: Our names are kept for rows with up to this many characters in their names. Then the characters of all names that are
+#: kept.
+REMEMBERED_ROW_CHARACTERS = 64 * 1024
 REMEMBERED_NAME_CHARACTERS = 4 * _MB
 #: The result for a longer name is not kept. Characters.
 REMEMBERED_NAME = 200

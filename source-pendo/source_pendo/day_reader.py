@@ -11,6 +11,7 @@ from typing import Any, Final
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_kit.errors import Throttled, config_error, system_error
 from source_kit.http.client import Answer
+from source_kit.json_text import dumps
 
 from source_pendo.aggregation import (
     HOUR_MS,
@@ -18,13 +19,13 @@ from source_pendo.aggregation import (
     Bound,
     EventSource,
     HourSpan,
-    Row,
     Scope,
     app_id_of,
     spans_of_a_day,
 )
 from source_pendo.client import NoAnswerInTime, PendoClient, QueryTooBig
 from source_pendo.config import LARGEST_RECORD_LIMIT
+from source_pendo.event_rows import RowText, cut, decoded, visitor_of
 from source_pendo.hour_merge import HourMerger
 from source_pendo.paging import KeyPager, KeyTooLarge, is_exact
 
@@ -58,7 +59,7 @@ class DayReader:
         """When a day began, in epoch milliseconds, as Pendo's answers say; None, or any value, if they do not."""
         return self._starts.pop(day, None)
 
-    def read(self, day: date, apps: tuple[str, ...]) -> Iterator[list[Row]]:
+    def read(self, day: date, apps: tuple[str, ...]) -> Iterator[list[RowText]]:
         """The day's rows as Pendo sends them, all rows of a visitor and application in one list."""
         groups = [apps]
         at_once = self._apps_at_once  # it may shrink while the day is read, the groups must not
@@ -68,11 +69,11 @@ class DayReader:
             scope, hours = Scope(day, group), self._hours_at_once.get(group)
             yield from self._read(scope) if hours is None else self._by_hours(scope, spans_of_a_day(hours))
 
-    def _read(self, scope: Scope) -> Iterator[list[Row]]:
+    def _read(self, scope: Scope) -> Iterator[list[RowText]]:
         """Page through a scope; what is too big is split."""
         if not self._exists(scope):
             return
-        pager = KeyPager(VISITOR_ID, self._limit, LARGEST_RECORD_LIMIT, scope.bound)
+        pager = KeyPager(VISITOR_ID, self._limit, LARGEST_RECORD_LIMIT, scope.bound, visitor_of)
         while not pager.done:
             try:
                 yield from self._page(scope, pager)
@@ -89,7 +90,7 @@ class DayReader:
                     return
                 pager.skip(error.key)
 
-    def _page(self, scope: Scope, pager: KeyPager) -> Iterator[list[Row]]:
+    def _page(self, scope: Scope, pager: KeyPager) -> Iterator[list[RowText]]:
         """Read a page; if its body breaks, only what comes after its last complete visitor is asked for again."""
         answer: Answer
 
@@ -99,13 +100,13 @@ class DayReader:
             answer = self._client.aggregate(str(scope), pipeline)
             return answer
 
-        for rows in self._client.rows(ask, "results", pager.broken_off):
+        for rows in self._client.rows(ask, "results", pager.broken_off, cut):
             yield pager.add(rows)
         if scope.hours is None or scope.hours.first == 0:
             self._starts[scope.day] = answer.envelope.get("startTime")
         yield pager.end_page()
 
-    def _parts(self, scope: Scope, cause: Exception) -> Iterator[list[Row]]:
+    def _parts(self, scope: Scope, cause: Exception) -> Iterator[list[RowText]]:
         """The scope in smaller parts: by application while there are several, then by hour."""
         learn = isinstance(cause, QueryTooBig)
         apps = scope.apps or self._apps_with_rows(scope)
@@ -135,7 +136,7 @@ class DayReader:
             for span in halves:
                 yield from self._read(replace(scope, hours=span))
 
-    def _by_hours(self, scope: Scope, spans: Sequence[HourSpan]) -> Iterator[list[Row]]:
+    def _by_hours(self, scope: Scope, spans: Sequence[HourSpan]) -> Iterator[list[RowText]]:
         """The whole day of a scope by spans of hours, merged to days again if rows are sums."""
         parts = ((span, rows) for span in spans for rows in self._read(replace(scope, hours=span)) if rows)
         if self._source.period == "hour" or not self._source.merge_hours:
@@ -145,7 +146,7 @@ class DayReader:
         with HourMerger() as merger:
             for span, rows in parts:
                 busy = busy or span
-                merger.add(rows)
+                merger.add(map(decoded, rows))
             if busy is None:
                 return
             midnight = self._midnight(scope, busy.hours())
@@ -155,7 +156,7 @@ class DayReader:
                     "Set period to hour, or restrict app_ids, and report it.",
                     f"no row with an hour and no startTime in the hours of {scope.day}",
                 )
-            yield from merger.merged(midnight)
+            yield from (list(map(dumps, rows)) for rows in merger.merged(midnight))
 
     def _exists(self, scope: Scope) -> bool:
         """Whether a scope's hours exist on that day. Returns True when unsure.

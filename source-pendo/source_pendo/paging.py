@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_kit.errors import system_error
@@ -72,7 +72,15 @@ class KeyPager:
     each other.
     """
 
-    def __init__(self, column: str, limit: int, largest: int, bound: Bound | None = None) -> None:
+    def __init__(
+        self,
+        column: str,
+        limit: int,
+        largest: int,
+        bound: Bound | None = None,
+        key_of: Callable[[Any], Any] | None = None,
+    ) -> None:
+        """`key_of` returns the key of a row; None: rows are dicts."""
         self.column = column
         self.bound = bound
         self.limit = limit
@@ -80,8 +88,9 @@ class KeyPager:
         self._page_limit = limit
         self._largest = max(largest, limit)
         self._left: set[Bound] = set()
-        self._held: list[Row] = []
+        self._held: list[Any] = []
         self._count = 0
+        self._key_of = key_of or (lambda row: row.get(column))
 
     @property
     def order(self) -> list[str]:
@@ -103,7 +112,7 @@ class KeyPager:
         """Whether the next page is too small to be halved."""
         return not self.grown and self.limit // 2 < _SMALLEST_PAGE
 
-    def add(self, rows: list[Row]) -> list[Row]:
+    def add(self, rows: list[Any]) -> list[Any]:
         """Take rows of the page; returns the rows, earlier ones first, that the next page will not have again."""
         self._count += len(rows)
         start = len(rows) - 1
@@ -116,7 +125,7 @@ class KeyPager:
         self._held = rows[start:]
         return ready
 
-    def end_page(self) -> list[Row]:
+    def end_page(self) -> list[Any]:
         """Close the page; returns the held rows that are complete after all. Moves to the next page.
 
         Raises KeyTooLarge if one key fills the largest page, or if it holds only keys at which no page can begin.
@@ -166,18 +175,20 @@ class KeyPager:
         """
         self.limit = self._page_limit = self._largest = self._page_limit if self.grown else self.limit // 2
 
-    def _may_begin(self, row: Row, before: Row, at: Callable[[str], bool] = may_begin_at) -> bool:
+    def _may_begin(self, row: Any, before: Any, at: Callable[[str], bool] = may_begin_at) -> bool:
         """Whether a page may begin at a row that follows another."""
-        key = row.get(self.column)
-        return self._tie_key(row) != self._tie_key(before) and not (isinstance(key, str) and not at(key))
+        if self._tie_key(row) == self._tie_key(before):
+            return False
+        key = self._key_of(row)
+        return not (isinstance(key, str) and not at(key))
 
-    def _tie_key(self, row: Row) -> Hashable:
+    def _tie_key(self, row: Any) -> Hashable:
         """Rows with an equal one must stay together."""
-        key = row.get(self.column)
+        key = self._key_of(row)
         return key.casefold() if isinstance(key, str) else key
 
-    def _bound_at(self, row: Row) -> Bound:
-        key = row.get(self.column)
+    def _bound_at(self, row: Any) -> Bound:
+        key = self._key_of(row)
         if not isinstance(key, str):
             raise no_progress(f"a row has no {self.column}, by which its page is followed by the next")
         return Bound(">=", key)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
 from source_kit.convert import RecordMapper, epoch_millis, iso_millis, parse_instant, snake_case
@@ -78,10 +77,6 @@ def change_time(value: Any) -> int | None:
 def definition_instant(value: Any) -> str | None:
     """As `instant`, for definitions, where 0 means no date (certain for one field, inferred for the others)."""
     return None if value == 0 else instant(value)
-
-
-#: `instant` with a cache, for columns with few different values
-cached_instant: Final = lru_cache(maxsize=10_000)(instant)
 
 
 def text(value: Any) -> str:

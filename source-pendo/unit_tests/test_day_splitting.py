@@ -21,10 +21,12 @@ from hypothesis import strategies as st
 from simulators.faults import Fault
 from simulators.pendo.periods import Calendar
 from source_kit.http.client import Answer
+from source_kit.stream import RecordLines
 from source_pendo.aggregation import EventSource, spans_of_a_day
 from source_pendo.client import NoAnswerInTime, QueryTooBig, connect
 from source_pendo.config import Config
 from source_pendo.day_reader import DayReader
+from source_pendo.event_rows import decoded
 from source_pendo.hour_merge import SUMMED, HourMerger
 from source_pendo.streams.event_days import Reading
 from source_pendo.streams.grouped_events import PageEvents
@@ -178,12 +180,12 @@ def test_visitors_whom_the_server_takes_for_one_come_once_and_with_keys_of_their
     ]
     stream = _page_events("hour")
     reading = Reading("2026-03-05", "2026-03-20T00:00:00.000Z")
-    read = [stream.records(rows, reading) for rows in server.reader("hour", limit).read(server.day, ()) if rows]
+    read = [records_of(stream, rows, reading) for rows in server.reader("hour", limit).read(server.day, ()) if rows]
     records = [record for part in read for record in part]
     assert Counter(row["visitor_id"] for row in records) == dict.fromkeys(
         ("ann", "Ann", "bob", "ANN", "Bob", "carol"), 3
     )
-    assert set(keys(records)) == set(keys(stream.records(server.rows, reading)))
+    assert set(keys(records)) == set(keys(records_of(stream, server.rows, reading)))
     assert len(set(keys(records))) == 18
 
 
@@ -345,12 +347,30 @@ def test_memory_is_bounded_by_a_chunk_of_the_page_and_not_by_the_page() -> None:
     tracemalloc.start()
     try:
         reading = Reading("2026-03-01", "2026-03-20T00:00:00.000Z")
-        count = sum(len(stream.records(rows, reading)) for rows in reader.read(date(2026, 3, 1), ()))
+        items = (stream.items(rows, reading) for rows in reader.read(date(2026, 3, 1), ()))
+        count = sum(item.count if isinstance(item, RecordLines) else len(item) for item in items)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
     assert count == 20_000
     assert peak < 8_000_000
+
+
+def records_of(stream: PageEvents, rows: list[Row], reading: Reading) -> list[Row]:
+    """The records of decoded rows."""
+    return stream.records(rows, stream.ids(rows, reading), reading)
+
+
+class DecodingReader:
+    """A reader whose rows are decoded."""
+
+    def __init__(self, reader: DayReader) -> None:
+        self.start_of = reader.start_of
+        self._reader = reader
+
+    def read(self, day: date, apps: tuple[str, ...]) -> Iterator[list[Row]]:
+        """As the reader's."""
+        return (list(map(decoded, rows)) for rows in self._reader.read(day, apps))
 
 
 def _page_events(period: Any) -> PageEvents:
@@ -385,9 +405,9 @@ class Server:
         self.collation: Callable[[str], str] = str
         self.says_hours = True
 
-    def reader(self, period: str, limit: int = 1000) -> DayReader:
+    def reader(self, period: str, limit: int = 1000) -> DecodingReader:
         """A reader of this server."""
-        return DayReader(_source(period), answered_by(self.ask), limit)
+        return DecodingReader(DayReader(_source(period), answered_by(self.ask), limit))
 
     def ask(self, label: str, pipeline: Sequence[Row]) -> Answer:
         """Answer an aggregation as Pendo would."""

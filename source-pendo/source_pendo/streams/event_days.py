@@ -10,12 +10,13 @@ from typing import Any, ClassVar, Final, get_args
 
 from source_kit.convert import RecordMapper, epoch_millis, iso_millis, parse_instant, snake_case, utc_now
 from source_kit.http.client import Connection
-from source_kit.stream import Checkpoint, SliceItem
+from source_kit.stream import Checkpoint, RecordLines, SliceItem
 
 from source_pendo.aggregation import EventSource, Row, Scope
 from source_pendo.config import DEFAULT_HISTORY_DAYS, EARLIEST_DAY, Config, Period
 from source_pendo.day_reader import DayReader
 from source_pendo.day_starts import DayStarts
+from source_pendo.event_rows import RowText, decoded
 from source_pendo.streams.base import STATE_VERSION, PendoStream
 from source_pendo.values import Converter
 
@@ -135,8 +136,8 @@ class EventStream(PendoStream):
                 if reading is None:  # after the first answer, which shows whether this machine's clock is ahead
                     ahead = self.client.connection.clock_ahead
                     reading = Reading(slice_.isoformat(), iso_millis(epoch_millis(started - ahead)))
-                    midnight = rows[0].get("day")
-                yield self.records(rows, reading)
+                    midnight = decoded(rows[0]).get("day")
+                yield self.items(rows, reading)
         if changed := self._day_starts.note(slice_, midnight or self._reader.start_of(slice_)):
             before, now = changed
             self.logger.warning(
@@ -169,10 +170,15 @@ class EventStream(PendoStream):
         ceiling = self.client.connection.cursor_ceiling(self._sync_start)
         return (ceiling - timedelta(hours=_LAST_ZONE_HOURS)).date() - _DAY
 
-    def records(self, rows: list[Row], reading: Reading) -> list[Row]:
-        """Pendo's rows, whole visitors, as records: with their key and the reading that they are of."""
+    def items(self, rows: list[RowText], reading: Reading) -> list[Row] | RecordLines:
+        """Pendo's rows, whole visitors, as records."""
+        decoded_rows = list(map(decoded, rows))
+        return self.records(decoded_rows, self.ids(decoded_rows, reading), reading)
+
+    def records(self, rows: list[Row], ids: list[str], reading: Reading) -> list[Row]:
+        """Rows as records: with their key and the reading that they are of."""
         records = self._mapper(rows)
-        for record, record_id in zip(records, self.ids(rows, reading), strict=True):
+        for record, record_id in zip(records, ids, strict=True):
             record["record_id"] = record_id
             record["read_day"] = reading.day
             record["read_at"] = reading.at

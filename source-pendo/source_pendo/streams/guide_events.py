@@ -52,8 +52,8 @@ class PollEvents(SingleEvents):
     source = "pollEvents"
     order = ("browserTime", "pollId")
 
-    def records(self, rows: list[Row], reading: Reading) -> list[Row]:
-        records = super().records(rows, reading)
+    def records(self, rows: list[Row], ids: list[str], reading: Reading) -> list[Row]:
+        records = super().records(rows, ids, reading)
         for record in records:
             response = record.get("poll_response")
             if response is not None:

@@ -1,0 +1,49 @@
+"""Rows of events as JSON text: cut out of Pendo's answers, and decoded where somebody needs their values."""
+
+from __future__ import annotations
+
+from typing import Any, Final, TypeAlias
+
+import msgspec
+import orjson
+from source_kit.json_text import dumps, loads
+
+from source_pendo.aggregation import VISITOR_ID, Row
+
+#: One row. Text of `cut` keeps the memory of all rows that were cut with it.
+RowText: TypeAlias = msgspec.Raw | bytes
+
+
+class _Visitor(msgspec.Struct, gc=False):
+    visitor_id: Any = msgspec.field(name=VISITOR_ID, default=None)
+
+
+_ROWS: Final = msgspec.json.Decoder(list[msgspec.Raw])
+_VISITOR: Final = msgspec.json.Decoder(_Visitor)
+
+
+def cut(text: bytes) -> list[RowText]:
+    """The rows of a JSON list. Raises ValueError for text that is not JSON in UTF-8.
+
+    A number beyond the range of a double passes, which JSON allows; `decoded` makes it null.
+    """
+    if not text.isascii():
+        text.decode()  # msgspec does not check it
+    try:
+        return list(_ROWS.decode(text))
+    except RecursionError:  # nested about 1,000 deep, of which orjson decodes a few more
+        return [dumps(row) for row in orjson.loads(text)]
+
+
+def decoded(text: RowText) -> Row:
+    """A row as a dict."""
+    row: Row = loads(bytes(text))
+    return row
+
+
+def visitor_of(text: RowText) -> Any:
+    """The visitor of a row, without decoding the rest of it; None if it names none."""
+    try:
+        return _VISITOR.decode(text).visitor_id
+    except ValueError:  # a visitor or a row that is none, which `loads` knows better
+        return decoded(text).get(VISITOR_ID)
