@@ -19,7 +19,7 @@ from harness import Reading
 from measure import measure
 from peers import peer_line, python_with
 from plan import Plan
-from results import Curve, Goal, Point, Section, Table
+from results import Curve, Goal, Point, Section
 
 KEY = "cio-app-key-us-4c1f9b7e20"
 STREAM = "messages"
@@ -28,7 +28,6 @@ CDK = "airbyte-cdk==7.39.1"
 #: More days than the deliveries of the benchmark cover
 DAYS = 365
 SHARE_GOAL = 1.3
-PLAIN_GOAL = 1.3
 CDK_GOAL = 5.0
 
 
@@ -42,13 +41,7 @@ def run(plan: Plan) -> Section:
         with harness.simulator(*arguments, *flags) as url, tempfile.TemporaryDirectory() as name:
             reading = reading_of(url, Path(name), STREAM)
             found = harness.against_floor(reading, sender(url), STREAM, plan, gzip=bool(flags))
-            section.tables.append(Table(title, found.lines))
-            section.goals.append(Goal(f"Share of the floor. {title}", found.share, SHARE_GOAL))
-            section.goals.append(Goal(f"Times the plain script. {title}", found.times_plain, PLAIN_GOAL))
-            section.notes.append(
-                f"{title}: the start takes {found.start:.2f} CPU s, that of the floor {found.floor_start:.2f}."
-            )
-            lines += found.lines
+            lines += harness.add_compared(section, title, found, SHARE_GOAL)
             if plan.peers and not flags:
                 run_low_code(section, url, Path(name), found.connector.records)
     section.curves = [row_numbers(plan), history(plan)]

@@ -14,15 +14,14 @@ from typing import Any
 
 from measure import Cost, best, measure
 from plan import Plan
-from results import Curve, Goal, Line, Point
+from results import Curve, Goal, Line, Point, Section, Table
 from test_kit.catalogs import configured
 from test_kit.command import run_process
 
 ROOT = Path(__file__).resolve().parent.parent
 DRIVERS = ROOT / "benchmarks" / "drivers"
 BIN = Path(sys.executable).parent
-FLOOR = ("floor: http.client + orjson, in pieces", ROOT / "benchmarks" / "floor.py")
-PLAIN = ("plain script: urllib3 + orjson, whole pages", DRIVERS / "plain_script.py")
+FLOOR = ROOT / "benchmarks" / "floor.py"
 RECORD = b'"type":"RECORD"'
 #: Bytes; for every point of every curve
 MEMORY_GOAL = 150_000_000
@@ -109,23 +108,18 @@ class Reading:
 
 @dataclass(frozen=True)
 class Compared:
-    """The connector, the floor and a plain script on the same records, best of their runs.
-
-    `share` and `times_plain` are records per CPU second of reading: the connector's, divided by those of the others.
-    """
+    """The connector and the floor on the same records, best of their runs, and CPU seconds of their starts."""
 
     connector: Cost
     floor: Cost
-    plain: Cost
-    share: float
-    times_plain: float
     start: float
     floor_start: float
 
     @property
-    def lines(self) -> list[Line]:
-        """All as lines of a table."""
-        return [Line("connector", self.connector), Line("floor", self.floor), Line("reference", self.plain)]
+    def share(self) -> float:
+        """Records per CPU second of reading: the connector's, divided by the floor's."""
+        mine = self.connector.records / (self.connector.cpu - self.start)
+        return mine / (self.floor.records / (self.floor.cpu - self.floor_start))
 
 
 def against_floor(
@@ -136,7 +130,7 @@ def against_floor(
     *,
     gzip: bool = False,
 ) -> Compared:
-    """Measures the connector, the floor and the plain script in turn.
+    """Measures the connector and the floor in turn.
 
     `request_of` turns a logged request into one that the floor can send. `rows_key` is the key of the rows in an
     answer. `gzip` lets the floor accept compressed answers; connectors always do.
@@ -148,29 +142,30 @@ def against_floor(
     requests = [request_of(request) for request in logged_requests(reading.url)]
     if gzip:
         requests = [{**one, "headers": {**one["headers"], "accept-encoding": "gzip"}} for one in requests]
-    floor, plain = [], []
-    for number in range(plan.repeat):
+    floor = [run_floor(requests, rows_key, reading)]
+    for _ in range(plan.repeat - 1):
+        mine.append(measure(name, reading.command(chosen), RECORD))
         floor.append(run_floor(requests, rows_key, reading))
-        plain.append(run_floor(requests, rows_key, reading, PLAIN))
-        if number + 1 < plan.repeat:
-            mine.append(measure(name, reading.command(chosen), RECORD))
-    starts = [
-        min(run_floor([], "", reading, script).cpu for _ in range(plan.size(STARTS, 1))) for script in (FLOOR, PLAIN)
-    ]
-    start = reading.start_cpu(plan)
-    cost, least, simple = best(mine), best(floor), best(plain)
-    rate = cost.records / (cost.cpu - start)
-    share, times_plain = (
-        rate / (other.records / (other.cpu - begin)) for other, begin in zip((least, simple), starts, strict=True)
-    )
-    return Compared(cost, least, simple, share, times_plain, start, starts[0])
+    floor_start = min(run_floor([], "", reading).cpu for _ in range(plan.size(STARTS, 1)))
+    return Compared(best(mine), best(floor), reading.start_cpu(plan), floor_start)
 
 
-def run_floor(requests: list[dict[str, Any]], key: str, reading: Reading, script: tuple[str, Path] = FLOOR) -> Cost:
-    """Measures the floor, or the plain script, on the answers to the same requests."""
+def run_floor(requests: list[dict[str, Any]], key: str, reading: Reading) -> Cost:
+    """Measures the floor on the answers to the same requests."""
     file = write_json(reading.folder / "requests.json", requests)
-    name, program = script
-    return measure(name, [sys.executable, str(program), str(file), key, reading.stream], RECORD)
+    command = [sys.executable, str(FLOOR), str(file), key, reading.stream]
+    return measure("floor: urllib3 + orjson", command, RECORD)
+
+
+def add_compared(section: Section, title: str, found: Compared, share_goal: float) -> list[Line]:
+    """Adds table, goal and note about a connector and its floor to the section. Returns the lines of the table."""
+    lines = [Line("connector", found.connector), Line("floor", found.floor)]
+    section.tables.append(Table(title, lines))
+    section.goals.append(Goal(f"share of the floor: {title[:1].lower()}{title[1:]}", found.share, share_goal))
+    section.notes.append(
+        f"{title}: the start takes {found.start:.2f} CPU s, that of the floor {found.floor_start:.2f}."
+    )
+    return lines
 
 
 def history_points(reading: Reading, x: int, label: str, grow: Callable[[], None] | None = None) -> list[Point]:

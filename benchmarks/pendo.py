@@ -12,13 +12,12 @@ from harness import Reading
 from measure import measure
 from peers import peer_line, python_with
 from plan import Plan
-from results import Curve, Goal, Point, Section, Table
+from results import Curve, Goal, Point, Section
 
 KEY = "simulated-integration-key.us"
 STREAM = "page_events"
 TAP = "tap-pendo==1.2.0"
 SHARE_GOAL = 0.95
-PLAIN_GOAL = 0.95
 TAP_GOAL = 10.0
 
 
@@ -27,24 +26,18 @@ def run(plan: Plan) -> Section:
     rows = plan.size(300_000, 3_000)
     section = Section(f"Pendo: {STREAM}, {rows:,} rows in pages of 50,000")
     arguments = ("pendo", "--rows", str(rows), "--now", "real")
-    shares = []
+    lines = []
     for title, flags in (("Answers without compression", ()), ("Answers with gzip", ("--compress",))):
         with harness.simulator(*arguments, *flags) as url, tempfile.TemporaryDirectory() as name:
             reading = reading_of(url, Path(name), days=8)
             found = harness.against_floor(
                 reading, lambda logged, url=url: request_of(url, logged), "results", plan, gzip=bool(flags)
             )
-            section.tables.append(Table(title, found.lines))
-            section.goals.append(Goal(f"Share of the floor. {title}", found.share, SHARE_GOAL))
-            section.goals.append(Goal(f"Times the plain script. {title}", found.times_plain, PLAIN_GOAL))
-            section.notes.append(
-                f"{title}: the start takes {found.start:.2f} CPU s, that of the floor {found.floor_start:.2f}."
-            )
-            shares.append(found)
+            lines += harness.add_compared(section, title, found, SHARE_GOAL)
             if plan.peers and not flags:
                 run_tap(section, url, found.connector.records)
     section.curves = [page_sizes(plan), history(plan)]
-    section.goals.append(harness.memory_goal(section.curves, [line for one in shares for line in one.lines]))
+    section.goals.append(harness.memory_goal(section.curves, lines))
     return section
 
 
