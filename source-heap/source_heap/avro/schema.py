@@ -1,7 +1,7 @@
 """Converts Avro schemas to JSON schemas, and merges the schemas of several files of a table.
 
-The types are those of the values that `reference` and `fast` emit. Every column may be null, and every object may have
-more properties.
+The types are those of the values that the decoders write. Every column may be null, and every object may have more
+properties.
 """
 
 from __future__ import annotations
