@@ -65,13 +65,6 @@ bench: $(INSTALLED) $(PLOTS)/.installed ## measure speed and memory beside the f
 
 plots-env: $(PLOTS)/.installed ## install matplotlib, which draws the plots of the benchmarks, into its own environment
 
-$(PLOTS)/.installed: uv.lock tools/bootstrap.sh
-	@tools/bootstrap.sh uv
-	@echo "plots-env: installing into $(PLOTS)"
-	@UV_PROJECT_ENVIRONMENT=$(PLOTS) UV_PYTHON_DOWNLOADS=never .uv/bin/uv sync --frozen --quiet --only-group plots \
-		--python "$$(tools/bootstrap.sh python)"
-	@touch $@
-
 newest-cdk: $(INSTALLED) ## run the kit's unit tests with the newest airbyte-cdk that the packages allow; needs the network
 	@tools/newest-cdk.sh $(ARGS)
 
@@ -113,10 +106,11 @@ $(PYAIRBYTE)/.installed: integration_tests/pyairbyte/uv.lock integration_tests/p
 
 kubernetes-env: $(KUBERNETES)/.installed ## install the schemas of Kubernetes into their own environment
 
-$(KUBERNETES)/.installed: uv.lock tools/bootstrap.sh
+# a group of pyproject.toml in an environment of its own
+$(PLOTS)/.installed $(KUBERNETES)/.installed: .cache/%-venv/.installed: uv.lock tools/bootstrap.sh
 	@tools/bootstrap.sh uv
-	@echo "kubernetes-env: installing into $(KUBERNETES)"
-	@UV_PROJECT_ENVIRONMENT=$(KUBERNETES) UV_PYTHON_DOWNLOADS=never .uv/bin/uv sync --frozen --quiet --only-group kubernetes \
+	@echo "$*-env: installing into $(@D)"
+	@UV_PROJECT_ENVIRONMENT=$(@D) UV_PYTHON_DOWNLOADS=never .uv/bin/uv sync --frozen --quiet --only-group $* \
 		--python "$$(tools/bootstrap.sh python)"
 	@touch $@
 

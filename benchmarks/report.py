@@ -17,8 +17,8 @@ HEAD = """# Results
 ![CPU seconds and requests over history](plots/history.svg)
 """
 _ABOUT = {
-    "memory": "peak memory must not grow with the size",
-    "history": "the next sync must not grow with what was read",
+    "memory": "peak memory should not grow with the size",
+    "history": "the cost of the next sync should not grow with what was read before",
 }
 
 
@@ -40,7 +40,9 @@ def section_text(section: Mapping[str, Any]) -> str:
         parts.append(table(("goal", "reached", "limit", ""), rows))
     for one in section["tables"]:
         parts.append(f"{one['title']}:\n")
-        parts.append(table(("", "records", "CPU s", "records/CPU s", "wall s", "peak MB"), map(line, one["lines"])))
+        parts.append(
+            table(("program", "records", "CPU s", "records/CPU s", "wall s", "peak MB"), map(line, one["lines"]))
+        )
     for curve in section["curves"]:
         parts.append(f"{curve['title']}: {_ABOUT[curve['about']]}.\n")
         head = ("", curve["x"], "records", "CPU s", "wall s", "requests", "peak MB")

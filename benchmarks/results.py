@@ -20,7 +20,7 @@ from measure import Cost
 
 #: The order in RESULTS.md
 SECTIONS = ("start", "pendo", "customerio", "heap", "webhooks")
-_PACKAGES = ("airbyte-cdk", "orjson", "msgspec", "isal", "requests", "urllib3", "boto3", "cramjam", "fastavro")
+_PACKAGES = ("airbyte-cdk", "orjson", "msgspec", "isal", "requests", "urllib3", "botocore", "cramjam", "fastavro")
 
 
 @dataclass(frozen=True)
