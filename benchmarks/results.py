@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from measure import Cost
 #: The order in RESULTS.md
 SECTIONS = ("start", "pendo", "customerio", "heap", "webhooks")
 _PACKAGES = ("airbyte-cdk", "orjson", "msgspec", "isal", "requests", "urllib3", "botocore", "cramjam", "fastavro")
+#: Modules in C that are not built where there is no compiler
+_COMPILED = ("source_heap.avro.native", "source_pendo.compiled.native")
 
 
 @dataclass(frozen=True)
@@ -118,7 +121,10 @@ def machine() -> str:
     models = [line.partition(":")[2].strip() for line in facts if line.startswith("model name")]
     optimized = "--enable-optimizations" in (sysconfig.get_config_var("CONFIG_ARGS") or "")
     python = f"{platform.python_implementation()} {platform.python_version()}"
+    missing = [name for name in _COMPILED if find_spec(name) is None]
+    slow = f", WITHOUT the compiled {' and '.join(missing)}" if missing else ""
     return (
         f"{os.cpu_count()} cores of {models[0] if models else platform.machine()}, {python} "
-        f"{'with' if optimized else 'without'} profile-guided optimization, load {os.getloadavg()[1]:.1f} at the end"
+        f"{'with' if optimized else 'without'} profile-guided optimization{slow}, "
+        f"load {os.getloadavg()[1]:.1f} at the end"
     )
