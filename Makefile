@@ -28,7 +28,7 @@ $(INSTALLED): uv.lock pyproject.toml tools/uv.txt tools/bootstrap.sh $(addsuffix
 	@tools/bootstrap.sh
 
 demo: $(INSTALLED) ## run the connectors on the bundled simulators, into a DuckDB file
-	@$(PYTHON_BIN) tools/demo.py
+	@$(PYTHON_BIN) tools/demo.py $(ARGS)
 
 inlet-config: ## write .env for compose.yaml: paths, keys and the read token of webhook-inlet, all fresh; HOST=its public name
 	@tools/inlet-config.sh $(HOST)
