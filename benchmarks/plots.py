@@ -19,9 +19,11 @@ import matplotlib as mpl
 mpl.use("svg")
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.patches import Patch
 
 GRAY = "#808080"
 COLORS = {"connector": "#2a7fdb", "floor": "#a0a0a0", "reference": "#a0a0a0", "peer": "#d9822b"}
+MEANINGS = {"connector": "this repository", "floor": "script with the usual libraries", "peer": "other programs"}
 SERIES = ("#2a7fdb", "#d9822b", "#3f9c5a")
 VENDORS = {"pendo": "Pendo", "customerio": "Customer.io", "heap": "Heap"}
 LIMIT_MB = 150
@@ -73,7 +75,9 @@ def throughput(sections: Sections) -> None:
         axes.margins(x=0.12)
         axes.set_xticks([])
         axes.spines["bottom"].set_visible(False)
-    figure.tight_layout()
+    handles = [Patch(color=COLORS[kind], label=meaning) for kind, meaning in MEANINGS.items()]
+    figure.legend(handles=handles, loc="upper center", ncols=len(handles), fontsize=8)
+    figure.tight_layout(rect=(0, 0, 1, 0.95))
 
 
 def memory(sections: Sections) -> None:
