@@ -36,11 +36,11 @@ ENV UV_PROJECT_ENVIRONMENT=/opt/connector \
     UV_PYTHON_DOWNLOADS=never \
     UV_HTTP_TIMEOUT=180
 WORKDIR /src
-# A part of source-heap is written in C. The compiler stays in this stage.
+# Parts of source-heap and source-pendo are written in C. The compiler stays in this stage.
 ARG PACKAGE
 COPY tools/compiler.sh /tmp/
 RUN --mount=type=secret,id=ca \
-    if [ "${PACKAGE}" = source-heap ]; then /tmp/compiler.sh; fi
+    case "${PACKAGE}" in source-heap | source-pendo) /tmp/compiler.sh ;; esac
 # Dependencies come first, because they change less often than the code. uv reads all members of the workspace, but installs
 # one. The lock excludes packages that airbyte-cdk requires and no connector imports (see pyproject.toml).
 COPY pyproject.toml uv.lock ./
@@ -61,14 +61,16 @@ COPY tools/licenses.py tools/sbom.py tools/
 # fixed name `connector`. Of botocore's descriptions of 400 services those stay that reach a bucket or get credentials for
 # it: the others are 25 MB. The tests that packages bring along do not stay. The bill of materials lists both parts of the
 # image, this one and the system.
-# Without its module in C source-heap installs and works, but reads slowly. An image has the module, or its build fails: a
-# second build shows the compiler's message, which the first one does not show, since the module is optional.
+# Without its module in C a connector installs and works, but reads slowly. An image has the module that pyproject.toml
+# names, or its build fails: a second build shows the compiler's message, which the first one does not show, since the
+# module is optional.
 RUN --mount=type=secret,id=ca --mount=type=cache,target=/root/.cache/uv --mount=type=bind,from=system,target=/system \
     if [ -s /run/secrets/ca ]; then export SSL_CERT_FILE=/run/secrets/ca; fi; \
     /opt/uv/bin/uv sync --frozen --no-dev --no-editable --refresh-package "${PACKAGE}" --package "${PACKAGE}" \
-    && if [ "${PACKAGE}" = source-heap ] && ! /opt/connector/bin/python -c "import source_heap.avro.native"; then \
+    && module=$(sed -n 's/^name = "\(.*\.native\)"$/\1/p' "${PACKAGE}/pyproject.toml") \
+    && if [ -n "$module" ] && ! /opt/connector/bin/python -c "import $module"; then \
         /opt/uv/bin/uv build --wheel --out-dir /tmp/wheel --package "${PACKAGE}" 2>&1 | grep -i -A 5 error; \
-        echo "source-heap's module in C could not be compiled; the compiler's message is above" >&2; exit 1; \
+        echo "the module in C of ${PACKAGE} could not be compiled; the compiler's message is above" >&2; exit 1; \
     fi \
     && find /opt/connector/bin -type f ! -name "${PACKAGE}" -delete \
     && find /opt/connector/lib/python3*/site-packages/botocore/data -mindepth 1 -maxdepth 1 -type d \

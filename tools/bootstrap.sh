@@ -84,13 +84,19 @@ uv) install_uv "$python" ;;
 "")
     install_uv "$python"
     echo "bootstrap: installing the locked packages into .venv ($python)" >&2
-    # source-heap is built each time, since uv does not notice that its module is gone or that a compiler came. The old
-    # module must not survive a failed build.
-    rm -f source-heap/source_heap/avro/native.*.so
-    .uv/bin/uv sync --frozen --quiet --python "$python" --reinstall-package source-heap
-    [ -e source-heap/source_heap/avro/native.abi3.so ] || echo "bootstrap: source-heap's module in C is not built, so \
-source-heap reads more slowly; everything else is the same. It needs a C compiler (on Debian and Ubuntu: apt-get install \
-gcc libc6-dev). With one, this command shows what is wrong: .uv/bin/uv build --wheel --package source-heap" >&2
+    # Packages with a module in C are built each time, since uv does not notice that a module is gone or that a compiler
+    # came. The old module must not survive a failed build.
+    rm -f source-*/source_*/*/native.*.so
+    .uv/bin/uv sync --frozen --quiet --python "$python" --reinstall-package source-heap --reinstall-package source-pendo
+    missing=
+    for folder in source-*/native; do
+        package=${folder%/native}
+        set -- "$package"/source_*/*/native.abi3.so
+        [ -e "$1" ] || missing="$missing${missing:+ and }$package"
+    done
+    [ -z "$missing" ] || echo "bootstrap: no module in C is built for $missing, so reading takes longer; \
+everything else is the same. It needs a C compiler (on Debian and Ubuntu: apt-get install gcc libc6-dev). With one, this \
+command shows what is wrong: .uv/bin/uv build --wheel --package ${missing%% *}" >&2
     # make compares the time of this file with the lock and the pyproject.toml files
     touch .venv/.installed
     ;;

@@ -4,7 +4,7 @@
 #
 # The base is BASE_IMAGE if it is set, else the public image that the Dockerfile names. If that cannot be pulled, the base is
 # made from Debian's packages (tools/base-image.sh). The output names the base. The build itself runs in BUILDER_IMAGE if
-# that is set: the same system with a C compiler. Without it, the build of source-heap gets the compiler by apt-get.
+# that is set: the same system with a C compiler. Without it, a build that needs the compiler gets it by apt-get.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

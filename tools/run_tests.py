@@ -54,7 +54,7 @@ def _answers(*command: str) -> bool:
 
 
 def _has_compiler() -> bool:
-    """With one the set-up has built source-heap's module in C."""
+    """With one the set-up has built the modules in C."""
     return shutil.which("cc") is not None and (Path(sysconfig.get_path("include")) / "Python.h").exists()
 
 

@@ -23,7 +23,7 @@ from source_pendo.event_rows import RowText, decoded
 try:
     import source_pendo.compiled.native as native
 except ImportError as error:
-    #: Why rows are not written by `native`: there was no compiler when the package was installed. None if they are
+    #: Why there is no `native`, most likely because the package was installed without a compiler. None if there is one
     MISSING: str | None = str(error)
 else:
     MISSING = None

@@ -10,16 +10,18 @@ from typing import Final
 from airbyte_cdk.models import ConfiguredAirbyteCatalog
 from airbyte_cdk.sources.streams import Stream
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
-from source_kit.errors import Throttled, config_error
+from source_kit.errors import Throttled, config_error, shorten
 from source_kit.http.client import Connection
 from source_kit.http.retry import CHECK_RETRY_POLICY, RetryPolicy
 from source_kit.network import warn_of_plain_http
 from source_kit.source import Source
 
+from source_pendo import native_records
 from source_pendo.client import WRONG_KEY, WRONG_REGION, BadRequest, Forbidden, NotOffered, QueryTooBig, connect
 from source_pendo.config import Config
 from source_pendo.streams import STREAMS, webhook_streams
 from source_pendo.streams.base import PendoStream
+from source_pendo.streams.grouped_events import GroupedEvents
 
 #: A check does not wait longer for one answer, because a person waits for the check. Seconds.
 _PROBE_TIMEOUT: Final = 20.0
@@ -42,8 +44,13 @@ class SourcePendo(Source[Config]):
         return [*_streams(config, connect(config)), *webhook_streams(config)]
 
     def catalog_streams(self, config: Config, catalog: ConfiguredAirbyteCatalog) -> list[Stream]:
-        warn_of_plain_http(logging.getLogger("airbyte"), config.base_url)
-        return self.all_streams(config)
+        logger = logging.getLogger("airbyte")
+        warn_of_plain_http(logger, config.base_url)
+        streams = self.all_streams(config)
+        chosen = {configured.stream.name for configured in catalog.streams}
+        if any(isinstance(stream, GroupedEvents) and stream.name in chosen for stream in streams):
+            _warn_of_slow_events(logger)
+        return streams
 
     def probe(self, logger: logging.Logger, config: Config) -> str | None:
         """Asks every endpoint and every event source for the least it can give, at the same time.
@@ -86,6 +93,15 @@ class SourcePendo(Source[Config]):
         for stream in streams:
             stream.client.retry_policy = _DISCOVERING
         return [*streams, *webhook_streams(config)]
+
+
+def _warn_of_slow_events(logger: logging.Logger) -> None:
+    if native_records.MISSING is not None:
+        logger.warning(
+            "Events are read slowly, by Python, since the connector's compiled module cannot be loaded "
+            f"({shorten(native_records.MISSING, 200)}). Install source-pendo from a wheel for this system, or again "
+            "where there is a C compiler."
+        )
 
 
 def _streams(config: Config, connection: Connection) -> list[PendoStream]:

@@ -20,7 +20,6 @@ from source_pendo import native_records
 from source_pendo.client import connect
 from source_pendo.config import Config
 from source_pendo.event_rows import cut, decoded, visitor_of
-from source_pendo.streams import grouped_events
 from source_pendo.streams.event_days import Reading
 from source_pendo.streams.grouped_events import PageEvents
 
@@ -220,7 +219,7 @@ def test_thousands_of_columns_and_rows_of_a_megabyte_are_written_in_python() -> 
 
 
 def test_without_the_compiled_module_the_records_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(grouped_events, "MISSING", "no compiler")
+    monkeypatch.setattr(native_records, "MISSING", "no compiler")
     rows = Rows(1, 0.2)
     body = document([rows.row() for _ in range(50)])
     assert outcome(by_items, page_events(), body, 8192) == outcome(by_orjson, page_events(), body, 8192) != b""

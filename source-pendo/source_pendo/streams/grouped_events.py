@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime
-from typing import Any, ClassVar, Final
+from typing import ClassVar, Final
 
 from source_kit.errors import system_error
 from source_kit.http.client import Connection
 from source_kit.json_text import dumps
 from source_kit.stream import RecordLines
 
+from source_pendo import native_records
 from source_pendo.aggregation import Row
 from source_pendo.config import Config
 from source_pendo.event_rows import RowText
-from source_pendo.native_records import MISSING, NativeRecords
+from source_pendo.native_records import NativeRecords
 from source_pendo.record_ids import identity_ids
 from source_pendo.streams.event_days import EventStream, Reading
 from source_pendo.values import instant
@@ -62,14 +61,6 @@ class GroupedEvents(EventStream):
             added=("record_id", "read_day", "read_at"),
         )
 
-    def start(self, state: Mapping[str, Any], full_refresh: bool, sync_start: datetime) -> None:
-        super().start(state, full_refresh, sync_start)
-        if MISSING:
-            self.logger.info(
-                f"Stream {self.name}: the package was installed without a compiler, so events are decoded in Python, "
-                f"which takes about three times as long ({MISSING})"
-            )
-
     @property
     def order(self) -> tuple[str, ...]:
         return (self.object_id, "accountId", "server", "remoteIp", "userAgent")
@@ -82,7 +73,7 @@ class GroupedEvents(EventStream):
         return (reading.day,) if self.cursor_field == "day" else ()
 
     def items(self, rows: list[RowText], reading: Reading) -> list[Row] | RecordLines:
-        if MISSING:
+        if native_records.MISSING is not None:
             return super().items(rows, reading)
         constants = dumps({"read_day": reading.day, "read_at": reading.at})[1:-1]
         return self._native.lines(
