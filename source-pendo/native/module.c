@@ -1,7 +1,8 @@
 /* The Python module `source_pendo.compiled.native`: one class around `write_record` and `write_identity`.
  *
- * It uses the stable ABI of Python 3.11, so one build serves all later versions. The GIL is held, so that streams may
- * share a writer between threads: a call is shorter than the time after which Python switches threads. */
+ * It uses the stable ABI of Python 3.11, so one build serves all later versions. The GIL is held, so that
+ * threads may share a writer: no code of Python runs between the first byte of a line and the copies of line and digest.
+ * A call takes 1 to 3 microseconds a row, far less than the reading of those rows. */
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
