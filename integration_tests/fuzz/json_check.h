@@ -1,6 +1,7 @@
 /* Checks that bytes are one JSON value in valid UTF-8 (RFC 8259, RFC 3629), written without spaces.
  *
- * It is written for the fuzz targets of native modules only, straight from the grammars and without a word of the code that it checks. */
+ * It is written for the fuzz targets of native modules only, straight from the grammars and without a word of the code
+ * that it checks. */
 
 #ifndef JSON_CHECK_H
 #define JSON_CHECK_H

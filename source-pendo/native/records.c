@@ -29,7 +29,8 @@ static char *write_date(char *to, int day) {
     return write_digits(to, day_of_year - (153 * month_from_march + 2) / 5 + 1, 2);
 }
 
-/* Milliseconds since 1970 as `"2026-03-01T05:00:00.123Z"`; null stays null. All else is refused, also times before 1970. */
+/* Milliseconds since 1970 as `"2026-03-01T05:00:00.123Z"`; null stays null. All else is refused, also times
+ * before 1970. */
 static bool write_instant(struct cursor *c) {
     if (is_at(c, 'n'))
         return copy_word(c, "null", 4);

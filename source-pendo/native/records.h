@@ -1,16 +1,16 @@
 /* Writes a row of Pendo's as a record: names are replaced, instants formatted, all other values copied.
  *
- * A row is an object of JSON without white space. What is written equals, byte for byte, what Python writes after it has
- * decoded the row (`orjson.loads`, `RecordMapper`, `orjson.dumps`). A row with a value that `values.h` does not copy is
- * refused and left to Python, and so is one of more than `LONGEST_ROW` bytes, and one with a name that the table does not
- * have or has met before in this row. That is never an error.
+ * A row is an object of JSON without white space. What is written equals, byte for byte, what Python writes after it
+ * has decoded the row (`orjson.loads`, `RecordMapper`, `orjson.dumps`). A row with a value that `values.h` does not
+ * copy is refused and left to Python, and so is one of more than `LONGEST_ROW` bytes, and one with a name that the
+ * table does not have or has met before in this row. That is never an error.
  *
  * A part of the row is its identity: an array of some columns in a fixed order, in which a value that is missing, null,
  * false, zero or empty is null, and the members of objects are sorted by their names.
  *
  * The bytes come from strangers. No byte is read beyond the row, and nothing is written beyond the room that
- * `record_room` and `identity_room` name. The caller has checked that the row is valid UTF-8; if it is not, the record is
- * not, either, and that is all. Nothing here knows Python. */
+ * `record_room` and `identity_room` name. The caller has checked that the row is valid UTF-8; if it is not, the record
+ * is not, either, and that is all. Nothing here knows Python. */
 
 #ifndef RECORDS_H
 #define RECORDS_H

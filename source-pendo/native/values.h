@@ -2,8 +2,8 @@
  *
  *   text            without control characters. Escapes that an encoder writes in another way are rewritten, or refused
  *   integer         of up to 18 digits, not -0
- *   number          in digits with a point, of up to 15 significant digits, without a zero at the end: such a decimal is
- *                   the shortest one that reads as its double
+ *   number          in digits with a point, of up to 15 significant digits, without a zero at the end: such a decimal
+ *                   is the shortest one that reads as its double
  *   object          of up to 64 members, whose names differ and have no escapes. Their order stays
  *   array, true, false, null
  *
@@ -22,8 +22,8 @@ struct span {
     size_t size;
 };
 
-/* Where the next byte is read, where reading ends, where the next byte is written. Functions that return false leave the
- * cursor anywhere: the row is refused. */
+/* Where the next byte is read, where reading ends, where the next byte is written. Functions that return false leave
+ * the cursor anywhere: the row is refused. */
 struct cursor {
     const char *at;
     const char *end;

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from hashlib import blake2b
 from itertools import product
+from typing import Any
 
 import orjson
 import pytest
@@ -128,3 +130,34 @@ def test_objects_with_a_name_twice_or_with_an_escape_are_left_to_python(text: by
 def test_digests_of_all_lengths_are_those_of_hashlib() -> None:
     for length in range(400):
         assert written([b'"t":1'], b"x" * length) != [b""]
+
+
+def test_threads_share_a_writer() -> None:
+    """Each thread's rows have an order of columns of their own, which a writer remembers."""
+    columns = tuple((b"c%d" % number, b',"c%d":' % number, False, number) for number in range(8))
+    writer = native_records.native.Writer(columns, 0, 8)
+
+    def write(seed: int) -> bool:
+        numbers = random.Random(seed).sample(range(8), 8)
+        row = b"{%b}" % b",".join(b'"c%d":{"b":%d,"a":0}' % (number, seed) for number in numbers)
+        lines, digests = writer.write([row] * 500, b"", b"", b"", b"[")
+        [digest] = set(digests)
+        return set(lines) == {row[:-1] + digest.encode()}
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(write, range(400)))
+
+
+@pytest.mark.parametrize(
+    ("columns", "error"),
+    [
+        pytest.param((1,), TypeError, id="no-tuple"),
+        pytest.param(((b"a",),), TypeError, id="too-short"),
+        pytest.param(((b"a", b"", False, 0),), ValueError, id="without-our-name"),
+        pytest.param(((b"a", b',"a":', False, 1),), ValueError, id="outside-of-the-identity"),
+        pytest.param((), ValueError, id="no-required-column"),
+    ],
+)
+def test_a_table_with_a_mistake_is_an_error(columns: Any, error: type[Exception]) -> None:
+    with pytest.raises(error, match=r"column|argument|function"):
+        native_records.native.Writer(columns, 0, 1)

@@ -1,9 +1,9 @@
 /* A fuzz target for `write_record` and `write_identity`: libFuzzer invents rows, and the sanitizers watch. `make fuzz`
  * runs it.
  *
- * An input is two bytes that choose a table, and then rows, a line each, that are written with it one after another. The
- * target aborts if a promise of `records.h` is broken; for reads and writes beyond memory row, record and identity have
- * buffers of exactly their size. */
+ * An input is two bytes that choose a table, and then rows, a line each, that are written with it one after another.
+ * The target aborts if a promise of `records.h` is broken; for reads and writes beyond memory row, record and identity
+ * have buffers of exactly their size. */
 
 #include "blake2b.h"
 #include "json_check.h"
