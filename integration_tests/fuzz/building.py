@@ -1,4 +1,4 @@
-"""Builds source-heap's native decoder with clang's sanitizers, which stop the process at the first fault of memory."""
+"""Builds the native modules with clang's sanitizers, which stop the process at the first fault of memory."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ import subprocess
 import sysconfig
 import tomllib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-NATIVE = ROOT / "source-heap" / "native"
+FUZZ = ROOT / "integration_tests" / "fuzz"
 _CLANG = (
     "clang",
     "-g",
@@ -25,20 +26,57 @@ _CLANG = (
 )
 
 
-def fuzz_target(program: Path, native: Path = NATIVE) -> Path:
-    """Builds the target of libFuzzer from the sources in `native`."""
-    sources = [*(native / "fuzz").glob("*.c"), *_core(native)]
-    _run(*_CLANG, "-fsanitize=fuzzer,address,undefined", f"-I{native}", *map(str, sources), "-lm", "-o", str(program))
-    return program
+@dataclass(frozen=True)
+class NativeModule:
+    """A package's compiled module, its sources and its fuzzers."""
+
+    #: The package's folder, and the module's whole name
+    package: str
+    name: str
+    #: The target of libFuzzer, and the longest input that it tries. Bytes
+    target: str
+    longest_input: int
+    #: The program in this folder that compares the module with Python
+    comparison: str
+
+    @property
+    def sources(self) -> Path:
+        return ROOT / self.package / "native"
+
+    @property
+    def seeds(self) -> Path:
+        return self.sources / "fuzz" / "seeds"
+
+    @property
+    def tokens(self) -> Path:
+        return self.sources / "fuzz" / "tokens.dict"
+
+    def build_target(self, folder: Path, sources: Path | None = None) -> Path:
+        """Builds the target of libFuzzer, from other sources if they are given."""
+        sources, program = sources or self.sources, folder / self.target
+        files = [sources / "fuzz" / f"{self.target}.c", FUZZ / "json_check.c", *self._core(sources)]
+        options = ("-fsanitize=fuzzer,address,undefined", f"-I{sources}", f"-I{FUZZ}")
+        _run(*_CLANG, *options, *map(str, files), "-lm", "-o", str(program))
+        return program
+
+    def build_module(self, folder: Path, sources: Path | None = None) -> Path:
+        """Builds the module of Python. It runs with `sanitized_environment` only."""
+        sources, module = sources or self.sources, folder / f"{self.package}.so"
+        include = sysconfig.get_paths()["include"]
+        options = ("-fsanitize=address,undefined", "-shared-libasan", "-fPIC", "-shared", "-DPy_LIMITED_API=0x030B0000")
+        files = [sources / "module.c", *self._core(sources)]
+        _run(*_CLANG, *options, f"-I{include}", *map(str, files), "-lm", "-o", str(module))
+        return module
+
+    def _core(self, sources: Path) -> Sequence[Path]:
+        """The sources without the module of Python."""
+        pyproject = tomllib.loads((ROOT / self.package / "pyproject.toml").read_text())
+        [module] = pyproject["tool"]["setuptools"]["ext-modules"]
+        return [sources / Path(source).name for source in module["sources"] if Path(source).name != "module.c"]
 
 
-def python_module(module: Path, native: Path = NATIVE) -> Path:
-    """Builds the module of Python from the sources in `native`. It runs with `sanitized_environment` only."""
-    include = sysconfig.get_paths()["include"]
-    options = ("-fsanitize=address,undefined", "-shared-libasan", "-fPIC", "-shared", "-DPy_LIMITED_API=0x030B0000")
-    sources = [native / "module.c", *_core(native)]
-    _run(*_CLANG, *options, f"-I{include}", *map(str, sources), "-lm", "-o", str(module))
-    return module
+HEAP = NativeModule("source-heap", "source_heap.avro.native", "fuzz_rows", 600, "mutated_files.py")
+PENDO = NativeModule("source-pendo", "source_pendo.compiled.native", "fuzz_records", 1200, "mutated_rows.py")
 
 
 def sanitized_environment() -> Mapping[str, str]:
@@ -49,13 +87,6 @@ def sanitized_environment() -> Mapping[str, str]:
     library = next(path for path in paths if Path(path).is_absolute())
     options = {"ASAN_OPTIONS": "detect_leaks=0", "PYTHONMALLOC": "malloc", "LD_PRELOAD": library}
     return {**os.environ, **options, "PYTHONPATH": str(ROOT / "integration_tests")}
-
-
-def _core(native: Path) -> Sequence[Path]:
-    """The sources of the package, without the module of Python."""
-    pyproject = tomllib.loads((NATIVE.parent / "pyproject.toml").read_text())
-    sources = pyproject["tool"]["setuptools"]["ext-modules"][0]["sources"]
-    return [native / Path(source).name for source in sources if Path(source).name != "module.c"]
 
 
 def _run(*command: str) -> str:

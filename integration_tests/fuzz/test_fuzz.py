@@ -1,4 +1,4 @@
-"""Fuzzing of source-heap's native decoder: invented tables and blocks, and whole files that are damaged."""
+"""Fuzzing of the native modules: invented inputs for their C code, and damaged inputs that Python must read alike."""
 
 from __future__ import annotations
 
@@ -10,126 +10,127 @@ import sys
 from pathlib import Path
 
 import pytest
-from fuzz.building import NATIVE, ROOT, fuzz_target, python_module, sanitized_environment
+from fuzz.building import FUZZ, HEAP, PENDO, NativeModule, sanitized_environment
 
 pytestmark = pytest.mark.clang
 
-SEEDS = NATIVE / "fuzz" / "seeds"
+MODULES = [pytest.param(module, id=module.package) for module in (HEAP, PENDO)]
 #: Of each short form
-SECONDS = int(os.environ.get("FUZZ_SECONDS", "20"))
+SECONDS = int(os.environ.get("FUZZ_SECONDS", "15"))
 DURATIONS = [
     pytest.param(SECONDS, id="short"),
     pytest.param(900, id="long", marks=[pytest.mark.soak, pytest.mark.timeout(1200)]),
 ]
 
 
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the fuzz target and the module of Python, both with sanitizers."""
-    folder = tmp_path_factory.mktemp("built")
-    fuzz_target(folder / "fuzz_rows")
-    python_module(folder / "native.so")
-    return folder
-
-
-def fuzz_rows(program: Path, folder: Path, seconds: int) -> tuple[int, str]:
+def fuzz(module: NativeModule, program: Path, folder: Path, seconds: int) -> tuple[int, str]:
     """Runs the fuzz target on the seeds and what it makes of them; exit code and output. Crashes stay in the folder."""
     (folder / "found").mkdir()
     limits = (
-        f"-dict={NATIVE}/fuzz/tokens.dict",
-        "-max_len=600",
+        f"-dict={module.tokens}",
+        f"-max_len={module.longest_input}",
         "-timeout=20",
         "-rss_limit_mb=1024",
         f"-max_total_time={seconds}",
     )
-    command = (program, *limits, f"-artifact_prefix={folder}/", folder / "found", SEEDS)
+    command = (program, *limits, f"-artifact_prefix={folder}/", folder / "found", module.seeds)
     done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
     return done.returncode, done.stderr
 
 
-def fuzz_files(module: Path, folder: Path, seconds: int, seed: int = 1) -> tuple[int, str]:
-    """Runs the comparison of decoders on invented files; exit code and output."""
-    programs = [ROOT / "integration_tests" / "fuzz" / name for name in ("with_native.py", "mutated_files.py")]
-    options = ("--folder", folder, "--seconds", str(seconds), "--seed", str(seed))
-    command = (sys.executable, programs[0], module, programs[1], *options)
+def compare(module: NativeModule, built: Path, folder: Path, seconds: int, seed: int = 1) -> tuple[int, str]:
+    """Runs the comparison with Python on damaged inputs; exit code and output."""
+    options = ["--seconds", str(seconds), "--seed", str(seed)]
+    if module is HEAP:
+        options += ["--folder", str(folder)]
+    command = (sys.executable, FUZZ / "with_native.py", module.name, built, FUZZ / module.comparison, *options)
     done = subprocess.run(
         command, capture_output=True, text=True, errors="replace", check=False, env=sanitized_environment()
     )
     return done.returncode, done.stdout + done.stderr
 
 
-def with_fault(tmp_path: Path, name: str, right: str, wrong: str) -> Path:
-    """A copy of the decoder's sources with one change."""
-    native = tmp_path / "native"
-    shutil.copytree(NATIVE, native)
-    text = (native / name).read_text()
+def with_fault(module: NativeModule, tmp_path: Path, name: str, right: str, wrong: str) -> Path:
+    """A copy of a module's sources with one change."""
+    sources = tmp_path / "native"
+    shutil.copytree(module.sources, sources)
+    text = (sources / name).read_text()
     assert text.count(right) == 1
-    (native / name).write_text(text.replace(right, wrong))
-    return native
+    (sources / name).write_text(text.replace(right, wrong))
+    return sources
 
 
+@pytest.mark.parametrize("module", MODULES)
 @pytest.mark.parametrize("seconds", DURATIONS)
-def test_the_decoder_keeps_its_promises_on_invented_tables_and_blocks(
-    built: Path, tmp_path: Path, seconds: int, capsys: pytest.CaptureFixture[str]
+def test_the_code_keeps_its_promises_on_invented_inputs(
+    module: NativeModule, tmp_path: Path, seconds: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code, output = fuzz_rows(built / "fuzz_rows", tmp_path, seconds)
-    assert code == 0, f"{output[-8000:]}\nAdd the crash in {tmp_path} to {SEEDS} once it is repaired."
+    code, output = fuzz(module, module.build_target(tmp_path), tmp_path, seconds)
+    assert code == 0, f"{output[-8000:]}\nAdd the crash in {tmp_path} to {module.seeds} once it is repaired."
     done = re.search(r"^Done (\d+) runs", output, re.MULTILINE)
     assert done is not None
-    assert int(done[1]) > len(list(SEEDS.iterdir()))
+    assert int(done[1]) > len(list(module.seeds.iterdir()))
     with capsys.disabled():
-        print(f"\nfuzz_rows: {done[1]} inputs")
+        print(f"\n{module.target}: {done[1]} inputs")
 
 
+@pytest.mark.parametrize(
+    ("module", "outcomes"),
+    [
+        pytest.param(HEAP, {"broken", "decoded", "refused"}, id="source-heap"),
+        pytest.param(PENDO, {"not UTF", "refused", "written"}, id="source-pendo"),
+    ],
+)
 @pytest.mark.parametrize("seconds", DURATIONS)
-def test_damaged_files_decode_as_the_reference_decoder_decodes_them(
-    built: Path, tmp_path: Path, seconds: int, capsys: pytest.CaptureFixture[str]
+def test_damaged_inputs_are_read_as_python_reads_them(
+    module: NativeModule, outcomes: set[str], tmp_path: Path, seconds: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code, output = fuzz_files(built / "native.so", tmp_path, seconds)
-    assert code == 0, f"{output[-8000:]}\nThe file is in {tmp_path}."
+    code, output = compare(module, module.build_module(tmp_path), tmp_path, seconds)
+    assert code == 0, f"{output[-8000:]}\nA damaged file is in {tmp_path}."
     summary = output.strip().splitlines()[-1]
-    counts = {what: int(count) for count, what in re.findall(r"(\d+) (broken\b|decoded|refused)", summary)}
-    assert set(counts) == {"broken", "decoded", "refused"}, summary
+    assert set(re.findall(r"\d+ (broken\b|decoded|refused|written|not UTF)", summary)) == outcomes, summary
     with capsys.disabled():
-        print(f"\nmutated_files: {summary}")
+        print(f"\n{module.comparison}: {summary}")
 
 
-PLANTED = [
-    pytest.param(
-        "reader.c",
-        "size > (size_t)(reader->end - reader->at)",
-        "size > (size_t)(reader->end - reader->at) + 1",
-        "heap-buffer-overflow",
-        id="a-byte-too-far",
-    ),
-    pytest.param("json.c", "character < 0x20 && SHORT", "character < 0x1F && SHORT", "a line is JSON", id="no-JSON"),
-    pytest.param("json.c", "most = 0x9F;", "most = 0xBF;", "a line is JSON", id="half-a-surrogate-pair"),
-    pytest.param("rows.c", "&& output_line_is_long(output)", "&& false", "keeps its limit", id="a-line-too-long"),
-    pytest.param("output.c", "output->size + wanted + 1;", "output->size + 1;", "overflow", id="too-little-room"),
-]
-
-
-@pytest.mark.parametrize(("name", "right", "wrong", "message"), PLANTED)
+@pytest.mark.parametrize(
+    ("module", "name", "right", "wrong", "message"),
+    [
+        pytest.param(
+            HEAP,
+            "reader.c",
+            "size > (size_t)(reader->end - reader->at)",
+            "size > (size_t)(reader->end - reader->at) + 1",
+            "heap-buffer-overflow",
+            id="heap-a-byte-too-far",
+        ),
+        pytest.param(HEAP, "json.c", "most = 0x9F;", "most = 0xBF;", "a line is JSON", id="heap-half-a-surrogate-pair"),
+        pytest.param(
+            PENDO, "values.c", "left < 6 ||", "left < 5 ||", "heap-buffer-overflow", id="pendo-a-byte-too-far"
+        ),
+        pytest.param(PENDO, "values.c", " || byte == '\\\\')", ")", "a record is JSON", id="pendo-a-lone-backslash"),
+    ],
+)
 def test_a_planted_fault_is_found_with_the_seeds(
-    tmp_path: Path, name: str, right: str, wrong: str, message: str
+    module: NativeModule, tmp_path: Path, name: str, right: str, wrong: str, message: str
 ) -> None:
-    program = fuzz_target(tmp_path / "fuzz_rows", with_fault(tmp_path, name, right, wrong))
-    code, output = fuzz_rows(program, tmp_path, 30)
+    program = module.build_target(tmp_path, with_fault(module, tmp_path, name, right, wrong))
+    code, output = fuzz(module, program, tmp_path, 30)
     assert code != 0
     assert message in output
 
 
 @pytest.mark.parametrize(
-    ("name", "right", "wrong", "message"),
+    ("module", "name", "right", "wrong"),
     [
-        *PLANTED[:1],
-        pytest.param("values.c", "memmove(point + 1", "memmove(point", "lines differ", id="a-wrong-decimal"),
+        pytest.param(HEAP, "values.c", "memmove(point + 1", "memmove(point", id="heap-a-wrong-decimal"),
+        pytest.param(PENDO, "values.c", "name) > 0; place--", "name) < 0; place--", id="pendo-names-in-wrong-order"),
     ],
 )
-def test_a_planted_fault_is_found_with_damaged_files(
-    tmp_path: Path, name: str, right: str, wrong: str, message: str
+def test_a_planted_fault_is_found_by_comparison(
+    module: NativeModule, tmp_path: Path, name: str, right: str, wrong: str
 ) -> None:
-    module = python_module(tmp_path / "native.so", with_fault(tmp_path, name, right, wrong))
-    code, output = fuzz_files(module, tmp_path, 40)
+    built = module.build_module(tmp_path, with_fault(module, tmp_path, name, right, wrong))
+    code, output = compare(module, built, tmp_path, 40)
     assert code != 0
-    assert message in output
+    assert "lines differ" in output

@@ -1,7 +1,8 @@
 /* The Python module `source_pendo.compiled.native`: one class around `write_record` and `write_identity`.
  *
- * It uses the stable ABI of Python 3.11, so one build serves all later versions. The GIL is held, so that streams may
- * share a writer between threads: a call is shorter than the time after which Python switches threads. */
+ * It uses the stable ABI of Python 3.11, so one build serves all later versions. The GIL is held, so that threads may
+ * share a writer: no code of Python runs between the first byte of a line and the copies of line and digest. A call
+ * takes 1 to 3 microseconds a row, far less than the reading of those rows. */
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
@@ -33,7 +34,11 @@ static bool column_of(PyObject *given, struct column *column, Py_ssize_t identit
     PyObject *name, *written;
     int is_instant;
     Py_ssize_t place;
-    if (!PyTuple_Check(given) || !PyArg_ParseTuple(given, "SSpn", &name, &written, &is_instant, &place))
+    if (!PyTuple_Check(given)) {
+        PyErr_SetString(PyExc_TypeError, "a column that is not a tuple");
+        return false;
+    }
+    if (!PyArg_ParseTuple(given, "SSpn", &name, &written, &is_instant, &place))
         return false;
     *column = (struct column){.is_instant = is_instant, .place = place};
     if (!span_of(name, &column->name) || !span_of(written, &column->written))
@@ -72,7 +77,8 @@ static PyObject *writer_new(PyTypeObject *type, PyObject *args, PyObject *keywor
     static char *names[] = {"columns", "required", "identity", NULL};
     PyObject *columns;
     Py_ssize_t required, identity_count;
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "O!nn", names, &PyTuple_Type, &columns, &required, &identity_count))
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "O!nn", names, &PyTuple_Type, &columns, &required,
+                                     &identity_count))
         return NULL;
     allocfunc allocate = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
     Writer *self = (Writer *)allocate(type, 0);
@@ -120,8 +126,8 @@ static char *append(char *to, struct span span) {
     return to + span.size;
 }
 
-/* Writes the line of a row and its digest, which stands in the line, too. Returns the end of the line, NULL if the row is
- * refused. There is room for both. */
+/* Writes the line of a row and its digest, which stands in the line, too. Returns the end of the line, NULL if the row
+ * is refused. There is room for both. */
 static char *write_line(struct table *table, const struct call *call, const Py_buffer *row, char *line, char *identity,
                         char digest[DIGEST_DIGITS]) {
     char *end = write_record(table, row->buf, (size_t)row->len, append(line, call->head));
@@ -134,7 +140,8 @@ static char *write_line(struct table *table, const struct call *call, const Py_b
 }
 
 /* Appends the line and the digest of a row to two lists; both are empty if the row is refused. */
-static bool append_row(Writer *self, const struct call *call, const Py_buffer *row, PyObject *lines, PyObject *digests) {
+static bool append_row(Writer *self, const struct call *call, const Py_buffer *row, PyObject *lines,
+                       PyObject *digests) {
     char digest[DIGEST_DIGITS], *end = NULL;
     size_t size = (size_t)row->len;
     if (size <= LONGEST_ROW) {
@@ -184,8 +191,8 @@ static PyObject *writer_write(PyObject *object, PyObject *args) {
 static PyMethodDef WRITER_METHODS[] = {
     {"write", writer_write, METH_VARARGS,
      "write(rows, head, behind, tail, identity_head) -> (lines, digests)\n\n"
-     "`rows` is a list of buffers. A line is head, record without its end, behind, digest, tail. The digest is that of\n"
-     "`identity_head` and the identity. Both are empty for a row that is refused."},
+     "`rows` is a list of buffers. A line is head, record without its end, behind, digest, tail. The digest is that\n"
+     "of `identity_head` and the identity. Both are empty for a row that is refused."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -1,38 +1,25 @@
 /* Writes a row of Pendo's as a record: names are replaced, instants formatted, all other values copied.
  *
- * A row is an object of JSON without white space. What is written equals, byte for byte, what Python writes after it has
- * decoded the row (`orjson.loads`, `RecordMapper`, `orjson.dumps`). So only text is copied that a decoder and an encoder
- * would not change:
- *
- *   text            without control characters. Escapes that an encoder writes in another way are rewritten, or refused
- *   integer         of up to 18 digits, not -0
- *   number          in digits with a point, of up to 15 significant digits, without a zero at the end: such a decimal is
- *                   the shortest one that reads as its double
- *   object          with names in ascending order, so that none is there twice and sorting changes nothing
- *   array, true, false, null
- *
- * Any other row is refused and left to Python, and so is one of more than `LONGEST_ROW` bytes, and one with a name that the
+ * A row is an object of JSON without white space. What is written equals, byte for byte, what Python writes after it
+ * has decoded the row (`orjson.loads`, `RecordMapper`, `orjson.dumps`). A row with a value that `values.h` does not
+ * copy is refused and left to Python, and so is one of more than `LONGEST_ROW` bytes, and one with a name that the
  * table does not have or has met before in this row. That is never an error.
  *
  * A part of the row is its identity: an array of some columns in a fixed order, in which a value that is missing, null,
- * false, zero or empty is null.
+ * false, zero or empty is null, and the members of objects are sorted by their names.
  *
  * The bytes come from strangers. No byte is read beyond the row, and nothing is written beyond the room that
- * `record_room` and `identity_room` name. The caller has checked that the row is valid UTF-8. Nothing here knows Python. */
+ * `record_room` and `identity_room` name. The caller has checked that the row is valid UTF-8; if it is not, the record
+ * is not, either, and that is all. Nothing here knows Python. */
 
 #ifndef RECORDS_H
 #define RECORDS_H
 
-#include <stdbool.h>
-#include <stddef.h>
+#include "values.h"
+
 #include <stdint.h>
 
-enum { INSTANT_SIZE = 24, DEEPEST = 32, LONGEST_ROW = 64 * 1024 };
-
-struct span {
-    const char *bytes;
-    size_t size;
-};
+enum { INSTANT_SIZE = 24, LONGEST_ROW = 64 * 1024 };
 
 struct column {
     struct span name;      /* the vendor's name, as it stands between the quotes */
@@ -43,18 +30,25 @@ struct column {
     struct column *next;   /* the column after it in an earlier row, where the search for a name begins */
 };
 
+/* A value of the identity, within the row or the record that was written last. */
+struct part {
+    struct span value;
+    bool is_sorted; /* whether the members of all its objects are */
+};
+
 struct table {
     struct column *columns;
     size_t count;
     struct column **slots; /* the columns by the hash of their names; NULL is an empty slot */
     size_t slot_count;     /* a power of two, at least twice the number of columns */
     const struct column *required; /* a row without a value for it is refused */
-    struct span *identity; /* the values of the identity, within the row or the record that was written last */
+    size_t growth;         /* how much longer than its row a record may be */
+    struct part *identity;
     size_t identity_count; /* at least 1 */
     uint64_t rows;         /* that were begun */
 };
 
-/* Fills the slots of a table that has its columns. */
+/* Fills the slots of a table that has its columns, and its growth. */
 void index_columns(struct table *table);
 
 /* The most bytes of the record of a row of `size` bytes. */

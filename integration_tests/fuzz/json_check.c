@@ -3,7 +3,7 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { MOST_LEVELS = 8 };
+enum { MOST_LEVELS = 40 };
 
 struct text {
     const uint8_t *at, *end;
@@ -100,11 +100,25 @@ static bool skip_object(struct text *text, int level) {
     return skip(text, "}");
 }
 
+static bool skip_array(struct text *text, int level) {
+    if (!skip(text, "["))
+        return false;
+    if (skip(text, "]"))
+        return true;
+    do {
+        if (!skip_value(text, level + 1))
+            return false;
+    } while (skip(text, ","));
+    return skip(text, "]");
+}
+
 static bool skip_value(struct text *text, int level) {
     if (level > MOST_LEVELS)
         return false;
     if (next_is(text, '{', '{'))
         return skip_object(text, level);
+    if (next_is(text, '[', '['))
+        return skip_array(text, level);
     if (next_is(text, '"', '"'))
         return skip_string(text);
     return skip(text, "null") || skip(text, "true") || skip(text, "false") || skip_number(text);
@@ -113,4 +127,20 @@ static bool skip_value(struct text *text, int level) {
 bool is_json_object(const char *bytes, size_t size) {
     struct text text = {(const uint8_t *)bytes, (const uint8_t *)bytes + size};
     return skip_object(&text, 0) && text.at == text.end;
+}
+
+bool is_json_array(const char *bytes, size_t size) {
+    struct text text = {(const uint8_t *)bytes, (const uint8_t *)bytes + size};
+    return skip_array(&text, 0) && text.at == text.end;
+}
+
+bool is_utf8(const char *bytes, size_t size) {
+    struct text text = {(const uint8_t *)bytes, (const uint8_t *)bytes + size};
+    while (text.at < text.end) {
+        if (next_is(&text, 0, 0x7F))
+            text.at++;
+        else if (!skip_character(&text))
+            return false;
+    }
+    return true;
 }
