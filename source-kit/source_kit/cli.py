@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
 #: The garbage collector runs when this many more objects were made than freed.
 _GARBAGE_OBJECTS = 50_000
-#: glibc's `M_MMAP_THRESHOLD`, and the bytes from which on it returns a freed block to the system
-_MMAP_THRESHOLD, _LARGE_BLOCK = -3, 4 * 1024 * 1024
+#: glibc's `M_MMAP_THRESHOLD` and `M_TRIM_THRESHOLD`, and the bytes from which on it returns a freed block, and what is
+#: free at the end of a heap, to the system
+_MMAP_THRESHOLD, _TRIM_THRESHOLD, _LARGE_BLOCK = -3, -1, 4 * 1024 * 1024
 
 
 def command(module: str, source: str) -> NoReturn:
@@ -157,9 +158,12 @@ def _give_back_large_blocks() -> None:
     """Fixes the size from which on glibc returns freed blocks to the system; glibc itself raises it, up to 32 MB.
 
     Then the heap of each thread keeps the room of large rows: four workers with rows of 15 MB took 346 MB, and 230 MB
-    with this (measured, glibc 2.36). Other C libraries have no such setting.
+    with this (measured, glibc 2.36). Once that size is fixed, glibc returns the end of a heap from 128 KB on, and a
+    page's memory is then taken from the system and cleared again for each page. Other C libraries have no such setting.
     """
     with suppress(Exception):
         import ctypes
 
-        ctypes.CDLL(None).mallopt(_MMAP_THRESHOLD, _LARGE_BLOCK)
+        libc = ctypes.CDLL(None)
+        libc.mallopt(_MMAP_THRESHOLD, _LARGE_BLOCK)
+        libc.mallopt(_TRIM_THRESHOLD, _LARGE_BLOCK)

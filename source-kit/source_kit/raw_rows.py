@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import compress
@@ -14,15 +15,17 @@ import orjson
 from source_kit.limits import NESTING
 
 _CUT = msgspec.json.Decoder(list[msgspec.Raw])
-#: Without digits, signs and points, a number with an exponent is an `e` alone. What may stand around a value becomes
-#: a colon here.
-_EXPONENTS = bytes(
-    ord("e") if at in b"eE" else ord(":") if at in b" \t,:[]{}" else ord('"') for at in range(256)
+#: What a number with a long exponent becomes: a digit, the `e`, and three more digits, of which one may be a plus.
+_SHAPES = bytes(
+    ord("0") if at in b"0123456789+" else ord("e") if at in b"eE" else 0 for at in range(256)
 )  # fmt: skip
-_OF_NUMBERS = b"0123456789+-."
-#: A number of 309 digits may be more than a double holds. Of every 30th byte it is at least ten.
+_LONG_EXPONENT = b"0e000"
+#: The exponent itself, behind the `e`. In names and identifiers something else follows.
+_EXPONENT = re.compile(rb"\+?[0-9]{3,}[ \t,\]}]")
+#: A number of 209 digits may be more than a double holds, with an exponent of two more. Of every 20th byte it is at
+#: least ten.
 _DIGITS = bytes(ord("0") if at in b"0123456789" else 0 for at in range(256))
-_EVERY, _DIGITS_IN_A_ROW = 30, b"0" * 10
+_EVERY, _DIGITS_IN_A_ROW = 20, b"0" * 10
 
 #: A shorter row is not nested deeper than `NESTING`.
 _SHALLOW_BYTES = 2 * NESTING
@@ -73,8 +76,8 @@ class RawRowDecoder:
     """Makes `RawRows` of a list of rows if every row has `columns` of exactly these types, int or str.
 
     If not, the rows become dicts, as they do where a destination could read the text otherwise than what orjson makes
-    of it: with a line feed between names and values, bytes that are not UTF-8, a number beyond the range of a double,
-    or very many brackets. The rest that msgspec passes is equal, and these are not changed: an integer beyond 64 bits,
+    of it: with a line feed between names and values, bytes that are not UTF-8, a number larger than any double, or very
+    many brackets. The rest that msgspec passes is equal, and these are not changed: an integer beyond 64 bits,
     which orjson would make a float, and a name that comes twice in one object, of which orjson keeps the last value
     (as Python's json does, and Jackson, with which destinations parse messages).
 
@@ -102,10 +105,17 @@ def _is_plain(text: bytes) -> bool:
     """Whether what msgspec passes and `cut` does not check is as in any usual text."""
     if b"\n" in text or b"\r" in text:
         return False
-    exponents = text.translate(_EXPONENTS, _OF_NUMBERS)
-    if exponents.rfind(b":e:") >= 0:  # twice as fast as `in` here
-        return False
-    return _DIGITS_IN_A_ROW not in text[::_EVERY].translate(_DIGITS)
+    return _DIGITS_IN_A_ROW not in text[::_EVERY].translate(_DIGITS) and not _has_long_exponent(text)
+
+
+def _has_long_exponent(text: bytes) -> bool:
+    """Whether there is an exponent of at least three digits, or what looks like one, without a minus."""
+    shapes = text.translate(_SHAPES)
+    at = len(shapes)
+    while (at := shapes.rfind(_LONG_EXPONENT, 0, at + 4)) >= 0:  # twice as fast as `find` here
+        if _EXPONENT.match(text, at + 2):
+            return True
+    return False
 
 
 def _may_be_deep(text: msgspec.Raw) -> bool:

@@ -14,6 +14,7 @@ from typing import Any
 
 import orjson
 import pytest
+import requests
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from simulators.faults import Fault
@@ -565,3 +566,19 @@ def test_a_clock_that_is_ahead_is_reported_once(
 def test_a_session_asks_for_the_usual_encodings_whatever_is_installed() -> None:
     """With a library for zstd or Brotli installed, urllib3 would ask for those as well."""
     assert session(1).headers["Accept-Encoding"] == "gzip, deflate"
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        requests.Request("GET", "https://a.example/v1/é?x=1", params={"n": None, "b": [1, 2], "c": "x y&", "d": 3}),
+        requests.Request("POST", "https://a.example/v1", headers={"accept": "text/plain"}, json={"a": [1, "é", None]}),
+        requests.Request("GET", "https://user:word@a.example/v1", headers={"Authorization": "Bearer key"}),
+    ],
+    ids=["parameters", "body", "user in the address"],
+)
+def test_a_request_is_prepared_as_requests_would(request_: requests.Request) -> None:
+    made = session(1)
+    mine, theirs = made.prepare_request(request_), requests.Session.prepare_request(made, request_)
+    assert (mine.method, mine.url, mine.body, mine.hooks) == (theirs.method, theirs.url, theirs.body, theirs.hooks)
+    assert list(mine.headers.items()) == list(theirs.headers.items())

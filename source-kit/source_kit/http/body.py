@@ -125,6 +125,19 @@ class _Session(requests.Session):
         self._option = option
         self._environment: dict[tuple[str, str], dict[str, Any]] = {}
 
+    def prepare_request(self, request: requests.Request) -> requests.PreparedRequest:
+        """As in requests, without merging what this session does not have: cookies, parameters, hooks and its own auth.
+
+        That halves the time, which counts where pages are small.
+        """
+        prepared = requests.PreparedRequest()
+        prepared.prepare_method(request.method)
+        prepared.prepare_url(request.url, request.params)
+        prepared.prepare_headers({**self.headers, **request.headers})
+        prepared.prepare_body(request.data, request.files, request.json)
+        prepared.prepare_auth(request.auth, request.url)
+        return prepared
+
     def get_redirect_target(self, resp: requests.Response) -> None:
         """No redirect is followed. Requests would read the body whole into memory to prepare one all the same."""
 
