@@ -105,18 +105,6 @@ bool instant_from_number(char to[INSTANT_SIZE], int64_t number) {
     return instant_from_micros(to, floor_divide(number, 1000));
 }
 
-bool instant_from_digits(char to[INSTANT_SIZE], const uint8_t *text, size_t size) {
-    int64_t number = 0;
-    if (size == 0 || size > 18)
-        return false;
-    for (size_t i = 0; i < size; i++) {
-        if (text[i] < '0' || text[i] > '9')
-            return false;
-        number = number * 10 + (text[i] - '0');
-    }
-    return number != 0 && instant_from_number(to, number);
-}
-
 /* ------------------------------------------------------------------------------------------------------ text */
 
 struct text {

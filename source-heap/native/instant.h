@@ -18,9 +18,6 @@ bool instant_from_text(char to[INSTANT_SIZE], const uint8_t *text, size_t size);
 /* A number whose unit its magnitude decides: seconds, milliseconds, microseconds or nanoseconds since 1970. */
 bool instant_from_number(char to[INSTANT_SIZE], int64_t number);
 
-/* Digits only, read as a number. */
-bool instant_from_digits(char to[INSTANT_SIZE], const uint8_t *text, size_t size);
-
 /* Microseconds since 1970. False outside of the years 1 to 9999. */
 bool instant_from_micros(char to[INSTANT_SIZE], int64_t micros);
 

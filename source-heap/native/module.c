@@ -23,7 +23,8 @@ typedef struct {
 static const char *const KINDS[] = {"null", "boolean", "long", "float", "double", "bytes", "enum", "fixed"};
 static const char *const FORMS[] = {
     "skipped",         "plain", "quoted",      "instant", "text or instant", "timestamp",
-    "local timestamp", "day",   "time of day", "decimal", "uuid",            "unusual",
+    "local timestamp", "day",   "time of day", "decimal", "uuid",            "integer in text",
+    "unusual",
 };
 static const char *const OUTCOMES[] = {
     "all rows", "chunk full", "unusual row", "broken row", "bad branch", "long row", "no memory",

@@ -25,6 +25,8 @@ bool branch_is_valid(const struct branch *branch) {
         return (kind == BYTES || kind == FIXED) && branch->scale >= 0;
     case IDENTIFIER:
         return kind == FIXED;
+    case INTEGER_IN_TEXT:
+        return has_no_scale && kind == BYTES;
     }
     return false;
 }
@@ -73,6 +75,31 @@ static enum written write_in_quotes(struct output *output, const struct branch *
     return written == WRITTEN ? output_append(output, "\"", 1) : written;
 }
 
+/* Reads a text that is digits only, with or without a sign. False for any other, and for one of more digits than
+ * surely fit: the reference decoder looks at it. */
+static bool read_integer(const struct value *text, int64_t *number) {
+    enum { MOST_DIGITS = 18 };
+    const uint8_t *at = text->bytes, *end = at + text->size;
+    bool is_negative = at < end && *at == '-';
+    if (at < end && (*at == '-' || *at == '+'))
+        at++;
+    if (at == end || end - at > MOST_DIGITS)
+        return false;
+    for (*number = 0; at < end; at++) {
+        if (*at < '0' || *at > '9')
+            return false;
+        *number = *number * 10 + (*at - '0');
+    }
+    if (is_negative)
+        *number = -*number;
+    return true;
+}
+
+static enum written write_integer_in_text(struct output *output, const struct value *value) {
+    int64_t number;
+    return read_integer(value, &number) ? json_integer(output, number) : NOT_WRITABLE;
+}
+
 /* ----------------------------------------------------------------------------------------- instants, days, times */
 
 /* A count of `scale` nanoseconds in microseconds; digits behind them are cut. False if it is too large. */
@@ -96,15 +123,16 @@ static enum found instant_from_count(char to[INSTANT_SIZE], int64_t count, int64
 }
 
 enum found find_instant(char to[INSTANT_SIZE], const struct branch *branch, const struct value *value) {
+    int64_t number;
     switch (branch->kind) {
     case NULL_KIND:
         return NO_INSTANT;
     case LONG:
         return instant_from_count(to, value->integer, branch->scale);
     case BYTES:
-        if (instant_from_text(to, value->bytes, value->size) || instant_from_digits(to, value->bytes, value->size))
+        if (instant_from_text(to, value->bytes, value->size))
             return FOUND;
-        return UNCLEAR;
+        return read_integer(value, &number) ? instant_from_count(to, number, 0) : UNCLEAR;
     default:
         return UNCLEAR;
     }
@@ -220,6 +248,8 @@ enum written write_value(struct output *output, const struct branch *branch, con
         return write_decimal(output, branch, value);
     case IDENTIFIER:
         return write_identifier(output, value);
+    case INTEGER_IN_TEXT:
+        return write_integer_in_text(output, value);
     case UNUSUAL:
         return NOT_WRITABLE;
     }

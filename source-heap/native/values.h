@@ -20,6 +20,7 @@ enum form {
     TIME_OF_DAY,     /* a count since midnight; `scale` is the nanoseconds of one */
     DECIMAL,         /* a big-endian integer; `scale` is how many of its digits are behind the point */
     IDENTIFIER,      /* a UUID of sixteen bytes */
+    INTEGER_IN_TEXT, /* a text of digits, as an integer */
     UNUSUAL,         /* nothing: the row is the reference decoder's */
 };
 
@@ -48,7 +49,7 @@ enum written write_value(struct output *output, const struct branch *branch, con
 /* What a value is that should be an instant. */
 enum found {
     FOUND,
-    NO_INSTANT, /* null or 0 */
+    NO_INSTANT, /* null or 0, also as text */
     UNCLEAR,    /* the reference decoder knows */
 };
 

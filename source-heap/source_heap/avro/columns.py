@@ -106,6 +106,8 @@ def _plain_form(avro: str, target: str | None) -> str:
         return "plain"
     if target == TIME:
         return "instant"
+    if target == "integer" and avro in ("string", "bytes"):
+        return "integer in text"
     if target in ("string", SESSION_TEXT) and natural != "string":
         return "quoted"
     return "unusual"
