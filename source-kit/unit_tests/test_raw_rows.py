@@ -107,23 +107,24 @@ def exact(text: bytes) -> str:
     return repr(json.loads(text, parse_int=lambda digits: orjson.loads(digits)))
 
 
+@pytest.mark.parametrize("count", [100, pytest.param(1_000, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("hazard", [0.0, 0.003, 0.03])
 @pytest.mark.parametrize("chunk", [150, 100_000])
-def test_raw_rows_are_read_as_decoded_ones(hazard: float, chunk: int) -> None:
+def test_raw_rows_are_read_as_decoded_ones(hazard: float, chunk: int, count: int) -> None:
     refused = raw_rows = rows = 0
     pages = Pages(seed=7, hazard=hazard)
-    for _ in range(600):
+    for _ in range(count):
         page = pages.page()
-        (raw, count), (decoded, _) = written(page, DECODER, chunk), written(page, orjson.loads, chunk)
+        (raw, passed), (decoded, _) = written(page, DECODER, chunk), written(page, orjson.loads, chunk)
         if raw is None or decoded is None:
             assert raw is decoded
             refused += 1
             continue
         assert list(map(exact, raw)) == list(map(exact, decoded))
         assert list(map(orjson.loads, map(shallow, raw))) == list(map(orjson.loads, map(shallow, decoded)))
-        raw_rows += count
+        raw_rows += passed
         rows += len(raw)
-    assert refused < 300
+    assert refused < count / 2
     assert raw_rows > rows / 4
     assert hazard or raw_rows == rows
 
