@@ -193,6 +193,31 @@ def test_what_is_no_json_is_refused(text: bytes) -> None:
         DECODER(text)
 
 
+CUT_PAGES = (
+    b'{"a":1,"rows":[{"id":"1","created":1,"x":[{"b":1},{"c":"}]"}]},{"id":"2","created":2}],"next":{"rows":[{}]}}',
+    b'{"rows":[\n{"id":"1","created":1} , {"id":"2","created":2,"t":"],[{"}\n] }',
+    b'{"rows":[ ],"next":[{"id":"1","created":1}]}',
+)
+
+
+@pytest.mark.parametrize("page", CUT_PAGES, ids=["nested", "spaces", "empty"])
+def test_a_page_that_is_cut_or_has_more_behind_it_is_refused_wherever_that_is(page: bytes) -> None:
+    for chunk in (1, 3, 7, 30, 1_000):
+        assert written_count(page, chunk) == page.count(b'"id":') * (b"[ ]" not in page)
+        assert not [end for end in range(len(page)) if written_count(page[:end], chunk) is not None]
+        assert not [
+            end for end in (b"x", b"]", b"}", b",", b"{}", b"\0") if written_count(page + end, chunk) is not None
+        ]
+
+
+def written_count(page: bytes, chunk: int) -> int | None:
+    """The number of rows, None if the page is refused."""
+    try:
+        return sum(map(len, RowReader(io.BytesIO(page), "rows", chunk, DECODER)))
+    except BadDocument:
+        return None
+
+
 def rows_from(first: int, count: int) -> Any:
     return DECODER(orjson.dumps([{"id": str(n), "created": n} for n in range(first, first + count)]))
 
