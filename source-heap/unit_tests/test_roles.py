@@ -108,6 +108,7 @@ def test_a_wrong_external_id_is_named_as_a_cause(roles: Roles) -> None:
     assert "external_id is the one the trust policy asks for" in check["message"]
 
 
+@pytest.mark.slow
 def test_wrong_credentials_of_the_connector_differ_from_a_wrong_role(
     roles: Roles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -117,6 +118,7 @@ def test_wrong_credentials_of_the_connector_differ_from_a_wrong_role(
     assert message.startswith("The connector's own AWS credentials, with which it would assume the role")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("key", "secret", "sentence"),
     [

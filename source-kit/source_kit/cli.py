@@ -43,11 +43,13 @@ def command(module: str, source: str) -> NoReturn:
     code = _print_specification(module.partition(".")[0]) if args == ["spec"] else None
     if code is None:
         gc.disable()
-        import_module("source_kit.cdk.lazy_import").import_lazily()
-        make_source = getattr(import_module(module), source)
-        import_module("source_kit.cdk.entry_point")
-        gc.freeze()
-        gc.enable()
+        try:
+            import_module("source_kit.cdk.lazy_import").import_lazily()
+            make_source = getattr(import_module(module), source)
+            import_module("source_kit.cdk.entry_point")
+            gc.freeze()
+        finally:
+            gc.enable()
         code = launch(make_source, args)
     gc.freeze()
     sys.exit(code)

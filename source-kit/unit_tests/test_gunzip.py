@@ -76,20 +76,19 @@ WHOLE = {
 }
 
 
-@pytest.mark.parametrize("size", [1, 3, 9, 10, 11, 100, 100_000])
 @pytest.mark.parametrize("data", WHOLE.values(), ids=WHOLE.keys())
-def test_a_body_is_read_whatever_its_pieces(data: bytes, size: int) -> None:
-    assert content(data, size) == gzip.decompress(data)
-    for behind in (b"\x00" * 600, b"garbage", b"x"):
-        assert content(data + behind, size) == gzip.decompress(data)
+def test_a_body_is_read_whatever_its_pieces(data: bytes) -> None:
+    for size in (1, 3, 9, 10, 11, 100, 100_000):
+        for behind in (b"", b"\x00" * 600, b"garbage", b"x"):
+            assert content(data + behind, size) == gzip.decompress(data), (size, behind)
 
 
-@pytest.mark.parametrize("size", [1, 100_000])
 @pytest.mark.parametrize("data", WHOLE.values(), ids=WHOLE.keys())
-def test_a_body_that_is_cut_is_refused(data: bytes, size: int) -> None:
+def test_a_body_that_is_cut_is_refused(data: bytes) -> None:
     whole = {len(data) - len(rest) for rest in rests(data)}
     for end in [*range(1, min(len(data), 40)), *range(max(1, len(data) - 40), len(data))]:
-        assert (content(data[:end], size) is None) == (end not in whole), end
+        for size in (7, 100_000):
+            assert (content(data[:end], size) is None) == (end not in whole), (end, size)
 
 
 def rests(data: bytes) -> Iterator[bytes]:
@@ -125,9 +124,17 @@ def test_no_body_is_no_content() -> None:
     assert content(b"", 1) == b""
 
 
-@pytest.mark.parametrize("seed", range(150))
-def test_damaged_bodies_have_the_content_that_zlib_finds_or_are_refused(seed: int) -> None:
-    chance = random.Random(seed)
+@pytest.mark.parametrize(
+    "seeds", [range(50), pytest.param(range(50, 2_000), marks=pytest.mark.slow)], ids=["50", "1950"]
+)
+def test_damaged_bodies_have_the_content_that_zlib_finds_or_are_refused(seeds: range) -> None:
+    for seed in seeds:
+        data, size = damaged(random.Random(seed))
+        assert content(data, size) == content_by_zlib(data), seed
+
+
+def damaged(chance: random.Random) -> tuple[bytes, int]:
+    """A body with a few faults, and the size of its pieces."""
     data = bytearray(b"".join(chance.choice([*WHOLE.values()]) for _ in range(chance.randint(1, 2))))
     for _ in range(chance.randint(1, 3)):
         at = chance.randrange(min(len(data), chance.choice([30, len(data)])))
@@ -140,12 +147,11 @@ def test_damaged_bodies_have_the_content_that_zlib_finds_or_are_refused(seed: in
                 del data[at + 1 : at + 4]
             case _:
                 del data[at + 1 :]
-    expected, found = content_by_zlib(bytes(data)), content(bytes(data), chance.choice([1, 7, 64, 100_000]))
-    assert found == expected
+    return bytes(data), chance.choice([1, 7, 64, 100_000])
 
 
 def test_a_bomb_comes_in_bounded_pieces() -> None:
-    bomb = gzip.compress(bytes(50_000_000))
+    bomb = gzip.compress(bytes(8_000_000))
     pieces = gunzipped(iter([bomb]), 64 * 1024)
     assert all(len(next(pieces)) <= 64 * 1024 for _ in range(100))
 
@@ -175,6 +181,7 @@ RAW = zlib.compressobj(wbits=-zlib.MAX_WBITS)
     [
         ("gzip", gzip.compress(b"[1]")),
         ("GZip", gzip.compress(b"[1]")),
+        ("gzip \t", gzip.compress(b"[1]")),
         ("x-gzip", gzip.compress(b"[1]")),
         ("deflate", zlib.compress(b"[1]")),
         ("deflate", RAW.compress(b"[1]") + RAW.flush()),
@@ -182,7 +189,7 @@ RAW = zlib.compressobj(wbits=-zlib.MAX_WBITS)
         ("gzip, gzip", gzip.compress(gzip.compress(b"[1]"))),
         ("deflate, gzip", gzip.compress(zlib.compress(b"[1]"))),
     ],
-    ids=["gzip", "upper case", "x-gzip", "zlib", "raw deflate", "identity", "twice", "both"],
+    ids=["gzip", "upper case", "space behind", "x-gzip", "zlib", "raw deflate", "identity", "twice", "both"],
 )
 def test_every_encoding_is_read(encoding: str, packed: bytes) -> None:
     with Encoded(packed, encoding) as server:

@@ -135,3 +135,14 @@ def test_with_a_cdk_that_the_stand_ins_do_not_fit_a_command_starts_without_them(
         "print(json.dumps([limits.limit, sys.modules['backoff'].on_exception.__module__]))"
     )
     assert found == [3, "backoff._decorator"]
+
+
+@pytest.mark.slow
+def test_the_garbage_collector_runs_again_after_an_import_that_fails() -> None:
+    """A program that runs the command, such as a test kit, may live on."""
+    found = run(
+        "import gc, json, sys\nfrom source_kit.cli import command\nsys.argv = ['x', 'discover']\n"
+        "try:\n    command('no_such_package.source', 'Source')\nexcept ModuleNotFoundError:\n"
+        "    print(json.dumps([gc.isenabled(), 'requests_cache' in sys.modules]))"
+    )
+    assert found == [True, False]

@@ -155,11 +155,12 @@ class Rows:
 
 
 @pytest.mark.skipif(native_records.MISSING is not None, reason="native was not built")
+@pytest.mark.parametrize("seeds", [range(20), pytest.param(range(20, 170), marks=pytest.mark.slow)], ids=["20", "150"])
 @pytest.mark.parametrize("hazards", [0.02, 0.2, 0.7])
 @pytest.mark.parametrize("period", ["day", "hour"])
-def test_random_rows_become_the_same_lines(period: str, hazards: float) -> None:
+def test_random_rows_become_the_same_lines(period: str, hazards: float, seeds: range) -> None:
     before, now = page_events(period), page_events(period)
-    for seed in range(150):
+    for seed in seeds:
         rows = Rows(seed, hazards)
         body = document([rows.row() for _ in range(rows.random.randrange(1, 40))])
         for chunk in (512, 8192):
@@ -169,7 +170,14 @@ def test_random_rows_become_the_same_lines(period: str, hazards: float) -> None:
 
 @pytest.mark.skipif(native_records.MISSING is not None, reason="native was not built")
 @pytest.mark.parametrize(
-    "column", ["accountId", "day", "firstTime", "latitude", "parameters", "added", "nested", "list"]
+    "column",
+    [
+        "accountId",  # the others take a second each
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("day", "firstTime", "latitude", "parameters", "added", "nested", "list")
+        ),
+    ],
 )
 def test_each_odd_value_becomes_the_same_line(column: str) -> None:
     within = {"nested": '{"b":%s}', "list": "[0,%s]"}.get(column, "%s")

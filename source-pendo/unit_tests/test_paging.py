@@ -106,7 +106,7 @@ def test_every_row_comes_once_whatever_the_ties_the_pages_and_the_collation(
     assert server.asked <= 8 * len(keys) + 10 + len(breaks)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(
     st.lists(ids, min_size=1, max_size=60),
     st.integers(1, 9),
@@ -198,6 +198,7 @@ def test_a_pendo_that_refuses_ids_with_escapes_is_read_to_the_end(
 
 @settings(max_examples=150, deadline=None)
 @given(st.text(max_size=20).filter(lambda text: text.isprintable()))
+@pytest.mark.slow
 def test_any_id_can_be_compared_with(text: str) -> None:
     """A quote or a backslash in an id ends no literal."""
     expression = compile_expression(f"visitorId == {quote(text)}", Calendar("America/New_York"), 0)

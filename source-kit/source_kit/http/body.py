@@ -81,7 +81,7 @@ def _receive(response: requests.Response, request: requests.PreparedRequest, sec
 
 def _decoded(raw: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
     """The body without its content encoding, in pieces of bounded size, as it arrives. A piece may be empty."""
-    if raw.headers.get("Content-Encoding", "").lower() in GZIP:
+    if raw.headers.get("Content-Encoding", "").strip().lower() in GZIP:  # http.client keeps space behind a value
         return gunzipped(_received(raw, decode_content=False), _PIECE_BYTES)
     return _received(raw, decode_content=True)
 

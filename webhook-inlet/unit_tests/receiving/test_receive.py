@@ -221,6 +221,7 @@ def test_a_body_that_was_cut_keeps_its_hash_as_the_key() -> None:
     run(test)
 
 
+@pytest.mark.slow
 def test_a_thousand_posts_cost_no_second_of_the_processor() -> None:
     async def test(bench: Bench) -> None:
         began = time.process_time()
