@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import signal
 import subprocess
 import sys
@@ -21,6 +22,7 @@ def main() -> int:
     """Runs the chosen benchmarks. The exit code is 0 if all their goals are met, else 1."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that the servers end, too
     options = arguments()
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # programs start from compiled modules, as in the images
     plan = Plan(options.repeat or (1 if options.quick else 3), options.quick, options.peers)
     folder = options.out or (ROOT / ".cache" / "bench" if plan.quick else HERE)
     met = True
