@@ -99,8 +99,8 @@ static PyObject *cut(PyObject *Py_UNUSED(module), PyObject *args) {
 static PyMethodDef METHODS[] = {
     {"cut", cut, METH_VARARGS,
      "cut(text, columns) -> (rows, values) or None\n\n"
-     "`text` is a list of JSON, `columns` are of (name, whether it is an integer). The rows are the bytes of each, the\n"
-     "values a list for each column. None if a row is refused; see native/rows.h."},
+     "`text` is a list of JSON, `columns` are of (name, whether it is an integer). Each row is bytes, and each column\n"
+     "has a list of values. None if a row is refused; see native/rows.h."},
     {NULL, NULL, 0, NULL},
 };
 
