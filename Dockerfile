@@ -36,11 +36,11 @@ ENV UV_PROJECT_ENVIRONMENT=/opt/connector \
     UV_PYTHON_DOWNLOADS=never \
     UV_HTTP_TIMEOUT=180
 WORKDIR /src
-# Parts of source-heap and source-pendo are written in C. The compiler stays in this stage.
+# Parts of the connectors are written in C. The compiler stays in this stage.
 ARG PACKAGE
 COPY tools/compiler.sh /tmp/
 RUN --mount=type=secret,id=ca \
-    case "${PACKAGE}" in source-heap | source-pendo) /tmp/compiler.sh ;; esac
+    case "${PACKAGE}" in source-heap | source-pendo | source-customerio) /tmp/compiler.sh ;; esac
 # Dependencies come first, because they change less often than the code. uv reads all members of the workspace, but installs
 # one. The lock excludes packages that airbyte-cdk requires and no connector imports (see pyproject.toml).
 COPY pyproject.toml uv.lock ./

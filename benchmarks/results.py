@@ -23,7 +23,7 @@ from measure import Cost
 SECTIONS = ("start", "pendo", "customerio", "heap", "webhooks")
 _PACKAGES = ("airbyte-cdk", "orjson", "msgspec", "isal", "requests", "urllib3", "botocore", "cramjam", "fastavro")
 #: Modules in C that are not built where there is no compiler
-_COMPILED = ("source_heap.avro.native", "source_pendo.compiled.native")
+_COMPILED = ("source_heap.avro.native", "source_pendo.compiled.native", "source_customerio.compiled.native")
 
 
 @dataclass(frozen=True)

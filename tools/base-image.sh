@@ -1,7 +1,7 @@
 #!/bin/sh
 # Builds the base images for the connectors from Debian's packages, for machines that reach a Debian mirror but no image
 # registry. The first one replaces the public python:*-slim image: the same Debian release, with Debian's build of Python.
-# The second one, <tag>-builder, has a C compiler as well: source-heap and source-pendo need one, and their builds have no
+# The second one, <tag>-builder, has a C compiler as well: the connectors need one, and their builds have no
 # mirror to get it from, because these images know none.
 #
 #   tools/base-image.sh [tag]        default: local/python-slim:<release>

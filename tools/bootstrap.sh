@@ -87,7 +87,8 @@ uv) install_uv "$python" ;;
     # Packages with a module in C are built each time, since uv does not notice that a module is gone or that a compiler
     # came. The old module must not survive a failed build.
     rm -f source-*/source_*/*/native.*.so
-    .uv/bin/uv sync --frozen --quiet --python "$python" --reinstall-package source-heap --reinstall-package source-pendo
+    .uv/bin/uv sync --frozen --quiet --python "$python" --reinstall-package source-heap --reinstall-package source-pendo \
+        --reinstall-package source-customerio
     missing=
     for folder in source-*/native; do
         package=${folder%/native}

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs a C compiler and the headers of libc and Python on a Debian system, if they are missing: for the builds of
-# the modules in C of source-heap and source-pendo. Runs as root: in the builder stage of their images (see Dockerfile), in
+# the modules in C of the connectors. Runs as root: in the builder stage of their images (see Dockerfile), in
 # tools/base-image.sh and in .ci/run. Nothing of it gets into an image.
 #
 # The mirrors are those of the system. Proxies come from the environment, certificates of your own from the secret `ca`.

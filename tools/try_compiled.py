@@ -40,6 +40,11 @@ PENDO_LINES = (
     '{"visitor_id":"ä€𝄞","account_id":null,"page_id":"p","day":"2026-03-01T05:00:00.000Z","num_events":1,'
     '"parameters":{"b":[1.5]},"record_id":"be7cdb49b9e6fb119b8412d8806383ec","read_day":"2026-03-01","read_at":"2026-03-20"}\n'
 )
+CUSTOMERIO_LINES = (
+    '{"id":"a1","created":1772341200,"subject":"ä€𝄞 \\n","metrics":{"sent":1772341201}}\n'
+    '{"created":1772341202,"id":"a2","variants":[1.5,null]}\n'
+)
+CUSTOMERIO_ROWS = f"[{','.join(CUSTOMERIO_LINES.splitlines())}]"
 
 
 def heap() -> tuple[str | None, str, str]:
@@ -71,10 +76,32 @@ def pendo() -> tuple[str | None, str, str]:
     config = Config(api_key="any", api_url="https://example.com")
     items = PageEvents(config, connect(config)).items(cut(PENDO_ROWS.encode()), Reading("2026-03-01", "2026-03-20"))
     lines = items.data if isinstance(items, RecordLines) else RecordEncoder("page_events")(items).lines
-    return MISSING, re.sub(r'^.*"data":(.*)}}$', r"\1", lines.decode(), flags=re.MULTILINE), PENDO_LINES
+    return MISSING, data_of(lines), PENDO_LINES
 
 
-PACKAGES: dict[str, Callable[[], tuple[str | None, str, str]]] = {"source-heap": heap, "source-pendo": pendo}
+def customerio() -> tuple[str | None, str, str]:
+    """The same for source-customerio."""
+    from source_customerio.client import WorkspaceConnection
+    from source_customerio.config import Config
+    from source_customerio.raw_decoder import MISSING
+    from source_customerio.streams.deliveries import Messages
+    from source_kit.output import RecordEncoder
+
+    stream = Messages(WorkspaceConnection(Config(app_api_key="any", api_url="https://example.com")))
+    lines = RecordEncoder("messages")(stream.shaped(stream.decode(CUSTOMERIO_ROWS.encode()))).lines
+    return MISSING, data_of(lines), CUSTOMERIO_LINES
+
+
+def data_of(lines: bytes) -> str:
+    """The data of RECORD lines, a line each."""
+    return re.sub(r'^.*?"data":(.*)}}$', r"\1", lines.decode(), flags=re.MULTILINE)
+
+
+PACKAGES: dict[str, Callable[[], tuple[str | None, str, str]]] = {
+    "source-heap": heap,
+    "source-pendo": pendo,
+    "source-customerio": customerio,
+}
 
 
 def main(package: str, expected: str) -> int:

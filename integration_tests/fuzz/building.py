@@ -77,6 +77,7 @@ class NativeModule:
 
 HEAP = NativeModule("source-heap", "source_heap.avro.native", "fuzz_rows", 600, "mutated_files.py")
 PENDO = NativeModule("source-pendo", "source_pendo.compiled.native", "fuzz_records", 1200, "mutated_rows.py")
+CUSTOMERIO = NativeModule("source-customerio", "source_customerio.compiled.native", "fuzz_cut", 800, "mutated_lists.py")
 
 
 def sanitized_environment() -> Mapping[str, str]:

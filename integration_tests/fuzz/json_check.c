@@ -3,7 +3,7 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { MOST_LEVELS = 40 };
+enum { MOST_LEVELS = 70 };
 
 struct text {
     const uint8_t *at, *end;

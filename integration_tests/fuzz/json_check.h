@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Whether the bytes are one object, or one array, of JSON. They may nest 40 levels deep. */
+/* Whether the bytes are one object, or one array, of JSON. They may nest 70 levels deep. */
 bool is_json_object(const char *bytes, size_t size);
 bool is_json_array(const char *bytes, size_t size);
 

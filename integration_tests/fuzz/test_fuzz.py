@@ -10,11 +10,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from fuzz.building import FUZZ, HEAP, PENDO, NativeModule, sanitized_environment
+from fuzz.building import CUSTOMERIO, FUZZ, HEAP, PENDO, NativeModule, sanitized_environment
 
 pytestmark = pytest.mark.clang
 
-MODULES = [pytest.param(module, id=module.package) for module in (HEAP, PENDO)]
+MODULES = [pytest.param(module, id=module.package) for module in (HEAP, PENDO, CUSTOMERIO)]
 #: Of each short form
 SECONDS = int(os.environ.get("FUZZ_SECONDS", "15"))
 DURATIONS = [
@@ -79,6 +79,7 @@ def test_the_code_keeps_its_promises_on_invented_inputs(
     [
         pytest.param(HEAP, {"broken", "decoded", "refused"}, id="source-heap"),
         pytest.param(PENDO, {"not UTF", "refused", "written"}, id="source-pendo"),
+        pytest.param(CUSTOMERIO, {"decoded", "not JSON", "passed"}, id="source-customerio"),
     ],
 )
 @pytest.mark.parametrize("seconds", DURATIONS)
@@ -88,7 +89,9 @@ def test_damaged_inputs_are_read_as_python_reads_them(
     code, output = compare(module, module.build_module(tmp_path), tmp_path, seconds)
     assert code == 0, f"{output[-8000:]}\nA damaged file is in {tmp_path}."
     summary = output.strip().splitlines()[-1]
-    assert set(re.findall(r"\d+ (broken\b|decoded|refused|written|not UTF)", summary)) == outcomes, summary
+    assert set(re.findall(r"\d+ (broken\b|decoded|refused|written|passed|not UTF|not JSON)", summary)) == outcomes, (
+        summary
+    )
     with capsys.disabled():
         print(f"\n{module.comparison}: {summary}")
 
@@ -109,6 +112,17 @@ def test_damaged_inputs_are_read_as_python_reads_them(
             PENDO, "values.c", "left < 6 ||", "left < 5 ||", "heap-buffer-overflow", id="pendo-a-byte-too-far"
         ),
         pytest.param(PENDO, "values.c", " || byte == '\\\\')", ")", "a record is JSON", id="pendo-a-lone-backslash"),
+        pytest.param(
+            CUSTOMERIO, "rows.c", "left < 6 ||", "left < 5 ||", "heap-buffer-overflow", id="customerio-a-byte-too-far"
+        ),
+        pytest.param(
+            CUSTOMERIO,
+            "rows.c",
+            "is_zero && digits > 1",
+            "is_zero && digits > 2",
+            "a row is JSON",
+            id="customerio-a-leading-zero",
+        ),
     ],
 )
 def test_a_planted_fault_is_found_with_the_seeds(
@@ -125,6 +139,7 @@ def test_a_planted_fault_is_found_with_the_seeds(
     [
         pytest.param(HEAP, "values.c", "memmove(point + 1", "memmove(point", id="heap-a-wrong-decimal"),
         pytest.param(PENDO, "values.c", "name) > 0; place--", "name) < 0; place--", id="pendo-names-in-wrong-order"),
+        pytest.param(CUSTOMERIO, "rows.c", "is_negative ? -size", "is_negative ? size", id="customerio-a-lost-minus"),
     ],
 )
 def test_a_planted_fault_is_found_by_comparison(
@@ -133,4 +148,4 @@ def test_a_planted_fault_is_found_by_comparison(
     built = module.build_module(tmp_path, with_fault(module, tmp_path, name, right, wrong))
     code, output = compare(module, built, tmp_path, 40)
     assert code != 0
-    assert "lines differ" in output
+    assert "differ" in output

@@ -10,17 +10,19 @@ from dataclasses import replace
 from airbyte_cdk.models import ConfiguredAirbyteCatalog, FailureType
 from airbyte_cdk.sources.streams import Stream
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
-from source_kit.errors import config_error
+from source_kit.errors import config_error, shorten
 from source_kit.http.retry import RetryPolicy
 from source_kit.network import warn_of_plain_http
 from source_kit.source import Source
 
+from source_customerio import raw_decoder
 from source_customerio.client import WorkspaceConnection
 from source_customerio.config import Config
 from source_customerio.errors import Forbidden, Unauthorized, wrong_region
 from source_customerio.streams import STREAMS, webhook_streams
 from source_customerio.streams.base import CustomerIoStream
-from source_customerio.streams.lists import Campaigns, IpAddresses, Segments, Workspaces
+from source_customerio.streams.deliveries import Messages
+from source_customerio.streams.lists import Campaigns, ChangingList, FullList, IpAddresses, Segments, Workspaces
 from source_customerio.streams.people import Customers
 
 
@@ -39,8 +41,13 @@ class SourceCustomerio(Source[Config]):
 
     def catalog_streams(self, config: Config, catalog: ConfiguredAirbyteCatalog) -> list[Stream]:
         """All streams, at the beginning of a read."""
-        warn_of_plain_http(logging.getLogger("airbyte"), config.base_url)
-        return self.all_streams(config)
+        logger = logging.getLogger("airbyte")
+        warn_of_plain_http(logger, config.base_url)
+        streams = self.all_streams(config)
+        chosen = {configured.stream.name for configured in catalog.streams}
+        if any(isinstance(stream, _LISTS) and stream.keeps_rows and stream.name in chosen for stream in streams):
+            _warn_of_slow_lists(logger)
+        return streams
 
     def probe(self, logger: logging.Logger, config: Config) -> str | None:
         """A cheap request for each permission that a stream needs, and a look at the log of a webhook-inlet.
@@ -72,6 +79,19 @@ class SourceCustomerio(Source[Config]):
         for permission, error in errors.items():
             logger.warning(f"Check: {permission} cannot be read: {error.message}")
         return " ".join(stream.examine(logger) for stream in webhook_streams(config)) or None
+
+
+#: Streams whose rows are passed on as they came where nothing in them is changed
+_LISTS = (FullList, ChangingList, Messages)
+
+
+def _warn_of_slow_lists(logger: logging.Logger) -> None:
+    if raw_decoder.MISSING is not None:
+        logger.warning(
+            "Lists are read slowly, by Python, since the connector's compiled module cannot be loaded "
+            f"({shorten(raw_decoder.MISSING, 200)}). Install source-customerio from a wheel for this system, or again "
+            "where there is a C compiler."
+        )
 
 
 #: Probed first: the key may open no more than one of them

@@ -10,9 +10,10 @@ from typing import Any, ClassVar
 import orjson
 from source_kit.http.rows import Decode
 from source_kit.http.stream import BatchHttpStream
-from source_kit.raw_rows import RawRowDecoder, RawRows
+from source_kit.raw_rows import RawRows
 from source_kit.stream import Record, Rows
 
+from source_customerio import raw_decoder
 from source_customerio.client import CustomerIoClient, WorkspaceConnection
 
 
@@ -52,14 +53,20 @@ class CustomerIoStream(BatchHttpStream, ABC):
 
     def raw_pages(self, path: str, params: Mapping[str, str] | None = None, **more: Any) -> Iterator[Rows]:
         """As `pages`, with rows as they came where this stream changes nothing in them."""
-        return self.pages(path, params, decode=self._decode, **more)
+        return self.pages(path, params, decode=self.decode, **more)
+
+    @property
+    def keeps_rows(self) -> bool:
+        """Whether this stream changes nothing in its rows."""
+        return type(self).transform is CustomerIoStream.transform
 
     @cached_property
-    def _decode(self) -> Decode:
-        if type(self).transform is not CustomerIoStream.transform:
+    def decode(self) -> Decode:
+        """How `raw_pages` reads a list of rows."""
+        if not self.keeps_rows or raw_decoder.MISSING is not None:
             return orjson.loads
         cursor = {self.cursor_field: int} if self.cursor_field else {}
-        return RawRowDecoder({**self.key_types, **cursor})
+        return raw_decoder.RawRowDecoder({**self.key_types, **cursor})
 
     def probe(self) -> None:
         """The cheapest request that needs this stream's permission. Raises what a sync would raise on its answer."""

@@ -1,0 +1,1 @@
+"""The module `native`, which is built from `native/*.c` where a compiler is at hand."""
