@@ -33,7 +33,10 @@ def fuzz(module: NativeModule, program: Path, folder: Path, seconds: int) -> tup
         "-rss_limit_mb=1024",
         f"-max_total_time={seconds}",
     )
-    command = (program, *limits, f"-artifact_prefix={folder}/", folder / "found", module.seeds)
+    # The kernel counts for a new program the peak memory of the process that started it, and libFuzzer goes by that
+    # count. The shell starts it from a small process.
+    shell = ("sh", "-c", '"$@"; exit $?', "sh")
+    command = (*shell, program, *limits, f"-artifact_prefix={folder}/", folder / "found", module.seeds)
     done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
     return done.returncode, done.stderr
 

@@ -34,8 +34,8 @@ static void compare_instant(struct row *row, const struct table *table, const st
                             const struct value *value) {
     char instant[INSTANT_SIZE];
     enum found found = branch->form == UNUSUAL ? UNCLEAR : find_instant(instant, branch, value);
-    row->unusual = found == UNCLEAR;
-    row->before = found == FOUND && memcmp(instant, table->since.bytes, INSTANT_SIZE) < 0; /* in order of time */
+    row->unusual |= found == UNCLEAR;
+    row->before |= found == FOUND && memcmp(instant, table->since.bytes, INSTANT_SIZE) < 0; /* in order of time */
 }
 
 static enum written append(struct output *output, const struct span *span) {
