@@ -140,7 +140,7 @@ def test_a_planted_fault_is_found_with_the_seeds(
 @pytest.mark.parametrize(
     ("module", "name", "right", "wrong"),
     [
-        pytest.param(HEAP, "values.c", "memmove(point + 1", "memmove(point", id="heap-a-wrong-decimal"),
+        pytest.param(HEAP, "values.c", "*point = '.'", "*point = '0'", id="heap-a-wrong-decimal"),
         pytest.param(PENDO, "values.c", "name) > 0; place--", "name) < 0; place--", id="pendo-names-in-wrong-order"),
         pytest.param(CUSTOMERIO, "rows.c", "is_negative ? -size", "is_negative ? size", id="customerio-a-lost-minus"),
     ],
