@@ -10,7 +10,8 @@ from dataclasses import replace
 from airbyte_cdk.models import ConfiguredAirbyteCatalog, FailureType
 from airbyte_cdk.sources.streams import Stream
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
-from source_kit.errors import config_error, shorten
+from source_kit.compiled import warn_of_slow_reading
+from source_kit.errors import config_error
 from source_kit.http.retry import RetryPolicy
 from source_kit.network import warn_of_plain_http
 from source_kit.source import Source
@@ -46,7 +47,7 @@ class SourceCustomerio(Source[Config]):
         streams = self.all_streams(config)
         chosen = {configured.stream.name for configured in catalog.streams}
         if any(isinstance(stream, _LISTS) and stream.keeps_rows and stream.name in chosen for stream in streams):
-            _warn_of_slow_lists(logger)
+            warn_of_slow_reading("Lists", "Python", "source-customerio", raw_decoder.MISSING)
         return streams
 
     def probe(self, logger: logging.Logger, config: Config) -> str | None:
@@ -83,17 +84,6 @@ class SourceCustomerio(Source[Config]):
 
 #: Streams whose rows are passed on as they came where nothing in them is changed
 _LISTS = (FullList, ChangingList, Messages)
-
-
-def _warn_of_slow_lists(logger: logging.Logger) -> None:
-    if raw_decoder.MISSING is not None:
-        logger.warning(
-            "Lists are read slowly, by Python, since the connector's compiled module cannot be loaded "
-            f"({shorten(raw_decoder.MISSING, 200)}). Install source-customerio from a wheel for this system, or again "
-            "where there is a C compiler."
-        )
-
-
 #: Probed first: the key may open no more than one of them
 _FIRST_PROBES: tuple[type[CustomerIoStream], ...] = (Campaigns, Segments, Customers, Workspaces)
 #: For `check`: an answer now is worth more than one that waited, but a busy workspace is no failure.

@@ -9,7 +9,8 @@ from typing import Any
 
 from airbyte_cdk.models import ConfiguredAirbyteCatalog
 from airbyte_cdk.sources.streams import Stream
-from source_kit.errors import config_error, shorten
+from source_kit.compiled import warn_of_slow_reading
+from source_kit.errors import config_error
 from source_kit.s3.retrying import CHECK_ATTEMPTS
 from source_kit.s3.rules import Missing
 from source_kit.source import Source
@@ -66,7 +67,7 @@ class SourceHeap(Source[HeapConfig]):
 
     def catalog_streams(self, config: HeapConfig, catalog: ConfiguredAirbyteCatalog) -> list[Stream]:
         """The streams that the catalog names, with its schemas: a read looks into no file for them."""
-        _warn_of_slow_decoding()
+        warn_of_slow_reading("Files", "fastavro", "source-heap", native_decoder.MISSING, part="decoder")
         names = frozenset(configured.stream.name for configured in catalog.streams)
         dumps = Dumps(HeapBucket(config), None if DUMPS_NAME in names else names)
         return [
@@ -75,15 +76,6 @@ class SourceHeap(Source[HeapConfig]):
             else TableStream(stream.name, config, dumps, stream.json_schema, stream.source_defined_primary_key)
             for stream in (configured.stream for configured in catalog.streams)
         ]
-
-
-def _warn_of_slow_decoding() -> None:
-    if native_decoder.MISSING is not None:
-        logger.warning(
-            "Files are read slowly, by fastavro, since the connector's compiled decoder cannot be loaded "
-            f"({shorten(native_decoder.MISSING, 200)}). Install source-heap from a wheel for this system, or again "
-            "where there is a C compiler."
-        )
 
 
 def _check_tables(manifest: Manifest) -> None:

@@ -10,7 +10,8 @@ from typing import Final
 from airbyte_cdk.models import ConfiguredAirbyteCatalog
 from airbyte_cdk.sources.streams import Stream
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
-from source_kit.errors import Throttled, config_error, shorten
+from source_kit.compiled import warn_of_slow_reading
+from source_kit.errors import Throttled, config_error
 from source_kit.http.client import Connection
 from source_kit.http.retry import CHECK_RETRY_POLICY, RetryPolicy
 from source_kit.network import warn_of_plain_http
@@ -49,7 +50,7 @@ class SourcePendo(Source[Config]):
         streams = self.all_streams(config)
         chosen = {configured.stream.name for configured in catalog.streams}
         if any(isinstance(stream, GroupedEvents) and stream.name in chosen for stream in streams):
-            _warn_of_slow_events(logger)
+            warn_of_slow_reading("Events", "Python", "source-pendo", native_records.MISSING)
         return streams
 
     def probe(self, logger: logging.Logger, config: Config) -> str | None:
@@ -93,15 +94,6 @@ class SourcePendo(Source[Config]):
         for stream in streams:
             stream.client.retry_policy = _DISCOVERING
         return [*streams, *webhook_streams(config)]
-
-
-def _warn_of_slow_events(logger: logging.Logger) -> None:
-    if native_records.MISSING is not None:
-        logger.warning(
-            "Events are read slowly, by Python, since the connector's compiled module cannot be loaded "
-            f"({shorten(native_records.MISSING, 200)}). Install source-pendo from a wheel for this system, or again "
-            "where there is a C compiler."
-        )
 
 
 def _streams(config: Config, connection: Connection) -> list[PendoStream]:
