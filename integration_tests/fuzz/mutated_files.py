@@ -15,11 +15,12 @@ import random
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from fuzz import avro_writer
+from fuzz.comparing import Finding, summary
 from source_heap.avro import native_decoder
 from source_heap.avro.container import read_blocks
 from source_heap.avro.faults import BrokenFile
@@ -30,10 +31,6 @@ from source_heap.avro.values import Projection
 TARGETS = ("any", "string", "integer", "number", "boolean", "time", "null", "any or instant", "string or instant")
 SINCE = "2024-05-01T12:34:56.000000Z"
 HEAD = b'{"type":"RECORD","record":{"stream":"s","data":'
-
-
-class Finding(Exception):
-    """The decoders disagree."""
 
 
 def invent_file(rng: random.Random) -> bytes:
@@ -189,13 +186,8 @@ def main(arguments: Sequence[str]) -> int:
         number += 1
         if given.only is not None:
             break
-    print(summary(counts))
+    print(summary(counts, "files"))
     return 0
-
-
-def summary(counts: Mapping[str, int]) -> str:
-    """`12 files: 7 decoded, 5 broken`"""
-    return f"{sum(counts.values())} files: " + ", ".join(f"{count} {what}" for what, count in sorted(counts.items()))
 
 
 if __name__ == "__main__":

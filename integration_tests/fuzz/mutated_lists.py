@@ -8,15 +8,12 @@ exits 1. The last line counts the lists.
 
 from __future__ import annotations
 
-import argparse
-import random
 import sys
-import time
-from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 
 import orjson
-from fuzz.mutated_rows import mutated
+from fuzz.comparing import Finding, compare
 from source_customerio import raw_decoder
 from source_kit.raw_rows import RawRows
 
@@ -28,10 +25,6 @@ SEEDS = (
     ).encode(),
     b'[{"id":"a","created":0},{"id":"b","created":999999999999999999,"n":{"a":0.001,"b":12345678901234567}}]',
 )
-
-
-class Finding(Exception):
-    """The module and Python disagree."""
 
 
 def attempt(decoder: raw_decoder.RawRowDecoder, text: bytes) -> str:
@@ -56,22 +49,8 @@ def attempt(decoder: raw_decoder.RawRowDecoder, text: bytes) -> str:
 
 
 def main(arguments: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=60)
-    parser.add_argument("--seed", type=int, default=1)
-    given = parser.parse_args(arguments)
     assert raw_decoder.MISSING is None, raw_decoder.MISSING
-    rng, decoder, counts = random.Random(given.seed), raw_decoder.RawRowDecoder(COLUMNS), Counter[str]()
-    end = time.monotonic() + given.seconds
-    while time.monotonic() < end:
-        text = mutated(rng.choice(SEEDS), rng)
-        try:
-            counts[attempt(decoder, text)] += 1
-        except Finding as error:
-            print(f"{text!r}: {error}", flush=True)
-            return 1
-    print(f"{counts.total()} lists: " + ", ".join(f"{count} {what}" for what, count in sorted(counts.items())))
-    return 0
+    return compare(__doc__, "lists", arguments, SEEDS, partial(attempt, raw_decoder.RawRowDecoder(COLUMNS)))
 
 
 if __name__ == "__main__":

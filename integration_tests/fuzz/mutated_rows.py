@@ -9,14 +9,12 @@ exits 1. The last line counts the rows.
 
 from __future__ import annotations
 
-import argparse
-import random
 import sys
-import time
-from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 
 import orjson
+from fuzz.comparing import Finding, compare
 from source_kit.json_text import dumps
 from source_pendo import native_records
 from source_pendo.client import connect
@@ -38,26 +36,6 @@ SEEDS = (
     b'{"visitorId":"a","day":951782400000,"parameters":{"b":{"a":1},"a":0.001,"c":[true]},"numEvents":123456789012345678}',
     b'{"day":1,"properties":{%b}}' % b",".join(b'"%d":%d' % (number * 7 % 60, number) for number in range(60)),
 )
-TOKENS = (
-    *(bytes((byte,)) for byte in b'"\\{}[],:0-.e\n '),
-    *(b"\\u0041", b"\\u005c", b"\\u", b"\\n", b"null", b"true", b"false", b'"day":', b'"z":', b'"a":1,', b'"b":{},'),
-    *(b"1772341200000", b"253402300800000", b"9" * 20, b"0.00001", b"0.1", b"1.50", b"-0.0", b"9007199254740993"),
-    *(
-        b"[" * 40,
-        b'{"a":' * 40,
-        b"\x00",
-        b"\x7f",
-        b"\xff",
-        "ä".encode(),
-        "\u2028".encode(),
-        b"\xed\xa0\x80",
-        b"x" * 70_000,
-    ),
-)
-
-
-class Finding(Exception):
-    """The module and Python disagree."""
 
 
 class Writers:
@@ -81,29 +59,6 @@ class Writers:
         return dumps(self._stream.records(rows, self._stream.ids(rows, READING), READING)[0])
 
 
-def mutated(text: bytes, rng: random.Random) -> bytes:
-    """The text with up to five mistakes: other, lost, repeated and inserted bytes."""
-    changed = bytearray(text)
-    for _ in range(rng.choice((0, 1, 1, 1, 2, 5))):
-        at = rng.randrange(len(changed) + 1)
-        match rng.randrange(8):
-            case 0:
-                changed[at : at + 1] = rng.randbytes(1)
-            case 1 | 2:
-                del changed[at : at + rng.choice((1, 2, 8))]
-            case 3:
-                changed[at:at] = changed[at : at + rng.choice((1, 8, 40))]
-            case 4 | 5 | 6:
-                changed[at:at] = rng.choice(TOKENS)
-            case 7 if rng.random() < 0.3:
-                del changed[at:]
-            case _:
-                digits = [place for place, byte in enumerate(changed) if chr(byte).isdigit()]
-                if digits:
-                    changed[rng.choice(digits)] = rng.choice(b"0123456789.-")
-    return bytes(changed)
-
-
 def attempt(writers: Writers, text: bytes) -> str:
     """Writes one row in both ways; returns what became of it. Raises Finding."""
     got = writers.natively(text)
@@ -123,22 +78,8 @@ def attempt(writers: Writers, text: bytes) -> str:
 
 
 def main(arguments: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=60)
-    parser.add_argument("--seed", type=int, default=1)
-    given = parser.parse_args(arguments)
     assert native_records.MISSING is None, native_records.MISSING
-    rng, writers, counts = random.Random(given.seed), Writers(), Counter[str]()
-    end = time.monotonic() + given.seconds
-    while time.monotonic() < end:
-        text = mutated(rng.choice(SEEDS), rng)
-        try:
-            counts[attempt(writers, text)] += 1
-        except Finding as error:
-            print(f"{text!r}: {error}", flush=True)
-            return 1
-    print(f"{counts.total()} rows: " + ", ".join(f"{count} {what}" for what, count in sorted(counts.items())))
-    return 0
+    return compare(__doc__, "rows", arguments, SEEDS, partial(attempt, Writers()))
 
 
 if __name__ == "__main__":
