@@ -7,10 +7,7 @@ from dataclasses import dataclass
 from itertools import compress
 from typing import Any
 
-import msgspec
 import orjson
-
-_CUT = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,17 +29,6 @@ class RawRows:
     def decoded(self) -> list[dict[str, Any]]:
         """The rows as dicts."""
         return [orjson.loads(text) for text in self.texts]
-
-
-def cut(text: bytes) -> list[msgspec.Raw]:
-    """The rows of a JSON list as they came, which keep the memory of `text`.
-
-    A number beyond the range of a double passes, which JSON allows. Raises ValueError for text that is not JSON in
-    UTF-8, and RecursionError for a row that is nested about 1,000 deep.
-    """
-    if not text.isascii():
-        text.decode()  # msgspec does not check it
-    return _CUT.decode(text)
 
 
 def joined(parts: Sequence[RawRows | list[dict[str, Any]]]) -> RawRows | list[dict[str, Any]]:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import orjson
-import pytest
-from source_kit.raw_rows import RawRows, cut, joined
+from source_kit.raw_rows import RawRows, joined
 
 
 def rows_from(first: int, count: int) -> RawRows:
@@ -27,13 +26,3 @@ def test_parts_are_joined() -> None:
     assert both.decoded() == rows_from(1, 3).decoded()
     mixed = joined([rows_from(1, 1), [{"other": 1}], rows_from(2, 1)])
     assert mixed == [{"id": "1", "created": 1}, {"other": 1}, {"id": "2", "created": 2}]
-
-
-def test_rows_are_cut_as_they_came() -> None:
-    assert list(map(bytes, cut('[{"a": 1e5},\n{"é":"},{"}]'.encode()))) == [b'{"a": 1e5}', '{"é":"},{"}'.encode()]
-
-
-@pytest.mark.parametrize("text", [b"[{}", b"[{},]", b'[{"a":"\xff"}]', b'[{"a":"\xed\xa0\x80"}]'])
-def test_what_is_no_json_is_not_cut(text: bytes) -> None:
-    with pytest.raises(ValueError, match=r"utf-8|JSON|truncated"):
-        cut(text)
