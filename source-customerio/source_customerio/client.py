@@ -14,7 +14,6 @@ from typing import Any, NoReturn
 import orjson
 from airbyte_cdk.models import FailureType
 from source_kit.errors import Throttled
-from source_kit.http.body import session
 from source_kit.http.client import Answer, BadAnswer, Client, Connection
 from source_kit.http.retry import RetryPolicy
 from source_kit.http.rows import Decode
@@ -81,7 +80,7 @@ class WorkspaceConnection(Connection):
 
     def __init__(self, config: Config) -> None:
         headers = {"Authorization": f"Bearer {config.app_api_key}", "Accept": "application/json"}
-        super().__init__(f"{config.base_url}/", session(config.num_workers), headers, RequestBudget().acquire)
+        super().__init__(f"{config.base_url}/", headers, RequestBudget().acquire, connections=config.num_workers)
         self.config = config
         self.throttled = threading.Event()
 

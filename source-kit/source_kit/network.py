@@ -197,11 +197,16 @@ def _bad_proxy(url: str, why: str) -> str:
     )
 
 
+def proxy_address(value: str) -> str:
+    """The address of a proxy, whose scheme may be left out in a variable."""
+    return value if "://" in value else f"http://{value.removeprefix('//')}"
+
+
 def _unusable_proxy(value: str) -> str | None:
     """What is wrong with a proxy's address. It does not quote the address, which may hold a password."""
     whole = "://" in value
     try:
-        parts = parse_url(value if whole else f"http://{value.removeprefix('//')}")
+        parts = parse_url(proxy_address(value))
     except (ValueError, HTTPError):
         return "its host or port cannot be read"
     if parts.scheme and parts.scheme.startswith("socks"):

@@ -12,7 +12,7 @@ from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_kit.errors import Action, ErrorRule, ErrorTable, config_error
-from source_kit.http.body import NDJSON, session
+from source_kit.http.body import NDJSON
 from source_kit.http.client import Answer, BadAnswer, Client, Connection
 from source_kit.http.retry import CHECK_RETRY_POLICY, RETRY_POLICY
 from source_kit.limits import SEGMENT_BYTES
@@ -79,7 +79,7 @@ class InletLog:
             "User-Agent": reader,
             "Accept": f"application/json, {NDJSON}",
         }
-        connection = Connection(store.url, session(SEGMENTS_AHEAD, _OPTION), headers, clock_matters=False)
+        connection = Connection(store.url, headers, connections=SEGMENTS_AHEAD, option=_OPTION, clock_matters=False)
         policy, seconds = (CHECK_RETRY_POLICY, _CHECK_TIMEOUT) if checking else (RETRY_POLICY, _READ_TIMEOUT)
         self.client = Client(stream, connection, _ERRORS, policy, seconds)
 

@@ -13,7 +13,6 @@ from airbyte_cdk.sources.streams import Stream
 from source_kit.cli import launch
 from source_kit.convert import RecordMapper, snake_case
 from source_kit.errors import ErrorTable
-from source_kit.http.body import session
 from source_kit.http.client import Client, Connection
 from source_kit.http.stream import BatchHttpStream
 from source_kit.options import Options, text, texts, whole
@@ -28,7 +27,7 @@ class Rows(BatchHttpStream):
 
     def __init__(self, name: str, url_base: str) -> None:
         self._name = name
-        super().__init__(Client(name, Connection(url_base, session(4), {}), ErrorTable("Acme", ())))
+        super().__init__(Client(name, Connection(url_base, {}, connections=4), ErrorTable("Acme", ())))
 
     @property
     def name(self) -> str:

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 import pytest
 from simulators.server import Request, Response, Simulator
 from source_kit.errors import ErrorTable
-from source_kit.http.body import session
 from source_kit.http.client import Client, Connection
 from source_kit.http.gunzip import gunzipped
 from source_kit.http.retry import RetryPolicy
@@ -193,5 +192,5 @@ RAW = zlib.compressobj(wbits=-zlib.MAX_WBITS)
 )
 def test_every_encoding_is_read(encoding: str, packed: bytes) -> None:
     with Encoded(packed, encoding) as server:
-        client = Client("acme", Connection(server.url, session(1), {}), ErrorTable("Acme", []), RetryPolicy(tries=1))
+        client = Client("acme", Connection(server.url, {}, connections=1), ErrorTable("Acme", []), RetryPolicy(tries=1))
         assert client.call("/").json() == [1]

@@ -22,7 +22,6 @@ from simulators.server import Request, Response, Simulator
 from source_kit import activity
 from source_kit.errors import Action, ErrorRule, ErrorTable
 from source_kit.http import body
-from source_kit.http.body import session
 from source_kit.http.client import Answer, Client, Connection
 from source_kit.http.retry import CHECK_RETRY_POLICY, RetryPolicy
 
@@ -61,7 +60,7 @@ class Vendor(Simulator):
 
 
 def client_of(url: str, before_request: Callable[[], None] = lambda: None) -> Client:
-    connection = Connection(url, session(4), {"x-key": "key-1"}, before_request)
+    connection = Connection(url, {"x-key": "key-1"}, before_request, connections=4)
     return Client("acme", connection, TABLE, QUICK, 5.0)
 
 
@@ -563,22 +562,38 @@ def test_a_clock_that_is_ahead_is_reported_once(
     assert "Correct this machine's clock" in warnings[0]
 
 
-def test_a_session_asks_for_the_usual_encodings_whatever_is_installed() -> None:
+def test_a_request_asks_for_the_usual_encodings_whatever_is_installed(vendor: Vendor, client: Client) -> None:
     """With a library for zstd or Brotli installed, urllib3 would ask for those as well."""
-    assert session(1).headers["Accept-Encoding"] == "gzip, deflate"
+    client.call("/rows").close()
+    assert vendor.requests[0].headers["accept-encoding"] == "gzip, deflate"
 
 
 @pytest.mark.parametrize(
-    "request_",
+    ("path", "params"),
     [
-        requests.Request("GET", "https://a.example/v1/é?x=1", params={"n": None, "b": [1, 2], "c": "x y&", "d": 3}),
-        requests.Request("POST", "https://a.example/v1", headers={"accept": "text/plain"}, json={"a": [1, "é", None]}),
-        requests.Request("GET", "https://user:word@a.example/v1", headers={"Authorization": "Bearer key"}),
+        ("/rows", {"none": None, "list": [1, 2], "number": 3, "text": "x y&=+%/?#", "empty": "", "nothing": []}),
+        ("/rows", {"é": "日本 ~-._", "&": "\x00\n", "token": "eyJhIjoxfQ=="}),
+        ("/rows?known=1", {"other": "2"}),
+        ("/a%2Fb/%C3%A9", {}),
+        ("/a b/é;c=d,e/./f/../g[1]", None),
     ],
-    ids=["parameters", "body", "user in the address"],
 )
-def test_a_request_is_prepared_as_requests_would(request_: requests.Request) -> None:
-    made = session(1)
-    mine, theirs = made.prepare_request(request_), requests.Session.prepare_request(made, request_)
-    assert (mine.method, mine.url, mine.body, mine.hooks) == (theirs.method, theirs.url, theirs.body, theirs.hooks)
-    assert list(mine.headers.items()) == list(theirs.headers.items())
+def test_an_address_is_written_as_requests_writes_it(
+    vendor: Vendor, monkeypatch: pytest.MonkeyPatch, path: str, params: dict[str, Any] | None
+) -> None:
+    targets = []
+    answer = vendor.answer
+    monkeypatch.setattr(vendor, "answer", lambda request: (targets.append(request.target), answer(request))[1])
+    client_of(f"{vendor.url}/ü").call(path, params=params).close()
+    requests.get(f"{vendor.url}/ü{path}", params=params, timeout=5)
+    assert targets[0] == targets[1]
+
+
+@pytest.mark.parametrize("document", [None, {}, {"a": [1, "é", None, 1.5]}])
+def test_a_body_is_sent_as_requests_sends_it(vendor: Vendor, client: Client, document: dict[str, Any] | None) -> None:
+    client.call("/rows", method="POST", json=document).close()
+    requests.post(f"{vendor.url}/rows", json=document, timeout=5)
+    mine, theirs = vendor.requests
+    assert mine.body == theirs.body
+    for name in ("content-type", "content-length"):
+        assert mine.headers.get(name) == theirs.headers.get(name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import logging
 import os
 import socket
@@ -20,7 +21,6 @@ from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_kit import activity
 from source_kit.errors import PROXY_WANTS_LOGIN, ErrorTable
-from source_kit.http.body import session
 from source_kit.http.client import Client, Connection
 from source_kit.http.retry import RetryPolicy
 from source_kit.network import warn_of_plain_http
@@ -32,7 +32,7 @@ TABLE = ErrorTable("Acme", [])
 def client_of(url: str) -> Client:
     """A client for one address."""
     policy = RetryPolicy(tries=3, base_seconds=0.001, cap_seconds=0.002)
-    return Client("rows", Connection(url, session(1), {}), TABLE, policy, 5.0)
+    return Client("rows", Connection(url, {}, connections=1), TABLE, policy, 5.0)
 
 
 @pytest.fixture(autouse=True)
@@ -60,9 +60,11 @@ class Handler(BaseHTTPRequestHandler):
     """Answers with an empty list and the server's `status`, also as a proxy."""
 
     def do_GET(self) -> None:
+        self.server.seen.append((self.path, dict(self.headers)))  # type: ignore[attr-defined]
         self._answer(self.server.status, b"[]")  # type: ignore[attr-defined]
 
     def do_CONNECT(self) -> None:
+        self.server.seen.append((self.path, dict(self.headers)))  # type: ignore[attr-defined]
         self._answer(self.server.status, b"no")  # type: ignore[attr-defined]
 
     def _answer(self, status: int, body: bytes) -> None:
@@ -81,10 +83,11 @@ class Quiet(ThreadingHTTPServer):
 
 
 @contextmanager
-def serving(status: int = 200, certificate: str | None = None) -> Iterator[str]:
-    """A server on loopback; its address without the scheme."""
+def serving(status: int = 200, certificate: str | None = None, seen: list[Any] | None = None) -> Iterator[str]:
+    """A server on loopback; its address without the scheme. `seen` gets the target and the headers of each request."""
     server = Quiet(("127.0.0.1", 0), Handler)
     server.status = status  # type: ignore[attr-defined]
+    server.seen = [] if seen is None else seen  # type: ignore[attr-defined]
     if certificate is not None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(CERTIFICATES / certificate, CERTIFICATES / "key.pem")
@@ -202,6 +205,43 @@ def test_a_proxy_that_wants_a_password_is_an_error(
     with serving(407) as address:
         monkeypatch.setenv(f"{scheme}_proxy", f"http://{address}")
         expect_fixable(error_of(f"{scheme}://acme.example"), PROXY_WANTS_LOGIN, waits)
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_proxy_gets_its_password_and_an_http_request_as_a_whole(scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[str, dict[str, str]]] = []
+    with serving(403, seen=seen) as address:
+        monkeypatch.setenv(f"{scheme}_proxy", f"http://us%40er:p%3Aw@{address}")
+        error_of(f"{scheme}://acme.example/v1")
+    target, headers = seen[0]
+    sent = {name.lower(): value for name, value in headers.items()}
+    if scheme == "http":
+        assert (target, sent["host"]) == ("http://acme.example/v1/rows?person=jane", "acme.example")
+    else:
+        assert target == "acme.example:443"
+    assert base64.b64decode(sent["proxy-authorization"].removeprefix("Basic ")) == b"us@er:p:w"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("trusted", [True, False])
+def test_a_proxy_may_have_a_certificate(trusted: bool, monkeypatch: pytest.MonkeyPatch, waits: list[float]) -> None:
+    if trusted:
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(CERTIFICATES / "good.pem"))
+    with serving(certificate="good.pem") as address:
+        monkeypatch.setenv("HTTP_PROXY", f"https://{address}")
+        if trusted:
+            assert client_of("http://acme.example").call("/rows").json() == []
+        else:
+            expect_fixable(error_of("http://acme.example"), "The TLS certificate of acme.example is not trusted", waits)
+
+
+def test_no_proxy_names_networks_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.0/8")
+    with serving() as address:
+        client = client_of(f"http://{address}")
+        assert client.call("/rows").json() == []
+        client.close()
 
 
 @pytest.mark.slow

@@ -7,14 +7,13 @@ from dataclasses import replace
 from itertools import count
 from typing import Final
 
-import requests
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_kit import activity
 from source_kit.errors import Action, ErrorRule, ErrorTable, Throttled
-from source_kit.http.body import session
 from source_kit.http.client import Answer, Client, Connection
 from source_kit.http.retry import RETRY_POLICY
+from urllib3 import exceptions
 
 from source_pendo.aggregation import Row, Stage
 from source_pendo.config import Config
@@ -127,7 +126,7 @@ ERRORS: Final = ErrorTable(
 def connect(config: Config) -> Connection:
     """What the clients of one sync share: Pendo's address, the connections, the integration key."""
     headers = {"x-pendo-integration-key": config.api_key, "Accept": "application/json"}
-    return Connection(config.base_url, session(config.num_workers), headers)
+    return Connection(config.base_url, headers, connections=config.num_workers)
 
 
 class PendoClient(Client):
@@ -160,10 +159,11 @@ class PendoClient(Client):
                 activity.current().wait(self.retry_policy.base_seconds * 4.0**tried, why)
         return answer
 
-    def transport_rule(self, error: Exception) -> ErrorRule:
+    def transport_rule(self, method: str, error: Exception) -> ErrorRule:
         """A query that is not answered in time is too big, too: Pendo itself gives up on one after five minutes."""
-        rule = super().transport_rule(error)
-        if isinstance(error, requests.exceptions.ReadTimeout) and error.request and error.request.method == "POST":
+        rule = super().transport_rule(method, error)
+        connected = not isinstance(error, exceptions.ConnectTimeoutError)
+        if method == "POST" and connected and isinstance(error, exceptions.TimeoutError):
             return replace(rule, action=Action.FAIL, raises=NoAnswerInTime)
         return rule
 

@@ -8,10 +8,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import orjson
+from source_kit.http.body import Response
 from source_kit.http.client import Answer
 from source_pendo.client import ERRORS, PendoClient, connect
 from source_pendo.config import Config
@@ -89,7 +89,7 @@ def answer(rows: list[Row], **envelope: Any) -> Answer:
 
 def answer_of(body: bytes) -> Answer:
     """An answer with this body."""
-    return Answer(cast("Any", SimpleNamespace(status_code=200, headers={}, raw=BytesIO(body))), "POST /x", ERRORS)
+    return Answer(Response(200, {}, BytesIO(body)), "POST /x", ERRORS)
 
 
 class _Answered(PendoClient):

@@ -1,23 +1,25 @@
-"""A session whose bodies arrive whole or not at all, since `send` receives them, and the faults of its requests."""
+"""Requests to one server, whose answers arrive whole or not at all, and the faults of its requests."""
 
 from __future__ import annotations
 
 import errno
 import socket
+import ssl
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from http.cookiejar import DefaultCookiePolicy
-from importlib.util import find_spec
-from typing import IO, Any, cast
-from urllib.parse import urlsplit
+from dataclasses import dataclass
+from functools import cached_property
+from json import dumps
+from pathlib import Path
+from typing import IO, Any
+from urllib.parse import urlencode, urlsplit
 
-import requests
 import urllib3
-from requests.adapters import HTTPAdapter
-from requests.exceptions import ChunkedEncodingError, ContentDecodingError
-from requests.utils import get_environ_proxies, select_proxy
+from requests.utils import DEFAULT_CA_BUNDLE_PATH, get_auth_from_url, get_environ_proxies, select_proxy
+from urllib3 import exceptions
+from urllib3.util import create_urllib3_context, make_headers, parse_url
 
 from source_kit import network
 from source_kit.disk import store
@@ -29,161 +31,172 @@ from source_kit.limits import BODY_BYTES, BODY_EXPANSION, BODY_TRUSTED_BYTES, To
 SPOOL_MEMORY_BYTES = 8 * 1024 * 1024
 CONNECT_TIMEOUT_SECONDS = 10.0
 _PIECE_BYTES = 256 * 1024
-#: What `requests` has without the libraries of other encodings, some of which make servers and proxies answer otherwise
+#: Without a list, urllib3 would ask for every encoding for which a library is installed, and some servers and proxies
+#: answer otherwise then
 ACCEPT_ENCODING = "gzip, deflate"
 #: The media type of lines of JSON, of which there may be none
 NDJSON = "application/x-ndjson"
-#: The variables that name a bundle of certificate authorities, in the order of `requests`
+#: The variables that name a bundle of certificate authorities, in the order of `requests`, which many programs follow
 BUNDLE_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 #: Errors of this machine, not of the network, that occur when a connection is made
 _LOCAL = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
+#: What urllib3 raises for a connection that is not made, breaks or is too slow, and for a body that is damaged
+_OF_THE_NETWORK = (
+    exceptions.ClosedPoolError,
+    exceptions.DecodeError,
+    exceptions.ProtocolError,
+    exceptions.ProxyError,
+    exceptions.SSLError,
+    exceptions.TimeoutError,
+)
+#: Errors are retried above, by their rules. No redirect is followed: the other server would get the key.
+_ONE_TRY = urllib3.Retry(False)
 
 
-class SpoolingAdapter(HTTPAdapter):
-    """Receives the whole body before `send` returns, within a deadline. `raw` of the response is then a file.
+@dataclass(frozen=True, slots=True)
+class Response:
+    """An answer with its whole body, decoded, in a file at its beginning. Names of headers may be in any case."""
 
-    The read timeout of `requests` limits only the wait for the next bytes, which a server that drips never reaches. So
-    the whole body gets the read timeout once more.
+    status: int
+    headers: Mapping[str, str]
+    spool: IO[bytes]
+
+
+class Session:
+    """Sends requests to the server at an address, and keeps up to `connections` connections open.
+
+    Proxy and certificate authorities come from the environment, as `requests` takes them from there; it is read once.
+    Cookies are not kept, and no .netrc is read, whose password would replace the key. `option` is the one that names
+    the server, for errors.
     """
 
-    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
-        """As `HTTPAdapter.send`, with the whole body. Raises a RequestException for a body that is not complete."""
-        response = super().send(request, *args, **kwargs)
-        timeout = kwargs.get("timeout")
-        seconds = timeout[1] if isinstance(timeout, tuple) else timeout
-        response.raw = _receive(response, request, seconds)
-        return response
+    def __init__(self, address: str, connections: int, option: str = OPTION) -> None:
+        self._address = address
+        self._connections = connections
+        self._option = option
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        timeout: urllib3.Timeout,
+        *,
+        params: Mapping[str, Any] | None = None,
+        json: Mapping[str, Any] | None = None,
+    ) -> Response:
+        """Sends one request and receives its whole answer.
+
+        `path` is appended to the address and must be percent-encoded. The read timeout limits only the wait for the
+        next bytes, which a server that drips never reaches. So the whole body gets the read timeout once more.
+
+        Raises urllib3's HTTPError for an answer that is not complete, a LocationValueError among them for an address
+        that is none, TooLarge for a body beyond the limits, and a config_error for a host, a proxy or a bundle of
+        certificate authorities that cannot be used.
+        """
+        sent = {"Accept-Encoding": ACCEPT_ENCODING, **headers}
+        if json is not None:
+            sent["Content-Type"] = "application/json"
+        answer = self._pools.urlopen(
+            method,
+            self._address + path + _query(path, params),
+            body=None if json is None else dumps(json, allow_nan=False).encode(),
+            headers=sent,
+            timeout=timeout,
+            retries=_ONE_TRY,
+            redirect=False,
+            preload_content=False,
+            decode_content=False,
+        )
+        return Response(answer.status, answer.headers, _receive(answer, timeout.read_timeout))
+
+    def close(self) -> None:
+        """Closes the connections. The next request opens new ones."""
+        if "_pools" in vars(self):
+            self._pools.clear()
+
+    @cached_property
+    def _pools(self) -> urllib3.PoolManager:
+        return _pools(self._address, self._connections, self._option)
 
 
-def _receive(response: requests.Response, request: requests.PreparedRequest, seconds: float | None) -> IO[bytes]:
+def _query(path: str, params: Mapping[str, Any] | None) -> str:
+    """The query for parameters, with what separates it from the path. One that is None is left out."""
+    query = urlencode([(name, value) for name, value in (params or {}).items() if value is not None], doseq=True)
+    return query and ("&" if "?" in path else "?") + query
+
+
+def _pools(address: str, connections: int, option: str) -> urllib3.PoolManager:
+    """The connections to an address, which do not exist yet, with what the environment says about the way to it."""
+    parts = parse_url(address)
+    if parts.scheme not in ("http", "https") or not parts.host:
+        raise exceptions.LocationValueError("the address has no host, or does not begin with http:// or https://")
+    network.require_usable_host(parts.host.strip("[]"), option)
+    proxy = select_proxy(parts.url, get_environ_proxies(parts.url))
+    network.require_usable_proxy(parts.url, proxy)
+    proxy = proxy and network.proxy_address(proxy)
+    secure = "https" in (parts.scheme, urlsplit(proxy or "").scheme)
+    context = _trusting_context() if secure else None
+    if not proxy:
+        return urllib3.PoolManager(maxsize=connections, ssl_context=context)
+    user, password = get_auth_from_url(proxy)
+    login = make_headers(proxy_basic_auth=f"{user}:{password}") if user else {}
+    return urllib3.ProxyManager(
+        proxy, proxy_headers=login, proxy_ssl_context=context, maxsize=connections, ssl_context=context
+    )
+
+
+def _trusting_context() -> ssl.SSLContext:
+    """TLS that trusts the authorities of the environment. One serves all connections: loading takes 17 ms."""
+    bundle = network.named_bundle(BUNDLE_VARIABLES)
+    if bundle and (message := network.bad_bundle(*bundle, folders=True)):
+        raise config_error(message)
+    path = bundle[1] if bundle else DEFAULT_CA_BUNDLE_PATH
+    context, folder = create_urllib3_context(), Path(path).is_dir()
+    context.load_verify_locations(cafile=None if folder else path, capath=path if folder else None)
+    return context
+
+
+def _receive(answer: urllib3.BaseHTTPResponse, seconds: float | None) -> IO[bytes]:
     deadline = None if seconds is None else time.monotonic() + seconds
     spool = tempfile.SpooledTemporaryFile(max_size=SPOOL_MEMORY_BYTES)  # noqa: SIM115 - closed with the answer
     size = 0
     try:
-        for piece in _decoded(response.raw):
+        for piece in _decoded(answer):
             size += len(piece)
-            _require_body(size, response)
+            _require_body(size, answer)
             if piece:
                 store(spool, piece)
             if deadline is not None and time.monotonic() > deadline:
-                raise requests.exceptions.ReadTimeout(f"the body did not end within {seconds:.0f} s", request=request)
+                raise exceptions.TimeoutError(f"the body did not end within {seconds:.0f} s")
         store(spool, b"")
-    except BaseException as error:
+    except BaseException:
         with suppress(OSError):  # closing writes what was buffered, which fails again on a full disk
             spool.close()
-        response.raw.close()  # the rest of the body must not reach the next request on this connection
-        translated = _as_request_error(error, request)
-        if translated is error:
-            raise
-        raise translated from error
+        answer.close()  # the rest of the body must not reach the next request on this connection
+        raise
     return spool
 
 
-def _decoded(raw: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
+def _decoded(answer: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
     """The body without its content encoding, in pieces of bounded size, as it arrives. A piece may be empty."""
-    if raw.headers.get("Content-Encoding", "").strip().lower() in GZIP:  # http.client keeps space behind a value
-        return gunzipped(_received(raw, decode_content=False), _PIECE_BYTES)
-    return _received(raw, decode_content=True)
+    if answer.headers.get("Content-Encoding", "").strip().lower() in GZIP:  # http.client keeps space behind a value
+        return gunzipped(_received(answer, decode_content=False), _PIECE_BYTES)
+    return _received(answer, decode_content=True)
 
 
-def _received(raw: urllib3.BaseHTTPResponse, *, decode_content: bool) -> Iterator[bytes]:
+def _received(answer: urllib3.BaseHTTPResponse, *, decode_content: bool) -> Iterator[bytes]:
     # read1 returns what is there; stream() would wait for a full piece, past any deadline
-    while piece := raw.read1(_PIECE_BYTES, decode_content=decode_content):
+    while piece := answer.read1(_PIECE_BYTES, decode_content=decode_content):
         yield piece
 
 
-def _require_body(size: int, response: requests.Response) -> None:
+def _require_body(size: int, answer: urllib3.BaseHTTPResponse) -> None:
     """Raises TooLarge for a body that would fill the disk, such as one that unpacks to hundreds of times its size."""
     if size > BODY_BYTES:
         raise TooLarge(f"an answer of more than {megabytes(BODY_BYTES)}")
-    if size > BODY_TRUSTED_BYTES and size > BODY_EXPANSION * response.raw.tell():
+    if size > BODY_TRUSTED_BYTES and size > BODY_EXPANSION * answer.tell():
         raise TooLarge(f"an answer that unpacks to more than {BODY_EXPANSION} times its size")
-
-
-def _as_request_error(error: BaseException, request: requests.PreparedRequest) -> BaseException:
-    """What `requests` would raise if it read the body itself."""
-    if isinstance(error, urllib3.exceptions.ReadTimeoutError):
-        return requests.exceptions.ReadTimeout(error, request=request)
-    if isinstance(error, urllib3.exceptions.HTTPError):
-        return ChunkedEncodingError(error, request=request)
-    if isinstance(error, OSError) and not isinstance(error, requests.RequestException):
-        return requests.exceptions.ConnectionError(error, request=request)
-    return error
-
-
-class _Session(requests.Session):
-    """A session that reads the environment once for each host; requests does so twice for each request.
-
-    It takes proxies and the bundle of certificate authorities from there. It reads no .netrc, whose password would
-    replace the key.
-    """
-
-    def __init__(self, option: str) -> None:
-        super().__init__()
-        self.trust_env = False
-        self.headers["Accept-Encoding"] = ACCEPT_ENCODING
-        self._option = option
-        self._environment: dict[tuple[str, str], dict[str, Any]] = {}
-
-    def prepare_request(self, request: requests.Request) -> requests.PreparedRequest:
-        """As in requests, without merging what this session does not have: cookies, parameters, hooks and its own auth.
-
-        That halves the time, which counts where pages are small.
-        """
-        prepared = requests.PreparedRequest()
-        prepared.prepare_method(request.method)
-        prepared.prepare_url(request.url, request.params)
-        prepared.prepare_headers({**self.headers, **request.headers})
-        prepared.prepare_body(request.data, request.files, request.json)
-        prepared.prepare_auth(request.auth, request.url)
-        return prepared
-
-    def get_redirect_target(self, resp: requests.Response) -> None:
-        """No redirect is followed. Requests would read the body whole into memory to prepare one all the same."""
-
-    def merge_environment_settings(self, url: Any, proxies: Any, stream: bool | None, verify: Any, cert: Any) -> Any:
-        """As in requests. Raises a config_error for a proxy, a bundle or a host that cannot be used."""
-        host = urlsplit(str(url))[:2]
-        found = self._environment.get(host)
-        if found is None:
-            found = self._environment[host] = _environment_for(str(url), self._option)
-        return {
-            "proxies": {**found["proxies"], **(proxies or {})},
-            "stream": self.stream if stream is None else stream,
-            "verify": found["verify"] if verify is None else verify,
-            "cert": self.cert if cert is None else cert,
-        }
-
-
-def _environment_for(url: str, option: str) -> dict[str, Any]:
-    parts = urlsplit(url)
-    network.require_usable_host(parts.hostname or "", option)
-    proxies = get_environ_proxies(url, no_proxy=None)
-    chosen = select_proxy(url, proxies)
-    if not (chosen and chosen.startswith("socks") and find_spec("socks")):  # requests can, where PySocks is installed
-        network.require_usable_proxy(url, chosen)
-    bundle = network.named_bundle(BUNDLE_VARIABLES) if parts.scheme == "https" else None
-    if bundle and (message := network.bad_bundle(*bundle, folders=True)):
-        raise config_error(message)
-    return {"proxies": proxies, "verify": bundle[1] if bundle else True}
-
-
-def session(connections: int, option: str = OPTION) -> requests.Session:
-    """A session for this many requests at the same time. It keeps no cookies, and its bodies are whole.
-
-    `option` is the one that names the server, for errors.
-    """
-    made = _Session(option)
-    made.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    adapter = SpoolingAdapter(pool_connections=connections, pool_maxsize=connections)
-    made.mount("https://", adapter)
-    made.mount("http://", adapter)
-    return made
-
-
-def spool_of(response: requests.Response) -> IO[bytes]:
-    """The decoded body of a response of `SpoolingAdapter`, as a file at its beginning."""
-    return cast("IO[bytes]", response.raw)
 
 
 def cut_or_no_json(spool: IO[bytes]) -> bool:
@@ -196,14 +209,14 @@ def cut_or_no_json(spool: IO[bytes]) -> bool:
     return first + last not in (b"{}", b"[]", b"nl")
 
 
-def is_broken(response: requests.Response) -> bool:
-    """Whether the body of a response of `SpoolingAdapter` cannot be the JSON that was asked for. Reads its two ends."""
+def is_broken(response: Response) -> bool:
+    """Whether the body of a response cannot be the JSON that was asked for. Reads its two ends."""
     media_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-    return media_type != NDJSON and cut_or_no_json(spool_of(response))
+    return media_type != NDJSON and cut_or_no_json(response.spool)
 
 
 def fault_of(error: Exception, url: str, option: str, *, answered: bool) -> network.Fault | None:
-    """The fault behind an error of `requests`; None if it has no sentence of its own.
+    """The fault behind an error of `Session.send`; None if it has no sentence of its own.
 
     `option` is the one that names the server.
 
@@ -212,7 +225,7 @@ def fault_of(error: Exception, url: str, option: str, *, answered: bool) -> netw
     causes, host = list(network.causes_of(error)), network.host_of(url)
     if fault := network.tls_fault(causes, host, option, BUNDLE_VARIABLES):
         return fault
-    if any(isinstance(cause, urllib3.exceptions.ProxyError) for cause in causes):
+    if any(isinstance(cause, exceptions.ProxyError) for cause in causes):
         return network.proxy_fault(causes, url, host, answered=answered)
     if any(isinstance(cause, socket.gaierror) and cause.errno in network.NO_SUCH_NAME for cause in causes):
         return network.Fault(
@@ -227,5 +240,4 @@ def is_network_error(error: Exception) -> bool:
     """Whether an error surely comes from the network: a connection that was not made, broke, or was too slow."""
     if any(isinstance(cause, OSError) and cause.errno in _LOCAL for cause in network.causes_of(error)):
         return False
-    broken = (requests.ConnectionError, requests.Timeout, ChunkedEncodingError, ContentDecodingError)
-    return isinstance(error, broken)
+    return isinstance(error, _OF_THE_NETWORK)

@@ -13,16 +13,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import orjson
-import requests
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
-from requests.exceptions import InvalidSchema, InvalidURL, MissingSchema, Timeout
-from urllib3.exceptions import HTTPError, LocationValueError
+from urllib3 import Timeout, exceptions
 
 from source_kit import activity
 from source_kit.convert import utc_now
-from source_kit.errors import Action, ErrorRule, ErrorTable, shorten, system_error
-from source_kit.http.body import CONNECT_TIMEOUT_SECONDS, fault_of, is_broken, is_network_error, spool_of
+from source_kit.errors import OPTION, Action, ErrorRule, ErrorTable, shorten, system_error
+from source_kit.http.body import CONNECT_TIMEOUT_SECONDS, Response, Session, fault_of, is_broken, is_network_error
 from source_kit.http.retry import RETRY_POLICY, Attempts, RetryPolicy, http_date
 from source_kit.http.rows import Decode, RowReader
 from source_kit.json_text import BadDocument, UnexpectedShape, loads, require_room
@@ -38,18 +36,16 @@ BODY_TRIES = 3
 CLOCK_TOLERANCE = timedelta(minutes=1)
 #: Ignore a `Date` header this far behind our clock; some proxies report 1970.
 CLOCK_CREDIBLE = timedelta(days=30)
-#: What requests and urllib3 raise for an invalid URL
-_BAD_ADDRESS = (InvalidURL, MissingSchema, InvalidSchema, LocationValueError)
 
 
 class Answer:
     """A complete answer. Its body can be read once, with `rows`, `json` or `content`."""
 
-    def __init__(self, response: requests.Response, what: str, table: ErrorTable, stream: str = "") -> None:
-        self.status = response.status_code
+    def __init__(self, response: Response, what: str, table: ErrorTable, stream: str = "") -> None:
+        self.status = response.status
         self.headers = response.headers
         self.envelope: dict[str, Any] = {}
-        self._spool = spool_of(response)
+        self._spool = response.spool
         self._what = what
         self._table = table
         self._stream = stream
@@ -116,6 +112,7 @@ def too_large(stream: str, vendor: str, what: str, error: TooLarge) -> AirbyteTr
 class Connection:
     """What all clients of one sync share: the vendor's address and clock, the session, the headers.
 
+    `connections` is the number of requests at the same time. `option` is the one that names the server, for errors.
     `before_request` is called before every attempt, e.g. to wait for a request budget. `clock_matters` is False for a
     server whose streams keep no time in their states: then a difference of the clocks is nothing to warn of.
     """
@@ -123,14 +120,15 @@ class Connection:
     def __init__(
         self,
         base_url: str,
-        session: requests.Session,
         headers: Mapping[str, str],
         before_request: Callable[[], None] = lambda: None,
         *,
+        connections: int,
+        option: str = OPTION,
         clock_matters: bool = True,
     ) -> None:
         self.base_url = base_url
-        self.session = session
+        self.session = Session(base_url, connections, option)
         self.headers = headers
         self.before_request = before_request
         self.clock_matters = clock_matters
@@ -223,15 +221,15 @@ class Client:
             with activity.current().doing(f"{self.name}: {what}"):
                 response = self._send(method, path, params=params, json=json)
             if isinstance(response, Exception):
-                rule = self.transport_rule(response)
+                rule = self.transport_rule(method, response)
                 attempts.again_or_raise(rule, None, _without_queries(repr(response)))
                 continue
-            status = response.status_code
+            status = response.status
             self.logger.debug("%s: status %d", what, status)
             if (200 <= status < 300 or status in accept) and not (status < 300 and is_broken(response)):
                 self.connection.note_clock(response.headers.get("Date", ""), sent, self.error_table.vendor, self.logger)
                 return Answer(response, what, self.error_table, self.name)
-            with spool_of(response) as spool:
+            with response.spool as spool:
                 body = spool.read(_ERROR_BODY_BYTES).decode("utf-8", "replace")
             if status < 300:
                 rule = ErrorRule(status, self.error_table.not_json, Action.RETRY, FailureType.transient_error)
@@ -267,44 +265,38 @@ class Client:
         """Closes the connections, which other clients may share."""
         self.connection.session.close()
 
-    def _send(self, method: str, path: str, **request: Any) -> requests.Response | Exception:
+    def _send(self, method: str, path: str, **request: Any) -> Response | Exception:
         if self.logger.isEnabledFor(logging.DEBUG):
             self.logger.debug(shorten(f"{method} {self.connection.base_url}{path} {request}", _DEBUG_CHARACTERS))
+        timeout = Timeout(connect=CONNECT_TIMEOUT_SECONDS, read=self.read_timeout)
         try:
-            return self.connection.session.request(
-                method,
-                self.connection.base_url + path,
-                headers=dict(self.connection.headers),
-                **request,
-                timeout=(CONNECT_TIMEOUT_SECONDS, self.read_timeout),
-                stream=True,
-                allow_redirects=False,
-            )
-        except (OSError, HTTPError) as error:  # requests raises OSErrors, and lets some errors of urllib3 through
+            return self.connection.session.send(method, path, self.connection.headers, timeout, **request)
+        except (OSError, exceptions.HTTPError) as error:  # urllib3 wraps most OSErrors
             return error
         except TooLarge as error:
             raise too_large(self.name, self.error_table.vendor, f"{method} {urlsplit(path).path}", error) from error
 
-    def transport_rule(self, error: Exception) -> ErrorRule:
+    def transport_rule(self, method: str, error: Exception) -> ErrorRule:
         """The error rule for a request without an answer."""
         table = self.error_table
         answered = self.connection.first_answer_at is not None
         fault = fault_of(error, self.connection.base_url, table.option, answered=answered)
         if fault is not None:
             return ErrorRule(None, fault.message, Action.RETRY if fault.heals else Action.FAIL, fault.failure_type)
-        if isinstance(error, _BAD_ADDRESS):
+        if isinstance(error, exceptions.LocationValueError):
             return ErrorRule(None, table.bad_address, failure_type=FailureType.config_error)
         if not is_network_error(error):
             return ErrorRule(None, table.unknown)
-        message = table.timeout if isinstance(error, Timeout) else table.unreachable
+        late = isinstance(error, exceptions.TimeoutError) and not isinstance(error, exceptions.NewConnectionError)
+        message = table.timeout if late else table.unreachable
         return ErrorRule(None, message, Action.RETRY, FailureType.transient_error)
 
 
-def _redirected_to(response: requests.Response) -> str:
+def _redirected_to(response: Response) -> str:
     """The host of a redirect, for the error table and the internal message. The rest of the address may be secret."""
     with suppress(ValueError):
         host = urlsplit(response.headers.get("Location", "")).hostname
-        if host and 300 <= response.status_code < 400:
+        if host and 300 <= response.status < 400:
             return f" (redirected to {host})"
     return ""
 

@@ -9,11 +9,10 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 
-import requests
-
 from source_kit import activity
 from source_kit.convert import utc_now
 from source_kit.errors import Action, ErrorRule, shorten
+from source_kit.http.body import Response
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +50,7 @@ class Attempts:
         self._throttled = 0
         self._waited = 0.0
 
-    def again_or_raise(self, rule: ErrorRule, response: requests.Response | None, detail: str) -> None:
+    def again_or_raise(self, rule: ErrorRule, response: Response | None, detail: str) -> None:
         """Waits before the next attempt. Raises the rule's error if there is none."""
         if rule.action is Action.THROTTLED:
             seconds = self._throttled_wait(response)
@@ -59,7 +58,7 @@ class Attempts:
             seconds = self._retry_wait(rule, response)
         else:
             seconds = None
-        status = "no answer" if response is None else f"status {response.status_code}"
+        status = "no answer" if response is None else f"status {response.status}"
         if seconds is None:
             raise rule.raises(
                 message=rule.message,
@@ -69,7 +68,7 @@ class Attempts:
         self._logger.info(f"{self._what}: {status}; trying again in {seconds:.1f} s ({shorten(detail, 120)})")
         activity.current().wait(seconds, f"{self._what}: {status}")
 
-    def _retry_wait(self, rule: ErrorRule, response: requests.Response | None) -> float | None:
+    def _retry_wait(self, rule: ErrorRule, response: Response | None) -> float | None:
         self._failed += 1
         if self._failed >= self._policy.tries:
             return None
@@ -80,7 +79,7 @@ class Attempts:
             return asked
         return seconds
 
-    def _throttled_wait(self, response: requests.Response | None) -> float | None:
+    def _throttled_wait(self, response: Response | None) -> float | None:
         self._throttled += 1
         # a server that asks for no wait would be asked in a tight loop
         seconds = retry_after(response) or self._policy.backoff(self._throttled + 1)
@@ -88,7 +87,7 @@ class Attempts:
         return None if self._waited > self._policy.throttled_seconds else seconds
 
 
-def retry_after(response: requests.Response | None) -> float | None:
+def retry_after(response: Response | None) -> float | None:
     """Seconds that `Retry-After` asks for, as a number or an HTTP date. None if it is absent or unreadable."""
     text = "" if response is None else response.headers.get("Retry-After", "").strip()
     if re.fullmatch(r"[0-9]+(\.[0-9]+)?", text):
