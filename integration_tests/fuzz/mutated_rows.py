@@ -22,6 +22,7 @@ from source_pendo import native_records
 from source_pendo.client import connect
 from source_pendo.config import Config
 from source_pendo.event_rows import decoded
+from source_pendo.native_records import _identity_head
 from source_pendo.streams.event_days import Reading
 from source_pendo.streams.grouped_events import TrackEvents
 
@@ -71,14 +72,15 @@ class Writers:
         self._tail = b'",%b}' % dumps({"read_day": READING.day, "read_at": READING.at})[1:-1]
 
     def natively(self, text: bytes) -> bytes:
-        """The record; empty if the row is refused."""
-        [line], _ = self._native._written([text], b"", self._tail, self._stream._hashed(READING))
-        return line
+        """The records; empty if a row is refused."""
+        assert self._native._writer is not None
+        rows = self._native._writer.read(text, _identity_head(self._stream._hashed(READING.day)))
+        return b"".join(self._native._line(row, None, b"", b',"record_id":"', self._tail) for row in rows or ())
 
     def in_python(self, text: bytes) -> bytes:
-        """The record. Raises ValueError for text that is not JSON."""
-        rows = [orjson.loads(text)]
-        return dumps(self._stream.records(rows, self._stream.ids(rows, READING), READING)[0])
+        """The records. Raises ValueError for text that is not JSON."""
+        lists = [[row] for row in orjson.loads(text)]
+        return b"".join(dumps(*self._stream.records(one, self._stream.ids(one, READING), READING)) for one in lists)
 
 
 def mutated(text: bytes, rng: random.Random) -> bytes:
@@ -105,7 +107,7 @@ def mutated(text: bytes, rng: random.Random) -> bytes:
 
 
 def attempt(writers: Writers, text: bytes) -> str:
-    """Writes one row in both ways; returns what became of it. Raises Finding."""
+    """Writes a list of rows in both ways; returns what became of it. Raises Finding."""
     got = writers.natively(text)
     try:
         text.decode()
@@ -131,7 +133,7 @@ def main(arguments: Sequence[str]) -> int:
     rng, writers, counts = random.Random(given.seed), Writers(), Counter[str]()
     end = time.monotonic() + given.seconds
     while time.monotonic() < end:
-        text = mutated(rng.choice(SEEDS), rng)
+        text = b"[%b]" % b",".join(mutated(rng.choice(SEEDS), rng) for _ in range(rng.choice((1, 1, 1, 2, 3))))
         try:
             counts[attempt(writers, text)] += 1
         except Finding as error:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, TypeAlias
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import msgspec
 import orjson
@@ -11,8 +12,13 @@ from source_kit.json_text import dumps, loads
 
 from source_pendo.aggregation import VISITOR_ID, Row
 
-#: One row. Text of `cut` keeps the memory of all rows that were cut with it.
-RowText: TypeAlias = msgspec.Raw | bytes
+if TYPE_CHECKING:
+    from source_pendo.compiled.native import Row as NativeRow
+
+#: One row, as something that has the bytes of its text. One that was cut keeps the memory of all that were cut with it.
+RowText: TypeAlias = "NativeRow | msgspec.Raw | bytes"
+#: Cuts rows out of a JSON list. Raises ValueError for text that is not JSON in UTF-8.
+Cut: TypeAlias = Callable[[bytes], list[RowText]]
 
 
 class _Visitor(msgspec.Struct, gc=False):

@@ -1,7 +1,9 @@
 """Makes RECORD lines of rows of events with the compiled module `native`, without decoding them.
 
-Rows that `native` does not write exactly as Python would, it refuses one by one, and they are decoded: see
-`native/records.h`.
+`native` writes the records when it cuts the rows out of an answer, so each byte is looked at once. If it refuses a row,
+since it would not write it exactly as Python does (see `native/records.h`), it refuses that piece of the answer. Then
+the rows are cut by msgspec, which finds out whether they are JSON, and go to `native` one by one. Those that it refuses
+are decoded.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from source_kit.output import RECORD_TAIL, record_head
 from source_kit.stream import RecordLines
 
 from source_pendo.aggregation import Row
-from source_pendo.event_rows import RowText, decoded
+from source_pendo.event_rows import RowText, cut, decoded
 
 try:
     import source_pendo.compiled.native as native
@@ -62,6 +64,16 @@ class NativeRecords:
         self._writer: native.Writer | None = None
         self._lock = threading.Lock()
 
+    def cut(self, text: bytes, of: Sequence[str]) -> list[RowText]:
+        """The rows of a JSON list, as `event_rows.cut`, for `lines` with the same `of`."""
+        if self._writer is not None:
+            if not text.isascii():
+                text.decode()
+            rows = self._writer.read(text, _identity_head(of))
+            if rows is not None:
+                return list[RowText](rows)
+        return cut(text)
+
     def lines(
         self,
         rows: list[RowText],
@@ -75,32 +87,36 @@ class NativeRecords:
         `of` is hashed before the identity. `ids_of` and `records_of` do the same for decoded rows: those that are
         refused, and those with one identity, whose ids are numbered.
         """
-        head = record_head(self._stream)
+        around = record_head(self._stream), b',"record_id":"', b'",%b}%b' % (constants, RECORD_TAIL)
+        lines = native.join(rows, *around)
+        if lines is not None:
+            return RecordLines(lines, len(rows))
         if self._writer is None:
             self._learn([decoded(rows[0])])
-        lines, ids = self._written(rows, head, b'",%b}%b' % (constants, RECORD_TAIL), of)
-        in_python = {index: decoded(rows[index]) for index, line in enumerate(lines) if not line}
+        read = [self._read(row, of) for row in rows]
+        in_python = {index: decoded(rows[index]) for index, row in enumerate(read) if row is None}
         self._learn(in_python.values())
         if len(in_python) < len(rows):  # a refused row may have the identity of one that is not
-            for index, row in in_python.items():
-                [ids[index]] = ids_of([row])
-        if len(in_python) < len(rows) and len(set(ids)) < len(ids):
+            ids = [row.digest if row else ids_of([in_python[index]])[0] for index, row in enumerate(read)]
             times = Counter(ids)
             in_python = {i: decoded(rows[i]) for i, id_ in enumerate(ids) if i in in_python or times[id_] > 1}
-        if in_python:
-            found = list(in_python.values())
-            for index, record in zip(in_python, records_of(found, ids_of(found)), strict=True):
-                lines[index] = b"".join((head, dumps(record), RECORD_TAIL))
-        return RecordLines(b"".join(lines), len(lines))
+        found = list(in_python.values())
+        written = dict(zip(in_python, records_of(found, ids_of(found)), strict=True))
+        return RecordLines(b"".join(self._line(read[i], written.get(i), *around) for i in range(len(rows))), len(rows))
 
-    def _written(
-        self, rows: list[RowText], head: bytes, tail: bytes, of: Sequence[str]
-    ) -> tuple[list[bytes], list[str]]:
-        """Line and id of each row, both empty for a row that is refused."""
-        if self._writer is None:
-            return [b""] * len(rows), [""] * len(rows)
-        identity_head = dumps([*of])[:-1] + (b"," if of else b"")
-        return self._writer.write(rows, head, b',"record_id":"', tail, identity_head)
+    def _read(self, row: RowText, of: Sequence[str]) -> native.Row | None:
+        """A row as `native` read it; None if it refuses it."""
+        if self._writer is None or isinstance(row, native.Row):
+            return row if isinstance(row, native.Row) else None
+        found = self._writer.read(b"[%b]" % row, _identity_head(of))
+        return found[0] if found else None
+
+    def _line(self, read: native.Row | None, written: Row | None, head: bytes, behind: bytes, tail: bytes) -> bytes:
+        if written is not None:
+            return b"".join((head, dumps(written), RECORD_TAIL))
+        line = native.join([read], head, behind, tail)
+        assert line is not None  # noqa: S101 - each row was read or written
+        return line
 
     def _learn(self, rows: Iterable[Row]) -> None:
         """Adds the columns of rows that are not known, up to a limit."""
@@ -122,3 +138,8 @@ class NativeRecords:
             self._taken.add(ours)
             place = self._identity.index(name) if name in self._identity else -1
             self._columns[name] = (quoted[1:-1], b",%b:" % dumps(ours), ours in self._instants, place)
+
+
+def _identity_head(of: Sequence[str]) -> bytes:
+    """The beginning of an identity, up to the first of the row's own values."""
+    return dumps([*of])[:-1] + (b"," if of else b"")
