@@ -36,6 +36,7 @@ typedef struct {
     PyObject *texts;   /* what the spans point into */
     PyObject *records;
     struct span text;
+    bool is_refused;    /* then there is nothing behind this */
     struct span record; /* without its end */
     char digest[DIGEST_DIGITS];
 } Row;
@@ -108,6 +109,7 @@ static Row *new_row(const Writer *self, PyObject *texts) {
     row->texts = Py_NewRef(texts);
     row->records = NULL;
     row->text = row->record = (struct span){NULL, 0};
+    row->is_refused = true;
     return row;
 }
 
@@ -127,11 +129,12 @@ static int row_buffer(PyObject *object, Py_buffer *view, int flags) {
 }
 
 static PyObject *row_digest(PyObject *object, void *Py_UNUSED(closure)) {
-    return PyUnicode_FromStringAndSize(((Row *)object)->digest, DIGEST_DIGITS);
+    const Row *self = (Row *)object;
+    return self->is_refused ? Py_NewRef(Py_None) : PyUnicode_FromStringAndSize(self->digest, DIGEST_DIGITS);
 }
 
 static PyGetSetDef ROW_PROPERTIES[] = {
-    {"digest", row_digest, NULL, "The digest of the identity, in hexadecimal digits.", NULL},
+    {"digest", row_digest, NULL, "The digest of the identity, in hexadecimal digits. None if the row was refused.", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 
@@ -198,39 +201,44 @@ static bool reserve(struct room *room, size_t wanted) {
     return true;
 }
 
-/* Reads the row that begins at `*at` and moves `*at` behind it; `*used` is how much of the room for records is. False if
- * it is refused, or with an error of Python. */
-static bool read_row(Writer *self, struct span identity_head, const char **at, const char *end, size_t *used,
-                     Row *row) {
-    if (!reserve(&self->records, *used + record_room(&self->table, (size_t)(end - *at))))
+/* Reads the row that begins at `at` and ends at `end` or before. `*used` is how much of the room for records is. False
+ * if the text is refused, or with an error of Python. */
+static bool read_row(Writer *self, struct span identity_head, const char *at, const char *end, size_t *used, Row *row) {
+    if (!reserve(&self->records, *used + record_room(&self->table, (size_t)(end - at))))
         return false;
     char *begin = self->records.bytes + *used, *to = begin;
-    const char *behind = write_record(&self->table, *at, end, &to);
-    if (behind == NULL ||
-        !reserve(&self->identity, identity_head.size + identity_room(&self->table, (size_t)(behind - *at))))
+    const char *behind = write_record(&self->table, at, end, &to);
+    row->is_refused = behind == NULL;
+    if (row->is_refused)
+        behind = at < end && *at == '{' ? bracket_end(at, end) : NULL;
+    if (behind == NULL)
+        return false;
+    row->text = (struct span){at, (size_t)(behind - at)};
+    if (row->is_refused)
+        return true;
+    if (!reserve(&self->identity, identity_head.size + identity_room(&self->table, row->text.size)))
         return false;
     char *identity = self->identity.bytes;
     size_t size = (size_t)(write_identity(&self->table, append(identity, identity_head)) - identity);
     blake2b_hex(row->digest, identity, size);
-    row->text = (struct span){*at, (size_t)(behind - *at)};
     row->record.size = (size_t)(to - begin);
     *used += row->record.size;
-    *at = behind;
     return true;
 }
 
-/* Reads all rows of a text into a list, with their records in the writer's room. False if the text is refused, or with
- * an error of Python. */
+/* Reads all rows of a text into a list, with their records in the writer's room, and appends those that are refused to
+ * another one, too. False if the text is refused, or with an error of Python. */
 static bool read_rows(Writer *self, PyObject *texts, struct span text, struct span identity_head, PyObject *rows,
-                      size_t *used) {
+                      PyObject *refused, size_t *used) {
     const char *at = text.bytes, *end = text.bytes + text.size;
     if (at == end || *at != '[')
         return false;
     do {
-        at++;
         Row *row = new_row(self, texts);
-        bool done = row != NULL && read_row(self, identity_head, &at, end, used, row) &&
-                    PyList_Append(rows, (PyObject *)row) == 0;
+        bool done = row != NULL && read_row(self, identity_head, ++at, end, used, row) &&
+                    PyList_Append(rows, (PyObject *)row) == 0 &&
+                    (!row->is_refused || PyList_Append(refused, (PyObject *)row) == 0);
+        at += done ? row->text.size : 0;
         Py_XDECREF((PyObject *)row);
         if (!done)
             return false;
@@ -260,21 +268,24 @@ static PyObject *writer_read(PyObject *object, PyObject *args) {
     struct span text, identity_head;
     if (!PyArg_ParseTuple(args, "SS", &texts, &head) || !span_of(texts, &text) || !span_of(head, &identity_head))
         return NULL;
-    PyObject *rows = PyList_New(0), *result = NULL;
+    PyObject *rows = PyList_New(0), *refused = PyList_New(0), *result = NULL;
     size_t used = 0;
-    if (rows != NULL && text.size <= LONGEST_TEXT && read_rows(self, texts, text, identity_head, rows, &used) &&
+    if (rows != NULL && refused != NULL && text.size <= LONGEST_TEXT &&
+        read_rows(self, texts, text, identity_head, rows, refused, &used) &&
         keep_records(rows, self->records.bytes, used))
-        result = Py_NewRef(rows);
+        result = PyTuple_Pack(2, rows, refused);
     else if (PyErr_Occurred() == NULL)
         result = Py_NewRef(Py_None);
     Py_XDECREF(rows);
+    Py_XDECREF(refused);
     return result;
 }
 
 static PyMethodDef WRITER_METHODS[] = {
     {"read", writer_read, METH_VARARGS,
-     "read(text, identity_head) -> list of rows, or None\n\n"
-     "`text` is a list of JSON, in UTF-8. None if one of its rows is refused. The digest of a row is that of\n"
+     "read(text, identity_head) -> (rows, refused), or None\n\n"
+     "`text` is a list of JSON, in UTF-8. `refused` are those of the rows that were not read, of which only the brackets\n"
+     "were followed: the text is JSON if they are. Otherwise it is refused, which is None. The digest of a row is that of\n"
      "`identity_head` and its identity."},
     {NULL, NULL, 0, NULL},
 };
@@ -296,11 +307,11 @@ static PyType_Spec WRITER = {
 
 /* -------------------------------------------------------------------------------------------------------- lines */
 
-/* Whether all objects of a list are rows, and no two have the same digest. `slots` are zeros, a power of two. */
+/* Whether all objects of a list are rows that were read, and no two have the same digest. `slots` are zeros, a power of two. */
 static bool are_distinct(PyObject *rows, const PyTypeObject *row_type, const Row **slots, size_t slot_count) {
     for (Py_ssize_t i = 0; i < PyList_Size(rows); i++) {
         const Row *row = (Row *)PyList_GetItem(rows, i);
-        if (Py_TYPE((PyObject *)row) != row_type)
+        if (Py_TYPE((PyObject *)row) != row_type || row->is_refused)
             return false;
         uint64_t word;
         memcpy(&word, row->digest, sizeof word);
@@ -357,7 +368,7 @@ static PyMethodDef METHODS[] = {
     {"join", join, METH_VARARGS,
      "join(rows, head, behind, tail) -> bytes, or None\n\n"
      "A line of each row: head, record without its end, behind, digest, tail. None if two rows have the same digest, or\n"
-     "an object of the list is no `Row`."},
+     "an object of the list is no `Row`, or one that was refused."},
     {NULL, NULL, 0, NULL},
 };
 

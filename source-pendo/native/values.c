@@ -154,6 +154,27 @@ bool read_name(struct cursor *c, struct span *name) {
     return true;
 }
 
+const char *bracket_end(const char *at, const char *end) {
+    size_t open = 0;
+    bool in_text = false;
+    while (at < end) {
+        if (in_text)
+            at = plain_end(at, end);
+        if (in_text && end - at < 2)
+            return NULL;
+        char byte = *at++;
+        if (byte == '"')
+            in_text = !in_text;
+        else if (in_text)
+            at += byte == '\\';
+        else if (byte == '{' || byte == '[')
+            open++;
+        else if ((byte == '}' || byte == ']') && --open == 0)
+            return at;
+    }
+    return NULL;
+}
+
 /* ------------------------------------------------------------------------------------------------------ numbers */
 
 enum { INTEGER_DIGITS = 18, SIGNIFICANT_DIGITS = 15, ZEROS_BEHIND_POINT = 3, MOST_MEMBERS = 64 };

@@ -49,6 +49,9 @@ bool copy_value(struct cursor *c);
 /* Reads a name without escapes and the colon behind it. */
 bool read_name(struct cursor *c, struct span *name);
 
+/* The end of the object or array that begins at `at`, if it is JSON, which is not checked. NULL if it does not end. */
+const char *bracket_end(const char *at, const char *end);
+
 /* How many digits there are up to another byte or the end. */
 size_t count_digits(const char *at, const char *end);
 

@@ -26,6 +26,7 @@ class _Visitor(msgspec.Struct, gc=False):
 
 
 _VISITOR: Final = msgspec.json.Decoder(_Visitor)
+_ANY: Final = msgspec.json.Decoder(msgspec.Raw)
 
 
 def cut(text: bytes) -> list[RowText]:
@@ -34,6 +35,15 @@ def cut(text: bytes) -> list[RowText]:
         return list(raw_rows.cut(text))
     except RecursionError:  # nested about 1,000 deep, of which orjson decodes a few more
         return [dumps(row) for row in orjson.loads(text)]
+
+
+def is_json(text: RowText) -> bool:
+    """Whether a text in UTF-8 is JSON by the rules of `cut`. False also for one that is nested about 1,000 deep."""
+    try:
+        _ANY.decode(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def decoded(text: RowText) -> Row:

@@ -1,9 +1,8 @@
 """Makes RECORD lines of rows of events with the compiled module `native`, without decoding them.
 
-`native` writes the records when it cuts the rows out of an answer, so each byte is looked at once. If it refuses a row,
-since it would not write it exactly as Python does (see `native/records.h`), it refuses that piece of the answer. Then
-the rows are cut by msgspec, which finds out whether they are JSON, and go to `native` one by one. Those that it refuses
-are decoded.
+`native` writes the records when it cuts the rows out of an answer, so each byte is looked at once. A row that it would
+not write exactly as Python does it refuses, see `native/records.h`. msgspec finds out whether that row is JSON, and it
+is decoded later.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from source_kit.output import RECORD_TAIL, record_head
 from source_kit.stream import RecordLines
 
 from source_pendo.aggregation import Row
-from source_pendo.event_rows import RowText, cut, decoded
+from source_pendo.event_rows import RowText, cut, decoded, is_json
 
 try:
     import source_pendo.compiled.native as native
@@ -32,6 +31,8 @@ else:
 
 #: Columns that `native` knows. A row with others is decoded.
 _COLUMNS_KEPT: Final = 1_000
+#: Rows that were not cut by `native`: it takes lists of up to a megabyte
+_READ_AT_ONCE: Final = 100
 
 
 class NativeRecords:
@@ -69,9 +70,9 @@ class NativeRecords:
         if self._writer is not None:
             if not text.isascii():
                 text.decode()
-            rows = self._writer.read(text, _identity_head(of))
-            if rows is not None:
-                return list[RowText](rows)
+            read = self._writer.read(text, _identity_head(of))
+            if read is not None and all(map(is_json, read[1])):
+                return list[RowText](read[0])
         return cut(text)
 
     def lines(
@@ -93,30 +94,32 @@ class NativeRecords:
             return RecordLines(lines, len(rows))
         if self._writer is None:
             self._learn([decoded(rows[0])])
-        read = [self._read(row, of) for row in rows]
-        in_python = {index: decoded(rows[index]) for index, row in enumerate(read) if row is None}
+        rows = self._read(rows, of)
+        digests = [row.digest if isinstance(row, native.Row) else None for row in rows]
+        in_python = {index: decoded(rows[index]) for index, digest in enumerate(digests) if digest is None}
         self._learn(in_python.values())
         if len(in_python) < len(rows):  # a refused row may have the identity of one that is not
-            ids = [row.digest if row else ids_of([in_python[index]])[0] for index, row in enumerate(read)]
+            ids = [digest or ids_of([in_python[index]])[0] for index, digest in enumerate(digests)]
             times = Counter(ids)
             in_python = {i: decoded(rows[i]) for i, id_ in enumerate(ids) if i in in_python or times[id_] > 1}
         found = list(in_python.values())
-        written = dict(zip(in_python, records_of(found, ids_of(found)), strict=True))
-        return RecordLines(b"".join(self._line(read[i], written.get(i), *around) for i in range(len(rows))), len(rows))
+        parts, behind = [], 0
+        for index, record in zip(in_python, records_of(found, ids_of(found)), strict=True):
+            parts += [_joined(rows[behind:index], around), around[0], dumps(record), RECORD_TAIL]
+            behind = index + 1
+        parts.append(_joined(rows[behind:], around))
+        return RecordLines(b"".join(parts), len(rows))
 
-    def _read(self, row: RowText, of: Sequence[str]) -> native.Row | None:
-        """A row as `native` read it; None if it refuses it."""
-        if self._writer is None or isinstance(row, native.Row):
-            return row if isinstance(row, native.Row) else None
-        found = self._writer.read(b"[%b]" % row, _identity_head(of))
-        return found[0] if found else None
-
-    def _line(self, read: native.Row | None, written: Row | None, head: bytes, behind: bytes, tail: bytes) -> bytes:
-        if written is not None:
-            return b"".join((head, dumps(written), RECORD_TAIL))
-        line = native.join([read], head, behind, tail)
-        assert line is not None  # noqa: S101 - each row was read or written
-        return line
+    def _read(self, rows: list[RowText], of: Sequence[str]) -> list[RowText]:
+        """The rows as `native` reads them; as they are where it refuses."""
+        if self._writer is None or all(isinstance(row, native.Row) for row in rows):
+            return rows
+        found: list[RowText] = []
+        for start in range(0, len(rows), _READ_AT_ONCE):
+            some = rows[start : start + _READ_AT_ONCE]
+            read = self._writer.read(b"[%b]" % b",".join(some), _identity_head(of))
+            found += some if read is None else read[0]
+        return found
 
     def _learn(self, rows: Iterable[Row]) -> None:
         """Adds the columns of rows that are not known, up to a limit."""
@@ -143,3 +146,9 @@ class NativeRecords:
 def _identity_head(of: Sequence[str]) -> bytes:
     """The beginning of an identity, up to the first of the row's own values."""
     return dumps([*of])[:-1] + (b"," if of else b"")
+
+
+def _joined(rows: list[RowText], around: tuple[bytes, bytes, bytes]) -> bytes:
+    lines = native.join(rows, *around)
+    assert lines is not None  # noqa: S101 - they were read, and have different ids
+    return lines

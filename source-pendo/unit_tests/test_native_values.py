@@ -20,9 +20,9 @@ native = pytest.importorskip("source_pendo.compiled.native", reason="native was 
 
 def lines_and_digests(writer: Any, texts: list[bytes], identity_head: bytes) -> tuple[list[bytes], list[str]]:
     """Line and digest of each row, read one by one. Empty: it was refused."""
-    rows = [(writer.read(b"[%b]" % text, identity_head) or [None])[0] for text in texts]
-    lines = [native.join([row], b"", b"", b"") if row else b"" for row in rows]
-    return lines, [row.digest if row else "" for row in rows]
+    rows = [read[0][0] if (read := writer.read(b"[%b]" % text, identity_head)) else None for text in texts]
+    lines = [(native.join([row], b"", b"", b"") or b"") if row else b"" for row in rows]
+    return lines, [(row.digest or "") if row else "" for row in rows]
 
 
 def written(members: list[bytes], identity_head: bytes = b"[") -> list[bytes]:
@@ -146,7 +146,7 @@ def test_threads_share_a_writer() -> None:
     def write(seed: int) -> bool:
         numbers = random.Random(seed).sample(range(8), 8)
         row = b"{%b}" % b",".join(b'"c%d":{"b":%d,"a":0}' % (number, seed) for number in numbers)
-        rows = writer.read(b"[%b]" % b",".join([row] * 500), b"[")
+        rows, _ = writer.read(b"[%b]" % b",".join([row] * 500), b"[")
         digests, lines = [one.digest for one in rows], [native.join([one], b"", b"", b"") for one in rows]
         [digest] = set(digests)
         return set(lines) == {row[:-1] + digest.encode()}
@@ -158,7 +158,8 @@ def test_threads_share_a_writer() -> None:
 def test_rows_are_the_bytes_of_their_text_and_live_on_without_the_writer() -> None:
     writer = native.Writer(((b"t", b',"t":', True, 0),), 0, 1)
     texts = [b'{"t":%d}' % number for number in range(1_000)]
-    rows = writer.read(b"[%b]" % b",".join(texts), b"[")
+    rows, refused = writer.read(b"[%b]" % b",".join(texts), b"[")
+    assert refused == []
     writer.read(b'[{"t":5}]', b"[")
     del writer
     assert list(map(bytes, rows)) == texts
@@ -169,11 +170,30 @@ def test_rows_are_the_bytes_of_their_text_and_live_on_without_the_writer() -> No
 
 def test_rows_of_one_digest_and_what_is_no_row_are_not_joined() -> None:
     writer = native.Writer(((b"t", b',"t":', True, -1), (b"v", b',"v":', False, 0)), 0, 1)
-    rows = writer.read(b"[%b]" % b",".join(b'{"t":1,"v":%d}' % number for number in range(300)), b"[")
+    rows, _ = writer.read(b"[%b]" % b",".join(b'{"t":1,"v":%d}' % number for number in range(300)), b"[")
     assert native.join(rows, b"", b"", b"") is not None
     assert native.join([*rows, rows[7]], b"", b"", b"") is None
     assert native.join([*rows, b'{"t":1}'], b"", b"", b"") is None
     assert native.join([], b"", b"", b"") == b""
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        *(b'{"t":01}', b"{}", b'{"t":1,"x":1}', b'{"t":1,"v":1e5}', b'{"t":1,"v":{"a":[1e5,{"b":"]}"}]}}', b'{"t": 1}'),
+        *(rb'{"t":1,"v":"\ud83d\ude00"}', rb'{"t":1,"v":["\\\"}{",1e5]}', b'{"v":"x"}', b'{"t":1,"v":"\x01}]"}'),
+    ],
+    ids=repr,
+)
+def test_rows_that_are_refused_are_cut_by_their_brackets(odd: bytes) -> None:
+    writer = native.Writer(((b"t", b',"t":', True, -1), (b"v", b',"v":', False, 0)), 0, 1)
+    texts = [b'{"t":1}', odd, b'{"t":2,"v":1}', odd]
+    rows, refused = writer.read(b"[%b]" % b",".join(texts), b"[")
+    assert [bytes(row) for row in rows] == texts
+    assert refused == [rows[1], rows[3]]
+    assert [row.digest is None for row in rows] == [False, True, False, True]
+    assert native.join(rows, b"", b"", b"") is None
+    assert native.join([rows[0], rows[2]], b"", b"", b"\n").count(b"\n") == 2
 
 
 @pytest.mark.parametrize(
@@ -187,6 +207,14 @@ def test_rows_of_one_digest_and_what_is_no_row_are_not_joined() -> None:
             b'[{"t":1}, {"t":2}]',
             b'[{"t":1},2]',
             b'[[{"t":1}]]',
+        ),
+        *(
+            b'[{"t":01',
+            b'[{"t":01,"x',
+            b'[{"t":01,"x\\',
+            b'[{"t":01,"x\\"',
+            b'[{"t":01,"v":[}]',
+            b'[{"t":1,"v":[{"t":1}]',
         ),
         b'[{"t":1%b}]' % (b" " * 2_000_000),
     ],

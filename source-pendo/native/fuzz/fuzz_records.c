@@ -99,6 +99,9 @@ static void check_row(struct table *table, const char *bytes, size_t size) {
     if (record == NULL)
         abort();
     const char *behind = write_record(table, row, row + size, &end);
+    const char *closed = size > 0 && *row == '{' ? bracket_end(row, row + size) : NULL;
+    require(closed == NULL || (closed > row && closed <= row + size), "brackets are closed within their text");
+    require(behind == NULL || closed == behind, "a row ends where its brackets are closed");
     if (behind != NULL) {
         require(behind > row && behind <= row + size, "a row ends within its text");
         size_t read = (size_t)(behind - row);
