@@ -256,3 +256,35 @@ def test_rows_are_cut_and_their_visitors_found_whatever_they_hold() -> None:
     for broken in (b'[{"a":"\xff"}]', b'[{"a":1}', b'[{"a":01}]', rb'[{"a":"\ud800"}]'):
         with pytest.raises(ValueError, match=r"."):
             cut(broken)
+
+
+@pytest.mark.skipif(native_records.MISSING is not None, reason="native was not built")
+@pytest.mark.parametrize(
+    "odd",
+    [
+        *(
+            b'{"day":1,"list":[{"x":1}',
+            b'{"x":1}]}',
+            b'{"day":01}',
+            b'{"day":1,"a":[}',
+            b'{"day":1,"a":tru}',
+            b"{",
+            b"1",
+        ),
+        *(b'{"day":1,"a":"\xff"}', rb'{"day":1,"a":"\ud800"}', b'{"day":1,"a":"\x01"}', b'{"day":1,}', b'"', b""),
+        *(b'{"day":1,"a":1e999}', b"{}", b'{"day": 1}', b' {"day":1} ', b'{"a":%b}' % (b"[" * 1010 + b"]" * 1010)),
+    ],
+    ids=lambda odd: repr(odd[:30]),
+)
+def test_the_stream_cuts_a_list_as_msgspec_does_or_refuses_it_as_well(odd: bytes) -> None:
+    """So a body that is not JSON is asked for again, and a wrong guess of where rows end is noticed."""
+    stream = page_events()
+    stream.items([b'{"day":1}'], READING)
+    for text in (b"[%b]" % odd, b'[{"day":1},%b]' % odd, b'[{"day":1},%b,{"day":2}]' % odd):
+        try:
+            expected = list(map(bytes, cut(text)))
+        except ValueError:
+            with pytest.raises(ValueError, match=r"."):
+                stream.cut_of(DAY)(text)
+        else:
+            assert list(map(bytes, stream.cut_of(DAY)(text))) == expected
