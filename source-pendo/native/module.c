@@ -1,5 +1,5 @@
-/* The Python module `source_pendo.compiled.native`: a class around `write_record` and `write_identity`, and the rows that
- * it has read.
+/* The Python module `source_pendo.compiled.native`: a class around `write_record` and `write_identity`, and the rows
+ * that it has read.
  *
  * It uses the stable ABI of Python 3.11, so one build serves all later versions. The GIL is held, so that threads may
  * share a writer: no code of Python runs while one reads. A call takes about 0.2 ms for a piece of 128 KiB. */
@@ -134,7 +134,7 @@ static PyObject *row_digest(PyObject *object, void *Py_UNUSED(closure)) {
 }
 
 static PyGetSetDef ROW_PROPERTIES[] = {
-    {"digest", row_digest, NULL, "The digest of the identity, in hexadecimal digits. None if the row was refused.", NULL},
+    {"digest", row_digest, NULL, "The digest of the identity, in hexadecimal. None if the row was refused.", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 
@@ -284,9 +284,9 @@ static PyObject *writer_read(PyObject *object, PyObject *args) {
 static PyMethodDef WRITER_METHODS[] = {
     {"read", writer_read, METH_VARARGS,
      "read(text, identity_head) -> (rows, refused), or None\n\n"
-     "`text` is a list of JSON, in UTF-8. `refused` are those of the rows that were not read, of which only the brackets\n"
-     "were followed: the text is JSON if they are. Otherwise it is refused, which is None. The digest of a row is that of\n"
-     "`identity_head` and its identity."},
+     "`text` is a list of JSON, in UTF-8. `refused` are those of the rows that were not read, of which only the\n"
+     "brackets were followed: the text is JSON if they are. Otherwise it is refused, which is None. The digest of a\n"
+     "row is that of `identity_head` and its identity."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -307,7 +307,8 @@ static PyType_Spec WRITER = {
 
 /* -------------------------------------------------------------------------------------------------------- lines */
 
-/* Whether all objects of a list are rows that were read, and no two have the same digest. `slots` are zeros, a power of two. */
+/* Whether all objects of a list are rows that were read, and no two have the same digest. The slots are empty, and
+ * their number is a power of two, at least twice that of the rows. */
 static bool are_distinct(PyObject *rows, const PyTypeObject *row_type, const Row **slots, size_t slot_count) {
     for (Py_ssize_t i = 0; i < PyList_Size(rows); i++) {
         const Row *row = (Row *)PyList_GetItem(rows, i);
@@ -367,8 +368,8 @@ static PyObject *join(PyObject *module, PyObject *args) {
 static PyMethodDef METHODS[] = {
     {"join", join, METH_VARARGS,
      "join(rows, head, behind, tail) -> bytes, or None\n\n"
-     "A line of each row: head, record without its end, behind, digest, tail. None if two rows have the same digest, or\n"
-     "an object of the list is no `Row`, or one that was refused."},
+     "A line of each row: head, record without its end, behind, digest, tail. None if two rows have the same digest,\n"
+     "or an object of the list is no `Row`, or one that was refused."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -402,6 +403,8 @@ static int module_clear(PyObject *module) {
     return 0;
 }
 
+static void module_free(void *module) { module_clear(module); }
+
 static PyModuleDef_Slot MODULE_SLOTS[] = {{Py_mod_exec, (void *)module_exec}, {0, NULL}};
 
 static struct PyModuleDef MODULE = {
@@ -413,6 +416,7 @@ static struct PyModuleDef MODULE = {
     .m_slots = MODULE_SLOTS,
     .m_traverse = module_traverse,
     .m_clear = module_clear,
+    .m_free = module_free,
 };
 
 PyMODINIT_FUNC PyInit_native(void) { return PyModuleDef_Init(&MODULE); }
