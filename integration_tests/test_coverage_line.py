@@ -42,7 +42,7 @@ import sys
 from pathlib import Path
 sys.path[:0] = sys.argv[1:]
 import pytest, run_tests
-measured = run_tests.FastCoverage([Path("source_toy").resolve()])
+measured = run_tests.FastCoverage(run_tests.packages(Path.cwd()))
 code = pytest.main(["-q", "-W", "error", "."], plugins=[measured])
 print(measured.line())
 sys.exit(code)
@@ -59,13 +59,15 @@ def _write(folder: Path, **files: str) -> None:
 @pytest.fixture
 def toy(tmp_path: Path) -> Path:
     """A package of eight statements, two of them in a file that no test imports, and its three tests."""
-    package = {"source_toy/__init__.py": "", "source_toy/code.py": CODE, "source_toy/other.py": "ONE = 1\nTWO = 2\n"}
-    _write(tmp_path, **package, **TESTS, **{"pytest.ini": "[pytest]\nmarkers = slow\n"})
+    source = {"__init__.py": "", "code.py": CODE, "other.py": "ONE = 1\nTWO = 2\n"}
+    _write(tmp_path, **{f"source-toy/source_toy/{name}": text for name, text in source.items()}, **TESTS)
+    # what a build of the package leaves behind
+    _write(tmp_path, **{"source-toy/source_toy.egg-info/PKG-INFO": "", "pytest.ini": "[pytest]\nmarkers = slow\n"})
     return tmp_path
 
 
 def test_the_share_is_that_of_the_fast_unit_tests_in_all_files_of_the_package(toy: Path) -> None:
-    command = [sys.executable, "-c", SCRIPT, str(ROOT / "tools"), str(toy)]
+    command = [sys.executable, "-c", SCRIPT, str(ROOT / "tools"), str(toy / "source-toy")]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, cwd=toy)
 
     assert done.returncode == 0, done.stdout + done.stderr

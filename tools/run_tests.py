@@ -167,6 +167,11 @@ class FastCoverage:
         return self._coverage.report(file=io.StringIO(), include=[f"{path}/*" for path in packages])
 
 
+def packages(root: Path) -> list[Path]:
+    """The connectors' packages and the kit; not the folders `source_*.egg-info` that a build leaves beside them."""
+    return sorted(path.parent for path in root.glob("source-*/source_*/__init__.py"))
+
+
 def say(line: str) -> None:
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
@@ -187,7 +192,7 @@ def main(arguments: list[str]) -> int:
                 return code
             say(f"{' '.join(tool.prepare)}: {time.monotonic() - began:.0f} s")
     options = ["-m", " and ".join(f"not {marker}" for marker in ("soak", *(tool.marker for tool in missing)))]
-    measured = None if arguments else FastCoverage(sorted(ROOT.glob("source-*/source_*")))
+    measured = None if arguments else FastCoverage(packages(ROOT))
     allowed, most = resource.getrlimit(resource.RLIMIT_NOFILE)  # often 1,024, fewer than one run opens
     if 0 <= allowed < 4096:
         resource.setrlimit(resource.RLIMIT_NOFILE, (4096 if most < 0 else min(4096, most), most))

@@ -4,7 +4,7 @@
 
 A row that the module writes must become the line that Python makes of it, with the same `record_id`. Rows that are not
 UTF-8, which the connector never passes on, only must not break the memory. Stops at the first finding: prints it,
-exits 1. The last line counts the rows.
+exits 1. The last line counts the lists.
 """
 
 from __future__ import annotations
@@ -17,9 +17,11 @@ import orjson
 from fuzz.comparing import Finding, compare
 from source_kit.json_text import dumps
 from source_pendo import native_records
+from source_pendo.aggregation import Row
 from source_pendo.client import connect
 from source_pendo.config import Config
-from source_pendo.event_rows import decoded
+from source_pendo.event_rows import decoded, is_json
+from source_pendo.native_records import _identity_head
 from source_pendo.streams.event_days import Reading
 from source_pendo.streams.grouped_events import TrackEvents
 
@@ -36,6 +38,8 @@ SEEDS = (
     b'{"visitorId":"a","day":951782400000,"parameters":{"b":{"a":1},"a":0.001,"c":[true]},"numEvents":123456789012345678}',
     b'{"day":1,"properties":{%b}}' % b",".join(b'"%d":%d' % (number * 7 % 60, number) for number in range(60)),
 )
+#: Lists of one row, and of all
+LISTS = (*(b"[%b]" % row for row in SEEDS), b"[%b]" % b",".join(SEEDS))
 
 
 class Writers:
@@ -48,38 +52,45 @@ class Writers:
         self._native._learn([decoded(USUAL)])
         self._tail = b'",%b}' % dumps({"read_day": READING.day, "read_at": READING.at})[1:-1]
 
-    def natively(self, text: bytes) -> bytes:
-        """The record; empty if the row is refused."""
-        [line], _ = self._native._written([text], b"", self._tail, self._stream._hashed(READING))
-        return line
+    def natively(self, text: bytes) -> list[bytes] | None:
+        """The records of a list of rows, empty ones of rows that are refused. None if the list is."""
+        assert self._native._writer is not None
+        read = self._native._writer.read(text, _identity_head(self._stream._hashed(READING.day)))
+        if read is None or not all(map(is_json, read[1])):
+            return None
+        return [native_records.native.join([row], b"", b',"record_id":"', self._tail) or b"" for row in read[0]]
 
-    def in_python(self, text: bytes) -> bytes:
-        """The record. Raises ValueError for text that is not JSON."""
-        rows = [orjson.loads(text)]
-        return dumps(self._stream.records(rows, self._stream.ids(rows, READING), READING)[0])
+    def in_python(self, row: Row) -> bytes:
+        """The record of a row."""
+        return dumps(*self._stream.records([row], self._stream.ids([row], READING), READING))
 
 
 def attempt(writers: Writers, text: bytes) -> str:
-    """Writes one row in both ways; returns what became of it. Raises Finding."""
+    """Writes a list of rows in both ways; returns what became of it. Raises Finding."""
     got = writers.natively(text)
     try:
         text.decode()
     except UnicodeDecodeError:
         return "not UTF-8"
-    if not got:
+    if not got or not any(got):
         return "refused"
     try:
-        expected = writers.in_python(text)
+        rows = orjson.loads(text)
     except ValueError as error:
+        if not all(got):  # a refused row, with a number beyond the range of a double
+            return "refused"
         raise Finding(f"a row was written that is not JSON ({error})") from None
-    if got != expected:
-        raise Finding(f"lines differ: {got!r} instead of {expected!r}")
+    if len(got) != len(rows):
+        raise Finding(f"{len(got)} rows instead of {len(rows)}")
+    for record, row in zip(got, rows, strict=True):
+        if record and record != (expected := writers.in_python(row)):
+            raise Finding(f"lines differ: {record!r} instead of {expected!r}")
     return "written"
 
 
 def main(arguments: Sequence[str]) -> int:
     assert native_records.MISSING is None, native_records.MISSING
-    return compare(__doc__, "rows", arguments, SEEDS, partial(attempt, Writers()))
+    return compare(__doc__, "lists", arguments, LISTS, partial(attempt, Writers()))
 
 
 if __name__ == "__main__":

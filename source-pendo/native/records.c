@@ -1,7 +1,5 @@
 #include "records.h"
 
-#include <string.h>
-
 /* ----------------------------------------------------------------------------------------------------- instants */
 
 static char *write_digits(char *to, int value, int width) {
@@ -60,10 +58,6 @@ static bool write_instant(struct cursor *c) {
 
 /* ------------------------------------------------------------------------------------------------------ columns */
 
-static bool has_name(const struct column *column, struct span name) {
-    return column->name.size == name.size && memcmp(column->name.bytes, name.bytes, name.size) == 0;
-}
-
 /* FNV-1a: any hash would do, as the number of columns has a limit. */
 static size_t hash(struct span name) {
     uint64_t value = 0xcbf29ce484222325u;
@@ -75,7 +69,7 @@ static size_t hash(struct span name) {
 /* The slot of a name: it holds the column, or is empty. */
 static struct column **slot_of(const struct table *table, struct span name) {
     size_t at = hash(name) & (table->slot_count - 1);
-    while (table->slots[at] && !has_name(table->slots[at], name))
+    while (table->slots[at] && !same(table->slots[at]->name, name))
         at = (at + 1) & (table->slot_count - 1);
     return &table->slots[at];
 }
@@ -98,7 +92,7 @@ static bool write_member(struct table *table, struct cursor *c, struct column **
     if (!read_name(c, &name))
         return false;
     struct column *before = *column, *found = before ? before->next : NULL;
-    if (!found || !has_name(found, name)) {
+    if (!found || !same(found->name, name)) {
         found = *slot_of(table, name);
         if (before && found)
             before->next = found;
@@ -108,8 +102,7 @@ static bool write_member(struct table *table, struct cursor *c, struct column **
     found->met_in = table->rows;
     *column = found;
     size_t comma = before ? 0 : 1; /* which the first member does not need */
-    memcpy(c->to, found->written.bytes + comma, found->written.size - comma);
-    c->to += found->written.size - comma;
+    c->to = append(c->to, (struct span){found->written.bytes + comma, found->written.size - comma});
     struct span read = {c->at, 0}, written = {c->to, 0};
     c->is_sorted = true;
     if (!(found->is_instant ? write_instant(c) : copy_value(c)))
@@ -122,20 +115,22 @@ static bool write_member(struct table *table, struct cursor *c, struct column **
     return found != table->required || *read.bytes != 'n';
 }
 
-char *write_record(struct table *table, const char *row, size_t size, char *to) {
-    struct cursor c = {row, row + size, to, true};
+const char *write_record(struct table *table, const char *row, const char *end, char **to) {
+    struct cursor c = {row, end, *to, true};
     struct column *column = NULL;
     table->rows++;
     for (size_t i = 0; i < table->identity_count; i++)
         table->identity[i] = (struct part){{"null", 4}, true};
-    if (size > LONGEST_ROW || !copy_byte(&c, '{'))
+    if (!copy_byte(&c, '{'))
         return NULL;
     do {
         if (!write_member(table, &c, &column))
             return NULL;
     } while (is_at(&c, ',') && c.at++);
-    bool is_whole = is_at(&c, '}') && c.at + 1 == c.end;
-    return is_whole && table->required->met_in == table->rows ? c.to : NULL;
+    if (!is_at(&c, '}') || table->required->met_in != table->rows)
+        return NULL;
+    *to = c.to;
+    return c.at + 1;
 }
 
 size_t identity_room(const struct table *table, size_t size) { return size + table->identity_count * sizeof "null,"; }
@@ -143,12 +138,7 @@ size_t identity_room(const struct table *table, size_t size) { return size + tab
 char *write_identity(const struct table *table, char *to) {
     for (size_t i = 0; i < table->identity_count; i++) {
         const struct part *part = &table->identity[i];
-        if (part->is_sorted) {
-            memcpy(to, part->value.bytes, part->value.size);
-            to += part->value.size;
-        } else {
-            to = write_sorted(to, part->value);
-        }
+        to = part->is_sorted ? append(to, part->value) : write_sorted(to, part->value);
         *to++ = i + 1 < table->identity_count ? ',' : ']';
     }
     return to;

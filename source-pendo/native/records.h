@@ -2,13 +2,13 @@
  *
  * A row is an object of JSON without white space. What is written equals, byte for byte, what Python writes after it
  * has decoded the row (`orjson.loads`, `RecordMapper`, `orjson.dumps`). A row with a value that `values.h` does not
- * copy is refused and left to Python, and so is one of more than `LONGEST_ROW` bytes, and one with a name that the
- * table does not have or has met before in this row. That is never an error.
+ * copy is refused and left to Python, and so is one with a name that the table does not have or has met before in this
+ * row. That is never an error.
  *
  * A part of the row is its identity: an array of some columns in a fixed order, in which a value that is missing, null,
  * false, zero or empty is null, and the members of objects are sorted by their names.
  *
- * The bytes come from strangers. No byte is read beyond the row, and nothing is written beyond the room that
+ * The bytes come from strangers. No byte is read beyond their end, and nothing is written beyond the room that
  * `record_room` and `identity_room` name. The caller has checked that the row is valid UTF-8; if it is not, the record
  * is not, either, and that is all. Nothing here knows Python. */
 
@@ -19,7 +19,7 @@
 
 #include <stdint.h>
 
-enum { INSTANT_SIZE = 24, LONGEST_ROW = 64 * 1024 };
+enum { INSTANT_SIZE = 24 };
 
 struct column {
     struct span name;      /* the vendor's name, as it stands between the quotes */
@@ -54,8 +54,10 @@ void index_columns(struct table *table);
 /* The most bytes of the record of a row of `size` bytes. */
 size_t record_room(const struct table *table, size_t size);
 
-/* Writes the record at `to`, without its closing brace. Returns the end; NULL if the row is refused. */
-char *write_record(struct table *table, const char *row, size_t size, char *to);
+/* Reads the row that begins at `row` and writes its record at `*to`, without the closing brace, and moves `*to` behind
+ * it. Other bytes may follow the row, up to `end`. Returns the end of the row, NULL if it is refused. There is room for
+ * the record of a row up to `end`. */
+const char *write_record(struct table *table, const char *row, const char *end, char **to);
 
 /* The most bytes of the identity of a row of `size` bytes. */
 size_t identity_room(const struct table *table, size_t size);

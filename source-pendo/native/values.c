@@ -3,6 +3,42 @@
 #include <stdint.h>
 #include <string.h>
 
+/* Bytes are looked at, compared and copied in words of eight, of which the first is the lowest. Elsewhere the module is
+ * not built. */
+#define EACH_BYTE(byte) (0x0101010101010101u * (uint64_t)(byte))
+enum { WORD = 8, LONG_SPAN = 64 };
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the order of bytes");
+
+static uint64_t word_at(const char *at) {
+    uint64_t word;
+    memcpy(&word, at, WORD);
+    return word;
+}
+
+char *append(char *to, struct span span) {
+    size_t at = 0;
+    if (span.size > LONG_SPAN)
+        return (char *)memcpy(to, span.bytes, span.size) + span.size;
+    for (; at + WORD <= span.size; at += WORD)
+        memcpy(to + at, span.bytes + at, WORD);
+    for (; at < span.size; at++)
+        to[at] = span.bytes[at];
+    return to + span.size;
+}
+
+bool same(struct span one, struct span other) {
+    size_t at = 0;
+    if (one.size != other.size)
+        return false;
+    for (; at + WORD <= one.size; at += WORD)
+        if (word_at(one.bytes + at) != word_at(other.bytes + at))
+            return false;
+    for (; at < one.size; at++)
+        if (one.bytes[at] != other.bytes[at])
+            return false;
+    return true;
+}
+
 bool is_at(const struct cursor *c, char byte) { return c->at < c->end && *c->at == byte; }
 
 bool copy_byte(struct cursor *c, char byte) {
@@ -23,11 +59,7 @@ bool copy_word(struct cursor *c, const char *word, size_t size) {
 
 /* -------------------------------------------------------------------------------------------------------- texts */
 
-/* Text is looked at in words of eight bytes. */
-#define EACH_BYTE(byte) (0x0101010101010101u * (uint64_t)(byte))
-enum { WORD = 8 };
-
-/* The high bit of each byte that is below 0x20, a quote or a backslash. Bytes above the first such one may be marked
+/* The high bit of each byte that is below 0x20, a quote or a backslash. Bytes behind the first such one may be marked
  * wrongly, which does not matter. */
 static uint64_t special_bytes(uint64_t word) {
     uint64_t quote = word ^ EACH_BYTE('"'), backslash = word ^ EACH_BYTE('\\');
@@ -36,13 +68,15 @@ static uint64_t special_bytes(uint64_t word) {
            EACH_BYTE(0x80);
 }
 
+/* How many bytes are before the first one that is marked. */
+static int first_marked(uint64_t special) { return __builtin_ctzll(special) / 8; }
+
 /* The end of the bytes that stand for themselves in a text. */
 static const char *plain_end(const char *at, const char *end) {
     for (; end - at >= WORD; at += WORD) {
-        uint64_t word;
-        memcpy(&word, at, WORD);
-        if (special_bytes(word))
-            break;
+        uint64_t special = special_bytes(word_at(at));
+        if (special)
+            return at + first_marked(special);
     }
     while (at < end && (unsigned char)*at >= 0x20 && *at != '"' && *at != '\\')
         at++;
@@ -80,15 +114,28 @@ static bool copy_escape(struct cursor *c) {
     return true;
 }
 
+/* Copies the bytes that stand for themselves. Up to seven more are written, for which there is room: what is copied is
+ * never longer than what was read. */
+static void copy_plain(struct cursor *c) {
+    for (; c->end - c->at >= WORD; c->at += WORD, c->to += WORD) {
+        uint64_t word = word_at(c->at), special = special_bytes(word);
+        memcpy(c->to, &word, WORD);
+        if (special) {
+            c->at += first_marked(special);
+            c->to += first_marked(special);
+            return;
+        }
+    }
+    const char *end = plain_end(c->at, c->end);
+    c->to = append(c->to, (struct span){c->at, (size_t)(end - c->at)});
+    c->at = end;
+}
+
 static bool copy_text(struct cursor *c) {
     if (!copy_byte(c, '"'))
         return false;
     for (;;) {
-        const char *end = plain_end(c->at, c->end);
-        size_t size = (size_t)(end - c->at);
-        memcpy(c->to, c->at, size);
-        c->at = end;
-        c->to += size;
+        copy_plain(c);
         if (copy_byte(c, '"'))
             return true;
         if (!is_at(c, '\\') || !copy_escape(c))
@@ -105,6 +152,27 @@ bool read_name(struct cursor *c, struct span *name) {
     *name = (struct span){begin, (size_t)(end - begin)};
     c->at = end + 2;
     return true;
+}
+
+const char *bracket_end(const char *at, const char *end) {
+    size_t open = 0;
+    bool in_text = false;
+    while (at < end) {
+        if (in_text)
+            at = plain_end(at, end);
+        if (in_text && end - at < 2)
+            return NULL;
+        char byte = *at++;
+        if (byte == '"')
+            in_text = !in_text;
+        else if (in_text)
+            at += byte == '\\';
+        else if (byte == '{' || byte == '[')
+            open++;
+        else if ((byte == '}' || byte == ']') && --open == 0)
+            return at;
+    }
+    return NULL;
 }
 
 /* ------------------------------------------------------------------------------------------------------ numbers */
@@ -143,10 +211,9 @@ static bool copy_number(struct cursor *c) {
             return false;
         end += 1 + fraction;
     }
-    size_t size = (size_t)(end - c->at);
-    memcpy(c->to, c->at, size); /* what follows must be a comma or a bracket, so no exponent is overlooked */
+    /* what follows must be a comma or a bracket, so no exponent is overlooked */
+    c->to = append(c->to, (struct span){c->at, (size_t)(end - c->at)});
     c->at = end;
-    c->to += size;
     return true;
 }
 
@@ -180,9 +247,7 @@ static bool copy_new_name(struct cursor *c, struct span names[MOST_MEMBERS], siz
     for (size_t i = 0; i < count && !*ascend; i++)
         if (order_of(names[count], names[i]) == 0)
             return false;
-    size_t size = (size_t)(c->at - begin);
-    memcpy(c->to, begin, size);
-    c->to += size;
+    c->to = append(c->to, (struct span){begin, (size_t)(c->at - begin)});
     return true;
 }
 
@@ -317,6 +382,5 @@ char *write_sorted(char *to, struct span value) {
         return write_sorted_members(to, value.bytes);
     if (value.bytes[0] == '[')
         return write_sorted_items(to, value.bytes);
-    memcpy(to, value.bytes, value.size);
-    return to + value.size;
+    return append(to, value);
 }

@@ -31,6 +31,12 @@ struct cursor {
     bool is_sorted; /* whether the names in all objects that were copied are in ascending order; set by the caller */
 };
 
+/* Copies bytes, of which there are few in most calls: faster than a call of `memcpy`. */
+char *append(char *to, struct span span);
+
+/* Whether the bytes are the same. */
+bool same(struct span one, struct span other);
+
 /* Whether a byte is the next one. */
 bool is_at(const struct cursor *c, char byte);
 
@@ -42,6 +48,9 @@ bool copy_value(struct cursor *c);
 
 /* Reads a name without escapes and the colon behind it. */
 bool read_name(struct cursor *c, struct span *name);
+
+/* The end of the object or array that begins at `at`, if it is JSON, which is not checked. NULL if it does not end. */
+const char *bracket_end(const char *at, const char *end);
 
 /* How many digits there are up to another byte or the end. */
 size_t count_digits(const char *at, const char *end);

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any, Final
@@ -25,7 +25,7 @@ from source_pendo.aggregation import (
 )
 from source_pendo.client import NoAnswerInTime, PendoClient, QueryTooBig
 from source_pendo.config import LARGEST_RECORD_LIMIT
-from source_pendo.event_rows import RowText, cut, decoded, visitor_of
+from source_pendo.event_rows import Cut, RowText, cut, decoded, visitor_of
 from source_pendo.hour_merge import HourMerger
 from source_pendo.paging import KeyPager, KeyTooLarge, is_exact
 
@@ -43,8 +43,12 @@ class DayReader:
     hour of one application that is still too much fails the day.
     """
 
-    def __init__(self, source: EventSource, client: PendoClient, limit: int) -> None:
+    def __init__(
+        self, source: EventSource, client: PendoClient, limit: int, cut_of: Callable[[date], Cut] = lambda day: cut
+    ) -> None:
+        """`cut_of` returns what cuts the rows of a day out of an answer."""
         self._source = source
+        self._cut_of = cut_of
         self._client = client
         self._logger = client.logger
         self._limit = limit
@@ -100,7 +104,7 @@ class DayReader:
             answer = self._client.aggregate(str(scope), pipeline)
             return answer
 
-        for rows in self._client.rows(ask, "results", pager.broken_off, cut):
+        for rows in self._client.rows(ask, "results", pager.broken_off, self._cut_of(scope.day)):
             yield pager.add(rows)
         if scope.hours is None or scope.hours.first == 0:
             self._starts[scope.day] = answer.envelope.get("startTime")
@@ -156,7 +160,7 @@ class DayReader:
                     "Set period to hour, or restrict app_ids, and report it.",
                     f"no row with an hour and no startTime in the hours of {scope.day}",
                 )
-            yield from (list(map(dumps, rows)) for rows in merger.merged(midnight))
+            yield from (list[RowText](map(dumps, rows)) for rows in merger.merged(midnight))
 
     def _exists(self, scope: Scope) -> bool:
         """Whether a scope's hours exist on that day. Returns True when unsure.

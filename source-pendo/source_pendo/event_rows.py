@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, TypeAlias
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import msgspec
 import orjson
@@ -10,8 +11,13 @@ from source_kit.json_text import dumps, loads
 
 from source_pendo.aggregation import VISITOR_ID, Row
 
-#: One row. Text of `cut` keeps the memory of all rows that were cut with it.
-RowText: TypeAlias = msgspec.Raw | bytes
+if TYPE_CHECKING:
+    from source_pendo.compiled.native import Row as NativeRow
+
+#: One row, as something that has the bytes of its text. One that was cut keeps the memory of all that were cut with it.
+RowText: TypeAlias = "NativeRow | msgspec.Raw | bytes"
+#: Cuts rows out of a JSON list. Raises ValueError for text that is not JSON in UTF-8.
+Cut: TypeAlias = Callable[[bytes], list[RowText]]
 
 
 class _Visitor(msgspec.Struct, gc=False):
@@ -20,6 +26,7 @@ class _Visitor(msgspec.Struct, gc=False):
 
 _ROWS: Final = msgspec.json.Decoder(list[msgspec.Raw])
 _VISITOR: Final = msgspec.json.Decoder(_Visitor)
+_ANY: Final = msgspec.json.Decoder(msgspec.Raw)
 
 
 def cut(text: bytes) -> list[RowText]:
@@ -33,6 +40,15 @@ def cut(text: bytes) -> list[RowText]:
         return list(_ROWS.decode(text))
     except RecursionError:  # nested about 1,000 deep, of which orjson decodes a few more
         return [dumps(row) for row in orjson.loads(text)]
+
+
+def is_json(text: RowText) -> bool:
+    """Whether a text in UTF-8 is JSON by the rules of `cut`. False also for one that is nested about 1,000 deep."""
+    try:
+        _ANY.decode(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def decoded(text: RowText) -> Row:

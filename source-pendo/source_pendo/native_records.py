@@ -1,7 +1,8 @@
 """Makes RECORD lines of rows of events with the compiled module `native`, without decoding them.
 
-Rows that `native` does not write exactly as Python would, it refuses one by one, and they are decoded: see
-`native/records.h`.
+`native` writes the records when it cuts the rows out of an answer, so each byte is looked at once. A row that it would
+not write exactly as Python does it refuses, see `native/records.h`. msgspec finds out whether that row is JSON, and it
+is decoded later.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from source_kit.output import RECORD_TAIL, record_head
 from source_kit.stream import RecordLines
 
 from source_pendo.aggregation import Row
-from source_pendo.event_rows import RowText, decoded
+from source_pendo.event_rows import RowText, cut, decoded, is_json
 
 try:
     import source_pendo.compiled.native as native
@@ -30,6 +31,8 @@ else:
 
 #: Columns that `native` knows. A row with others is decoded.
 _COLUMNS_KEPT: Final = 1_000
+#: Rows that were not cut by `native`: it takes lists of up to a megabyte
+_READ_AT_ONCE: Final = 100
 
 
 class NativeRecords:
@@ -62,6 +65,16 @@ class NativeRecords:
         self._writer: native.Writer | None = None
         self._lock = threading.Lock()
 
+    def cut(self, text: bytes, of: Sequence[str]) -> list[RowText]:
+        """The rows of a JSON list, as `event_rows.cut`, for `lines` with the same `of`."""
+        if self._writer is not None:
+            if not text.isascii():
+                text.decode()
+            read = self._writer.read(text, _identity_head(of))
+            if read is not None and all(map(is_json, read[1])):
+                return list[RowText](read[0])
+        return cut(text)
+
     def lines(
         self,
         rows: list[RowText],
@@ -75,32 +88,38 @@ class NativeRecords:
         `of` is hashed before the identity. `ids_of` and `records_of` do the same for decoded rows: those that are
         refused, and those with one identity, whose ids are numbered.
         """
-        head = record_head(self._stream)
+        around = record_head(self._stream), b',"record_id":"', b'",%b}%b' % (constants, RECORD_TAIL)
+        lines = native.join(rows, *around)
+        if lines is not None:
+            return RecordLines(lines, len(rows))
         if self._writer is None:
             self._learn([decoded(rows[0])])
-        lines, ids = self._written(rows, head, b'",%b}%b' % (constants, RECORD_TAIL), of)
-        in_python = {index: decoded(rows[index]) for index, line in enumerate(lines) if not line}
+        rows = self._read(rows, of)
+        digests = [row.digest if isinstance(row, native.Row) else None for row in rows]
+        in_python = {index: decoded(rows[index]) for index, digest in enumerate(digests) if digest is None}
         self._learn(in_python.values())
         if len(in_python) < len(rows):  # a refused row may have the identity of one that is not
-            for index, row in in_python.items():
-                [ids[index]] = ids_of([row])
-        if len(in_python) < len(rows) and len(set(ids)) < len(ids):
+            ids = [digest or ids_of([in_python[index]])[0] for index, digest in enumerate(digests)]
             times = Counter(ids)
             in_python = {i: decoded(rows[i]) for i, id_ in enumerate(ids) if i in in_python or times[id_] > 1}
-        if in_python:
-            found = list(in_python.values())
-            for index, record in zip(in_python, records_of(found, ids_of(found)), strict=True):
-                lines[index] = b"".join((head, dumps(record), RECORD_TAIL))
-        return RecordLines(b"".join(lines), len(lines))
+        found = list(in_python.values())
+        parts, behind = [], 0
+        for index, record in zip(in_python, records_of(found, ids_of(found)), strict=True):
+            parts += [_joined(rows[behind:index], around), around[0], dumps(record), RECORD_TAIL]
+            behind = index + 1
+        parts.append(_joined(rows[behind:], around))
+        return RecordLines(b"".join(parts), len(rows))
 
-    def _written(
-        self, rows: list[RowText], head: bytes, tail: bytes, of: Sequence[str]
-    ) -> tuple[list[bytes], list[str]]:
-        """Line and id of each row, both empty for a row that is refused."""
-        if self._writer is None:
-            return [b""] * len(rows), [""] * len(rows)
-        identity_head = dumps([*of])[:-1] + (b"," if of else b"")
-        return self._writer.write(rows, head, b',"record_id":"', tail, identity_head)
+    def _read(self, rows: list[RowText], of: Sequence[str]) -> list[RowText]:
+        """The rows as `native` reads them; as they are where it refuses."""
+        if self._writer is None or all(isinstance(row, native.Row) for row in rows):
+            return rows
+        found: list[RowText] = []
+        for start in range(0, len(rows), _READ_AT_ONCE):
+            some = rows[start : start + _READ_AT_ONCE]
+            read = self._writer.read(b"[%b]" % b",".join(some), _identity_head(of))
+            found += some if read is None else read[0]
+        return found
 
     def _learn(self, rows: Iterable[Row]) -> None:
         """Adds the columns of rows that are not known, up to a limit."""
@@ -122,3 +141,14 @@ class NativeRecords:
             self._taken.add(ours)
             place = self._identity.index(name) if name in self._identity else -1
             self._columns[name] = (quoted[1:-1], b",%b:" % dumps(ours), ours in self._instants, place)
+
+
+def _identity_head(of: Sequence[str]) -> bytes:
+    """The beginning of an identity, up to the first of the row's own values."""
+    return dumps([*of])[:-1] + (b"," if of else b"")
+
+
+def _joined(rows: list[RowText], around: tuple[bytes, bytes, bytes]) -> bytes:
+    lines = native.join(rows, *around)
+    assert lines is not None  # noqa: S101 - they were read, and have different ids
+    return lines

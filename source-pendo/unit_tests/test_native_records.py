@@ -6,13 +6,14 @@ import json
 import random
 import re
 from collections.abc import Callable
+from datetime import date
 from io import BytesIO
 from typing import Any
 
 import pytest
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_kit.http.rows import RowReader
-from source_kit.json_text import BadDocument
+from source_kit.json_text import BadDocument, dumps
 from source_kit.limits import TooLarge
 from source_kit.output import RecordEncoder
 from source_kit.stream import RecordLines
@@ -23,7 +24,8 @@ from source_pendo.event_rows import cut, decoded, visitor_of
 from source_pendo.streams.event_days import Reading
 from source_pendo.streams.grouped_events import PageEvents
 
-READING = Reading("2026-03-01", "2026-03-20T00:00:00.000Z")
+DAY = date(2026, 3, 1)
+READING = Reading(DAY.isoformat(), "2026-03-20T00:00:00.000Z")
 #: The columns of a usual row, with values that `native` writes itself
 USUAL: dict[str, str] = {
     "visitorId": '"ann"',
@@ -90,7 +92,14 @@ def by_orjson(stream: PageEvents, body: bytes, chunk: int) -> bytes:
 
 
 def by_items(stream: PageEvents, body: bytes, chunk: int) -> bytes:
-    """The lines that the stream emits for rows that are cut."""
+    """The lines that the stream emits for rows that it cuts, after it has learned the usual columns."""
+    stream.items([dumps({name: json.loads(text) for name, text in USUAL.items()})], READING)
+    rows = [row for part in RowReader(BytesIO(body), "results", chunk, stream.cut_of(DAY)) for row in part]
+    return lines_of(stream.items(rows, READING))
+
+
+def by_text(stream: PageEvents, body: bytes, chunk: int) -> bytes:
+    """The lines that the stream emits for rows that are cut without `native`, which then reads each alone."""
     rows = [row for part in RowReader(BytesIO(body), "results", chunk, cut) for row in part]
     return lines_of(stream.items(rows, READING))
 
@@ -159,13 +168,15 @@ class Rows:
 @pytest.mark.parametrize("hazards", [0.02, 0.2, 0.7])
 @pytest.mark.parametrize("period", ["day", "hour"])
 def test_random_rows_become_the_same_lines(period: str, hazards: float, seeds: range) -> None:
-    before, now = page_events(period), page_events(period)
+    before, now, alone = page_events(period), page_events(period), page_events(period)
     for seed in seeds:
         rows = Rows(seed, hazards)
         body = document([rows.row() for _ in range(rows.random.randrange(1, 40))])
         for chunk in (512, 8192):
-            assert outcome(by_items, now, body, chunk) == outcome(by_orjson, before, body, chunk), (seed, chunk)
-    assert before._undated == now._undated
+            expected = outcome(by_orjson, before, body, chunk)
+            assert outcome(by_items, now, body, chunk) == expected, (seed, chunk)
+            assert outcome(by_text, alone, body, chunk) == expected, (seed, chunk)
+    assert before._undated == now._undated == alone._undated
 
 
 @pytest.mark.skipif(native_records.MISSING is not None, reason="native was not built")
@@ -189,6 +200,7 @@ def test_each_odd_value_becomes_the_same_line(column: str) -> None:
         for chunk in (256, 100_000):
             expected = outcome(by_orjson, page_events(), body, chunk)
             assert outcome(by_items, page_events(), body, chunk) == expected, value
+            assert outcome(by_text, page_events(), body, chunk) == expected, value
 
 
 @pytest.mark.skipif(native_records.MISSING is not None, reason="native was not built")
@@ -209,7 +221,8 @@ def test_usual_rows_are_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(native_records, "decoded", counting)
     random.Random(1).shuffle(texts)
-    found = cut(b"[%b]" % b",".join(texts))
+    found = stream.cut_of(DAY)(b"[%b]" % b",".join(texts))
+    assert {type(row) for row in found} == {native_records.native.Row}
     expected = list(map(decoded, found))
     assert lines_of(stream.items(found, READING)) == lines_of(
         stream.records(expected, stream.ids(expected, READING), READING)
@@ -243,3 +256,35 @@ def test_rows_are_cut_and_their_visitors_found_whatever_they_hold() -> None:
     for broken in (b'[{"a":"\xff"}]', b'[{"a":1}', b'[{"a":01}]', rb'[{"a":"\ud800"}]'):
         with pytest.raises(ValueError, match=r"."):
             cut(broken)
+
+
+@pytest.mark.skipif(native_records.MISSING is not None, reason="native was not built")
+@pytest.mark.parametrize(
+    "odd",
+    [
+        *(
+            b'{"day":1,"list":[{"x":1}',
+            b'{"x":1}]}',
+            b'{"day":01}',
+            b'{"day":1,"a":[}',
+            b'{"day":1,"a":tru}',
+            b"{",
+            b"1",
+        ),
+        *(b'{"day":1,"a":"\xff"}', rb'{"day":1,"a":"\ud800"}', b'{"day":1,"a":"\x01"}', b'{"day":1,}', b'"', b""),
+        *(b'{"day":1,"a":1e999}', b"{}", b'{"day": 1}', b' {"day":1} ', b'{"a":%b}' % (b"[" * 1010 + b"]" * 1010)),
+    ],
+    ids=lambda odd: repr(odd[:30]),
+)
+def test_the_stream_cuts_a_list_as_msgspec_does_or_refuses_it_as_well(odd: bytes) -> None:
+    """So a body that is not JSON is asked for again, and a wrong guess of where rows end is noticed."""
+    stream = page_events()
+    stream.items([b'{"day":1}'], READING)
+    for text in (b"[%b]" % odd, b'[{"day":1},%b]' % odd, b'[{"day":1},%b,{"day":2}]' % odd):
+        try:
+            expected = list(map(bytes, cut(text)))
+        except ValueError:
+            with pytest.raises(ValueError, match=r"."):
+                stream.cut_of(DAY)(text)
+        else:
+            assert list(map(bytes, stream.cut_of(DAY)(text))) == expected

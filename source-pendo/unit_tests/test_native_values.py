@@ -13,16 +13,22 @@ from typing import Any
 import orjson
 import pytest
 from source_kit.json_text import dumps
-from source_pendo import native_records
 from source_pendo.values import instant
 
-pytestmark = pytest.mark.skipif(native_records.MISSING is not None, reason="native was not built")
+native = pytest.importorskip("source_pendo.compiled.native", reason="native was not built")
+
+
+def lines_and_digests(writer: Any, texts: list[bytes], identity_head: bytes) -> tuple[list[bytes], list[str]]:
+    """Line and digest of each row, read one by one. Empty: it was refused."""
+    rows = [read[0][0] if (read := writer.read(b"[%b]" % text, identity_head)) else None for text in texts]
+    lines = [(native.join([row], b"", b"", b"") or b"") if row else b"" for row in rows]
+    return lines, [(row.digest or "") if row else "" for row in rows]
 
 
 def written(members: list[bytes], identity_head: bytes = b"[") -> list[bytes]:
     """Records of a time `t` and a value `v`, without their end. Empty: it was refused. Digests are checked."""
-    writer = native_records.native.Writer(((b"t", b',"t":', True, 0), (b"v", b',"v":', False, 1)), 0, 2)
-    lines, digests = writer.write([b"{%b}" % text for text in members], b"", b"", b"", identity_head)
+    writer = native.Writer(((b"t", b',"t":', True, 0), (b"v", b',"v":', False, 1)), 0, 2)
+    lines, digests = lines_and_digests(writer, [b"{%b}" % text for text in members], identity_head)
     for text, line, digest in zip(members, lines, digests, strict=True):
         if line:
             row = orjson.loads(b"{%b}" % text)
@@ -135,17 +141,88 @@ def test_digests_of_all_lengths_are_those_of_hashlib() -> None:
 def test_threads_share_a_writer() -> None:
     """Each thread's rows have an order of columns of their own, which a writer remembers."""
     columns = tuple((b"c%d" % number, b',"c%d":' % number, False, number) for number in range(8))
-    writer = native_records.native.Writer(columns, 0, 8)
+    writer = native.Writer(columns, 0, 8)
 
     def write(seed: int) -> bool:
         numbers = random.Random(seed).sample(range(8), 8)
         row = b"{%b}" % b",".join(b'"c%d":{"b":%d,"a":0}' % (number, seed) for number in numbers)
-        lines, digests = writer.write([row] * 500, b"", b"", b"", b"[")
+        rows, _ = writer.read(b"[%b]" % b",".join([row] * 500), b"[")
+        digests, lines = [one.digest for one in rows], [native.join([one], b"", b"", b"") for one in rows]
         [digest] = set(digests)
         return set(lines) == {row[:-1] + digest.encode()}
 
     with ThreadPoolExecutor(8) as pool:
         assert all(pool.map(write, range(400)))
+
+
+def test_rows_are_the_bytes_of_their_text_and_live_on_without_the_writer() -> None:
+    writer = native.Writer(((b"t", b',"t":', True, 0),), 0, 1)
+    texts = [b'{"t":%d}' % number for number in range(1_000)]
+    rows, refused = writer.read(b"[%b]" % b",".join(texts), b"[")
+    assert refused == []
+    writer.read(b'[{"t":5}]', b"[")
+    del writer
+    assert list(map(bytes, rows)) == texts
+    lines = native.join(rows[10:], b"<", b"|", b">").split(b">")
+    assert lines[0] == b'<{"t":"1970-01-01T00:00:00.010Z"|' + rows[10].digest.encode()
+    assert len(lines) == 991
+
+
+def test_rows_of_one_digest_and_what_is_no_row_are_not_joined() -> None:
+    writer = native.Writer(((b"t", b',"t":', True, -1), (b"v", b',"v":', False, 0)), 0, 1)
+    rows, _ = writer.read(b"[%b]" % b",".join(b'{"t":1,"v":%d}' % number for number in range(300)), b"[")
+    assert native.join(rows, b"", b"", b"") is not None
+    assert native.join([*rows, rows[7]], b"", b"", b"") is None
+    assert native.join([*rows, b'{"t":1}'], b"", b"", b"") is None
+    assert native.join([], b"", b"", b"") == b""
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        *(b'{"t":01}', b"{}", b'{"t":1,"x":1}', b'{"t":1,"v":1e5}', b'{"t":1,"v":{"a":[1e5,{"b":"]}"}]}}', b'{"t": 1}'),
+        *(rb'{"t":1,"v":"\ud83d\ude00"}', rb'{"t":1,"v":["\\\"}{",1e5]}', b'{"v":"x"}', b'{"t":1,"v":"\x01}]"}'),
+    ],
+    ids=repr,
+)
+def test_rows_that_are_refused_are_cut_by_their_brackets(odd: bytes) -> None:
+    writer = native.Writer(((b"t", b',"t":', True, -1), (b"v", b',"v":', False, 0)), 0, 1)
+    texts = [b'{"t":1}', odd, b'{"t":2,"v":1}', odd]
+    rows, refused = writer.read(b"[%b]" % b",".join(texts), b"[")
+    assert [bytes(row) for row in rows] == texts
+    assert refused == [rows[1], rows[3]]
+    assert [row.digest is None for row in rows] == [False, True, False, True]
+    assert native.join(rows, b"", b"", b"") is None
+    assert native.join([rows[0], rows[2]], b"", b"", b"\n").count(b"\n") == 2
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(b"", b"[", b"[]", b"{}", b'{"t":1}', b'[{"t":1}', b'[{"t":1},', b'[{"t":1},]', b'[{"t":1}]]', b'[{"t":1}] '),
+        *(
+            b'[,{"t":1}]',
+            b'[{"t":1}{"t":2}]',
+            b'[{"t":1},{"t":2]',
+            b'[{"t":1}, {"t":2}]',
+            b'[{"t":1},2]',
+            b'[[{"t":1}]]',
+        ),
+        *(
+            b'[{"t":01',
+            b'[{"t":01,"x',
+            b'[{"t":01,"x\\',
+            b'[{"t":01,"x\\"',
+            b'[{"t":01,"v":[}]',
+            b'[{"t":1,"v":[{"t":1}]',
+        ),
+        b'[{"t":1%b}]' % (b" " * 2_000_000),
+    ],
+    ids=lambda text: repr(text[:30]),
+)
+def test_lists_that_are_cut_or_odd_are_left_to_python(text: bytes) -> None:
+    writer = native.Writer(((b"t", b',"t":', True, 0),), 0, 1)
+    assert writer.read(text, b"[") is None
 
 
 @pytest.mark.parametrize(
@@ -160,4 +237,4 @@ def test_threads_share_a_writer() -> None:
 )
 def test_a_table_with_a_mistake_is_an_error(columns: Any, error: type[Exception]) -> None:
     with pytest.raises(error, match=r"column|argument|function"):
-        native_records.native.Writer(columns, 0, 1)
+        native.Writer(columns, 0, 1)

@@ -92,18 +92,24 @@ static void check_identity(const struct table *table, size_t size, bool is_text)
     free(identity);
 }
 
+/* Whatever follows a row is left alone. */
 static void check_row(struct table *table, const char *bytes, size_t size) {
     size_t room = record_room(table, size);
-    char *row = copy_of(bytes, size), *record = malloc(room);
+    char *row = copy_of(bytes, size), *record = malloc(room), *end = record;
     if (record == NULL)
         abort();
-    const char *end = write_record(table, row, size, record);
-    if (end != NULL) {
-        bool is_text = is_utf8(row, size);
-        require((size_t)(end - record) <= room, "a record keeps its room");
-        require(!is_text || is_json_object(row, size), "a row that is not JSON is refused");
+    const char *behind = write_record(table, row, row + size, &end);
+    const char *closed = size > 0 && *row == '{' ? bracket_end(row, row + size) : NULL;
+    require(closed == NULL || (closed > row && closed <= row + size), "brackets are closed within their text");
+    require(behind == NULL || closed == behind, "a row ends where its brackets are closed");
+    if (behind != NULL) {
+        require(behind > row && behind <= row + size, "a row ends within its text");
+        size_t read = (size_t)(behind - row);
+        bool is_text = is_utf8(row, read);
+        require((size_t)(end - record) <= record_room(table, read), "a record keeps its room");
+        require(!is_text || is_json_object(row, read), "a row that is not JSON is refused");
         require(!is_text || is_json(is_json_object, "", record, (size_t)(end - record), "}"), "a record is JSON");
-        check_identity(table, size, is_text);
+        check_identity(table, read, is_text);
     }
     free(record);
     free(row);

@@ -16,7 +16,7 @@ from source_pendo.aggregation import EventSource, Row, Scope
 from source_pendo.config import DEFAULT_HISTORY_DAYS, EARLIEST_DAY, Config, Period
 from source_pendo.day_reader import DayReader
 from source_pendo.day_starts import DayStarts
-from source_pendo.event_rows import RowText, decoded
+from source_pendo.event_rows import Cut, RowText, cut, decoded
 from source_pendo.streams.base import STATE_VERSION, PendoStream
 from source_pendo.values import Converter
 
@@ -98,7 +98,7 @@ class EventStream(PendoStream):
 
     def start(self, state: Mapping[str, Any], full_refresh: bool, sync_start: datetime) -> None:
         source = self._event_source(self._period)
-        self._reader = DayReader(source, self.client, self.config.record_limit)
+        self._reader = DayReader(source, self.client, self.config.record_limit, self.cut_of)
         self._sync_start = sync_start
         self._state = self._usable(state)
         try:
@@ -169,6 +169,10 @@ class EventStream(PendoStream):
         """The last day that has ended everywhere."""
         ceiling = self.client.connection.cursor_ceiling(self._sync_start)
         return (ceiling - timedelta(hours=_LAST_ZONE_HOURS)).date() - _DAY
+
+    def cut_of(self, day: date) -> Cut:
+        """What cuts the rows of a day out of Pendo's answers, for `items`."""
+        return cut
 
     def items(self, rows: list[RowText], reading: Reading) -> list[Row] | RecordLines:
         """Pendo's rows, whole visitors, as records."""

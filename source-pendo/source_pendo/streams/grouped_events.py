@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+from functools import partial
 from typing import ClassVar, Final
 
 from source_kit.errors import system_error
@@ -12,7 +14,7 @@ from source_kit.stream import RecordLines
 from source_pendo import native_records
 from source_pendo.aggregation import Row
 from source_pendo.config import Config
-from source_pendo.event_rows import RowText
+from source_pendo.event_rows import Cut, RowText
 from source_pendo.native_records import NativeRecords
 from source_pendo.record_ids import identity_ids
 from source_pendo.streams.event_days import EventStream, Reading
@@ -66,11 +68,16 @@ class GroupedEvents(EventStream):
         return (self.object_id, "accountId", "server", "remoteIp", "userAgent")
 
     def ids(self, rows: list[Row], reading: Reading) -> list[str]:
-        return identity_ids(rows, self._identity, self._hashed(reading))
+        return identity_ids(rows, self._identity, self._hashed(reading.day))
 
-    def _hashed(self, reading: Reading) -> tuple[str, ...]:
-        """What is hashed of the reading."""
-        return (reading.day,) if self.cursor_field == "day" else ()
+    def _hashed(self, day: str) -> tuple[str, ...]:
+        """What is hashed of the reading of a day."""
+        return (day,) if self.cursor_field == "day" else ()
+
+    def cut_of(self, day: date) -> Cut:
+        if native_records.MISSING is not None:
+            return super().cut_of(day)
+        return partial(self._native.cut, of=self._hashed(day.isoformat()))
 
     def items(self, rows: list[RowText], reading: Reading) -> list[Row] | RecordLines:
         if native_records.MISSING is not None:
@@ -78,7 +85,7 @@ class GroupedEvents(EventStream):
         constants = dumps({"read_day": reading.day, "read_at": reading.at})[1:-1]
         return self._native.lines(
             rows,
-            self._hashed(reading),
+            self._hashed(reading.day),
             constants,
             ids_of=lambda found: self.ids(found, reading),
             records_of=lambda found, ids: self.records(found, ids, reading),
