@@ -129,6 +129,7 @@ def exact(text: bytes) -> str:
     return repr(json.loads(text, parse_int=lambda digits: orjson.loads(digits)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hazard", [0.0, 0.002, 0.02])
 @pytest.mark.parametrize("chunk", [150, 100_000])
 def test_raw_rows_are_read_as_decoded_ones(hazard: float, chunk: int) -> None:

@@ -74,6 +74,7 @@ def test_so_many_tables_are_decoded_at_a_time(workers: int, heap: Heap, monkeypa
         assert kinds[: 2 * FILES] == ["record", "state"] * FILES
 
 
+@pytest.mark.slow
 def test_more_workers_do_not_decode_two_files_of_one_table_at_a_time(
     heap: Heap, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -207,6 +207,7 @@ def test_a_proxy_that_wants_a_password_is_an_error(
         expect_fixable(error_of(f"{scheme}://acme.example"), PROXY_WANTS_LOGIN, waits)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_a_proxy_gets_its_password_and_an_http_request_as_a_whole(scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[str, dict[str, str]]] = []
@@ -235,6 +236,7 @@ def test_a_proxy_may_have_a_certificate(trusted: bool, monkeypatch: pytest.Monke
             expect_fixable(error_of("http://acme.example"), "The TLS certificate of acme.example is not trusted", waits)
 
 
+@pytest.mark.slow
 def test_no_proxy_names_networks_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     monkeypatch.setenv("NO_PROXY", "127.0.0.0/8")

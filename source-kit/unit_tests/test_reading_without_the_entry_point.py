@@ -60,6 +60,7 @@ def test_a_failed_stream_raises_after_the_last_message() -> None:
     assert sum(message.type is Type.RECORD for message in seen) == len(good.truth)
 
 
+@pytest.mark.slow
 def test_closing_the_read_ends_the_workers() -> None:
     stream = ParallelStream("s", slices=200, rows=50, batch=1)
     messages = ToySource(stream).read(LOGGER, {}, ConfiguredAirbyteCatalogSerializer.load(catalog(stream)), [])

@@ -85,6 +85,7 @@ def test_the_other_slices_are_read_and_the_error_names_the_failed_ones(
     assert "Stream s: 3 could not be read: " in caplog.text
 
 
+@pytest.mark.slow
 def test_the_errors_of_slices_are_not_kept_with_the_documents_that_they_hold() -> None:
     alive: list[weakref.ref[Exception]] = []
 

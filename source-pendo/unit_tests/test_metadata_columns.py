@@ -82,6 +82,7 @@ def test_each_application_s_own_figures_are_columns_with_times(pendo: Subscripti
     assert all(value.endswith("Z") for value in values)
 
 
+@pytest.mark.slow
 def test_without_the_applications_the_schema_lacks_only_their_columns(pendo: Subscription) -> None:
     """The source that lists the applications is known second-hand. If it is refused, all else still works."""
     pendo.sim.mutate("forbid", kinds=["apps"])

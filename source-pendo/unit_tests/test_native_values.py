@@ -47,6 +47,7 @@ def compare_values(values: list[bytes]) -> int:
     return sum(map(bool, lines))
 
 
+@pytest.mark.slow
 def test_short_numbers_are_written_as_python_writes_them() -> None:
     wholes = [str(number) for number in (*range(12), 99, 100, 1000, 12345, 2**31, 2**53, 10**15, 10**16, 10**17)]
     digits = ["".join(some) for length in range(1, 5) for some in product("01259", repeat=length)]
@@ -69,6 +70,7 @@ def test_long_numbers_are_written_as_python_writes_them() -> None:
     assert compare_values(texts) > 50_000
 
 
+@pytest.mark.slow
 def test_all_shortest_decimals_are_written() -> None:
     """Those of up to 15 digits that are not too small: a decimal of Pendo's is one of them."""
     rng = random.Random(2)
@@ -138,6 +140,7 @@ def test_digests_of_all_lengths_are_those_of_hashlib() -> None:
         assert written([b'"t":1'], b"x" * length) != [b""]
 
 
+@pytest.mark.slow
 def test_threads_share_a_writer() -> None:
     """Each thread's rows have an order of columns of their own, which a writer remembers."""
     columns = tuple((b"c%d" % number, b',"c%d":' % number, False, number) for number in range(8))

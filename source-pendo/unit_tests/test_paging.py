@@ -206,6 +206,7 @@ def test_any_id_can_be_compared_with(text: str) -> None:
     assert expression.evaluate({"visitorId": text + "x"}) is False
 
 
+@pytest.mark.slow
 def test_pages_of_three_rows_give_what_one_page_gives(pendo: Subscription) -> None:
     """Visitors with more rows than a page, ids with quotes, backslashes, slashes and pictures."""
     options = {"start_date": "2026-03-14T00:00:00Z"}

@@ -27,8 +27,8 @@ from source_kit.errors import OPTION, config_error
 from source_kit.http.gunzip import GZIP, gunzipped
 from source_kit.limits import BODY_BYTES, BODY_EXPANSION, BODY_TRUSTED_BYTES, TooLarge, megabytes
 
-#: A body up to this size stays in memory, a larger one goes to a temporary file. Bytes. With 8 MiB and pieces of 256 KiB,
-#: reading 120 MB of pages took 0.1 to 0.2 CPU s longer: more fresh memory, more waiting for the interpreter's lock.
+#: A body up to this size stays in memory, a larger one goes to a temporary file. Bytes. With 8 MiB and pieces of
+#: 256 KiB, reading 120 MB of pages took 0.1 to 0.2 CPU s longer: fresh memory, and waits for the interpreter's lock.
 SPOOL_MEMORY_BYTES = 1024 * 1024
 CONNECT_TIMEOUT_SECONDS = 10.0
 _PIECE_BYTES = 512 * 1024
