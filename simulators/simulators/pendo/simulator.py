@@ -55,6 +55,7 @@ _DEFINITION_STREAMS = {"track_types": "trackTypes"} | {
 class PendoSimulator(Simulator):
     """One subscription in one region.
 
+    `rules` is `observed` (as production clients see Pendo) or `documented` (every switch of `Rules` is on).
     `api_key` is valid here. `foreign_keys` are valid in another region. Every other key is unknown. For benchmarks,
     `rows` replaces the page events by this many rows over the last `rows_days` full days. `now` is the simulated
     present. It changes only by the mutation `advance`. Tests reach the data by the attribute `subscription`.
@@ -70,6 +71,7 @@ class PendoSimulator(Simulator):
         now: datetime = DEFAULT_NOW,
         time_zone: str = "America/New_York",
         api_key: str = "simulated-integration-key.us",
+        rules: str = "observed",
         foreign_keys: tuple[str, ...] = ("simulated-integration-key.eu",),
         bucket_on_events: bool = False,
         host: str = "127.0.0.1",
@@ -79,6 +81,7 @@ class PendoSimulator(Simulator):
         super().__init__(host=host, port=port, compress=compress)
         self.api_key = api_key
         self.switches = Switches()
+        self.switches.use(rules)
         self._foreign_keys = foreign_keys
         now_ms = int(now.timestamp() * 1000)
         calendar = Calendar(time_zone)
@@ -246,7 +249,10 @@ class PendoSimulator(Simulator):
         """Change the data (see `Mutations`) or the behavior (`switch`, `forbid`, `allow`, `limit_rate`)."""
         match name:
             case "switch":
-                return self._switch(arguments)
+                with self.subscription.lock:
+                    self.switches.switch(arguments)
+                    self.subscription.clear_tables()
+                return None
             case "forbid":
                 self.switches.forbid(arguments["kinds"])
                 return sorted(self.switches.forbidden)
@@ -257,14 +263,6 @@ class PendoSimulator(Simulator):
                 self.switches.limiter = RateLimiter(**arguments) if arguments.get("calls") else None
                 return None
         return self._mutations.run(name, arguments)
-
-    def _switch(self, values: Mapping[str, Any]) -> None:
-        allowed = {"timeout_rows", "memory_rows", "null_when_empty", "history_status", "hours_need_ids"}
-        if set(values) - allowed:
-            message = f"unknown switches: {sorted(set(values) - allowed)}"
-            raise ValueError(message)
-        for name, value in values.items():
-            setattr(self.switches, name, value)
 
 
 def _is_text(row: Row) -> bool:
