@@ -11,8 +11,6 @@ not known, the docstring says so.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import fields
 from datetime import UTC, datetime
 from typing import Any
 
@@ -44,6 +42,7 @@ LISTS = {
 class PendoSimulator(Simulator):
     """One subscription in one region.
 
+    `rules` is `observed` (as production clients see Pendo) or `documented` (every switch of `Rules` is on).
     `api_key` is valid here. `foreign_keys` are valid in another region. Every other key is unknown. For benchmarks,
     `rows` replaces the page events by this many rows over the last `rows_days` full days. `now` is the simulated
     present. It changes only by the mutation `advance`. Tests reach the data by the attribute `subscription`.
@@ -59,6 +58,7 @@ class PendoSimulator(Simulator):
         now: datetime = DEFAULT_NOW,
         time_zone: str = "America/New_York",
         api_key: str = "simulated-integration-key.us",
+        rules: str = "observed",
         foreign_keys: tuple[str, ...] = ("simulated-integration-key.eu",),
         bucket_on_events: bool = False,
         host: str = "127.0.0.1",
@@ -68,6 +68,7 @@ class PendoSimulator(Simulator):
         super().__init__(host=host, port=port, compress=compress)
         self.api_key = api_key
         self.switches = Switches()
+        self.switches.use(rules)
         self._foreign_keys = foreign_keys
         now_ms = int(now.timestamp() * 1000)
         calendar = Calendar(time_zone)
@@ -203,7 +204,10 @@ class PendoSimulator(Simulator):
         """Change the data (see `Mutations`) or the behavior (`switch`, `forbid`, `allow`, `limit_rate`)."""
         match name:
             case "switch":
-                return self._switch(arguments)
+                with self.subscription.lock:
+                    self.switches.switch(arguments)
+                    self.subscription.clear_tables()
+                return None
             case "forbid":
                 self.switches.forbid(**arguments)
                 return sorted(self.switches.forbidden)
@@ -214,11 +218,3 @@ class PendoSimulator(Simulator):
                 self.switches.limiter = RateLimiter(**arguments) if arguments.get("calls") else None
                 return None
         return self._mutations.run(name, arguments)
-
-    def _switch(self, values: Mapping[str, Any]) -> None:
-        allowed = {entry.name for entry in fields(Switches)} - {"forbidden", "limiter"}
-        if set(values) - allowed:
-            message = f"unknown switches: {sorted(set(values) - allowed)}"
-            raise ValueError(message)
-        for name, value in values.items():
-            setattr(self.switches, name, value)
