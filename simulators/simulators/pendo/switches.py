@@ -87,6 +87,19 @@ class Switches(Rules):
     """Answer `"results": null` if there are no rows."""
     history_status: int | None = None
     """Refuse every visitor history with this status. 404 and 422 were observed."""
+    lists_by_app: bool = False
+    """Let the lists of reports and segments have the default app only unless they are expanded, like the other lists.
+    Pendo's documentation prints no `expand` for them; a connector in production sends it."""
+    verify_status: int | None = None
+    """Refuse `token/verify` with this status."""
+    key_may_write: bool = False
+    """Whether the key may write, as `token/verify` says it."""
+    own_version_ids: str = ""
+    """The member in which each version of a guide has an id of its own: `id`, `stableVersionId`, or none."""
+    other_reports_status: int = 404
+    """The status for the results of a report that is neither a Visitor nor an Account report."""
+    base64_ids: str = "any"
+    """Which ids with `b64_` are decoded: `any`, `padded` only, `unpadded` only, or `none`."""
     app_id_name: str = "id"
     """Where a row of `apps` has its id: `id`, `appId` or `both`. Pendo's examples use both names."""
     ideas: bool = False
