@@ -1,8 +1,8 @@
 """The functions of the expression language, as Pendo's API documentation (August 2025) lists them.
 
-`hash` is used by a client and is not documented. That `listInRange` takes two positions is inferred. A function raises TypeError, KeyError, ValueError or IndexError for
-arguments that it does not take. Except for `toString` and the tests of a type, null in gives null or false out
-(inferred).
+`hash` is used by a client and is not documented. That `listInRange` takes two positions is inferred. A function raises
+TypeError, KeyError, ValueError or AttributeError for arguments that it does not take. Except for `toString` and the
+tests of a type, null in gives null or false out (inferred).
 """
 
 from __future__ import annotations

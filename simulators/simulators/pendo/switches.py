@@ -49,6 +49,19 @@ class Rules:
     hours_need_ids: bool = False
     """Refuse page, feature and track events by hour without an object's id. A connector in production sends such
     queries, so Pendo may not enforce this everywhere."""
+    ids_without_app: bool = False
+    """Refuse page, feature and track events with an object's id and `appId`. Clients in production send the id alone,
+    or apps alone, so nobody has seen the refusal."""
+    parts_need_guide: bool = False
+    """Refuse `guideStepId` and `pollId` without `guideId`."""
+    app_ids_are_numbers: bool = False
+    """Refuse a list of apps with texts in it that are no `expandAppIds`. A connector in production sends such lists."""
+    json_errors: bool = False
+    """Answer errors as JSON, `{"message": ...}` (the name of the member is inferred). Plain texts were observed."""
+    invalid_key_401: bool = False
+    """Answer 401 to a missing or unknown key. 403 was observed."""
+    late_tracks_wait: bool = False
+    """Late track events become visible with a daily or weekly pass, and never if they are more than 7 days late."""
 
 
 @dataclass
@@ -64,8 +77,16 @@ class Switches(Rules):
     """Answer `"results": null` if there are no rows."""
     history_status: int | None = None
     """Refuse every visitor history with this status. 404 and 422 were observed."""
-    forbidden: set[str] = field(default_factory=set)
-    """Kinds that the key may not read. They are answered with 403 and a reason phrase."""
+    sort_rows: int | None = None
+    """Answer 400 and `Query exceeded memory limit` if a stage `sort` gets more rows than this. So a `group` over many
+    rows is answered, and their ordered list is not."""
+    max_ids: int | None = None
+    """Refuse page, feature and track events with more object ids than this. Pendo's own limit is not known."""
+    details: str = "usual"
+    """Form of `details` for `?details=true`: `usual`, `absent`, `empty`, `null`, `no_apps`, `seconds`, `texts`,
+    `dates`, `zero` or `list`. Documented are the names and that there is a time for each application."""
+    forbidden: dict[str, int] = field(default_factory=dict)
+    """Kinds that the key may not read, with the status of the refusal. 403 has a reason phrase."""
     limiter: RateLimiter | None = None
 
     def use(self, rules: str) -> None:
@@ -90,16 +111,23 @@ class Switches(Rules):
 
     def check_allowed(self, kind: str) -> None:
         """Raise the error for a kind that the key may not read."""
-        if kind in self.forbidden:
+        status = self.forbidden.get(kind)
+        if status == 403:
             message = f"Forbidden: the integration key has no permission to read {kind}"
             raise PendoError(403, message, reason="Forbidden")
+        if status is not None:
+            message = f"the request for {kind} was refused"
+            raise PendoError(status, message)
 
-    def forbid(self, kinds: Iterable[str]) -> None:
-        """Remove permissions from the key. KeyError for an unknown kind."""
+    def forbid(self, kinds: Iterable[str], status: int = 403) -> None:
+        """Refuse kinds: 403 for a missing permission, 402 as documented for a request that is valid and fails.
+
+        KeyError for an unknown kind.
+        """
         for kind in kinds:
             if kind not in KINDS:
                 raise KeyError(kind)
-            self.forbidden.add(kind)
+            self.forbidden[kind] = status
 
 
 class RateLimiter:
