@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from simulators.pendo import APPS, MOBILE_APP, WEB_APP
+from simulators.pendo.switches import REFUSALS
 
 HOUR, DAY_LENGTH = 3_600_000, 86_400_000
 ALL = {"appId": 'expandAppIds("*")'}
@@ -126,7 +127,7 @@ def test_as_documented_errors_are_json_and_a_wrong_key_is_unauthorized(make_pend
     assert [pendo.call("GET", "page")[0] for _ in range(2)] == [200, 429]
     pendo.sim.mutate("limit_rate")
     pendo.sim.mutate("forbid", kinds=["guides"], status=402)
-    assert pendo.call("GET", "guide")[:2] == (402, {"message": "the request for guides was refused"})
+    assert pendo.call("GET", "guide")[:2] == (402, {"message": REFUSALS[402].format(kind="guides")})
 
 
 def test_switches_are_known_by_name_and_single_ones_differ_from_the_rules(pendo: Any) -> None:

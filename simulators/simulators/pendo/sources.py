@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from simulators.pendo.errors import PendoError, bad_pipeline, no_period, unexpected_parameters
 from simulators.pendo.expressions import ExpressionError, compile_expression
+from simulators.pendo.object_sources import OBJECT_SOURCES, ObjectQuery
 from simulators.pendo.parameters import app_ids, check_rules, id_values
 from simulators.pendo.periods import PERIODS
 from simulators.pendo.subscription import EventQuery, Subscription
@@ -21,13 +22,20 @@ _BLACKLISTS = ("apply", "ignore", "only")
 class Source:
     """The parameters of a source. `ids` filter by a column; `pageIds` by the column `pageId`.
 
-    Event sources need a `timeSeries`.
+    Event sources need a `timeSeries`. `needs` has parameters that are accepted only beside another one.
     """
 
     is_event: bool = False
     ids: frozenset[str] = frozenset()
     others: frozenset[str] = field(default_factory=lambda: frozenset({"appId", "blacklist"}))
+    needs: Mapping[str, str] = field(default_factory=dict)
+    is_whole_life: bool = False
+    """An event source without a window."""
 
+
+_VISITORS = Source(others=frozenset({"appId", "blacklist", "identified", "since"}))
+_VIEWS = Source(True, frozenset({"guideId", "guideStepId"}), needs={"guideStepId": "guideId"})
+_ANSWERS = Source(True, frozenset({"guideId", "pollId"}), needs={"pollId": "guideId"})
 
 SOURCES: Mapping[str, Source] = {
     "events": Source(True, others=frozenset({"appId", "blacklist", "eventClass"})),
@@ -36,18 +44,25 @@ SOURCES: Mapping[str, Source] = {
     "trackEvents": Source(True, frozenset({"trackTypeId", "trackTypeIds"})),
     "guideEvents": Source(True, frozenset({"guideId", "guideStepId"})),
     "pollEvents": Source(True, frozenset({"guideId", "pollId"})),
-    "visitors": Source(others=frozenset({"appId", "blacklist", "identified"})),
+    "emailEvents": Source(True, frozenset({"targetType", "targetId", "eventType"}), needs={"targetId": "targetType"}),
+    "guidesSeen": _VIEWS,
+    "guidesSeenEver": replace(_VIEWS, is_whole_life=True),
+    "pollsSeen": _ANSWERS,
+    "pollsSeenEver": replace(_ANSWERS, is_whole_life=True),
+    "visitors": _VISITORS,
     "accounts": Source(),
+    "doNotProcessVisitors": _VISITORS,
+    "doNotProcessAccounts": Source(),
     "pages": Source(),
     "features": Source(),
     "guides": Source(),
     "trackTypes": Source(),
     "apps": Source(),
+    "groups": Source(others=frozenset({"items", "groupType"})),
+    "vocItems": Source(others=frozenset({"appId", "blacklist", "type"})),
+    "votes": Source(),
 }
-"""The simulated sources.
-
-A filter of `visitors` by time is not simulated: three forms of it were seen, and none of them is certain.
-"""
+"""The simulated sources."""
 
 
 @dataclass(frozen=True)
@@ -90,11 +105,25 @@ def read_source(stage: Mapping[str, Any], subscription: Subscription, switches: 
         raise unexpected_parameters(name)
     apps = app_ids(name, parameters, switches)
     if not source.is_event:
-        return SourceRows(_objects(name, parameters, apps, subscription))
-    start, end, bucket = _window(series, subscription)
+        try:
+            return SourceRows(Table(OBJECT_SOURCES[name](ObjectQuery(name, parameters, apps, subscription, switches))))
+        except ValueError:
+            raise unexpected_parameters(name) from None
+    if any(parameter in parameters and other not in parameters for parameter, other in source.needs.items()):
+        raise unexpected_parameters(name)
+    if source.is_whole_life:
+        start, end, bucket = 0, subscription.now + 1, "day"
+    else:
+        start, end, bucket = _window(series, subscription)
     query = EventQuery(bucket, start, end, apps, _ids(name, parameters, source), blacklist)
     table, scanned = subscription.event_table(name, query)
-    return SourceRows(table, start, scanned, apps)
+    if name in ("pollsSeen", "pollsSeenEver") and switches.answer_name != "pollResponse":
+        table = _with_other_name(table, "pollResponse", switches.answer_name)
+    return SourceRows(table, None if source.is_whole_life else start, scanned, apps)
+
+
+def _with_other_name(table: Table, name: str, new: str) -> Table:
+    return Table([{new if column == name else column: value for column, value in row.items()} for row in table.rows()])
 
 
 def _ids(name: str, parameters: Mapping[str, Any], source: Source) -> tuple[tuple[str, frozenset[str]], ...]:
@@ -103,28 +132,6 @@ def _ids(name: str, parameters: Mapping[str, Any], source: Source) -> tuple[tupl
     if any(parameter.endswith("Ids") and not isinstance(parameters[parameter], list) for parameter in chosen):
         raise unexpected_parameters(name)
     return tuple((parameter.removesuffix("s"), id_values(name, parameters[parameter])) for parameter in chosen)
-
-
-def _objects(
-    name: str, parameters: Mapping[str, Any], apps: frozenset[int] | None, subscription: Subscription
-) -> Table:
-    """Rows of the other sources.
-
-    Visitors and accounts belong to the whole subscription, so `apps` does not filter them.
-    """
-    if name == "visitors":
-        identified = parameters.get("identified", False)
-        if not isinstance(identified, bool):
-            raise unexpected_parameters(name)
-        return Table(
-            subscription.visitor_rows(anonymous=not identified, blacklist=parameters.get("blacklist", "apply"))
-        )
-    if name == "accounts":
-        with subscription.lock:
-            return Table(list(subscription.accounts))
-    if name == "apps":
-        return Table(subscription.app_rows())
-    return Table(subscription.definition_rows(name, apps))
 
 
 def _window(series: Any, subscription: Subscription) -> tuple[int, int, str]:
