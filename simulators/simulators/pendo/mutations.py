@@ -33,6 +33,8 @@ class Mutations:
             "map_identity": self.map_identity,
             "cut_id": self.cut_id,
             "time_zone": self.time_zone,
+            "lag": self.lag,
+            "freeze": self.freeze,
         }
 
     def run(self, name: str, arguments: Mapping[str, Any]) -> Any:
@@ -212,6 +214,36 @@ class Mutations:
         """
         self._subscription.calendar = Calendar(zone)
         return zone
+
+    def lag(self, app_id: int, hours: float = 0, days: float = 0) -> int:
+        """Process the events of an application later than those of the others; without a time it catches up.
+
+        Until then no answer has its events. Returns its new `validThrough`.
+        """
+        subscription = self._subscription
+        _known_app(app_id)
+        subscription.progress.lags.pop(app_id, None)
+        if hours or days:
+            subscription.progress.lags[app_id] = int(hours * HOUR_MS + days * DAY_MS)
+        return subscription.progress.valid_through(app_id, subscription.now)
+
+    def freeze(self, app_id: int, frozen: bool = True) -> int:
+        """Let an application send no events from now on: no rows, and `validThrough` stays. `frozen` False ends that.
+
+        Returns its `validThrough`. Whether it stays in such a case at Pendo is not documented.
+        """
+        subscription = self._subscription
+        _known_app(app_id)
+        subscription.progress.frozen.pop(app_id, None)
+        through = subscription.progress.valid_through(app_id, subscription.now)
+        if frozen:
+            subscription.progress.frozen[app_id] = through
+        return through
+
+
+def _known_app(app_id: int) -> None:
+    if app_id not in {app["id"] for app in APPS}:
+        raise KeyError(app_id)
 
 
 def app_ids(text: str | None) -> frozenset[int] | None:
