@@ -21,6 +21,7 @@ from simulators.http_messages import JSON_TYPE
 from simulators.pendo.aggregation import aggregate
 from simulators.pendo.bulk import BulkPageEvents
 from simulators.pendo.directory import DEFAULT_APP
+from simulators.pendo.endpoints import answer_get, decoded_id
 from simulators.pendo.errors import PendoError, missing_jzb, not_found, unprocessable
 from simulators.pendo.mutations import Mutations
 from simulators.pendo.periods import DAY_MS, HOUR_MS, Calendar
@@ -128,11 +129,15 @@ class PendoSimulator(Simulator):
                 self.switches.check_allowed("metadata")
                 return Response.json(self.subscription.metadata(kind))
             case ("GET", "visitor", visitor_id):
-                return self._visitor(visitor_id)
+                return self._visitor(decoded_id(visitor_id, request, self.switches))
             case ("GET", "account", account_id):
-                return self._account(account_id)
+                return self._account(decoded_id(account_id, request, self.switches))
             case ("GET", "visitor", visitor_id, "history"):
-                return self._history(visitor_id, request)
+                return self._history(decoded_id(visitor_id, request, self.switches), request)
+            case ("GET", *segments):
+                response = answer_get(segments, self.subscription, self.switches)
+                if response is not None:
+                    return response
         raise not_found()
 
     def _check_key(self, key: str | None) -> None:
@@ -149,10 +154,15 @@ class PendoSimulator(Simulator):
     def _list(self, kind: str, request: Request) -> Response:
         """A whole list.
 
-        It has objects of the default app only; with `expand=*` of all apps. `id` selects objects (second-hand).
+        It has objects of the default app only; with `expand=*` of all apps, with `appId` of one app. Reports and
+        segments need no parameter (inferred: none is documented for them). `id` selects objects.
         """
         self.switches.check_allowed(kind)
-        apps = None if request.param("expand") == "*" else frozenset({DEFAULT_APP})
+        app = request.param("appId")
+        has_all = kind in ("reports", "segments") and not self.switches.lists_by_app
+        apps = None if request.param("expand") == "*" or (has_all and app is None) else frozenset({DEFAULT_APP})
+        if apps is not None and app is not None:
+            apps = _one_app(app)
         rows = self.subscription.definition_rows(kind, apps)
         ids = request.param("id")
         if ids is not None:
@@ -210,10 +220,7 @@ class PendoSimulator(Simulator):
         `feedback_items` has feedback, and ideas if the switch `ideas` is on. Rows of `poll_responses` have three more
         members than Pendo's answer, see `with_nps`.
         """
-        rows = truth(stream, self.subscription, options)
-        if stream == "feedback_items" and not self.switches.ideas:
-            return [row for row in rows if row["type"] == "feedback"]
-        return rows
+        return truth(stream, self.subscription, self.switches, options)
 
     def mutate(self, name: str, **arguments: Any) -> Any:
         """Change the data (see `Mutations`) or the behavior (`switch`, `forbid`, `allow`, `limit_rate`)."""
@@ -233,3 +240,11 @@ class PendoSimulator(Simulator):
                 self.switches.limiter = RateLimiter(**arguments) if arguments.get("calls") else None
                 return None
         return self._mutations.run(name, arguments)
+
+
+def _one_app(text: str) -> frozenset[int]:
+    try:
+        return frozenset({int(text)})
+    except ValueError:
+        message = "appId is not a number"
+        raise PendoError(400, message) from None

@@ -40,6 +40,7 @@ KINDS = frozenset(
         "pollsSeenEver",
         "reportResults",
         "reports",
+        "segmentMembers",
         "segments",
         "trackEvents",
         "trackTypes",
@@ -49,8 +50,8 @@ KINDS = frozenset(
         "votes",
     }
 )
-"""What a key can lack the permission for: the sources, reports, segments, metadata, visitor histories, results of
-reports, histories of guides and bulk deletions."""
+"""What a key can lack the permission for: the sources, reports, segments, members of segments, metadata, visitor
+histories, results of reports, histories of guides and bulk deletions."""
 
 REFUSALS: Mapping[int, str] = {
     400: "bad pipeline: bad source: bad parameters for source type {kind}: unexpected parameters",
@@ -108,6 +109,19 @@ class Switches(Rules):
     details: str = "usual"
     """Form of `details` for `?details=true`: `usual`, `absent`, `empty`, `null`, `no_apps`, `seconds`, `texts`,
     `dates`, `zero` or `list`. Documented are the names and that there is a time for each application."""
+    lists_by_app: bool = False
+    """Let the lists of reports and segments have the default app only unless they are expanded, like the other lists.
+    Pendo's documentation prints no `expand` for them; a connector in production sends it."""
+    verify_status: int | None = None
+    """Refuse `token/verify` with this status."""
+    key_may_write: bool = False
+    """Whether the key may write, as `token/verify` says it."""
+    own_version_ids: str = ""
+    """The member in which each version of a guide has an id of its own: `id`, `stableVersionId`, or none."""
+    other_reports_status: int = 404
+    """The status for the results of a report that is neither a Visitor nor an Account report."""
+    base64_ids: str = "any"
+    """Which ids with `b64_` are decoded: `any`, `padded` only, `unpadded` only, or `none`."""
     app_id_name: str = "id"
     """Where a row of `apps` has its id: `id`, `appId` or `both`. Pendo's examples use both names."""
     ideas: bool = False
