@@ -11,6 +11,7 @@ from simulators.pendo.definitions import KINDS, Definition
 from simulators.pendo.directory import APPS, iso
 from simulators.pendo.events import GROUPED, HourlyRow
 from simulators.pendo.functions import PARENT_SEPARATOR
+from simulators.pendo.object_mutations import ObjectMutations
 from simulators.pendo.periods import DAY_MS, HOUR_MS, Calendar
 from simulators.pendo.subscription import Subscription
 from simulators.pendo.tables import as_answered
@@ -35,6 +36,7 @@ class Mutations:
             "map_identity": self.map_identity,
             "cut_id": self.cut_id,
             "time_zone": self.time_zone,
+            **ObjectMutations(subscription).known,
             "lag": self.lag,
             "freeze": self.freeze,
             "parent_accounts": self.parent_accounts,
@@ -139,9 +141,11 @@ class Mutations:
                 hourly_row.visible_at = subscription.now
             subscription.hourly_rows[source].setdefault(start, []).extend(made)
             return len(made)
-        events = [
-            event.visible_from(subscription.now) for event in generator.events_of_one_visitor(source, start, rows)
-        ]
+        if source == "emailEvents":
+            drawn = subscription.email_generator(f"late/{self._runs}").events_of_one_visitor(start, rows)
+        else:
+            drawn = generator.events_of_one_visitor(source, start, rows)
+        events = [event.visible_from(subscription.now) for event in drawn]
         subscription.events[source].setdefault(start, []).extend(events)
         return len(events)
 

@@ -21,7 +21,7 @@ from simulators.http_messages import JSON_TYPE
 from simulators.pendo.aggregation import aggregate
 from simulators.pendo.bulk import BulkPageEvents
 from simulators.pendo.directory import DEFAULT_APP
-from simulators.pendo.endpoints import answer_get, decoded_id
+from simulators.pendo.endpoints import answer_get, decoded_id, segments_of
 from simulators.pendo.errors import PendoError, missing_jzb, not_found, unprocessable
 from simulators.pendo.mutations import Mutations
 from simulators.pendo.periods import DAY_MS, HOUR_MS, Calendar
@@ -117,7 +117,7 @@ class PendoSimulator(Simulator):
             return refusal
         if not request.path.startswith(BASE_PATH):
             raise not_found()
-        match (request.method, *request.segments[2:]):
+        match (request.method, *segments_of(request.path)[2:]):
             case ("POST", "aggregation"):
                 with_details = request.param("details") == "true"
                 return Response(

@@ -101,14 +101,6 @@ class Switches(Rules):
     """Answer `"results": null` if there are no rows."""
     history_status: int | None = None
     """Refuse every visitor history with this status. 404 and 422 were observed."""
-    sort_rows: int | None = None
-    """Answer 400 and `Query exceeded memory limit` if a stage `sort` gets more rows than this. So a `group` over many
-    rows is answered, and their ordered list is not."""
-    max_ids: int | None = None
-    """Refuse page, feature and track events with more object ids than this. Pendo's own limit is not known."""
-    details: str = "usual"
-    """Form of `details` for `?details=true`: `usual`, `absent`, `empty`, `null`, `no_apps`, `seconds`, `texts`,
-    `dates`, `zero` or `list`. Documented are the names and that there is a time for each application."""
     lists_by_app: bool = False
     """Let the lists of reports and segments have the default app only unless they are expanded, like the other lists.
     Pendo's documentation prints no `expand` for them; a connector in production sends it."""
@@ -122,6 +114,14 @@ class Switches(Rules):
     """The status for the results of a report that is neither a Visitor nor an Account report."""
     base64_ids: str = "any"
     """Which ids with `b64_` are decoded: `any`, `padded` only, `unpadded` only, or `none`."""
+    sort_rows: int | None = None
+    """Answer 400 and `Query exceeded memory limit` if a stage `sort` gets more rows than this. So a `group` over many
+    rows is answered, and their ordered list is not."""
+    max_ids: int | None = None
+    """Refuse page, feature and track events with more object ids than this. Pendo's own limit is not known."""
+    details: str = "usual"
+    """Form of `details` for `?details=true`: `usual`, `absent`, `empty`, `null`, `no_apps`, `seconds`, `texts`,
+    `dates`, `zero` or `list`. Documented are the names and that there is a time for each application."""
     app_id_name: str = "id"
     """Where a row of `apps` has its id: `id`, `appId` or `both`. Pendo's examples use both names."""
     ideas: bool = False
