@@ -87,9 +87,8 @@ def test_a_number_of_ids_can_be_too_many(pendo: Any) -> None:
     assert status(pendo, "pageEvents", {"pageIds": ids[:3]}, DAY) == 400
 
 
-@pytest.mark.parametrize(
-    ("value", "apps"),
-    [
+def test_apps_are_numbers_and_expressions_under_either_rules(pendo: Any) -> None:
+    questions: list[tuple[Any, set[int]]] = [
         (WEB_APP, {WEB_APP}),
         ([WEB_APP, MOBILE_APP], {WEB_APP, MOBILE_APP}),
         (["expandAppIds(`*`)"], APP_IDS),
@@ -97,13 +96,12 @@ def test_a_number_of_ids_can_be_too_many(pendo: Any) -> None:
         ('expandAppIds("mobile|extension")', {MOBILE_APP}),
         ('expandAppIds("android")', set()),
         ([WEB_APP, 'expandAppIds("ios")'], {WEB_APP, MOBILE_APP}),
-    ],
-)
-def test_apps_are_numbers_and_expressions_under_either_rules(pendo: Any, value: object, apps: set[int]) -> None:
+    ]
     for rules in ("observed", "documented"):
         pendo.sim.mutate("switch", rules=rules)
-        rows = pendo.rows({"source": {"pageEvents": {"appId": value}, "timeSeries": DAY}})
-        assert {row["appId"] for row in rows} == apps
+        for value, apps in questions:
+            rows = pendo.rows({"source": {"pageEvents": {"appId": value}, "timeSeries": DAY}})
+            assert {row["appId"] for row in rows} == apps
 
 
 @pytest.mark.parametrize("value", ['expandAppIds("web | ios")', 'expandAppIds("windows")', str(WEB_APP), True, [None]])
@@ -155,23 +153,18 @@ def test_details_tell_how_far_each_app_is_processed(pendo: Any) -> None:
     assert "details" not in answer(pendo, "guideEvents")
 
 
-@pytest.mark.parametrize(
-    ("form", "member"),
-    [("absent", None), ("empty", {}), ("null", {"validThrough": None}), ("no_apps", {"validThrough": {}})],
-)
-def test_details_can_be_odd(pendo: Any, form: str, member: object) -> None:
-    pendo.sim.mutate("switch", details=form)
-    assert answer(pendo, "events").get("details") == member
-
-
-@pytest.mark.parametrize(("form", "type_"), [("seconds", int), ("texts", str), ("dates", str), ("zero", int)])
-def test_times_of_details_can_have_another_form(pendo: Any, form: str, type_: type) -> None:
+def test_details_can_be_odd(pendo: Any) -> None:
     usual = answer(pendo, "events")["details"]["validThrough"]
-    pendo.sim.mutate("switch", details=form)
-    other = answer(pendo, "events")["details"]["validThrough"]
-    assert set(other) == set(usual)
-    assert {type(value) for value in other.values()} == {type_}
-    assert other != usual
+    forms = {"absent": None, "empty": {}, "null": {"validThrough": None}, "no_apps": {"validThrough": {}}}
+    for form, member in forms.items():
+        pendo.sim.mutate("switch", details=form)
+        assert answer(pendo, "events").get("details") == member
+    for form, type_ in {"seconds": int, "texts": str, "dates": str, "zero": int}.items():
+        pendo.sim.mutate("switch", details=form)
+        other = answer(pendo, "events")["details"]["validThrough"]
+        assert set(other) == set(usual)
+        assert {type(value) for value in other.values()} == {type_}
+        assert other != usual
 
 
 @pytest.mark.parametrize("source", ["events", "trackEvents", "guideEvents"])

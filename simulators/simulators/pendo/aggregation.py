@@ -40,6 +40,8 @@ def aggregate(body: bytes, subscription: Subscription, switches: Switches, *, wi
                 message = "a stage is an object with one key"
                 raise unprocessable(message)
             ((name, argument),) = item.items()
+            if name == "segment":
+                switches.check_allowed("segmentMembers")
             if name == "sort" and switches.sort_rows is not None and len(view.table()) > switches.sort_rows:
                 raise memory_limit()
             view = apply_stage(name, argument, view, subscription)

@@ -80,6 +80,8 @@ class Subscription:
     bulk: BulkPageEvents | None = None
     bucket_on_events: bool = False
     """Whether guide and poll rows have the bucket column too. It is not known whether Pendo sends one."""
+    parent_accounts: bool = False
+    """Whether the subscription has parent accounts. The account ids then are `Parent::Child`."""
     rules: Rules = field(default_factory=Rules)
     progress: Progress = field(default_factory=Progress)
     lock: threading.RLock = field(default_factory=threading.RLock)

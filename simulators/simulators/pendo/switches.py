@@ -40,6 +40,7 @@ KINDS = frozenset(
         "pollsSeenEver",
         "reportResults",
         "reports",
+        "segmentMembers",
         "segments",
         "trackEvents",
         "trackTypes",
@@ -49,8 +50,8 @@ KINDS = frozenset(
         "votes",
     }
 )
-"""What a key can lack the permission for: the sources, reports, segments, metadata, visitor histories, results of
-reports, histories of guides and bulk deletions."""
+"""What a key can lack the permission for: the sources, reports, segments, members of segments, metadata, visitor
+histories, results of reports, histories of guides and bulk deletions."""
 
 REFUSALS: Mapping[int, str] = {
     400: "bad pipeline: bad source: bad parameters for source type {kind}: unexpected parameters",
