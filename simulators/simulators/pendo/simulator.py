@@ -11,20 +11,21 @@ not known, the docstring says so.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from datetime import UTC, date, datetime
+from collections.abc import Mapping
+from dataclasses import fields
+from datetime import UTC, datetime
 from typing import Any
 
 from simulators.pendo.aggregation import aggregate
 from simulators.pendo.bulk import BulkPageEvents
 from simulators.pendo.directory import DEFAULT_APP
 from simulators.pendo.errors import PendoError, missing_jzb, not_found, unprocessable
-from simulators.pendo.mutations import Mutations, app_ids
+from simulators.pendo.mutations import Mutations
 from simulators.pendo.periods import DAY_MS, HOUR_MS, Calendar
 from simulators.pendo.sizes import DEFAULT_NOW, SIZES, Size
 from simulators.pendo.subscription import Subscription
 from simulators.pendo.switches import RateLimiter, Switches
-from simulators.pendo.tables import as_answered
+from simulators.pendo.truth import truth
 from simulators.server import Request, Response, Row, Simulator
 
 KEY_HEADER = "x-pendo-integration-key"
@@ -38,18 +39,6 @@ LISTS = {
     "segment": "segments",
 }
 """List endpoints, each with the kind of object that it lists."""
-
-_EVENT_STREAMS = {
-    "events": "events",
-    "page_events": "pageEvents",
-    "feature_events": "featureEvents",
-    "track_events": "trackEvents",
-    "guide_events": "guideEvents",
-    "poll_events": "pollEvents",
-}
-_DEFINITION_STREAMS = {"track_types": "trackTypes"} | {
-    kind: kind for kind in ("pages", "features", "guides", "reports", "segments")
-}
 
 
 class PendoSimulator(Simulator):
@@ -201,46 +190,14 @@ class PendoSimulator(Simulator):
         Options: `period` (`day` or `hour`) for the grouped event streams, `since` (a local date) for event streams,
         `apps` (ids with commas) for streams whose rows belong to apps, `anonymous` (`true`) for `visitors` and
         `visitor_history`.
+
+        `feedback_items` has feedback, and ideas if the switch `ideas` is on. Rows of `poll_responses` have three more
+        members than Pendo's answer, see `with_nps`.
         """
-        return [row if _is_text(row) else as_answered(row) for row in self._truth(stream, options)]
-
-    def _truth(self, stream: str, options: Mapping[str, str]) -> list[Row]:
-        known = {"period", "since", "apps", "anonymous"}
-        if set(options) - known:
-            message = f"unknown options: {sorted(set(options) - known)}"
-            raise ValueError(message)
-        apps = app_ids(options.get("apps"))
-        anonymous = options.get("anonymous") == "true"
-        if stream in _EVENT_STREAMS:
-            since = self.subscription.calendar.midnight(date.fromisoformat(options.get("since", "2000-01-01")))
-            return self.subscription.all_rows(_EVENT_STREAMS[stream], options.get("period", "day"), apps, since)
-        if stream in _DEFINITION_STREAMS:
-            return self.subscription.definition_rows(_DEFINITION_STREAMS[stream], apps)
-        if stream == "visitor_history":
-            return self._all_history(anonymous)
-        simple: Mapping[str, Callable[[], list[Row]]] = {
-            "accounts": lambda: list(self.subscription.accounts),
-            "visitors": lambda: self.subscription.visitor_rows(anonymous=anonymous),
-            "metadata_accounts": lambda: self._metadata_rows("account"),
-            "metadata_visitors": lambda: self._metadata_rows("visitor"),
-        }
-        return simple[stream]()
-
-    def _metadata_rows(self, kind: str) -> list[Row]:
-        schema = self.subscription.metadata(kind)
-        return [
-            {"group": group, "field": name, **descriptor}
-            for group, fields in schema.items()
-            for name, descriptor in fields.items()
-        ]
-
-    def _all_history(self, anonymous: bool) -> list[Row]:
-        return [
-            {"visitorId": visitor["visitorId"], **row}
-            for visitor in self.subscription.visitor_rows(anonymous=anonymous)
-            if visitor["visitorId"] not in self.subscription.deleted_visitors
-            for row in self.subscription.history(visitor["visitorId"])
-        ]
+        rows = truth(stream, self.subscription, options)
+        if stream == "feedback_items" and not self.switches.ideas:
+            return [row for row in rows if row["type"] == "feedback"]
+        return rows
 
     def mutate(self, name: str, **arguments: Any) -> Any:
         """Change the data (see `Mutations`) or the behavior (`switch`, `forbid`, `allow`, `limit_rate`)."""
@@ -248,10 +205,10 @@ class PendoSimulator(Simulator):
             case "switch":
                 return self._switch(arguments)
             case "forbid":
-                self.switches.forbid(arguments["kinds"])
+                self.switches.forbid(**arguments)
                 return sorted(self.switches.forbidden)
             case "allow":
-                self.switches.forbidden.difference_update(arguments["kinds"])
+                self.switches.allow(**arguments)
                 return sorted(self.switches.forbidden)
             case "limit_rate":
                 self.switches.limiter = RateLimiter(**arguments) if arguments.get("calls") else None
@@ -259,15 +216,9 @@ class PendoSimulator(Simulator):
         return self._mutations.run(name, arguments)
 
     def _switch(self, values: Mapping[str, Any]) -> None:
-        allowed = {"timeout_rows", "memory_rows", "null_when_empty", "history_status", "hours_need_ids"}
+        allowed = {entry.name for entry in fields(Switches)} - {"forbidden", "limiter"}
         if set(values) - allowed:
             message = f"unknown switches: {sorted(set(values) - allowed)}"
             raise ValueError(message)
         for name, value in values.items():
             setattr(self.switches, name, value)
-
-
-def _is_text(row: Row) -> bool:
-    """Whether the visitor id of a row, if there is one, has no incomplete character (`Mutations.cut_id`)."""
-    visitor_id = row.get("visitorId")
-    return not isinstance(visitor_id, str) or visitor_id.isascii() or as_answered(visitor_id) == visitor_id

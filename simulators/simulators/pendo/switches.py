@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from simulators.pendo.errors import PendoError
@@ -15,24 +15,47 @@ KINDS = frozenset(
     {
         "accounts",
         "apps",
+        "bulkDeletions",
+        "doNotProcessAccounts",
+        "doNotProcessVisitors",
+        "emailEvents",
         "events",
         "featureEvents",
         "features",
+        "groups",
         "guideEvents",
+        "guideHistory",
         "guides",
+        "guidesSeen",
+        "guidesSeenEver",
         "metadata",
         "pageEvents",
         "pages",
         "pollEvents",
+        "pollsSeen",
+        "pollsSeenEver",
+        "reportResults",
         "reports",
         "segments",
         "trackEvents",
         "trackTypes",
         "visitorHistory",
         "visitors",
+        "vocItems",
+        "votes",
     }
 )
-"""What a key can lack the permission for: the sources, reports, segments, metadata and visitor histories."""
+"""What a key can lack the permission for: the sources, reports, segments, metadata, visitor histories, results of
+reports, histories of guides and bulk deletions."""
+
+REFUSALS: Mapping[int, str] = {
+    400: "bad pipeline: bad source: bad parameters for source type {kind}: unexpected parameters",
+    402: "Payment Required: the subscription does not include {kind}",
+    403: "Forbidden: the integration key has no permission to read {kind}",
+    404: "Not Found",
+    422: "Unprocessable Entity: {kind} is not available",
+}
+"""How a subscription can refuse a kind that it lacks. Only the first and the third text are those of real answers."""
 
 
 @dataclass
@@ -51,22 +74,35 @@ class Switches:
     hours_need_ids: bool = False
     """Refuse page, feature and track events by hour without an object's id, as Pendo's documentation says. A connector
     in production sends such queries, so Pendo may not enforce this everywhere."""
-    forbidden: set[str] = field(default_factory=set)
-    """Kinds that the key may not read. They are answered with 403 and a reason phrase."""
+    app_id_name: str = "id"
+    """Where a row of `apps` has its id: `id`, `appId` or `both`. Pendo's examples use both names."""
+    ideas: bool = False
+    """Whether `vocItems` accepts `type: idea`."""
+    no_since: bool = False
+    """Refuse the parameter `since` of visitors."""
+    answer_name: str = "pollResponse"
+    """The column of `pollsSeen` that holds the answer: `pollResponse`, or `response` as in one example of Pendo's."""
+    forbidden: dict[str, int] = field(default_factory=dict)
+    """Kinds that the key may not read, or that the subscription lacks, each with the status of the refusal."""
     limiter: RateLimiter | None = None
 
     def check_allowed(self, kind: str) -> None:
         """Raise the error for a kind that the key may not read."""
-        if kind in self.forbidden:
-            message = f"Forbidden: the integration key has no permission to read {kind}"
-            raise PendoError(403, message, reason="Forbidden")
+        status = self.forbidden.get(kind)
+        if status is not None:
+            raise PendoError(status, REFUSALS[status].format(kind=kind), reason="Forbidden" if status == 403 else None)
 
-    def forbid(self, kinds: Iterable[str]) -> None:
-        """Remove permissions from the key. KeyError for an unknown kind."""
+    def forbid(self, kinds: Iterable[str], status: int = 403) -> None:
+        """Refuse kinds from now on. KeyError for an unknown kind or a status that is not in `REFUSALS`."""
         for kind in kinds:
-            if kind not in KINDS:
-                raise KeyError(kind)
-            self.forbidden.add(kind)
+            if kind not in KINDS or status not in REFUSALS:
+                raise KeyError(kind, status)
+            self.forbidden[kind] = status
+
+    def allow(self, kinds: Iterable[str]) -> None:
+        """The opposite of `forbid`."""
+        for kind in kinds:
+            self.forbidden.pop(kind, None)
 
 
 class RateLimiter:
