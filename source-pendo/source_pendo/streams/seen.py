@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import datetime
 from typing import Any, ClassVar, Final
 
 from source_kit.convert import RecordMapper, epoch_millis, iso_millis
 from source_kit.http.client import Answer
 from source_kit.stream import Checkpoint, SliceItem
 
-from source_pendo.aggregation import ALL_APPS, VISITOR_ID, Bound, Row, Stage, day_expression, quote
+from source_pendo.aggregation import ALL_APPS, VISITOR_ID, Bound, Row, Stage, day_before, quote
 from source_pendo.client import Forbidden, NotOffered
-from source_pendo.config import EARLIEST_DAY, LARGEST_RECORD_LIMIT
+from source_pendo.config import LARGEST_RECORD_LIMIT
 from source_pendo.paging import KeyPager, fits_a_state, is_exact
 from source_pendo.streams.base import STATE_VERSION, PendoStream
 from source_pendo.unread_visitors import is_time
@@ -118,9 +118,8 @@ class SeenStream(PendoStream):
 
     def _window(self, since: int) -> Stage:
         """The source of what happened since epoch milliseconds, less the lookback, until now."""
-        day = datetime.fromtimestamp(min(since, self._until) / 1000, UTC).toordinal()
-        first = max(day - self.config.lookback_days - _SLACK_DAYS, EARLIEST_DAY.toordinal())
-        series = {"period": "dayRange", "first": day_expression(date.fromordinal(first)), "last": "now()"}
+        first = day_before(min(since, self._until), self.config.lookback_days + _SLACK_DAYS)
+        series = {"period": "dayRange", "first": first, "last": "now()"}
         return {"source": {self.source: self._parameters(), "timeSeries": series}}
 
     def _everything(self) -> Iterator[SliceItem]:
