@@ -11,14 +11,13 @@ not known, the docstring says so.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import fields
 from datetime import UTC, datetime
 from typing import Any
 
 from simulators.pendo.aggregation import aggregate
 from simulators.pendo.bulk import BulkPageEvents
 from simulators.pendo.directory import DEFAULT_APP
+from simulators.pendo.endpoints import answer_get, decoded_id
 from simulators.pendo.errors import PendoError, missing_jzb, not_found, unprocessable
 from simulators.pendo.mutations import Mutations
 from simulators.pendo.periods import DAY_MS, HOUR_MS, Calendar
@@ -44,6 +43,7 @@ LISTS = {
 class PendoSimulator(Simulator):
     """One subscription in one region.
 
+    `rules` is `observed` (as production clients see Pendo) or `documented` (every switch of `Rules` is on).
     `api_key` is valid here. `foreign_keys` are valid in another region. Every other key is unknown. For benchmarks,
     `rows` replaces the page events by this many rows over the last `rows_days` full days. `now` is the simulated
     present. It changes only by the mutation `advance`. Tests reach the data by the attribute `subscription`.
@@ -59,6 +59,7 @@ class PendoSimulator(Simulator):
         now: datetime = DEFAULT_NOW,
         time_zone: str = "America/New_York",
         api_key: str = "simulated-integration-key.us",
+        rules: str = "observed",
         foreign_keys: tuple[str, ...] = ("simulated-integration-key.eu",),
         bucket_on_events: bool = False,
         host: str = "127.0.0.1",
@@ -68,6 +69,7 @@ class PendoSimulator(Simulator):
         super().__init__(host=host, port=port, compress=compress)
         self.api_key = api_key
         self.switches = Switches()
+        self.switches.use(rules)
         self._foreign_keys = foreign_keys
         now_ms = int(now.timestamp() * 1000)
         calendar = Calendar(time_zone)
@@ -115,11 +117,15 @@ class PendoSimulator(Simulator):
                 self.switches.check_allowed("metadata")
                 return Response.json(self.subscription.metadata(kind))
             case ("GET", "visitor", visitor_id):
-                return self._visitor(visitor_id)
+                return self._visitor(decoded_id(visitor_id, request, self.switches))
             case ("GET", "account", account_id):
-                return self._account(account_id)
+                return self._account(decoded_id(account_id, request, self.switches))
             case ("GET", "visitor", visitor_id, "history"):
-                return self._history(visitor_id, request)
+                return self._history(decoded_id(visitor_id, request, self.switches), request)
+            case ("GET", *segments):
+                response = answer_get(segments, self.subscription, self.switches)
+                if response is not None:
+                    return response
         raise not_found()
 
     def _check_key(self, key: str | None) -> None:
@@ -133,10 +139,15 @@ class PendoSimulator(Simulator):
     def _list(self, kind: str, request: Request) -> Response:
         """A whole list.
 
-        It has objects of the default app only; with `expand=*` of all apps. `id` selects objects (second-hand).
+        It has objects of the default app only; with `expand=*` of all apps, with `appId` of one app. Reports and
+        segments need no parameter (inferred: none is documented for them). `id` selects objects.
         """
         self.switches.check_allowed(kind)
-        apps = None if request.param("expand") == "*" else frozenset({DEFAULT_APP})
+        app = request.param("appId")
+        has_all = kind in ("reports", "segments") and not self.switches.lists_by_app
+        apps = None if request.param("expand") == "*" or (has_all and app is None) else frozenset({DEFAULT_APP})
+        if apps is not None and app is not None:
+            apps = _one_app(app)
         rows = self.subscription.definition_rows(kind, apps)
         ids = request.param("id")
         if ids is not None:
@@ -194,16 +205,16 @@ class PendoSimulator(Simulator):
         `feedback_items` has feedback, and ideas if the switch `ideas` is on. Rows of `poll_responses` have three more
         members than Pendo's answer, see `with_nps`.
         """
-        rows = truth(stream, self.subscription, options)
-        if stream == "feedback_items" and not self.switches.ideas:
-            return [row for row in rows if row["type"] == "feedback"]
-        return rows
+        return truth(stream, self.subscription, self.switches, options)
 
     def mutate(self, name: str, **arguments: Any) -> Any:
         """Change the data (see `Mutations`) or the behavior (`switch`, `forbid`, `allow`, `limit_rate`)."""
         match name:
             case "switch":
-                return self._switch(arguments)
+                with self.subscription.lock:
+                    self.switches.switch(arguments)
+                    self.subscription.clear_tables()
+                return None
             case "forbid":
                 self.switches.forbid(**arguments)
                 return sorted(self.switches.forbidden)
@@ -215,10 +226,10 @@ class PendoSimulator(Simulator):
                 return None
         return self._mutations.run(name, arguments)
 
-    def _switch(self, values: Mapping[str, Any]) -> None:
-        allowed = {entry.name for entry in fields(Switches)} - {"forbidden", "limiter"}
-        if set(values) - allowed:
-            message = f"unknown switches: {sorted(set(values) - allowed)}"
-            raise ValueError(message)
-        for name, value in values.items():
-            setattr(self.switches, name, value)
+
+def _one_app(text: str) -> frozenset[int]:
+    try:
+        return frozenset({int(text)})
+    except ValueError:
+        message = "appId is not a number"
+        raise PendoError(400, message) from None

@@ -14,9 +14,10 @@ from datetime import timedelta
 from functools import cached_property
 from typing import Any
 
+from simulators.pendo import reports
 from simulators.pendo.activity import ActivityGenerator
 from simulators.pendo.bulk import BulkPageEvents
-from simulators.pendo.definitions import make_definitions
+from simulators.pendo.definitions import make_definitions, make_private
 from simulators.pendo.directory import (
     ANONYMOUS_PREFIX,
     APPS,
@@ -34,6 +35,7 @@ from simulators.pendo.periods import DAY_MS, Calendar
 from simulators.pendo.seen import SEEN_SOURCES
 from simulators.pendo.sizes import Size
 from simulators.pendo.tables import Table, as_answered
+from simulators.pendo.versions import GuideVersions
 from simulators.server import Row
 
 SINGLE = ("guideEvents", "pollEvents", "emailEvents")
@@ -83,6 +85,9 @@ class Subscription:
         self.accounts = make_accounts(rng, self.size, self.now)
         self.visitors = make_visitors(rng, self.size, self.accounts, self.now)
         self.definitions = make_definitions(random.Random(f"{self.seed}/definitions"), self.size.objects, self.now)
+        for kind, private in make_private(random.Random(f"{self.seed}/private"), self.now).items():
+            self.definitions[kind] += private
+        self.versions = GuideVersions(self.seed)
         self.groups = Groups(random.Random(f"{self.seed}/groups"), self.definitions, self.now)
         self.feedback = make_feedback(random.Random(f"{self.seed}/listen"), self.size.objects, self.visitors)
         self.erasures = Erasures(random.Random(f"{self.seed}/erasures"), self.now)
@@ -222,12 +227,12 @@ class Subscription:
         return list(self.event_table(source, query)[0].rows())
 
     def definition_rows(self, kind: str, apps: frozenset[int] | None) -> list[Row]:
-        """The definitions of a kind (pages, features, ...) that belong to some apps."""
+        """The definitions of a kind (pages, features, ...) that belong to some apps, without private ones."""
         with self.lock:
             return [
                 item.row
                 for item in self.definitions[kind]
-                if (apps is None or item.app in apps) and self.exists(item.row["id"])
+                if (apps is None or item.app in apps) and self.exists(item.row["id"]) and item.row.get("shared", True)
             ]
 
     def visitor_rows(self, *, anonymous: bool, blacklist: str = "apply") -> list[Row]:
@@ -254,6 +259,11 @@ class Subscription:
     def exists(self, object_id: str) -> bool:
         """Whether a page, feature, guide, ... is not deleted."""
         return object_id not in self.deleted_definitions
+
+    def report_results(self, report: Row) -> list[Row]:
+        """The results of a Visitor or Account report."""
+        with self.lock:
+            return reports.results(report, self.visitor_rows(anonymous=False), self.accounts)
 
     def visitor(self, visitor_id: str) -> Row | None:
         """A visitor by id."""

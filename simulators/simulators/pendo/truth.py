@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping
 from datetime import date
 from typing import TypeAlias
 
+from simulators.pendo import reports
 from simulators.pendo.mutations import app_ids
 from simulators.pendo.seen import with_nps
 from simulators.pendo.subscription import EventQuery, Subscription
+from simulators.pendo.switches import Switches
 from simulators.pendo.tables import as_answered
 from simulators.server import Row
 
@@ -28,12 +30,12 @@ _DEFINITION_STREAMS = {"track_types": "trackTypes"} | {
 Apps: TypeAlias = frozenset[int] | None
 
 
-def truth(stream: str, subscription: Subscription, options: Mapping[str, str]) -> list[Row]:
+def truth(stream: str, subscription: Subscription, switches: Switches, options: Mapping[str, str]) -> list[Row]:
     """The rows of one stream. KeyError for an unknown stream, ValueError for an unknown option."""
     if set(options) - _OPTIONS:
         message = f"unknown options: {sorted(set(options) - _OPTIONS)}"
         raise ValueError(message)
-    return [row if _is_text(row) else as_answered(row) for row in _rows(stream, subscription, options)]
+    return [row if _is_text(row) else as_answered(row) for row in _rows(stream, subscription, switches, options)]
 
 
 def _is_text(row: Row) -> bool:
@@ -42,7 +44,7 @@ def _is_text(row: Row) -> bool:
     return not isinstance(visitor_id, str) or visitor_id.isascii() or as_answered(visitor_id) == visitor_id
 
 
-def _rows(stream: str, subscription: Subscription, options: Mapping[str, str]) -> list[Row]:
+def _rows(stream: str, subscription: Subscription, switches: Switches, options: Mapping[str, str]) -> list[Row]:
     apps = app_ids(options.get("apps"))
     anonymous = options.get("anonymous") == "true"
     if stream in _EVENT_STREAMS:
@@ -54,7 +56,19 @@ def _rows(stream: str, subscription: Subscription, options: Mapping[str, str]) -
         return subscription.visitor_rows(anonymous=anonymous)
     if stream == "visitor_history":
         return _all_history(subscription, anonymous=anonymous)
+    if stream == "guide_versions":
+        return _guide_versions(subscription, apps, switches.own_version_ids)
+    if stream == "feedback_items":
+        return subscription.feedback.item_rows(None if switches.ideas else "feedback", apps)
     return _SIMPLE[stream](subscription, apps)
+
+
+def _guide_versions(subscription: Subscription, apps: Apps, own_ids: str) -> list[Row]:
+    return [
+        {"guideId": guide["id"], **version}
+        for guide in subscription.definition_rows("guides", apps)
+        for version in subscription.versions.newest_first(guide, own_ids)
+    ]
 
 
 def _all_history(subscription: Subscription, *, anonymous: bool) -> list[Row]:
@@ -84,6 +98,21 @@ def _poll_responses(subscription: Subscription, apps: Apps) -> list[Row]:
     return with_nps(_seen_ever("pollsSeenEver", subscription, apps), subscription.definition_rows("guides", None))
 
 
+def _report_results(subscription: Subscription, apps: Apps) -> list[Row]:
+    return [
+        {"reportId": report["id"], **row}
+        for report in subscription.definition_rows("reports", apps)
+        if reports.has_results(report)
+        for row in subscription.report_results(report)
+    ]
+
+
+def _segment_memberships(subscription: Subscription, apps: Apps) -> list[Row]:
+    visitors = subscription.visitor_rows(anonymous=False)
+    segments = subscription.definition_rows("segments", apps)
+    return [row for segment in segments for row in reports.members(segment["id"], visitors)]
+
+
 _SIMPLE: Mapping[str, Callable[[Subscription, Apps], list[Row]]] = {
     "accounts": lambda subscription, apps: list(subscription.accounts),
     "metadata_accounts": lambda subscription, apps: _metadata(subscription, "account"),
@@ -96,6 +125,7 @@ _SIMPLE: Mapping[str, Callable[[Subscription, Apps], list[Row]]] = {
     "do_not_process_accounts": lambda subscription, apps: subscription.do_not_process_rows("account"),
     "poll_responses": _poll_responses,
     "guides_seen": lambda subscription, apps: _seen_ever("guidesSeenEver", subscription, apps),
-    "feedback_items": lambda subscription, apps: subscription.feedback.item_rows(None, apps),
     "feedback_votes": lambda subscription, apps: list(subscription.feedback.votes),
+    "report_results": _report_results,
+    "segment_memberships": _segment_memberships,
 }
