@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final, Literal, TypeAlias
 
-from source_pendo.config import Config, Period, is_app_id
+from source_pendo.config import EARLIEST_DAY, Config, Period, is_app_id
 
 Row: TypeAlias = dict[str, Any]
 Stage: TypeAlias = dict[str, Any]
@@ -85,6 +85,16 @@ def spans_of_a_day(hours: int) -> list[HourSpan]:
 def day_expression(day: date) -> str:
     """Midnight of a calendar day in the subscription's own time zone, with its DST: only Pendo knows that zone."""
     return f"date({day.year},{day.month},{day.day})"
+
+
+def day_before(instant: int, days: int) -> str:
+    """Midnight of the day that lies some days before that of an instant, which is epoch milliseconds, in UTC.
+
+    In the subscription's time zone a day begins up to 12 hours later than in UTC, so one of `days` is for the zone. No
+    day before the first of Pendo.
+    """
+    day = datetime.fromtimestamp(instant / 1000, UTC).toordinal() - days
+    return day_expression(date.fromordinal(max(day, EARLIEST_DAY.toordinal())))
 
 
 def time_series(day: date, period: Period, hours: HourSpan | None = None) -> dict[str, Any]:

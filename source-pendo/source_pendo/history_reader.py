@@ -8,24 +8,23 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
 from typing import Any, Final
-from urllib.parse import quote as percent_encode
 
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_kit.convert import epoch_millis
 from source_kit.errors import Throttled, config_error
-from source_kit.http.client import Answer
 
 from source_pendo.aggregation import VISITOR_ID, Bound, Row, visitors_stage
-from source_pendo.client import Forbidden, PendoClient
+from source_pendo.client import Forbidden, NotOffered, PendoClient
 from source_pendo.config import DEFAULT_HISTORY_DAYS, LARGEST_RECORD_LIMIT, Config
 from source_pendo.paging import KeyPager
 from source_pendo.record_ids import growing_ids
 from source_pendo.unread_visitors import UnreadVisitors
 from source_pendo.values import document_mapper, instant
+from source_pendo.visitor_addresses import VisitorAddresses
 
 DAY_MS: Final = 86_400_000
-#: Pendo answers for the last 180 days (certain: two other connectors); a day less, because time passes while we read
+#: Pendo answers for the last 180 days (certain: its API documentation); a day less, because time passes while we read
 _KEPT_DAYS: Final = 179
 _VISITORS_A_SLICE: Final = 20
 #: After this many refusals without a single answer, ask whether the endpoint is closed
@@ -89,6 +88,7 @@ class HistoryReader:
         #: How many answers held activities or said that there are none
         self.answered = 0
         self._client = client
+        self._addresses = VisitorAddresses(client)
         self._config = config
         self._logger = client.logger
         self._lock = threading.Lock()
@@ -133,8 +133,8 @@ class HistoryReader:
         except (Forbidden, Throttled):
             raise
         except AirbyteTracedException as error:
-            if error.failure_type is FailureType.config_error:
-                raise  # about the connection, not about a visitor
+            if error.failure_type is FailureType.config_error and not isinstance(error, NotOffered):
+                raise  # about the connection, not about a visitor; a 402 may be about one
             self._logger.info(f"Stream {self._client.name}: a visitor could not be read: {error.message}")
             suspicious = self.unread.add(window.visitor_id, window.starts.start, error)
             if suspicious and not self._still_answers():
@@ -179,7 +179,7 @@ class HistoryReader:
         apps = self._config.app_ids
         seen: set[str] = set()
         for start in window.starts:
-            answer = history(self._client, window.visitor_id, start)
+            answer = self._addresses.history(window.visitor_id, start)
             if answer.status != 200:
                 answer.close()
                 with self._lock:
@@ -230,7 +230,7 @@ class HistoryReader:
             return False
 
     def _is_answered(self, visitor_id: str) -> bool:
-        answer = history(self._client, visitor_id, self.until - DAY_MS)
+        answer = self._addresses.history(visitor_id, self.until - DAY_MS)
         answer.close()
         return answer.status == 200
 
@@ -240,15 +240,6 @@ class HistoryReader:
             "this subscription. Deselect visitor_history and use the event streams, or ask Pendo to open it.",
             f"GET /visitor/<id>/history: status {self._last_refusal} for {self._refused} visitors",
         )
-
-
-def history(client: PendoClient, visitor_id: str, start: int) -> Answer:
-    """The answer about 24 hours of one visitor, from epoch milliseconds on. Its status may be 404 or 422.
-
-    Ids hold slashes, question marks and percent signs.
-    """
-    path = f"/visitor/{percent_encode(visitor_id, safe='')}/history"
-    return client.call(path, params={"starttime": start}, accept=(404, 422))
 
 
 def some_visitors(client: PendoClient, config: Config, label: str, count: int) -> list[str]:

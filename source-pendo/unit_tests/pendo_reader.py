@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
+import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote, unquote
 
 import pytest
 from airbyte_cdk.models import AirbyteCatalog, Status
@@ -82,6 +85,21 @@ class Subscription:
         """The pipelines that were run on an aggregation source, oldest first."""
         asked = (request.json()["request"]["pipeline"] for request in self.asked("aggregation"))
         return [pipeline for pipeline in asked if source in pipeline[0]["source"]]
+
+
+def visitor_in(path: str) -> str:
+    """The visitor in the address of a history."""
+    visitor_id = unquote(path.split("/")[4])
+    if not visitor_id.startswith("b64_"):
+        return visitor_id
+    text = visitor_id.removeprefix("b64_")
+    return urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode()
+
+
+def history_of(visitor_id: str) -> str:
+    """A regular expression for the path of a visitor's history, whatever form the id has there."""
+    text = urlsafe_b64encode(visitor_id.encode()).decode().rstrip("=")
+    return f"/visitor/({re.escape(quote(visitor_id, safe=''))}|b64_{text}=*)/history"
 
 
 PENDO_STREAMS: list[Any] = SourcePendo().streams({"api_key": "any"})

@@ -206,11 +206,13 @@ class Client:
         method: str = "GET",
         params: Mapping[str, Any] | None = None,
         json: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
         accept: Collection[int] = (),
     ) -> Answer:
         """Sends one request, and retries it as the error table says.
 
-        `path` is appended to the base URL and must be percent-encoded. A status in `accept` is returned like a 200.
+        `path` is appended to the base URL and must be percent-encoded. `headers` are sent beside the connection's. A
+        status in `accept` is returned like a 200.
         Raises AirbyteTracedException with the table's sentence.
         """
         what = f"{method} {urlsplit(path).path}"
@@ -219,7 +221,7 @@ class Client:
             self.connection.before_request()
             sent = utc_now()
             with activity.current().doing(f"{self.name}: {what}"):
-                response = self._send(method, path, params=params, json=json)
+                response = self._send(method, path, headers or {}, params=params, json=json)
             if isinstance(response, Exception):
                 rule = self.transport_rule(method, response)
                 attempts.again_or_raise(rule, None, _without_queries(repr(response)))
@@ -265,12 +267,13 @@ class Client:
         """Closes the connections, which other clients may share."""
         self.connection.session.close()
 
-    def _send(self, method: str, path: str, **request: Any) -> Response | Exception:
+    def _send(self, method: str, path: str, headers: Mapping[str, str], **request: Any) -> Response | Exception:
         if self.logger.isEnabledFor(logging.DEBUG):
             self.logger.debug(shorten(f"{method} {self.connection.base_url}{path} {request}", _DEBUG_CHARACTERS))
         timeout = Timeout(connect=CONNECT_TIMEOUT_SECONDS, read=self.read_timeout)
         try:
-            return self.connection.session.send(method, path, self.connection.headers, timeout, **request)
+            sent = {**self.connection.headers, **headers}
+            return self.connection.session.send(method, path, sent, timeout, **request)
         except (OSError, exceptions.HTTPError) as error:  # urllib3 wraps most OSErrors
             return error
         except TooLarge as error:

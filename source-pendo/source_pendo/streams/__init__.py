@@ -21,6 +21,7 @@ from source_pendo.streams.objects import (
     GuideCategories,
     ProductAreas,
 )
+from source_pendo.streams.seen import GuidesSeen, PollResponses
 from source_pendo.streams.visitor_history import VisitorHistory
 from source_pendo.streams.webhooks import WebhookEvents
 
@@ -48,6 +49,8 @@ STREAMS: Final[tuple[type[PendoStream], ...]] = (
     BulkDeletions,
     DoNotProcessVisitors,
     DoNotProcessAccounts,
+    PollResponses,
+    GuidesSeen,
     FeedbackItems,
     FeedbackVotes,
 )

@@ -10,10 +10,11 @@ from typing import Any, Final
 from source_kit.convert import epoch_millis, iso_millis, utc_now
 from source_kit.stream import Checkpoint, SliceItem
 
-from source_pendo.history_reader import DAY_MS, HistoryReader, VisitorBatch, history, some_visitors
+from source_pendo.history_reader import DAY_MS, HistoryReader, VisitorBatch, some_visitors
 from source_pendo.paging import fits_a_state, is_exact
 from source_pendo.streams.base import STATE_VERSION, PendoStream
 from source_pendo.unread_visitors import UnreadVisitors, is_time
+from source_pendo.visitor_addresses import VisitorAddresses
 
 _VERSION: Final = {"version": STATE_VERSION}
 
@@ -109,7 +110,7 @@ class VisitorHistory(PendoStream):
         That Pendo does not know this one visitor (404, 422) proves nothing.
         """
         for visitor_id in some_visitors(self.client, self.config, "probe", 1):
-            history(self.client, visitor_id, epoch_millis(utc_now()) - DAY_MS).close()
+            VisitorAddresses(self.client).history(visitor_id, epoch_millis(utc_now()) - DAY_MS).close()
 
     def _covered(self) -> int:
         """Until when activities are read; if this machine's clock is ahead, until Pendo's present."""
