@@ -6,7 +6,7 @@ An aggregation is a pipeline: a source, then stages that map rows to rows. `pagi
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final, Literal, TypeAlias
 
@@ -115,12 +115,17 @@ def time_series(day: date, period: Period, hours: HourSpan | None = None) -> dic
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What one chain of requests reads: a day, some of its applications (empty: all), some of its hours."""
+    """What one chain of requests reads: a day, some of its applications, object ids (empty: all) and hours.
+
+    `rows` says of each id how many rows Pendo counted; empty if it did not.
+    """
 
     day: date
     apps: tuple[str, ...] = ()
+    ids: tuple[str, ...] = ()
     hours: HourSpan | None = None
     bound: Bound | None = None
+    rows: tuple[int, ...] = ()
 
     def __str__(self) -> str:
         parts = [self.day.isoformat()]
@@ -128,26 +133,54 @@ class Scope:
             parts.append(str(self.hours))
         if self.apps:
             parts.append(f"app {self.apps[0]}" if len(self.apps) == 1 else f"{len(self.apps)} apps")
+        if self.ids:
+            parts.append(f"id {self.ids[0]}" if len(self.ids) == 1 else f"{len(self.ids)} ids")
         return ", ".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Objects:
+    """The objects by which a source can be divided: the column of their ids, and the address of their list."""
+
+    column: str
+    path: str
 
 
 @dataclass(frozen=True, slots=True)
 class EventSource:
     """A source of events: its name in the aggregation language, the period to ask for, the order within a visitor.
 
-    `merge_hours`: rows are sums over the period, so hours must be merged to make a day.
+    `merge_hours`: rows are sums over the period, so hours must be merged to make a day. `objects`: None where rows
+    cannot be asked for by an object's id.
     """
 
     name: str
     period: Period
     order: tuple[str, ...]
     merge_hours: bool
+    objects: Objects | None = None
 
     def stages(self, scope: Scope) -> list[Stage]:
-        """Source and filter of a scope."""
+        """Source and filters of a scope.
+
+        Ids and `appId` exclude each other (documented by Pendo, August 2025; clients in production send both), so
+        applications are a filter where there are ids.
+        """
+        filters = [scope.bound.filter_on(VISITOR_ID)] if scope.bound else []
+        if scope.ids and self.objects:
+            column = self.objects.column
+            parameters: dict[str, Any] = {column: scope.ids[0]} if len(scope.ids) == 1 else {f"{column}s": [*scope.ids]}
+            if scope.apps:
+                filters.insert(0, " || ".join(f"appId == {app}" for app in scope.apps))
+        else:
+            parameters = {"appId": [int(app) for app in scope.apps] or ALL_APPS}
         series = time_series(scope.day, self.period, scope.hours)
-        source: Stage = {"source": {self.name: {"appId": list(scope.apps) or ALL_APPS}, "timeSeries": series}}
-        return [source, {"filter": scope.bound.filter_on(VISITOR_ID)}] if scope.bound else [source]
+        return [{"source": {self.name: parameters, "timeSeries": series}}, *({"filter": text} for text in filters)]
+
+    def groups(self, scope: Scope, column: str) -> list[Stage]:
+        """The values of a column in a scope, each with the number of its rows; of a whole day by day."""
+        counted = {"group": {"group": [column], "fields": [{"rows": {"count": None}}]}}
+        return [*replace(self, period="day").stages(scope), counted]
 
     def page(self, scope: Scope, limit: int) -> list[Stage]:
         """One page of a scope, sorted so that a visitor's rows are together."""

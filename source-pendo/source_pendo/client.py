@@ -172,17 +172,20 @@ class PendoClient(Client):
     def __init__(self, name: str, connection: Connection, request_timeout: int) -> None:
         super().__init__(name, connection, ERRORS, RETRY_POLICY, float(request_timeout))
 
-    def aggregate(self, label: str, pipeline: Sequence[Stage], *, small: bool = False) -> Answer:
+    def aggregate(self, label: str, pipeline: Sequence[Stage], *, small: bool = False, details: bool = False) -> Answer:
         """Run an aggregation. `label` names the request in Pendo's logs, behind the stream's name.
+
+        With `details` the answer of an event source says how far Pendo has processed each application.
 
         Raises QueryTooBig if Pendo cannot answer within its limits or in time, for other failures the table's errors. A
         `small` query is one that cannot be made smaller: it is tried several times before QueryTooBig is raised.
         """
         request = {"requestId": f"{self.name}/{label}", "pipeline": list(pipeline)}
         body = {"response": {"mimeType": "application/json"}, "request": request}
+        params = {"details": "true"} if details else None
         for tried in count(1):
             try:
-                answer = self.call(AGGREGATION, method="POST", json=body, accept=(408,))
+                answer = self.call(AGGREGATION, method="POST", params=params, json=body, accept=(408,))
                 if answer.status != 408:
                     break
                 answer.close()

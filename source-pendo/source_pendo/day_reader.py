@@ -1,30 +1,21 @@
-"""Reads one calendar day of an event source, however large, and splits what Pendo cannot answer at once."""
+"""Reads one calendar day of an event source, however large, in parts that Pendo can answer."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
-from typing import Any, Final
+from typing import Final
 
-from airbyte_cdk.utils.traced_exception import AirbyteTracedException
-from source_kit.errors import Throttled, config_error, system_error
+from source_kit.errors import system_error
 from source_kit.http.client import Answer
 from source_kit.json_text import dumps
 
-from source_pendo.aggregation import (
-    HOUR_MS,
-    VISITOR_ID,
-    Bound,
-    EventSource,
-    HourSpan,
-    Scope,
-    app_id_of,
-    spans_of_a_day,
-)
-from source_pendo.client import NoAnswerInTime, PendoClient, QueryTooBig
+from source_pendo.aggregation import HOUR_MS, VISITOR_ID, Bound, EventSource, HourSpan, Row, Scope, Stage
+from source_pendo.client import PendoClient, QueryTooBig
 from source_pendo.config import LARGEST_RECORD_LIMIT
+from source_pendo.day_notes import DayNote, DayNotes
+from source_pendo.day_parts import REFUSED, DayParts
 from source_pendo.event_rows import Cut, RowText, cut, decoded, visitor_of
 from source_pendo.hour_merge import HourMerger
 from source_pendo.paging import KeyPager, KeyTooLarge, is_exact
@@ -32,67 +23,74 @@ from source_pendo.paging import KeyPager, KeyTooLarge, is_exact
 _DAY: Final = timedelta(days=1)
 #: Every day has this many hours; whether it has one or two more depends on the time zone, which only Pendo knows
 _SURE_HOURS: Final = 23
-_APPS_WITH_ROWS: Final = {"group": {"group": ["appId"], "fields": [{"rows": {"count": None}}]}}
 
 
 class DayReader:
     """Reads days of one source for one sync, by several threads at a time.
 
     A day is first asked for whole. What is too much for Pendo (status 408, "Query exceeded memory limit", no answer
-    within the time-out) is split, first by application, then by hour. The next days are split the same way at once. An
-    hour of one application that is still too much fails the day.
+    within the time-out), or what it refuses to answer by hour, is divided by `DayParts`. The next days are divided the
+    same way at once. An hour of one application or object that is still too much fails the day.
     """
 
     def __init__(
-        self, source: EventSource, client: PendoClient, limit: int, cut_of: Callable[[date], Cut] = lambda day: cut
+        self,
+        source: EventSource,
+        client: PendoClient,
+        limit: int,
+        cut_of: Callable[[date], Cut] = lambda day: cut,
+        apps: tuple[str, ...] = (),
     ) -> None:
-        """`cut_of` returns what cuts the rows of a day out of an answer."""
+        """`cut_of` returns what cuts the rows of a day out of an answer. `apps` are read; empty for all."""
         self._source = source
         self._cut_of = cut_of
         self._client = client
-        self._logger = client.logger
         self._limit = limit
-        self._lock = threading.Lock()
-        self._apps_at_once: int | None = None
-        self._hours_at_once: dict[tuple[str, ...], int] = {}
+        self._apps = apps
+        self._notes = DayNotes(apps)
+        self._parts = DayParts(source, client, self._notes, self._ask)
         self._midnights: dict[date, int] = {}
-        self._starts: dict[date, Any] = {}
-        self._can_list_apps = True
 
-    def start_of(self, day: date) -> Any:
-        """When a day began, in epoch milliseconds, as Pendo's answers say; None, or any value, if they do not."""
-        return self._starts.pop(day, None)
+    def note_of(self, day: date) -> DayNote:
+        """What Pendo's answers said about a day that was read. It is not kept."""
+        return self._notes.take(day)
 
-    def read(self, day: date, apps: tuple[str, ...]) -> Iterator[list[RowText]]:
-        """The day's rows as Pendo sends them, all rows of a visitor and application in one list."""
-        groups = [apps]
-        at_once = self._apps_at_once  # it may shrink while the day is read, the groups must not
-        if at_once and (known := apps or self._apps_with_rows(Scope(day))):
-            groups = [known[start : start + at_once] for start in range(0, len(known), at_once)]
-        for group in groups:
-            scope, hours = Scope(day, group), self._hours_at_once.get(group)
-            yield from self._read(scope) if hours is None else self._by_hours(scope, spans_of_a_day(hours))
+    def read(self, day: date) -> Iterator[list[RowText]]:
+        """The day's rows as Pendo sends them, all rows of a visitor, application and object in one list."""
+        return self._read(Scope(day, self._apps))
 
     def _read(self, scope: Scope) -> Iterator[list[RowText]]:
-        """Page through a scope; what is too big is split."""
+        """Page through a scope; what is too big or refused is divided."""
+        parts = self._parts.known(scope)
+        if parts is not None:
+            yield from self._all(scope, parts)
+            return
         if not self._exists(scope):
             return
-        pager = KeyPager(VISITOR_ID, self._limit, LARGEST_RECORD_LIMIT, scope.bound, visitor_of)
+        pager, count = KeyPager(VISITOR_ID, self._limit, LARGEST_RECORD_LIMIT, scope.bound, visitor_of), 0
         while not pager.done:
             try:
-                yield from self._page(scope, pager)
+                for rows in self._page(scope, pager):
+                    count += len(rows)
+                    yield rows
             except QueryTooBig as error:
                 if pager.grown:  # the page is too much, not the scope
                     pager.shrink()
                     continue
-                yield from self._parts(replace(scope, bound=pager.bound), error)
+                yield from self._divided(_from(scope, pager.bound), error)
                 return
             except KeyTooLarge as error:
                 alone = is_exact(error.key)  # else a query for this id alone would not find it
-                yield from self._parts(replace(scope, bound=Bound("==", error.key) if alone else pager.bound), error)
+                bound = Bound("==", error.key) if alone else pager.bound
+                yield from self._divided(_from(scope, bound), error)
                 if not alone or (scope.bound and scope.bound.operator == "=="):
                     return
                 pager.skip(error.key)
+                scope = replace(scope, rows=())
+            except REFUSED as error:
+                yield from self._all(scope, self._parts.after(_from(scope, pager.bound), error))
+                return
+        self._parts.check(scope, count)
 
     def _page(self, scope: Scope, pager: KeyPager) -> Iterator[list[RowText]]:
         """Read a page; if its body breaks, only what comes after its last complete visitor is asked for again."""
@@ -100,65 +98,47 @@ class DayReader:
 
         def ask() -> Answer:
             nonlocal answer
-            pipeline = self._source.page(replace(scope, bound=pager.bound), pager.limit)
-            answer = self._client.aggregate(str(scope), pipeline)
+            answer = self._aggregate(str(scope), self._source.page(replace(scope, bound=pager.bound), pager.limit))
             return answer
 
         for rows in self._client.rows(ask, "results", pager.broken_off, self._cut_of(scope.day)):
             yield pager.add(rows)
-        if scope.hours is None or scope.hours.first == 0:
-            self._starts[scope.day] = answer.envelope.get("startTime")
+        self._notes.add(scope, answer.envelope)
         yield pager.end_page()
 
-    def _parts(self, scope: Scope, cause: Exception) -> Iterator[list[RowText]]:
-        """The scope in smaller parts: by application while there are several, then by hour."""
-        learn = isinstance(cause, QueryTooBig)
-        apps = scope.apps or self._apps_with_rows(scope)
-        if len(apps) > 1:
-            middle = len(apps) // 2
-            if learn:
-                with self._lock:
-                    self._apps_at_once = min(len(apps) - middle, self._apps_at_once or len(apps))
-            self._logger.info(f"{scope}: too much at once ({cause}), split into groups of applications")
-            for half in (apps[:middle], apps[middle:]):
-                yield from self._read(replace(scope, apps=half))
-            return
-        halves = (scope.hours or HourSpan()).halves()
-        if halves is None and isinstance(cause, NoAnswerInTime):
-            raise cause  # not even an hour was answered: Pendo or the network is probably down
-        if halves is None:
-            raise _cannot_split(self._source.name, scope, cause)
-        if learn:
-            hours = len(halves[0].hours())
-            with self._lock:
-                self._hours_at_once[scope.apps] = min(hours, self._hours_at_once.get(scope.apps, hours))
-        self._logger.info(f"{scope}: too much at once ({cause}), split into hours")
-        scope = replace(scope, apps=apps)
-        if scope.hours is None:
-            yield from self._by_hours(scope, halves)
-        else:
-            for span in halves:
-                yield from self._read(replace(scope, hours=span))
+    def _divided(self, scope: Scope, cause: Exception) -> Iterator[list[RowText]]:
+        """The scope in smaller parts. If Pendo refuses these, too, it is divided in another way."""
+        while True:
+            refusals = self._parts.refusals
+            parts = self._parts.smaller(scope, cause)
+            try:
+                yield from self._all(scope, parts)
+            except REFUSED:
+                if scope.ids or self._parts.refusals == refusals:
+                    raise
+            else:
+                return
 
-    def _by_hours(self, scope: Scope, spans: Sequence[HourSpan]) -> Iterator[list[RowText]]:
-        """The whole day of a scope by spans of hours, merged to days again if rows are sums."""
-        parts = ((span, rows) for span in spans for rows in self._read(replace(scope, hours=span)) if rows)
-        if self._source.period == "hour" or not self._source.merge_hours:
-            yield from (rows for _, rows in parts)
+    def _all(self, whole: Scope, parts: Sequence[Scope]) -> Iterator[list[RowText]]:
+        """All parts of a scope. The hours of a day are merged to the day again if rows are sums."""
+        read = ((part, rows) for part in parts for rows in self._read(part) if rows)
+        of_a_day = whole.hours is None and any(part.hours for part in parts)
+        if self._source.period == "hour" or not self._source.merge_hours or not of_a_day:
+            yield from (rows for _, rows in read)
             return
         busy: HourSpan | None = None
         with HourMerger() as merger:
-            for span, rows in parts:
-                busy = busy or span
+            for part, rows in read:
+                busy = busy or part.hours
                 merger.add(map(decoded, rows))
             if busy is None:
                 return
-            midnight = self._midnight(scope, busy.hours())
+            midnight = self._midnight(whole, busy.hours())
             if midnight is None:
                 raise system_error(
                     "Pendo's answers do not say when a day began, so a day that was read by hours cannot be merged. "
                     "Set period to hour, or restrict app_ids, and report it.",
-                    f"no row with an hour and no startTime in the hours of {scope.day}",
+                    f"no row with an hour and no startTime in the hours of {whole.day}",
                 )
             yield from (list[RowText](map(dumps, rows)) for rows in merger.merged(midnight))
 
@@ -184,7 +164,7 @@ class DayReader:
                 break
             single = replace(scope, hours=HourSpan(hour, hour + 1), bound=None)
             try:
-                answer = self._client.aggregate(f"{single}, midnight", self._source.page(single, 1))
+                answer = self._aggregate(f"{single}, midnight", self._source.page(single, 1))
             except QueryTooBig:
                 continue
             rows = [row for part in answer.rows("results") for row in part]
@@ -193,37 +173,18 @@ class DayReader:
                 self._midnights[scope.day] = int(start) - hour * HOUR_MS
         return self._midnights.get(scope.day)
 
-    def _apps_with_rows(self, scope: Scope) -> tuple[str, ...]:
-        """The applications that have rows in a scope; empty if Pendo cannot say it for all rows.
+    def _aggregate(self, label: str, pipeline: Sequence[Stage]) -> Answer:
+        """Pendo documents `details` (how far it has processed) for the sources of sums."""
+        return self._client.aggregate(label, pipeline, details=self._source.merge_hours)
 
-        The scope can still be read by hours then. A query that Pendo refused for another reason than its size is not
-        sent again.
-        """
-        if not self._can_list_apps:
-            return ()
-        try:
-            rows = self._client.all_rows(f"{scope}, apps", [*self._source.stages(scope), _APPS_WITH_ROWS])
-        except Throttled:
-            raise
-        except AirbyteTracedException as error:
-            self._can_list_apps = isinstance(error, QueryTooBig)
-            self._logger.info(f"{scope}: Pendo does not list the applications ({error.internal_message})")
-            return ()
-        found = {app_id_of(row) for row in rows}
-        if None in found:
-            self._logger.info(f"{scope}: some rows belong to no application, so it cannot be split by application")
-            return ()
-        return tuple(sorted(app for app in found if app))
+    def _ask(self, scope: Scope, what: str, pipeline: Sequence[Stage]) -> list[Row]:
+        """The rows of a question about a scope."""
+        answer = self._aggregate(f"{scope}, {what}", pipeline)
+        rows = [row for part in answer.rows("results") for row in part]
+        self._notes.add(scope, answer.envelope)
+        return rows
 
 
-def _cannot_split(source: str, scope: Scope, cause: Exception) -> AirbyteTracedException:
-    what = "has more rows of one visitor than a page can hold" if isinstance(cause, KeyTooLarge) else "is too much"
-    one, way_out = " of one application", "Exclude that application by app_ids"
-    if not scope.apps:  # Pendo could not say which applications have rows
-        one, way_out = "", "Name the applications in app_ids, so that each can be read alone"
-    detail = f"visitor {cause.key!r}" if isinstance(cause, KeyTooLarge) else str(getattr(cause, "internal_message", ""))
-    return config_error(
-        f"Even one hour{one} {what} for Pendo ({source}, {scope}). {way_out}, or set start_date to a later day; "
-        "for such volumes Pendo offers Data Sync. Nothing was skipped: the state stays before that day.",
-        f"{source}, {scope}: {detail}",
-    )
+def _from(scope: Scope, bound: Bound | None) -> Scope:
+    """The scope from a bound on, whose rows nobody counted."""
+    return scope if bound == scope.bound else replace(scope, bound=bound, rows=())

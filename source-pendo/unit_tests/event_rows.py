@@ -11,9 +11,10 @@ from io import BytesIO
 from typing import Any
 
 import orjson
+from airbyte_cdk.models import FailureType
 from source_kit.http.body import Response
 from source_kit.http.client import Answer
-from source_pendo.client import ERRORS, PendoClient, connect
+from source_pendo.client import ERRORS, NotOffered, PendoClient, connect
 from source_pendo.config import Config
 from test_kit import destination
 
@@ -95,17 +96,25 @@ def answer_of(body: bytes) -> Answer:
 class _Answered(PendoClient):
     """A client whose aggregations a function answers."""
 
-    def __init__(self, ask: Callable[[str, Sequence[Row]], Answer]) -> None:
+    def __init__(self, ask: Callable[[str, Sequence[Row]], Answer], lists: Mapping[str, list[Row]]) -> None:
         super().__init__("test", connect(Config(api_key="any", api_url="https://x.example")), 1)
         self._answer = ask
+        self._lists = lists
 
-    def aggregate(self, label: str, pipeline: Sequence[Row], *, small: bool = False) -> Answer:
+    def aggregate(self, label: str, pipeline: Sequence[Row], *, small: bool = False, details: bool = False) -> Answer:
         return self._answer(label, pipeline)
 
+    def call(self, path: str, **request: Any) -> Answer:
+        if path not in self._lists:
+            raise NotOffered(message="no such list", failure_type=FailureType.config_error)
+        return answer_of(orjson.dumps(self._lists[path]))
 
-def answered_by(ask: Callable[[str, Sequence[Row]], Answer]) -> PendoClient:
-    """A client whose aggregations `ask` answers, by label and pipeline."""
-    return _Answered(ask)
+
+def answered_by(
+    ask: Callable[[str, Sequence[Row]], Answer], lists: Mapping[str, list[Row]] | None = None
+) -> PendoClient:
+    """A client whose aggregations `ask` answers, by label and pipeline. `lists` are those of objects, by address."""
+    return _Answered(ask, lists or {})
 
 
 def days_asked(pipelines: Iterable[list[Row]]) -> list[str]:

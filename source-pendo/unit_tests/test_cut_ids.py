@@ -118,5 +118,5 @@ def _apps_asked_for(listed: list[Row]) -> set[tuple[str, ...]]:
 
     source = EventSource("guideEvents", "day", ("browserTime",), merge_hours=False)
     reader = DayReader(source, answered_by(ask), 10)
-    assert [row for rows in reader.read(date(2026, 3, 1), ()) for row in rows] == []
+    assert [row for rows in reader.read(date(2026, 3, 1)) for row in rows] == []
     return asked

@@ -22,8 +22,8 @@ from simulators.faults import Fault
 from simulators.pendo.periods import Calendar
 from source_kit.http.client import Answer
 from source_kit.stream import RecordLines
-from source_pendo.aggregation import EventSource, spans_of_a_day
-from source_pendo.client import NoAnswerInTime, QueryTooBig, connect
+from source_pendo.aggregation import EventSource, Objects, spans_of_a_day
+from source_pendo.client import BadRequest, NoAnswerInTime, QueryTooBig, connect
 from source_pendo.config import Config
 from source_pendo.day_reader import DayReader
 from source_pendo.event_rows import decoded
@@ -43,22 +43,28 @@ _HOUR = 3_600_000
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("switch", "period", "apps"),
+    ("switch", "period", "apps", "rules"),
     [
-        ("memory_rows", "day", []),
-        ("timeout_rows", "hour", []),
-        ("timeout_rows", "day", ["-323232", "6304859583021056", "5720146138021888"]),
+        ("memory_rows", "day", [], False),
+        ("timeout_rows", "hour", [], False),
+        ("timeout_rows", "day", ["-323232", "6304859583021056", "5720146138021888"], True),
+        ("sort_rows", "hour", [], True),
+        ("sort_rows", "day", [], True),
     ],
 )
 def test_a_day_that_was_split_has_the_rows_and_the_keys_of_the_whole_day(
-    pendo: Subscription, switch: str, period: str, apps: list[str]
+    pendo: Subscription, switch: str, period: str, apps: list[str], rules: bool
 ) -> None:
-    """Status 400 with "Query exceeded memory limit", and status 408; by hours, or first by applications."""
+    """Status 400 with "Query exceeded memory limit", and status 408; by applications, ids and hours.
+
+    With the rules that Pendo documents, and without them. With `sort_rows` Pendo answers which applications and objects
+    have rows.
+    """
     streams = ["page_events", "track_events", "guide_events"]
     options = {"start_date": "2026-03-11T00:00:00Z", "period": period, "record_limit": 40, "app_ids": apps}
     whole = pendo.read(*streams, **options)
     pendo.sim.requests.clear()
-    pendo.sim.mutate("switch", **{switch: 35})
+    pendo.sim.mutate("switch", **{switch: 35}, hours_need_ids=rules, ids_without_app=rules, app_ids_are_numbers=rules)
     split = pendo.read(*streams, **options)
     assert split.failures == {}
     refused = [request for request in pendo.asked("aggregation") if request.status != 200]
@@ -80,11 +86,12 @@ def test_rows_that_differ_in_no_column_keep_their_number_and_their_sums(pendo: S
         assert sum(row[name] for row in split) == sum(row[name] for row in whole)
 
 
-def test_what_was_learned_about_one_day_is_kept_for_the_next(pendo: Subscription) -> None:
-    """A refusal takes Pendo up to five minutes."""
-    pendo.sim.mutate("switch", timeout_rows=9)
+@pytest.mark.parametrize("switch", ["timeout_rows", "sort_rows"])
+def test_what_was_learned_about_one_day_is_kept_for_the_next(pendo: Subscription, switch: str) -> None:
+    """A refusal takes Pendo up to five minutes. What is learned are groups of applications, of ids, and hours."""
+    pendo.sim.mutate("switch", **{switch: 9})
     pendo.read("page_events", start_date=f"{SINCE}T00:00:00Z", num_workers=1)
-    refused = [request.started for request in pendo.asked("aggregation") if request.status == 408]
+    refused = [request.started for request in pendo.asked("aggregation") if request.status != 200]
     answered = [request.started for request in pendo.asked("aggregation") if request.status == 200]
     assert len(refused) < len(answered) / 2
 
@@ -98,7 +105,7 @@ def test_a_day_that_needs_smaller_groups_of_applications_than_the_day_before_is_
     server.groups_are_cheap = True
     reader = server.reader("day")
     for day, rows in ((server.day, 8 * 24), (busy.day, 16 * 24)):
-        read = [row for part in reader.read(day, ()) for row in part]
+        read = [row for part in reader.read(day) for row in part]
         assert len(read) == rows
         assert {row["appId"] for row in read} == set(apps)
 
@@ -112,8 +119,8 @@ def test_the_hours_of_a_day_are_all_asked_for_once_whatever_the_clocks_do(day: s
     server = Server(date.fromisoformat(day), rows_at_once=1)
     server.rows += Server(server.day - timedelta(days=1), rows_at_once=1).rows
     reader = server.reader("hour")
-    assert len([row for part in reader.read(server.day - timedelta(days=1), ()) for row in part]) == 24
-    rows = [row for part in reader.read(server.day, ()) for row in part]
+    assert len([row for part in reader.read(server.day - timedelta(days=1)) for row in part]) == 24
+    rows = [row for part in reader.read(server.day) for row in part]
     assert [row["hour"] for row in rows] == [server.begin + number * _HOUR for number in range(hours)]
     assert server.inverted == 0
 
@@ -180,7 +187,7 @@ def test_visitors_whom_the_server_takes_for_one_come_once_and_with_keys_of_their
     ]
     stream = _page_events("hour")
     reading = Reading("2026-03-05", "2026-03-20T00:00:00.000Z")
-    read = [records_of(stream, rows, reading) for rows in server.reader("hour", limit).read(server.day, ()) if rows]
+    read = [records_of(stream, rows, reading) for rows in server.reader("hour", limit).read(server.day) if rows]
     records = [record for part in read for record in part]
     assert Counter(row["visitor_id"] for row in records) == dict.fromkeys(
         ("ann", "Ann", "bob", "ANN", "Bob", "carol"), 3
@@ -194,14 +201,15 @@ def test_a_pendo_that_never_answers_is_reported_as_such_and_not_as_a_day_that_is
         raise NoAnswerInTime(message="no answer", failure_type=FailureType.transient_error)
 
     with pytest.raises(NoAnswerInTime):
-        list(DayReader(_source("day"), answered_by(ask), 10).read(date(2026, 3, 1), ()))
+        list(DayReader(_source("day"), answered_by(ask), 10).read(date(2026, 3, 1)))
 
 
 def test_rows_without_an_application_are_split_by_hours_so_that_none_is_lost() -> None:
     server = Server(date(2026, 3, 5), rows_at_once=6, apps=(None, 7, 8))
-    rows = [row for part in server.reader("hour").read(server.day, ()) for row in part]
+    rows = [row for part in server.reader("hour").read(server.day) for row in part]
     assert len(rows) == 72
-    assert not any(pipeline[0]["source"]["pageEvents"]["appId"] != 'expandAppIds("*")' for pipeline in server.asked)
+    asked = [pipeline[0]["source"]["pageEvents"] for pipeline in server.asked]
+    assert not any(parameters.get("appId", 'expandAppIds("*")') != 'expandAppIds("*")' for parameters in asked)
 
 
 @pytest.mark.slow
@@ -241,7 +249,7 @@ def test_an_application_that_is_named_by_a_float_is_asked_for_by_its_number() ->
     server = Server(date(2026, 3, 5), rows_at_once=24, apps=(-323232, 6304859583021056))
     server.groups_are_cheap = True
     server.floats = True
-    rows = [row for part in server.reader("hour").read(server.day, ()) for row in part]
+    rows = [row for part in server.reader("hour").read(server.day) for row in part]
     assert len(rows) == 48
 
 
@@ -253,7 +261,7 @@ def test_the_beginning_of_a_day_is_found_by_any_of_its_hours(day: str, busy: int
     server.start_time = False
     server.whole_days = False
     server.rows = [row for row in server.rows if row["hour"] == server.begin + busy * _HOUR]
-    rows = [row for part in server.reader("day").read(server.day, ()) for row in part]
+    rows = [row for part in server.reader("day").read(server.day) for row in part]
     assert [row["day"] for row in rows] == [server.begin]
 
 
@@ -262,39 +270,131 @@ def test_a_pendo_that_does_not_say_when_the_day_began_fails_a_day_that_must_be_p
     server.start_time = False
     server.says_hours = False
     with pytest.raises(AirbyteTracedException, match="do not say when a day began"):
-        list(server.reader("day").read(server.day, ()))
+        list(server.reader("day").read(server.day))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
-    st.lists(st.tuples(st.sampled_from(["a", 'b"', "c\\", "d"]), st.integers(1, 3), st.integers(0, 22)), max_size=30),
+    st.lists(
+        st.tuples(st.sampled_from(["a", 'b"', "c\\", "d"]), st.integers(1, 3), st.integers(1, 2), st.integers(0, 22)),
+        max_size=30,
+    ),
     st.integers(1, 20),
     st.integers(2, 9),
     st.sampled_from(["2026-03-08", "2026-03-09", "2025-11-02"]),
     st.booleans(),
+    st.booleans(),
 )
-def test_whatever_is_too_much_every_hourly_row_comes_once_or_the_stream_fails(
-    drawn: list[tuple[str, int, int]], rows_at_once: int, limit: int, day: str, groups_are_cheap: bool
+def test_whatever_is_too_much_or_refused_every_hourly_row_comes_once_or_the_stream_fails(
+    drawn: list[tuple[str, int, int, int]],
+    rows_at_once: int,
+    limit: int,
+    day: str,
+    groups_are_cheap: bool,
+    rules: bool,
 ) -> None:
-    """It fails only if an hour of one application is too much.
+    """It fails only if an hour of one page is too much.
 
-    Where Pendo cannot even say which applications have rows in an hour, the hour itself must not be too much.
+    Where Pendo cannot even say which applications and pages have rows in a day, the hour itself must not be too much.
+    If it does not answer hours without ids either, the ids come from the list of pages.
     """
     server = Server(date.fromisoformat(day), rows_at_once=rows_at_once)
     server.groups_are_cheap = groups_are_cheap
+    server.rules = rules
+    server.ids_at_most = 3
     server.rows = [
-        {"visitorId": visitor, "appId": app, "hour": server.begin + hour * _HOUR, "pageId": str(number)}
-        for number, (visitor, app, hour) in enumerate(drawn)
+        {
+            "visitorId": visitor,
+            "appId": app,
+            "hour": server.begin + hour * _HOUR,
+            "pageId": f"{app}-{page}",
+            "n": number,
+        }
+        for number, (visitor, app, page, hour) in enumerate(drawn)
     ]
-    together = Counter((app if groups_are_cheap else 0, hour) for _, app, hour in drawn)
-    read = server.reader("hour", limit).read(server.day, ())
+    server.lists["/page"] = [{"id": row["pageId"]} for row in server.rows]
+    together = Counter(((app, page) if groups_are_cheap or rules else 0, hour) for _, app, page, hour in drawn)
+    read = server.reader("hour", limit).read(server.day)
     if max(together.values(), default=0) > rows_at_once:
         with pytest.raises(AirbyteTracedException) as caught:
             list(read)
         assert "Even one hour" in str(caught.value.message)
         return
-    assert sorted(int(row["pageId"]) for part in read for row in part) == list(range(len(drawn)))
+    assert sorted(int(row["n"]) for part in read for row in part) == list(range(len(drawn)))
     assert server.inverted == 0
+
+
+@pytest.mark.parametrize("period", ["day", "hour"])
+def test_the_ids_of_a_list_leave_the_day_in_doubt_because_deleted_objects_are_missing(period: str) -> None:
+    server = Server(date(2026, 3, 5), rows_at_once=24, apps=(1, 2))
+    server.rows = [{**row, "pageId": f"p{row['appId']}"} for row in server.rows]
+    server.rules = True
+    server.answers_groups = False
+    server.lists["/page"] = [{"id": "p1"}, {"id": "p2"}, {"id": "p3"}]
+    reader = server.reader(period)
+    rows = [row for part in reader.read(server.day) for row in part]
+    assert {row["pageId"] for row in rows} == {"p1", "p2"}
+    assert not reader.note_of(server.day).complete
+
+
+def test_the_refusal_of_hours_is_raised_if_ids_are_refused_too() -> None:
+    server = Server(date(2026, 3, 5), rows_at_once=24, apps=(1,))
+    server.rules = True
+    server.ids_at_most = 0
+    with pytest.raises(BadRequest) as caught:
+        list(server.reader("hour").read(server.day))
+    assert caught.value.internal_message == "pageId must be specified with hourRange"
+
+
+def test_a_day_is_read_by_hours_where_ids_are_refused_and_hours_are_not() -> None:
+    server = Server(date(2026, 3, 5), rows_at_once=12, apps=(1,))
+    server.ids_at_most = 0
+    server.groups_are_cheap = True
+    server.rows = [{**row, "pageId": f"p{number % 2}"} for number, row in enumerate(server.rows)]
+    reader = server.reader("day")
+    assert sorted(row["pageId"] for part in reader.read(server.day) for row in part) == ["p0", "p1"]
+    assert reader.note_of(server.day).complete
+
+
+def test_a_day_whose_ids_answer_fewer_rows_than_were_counted_is_in_doubt() -> None:
+    """As if a query by ids answered for the default application only."""
+    server = Server(date(2026, 3, 5), rows_at_once=48, apps=(1, 2))
+    server.rules = True
+    server.rows = [{**row, "pageId": f"p{row['appId']}"} for row in server.rows if row["hour"] == server.begin]
+    for only, complete in ((None, True), (1, False)):
+        server.only_app = only
+        reader = server.reader("hour")
+        list(reader.read(server.day))
+        assert reader.note_of(server.day).complete is complete
+
+
+def test_ids_are_asked_for_in_groups_of_two_hundred_and_never_with_applications() -> None:
+    server = Server(date(2026, 3, 5), rows_at_once=10_000, apps=(1, 2))
+    server.rules = True
+    server.rows = [{**row, "pageId": f"p{number % 450}"} for number, row in enumerate(server.rows * 10)]
+    read = list(server.reader("hour").read(server.day))
+    assert sum(map(len, read)) == len(server.rows)
+    asked = [pipeline[0]["source"]["pageEvents"] for pipeline in server.asked]
+    assert [len(parameters.get("pageIds", ())) for parameters in asked] == [0, 0, 200, 200, 50]
+
+
+@pytest.mark.slow
+def test_by_hour_the_rows_and_keys_are_the_same_whether_pendo_wants_ids_or_not(pendo: Subscription) -> None:
+    """A refusal is met once in a sync and stream."""
+    streams = ["page_events", "feature_events", "track_events", "events"]
+    apps = ["-323232", "6304859583021056"]
+    for chosen in ([], apps):
+        options: dict[str, Any] = {"start_date": "2026-03-15T00:00:00Z", "period": "hour", "app_ids": chosen}
+        free = pendo.read(*streams, **options)
+        pendo.sim.mutate("switch", hours_need_ids=True, ids_without_app=True, app_ids_are_numbers=True)
+        pendo.sim.requests.clear()
+        bound = pendo.read(*streams, num_workers=1, **options)
+        pendo.sim.mutate("switch", hours_need_ids=False, ids_without_app=False, app_ids_are_numbers=False)
+        assert bound.failures == {}
+        assert len([request for request in pendo.asked("aggregation") if request.status != 200]) == 3
+        for stream in streams:
+            assert counted(bound.records[stream], ()) == counted(free.records[stream], ())
+            assert bound.state(stream) == free.state(stream)
 
 
 @given(st.integers(1, 24))
@@ -347,7 +447,7 @@ def test_memory_is_bounded_by_a_chunk_of_the_page_and_not_by_the_page() -> None:
     tracemalloc.start()
     try:
         reading = Reading("2026-03-01", "2026-03-20T00:00:00.000Z")
-        items = (stream.items(rows, reading) for rows in reader.read(date(2026, 3, 1), ()))
+        items = (stream.items(rows, reading) for rows in reader.read(date(2026, 3, 1)))
         count = sum(item.count if isinstance(item, RecordLines) else len(item) for item in items)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
@@ -365,12 +465,12 @@ class DecodingReader:
     """A reader whose rows are decoded."""
 
     def __init__(self, reader: DayReader) -> None:
-        self.start_of = reader.start_of
+        self.note_of = reader.note_of
         self._reader = reader
 
-    def read(self, day: date, apps: tuple[str, ...]) -> Iterator[list[Row]]:
+    def read(self, day: date) -> Iterator[list[Row]]:
         """As the reader's."""
-        return (list(map(decoded, rows)) for rows in self._reader.read(day, apps))
+        return (list(map(decoded, rows)) for rows in self._reader.read(day))
 
 
 def _page_events(period: Any) -> PageEvents:
@@ -379,11 +479,14 @@ def _page_events(period: Any) -> PageEvents:
 
 
 def _source(period: Any) -> EventSource:
-    return EventSource("pageEvents", period, ("pageId",), merge_hours=True)
+    return EventSource("pageEvents", period, ("pageId",), merge_hours=True, objects=Objects("pageId", "/page"))
 
 
 class Server:
-    """A Pendo in memory: hourly rows of one day in New York, and no more than some of them scanned at once."""
+    """A Pendo in memory: hourly rows of one day in New York, and no more than some of them scanned at once.
+
+    Object ids exclude `appId`, as Pendo documents it. With `rules` hours need ids, too.
+    """
 
     def __init__(self, day: date, rows_at_once: int, apps: tuple[int | None, ...] = (1,)) -> None:
         self.day = day
@@ -391,7 +494,7 @@ class Server:
         self.begin = self.calendar.midnight(day)
         self.hours = (self.calendar.midnight(day + timedelta(days=1)) - self.begin) // _HOUR
         self.rows: list[Row] = [
-            {"visitorId": "ann", "appId": app, "hour": self.begin + hour * _HOUR}
+            {"visitorId": "ann", "appId": app, "pageId": "p", "hour": self.begin + hour * _HOUR}
             for hour in range(self.hours)
             for app in apps
         ]
@@ -404,10 +507,15 @@ class Server:
         self.whole_days = True
         self.collation: Callable[[str], str] = str
         self.says_hours = True
+        self.rules = False
+        self.ids_at_most = 1_000
+        self.answers_groups = True
+        self.only_app: int | None = None
+        self.lists: dict[str, list[Row]] = {}
 
     def reader(self, period: str, limit: int = 1000) -> DecodingReader:
         """A reader of this server."""
-        return DecodingReader(DayReader(_source(period), answered_by(self.ask), limit))
+        return DecodingReader(DayReader(_source(period), answered_by(self.ask, self.lists), limit))
 
     def ask(self, label: str, pipeline: Sequence[Row]) -> Answer:
         """Answer an aggregation as Pendo would."""
@@ -415,12 +523,17 @@ class Server:
         source = pipeline[0]["source"]
         start, end = self._window(source["timeSeries"])
         self.inverted += start >= end
-        apps = source["pageEvents"]["appId"]
+        ids = self._ids(source)
+        apps = source["pageEvents"].get("appId", "")
         rows = [
             row
             for row in self.rows
-            if start <= row["hour"] < end and (isinstance(apps, str) or str(row["appId"]) in apps)
+            if start <= row["hour"] < end
+            and (isinstance(apps, str) or row["appId"] in apps)
+            and (not ids or (row["pageId"] in ids and self.only_app in (None, row["appId"])))
         ]
+        if "group" in pipeline[-1] and not self.answers_groups:
+            raise _refused("unknown stage group")
         cheap = self.groups_are_cheap and "group" in pipeline[-1]
         too_long = not self.whole_days and source["timeSeries"]["period"] == "dayRange"
         if too_long or (len(rows) > self.rows_at_once and not cheap):
@@ -433,6 +546,9 @@ class Server:
 
     def _staged(self, stage: Row, rows: list[Row]) -> Iterator[Row]:
         match stage:
+            case {"filter": str(text)} if text.startswith("appId"):
+                apps = [int(number) for number in re.findall(r"appId == (-?\d+)", text)]
+                yield from (row for row in rows if row["appId"] in apps)
             case {"filter": str(text)}:
                 operator, literal = re.fullmatch(r"visitorId (\S+) (.*)", text).groups()  # type: ignore[union-attr]
                 key = json.loads(literal)
@@ -442,9 +558,23 @@ class Server:
                 yield from sorted(rows, key=lambda row: self.collation(row["visitorId"]))
             case {"limit": int(limit)}:
                 yield from rows[:limit]
-            case {"group": _}:
+            case {"group": {"group": ["appId"]}}:
                 for app in {row["appId"] for row in rows}:
                     yield {"appId": float(app) if self.floats and app else app, "rows": 1}
+            case {"group": {"group": ["pageId"]}}:
+                whole_days = {(row["visitorId"], row["appId"], row["pageId"], row.get("more")) for row in rows}
+                for page, number in Counter(page for _, _, page, _ in whole_days).items():
+                    yield {"pageId": page, "rows": number}
+
+    def _ids(self, source: Row) -> list[str]:
+        """The ids that a query names. Raises where a rule forbids the query."""
+        parameters = source["pageEvents"]
+        ids = parameters.get("pageIds", [parameters["pageId"]] if "pageId" in parameters else [])
+        if ("appId" in parameters) == bool(ids) or len(ids) > self.ids_at_most:
+            raise _refused("bad ids")
+        if self.rules and source["timeSeries"]["period"] == "hourRange" and not ids:
+            raise _refused("pageId must be specified with hourRange")
+        return list(ids)
 
     def _window(self, series: Row) -> tuple[int, int]:
         first = _instant(series["first"])
@@ -453,6 +583,10 @@ class Server:
         if series["period"] == "dayRange":
             return first, self.calendar.add("day", first, series["count"])
         return first, first + series["count"] * _HOUR
+
+
+def _refused(text: str) -> BadRequest:
+    return BadRequest(message="refused", internal_message=text, failure_type=FailureType.system_error)
 
 
 @cache

@@ -12,7 +12,7 @@ from source_kit.convert import RecordMapper, epoch_millis, iso_millis, parse_ins
 from source_kit.http.client import Connection
 from source_kit.stream import Checkpoint, RecordLines, SliceItem
 
-from source_pendo.aggregation import EventSource, Row, Scope
+from source_pendo.aggregation import EventSource, Objects, Row, Scope
 from source_pendo.config import DEFAULT_HISTORY_DAYS, EARLIEST_DAY, Config, Period
 from source_pendo.day_reader import DayReader
 from source_pendo.day_starts import DayStarts
@@ -63,6 +63,9 @@ class EventStream(PendoStream):
     #: Converters of columns; they never see None
     converters: ClassVar[Mapping[str, Converter]]
 
+    #: The objects by whose ids a day can be divided; None: Pendo answers single hours of all objects
+    objects: ClassVar[Objects | None] = None
+
     key = ("record_id",)
     parallel_slices = True
     slices_fail_alone = True
@@ -98,7 +101,7 @@ class EventStream(PendoStream):
 
     def start(self, state: Mapping[str, Any], full_refresh: bool, sync_start: datetime) -> None:
         source = self._event_source(self._period)
-        self._reader = DayReader(source, self.client, self.config.record_limit, self.cut_of)
+        self._reader = DayReader(source, self.client, self.config.record_limit, self.cut_of, self.config.app_ids)
         self._sync_start = sync_start
         self._state = self._usable(state)
         try:
@@ -131,14 +134,15 @@ class EventStream(PendoStream):
         started = utc_now()
         reading: Reading | None = None
         midnight: Any = None
-        for rows in self._reader.read(slice_, self.config.app_ids):
+        for rows in self._reader.read(slice_):
             if rows:
                 if reading is None:  # after the first answer, which shows whether this machine's clock is ahead
                     ahead = self.client.connection.clock_ahead
                     reading = Reading(slice_.isoformat(), iso_millis(epoch_millis(started - ahead)))
                     midnight = decoded(rows[0]).get("day")
                 yield self.items(rows, reading)
-        if changed := self._day_starts.note(slice_, midnight or self._reader.start_of(slice_)):
+        note = self._reader.note_of(slice_)
+        if changed := self._day_starts.note(slice_, midnight or note.began):
             before, now = changed
             self.logger.warning(
                 f"Stream {self.name}: the subscription's time zone was changed (UTC{before} before, UTC{now} now). "
@@ -194,7 +198,7 @@ class EventStream(PendoStream):
         self.client.aggregate("probe", [*self._event_source("day").stages(scope), {"limit": 1}]).close()
 
     def _event_source(self, period: Period) -> EventSource:
-        return EventSource(self.source, period, self.order, self.grouped)
+        return EventSource(self.source, period, self.order, self.grouped, self.objects)
 
     def _usable(self, state: Mapping[str, Any]) -> dict[str, Any]:
         """The state to go on from; empty at first, and, with a warning, after a change of `period`.

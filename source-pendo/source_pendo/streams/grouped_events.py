@@ -12,7 +12,7 @@ from source_kit.json_text import dumps
 from source_kit.stream import RecordLines
 
 from source_pendo import native_records
-from source_pendo.aggregation import Row
+from source_pendo.aggregation import Objects, Row
 from source_pendo.config import Config
 from source_pendo.event_rows import Cut, RowText
 from source_pendo.native_records import NativeRecords
@@ -126,6 +126,7 @@ class PageEvents(GroupedEvents):
 
     source = "pageEvents"
     object_id = "pageId"
+    objects = Objects(object_id, "/page")
 
 
 class FeatureEvents(GroupedEvents):
@@ -133,6 +134,7 @@ class FeatureEvents(GroupedEvents):
 
     source = "featureEvents"
     object_id = "featureId"
+    objects = Objects(object_id, "/feature")
 
 
 class TrackEvents(GroupedEvents):
@@ -140,3 +142,4 @@ class TrackEvents(GroupedEvents):
 
     source = "trackEvents"
     object_id = "trackTypeId"
+    objects = Objects(object_id, "/tracktype")
