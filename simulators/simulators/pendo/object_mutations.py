@@ -29,6 +29,7 @@ class ObjectMutations:
             "bulk_delete": self.bulk_delete,
             "finish_bulk_deletion": self.finish_bulk_deletion,
             "add_visitor": self.add_visitor,
+            "visit": self.visit,
             "see_guide": self.see_guide,
             "answer_poll": self.answer_poll,
             "touch_feedback": self.touch_feedback,
@@ -162,6 +163,26 @@ class ObjectMutations:
         row = {"visitorId": visitor_id, "metadata": {"auto": {**auto, "lastupdated": now}}}
         subscription.visitors.append(row)
         return row
+
+    def visit(self, visitor_id: str) -> list[Row]:
+        """Give a visitor's history two untagged pages and two track events in one millisecond, now. Returns them.
+
+        Documented: an activity names its object or an `untaggedUrl`, and a page that is not tagged has no `uri`.
+        """
+        subscription, now = self._subscription, self._subscription.now
+        position = next(at for at, row in enumerate(subscription.visitors) if row["visitorId"] == visitor_id)
+        row = subscription.visitors[position]
+        auto = {**(row["metadata"] or {}).get("auto", {}), "lastvisit": now}
+        subscription.visitors[position] = {**row, "metadata": {**(row["metadata"] or {}), "auto": auto}}
+        common: Row = {"ts": now, "appId": subscription.app_rows()[0]["id"]}
+        url = "https://app.example.com/untagged/"
+        rows = [{"type": "page", "lastTs": now, "untaggedUrl": f"{url}{number}", **common} for number in range(2)]
+        for item in subscription.definitions["trackTypes"][:2]:
+            object_id = item.row["id"]
+            uri = f"https://app.pendo.io/api/v1/tracktype?id={object_id}"
+            rows.append({"type": "tracktype", "lastTs": None, "trackTypeId": object_id, "uri": uri, **common})
+        subscription.visits.setdefault(visitor_id, []).extend(rows)
+        return rows
 
     def see_guide(self, visitor_id: str, guide_id: str | None = None, kind: str = "guideSeen") -> Row:
         """Let a visitor see a guide now (default: the first one). `kind` is the type of the event. Returns its row."""

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 from simulators.pendo.definitions import Definition
+from simulators.pendo.directory import EXCLUDED_VISITOR
 from simulators.server import Row
 
 _LAYOUTS = ("%a %b %d %Y", "%a %b %d %Y %H:%M:%S GMT+0000 (UTC)", "%m/%d/%Y %I:%M%p", "%Y-%m-%d %H:%M:%S -0700")
@@ -44,7 +45,11 @@ def odd_metadata(visitors: Sequence[Row], now: int) -> Iterator[tuple[int, Row]]
     """Position and new row of some visitors: `agent.signup` in seconds, and in each form with words."""
     moment = datetime.fromtimestamp(now // 1000 - 86_400, UTC)
     forms = [int(moment.timestamp()), *(moment.strftime(layout) for layout in _LAYOUTS)]
-    known = [(position, row) for position, row in enumerate(visitors) if (row["metadata"] or {}).get("agent")]
+    known = [
+        (position, row)
+        for position, row in enumerate(visitors)
+        if row["visitorId"] != EXCLUDED_VISITOR and (row["metadata"] or {}).get("agent")
+    ]
     for (position, row), signup in zip(known, forms, strict=False):
         metadata = row["metadata"]
         changed = {

@@ -100,6 +100,7 @@ class Subscription:
         self.first_now = self.now
         self.deleted_visitors: set[str] = set()
         self.deleted_definitions: set[str] = set()
+        self.visits: dict[str, list[Row]] = {}
         self._tables: dict[tuple[str, EventQuery], tuple[Table, int]] = {}
 
     def generator(self, name: str) -> ActivityGenerator:
@@ -296,7 +297,8 @@ class Subscription:
     def _whole_history(self, visitor_id: str) -> list[Row]:
         first = self.first_now - (self.size.days - 1) * DAY_MS
         end = self.first_now + self.size.future_days * DAY_MS
-        return self.generator(f"history/{as_answered(visitor_id)}").history(first, end, at_most=12)
+        drawn = self.generator(f"history/{as_answered(visitor_id)}").history(first, end, at_most=12)
+        return sorted(drawn + self.visits.get(visitor_id, []), key=lambda row: int(row["ts"]))
 
     def update_last_visits(self, before: int) -> None:
         """Set `lastvisit` of the visitors who did something since an earlier present."""
