@@ -110,7 +110,8 @@ class MetadataMapper:
     """Converts the values of metadata groups to the types of the discovered schema.
 
     A value that cannot be converted becomes null in its column and is kept as it was sent in `raw_metadata`, under its
-    group and field. The log names each such field once.
+    group and field. So nothing is lost, and one wrong value does not change a column's type from one discovery to the
+    next. The log names each such field once.
     """
 
     def __init__(self, schema: Mapping[str, Any], groups: Groups, logger: logging.Logger) -> None:

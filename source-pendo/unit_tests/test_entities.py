@@ -82,6 +82,23 @@ def test_a_second_sync_asks_for_what_changed_and_moves_the_state(
     assert second.state(stream)["lastupdated"] == instant(pendo.sim.subscription.now)
 
 
+@pytest.mark.parametrize("refused", [False, True])
+def test_visitors_that_changed_are_asked_for_with_since_unless_pendo_refuses_it(
+    pendo: Subscription, refused: bool
+) -> None:
+    """It spares Pendo to look at everybody; the filter decides. Those without a time are asked for without it."""
+    pendo.sim.mutate("switch", no_since=refused)
+    out = pendo.read("visitors", state={"visitors": {"lastupdated": "2026-03-14T04:00:00.000Z"}}, record_limit=5)
+    expected = {row["visitorId"] for row in pendo.truth("visitors") if (updated(row) or 1773460800000) >= 1773432000000}
+    assert set(out.column("visitors", "visitor_id")) == expected
+    sinces = [pipeline[0]["source"]["visitors"].get("since") for pipeline in questions(pendo)]
+    assert len(sinces) > 2
+    assert sinces == (
+        ["date(2026,3,11)", *[None] * (len(sinces) - 1)] if refused else ["date(2026,3,11)"] * len(sinces)
+    )
+    assert all("since" not in p[0]["source"]["visitors"] for p in pendo.pipelines("visitors") if NO_TIME in p)
+
+
 def test_a_sync_without_changes_keeps_its_state(pendo: Subscription) -> None:
     """A state in which nothing moved is written again, not lost and not reset."""
     state = {"lastupdated": "2026-03-20T16:00:00.000Z", "version": 1}

@@ -42,6 +42,8 @@ STREAMS: dict[str, tuple[list[str], str]] = {
     **dict.fromkeys(("apps", "product_areas", "guide_categories", "bulk_deletions"), (["id"], "")),
     "do_not_process_visitors": (["visitor_id"], ""),
     "do_not_process_accounts": (["account_id"], ""),
+    "poll_responses": (["visitor_id", "guide_id", "poll_id"], "time"),
+    "guides_seen": (["visitor_id", "guide_id", "guide_step_id"], "last_seen_at"),
     **dict.fromkeys(("feedback_items", "feedback_votes"), (["id"], "")),
 }
 

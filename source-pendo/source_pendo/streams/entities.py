@@ -129,7 +129,7 @@ class Entity(PendoStream):
         )
 
     def _app_ids(self) -> list[int]:
-        """The applications. The source `apps` is known second-hand."""
+        """The applications. The source `apps` is in examples of Pendo's documentation."""
         try:
             rows = self.client.all_rows("apps", [{"source": {"apps": None}}])
             return sorted({int(app) for row in rows if (app := app_id_of(row)) is not None})
@@ -273,11 +273,21 @@ def _is_time(value: Any) -> TypeGuard[int]:
 
 
 class Accounts(Entity):
-    """Accounts of the whole subscription."""
+    """Accounts of the whole subscription.
+
+    Where the subscription uses parent accounts, the child accounts only. Pendo documents that, and that a parameter
+    asks for the parents, but not its name.
+    """
 
     key_column = "accountId"
     kind = "account"
     key = ("account_id",)
+    docs = replace(
+        Entity.docs,
+        deletes=(
+            f"{Entity.docs.deletes}. Where the subscription uses parent accounts, only child accounts come (documented)"
+        ),
+    )
 
     def source_stage(self) -> Stage:
         """With the applications; whether Pendo restricts accounts by them is not known."""

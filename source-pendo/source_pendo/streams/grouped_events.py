@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from functools import partial
 from typing import ClassVar, Final
@@ -115,7 +116,10 @@ class GroupedEvents(EventStream):
 
 
 class Events(GroupedEvents):
-    """All activity, on tagged pages and features or not; `page_id` is usually the constant `allevents`."""
+    """All activity, on tagged pages and features or not; `page_id` is usually the constant `allevents`.
+
+    Track events are in it only where the settings of their application count them as time (documented).
+    """
 
     source = "events"
     object_id = "pageId"
@@ -138,8 +142,20 @@ class FeatureEvents(GroupedEvents):
 
 
 class TrackEvents(GroupedEvents):
-    """Track events, which the customer's own code sends; `properties` holds what it sent."""
+    """Track events, which the customer's own code sends; `properties` holds what it sent.
 
+    `server` is `__apitrackevent__` for events that a server sent (documented). Pendo documents that an event with a
+    time in the past waits for a daily or weekly pass, and that one which arrives more than seven days late may never be
+    processed. So `lookback_window` should be 15 where servers send old times.
+    """
+
+    docs = replace(
+        GroupedEvents.docs,
+        late_rows=(
+            f"{GroupedEvents.docs.late_rows}; one that was sent with a time in the past waits for a daily or weekly "
+            "pass (documented), so it may come about 14 days later (inferred)"
+        ),
+    )
     source = "trackEvents"
     object_id = "trackTypeId"
     objects = Objects(object_id, "/tracktype")

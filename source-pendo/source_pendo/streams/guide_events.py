@@ -35,9 +35,16 @@ class SingleEvents(EventStream):
         return content_ids(rows, _ASKED_FOR)
 
 
+_OF_GUIDES: Final = replace(
+    SingleEvents.docs,
+    deletes=f"{SingleEvents.docs.deletes}; a reset of a staged guide removes its past events and answers (documented)",
+)
+
+
 class GuideEvents(SingleEvents):
     """What visitors did with guides: seen, advanced, dismissed, and more."""
 
+    docs = _OF_GUIDES
     source = "guideEvents"
     order = ("browserTime", "guideId", "guideStepId", "type")
 
@@ -49,6 +56,7 @@ class PollEvents(SingleEvents):
     number in `poll_response_number` if it is one.
     """
 
+    docs = _OF_GUIDES
     source = "pollEvents"
     order = ("browserTime", "pollId")
 

@@ -154,7 +154,11 @@ class SeenStream(PendoStream):
 
 
 class GuidesSeen(SeenStream):
-    """Each visitor's views of each step of each guide: the first, the last, and what ended the last ones."""
+    """Each visitor's views of each step of each guide: the first, the last, and how views last ended.
+
+    A row comes again when its latest view lies in the days that a sync reads (documented). What ends a view comes with
+    it, or within `lookback_window` days after it; later than that it comes with the next view or full refresh.
+    """
 
     source = "guidesSeen"
     key = ("visitor_id", "guide_id", "guide_step_id")
@@ -181,7 +185,7 @@ class PollResponses(SeenStream):
 
     An NPS guide has two polls, the score and the reason. The row of the score has both, so that NPS needs no join. Also
     in an incremental sync, where one of the two may be older than the window: then the answers to these polls are read
-    from the source of a whole life, and those of the visitors in question are emitted again.
+    from the source of a whole life, and scores that have a reason there are emitted again.
 
     If Pendo fails to list the guides, the stream fails, because rows without types would replace those that have them,
     and the next sync may do better. If Pendo refuses the guides to the key, rows come without types, with a warning.
@@ -224,8 +228,8 @@ class PollResponses(SeenStream):
         return records
 
     def _changes(self, since: int) -> Iterator[SliceItem]:
-        """The rows of the window, then both answers of visitors of whose answers to an NPS guide it has one."""
-        halves: set[Any] = set()
+        """The rows of the window, then the scores of which the window has only one half: the score or the reason."""
+        halves: set[tuple[Any, Any]] = set()
         polls: set[Any] = set()
         for rows in self.client.keyed_rows("changes", self._window(since), self.pager()):
             records = self.records(rows)
@@ -233,23 +237,23 @@ class PollResponses(SeenStream):
             for visitor, guide, poll in answered:
                 partner = self._partners.get((guide, poll))
                 if visitor and partner and (visitor, guide, partner) not in answered:
-                    halves.add(visitor)
+                    halves.add((visitor, guide))
                     polls |= {poll, partner}
             yield records
         if not halves:
             return
         where = " || ".join(f"pollId == {quote(poll)}" for poll in sorted(polls))
         for rows in self.client.keyed_rows("NPS", self._whole_life(), self.pager(), where=f"({where})"):
-            yield self.records([row for row in rows if row.get(VISITOR_ID) in halves])
+            records = self.records([row for row in rows if (row.get(VISITOR_ID), row.get("guideId")) in halves])
+            yield [record for record in records if record["nps_comment"] is not None]
 
     def _listed_polls(self) -> Mapping[tuple[Any, Any], Poll]:
         polls: dict[tuple[Any, Any], Poll] = {}
         try:
             for guides in self.client.rows(self._list_guides, None, polls.clear):
                 for guide in guides:
-                    polls |= {
-                        (str(guide.get("id")), str(poll.get("id"))): _described(poll) for poll in _polls_of(guide)
-                    }
+                    for poll in _polls_of(guide):
+                        polls[str(guide.get("id")), str(poll.get("id"))] = _described(poll)
         except (Forbidden, NotOffered) as error:
             self.logger.warning(
                 f"Stream {self.name}: Pendo does not list the guides, so answers come without poll_type, nps_score and "
