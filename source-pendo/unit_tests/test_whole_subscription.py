@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from event_rows import SINCE
-from pendo_reader import PENDO_STREAMS, STREAM_NAMES, instant
+from pendo_reader import PENDO_STREAMS, STREAM_NAMES, Row, instant
 from simulators.faults import Fault
 from whole_truth import ACTIVITY, as_multiset, expected, held
 
@@ -28,10 +28,11 @@ def assert_equal_to_the_truth(pendo: Subscription, syncs: list[Output], period: 
         if name == "visitor_history":
             truth = [row for row in truth if instant(row["ts"]) >= since]
         rows = held(name, key, incremental, syncs)
+        if name in ("accounts", "visitors") and len(syncs) > 1:
+            truth, rows = list(map(without_last_visit, truth)), list(map(without_last_visit, rows))
         wanted = as_multiset(expected(name, row, stream.json_schema) for row in truth)
         found = as_multiset(rows)
-        assert not wanted - found, name
-        assert not found - wanted, name
+        assert (list(wanted - found), list(found - wanted)) == ([], []), name
         assert len(rows) == len(truth) > 0, name
         if rows[0].get("raw") is not None:
             assert as_multiset(row["raw"] for row in rows) == as_multiset(truth), name
@@ -39,6 +40,15 @@ def assert_equal_to_the_truth(pendo: Subscription, syncs: list[Output], period: 
 
 GROUPED_SOURCES = ("events", "pageEvents", "featureEvents", "trackEvents")
 SINGLE_SOURCES = ("guideEvents", "pollEvents")
+
+
+def without_last_visit(row: Row) -> Row:
+    """A visit of a later day moves `lastvisit` and not `lastupdated`, so no sync of changes can see it."""
+    return {
+        name: without_last_visit(value) if isinstance(value, dict) else value
+        for name, value in row.items()
+        if name != "lastvisit"
+    }
 
 
 def change_everything(pendo: Subscription) -> None:
