@@ -9,11 +9,15 @@ import pytest
 from event_rows import SINCE
 from pendo_reader import PENDO_STREAMS, STREAM_NAMES, Row, instant
 from simulators.faults import Fault
-from whole_truth import ACTIVITY, as_multiset, expected, held
+from whole_truth import ACTIVITY, difference_of, expected, held
 
 if TYPE_CHECKING:
     from pendo_reader import Subscription
     from test_kit.messages import Output
+
+
+GROUPED_SOURCES = ("events", "pageEvents", "featureEvents", "trackEvents")
+SINGLE_SOURCES = ("guideEvents", "pollEvents")
 
 
 def assert_equal_to_the_truth(pendo: Subscription, syncs: list[Output], period: str, since: str = SINCE) -> None:
@@ -27,19 +31,14 @@ def assert_equal_to_the_truth(pendo: Subscription, syncs: list[Output], period: 
         truth = pendo.truth(name, **options, **({"period": period} if name in ACTIVITY else {}))
         if name == "visitor_history":
             truth = [row for row in truth if instant(row["ts"]) >= since]
+        wanted = [expected(name, row, stream.json_schema) for row in truth]
         rows = held(name, key, incremental, syncs)
-        if name in ("accounts", "visitors") and len(syncs) > 1:
-            truth, rows = list(map(without_last_visit, truth)), list(map(without_last_visit, rows))
-        wanted = as_multiset(expected(name, row, stream.json_schema) for row in truth)
-        found = as_multiset(rows)
-        assert (list(wanted - found), list(found - wanted)) == ([], []), name
+        unseen = UNSEEN_BY_CHANGES.get(name) if len(syncs) > 1 else None
+        difference = difference_of(*([map(unseen, wanted), map(unseen, rows)] if unseen else [wanted, rows]))
+        assert difference == ([], []), name
         assert len(rows) == len(truth) > 0, name
         if rows[0].get("raw") is not None:
-            assert as_multiset(row["raw"] for row in rows) == as_multiset(truth), name
-
-
-GROUPED_SOURCES = ("events", "pageEvents", "featureEvents", "trackEvents")
-SINGLE_SOURCES = ("guideEvents", "pollEvents")
+            assert difference_of((row["raw"] for row in rows), truth) == ([], []), name
 
 
 def without_last_visit(row: Row) -> Row:
@@ -49,6 +48,19 @@ def without_last_visit(row: Row) -> Row:
         for name, value in row.items()
         if name != "lastvisit"
     }
+
+
+def without_late_ends(row: Row) -> Row:
+    """Pendo answers a view only while it lies in the window, so how an older one went on reaches no sync of changes."""
+    is_recent = row["last_seen_at"] >= "2026-03-10"
+    return row if is_recent else {name: row[name] for name in row if name == "last_seen_at" or name[:5] != "last_"}
+
+
+UNSEEN_BY_CHANGES = {
+    "accounts": without_last_visit,
+    "visitors": without_last_visit,
+    "guides_seen": without_late_ends,
+}
 
 
 def change_everything(pendo: Subscription) -> None:

@@ -32,8 +32,13 @@ def held(stream: str, key: list[str], incremental: bool, syncs: Iterable[Output]
     return [row for row in rows if row.get("_ab_cdc_deleted_at") is None]
 
 
-def as_multiset(rows: Iterable[Mapping[str, Any]]) -> Counter[str]:
-    """Rows without nulls and without the columns that Pendo does not send."""
+def difference_of(wanted: Iterable[Row], found: Iterable[Row]) -> tuple[list[str], list[str]]:
+    """What is missing and what is too much, without nulls and without the columns that Pendo does not send."""
+    missing, added = _multiset(wanted), _multiset(found)
+    return list(missing - added), list(added - missing)
+
+
+def _multiset(rows: Iterable[Row]) -> Counter[str]:
     kept = ({k: v for k, v in row.items() if k not in _OURS and v is not None} for row in rows)
     return Counter(json.dumps(row, sort_keys=True) for row in kept)
 
