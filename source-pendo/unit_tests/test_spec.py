@@ -27,6 +27,9 @@ OPTIONS = {
     "request_timeout": ("integer", 300),
     "num_workers": ("integer", 4),
     "api_url": ("string", None),
+    "detect_deletions": ("boolean", False),
+    "report_ids": ("array", []),
+    "segment_ids": ("array", []),
     "webhook_store": ("object", None),
     "webhook_columns": ("array", []),
 }
