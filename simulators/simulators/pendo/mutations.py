@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
 from simulators.pendo.definitions import KINDS, Definition
 from simulators.pendo.directory import APPS, iso
 from simulators.pendo.events import GROUPED, HourlyRow
+from simulators.pendo.functions import PARENT_SEPARATOR
+from simulators.pendo.object_mutations import ObjectMutations
 from simulators.pendo.periods import DAY_MS, HOUR_MS, Calendar
 from simulators.pendo.subscription import Subscription
 from simulators.pendo.tables import as_answered
@@ -33,6 +36,10 @@ class Mutations:
             "map_identity": self.map_identity,
             "cut_id": self.cut_id,
             "time_zone": self.time_zone,
+            **ObjectMutations(subscription).known,
+            "lag": self.lag,
+            "freeze": self.freeze,
+            "parent_accounts": self.parent_accounts,
         }
 
     def run(self, name: str, arguments: Mapping[str, Any]) -> Any:
@@ -134,9 +141,11 @@ class Mutations:
                 hourly_row.visible_at = subscription.now
             subscription.hourly_rows[source].setdefault(start, []).extend(made)
             return len(made)
-        events = [
-            event.visible_from(subscription.now) for event in generator.events_of_one_visitor(source, start, rows)
-        ]
+        if source == "emailEvents":
+            drawn = subscription.email_generator(f"late/{self._runs}").events_of_one_visitor(start, rows)
+        else:
+            drawn = generator.events_of_one_visitor(source, start, rows)
+        events = [event.visible_from(subscription.now) for event in drawn]
         subscription.events[source].setdefault(start, []).extend(events)
         return len(events)
 
@@ -212,6 +221,74 @@ class Mutations:
         """
         self._subscription.calendar = Calendar(zone)
         return zone
+
+    def lag(self, app_id: int, hours: float = 0, days: float = 0) -> int:
+        """Process the events of an application later than those of the others; without a time it catches up.
+
+        Until then no answer has its events. Returns its new `validThrough`.
+        """
+        subscription = self._subscription
+        _known_app(app_id)
+        subscription.progress.lags.pop(app_id, None)
+        if hours or days:
+            subscription.progress.lags[app_id] = int(hours * HOUR_MS + days * DAY_MS)
+        return subscription.progress.valid_through(app_id, subscription.now)
+
+    def freeze(self, app_id: int, frozen: bool = True) -> int:
+        """Let an application send no events from now on: no rows, and `validThrough` stays. `frozen` False ends that.
+
+        Returns its `validThrough`. Whether it stays in such a case at Pendo is not documented.
+        """
+        subscription = self._subscription
+        _known_app(app_id)
+        subscription.progress.frozen.pop(app_id, None)
+        through = subscription.progress.valid_through(app_id, subscription.now)
+        if frozen:
+            subscription.progress.frozen[app_id] = through
+        return through
+
+    def parent_accounts(self) -> list[str]:
+        """Switch on parent accounts: each account becomes the child of one of three, and its id `Parent::Child`.
+
+        Answers have the child accounts only, as documented for a query without the parameters of parent accounts, whose
+        names are not known. Returns the ids of the parents.
+        """
+        subscription = self._subscription
+        ids = [row["accountId"] for row in subscription.accounts if row["accountId"]]
+        parents = [f"holding-{number}" for number in range(3)]
+        new = {old: f"{parents[number % 3]}{PARENT_SEPARATOR}{old}" for number, old in enumerate(ids)}
+        subscription.accounts = [_with_accounts(row, new) for row in subscription.accounts]
+        subscription.visitors = [_with_accounts(row, new) for row in subscription.visitors]
+        for hourly_rows in (rows for days in subscription.hourly_rows.values() for rows in days.values()):
+            for hourly_row in hourly_rows:
+                hourly_row.identity = _with_accounts(hourly_row.identity, new)
+        for days in subscription.events.values():
+            for day, events in days.items():
+                days[day] = [replace(event, row=_with_accounts(event.row, new)) for event in events]
+        subscription.parent_accounts = True
+        return parents
+
+
+_ACCOUNT_COLUMNS = {"accountId", "accountIds", "accountid", "accountids"}
+
+
+def _with_accounts(row: Row, new: Mapping[str, str]) -> Row:
+    """A row with other account ids, in `metadata.auto` too."""
+    changed = {name: _renamed(row[name], new) for name in _ACCOUNT_COLUMNS & row.keys()}
+    auto = (row.get("metadata") or {}).get("auto")
+    if auto is not None:
+        own = {"id": _renamed(auto["id"], new)} if "accountId" in row else {}
+        changed["metadata"] = {**row["metadata"], "auto": _with_accounts(auto, new) | own}
+    return {**row, **changed}
+
+
+def _renamed(value: Any, new: Mapping[str, str]) -> Any:
+    return [new.get(item, item) for item in value] if isinstance(value, list) else new.get(value, value)
+
+
+def _known_app(app_id: int) -> None:
+    if app_id not in {app["id"] for app in APPS}:
+        raise KeyError(app_id)
 
 
 def app_ids(text: str | None) -> frozenset[int] | None:
