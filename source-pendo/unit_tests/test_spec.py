@@ -46,6 +46,7 @@ STREAMS: dict[str, tuple[list[str], str]] = {
     "do_not_process_visitors": (["visitor_id"], ""),
     "do_not_process_accounts": (["account_id"], ""),
     **dict.fromkeys(("feedback_items", "feedback_votes"), (["id"], "")),
+    "guide_versions": (["guide_id", "version_id"], "last_updated_at"),
 }
 
 

@@ -20,7 +20,7 @@ from source_pendo.values import change_time, definition_instant, document_mapper
 
 #: Changes that were made while the last sync read may carry a time before its newest one
 _OVERLAP_MS: Final = int(timedelta(hours=1) / timedelta(milliseconds=1))
-_UPDATED: Final = "lastUpdatedAt"
+UPDATED: Final = "lastUpdatedAt"
 _KNOWN: Final = "known"
 
 
@@ -48,7 +48,7 @@ class ObjectList(PendoStream):
     #: Whether an object that the list lacks was deleted. Not where Pendo lists only some objects, nor where
     #: `transform` makes rows with another key.
     lists_all: ClassVar[bool] = False
-    key = ("id",)
+    key: ClassVar[tuple[str, ...]] = ("id",)
     cursor_field = "last_updated_at"
     docs = replace(
         PendoStream.docs,
@@ -77,7 +77,7 @@ class ObjectList(PendoStream):
             raise self.unreadable_state() from None
         self._known = known if self._detects_deletions else None
 
-    def slices(self) -> Iterable[str]:
+    def slices(self) -> Iterable[Any]:
         return (self.path_name,)
 
     def transform(self, row: Row) -> Sequence[Row]:
@@ -87,20 +87,19 @@ class ObjectList(PendoStream):
         """
         return (row,)
 
-    def read_slice(self, slice_: str) -> Iterator[SliceItem]:
+    def read_slice(self, slice_: Any) -> Iterator[SliceItem]:
         """The list's objects, without those of other applications and those that did not change."""
         mapper = document_mapper(self.get_json_schema(), definition_instant)
         newest = self._since
         for objects in self._objects():
             kept: list[Row] = []
             for item in objects:
-                updated = change_time(item.get(_UPDATED))
+                updated = change_time(item.get(UPDATED))
                 if updated is not None and (newest is None or updated > newest):
                     newest = updated
                 wanted = self.of_wanted_app(item)
                 new = self._known is not None and self._known.add(item.get("id"), updated, wanted=wanted)
-                unchanged = self._since is not None and updated is not None and updated < self._since - _OVERLAP_MS
-                if wanted and (new or not unchanged):
+                if wanted and (new or self._may_have_changed(updated)):
                     rows = self.transform(item)
                     kept += rows
                     self.ageless += len(rows) if updated is None else 0
@@ -167,6 +166,10 @@ class ObjectList(PendoStream):
             digests = list(map(_digest, objects))
             yield [item for item, digest in zip(objects, digests, strict=True) if digest not in before]
             emitted.update(digests)
+
+    def _may_have_changed(self, updated: int | None) -> bool:
+        """Whether an object's time of change is not clearly before the state."""
+        return self._since is None or updated is None or updated >= self._since - _OVERLAP_MS
 
 
 def _digest(item: Any) -> bytes:
