@@ -73,12 +73,13 @@ def test_parents_take_the_accounts_of_a_subscription(pendo: Any) -> None:
 
     parts = {"select": {"parent": "parentAccountId(accountId)", "child": "childAccountId(accountId)"}}
     assert pendo.post({"source": {"accounts": None}}, parts)[0] == 400
+    parents = {"holding-0", "holding-1", "holding-2"}
     before = {stream: ids(stream) for stream in ("accounts", "page_events", "poll_events")}
-    parents = pendo.sim.mutate("parent_accounts")
+    pendo.sim.mutate("parent_accounts")
     for stream, old in before.items():
         new = ids(stream)
         assert [account and account.split("::")[-1] for account in new] == old
-        assert {account.split("::")[0] for account in new if account} == set(parents)
+        assert {account.split("::")[0] for account in new if account} == parents
     rows = pendo.rows({"source": {"accounts": None}}, parts)
     assert [row["child"] for row in rows] == before["accounts"]
     assert {row["parent"] for row in rows} == {*parents, ""}

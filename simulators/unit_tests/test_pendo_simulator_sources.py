@@ -168,5 +168,8 @@ def test_a_subscription_can_lack_a_source(make_pendo: Callable[..., Any], status
     pendo = make_pendo()
     pendo.sim.mutate("forbid", kinds=["votes", "pollsSeenEver"], status=status)
     assert pendo.post({"source": {"votes": None}})[0] == pendo.post({"source": {"pollsSeenEver": ALL}})[0] == status
+    pendo.sim.mutate("switch", unknown_sources=True)
+    text = pendo.post({"source": {"votes": None}})[1]
+    assert (text == "bad pipeline: bad source: unknown source type votes") == (status == 400)
     assert pendo.sim.mutate("allow", kinds=["votes"]) == ["pollsSeenEver"]
     assert pendo.post({"source": {"votes": None}})[0] == 200

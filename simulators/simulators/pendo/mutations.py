@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
 from simulators.pendo.definitions import KINDS, Definition
 from simulators.pendo.directory import APPS, iso
 from simulators.pendo.events import GROUPED, HourlyRow
-from simulators.pendo.functions import PARENT_SEPARATOR
 from simulators.pendo.object_mutations import ObjectMutations
+from simulators.pendo.parents import switch_on_parents
 from simulators.pendo.periods import DAY_MS, HOUR_MS, Calendar
 from simulators.pendo.subscription import Subscription
 from simulators.pendo.tables import as_answered
@@ -247,43 +246,9 @@ class Mutations:
             subscription.progress.frozen[app_id] = through
         return through
 
-    def parent_accounts(self) -> list[str]:
-        """Switch on parent accounts: each account becomes the child of one of three, and its id `Parent::Child`.
-
-        Answers have the child accounts only, as documented for a query without the parameters of parent accounts, whose
-        names are not known. Returns the ids of the parents.
-        """
-        subscription = self._subscription
-        ids = [row["accountId"] for row in subscription.accounts if row["accountId"]]
-        parents = [f"holding-{number}" for number in range(3)]
-        new = {old: f"{parents[number % 3]}{PARENT_SEPARATOR}{old}" for number, old in enumerate(ids)}
-        subscription.accounts = [_with_accounts(row, new) for row in subscription.accounts]
-        subscription.visitors = [_with_accounts(row, new) for row in subscription.visitors]
-        for hourly_rows in (rows for days in subscription.hourly_rows.values() for rows in days.values()):
-            for hourly_row in hourly_rows:
-                hourly_row.identity = _with_accounts(hourly_row.identity, new)
-        for days in subscription.events.values():
-            for day, events in days.items():
-                days[day] = [replace(event, row=_with_accounts(event.row, new)) for event in events]
-        subscription.parent_accounts = True
-        return parents
-
-
-_ACCOUNT_COLUMNS = {"accountId", "accountIds", "accountid", "accountids"}
-
-
-def _with_accounts(row: Row, new: Mapping[str, str]) -> Row:
-    """A row with other account ids, in `metadata.auto` too."""
-    changed = {name: _renamed(row[name], new) for name in _ACCOUNT_COLUMNS & row.keys()}
-    auto = (row.get("metadata") or {}).get("auto")
-    if auto is not None:
-        own = {"id": _renamed(auto["id"], new)} if "accountId" in row else {}
-        changed["metadata"] = {**row["metadata"], "auto": _with_accounts(auto, new) | own}
-    return {**row, **changed}
-
-
-def _renamed(value: Any, new: Mapping[str, str]) -> Any:
-    return [new.get(item, item) for item in value] if isinstance(value, list) else new.get(value, value)
+    def parent_accounts(self) -> None:
+        """Switch on parent accounts, see `switch_on_parents`."""
+        switch_on_parents(self._subscription)
 
 
 def _known_app(app_id: int) -> None:

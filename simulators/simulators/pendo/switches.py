@@ -60,7 +60,9 @@ REFUSALS: Mapping[int, str] = {
     404: "Not Found",
     422: "Unprocessable Entity: {kind} is not available",
 }
-"""How a subscription can refuse a kind that it lacks. Only the first and the third text are those of real answers."""
+"""How a subscription can refuse a kind that it lacks. Only the first text is that of a real answer."""
+_UNKNOWN_SOURCE = "bad pipeline: bad source: unknown source type {kind}"
+_ENDPOINTS = frozenset({"bulkDeletions", "guideHistory", "metadata", "reportResults", "reports", "segments"})
 
 
 @dataclass
@@ -122,6 +124,8 @@ class Switches(Rules):
     details: str = "usual"
     """Form of `details` for `?details=true`: `usual`, `absent`, `empty`, `null`, `no_apps`, `seconds`, `texts`,
     `dates`, `zero` or `list`. Documented are the names and that there is a time for each application."""
+    unknown_sources: bool = False
+    """Whether a source that is refused with 400 is called unknown. Otherwise its parameters are called unexpected."""
     app_id_name: str = "id"
     """Where a row of `apps` has its id: `id`, `appId` or `both`. Pendo's examples use both names."""
     ideas: bool = False
@@ -158,7 +162,10 @@ class Switches(Rules):
         """Raise the error for a kind that the key may not read."""
         status = self.forbidden.get(kind)
         if status is not None:
-            raise PendoError(status, REFUSALS[status].format(kind=kind), reason="Forbidden" if status == 403 else None)
+            text = _UNKNOWN_SOURCE if status == 400 and self.unknown_sources else REFUSALS[status]
+            if status == 400 and kind in _ENDPOINTS:
+                text = "Bad Request"
+            raise PendoError(status, text.format(kind=kind), reason="Forbidden" if status == 403 else None)
 
     def forbid(self, kinds: Iterable[str], status: int = 403) -> None:
         """Refuse kinds from now on. KeyError for an unknown kind or a status that is not in `REFUSALS`."""
