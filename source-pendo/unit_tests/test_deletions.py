@@ -35,13 +35,17 @@ class Table:
         self.pendo.sim.faults.add(Fault("status", path=self.path, status=status, answer=answer, times=-1))
         state = {self.stream: self.state} if self.state else None
         out = self.pendo.read(self.stream, state=state, **{"detect_deletions": True, **options})
-        for row in out.records[self.stream]:
-            old = self.rows.get(row["id"])
-            if old is None or (row["last_updated_at"] or "") >= (old["last_updated_at"] or ""):
-                self.rows[row["id"]] = row
+        self.take(out.records[self.stream])
         if out.states[self.stream]:
             self.state = out.state(self.stream)
         return out
+
+    def take(self, rows: list[Row]) -> None:
+        """Upsert these rows."""
+        for row in rows:
+            old = self.rows.get(row["id"])
+            if old is None or (row["last_updated_at"] or "") >= (old["last_updated_at"] or ""):
+                self.rows[row["id"]] = row
 
     @property
     def live(self) -> list[str]:
@@ -195,3 +199,22 @@ def test_the_column_is_in_the_schema_only_with_the_option(pendo: Subscription) -
 def test_a_state_with_objects_that_nobody_wrote_is_refused(table: Table, known: Any) -> None:
     table.state = {"last_updated_at": instant(AT), "known": known, "version": 1}
     assert "cannot be read" in table.sync(page("a")).failures["pages"].message
+
+
+@pytest.mark.slow
+def test_a_warehouse_has_what_pendo_has_whatever_is_deleted_and_restored(pendo: Subscription) -> None:
+    """Sync by sync, with objects that change meanwhile."""
+    table, state = Table(pendo, "guides", "guide"), None
+    for step in range(6):
+        if step % 3 == 1:
+            deleted = pendo.sim.mutate("delete_definition", kind="guides")
+            pendo.sim.mutate("touch_definition", kind="guides")
+        if step % 3 == 2:
+            pendo.sim.mutate("restore_definition", object_id=deleted)
+        pendo.sim.mutate("advance", hours=5)
+        out = pendo.read("guides", state=state, detect_deletions=True)
+        table.take(out.records["guides"])
+        state = {"guides": out.state("guides")}
+        assert table.live == sorted(row["id"] for row in pendo.truth("guides"))
+        times = {row["id"]: instant(row["lastUpdatedAt"]) for row in pendo.truth("guides")}
+        assert {name: table.rows[name]["last_updated_at"] for name in table.live} == times
