@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
+from source_pendo.values import instant
+
 #: Airbyte's own name for the time of a deletion
 DELETED_AT: Final = "_ab_cdc_deleted_at"
 #: So that a state stays small: with more objects than this, no deletion is found
@@ -85,4 +87,5 @@ class KnownObjects:
 
 
 def _is_change(value: Any) -> bool:
-    return value is None or value.__class__ is int
+    """Whether a value is a time of change as `in_state` has it: one that a timestamp can hold, or none."""
+    return value is None or (value.__class__ is int and instant(value) is not None)

@@ -195,7 +195,7 @@ def test_the_column_is_in_the_schema_only_with_the_option(pendo: Subscription) -
     assert pendo.schema("pages", detect_deletions=True)["properties"][DELETED_AT]["format"] == "date-time"
 
 
-@pytest.mark.parametrize("known", [[], {"a": "x"}, {"a": True}, {"a": 1.5}])
+@pytest.mark.parametrize("known", [[], {"a": "x"}, {"a": True}, {"a": 1.5}, {"a": 10**17}])
 def test_a_state_with_objects_that_nobody_wrote_is_refused(table: Table, known: Any) -> None:
     table.state = {"last_updated_at": instant(AT), "known": known, "version": 1}
     assert "cannot be read" in table.sync(page("a")).failures["pages"].message

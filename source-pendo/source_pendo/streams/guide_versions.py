@@ -17,6 +17,7 @@ from source_kit.convert import RecordMapper, iso_millis
 from source_kit.disk import store
 from source_kit.errors import transient_error
 from source_kit.http.client import Answer
+from source_kit.json_text import dumps
 from source_kit.stream import Checkpoint, SliceItem
 
 from source_pendo.aggregation import Row
@@ -27,7 +28,7 @@ from source_pendo.values import change_time, definition_instant, document_mapper
 #: This many other guides are asked for before the endpoint is called closed
 _ASKED_ONCE_MORE: Final = 5
 _MEMORY_BYTES: Final = 4 * 1024 * 1024
-_ROWS_AT_ONCE: Final = 100
+_BYTES_AT_ONCE: Final = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,7 @@ class GuideVersions(ObjectList):
             else:
                 self._open = True
                 ids = iter(version_ids(slice_.guide_id, marks))
-                while rows := list(map(orjson.loads, islice(lines, _ROWS_AT_ONCE))):
+                for rows in _batches(lines):
                     yield self._records(slice_, rows, list(islice(ids, len(rows))))
         if slice_.changed is not None:
             yield Checkpoint(self._reached(max(slice_.changed, self._since or 0)))
@@ -135,7 +136,7 @@ class GuideVersions(ObjectList):
             for rows in self.client.rows(ask, None, restart):
                 marks += [(row.get("id"), change_time(row.get(UPDATED))) for row in rows]
                 if rows:
-                    store(lines, b"".join(orjson.dumps(row) + b"\n" for row in rows))
+                    store(lines, b"".join(dumps(row) + b"\n" for row in rows))
         except _NoVersions:
             return None
         store(lines, b"")
@@ -174,6 +175,19 @@ class GuideVersions(ObjectList):
         answer = self._history(guide)
         answer.close()
         return answer.status == 200
+
+
+def _batches(lines: IO[bytes]) -> Iterator[list[Row]]:
+    """The rows of a file with a row in each line, in lists of bounded size."""
+    rows, size = [], 0
+    for line in lines:
+        rows.append(orjson.loads(line))
+        size += len(line)
+        if size >= _BYTES_AT_ONCE:
+            yield rows
+            rows, size = [], 0
+    if rows:
+        yield rows
 
 
 class _NoVersions(Exception):
