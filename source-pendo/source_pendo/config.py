@@ -37,6 +37,11 @@ def is_app_id(text: str) -> bool:
     return re.fullmatch(r"-?[0-9]{1,19}", text) is not None
 
 
+def is_object_id(text: str) -> bool:
+    """Whether a text may be the id of a report or a segment: not the address of its page, which contains one."""
+    return re.fullmatch(r"[A-Za-z0-9_-]{1,100}", text) is not None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config(Options):
     """One connection.
@@ -66,6 +71,13 @@ class Config(Options):
     record_limit: int = whole(1, LARGEST_RECORD_LIMIT, default=50_000)
     request_timeout: int = whole(1, 3600, default=300)
     num_workers: int = whole(1, 20, default=4)
+    detect_deletions: bool = flag(default=False)
+    report_ids: tuple[str, ...] = texts(
+        "a list of report ids, as the stream reports has them in its column id, or empty", check=is_object_id
+    )
+    segment_ids: tuple[str, ...] = texts(
+        "a list of segment ids, as the stream segments has them in its column id, or empty", check=is_object_id
+    )
     api_url: str | None = url("https://adopt.pendo.io", path=API_PATH)
     webhook_store: WebhookStore | None = webhook_store()
     webhook_columns: tuple[str, ...] = webhook_columns()

@@ -1,4 +1,4 @@
-"""What a warehouse should hold of a whole subscription: the simulator's truth as records, and the rows of some syncs."""
+"""What a warehouse should hold of a whole subscription: the truth as records, and the rows of some syncs."""
 
 from __future__ import annotations
 
@@ -104,10 +104,17 @@ def _answer(row: Row, schema: Schema) -> Row:
     }
 
 
+def _version(row: Row, schema: Schema) -> Row:
+    """A version of a guide; `last_updated_at` is the guide's."""
+    own = "lastUpdatedAt"
+    return _document({"versionLastUpdatedAt" if name == own else name: row[name] for name in row}, schema)
+
+
 _SPECIAL: Final[Mapping[str, Callable[[Row, Schema], Row]]] = {
     "accounts": _entity,
     "visitors": _entity,
     "do_not_process_visitors": _unprocessed,
     "do_not_process_accounts": _unprocessed,
     "poll_responses": _answer,
+    "guide_versions": _version,
 }
