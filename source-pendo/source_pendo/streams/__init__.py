@@ -8,7 +8,7 @@ from source_pendo.config import Config
 from source_pendo.streams.base import PendoStream
 from source_pendo.streams.entities import Accounts, Visitors
 from source_pendo.streams.grouped_events import Events, FeatureEvents, PageEvents, TrackEvents
-from source_pendo.streams.guide_events import GuideEvents, PollEvents
+from source_pendo.streams.guide_events import EmailEvents, GuideEvents, PollEvents
 from source_pendo.streams.lists import Features, Guides, Pages, Reports, Segments, TrackTypes
 from source_pendo.streams.metadata import MetadataAccounts, MetadataVisitors
 from source_pendo.streams.visitor_history import VisitorHistory
@@ -32,6 +32,7 @@ STREAMS: Final[tuple[type[PendoStream], ...]] = (
     TrackEvents,
     GuideEvents,
     PollEvents,
+    EmailEvents,
 )
 
 
