@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final, Literal, get_args
 
+from source_kit.errors import config_error
 from source_kit.options import Options, choice, flag, instant, text, texts, url, whole
 from source_kit.webhook_events import WebhookStore, webhook_columns, webhook_store
 
@@ -46,7 +47,8 @@ def is_object_id(text: str) -> bool:
 class Config(Options):
     """One connection.
 
-    `start_date` is the day as it is written: a day of the subscription's calendar, whose time zone no endpoint gives.
+    `start_date` and `end_date` are days as they are written: days of the subscription's calendar, whose time zone no
+    endpoint gives.
     Pendo calls a day unfinished for seven to nine days, hence ten days of lookback; it gives up on a query after
     five minutes (documented), hence the timeout (seconds). Other vendors met time-outs and exhausted memory with pages
     of 100,000 rows and more.
@@ -60,6 +62,7 @@ class Config(Options):
     )
     region: Region = choice(get_args(Region), default="US")
     start_date: date | None = instant(datetime.date)
+    end_date: date | None = instant(datetime.date)
     period: Period = choice(get_args(Period), default="day")
     lookback_days: int = whole(0, 365, default=10, name="lookback_window")
     app_ids: tuple[str, ...] = texts(
@@ -81,6 +84,13 @@ class Config(Options):
     api_url: str | None = url("https://adopt.pendo.io", path=API_PATH)
     webhook_store: WebhookStore | None = webhook_store()
     webhook_columns: tuple[str, ...] = webhook_columns()
+
+    def __post_init__(self) -> None:
+        if self.start_date and self.end_date and self.end_date <= self.start_date:
+            raise config_error(
+                "Option end_date must be a later day than start_date, because it is the first day that is not read: "
+                "enter a later end_date or an earlier start_date."
+            )
 
     @property
     def base_url(self) -> str:

@@ -20,6 +20,7 @@ OPTIONS = {
     "api_key": ("string", None),
     "region": ("string", "US"),
     "start_date": ("string", None),
+    "end_date": ("string", None),
     "period": ("string", "day"),
     "lookback_window": ("integer", 10),
     "app_ids": ("array", []),
@@ -41,7 +42,7 @@ STREAMS: dict[str, tuple[list[str], str]] = {
     **dict.fromkeys(("pages", "features", "guides", "track_types", "reports", "segments"), (["id"], "last_updated_at")),
     **dict.fromkeys(("metadata_accounts", "metadata_visitors"), (["group", "field"], "")),
     **dict.fromkeys(("events", "page_events", "feature_events", "track_events"), (["record_id"], "day")),
-    **dict.fromkeys(("guide_events", "poll_events"), (["record_id"], "browser_time")),
+    **dict.fromkeys(("guide_events", "poll_events", "email_events"), (["record_id"], "browser_time")),
     **dict.fromkeys(("apps", "product_areas", "guide_categories", "bulk_deletions"), (["id"], "")),
     "do_not_process_visitors": (["visitor_id"], ""),
     "do_not_process_accounts": (["account_id"], ""),
@@ -172,3 +173,15 @@ def test_what_the_code_accepts_the_specification_accepts(option: str, text: str)
     Config.parse({"api_key": "k", option: text})
     schema = SourcePendo().spec(logging.getLogger()).connectionSpecification["properties"][option]
     assert re.search(schema["pattern"], text)
+
+
+@pytest.mark.parametrize(("period", "absent"), [("day", {"hour"}), ("hour", {"day", "week", "month", "quarter"})])
+def test_a_grouped_stream_has_no_column_that_is_always_empty(
+    pendo: Subscription, period: str, absent: set[str]
+) -> None:
+    """Only the times of its period, and the parameters of pages only where pages are."""
+    times = {"day", "hour", "week", "month", "quarter"}
+    for stream in ("events", "page_events", "feature_events", "track_events"):
+        columns = set(pendo.schema(stream, period=period)["properties"])
+        assert columns & times == times - absent
+        assert ("parameters" in columns) == (stream == "page_events")

@@ -9,7 +9,7 @@ from source_pendo.streams.base import PendoStream
 from source_pendo.streams.chosen_objects import ReportResults, SegmentMemberships
 from source_pendo.streams.entities import Accounts, Visitors
 from source_pendo.streams.grouped_events import Events, FeatureEvents, PageEvents, TrackEvents
-from source_pendo.streams.guide_events import GuideEvents, PollEvents
+from source_pendo.streams.guide_events import EmailEvents, GuideEvents, PollEvents
 from source_pendo.streams.guide_versions import GuideVersions
 from source_pendo.streams.lists import Features, Guides, Pages, Reports, Segments, TrackTypes
 from source_pendo.streams.metadata import MetadataAccounts, MetadataVisitors
@@ -45,6 +45,7 @@ STREAMS: Final[tuple[type[PendoStream], ...]] = (
     TrackEvents,
     GuideEvents,
     PollEvents,
+    EmailEvents,
     Apps,
     ProductAreas,
     GuideCategories,
