@@ -17,7 +17,7 @@ Row = dict[str, Any]
 Schema = Mapping[str, Any]
 
 #: Streams of activity; the truth needs their first day
-ACTIVITY: Final = (*event_rows.GROUPED, *event_rows.SINGLE, "email_events")
+ACTIVITY: Final = (*event_rows.GROUPED, *event_rows.SINGLE)
 #: Columns that Pendo does not send: keys that are hashes, the reading, copies
 _OURS: Final = {"record_id", "read_day", "read_at", "modified_ts", "version_id", "raw", "lastupdated"}
 
