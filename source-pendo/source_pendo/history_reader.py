@@ -15,7 +15,7 @@ from source_kit.convert import epoch_millis
 from source_kit.errors import Throttled, config_error
 
 from source_pendo.aggregation import VISITOR_ID, Bound, Row, visitors_stage
-from source_pendo.client import Forbidden, NotOffered, PendoClient
+from source_pendo.client import Forbidden, PendoClient
 from source_pendo.config import DEFAULT_HISTORY_DAYS, LARGEST_RECORD_LIMIT, Config
 from source_pendo.paging import KeyPager
 from source_pendo.record_ids import growing_ids
@@ -133,8 +133,8 @@ class HistoryReader:
         except (Forbidden, Throttled):
             raise
         except AirbyteTracedException as error:
-            if error.failure_type is FailureType.config_error and not isinstance(error, NotOffered):
-                raise  # about the connection, not about a visitor; a 402 may be about one
+            if error.failure_type is FailureType.config_error:
+                raise  # about the connection, not about a visitor
             self._logger.info(f"Stream {self._client.name}: a visitor could not be read: {error.message}")
             suspicious = self.unread.add(window.visitor_id, window.starts.start, error)
             if suspicious and not self._still_answers():

@@ -13,6 +13,8 @@ STATES: dict[str, dict[str, Any]] = {
     "accounts": {"newest": 1_772_500_000_000, "until": 1_772_600_000_000},
     "visitors": {"newest": 4_102_444_799_999, "until": 1_772_600_000_000},
     "visitor_history": {"until": 1_772_600_000_000},
+    "poll_responses": {"until": 1_772_600_000_000},
+    "guides_seen": {"until": 1_772_600_000_000},
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, TypeAlias
 
 from source_kit.convert import RecordMapper, epoch_millis, iso_millis
 from source_kit.http.client import Answer
@@ -24,6 +24,10 @@ from source_pendo.values import definition_instant, document_mapper, whole_numbe
 _SLACK_DAYS: Final = 1
 #: The type of a poll that asks for a score (certain: seen by clients)
 _NPS: Final = "NPSRating"
+#: Scores that wait for their reasons, or reasons for their scores, in memory
+_HALVES_AT_ONCE: Final = 10_000
+#: Visitor, guide, poll
+_Key: TypeAlias = tuple[Any, Any, Any]
 
 
 class SeenStream(PendoStream):
@@ -185,7 +189,7 @@ class PollResponses(SeenStream):
 
     An NPS guide has two polls, the score and the reason. The row of the score has both, so that NPS needs no join. Also
     in an incremental sync, where one of the two may be older than the window: then the answers to these polls are read
-    from the source of a whole life, and scores that have a reason there are emitted again.
+    from the source of a whole life, and the score is emitted as it is there.
 
     If Pendo fails to list the guides, the stream fails, because rows without types would replace those that have them,
     and the next sync may do better. If Pendo refuses the guides to the key, rows come without types, with a warning.
@@ -217,7 +221,7 @@ class PollResponses(SeenStream):
             answer = row.pop("pollResponse", None)
             row["response"] = row.get("response") if answer is None else answer
         records = super().records(rows)
-        answers = {tuple(map(record.get, self.key)): record["response"] for record in records}
+        answers = {self._key_of(record): record["response"] for record in records}
         for record in records:
             visitor, guide, poll_id = map(record.get, self.key)
             poll = self._polls.get((guide, poll_id), _UNKNOWN)
@@ -228,24 +232,38 @@ class PollResponses(SeenStream):
         return records
 
     def _changes(self, since: int) -> Iterator[SliceItem]:
-        """The rows of the window, then the scores of which the window has only one half: the score or the reason."""
-        halves: set[tuple[Any, Any]] = set()
-        polls: set[Any] = set()
+        """The rows of the window. Scores of which it has one half, the score or the reason, come from `_joined`."""
+        halves: dict[_Key, Row | None] = {}
         for rows in self.client.keyed_rows("changes", self._window(since), self.pager()):
             records = self.records(rows)
-            answered = {tuple(map(record.get, self.key)) for record in records}
-            for visitor, guide, poll in answered:
+            answered = {self._key_of(record): record for record in records}
+            for (visitor, guide, poll), record in answered.items():
                 partner = self._partners.get((guide, poll))
                 if visitor and partner and (visitor, guide, partner) not in answered:
-                    halves.add((visitor, guide))
-                    polls |= {poll, partner}
-            yield records
-        if not halves:
-            return
+                    is_score = record["poll_type"] == _NPS
+                    halves[visitor, guide, poll if is_score else partner] = record if is_score else None
+            yield [record for record in records if halves.get(self._key_of(record)) is not record]
+            if len(halves) >= _HALVES_AT_ONCE:
+                yield from self._joined(halves)
+                halves = {}
+        if halves:
+            yield from self._joined(halves)
+
+    def _joined(self, halves: dict[_Key, Row | None]) -> Iterator[SliceItem]:
+        """Scores by key, from the source of a whole life, which has the reasons, too; as they are if it lacks them."""
+        people = {(visitor, guide) for visitor, guide, _ in halves}
+        polls = {poll for _, guide, score in halves for poll in (score, self._partners[guide, score])}
         where = " || ".join(f"pollId == {quote(poll)}" for poll in sorted(polls))
         for rows in self.client.keyed_rows("NPS", self._whole_life(), self.pager(), where=f"({where})"):
-            records = self.records([row for row in rows if (row.get(VISITOR_ID), row.get("guideId")) in halves])
-            yield [record for record in records if record["nps_comment"] is not None]
+            records = self.records([row for row in rows if (row.get(VISITOR_ID), row.get("guideId")) in people])
+            yield [record for record in records if self._key_of(record) in halves]
+            for record in records:
+                halves.pop(self._key_of(record), None)
+        yield [record for record in halves.values() if record is not None]
+
+    def _key_of(self, record: Row) -> _Key:
+        visitor, guide, poll = map(record.get, self.key)
+        return visitor, guide, poll
 
     def _listed_polls(self) -> Mapping[tuple[Any, Any], Poll]:
         polls: dict[tuple[Any, Any], Poll] = {}
