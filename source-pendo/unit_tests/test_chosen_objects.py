@@ -28,6 +28,7 @@ def member(visitor: str, account: str | None) -> Row:
     return {"visitorId": visitor, "accountId": account}
 
 
+@pytest.mark.slow
 def test_the_streams_exist_only_where_an_option_names_ids(pendo: Subscription) -> None:
     names = {stream.name for stream in pendo.discover().streams}
     assert not {RESULTS, MEMBERS} & names

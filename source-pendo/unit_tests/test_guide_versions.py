@@ -130,6 +130,7 @@ def test_a_guide_that_answers_404_has_no_versions(pendo: Subscription) -> None:
     assert out.state(NAME)["last_updated_at"] == instant(AT)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("status", [403, 404])
 def test_an_endpoint_that_refuses_every_guide_is_no_empty_stream(pendo: Subscription, status: int) -> None:
     """The stream fails alone, its state stays, and the catalog goes without it."""
@@ -145,12 +146,14 @@ def test_an_endpoint_that_refuses_every_guide_is_no_empty_stream(pendo: Subscrip
     assert NAME not in [stream.name for stream in pendo.discover().streams]
 
 
+@pytest.mark.slow
 def test_a_subscription_without_guides_has_no_versions(pendo: Subscription) -> None:
     answer(pendo, "/guide", [])
     assert NAME in [stream.name for stream in pendo.discover().streams]
     assert pendo.read(NAME).statuses[NAME] == ["STARTED", "COMPLETE"]
 
 
+@pytest.mark.slow
 def test_a_history_that_breaks_in_the_middle_is_read_again_and_each_version_comes_once(pendo: Subscription) -> None:
     """More versions than memory holds go through a file."""
     rows = [version("g", AT - number, text="x" * 10_000, appIds=[]) for number in range(800)]
@@ -178,6 +181,7 @@ def test_a_guide_without_a_time_of_change_is_read_at_every_sync(pendo: Subscript
     assert out.state(NAME) == state
 
 
+@pytest.mark.slow
 def test_a_version_has_every_column_of_a_guide(pendo: Subscription) -> None:
     """A column that is added to guides must come here, too."""
     ours, guides = pendo.schema(NAME)["properties"], pendo.schema("guides")["properties"]
