@@ -22,21 +22,26 @@ OPTIONS: dict[str, Any] = {"start_date": "2026-03-12T00:00:00Z", "lookback_windo
 
 
 @pytest.mark.slow
-def test_what_is_processed_late_is_read_by_the_next_sync_even_without_a_lookback(pendo: Subscription) -> None:
-    """Page events are behind; guide events say it by a question for events."""
+@pytest.mark.parametrize("period", ["day", "hour"])
+def test_what_is_processed_late_is_read_by_the_next_sync_even_without_a_lookback(
+    pendo: Subscription, period: str
+) -> None:
+    """Page events are behind, also by hour and by ids; guide events say it by a question for events."""
+    pendo.sim.mutate("switch", hours_need_ids=True, ids_without_app=True)
     pendo.sim.mutate("lag", app_id=OTHER_APP, days=2)
-    first = pendo.read(*STREAMS, num_workers=8, **OPTIONS)
-    assert first.state("page_events")["day"] == "2026-03-17T00:00:00.000Z"
+    options = {**OPTIONS, "period": period}
+    first = pendo.read(*STREAMS, num_workers=8, **options)
+    assert first.state("page_events")[period] == "2026-03-17T00:00:00.000Z"
     assert first.state("guide_events")["browser_time"] == "2026-03-17T00:00:00.000Z"
     for stream in STREAMS:
         said = first.text.count(f"Stream {stream}: Pendo has processed application {OTHER_APP} up to 2026-03-18T")
         assert said == 1
     pendo.sim.mutate("lag", app_id=OTHER_APP)
     pendo.sim.mutate("advance", hours=1)
-    second = pendo.read(*STREAMS, state=first.last_states(), **OPTIONS)
+    second = pendo.read(*STREAMS, state=first.last_states(), **options)
     for stream in STREAMS:
         held = upserted(first.records[stream], second.records[stream])
-        assert counted(held) == truth_of(pendo.truth(stream, since="2026-03-12"))
+        assert counted(held) == truth_of(pendo.truth(stream, since="2026-03-12", period=period))
 
 
 @pytest.mark.slow
