@@ -213,17 +213,24 @@ class PendoClient(Client):
         return [row for rows in self.aggregate(label, pipeline, small=small).rows("results") for row in rows]
 
     def keyed_rows(
-        self, label: str, source: Stage, pager: KeyPager, behind: Sequence[Stage] = (), *, where: str | None = None
+        self,
+        label: str,
+        source: Stage,
+        pager: KeyPager,
+        behind: Sequence[Stage] = (),
+        *,
+        where: str | None = None,
+        before: Sequence[Stage] = (),
     ) -> Iterator[list[Row]]:
         """The rows of a source, in order and page by page as `pager` describes; `behind` are stages after the limit.
 
-        `where` filters all pages. A page that is too much for Pendo is halved. Whenever `pager.bound` has moved after
-        a list, all rows before that bound have been yielded.
+        `where` filters all pages; `before` are stages between the filters and the order. A page that is too much for
+        Pendo is halved. Whenever `pager.bound` has moved after a list, all rows before that bound have been yielded.
         """
 
         def ask() -> Answer:
             filters = [{"filter": condition} for condition in (where, pager.filter) if condition]
-            stages = [source, *filters, {"sort": pager.order}, {"limit": pager.limit}, *behind]
+            stages = [source, *filters, *before, {"sort": pager.order}, {"limit": pager.limit}, *behind]
             return self.aggregate(label, stages, small=pager.small)
 
         while not pager.done:

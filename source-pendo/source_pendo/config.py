@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final, Literal, get_args
 
+from source_kit.errors import config_error
 from source_kit.options import Options, choice, flag, instant, text, texts, url, whole
 from source_kit.webhook_events import WebhookStore, webhook_columns, webhook_store
 
@@ -37,11 +38,17 @@ def is_app_id(text: str) -> bool:
     return re.fullmatch(r"-?[0-9]{1,19}", text) is not None
 
 
+def is_object_id(text: str) -> bool:
+    """Whether a text may be the id of a report or a segment: not the address of its page, which contains one."""
+    return re.fullmatch(r"[A-Za-z0-9_-]{1,100}", text) is not None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config(Options):
     """One connection.
 
-    `start_date` is the day as it is written: a day of the subscription's calendar, whose time zone no endpoint gives.
+    `start_date` and `end_date` are days as they are written: days of the subscription's calendar, whose time zone no
+    endpoint gives.
     Pendo calls a day unfinished for seven to nine days, hence ten days of lookback; it gives up on a query after
     five minutes (documented), hence the timeout (seconds). Other vendors met time-outs and exhausted memory with pages
     of 100,000 rows and more.
@@ -55,6 +62,7 @@ class Config(Options):
     )
     region: Region = choice(get_args(Region), default="US")
     start_date: date | None = instant(datetime.date)
+    end_date: date | None = instant(datetime.date)
     period: Period = choice(get_args(Period), default="day")
     lookback_days: int = whole(0, 365, default=10, name="lookback_window")
     app_ids: tuple[str, ...] = texts(
@@ -66,9 +74,23 @@ class Config(Options):
     record_limit: int = whole(1, LARGEST_RECORD_LIMIT, default=50_000)
     request_timeout: int = whole(1, 3600, default=300)
     num_workers: int = whole(1, 20, default=4)
+    detect_deletions: bool = flag(default=False)
+    report_ids: tuple[str, ...] = texts(
+        "a list of report ids, as the stream reports has them in its column id, or empty", check=is_object_id
+    )
+    segment_ids: tuple[str, ...] = texts(
+        "a list of segment ids, as the stream segments has them in its column id, or empty", check=is_object_id
+    )
     api_url: str | None = url("https://adopt.pendo.io", path=API_PATH)
     webhook_store: WebhookStore | None = webhook_store()
     webhook_columns: tuple[str, ...] = webhook_columns()
+
+    def __post_init__(self) -> None:
+        if self.start_date and self.end_date and self.end_date <= self.start_date:
+            raise config_error(
+                "Option end_date must be a later day than start_date, because it is the first day that is not read: "
+                "enter a later end_date or an earlier start_date."
+            )
 
     @property
     def base_url(self) -> str:

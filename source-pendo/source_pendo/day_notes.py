@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from source_pendo.aggregation import Scope, app_id_of
 
-#: A number below it is no time in epoch milliseconds: it would lie before March 1973, and seconds of today are smaller
-_LEAST_MILLIS: Final = 10**11
+#: Other numbers are no times in epoch milliseconds: these lie between 1973 and 5138, and seconds of today are smaller
+_MILLIS: Final = range(10**11, 10**14)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -75,6 +75,6 @@ def processed(details: Any, apps: Collection[str]) -> Processed | None:
     found = []
     for name, at in through.items():
         app = app_id_of({"appId": name})
-        if app and (not apps or app in apps) and isinstance(at, int | float) and at >= _LEAST_MILLIS:
+        if app and (not apps or app in apps) and isinstance(at, int | float) and int(at) in _MILLIS:
             found.append(Processed(int(at), app))
     return min(found, default=None)

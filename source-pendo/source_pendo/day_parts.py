@@ -95,14 +95,16 @@ class DayParts:
                 return [replace(scope, apps=half) for half in (apps[:middle], apps[middle:])]
             ids = self._ids(scope) if scope.hours is None else None
             if ids is not None:
+                half = (len(ids) + 1) // 2
                 if learn:
-                    self._learn(self._ids_at_once, scope.apps, _MOST_IDS if len(ids) == 1 else -(-len(ids) // 2))
+                    self._learn(self._ids_at_once, scope.apps, half if len(ids) > 1 else _MOST_IDS)
                 if len(ids) != 1:
                     self._logger.info(f"{scope}: too much at once ({cause}), split into groups of ids")
-                    return self._by_ids(scope, ids)
+                    return self._by_ids(scope, ids, half)
                 scope = replace(scope, ids=tuple(ids))
                 whole = (scope.apps, scope.ids)
-            scope = replace(scope, apps=apps)
+            else:
+                scope = replace(scope, apps=apps)
         halves = (scope.hours or HourSpan()).halves()
         if halves is None and isinstance(cause, NoAnswerInTime):
             raise cause  # not even an hour was answered: Pendo or the network is probably down
@@ -128,7 +130,10 @@ class DayParts:
             self._hours_refusal = refusal
         if scope.hours is not None:
             raise self._hours_refusal  # the whole day is asked for by ids
-        return self.known(scope) or []
+        parts = self.known(scope)
+        if parts is None:
+            raise refusal
+        return parts
 
     def check(self, scope: Scope, rows: int) -> None:
         """Doubts the day if a scope that was read by ids has fewer rows than Pendo counted."""
@@ -143,11 +148,12 @@ class DayParts:
         first, second = slice(middle), slice(middle, None)
         return [replace(scope, ids=scope.ids[half], rows=scope.rows[half]) for half in (first, second)]
 
-    def _by_ids(self, scope: Scope, ids: Mapping[str, int]) -> list[Scope]:
+    def _by_ids(self, scope: Scope, ids: Mapping[str, int], most: int = _MOST_IDS) -> list[Scope]:
         """The scope in groups of ids. One that is known to be too much for a day is alone in its group."""
+        most = max(1, min(most, self._ids_at_once.get(scope.apps, most)))
         alone = [name for name in ids if (scope.apps, (name,)) in self._hours_at_once]
         others = [name for name in ids if name not in alone]
-        groups = [*((name,) for name in alone), *_chunks(others, self._ids_at_once.get(scope.apps, _MOST_IDS))]
+        groups = [*((name,) for name in alone), *_chunks(others, most)]
         return [replace(scope, ids=group, rows=tuple(map(ids.__getitem__, group))) for group in groups]
 
     def _learn(self, at_once: dict[K, int], of: K, number: int) -> None:

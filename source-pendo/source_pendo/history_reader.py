@@ -161,9 +161,11 @@ class HistoryReader:
         """The days to ask for: from the first of this sync to the day after the visitor was last active."""
         visitor_id = str(row[VISITOR_ID])
         anonymous = visitor_id.startswith(_ANONYMOUS)
-        if row.get("donotprocess") is True or (anonymous and not self._config.include_anonymous_visitors):
-            return range(0)
         visited, updated = row.get("lastvisit"), row.get("lastupdated")
+        # One who was marked between two syncs may have been active before it; a bulk deletion leaves no last visit.
+        erased = row.get("donotprocess") is True and visited is None
+        if erased or (anonymous and not self._config.include_anonymous_visitors):
+            return range(0)
         unread = self.unread.since(visitor_id)
         if unread is not None:
             return range(max(unread, self._oldest), self.until, DAY_MS)

@@ -259,3 +259,11 @@ def no_progress(what: str) -> AirbyteTracedException:
         "Run the sync again; if it happens again, report it.",
         what,
     )
+
+
+def without_key(stream: str, column: str) -> AirbyteTracedException:
+    """The error for a row without the column by which its page is followed by the next."""
+    return system_error(
+        f"Pendo answered a row of {stream} without {column}, by which it was asked for, so the sync cannot go on. "
+        "Run it again; if it happens again, report it."
+    )

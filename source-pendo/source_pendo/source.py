@@ -30,7 +30,7 @@ from source_pendo.client import (
     verify_key,
 )
 from source_pendo.config import Config
-from source_pendo.streams import STREAMS, webhook_streams
+from source_pendo.streams import STREAMS, chosen_streams, webhook_streams
 from source_pendo.streams.base import PendoStream
 from source_pendo.streams.grouped_events import GroupedEvents
 
@@ -120,7 +120,7 @@ class SourcePendo(Source[Config]):
 
 
 def _streams(config: Config, connection: Connection) -> list[PendoStream]:
-    return [stream(config, connection) for stream in STREAMS]
+    return [stream(config, connection) for stream in (*STREAMS, *chosen_streams(config))]
 
 
 def _probe_all(config: Config, connection: Connection) -> list[tuple[PendoStream, AirbyteTracedException]]:

@@ -76,7 +76,7 @@ def change_time(value: Any) -> int | None:
 
 def definition_instant(value: Any) -> str | None:
     """As `instant`, for definitions, where 0 means no date (certain for one field, inferred for the others)."""
-    return None if value == 0 else instant(value)
+    return None if value in (0, "0") else instant(value)
 
 
 def text(value: Any) -> str:

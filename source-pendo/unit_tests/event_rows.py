@@ -21,7 +21,7 @@ from test_kit import destination
 Row = dict[str, Any]
 
 GROUPED = ("events", "page_events", "feature_events", "track_events")
-SINGLE = ("guide_events", "poll_events")
+SINGLE = ("guide_events", "poll_events", "email_events")
 SOURCES = {
     "events": "events",
     "page_events": "pageEvents",
@@ -29,6 +29,7 @@ SOURCES = {
     "track_events": "trackEvents",
     "guide_events": "guideEvents",
     "poll_events": "pollEvents",
+    "email_events": "emailEvents",
 }
 #: The first day that the tests read
 SINCE = "2026-03-01"

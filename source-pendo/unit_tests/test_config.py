@@ -115,6 +115,13 @@ def test_the_start_date_is_the_day_that_is_written(text: str) -> None:
     assert Config.parse({"api_key": "k", "start_date": text}).start_date == date(2026, 3, 1)
 
 
+@pytest.mark.parametrize("end", ["2026-02-01T00:00:00Z", "2026-03-01T23:00:00Z"])
+def test_an_end_date_that_leaves_no_day_fails_the_check(pendo: Subscription, end: str) -> None:
+    succeeded, message = pendo.check(start_date="2026-03-01T00:00:00Z", end_date=end)
+    assert not succeeded
+    assert "Option end_date must be a later day than start_date" in message
+
+
 def test_applications_are_trimmed_and_named_once() -> None:
     """Ids have up to nineteen digits and may be negative."""
     config = Config.parse({"api_key": "k", "app_ids": [" -323232", "6304859583021056", "-323232"]})

@@ -93,7 +93,7 @@ def test_usual_ids_are(text: str) -> None:
     ],
 )
 def test_applications_are_understood_under_either_name_as_number_and_as_text(listed: list[Row]) -> None:
-    assert _apps_asked_for(listed) == {("-323232",), ("6304859583021056",)}
+    assert _apps_asked_for(listed) == {(-323232,), (6304859583021056,)}
 
 
 @pytest.mark.parametrize("listed", [[{"appId": "web"}], [{"appId": True}], [{"name": "Shop"}], [{"appId": 5}, {}]])
@@ -101,9 +101,9 @@ def test_an_application_that_is_not_named_leaves_the_day_to_its_hours(listed: li
     assert _apps_asked_for(listed) == {()}
 
 
-def _apps_asked_for(listed: list[Row]) -> set[tuple[str, ...]]:
+def _apps_asked_for(listed: list[Row]) -> set[tuple[int, ...]]:
     """The applications into which a day that is too much was split."""
-    asked: set[tuple[str, ...]] = set()
+    asked: set[tuple[int, ...]] = set()
 
     def ask(label: str, pipeline: Any) -> Any:
         (parameters,) = (value for name, value in pipeline[0]["source"].items() if name != "timeSeries")

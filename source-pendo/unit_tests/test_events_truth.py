@@ -56,7 +56,7 @@ def test_a_day_costs_one_request_however_many_objects_there_are(pendo: Subscript
     synced = pendo.read(*GROUPED, *SINGLE)
     assert len(set(synced.column("page_events", "page_id"))) > 5
     for source in SOURCES.values():
-        pipelines = pendo.pipelines(source)
+        pipelines = [pipeline for pipeline in pendo.pipelines(source) if "sort" in pipeline[1]]
         assert len(pipelines) == 21  # from the first of March to the day that has begun in the east
         assert all(set(pipeline[0]["source"][source]) == {"appId"} for pipeline in pipelines)
         assert len(days_asked(pipelines)) == 21

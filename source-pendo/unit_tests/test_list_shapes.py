@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import orjson
 import pytest
 from jsonschema import Draft7Validator, FormatChecker
-from pendo_reader import Row, Subscription
+from pendo_reader import Row, Subscription, instant
 from simulators.faults import Fault
 
 AT = 1_773_000_000_000
@@ -65,6 +66,75 @@ def test_no_date_is_null_in_definitions(pendo: Subscription) -> None:
     (record,) = pendo.read("guides").records["guides"]
     assert (record.get("reset_at"), record["created_by_user"]["deleted_at"]) == (None, None)
     assert record["published_at"] == "2026-03-08T20:00:00.000Z"
+
+
+LISTS = {
+    "pages": "page",
+    "features": "feature",
+    "guides": "guide",
+    "track_types": "tracktype",
+    "reports": "report",
+    "segments": "segment",
+}
+
+
+@pytest.mark.slow
+def test_no_date_is_null_wherever_the_schema_has_a_date(pendo: Subscription) -> None:
+    """Also in users, groups, polls, steps and experiments, and whether it is a number or a text."""
+    catalog = {stream.name: dict(stream.json_schema) for stream in pendo.discover().streams}
+    for stream, path in LISTS.items():
+        for zero in (0, "0"):
+            pendo.sim.faults.clear()
+            row, dates = with_dates(catalog[stream], zero)
+            answer(pendo, path, [row | {"id": "a", "lastUpdatedAt": AT}])
+            (record,) = pendo.read(stream).records[stream]
+            assert not [
+                date for date in map(str, dates_of(record, catalog[stream])) if date not in ("None", instant(AT))
+            ]
+            assert dates >= 4
+
+
+def with_dates(schema: Row, value: Any) -> tuple[Any, int]:
+    """An object with every date of a schema, in Pendo's names, and the number of these dates."""
+    if schema.get("format") == "date-time":
+        return value, 1
+    if isinstance(schema.get("items"), dict):
+        item, count = with_dates(schema["items"], value)
+        return [item], count
+    made = {name: with_dates(field, value) for name, field in schema.get("properties", {}).items()}
+    kept = {camel_case(name): item for name, (item, count) in made.items() if count}
+    return kept, sum(count for _, count in made.values())
+
+
+def dates_of(value: Any, schema: Row) -> Iterator[Any]:
+    """The values of a record at the dates of a schema."""
+    if schema.get("format") == "date-time":
+        yield value
+    elif isinstance(value, list):
+        for item in value:
+            yield from dates_of(item, schema.get("items", {}))
+    elif isinstance(value, dict):
+        for name, field in schema.get("properties", {}).items():
+            yield from dates_of(value.get(name), field)
+
+
+def camel_case(name: str) -> str:
+    head, *rest = name.split("_")
+    return head + "".join(map(str.capitalize, rest))
+
+
+@pytest.mark.slow
+def test_a_group_has_our_names_in_every_list(pendo: Subscription) -> None:
+    for stream, path in LISTS.items():
+        group = {"id": "g", "createdAt": AT, "lastUpdatedByUser": {"userType": "user"}, "brandNew": 1}
+        answer(pendo, path, [{"id": "a", "group": group}])
+        (record,) = pendo.read(stream).records[stream]
+        assert record["group"] == {
+            "id": "g",
+            "created_at": instant(AT),
+            "last_updated_by_user": {"user_type": "user"},
+            "brand_new": 1,
+        }
 
 
 @pytest.mark.parametrize("between", [0, 600])

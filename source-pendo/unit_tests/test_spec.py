@@ -20,6 +20,7 @@ OPTIONS = {
     "api_key": ("string", None),
     "region": ("string", "US"),
     "start_date": ("string", None),
+    "end_date": ("string", None),
     "period": ("string", "day"),
     "lookback_window": ("integer", 10),
     "app_ids": ("array", []),
@@ -28,6 +29,9 @@ OPTIONS = {
     "request_timeout": ("integer", 300),
     "num_workers": ("integer", 4),
     "api_url": ("string", None),
+    "detect_deletions": ("boolean", False),
+    "report_ids": ("array", []),
+    "segment_ids": ("array", []),
     "webhook_store": ("object", None),
     "webhook_columns": ("array", []),
 }
@@ -38,13 +42,14 @@ STREAMS: dict[str, tuple[list[str], str]] = {
     **dict.fromkeys(("pages", "features", "guides", "track_types", "reports", "segments"), (["id"], "last_updated_at")),
     **dict.fromkeys(("metadata_accounts", "metadata_visitors"), (["group", "field"], "")),
     **dict.fromkeys(("events", "page_events", "feature_events", "track_events"), (["record_id"], "day")),
-    **dict.fromkeys(("guide_events", "poll_events"), (["record_id"], "browser_time")),
+    **dict.fromkeys(("guide_events", "poll_events", "email_events"), (["record_id"], "browser_time")),
     **dict.fromkeys(("apps", "product_areas", "guide_categories", "bulk_deletions"), (["id"], "")),
     "do_not_process_visitors": (["visitor_id"], ""),
     "do_not_process_accounts": (["account_id"], ""),
     "poll_responses": (["visitor_id", "guide_id", "poll_id"], "time"),
     "guides_seen": (["visitor_id", "guide_id", "guide_step_id"], "last_seen_at"),
     **dict.fromkeys(("feedback_items", "feedback_votes"), (["id"], "")),
+    "guide_versions": (["guide_id", "version_id"], "last_updated_at"),
 }
 
 
@@ -168,3 +173,15 @@ def test_what_the_code_accepts_the_specification_accepts(option: str, text: str)
     Config.parse({"api_key": "k", option: text})
     schema = SourcePendo().spec(logging.getLogger()).connectionSpecification["properties"][option]
     assert re.search(schema["pattern"], text)
+
+
+@pytest.mark.parametrize(("period", "absent"), [("day", {"hour"}), ("hour", {"day", "week", "month", "quarter"})])
+def test_a_grouped_stream_has_no_column_that_is_always_empty(
+    pendo: Subscription, period: str, absent: set[str]
+) -> None:
+    """Only the times of its period, and the parameters of pages only where pages are."""
+    times = {"day", "hour", "week", "month", "quarter"}
+    for stream in ("events", "page_events", "feature_events", "track_events"):
+        columns = set(pendo.schema(stream, period=period)["properties"])
+        assert columns & times == times - absent
+        assert ("parameters" in columns) == (stream == "page_events")

@@ -101,6 +101,7 @@ class Subscription:
         self.deleted_visitors: set[str] = set()
         self.deleted_definitions: set[str] = set()
         self.visits: dict[str, list[Row]] = {}
+        self._first_last_visits = {row["visitorId"]: _last_visit(row) for row in self.visitors}
         self._tables: dict[tuple[str, EventQuery], tuple[Table, int]] = {}
 
     def generator(self, name: str) -> ActivityGenerator:
@@ -290,14 +291,16 @@ class Subscription:
 
     def history(self, visitor_id: str) -> list[Row]:
         """What a visitor did in the last 180 days, until `lastvisit`. Empty for a visitor without `lastvisit`."""
-        auto = ((self.visitor(visitor_id) or {}).get("metadata") or {}).get("auto") or {}
-        oldest, last = self.now - HISTORY_DAYS * DAY_MS, auto.get("lastvisit", 0)
+        oldest, last = self.now - HISTORY_DAYS * DAY_MS, _last_visit(self.visitor(visitor_id) or {})
         return [row for row in self._whole_history(visitor_id) if oldest <= row["ts"] <= min(self.now, last)]
 
     def _whole_history(self, visitor_id: str) -> list[Row]:
         first = self.first_now - (self.size.days - 1) * DAY_MS
         end = self.first_now + self.size.future_days * DAY_MS
         drawn = self.generator(f"history/{as_answered(visitor_id)}").history(first, end, at_most=12)
+        # Else a visitor's next visit would bring to light what was drawn for the weeks before it.
+        last = self._first_last_visits.get(visitor_id, self.first_now)
+        drawn = [row for row in drawn if not last < row["ts"] <= self.first_now]
         return sorted(drawn + self.visits.get(visitor_id, []), key=lambda row: int(row["ts"]))
 
     def update_last_visits(self, before: int) -> None:
@@ -316,3 +319,9 @@ class Subscription:
     def app_rows(self) -> list[Row]:
         """The apps of the subscription, the default app first."""
         return list(APPS)
+
+
+def _last_visit(visitor: Row) -> int:
+    """When a visitor was last there, 0 if that is not known."""
+    auto = (visitor.get("metadata") or {}).get("auto") or {}
+    return int(auto.get("lastvisit", 0))

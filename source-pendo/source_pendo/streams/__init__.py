@@ -6,9 +6,11 @@ from typing import Final
 
 from source_pendo.config import Config
 from source_pendo.streams.base import PendoStream
+from source_pendo.streams.chosen_objects import ReportResults, SegmentMemberships
 from source_pendo.streams.entities import Accounts, Visitors
 from source_pendo.streams.grouped_events import Events, FeatureEvents, PageEvents, TrackEvents
-from source_pendo.streams.guide_events import GuideEvents, PollEvents
+from source_pendo.streams.guide_events import EmailEvents, GuideEvents, PollEvents
+from source_pendo.streams.guide_versions import GuideVersions
 from source_pendo.streams.lists import Features, Guides, Pages, Reports, Segments, TrackTypes
 from source_pendo.streams.metadata import MetadataAccounts, MetadataVisitors
 from source_pendo.streams.objects import (
@@ -43,6 +45,7 @@ STREAMS: Final[tuple[type[PendoStream], ...]] = (
     TrackEvents,
     GuideEvents,
     PollEvents,
+    EmailEvents,
     Apps,
     ProductAreas,
     GuideCategories,
@@ -53,7 +56,13 @@ STREAMS: Final[tuple[type[PendoStream], ...]] = (
     GuidesSeen,
     FeedbackItems,
     FeedbackVotes,
+    GuideVersions,
 )
+
+
+def chosen_streams(config: Config) -> list[type[PendoStream]]:
+    """The streams that exist only where an option names the objects to read."""
+    return [*([ReportResults] if config.report_ids else []), *([SegmentMemberships] if config.segment_ids else [])]
 
 
 def webhook_streams(config: Config) -> list[WebhookEvents]:

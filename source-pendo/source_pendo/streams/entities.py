@@ -11,14 +11,13 @@ from typing import Any, ClassVar, Final, TypeGuard
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_kit.convert import epoch_millis, iso_millis, snake_case
-from source_kit.errors import system_error
 from source_kit.stream import Checkpoint, SliceItem
 
 from source_pendo.aggregation import ALL_APPS, Bound, Row, Stage, app_id_of, day_before, visitors_stage
 from source_pendo.client import BadQuery, BadRequest, NotOffered
 from source_pendo.config import LARGEST_RECORD_LIMIT
 from source_pendo.metadata_schema import Groups, MetadataMapper, app_groups, usable_groups, with_groups
-from source_pendo.paging import ChangePager, KeyPager, fits_a_state, is_exact
+from source_pendo.paging import ChangePager, KeyPager, fits_a_state, is_exact, without_key
 from source_pendo.streams.base import STATE_VERSION, PendoStream
 from source_pendo.values import change_time
 
@@ -167,10 +166,7 @@ class Entity(PendoStream):
             """
             updated, key = self._time(row), row.get(self.key_column)
             if not isinstance(key, str):
-                raise system_error(
-                    f"Pendo answered a row of {self.name} without {self.key_column}, by which it was asked for, so the "
-                    "sync cannot go on. Run it again; if it happens again, report it."
-                )
+                raise without_key(self.name, self.key_column)
             return (span[0] if updated is None else updated), key
 
         limits = self.config.record_limit, LARGEST_RECORD_LIMIT

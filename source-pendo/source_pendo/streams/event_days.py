@@ -13,15 +13,15 @@ from source_kit.http.client import Connection
 from source_kit.stream import Checkpoint, RecordLines, SliceItem
 
 from source_pendo.aggregation import EventSource, Objects, Row, Scope
+from source_pendo.closed_days import ClosedDays
 from source_pendo.config import DEFAULT_HISTORY_DAYS, EARLIEST_DAY, Config, Period
+from source_pendo.day_notes import Processed
 from source_pendo.day_reader import DayReader
 from source_pendo.day_starts import DayStarts
 from source_pendo.event_rows import Cut, RowText, cut, decoded
 from source_pendo.streams.base import STATE_VERSION, PendoStream
 from source_pendo.values import Converter
 
-#: After this hour (UTC) a calendar day has ended in the last time zone of the world, UTC-12
-_LAST_ZONE_HOURS: Final = 12
 #: This many hours before midnight (UTC) the next calendar day begins in the first time zone of the world, UTC+14
 _FIRST_ZONE_HOURS: Final = 14
 _DAY: Final = timedelta(days=1)
@@ -45,7 +45,9 @@ class EventStream(PendoStream):
 
     A day is named as a calendar day, so Pendo's own time zone and its DST apply. No endpoint says which zone that is,
     so the last day to read is the one that has begun in the first zone of the world, and the state stops at the last
-    day that has ended in the last zone.
+    day that has ended in the last zone. It also stops before a day that Pendo has not processed yet for every
+    application (documented: `details.validThrough`), for three days at most: what an application says that sends
+    nothing is not documented.
 
     State: `{"<cursor>": "2026-03-01T00:00:00.000Z", "period": "day", "synced": "2026-03-12", "version": 1,
     "midnight": "2026-03-01T00:00:00-05:00"}`. The cursor is the last day that was read after it had ended, written as
@@ -54,7 +56,8 @@ class EventStream(PendoStream):
 
     `lookback_window` days before the state are read and emitted again at every sync, because a day's rows keep
     changing. A day that was older than that when it was read is final: an interrupted first sync of a year goes on
-    where it stopped. If a day fails, the later ones are read, and the state stays before it.
+    where it stopped. If a day fails, the later ones are read, and the state stays before it. No day is read from
+    `end_date` on.
     """
 
     source: ClassVar[str]
@@ -83,6 +86,9 @@ class EventStream(PendoStream):
     _state: dict[str, Any]
     _moved = False
     _first: date
+    _closed: ClosedDays
+    #: How far Pendo has processed the events of a stream whose own answers do not say it
+    _processed: Processed | None = None
     _sync_start: datetime
 
     def __init__(self, config: Config, connection: Connection) -> None:
@@ -103,6 +109,7 @@ class EventStream(PendoStream):
         source = self._event_source(self._period)
         self._reader = DayReader(source, self.client, self.config.record_limit, self.cut_of, self.config.app_ids)
         self._sync_start = sync_start
+        self._closed = ClosedDays(self.name, self.logger, lambda: self.client.connection.cursor_ceiling(sync_start))
         self._state = self._usable(state)
         try:
             self._day_starts = DayStarts(self._state.get("midnight"))
@@ -120,12 +127,21 @@ class EventStream(PendoStream):
         # A state far in the future reads nothing; it must not overflow the calendar either.
         reached = min(parse_instant(self._state[self.cursor_field]).date(), sync_start.date() + _FAR_AWAY)
         self._first = max(self._first_day_again(reached), earliest)
+        end = self.config.end_date
+        if end and reached >= end:
+            self._first = max(self._first, end)
 
     def slices(self) -> Iterable[date]:
-        """The calendar days to read, oldest first, up to the last day that has begun anywhere."""
+        """The calendar days to read, oldest first, up to the last that has begun anywhere, and before `end_date`."""
         last = (self._sync_start + timedelta(hours=_FIRST_ZONE_HOURS)).date()
+        why = "which has not begun"
+        end = self.config.end_date
+        if end and end <= last:
+            last, why = end - _DAY, f"and end_date is {end}, so there is nothing to read"
         if self._first > last:
-            self.logger.info(f"Stream {self.name}: the first day to read is {self._first}, which has not begun")
+            self.logger.info(f"Stream {self.name}: the first day to read is {self._first}, {why}")
+            return
+        self._processed = self.asked_processed()
         for number in range((last - self._first).days + 1):
             yield self._first + timedelta(days=number)
 
@@ -148,31 +164,33 @@ class EventStream(PendoStream):
                 f"Stream {self.name}: the subscription's time zone was changed (UTC{before} before, UTC{now} now). "
                 f"Days from {self._first} on are read by the new one; reset the stream to read earlier ones by it, too"
             )
-        if slice_ <= self._last_closed():
+        if self._closed.closes(slice_, note, note.processed or self._processed):
             yield Checkpoint(self._state_at(slice_))
 
     def merge_state(self, state: Mapping[str, Any], update: Mapping[str, Any]) -> dict[str, Any]:
-        """The update, unless it is of a day before the state's, which is read again.
+        """The update, unless it is of a day before the state's, which is read again, or not before one that stays open.
 
-        `synced` must not move before the cursor: it says that the days before the cursor were read in that sync.
+        `synced` must not move before the cursor: it says that the days before the cursor were read in that sync. Days
+        are read at the same time, but merged in their order, and a day is noted as open before its slice ends.
         """
         cursor = self.cursor_field
+        if self._closed.holds(parse_instant(update[cursor]).date()):
+            return dict(state)
         anew = cursor not in self._state and not self._moved
         self._moved = True
         return dict(update if anew or parse_instant(update[cursor]) >= parse_instant(state[cursor]) else state)
 
     def final_state(self) -> Mapping[str, Any] | None:
         """A state even if no day has ended yet: the day before the first."""
-        return None if self._state else self._state_at(min(self._first - _DAY, self._last_closed()))
+        return None if self._state else self._state_at(min(self._first - _DAY, self._closed.last()))
 
     def _synced(self) -> date:
         """The day of this sync. A clock that is ahead must not make days final that have hardly begun."""
         return self.client.connection.cursor_ceiling(self._sync_start).date()
 
-    def _last_closed(self) -> date:
-        """The last day that has ended everywhere."""
-        ceiling = self.client.connection.cursor_ceiling(self._sync_start)
-        return (ceiling - timedelta(hours=_LAST_ZONE_HOURS)).date() - _DAY
+    def asked_processed(self) -> Processed | None:
+        """How far Pendo has processed the events, where the answers with the rows do not say it."""
+        return None
 
     def cut_of(self, day: date) -> Cut:
         """What cuts the rows of a day out of Pendo's answers, for `items`."""

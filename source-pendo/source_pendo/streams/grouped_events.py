@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
 from functools import partial
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 from source_kit.errors import system_error
 from source_kit.http.client import Connection
@@ -21,10 +22,9 @@ from source_pendo.record_ids import identity_ids
 from source_pendo.streams.event_days import EventStream, Reading
 from source_pendo.values import instant
 
-_TIMES: Final = (
-    *("day", "hour", "week", "month", "quarter"),
-    *("first_time", "last_time", "last_key_frame_timestamp"),
-)
+#: Only an answer by day has these (observed)
+_TIMES_OF_DAYS: Final = ("day", "week", "month", "quarter")
+_TIMES: Final = (*_TIMES_OF_DAYS, "hour", "first_time", "last_time", "last_key_frame_timestamp")
 #: Columns that tell rows of one visitor, account and object apart. All are part of the key, so the list never changes
 _REST_OF_IDENTITY: Final = (
     "server",
@@ -63,6 +63,12 @@ class GroupedEvents(EventStream):
             instants=self.converters.keys(),
             added=("record_id", "read_day", "read_at"),
         )
+
+    def get_json_schema(self) -> Mapping[str, Any]:  # type: ignore[override] # the base caches for ever
+        """The schema without the times that only rows of the other period have."""
+        schema = super().get_json_schema()
+        absent = _TIMES_OF_DAYS if self.cursor_field == "hour" else ("hour",)
+        return {**schema, "properties": {name: of for name, of in schema["properties"].items() if name not in absent}}
 
     @property
     def order(self) -> tuple[str, ...]:

@@ -1,13 +1,19 @@
-"""Guide and poll events: one row for each thing that a visitor did."""
+"""Guide, poll and email events: one row for each thing that a visitor did."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Final
 
-from source_pendo.aggregation import Row
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+from source_kit.convert import utc_now
+
+from source_pendo.aggregation import EventSource, Row, Scope
+from source_pendo.day_notes import Processed, processed
 from source_pendo.record_ids import content_ids
 from source_pendo.streams.event_days import EventStream, Reading
+from source_pendo.streams.grouped_events import Events
 from source_pendo.values import instant, number, text
 
 #: Columns that depend on the period of the query and not on the event
@@ -29,10 +35,29 @@ class SingleEvents(EventStream):
     docs = replace(
         EventStream.docs,
         late_rows="45 minutes to 6 hours; events of devices that were offline come up to a week late",
+        requests=f"{EventStream.docs.requests}; one request a sync asks how far Pendo has processed the events",
     )
 
     def ids(self, rows: list[Row], reading: Reading) -> list[str]:
         return content_ids(rows, _ASKED_FOR)
+
+    def asked_processed(self) -> Processed | None:
+        """Asks the source `events`: Pendo documents `details` for the sources of sums only.
+
+        That single events are processed together with them is inferred. Without an answer the clock decides alone.
+        """
+        source = EventSource(Events.source, "day", (), merge_hours=True)
+        scope = Scope(utc_now().date() - timedelta(days=1), self.config.app_ids)
+        try:
+            answer = self.client.aggregate("processed", [*source.stages(scope), {"limit": 1}], details=True)
+            for _ in answer.rows("results"):
+                pass
+        except AirbyteTracedException as error:
+            self.logger.info(
+                f"Stream {self.name}: how far events are processed is not known ({error.internal_message})"
+            )
+            return None
+        return processed(answer.envelope.get("details"), self.config.app_ids)
 
 
 _OF_GUIDES: Final = replace(
@@ -68,3 +93,14 @@ class PollEvents(SingleEvents):
                 record["poll_response"] = text(response)
                 record["poll_response_number"] = number(response)
         return records
+
+
+class EmailEvents(SingleEvents):
+    """What became of the emails of NPS guides and campaigns: sent, delivered, opened, clicked, bounced, and more.
+
+    `type` is `email:pendo:` and what happened. The columns are those of Pendo's API documentation (August 2025).
+    """
+
+    source = "emailEvents"
+    order = ("browserTime", "type")
+    documented_only = True
