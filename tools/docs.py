@@ -81,7 +81,12 @@ def long_table(found: Sequence[Any]) -> str:
     for stream, described in found:
         docs = stream.docs
         resolution = f" ({docs.resolution})" if docs.resolution else ""
-        cells = [f"`{described.name}`", key(described), cursor(described) + resolution]
+        mark = (
+            " (documented, not verified against a live subscription)"
+            if getattr(stream, "documented_only", False)
+            else ""
+        )
+        cells = [f"`{described.name}`{mark}", key(described), cursor(described) + resolution]
         permission = docs.permission or stream.permission
         cells += [fact or "-" for fact in (docs.late_rows, docs.read_again, docs.deletes, permission, docs.requests)]
         lines.append(f"| {' | '.join(cells)} |")

@@ -41,11 +41,16 @@ class BadQuery(AirbyteTracedException):
 
 
 class NotOffered(AirbyteTracedException):
-    """There is nothing at the address (404), or Pendo refuses what was asked for (422)."""
+    """There is nothing at the address (404), or Pendo refuses what was asked for (402, 422)."""
 
 
 class Forbidden(AirbyteTracedException):
     """The key is wrong or has no right to this kind of object: Pendo answers 403 in both cases."""
+
+
+#: What Pendo may answer for something that a subscription or a key does not have: 400, 402, 403, 404 or 422. Which of
+#: them it chooses is not documented.
+REFUSALS: Final = (BadRequest, BadQuery, NotOffered, Forbidden)
 
 
 WRONG_REGION: Final = (
@@ -60,6 +65,10 @@ WRONG_KEY: Final = (
 FORBIDDEN: Final = (
     "Pendo refuses this stream's objects to the integration key (status 403): the key was revoked or lacks the right "
     "to them. Make a new key with that right in Settings > Integrations > Integration Keys, or deselect the stream."
+)
+CONTRACT: Final = (
+    "Pendo does not carry out the request (status 402): ask Pendo whether the contract includes what this stream "
+    "reads; the internal message has Pendo's answer. Deselect the stream if the contract does not."
 )
 TOO_BIG: Final = (
     "Pendo could not answer a query within its limits of time and memory. Run the sync again later; for an event "
@@ -103,7 +112,7 @@ ERRORS: Final = ErrorTable(
         # For an aggregation it means that the query is too big, see `aggregate`; other requests cannot be made smaller.
         ErrorRule(408, BROKEN, Action.RETRY, _TRANSIENT),
         # A valid key on another region's host; the text is from one write-up, unverified.
-        ErrorRule(400, WRONG_REGION, Action.FAIL, _CONFIG, body="missing jzb"),
+        ErrorRule(400, WRONG_REGION, Action.FAIL, _CONFIG, body="missing jzb", raises=BadRequest),
         ErrorRule(
             400,
             BAD_QUERY,
@@ -112,6 +121,8 @@ ERRORS: Final = ErrorTable(
         ),
         ErrorRule(400, BAD_REQUEST, raises=BadRequest),
         ErrorRule(401, WRONG_KEY, Action.FAIL, _CONFIG, raises=Forbidden),
+        # Documented as "parameters valid, request failed"; API access depends on the contract.
+        ErrorRule(402, CONTRACT, Action.FAIL, _CONFIG, raises=NotOffered),
         ErrorRule(403, THROTTLED, Action.THROTTLED, _TRANSIENT, body="rateLimitExceeded", raises=Throttled),
         ErrorRule(403, FORBIDDEN, Action.FAIL, _CONFIG, raises=Forbidden),
         ErrorRule(404, NOT_FOUND, Action.FAIL, _CONFIG, raises=NotOffered),

@@ -64,19 +64,23 @@ class SourcePendo(Source[Config]):
         if suffix in ("us", "eu") and not config.region.lower().startswith(suffix):
             logger.warning(f"The integration key ends in .{suffix}, the region is {config.region}: check the region")
         warn_of_plain_http(logger, config.base_url)
-        refused, failed = [], []
-        for name, error in _probe_all(config, connect(config)).items():
-            if isinstance(error, Forbidden | NotOffered):
-                refused.append(name)
+        refused, lacking, failed = [], [], []
+        for stream, error in _probe_all(config, connect(config)):
+            if stream.documented_only and stream.is_lacking(error):
+                lacking.append(stream.name)
+            elif isinstance(error, Forbidden | NotOffered):
+                refused.append(stream.name)
             elif not isinstance(error, QueryTooBig):  # such a query is split when the stream is read
-                failed.append(name)
-                logger.warning(f"Stream {name} failed in the connection test ({error.internal_message})")
+                failed.append(stream.name)
+                logger.warning(f"Stream {stream.name} failed in the connection test ({error.internal_message})")
         warnings = [_refused_sentence(refused)] if refused else []
         if failed:
             warnings.append(
                 f"Pendo did not answer as it should for {', '.join(failed)}, everything else can be read: the log has "
                 "what it answered. Deselect these streams if their syncs fail, too."
             )
+        if lacking:
+            warnings.append(_lacking_sentence(lacking))
         for warning in warnings:
             logger.warning(warning)
         return " ".join(warnings + [stream.examine(logger) for stream in webhook_streams(config)]) or None
@@ -84,13 +88,16 @@ class SourcePendo(Source[Config]):
     def discovered_streams(self, logger: logging.Logger, config: Config) -> list[Stream]:
         """The streams that the key may read, with the subscription's own metadata in their schemas.
 
-        Only a stream that Pendo refuses (403) is missing: an endpoint that fails today may work tomorrow.
+        A stream is missing only where Pendo refuses it (`is_lacking`): an endpoint that fails today may work tomorrow.
         """
         connection = connect(config)
-        refused = [name for name, error in _probe_all(config, connection).items() if isinstance(error, Forbidden)]
-        if refused:
+        errors = _probe_all(config, connection)
+        missing = {stream.name: stream.documented_only for stream, error in errors if stream.is_lacking(error)}
+        if refused := [name for name, documented_only in missing.items() if not documented_only]:
             logger.warning(_refused_sentence(refused))
-        streams = [stream for stream in _streams(config, connection) if stream.name not in refused]
+        if lacking := [name for name, documented_only in missing.items() if documented_only]:
+            logger.info(_lacking_sentence(lacking))
+        streams = [stream for stream in _streams(config, connection) if stream.name not in missing]
         for stream in streams:
             stream.client.retry_policy = _DISCOVERING
         return [*streams, *webhook_streams(config)]
@@ -100,19 +107,20 @@ def _streams(config: Config, connection: Connection) -> list[PendoStream]:
     return [stream(config, connection) for stream in STREAMS]
 
 
-def _probe_all(config: Config, connection: Connection) -> dict[str, AirbyteTracedException]:
-    """The errors of the streams that do not answer.
+def _probe_all(config: Config, connection: Connection) -> list[tuple[PendoStream, AirbyteTracedException]]:
+    """The streams that do not answer, with their errors.
 
-    Raises if none answers. One that does proves the key, the region and the network; the error of another stream is
-    about that stream alone.
+    Raises if none of those answers that every subscription has. One that does proves the key, the region and the
+    network; the error of another stream is about that stream alone.
     """
     streams = _streams(config, connection)
     throttled = threading.Event()
     with ThreadPoolExecutor(min(_PROBES_AT_A_TIME, config.num_workers)) as pool:
         found = pool.map(lambda stream: _probe(stream, throttled), streams)
-        errors = {stream.name: error for stream, error in zip(streams, found, strict=True) if error is not None}
-    if len(errors) == len(streams):
-        raise _common_error(list(errors.values()))
+        errors = [(stream, error) for stream, error in zip(streams, found, strict=True) if error is not None]
+    of_all_subscriptions = [error for stream, error in errors if not stream.documented_only]
+    if len(of_all_subscriptions) == sum(not stream.documented_only for stream in streams):
+        raise _common_error(of_all_subscriptions)
     return errors
 
 
@@ -137,4 +145,11 @@ def _refused_sentence(names: list[str]) -> str:
     return (
         f"Pendo refuses {', '.join(names)} to this integration key, everything else can be read: make a new key with "
         "that right in Pendo's Settings > Integrations > Integration Keys, or deselect these streams."
+    )
+
+
+def _lacking_sentence(names: list[str]) -> str:
+    return (
+        f"Pendo refuses {', '.join(names)}, which not every subscription has, so the catalog goes without them; "
+        "everything else can be read."
     )

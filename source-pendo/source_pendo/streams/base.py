@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_kit.convert import epoch_millis, parse_instant
@@ -12,7 +12,7 @@ from source_kit.http.client import Connection
 from source_kit.http.stream import BatchHttpStream
 from source_kit.stream import StreamDocs
 
-from source_pendo.client import PendoClient
+from source_pendo.client import REFUSALS, Forbidden, PendoClient
 from source_pendo.config import Config
 
 #: Format of the states that this release writes; a state without a version is of this one.
@@ -23,6 +23,9 @@ class PendoStream(BatchHttpStream):
     """Base of the streams. `connection` is shared by all streams of one sync."""
 
     docs = StreamDocs(permission="read access (any integration key)")
+    #: Pendo documents the stream, and it was never read from a live subscription. It is not in the catalog where its
+    #: probe is refused, and never in the suggested streams.
+    documented_only: ClassVar[bool] = False
     client: PendoClient
     #: Rows of this sync without a time of change
     ageless: int = 0
@@ -30,6 +33,10 @@ class PendoStream(BatchHttpStream):
     def __init__(self, config: Config, connection: Connection) -> None:
         super().__init__(PendoClient(self.name, connection, config.request_timeout))
         self.config = config
+
+    def is_lacking(self, error: AirbyteTracedException) -> bool:
+        """Whether the error of a probe takes the stream out of the catalog, until a later discovery."""
+        return isinstance(error, REFUSALS if self.documented_only else Forbidden)
 
     def finish(self) -> None:
         """Log how many rows have no time of change."""
