@@ -10,9 +10,9 @@ from typing import Final
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_kit import activity
-from source_kit.errors import Action, ErrorRule, ErrorTable, Throttled
+from source_kit.errors import Action, ErrorRule, ErrorTable, Throttled, config_error
 from source_kit.http.client import Answer, Client, Connection
-from source_kit.http.retry import RETRY_POLICY
+from source_kit.http.retry import RETRY_POLICY, RetryPolicy
 from urllib3 import exceptions
 
 from source_pendo.aggregation import Row, Stage
@@ -61,6 +61,10 @@ WRONG_KEY: Final = (
     "Pendo refuses the integration key: make a new key in Settings > Integrations > Integration Keys (a key is shown "
     "only once; the shared secret of track events is not a key); if there is no such tab, the subscription has no API "
     "access and Pendo has to enable it."
+)
+MAY_WRITE: Final = (
+    "This integration key may also write to Pendo. The connector only reads: make a new key without write access in "
+    "Settings > Integrations > Integration Keys."
 )
 FORBIDDEN: Final = (
     "Pendo refuses this stream's objects to the integration key (status 403): the key was revoked or lacks the right "
@@ -132,6 +136,28 @@ ERRORS: Final = ErrorTable(
         ErrorRule(range(500, 600), BROKEN, Action.RETRY, _TRANSIENT),
     ),
 )
+
+
+def verify_key(connection: Connection, seconds: float) -> bool:
+    """Whether the key may write; raises a config_error if it is wrong or belongs to another region.
+
+    `GET /token/verify` is documented: 403 means an invalid key, the answer says whether the key may write. The names of
+    its members are not: a true one whose name contains "write" means that it may. Any other failure, and an answer of
+    another shape, proves nothing.
+    """
+    client = Client("check", connection, ERRORS, RetryPolicy(tries=1, throttled_seconds=0.0), seconds)
+    try:
+        answer = client.call("/token/verify").json()
+    except Forbidden as error:
+        raise config_error(WRONG_KEY, error.internal_message) from error
+    except (BadRequest, BadQuery) as error:
+        raise config_error(WRONG_REGION, error.internal_message) from error
+    except AirbyteTracedException as error:
+        client.logger.info(f"Pendo does not say whether the integration key is right ({error.internal_message})")
+        return False
+    return isinstance(answer, dict) and any(
+        member is True and "write" in name.lower() for name, member in answer.items()
+    )
 
 
 def connect(config: Config) -> Connection:

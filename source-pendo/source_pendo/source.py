@@ -18,7 +18,17 @@ from source_kit.network import warn_of_plain_http
 from source_kit.source import Source
 
 from source_pendo import native_records
-from source_pendo.client import WRONG_KEY, WRONG_REGION, BadRequest, Forbidden, NotOffered, QueryTooBig, connect
+from source_pendo.client import (
+    MAY_WRITE,
+    WRONG_KEY,
+    WRONG_REGION,
+    BadRequest,
+    Forbidden,
+    NotOffered,
+    QueryTooBig,
+    connect,
+    verify_key,
+)
 from source_pendo.config import Config
 from source_pendo.streams import STREAMS, webhook_streams
 from source_pendo.streams.base import PendoStream
@@ -26,6 +36,8 @@ from source_pendo.streams.grouped_events import GroupedEvents
 
 #: A check does not wait longer for one answer, because a person waits for the check. Seconds.
 _PROBE_TIMEOUT: Final = 20.0
+#: The key's own check proves nothing if it takes longer. Seconds.
+_VERIFY_TIMEOUT: Final = 5.0
 _PROBES_AT_A_TIME: Final = 6
 #: Pendo may throttle a check because of its many probes, or of a sync that uses the same key: that passes in seconds.
 _PROBING: Final = RetryPolicy(tries=2, base_seconds=0.5, throttled_seconds=15.0)
@@ -54,10 +66,11 @@ class SourcePendo(Source[Config]):
         return streams
 
     def probe(self, logger: logging.Logger, config: Config) -> str | None:
-        """Asks every endpoint and every event source for the least it can give, at the same time.
+        """Asks whether the key is valid, then every endpoint and source for the least it can give, at the same time.
 
-        Fails if no stream answers: the key or the region is wrong, or the network or Pendo fails. Passes if some
-        streams answer, and names those that the key may not read, the subscription does not offer, or that failed.
+        Fails if none of the streams that every subscription has answers: the key or the region is wrong, or the network
+        or Pendo fails. Passes if some of them answer, and names the streams that the key may not read, the subscription
+        does not offer, or that failed.
         """
         # Keys of two regions are known to end in the region's name; about the others nothing is known, so only warn.
         suffix = config.api_key.rpartition(".")[2].lower()
@@ -65,7 +78,9 @@ class SourcePendo(Source[Config]):
             logger.warning(f"The integration key ends in .{suffix}, the region is {config.region}: check the region")
         warn_of_plain_http(logger, config.base_url)
         refused, lacking, failed = [], [], []
-        for stream, error in _probe_all(config, connect(config)):
+        connection = connect(config)
+        warnings = [MAY_WRITE] if verify_key(connection, _VERIFY_TIMEOUT) else []
+        for stream, error in _probe_all(config, connection):
             if stream.documented_only and stream.is_lacking(error):
                 lacking.append(stream.name)
             elif isinstance(error, Forbidden | NotOffered):
@@ -73,7 +88,8 @@ class SourcePendo(Source[Config]):
             elif not isinstance(error, QueryTooBig):  # such a query is split when the stream is read
                 failed.append(stream.name)
                 logger.warning(f"Stream {stream.name} failed in the connection test ({error.internal_message})")
-        warnings = [_refused_sentence(refused)] if refused else []
+        if refused:
+            warnings.append(_refused_sentence(refused))
         if failed:
             warnings.append(
                 f"Pendo did not answer as it should for {', '.join(failed)}, everything else can be read: the log has "

@@ -11,6 +11,16 @@ from source_pendo.streams.grouped_events import Events, FeatureEvents, PageEvent
 from source_pendo.streams.guide_events import GuideEvents, PollEvents
 from source_pendo.streams.lists import Features, Guides, Pages, Reports, Segments, TrackTypes
 from source_pendo.streams.metadata import MetadataAccounts, MetadataVisitors
+from source_pendo.streams.objects import (
+    Apps,
+    BulkDeletions,
+    DoNotProcessAccounts,
+    DoNotProcessVisitors,
+    FeedbackItems,
+    FeedbackVotes,
+    GuideCategories,
+    ProductAreas,
+)
 from source_pendo.streams.visitor_history import VisitorHistory
 from source_pendo.streams.webhooks import WebhookEvents
 
@@ -32,6 +42,14 @@ STREAMS: Final[tuple[type[PendoStream], ...]] = (
     TrackEvents,
     GuideEvents,
     PollEvents,
+    Apps,
+    ProductAreas,
+    GuideCategories,
+    BulkDeletions,
+    DoNotProcessVisitors,
+    DoNotProcessAccounts,
+    FeedbackItems,
+    FeedbackVotes,
 )
 
 

@@ -38,6 +38,17 @@ class PendoStream(BatchHttpStream):
         """Whether the error of a probe takes the stream out of the catalog, until a later discovery."""
         return isinstance(error, REFUSALS if self.documented_only else Forbidden)
 
+    def of_wanted_app(self, row: Mapping[str, Any]) -> bool:
+        """Whether an object belongs to one of the chosen applications, or to none."""
+        wanted = self.config.app_ids
+        apps = self.apps_of(row)
+        return not wanted or not apps or any(str(app).removesuffix(".0") in wanted for app in apps)
+
+    def apps_of(self, row: Mapping[str, Any]) -> list[Any]:
+        """The applications that an object names: numbers, or texts of them; floats where an aggregation computed."""
+        one, several = row.get("appId"), row.get("appIds")
+        return [*(several if isinstance(several, list) else []), *([] if one is None else [one])]
+
     def finish(self) -> None:
         """Log how many rows have no time of change."""
         if self.ageless:

@@ -76,7 +76,7 @@ class ObjectList(PendoStream):
                 if updated is not None and (newest is None or updated > newest):
                     newest = updated
                 unchanged = self._since is not None and updated is not None and updated < self._since - _OVERLAP_MS
-                if not unchanged and self._wanted(item):
+                if not unchanged and self.of_wanted_app(item):
                     rows = self.transform(item)
                     kept += rows
                     self.ageless += len(rows) if updated is None else 0
@@ -103,16 +103,6 @@ class ObjectList(PendoStream):
             digests = list(map(_digest, objects))
             yield [item for item, digest in zip(objects, digests, strict=True) if digest not in before]
             emitted.update(digests)
-
-    def _wanted(self, item: Mapping[str, Any]) -> bool:
-        """Whether an object belongs to one of the chosen applications, or to none."""
-        wanted = self.config.app_ids
-        apps = self._apps(item)
-        return not wanted or not apps or any(str(app) in wanted for app in apps)
-
-    def _apps(self, item: Mapping[str, Any]) -> list[Any]:
-        one, several = item.get("appId"), item.get("appIds")
-        return [*(several if isinstance(several, list) else []), *([] if one is None else [one])]
 
 
 def _digest(item: Any) -> bytes:
@@ -153,7 +143,7 @@ class Reports(ObjectList):
 
     path_name = "report"
 
-    def _apps(self, item: Mapping[str, Any]) -> list[Any]:
+    def apps_of(self, item: Mapping[str, Any]) -> list[Any]:
         """A report names its application in its definition, as number or text (certain: another connector's schema).
 
         Definition and config are objects (observed) or arrays (documented). A report that names no single application,
@@ -162,7 +152,7 @@ class Reports(ObjectList):
         definition = _first(item.get("definition"))
         options = _first(definition.get("config")) if isinstance(definition, dict) else None
         app = options.get("appId") if isinstance(options, dict) else None
-        return [*super()._apps(item), *([app] if is_app_id(str(app)) else [])]
+        return [*super().apps_of(item), *([app] if is_app_id(str(app)) else [])]
 
 
 class Segments(ObjectList):
