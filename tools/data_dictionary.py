@@ -25,8 +25,7 @@ _MARK = re.compile(rf" \((observed|inferred|unverified|{MADE_HERE})\)$")
 _WORDS = {"string": "text", "date-time": "instant"}
 #: Endpoints and sources of the streams whose class does not name one
 _ORIGINS = {
-    "accounts": "aggregation source `accounts`",
-    "visitors": "aggregation source `visitors`",
+    "bulk_deletions": "`GET /api/v1/bulkdelete`",
     "visitor_history": "`GET /api/v1/visitor/{id}/history`",
     "webhook_events": "bodies of Pendo's webhooks",
 }
@@ -117,6 +116,8 @@ def _origin(stream: Any) -> str:
     """Where Pendo has the rows of a stream."""
     if stream.name in _ORIGINS:
         return _ORIGINS[stream.name]
+    if hasattr(stream, "source_stage"):
+        return f"aggregation source `{next(iter(stream.source_stage()['source']))}`"
     for fact, text in _FACTS.items():
         value = getattr(stream, fact, None)
         if isinstance(value, str):
