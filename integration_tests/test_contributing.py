@@ -23,7 +23,7 @@ from test_kit.catalogs import Row, configured
 
 #: Connectors that have such a section, with the streams that it adds
 ADDED = {
-    "source-pendo": ("product_areas", "guide_steps"),
+    "source-pendo": ("themes", "guide_steps"),
     "source-customerio": ("brands", "transactional_variants"),
 }
 

@@ -32,6 +32,7 @@ def test_a_missing_or_unknown_key_is_forbidden_and_one_of_another_region_has_its
 
 @pytest.mark.parametrize("name", ["page", "feature", "guide", "tracktype", "report", "segment"])
 def test_a_list_holds_the_default_app_only_unless_it_is_expanded(pendo: Any, name: str) -> None:
+    pendo.sim.mutate("switch", lists_by_app=True)
     narrow, wide = pendo.get(name), pendo.get(name + "?expand=*")
     assert 0 < len(narrow) < len(wide) == 9
     if "appId" in wide[0]:

@@ -41,6 +41,12 @@ def window(pendo: Any, period: str = "dayRange", **series: object) -> int:
         'dateAdd(date(2026,3,20), -19, "days")',
         'startOfPeriod("monthly", now())',
         "now() - 19*1000*60*60*24",
+        "date(2026,3)",
+        "date(2026,3,1,13,5,9)",
+        'date("2026-03")',
+        'date("2026-03-01T15:04")',
+        'date("2026-03-01T15:04:05.999")',
+        'startOfPeriod("monthRange", now())',
     ],
 )
 def test_every_form_of_first_is_rounded_down_to_its_local_day(pendo: Any, first: object) -> None:
@@ -135,11 +141,57 @@ def test_a_filter_keeps_the_rows_for_which_it_is_true(pendo: Any, filter_: str, 
         assert all(visitor.startswith(start) for visitor, start in zip(found, ids, strict=True))
 
 
+@pytest.mark.parametrize(
+    ("expression", "value"),
+    [
+        ("!null", None),
+        ("-null", None),
+        ("null < 5", None),
+        ("!(null >= 5)", None),
+        ("null + 1", None),
+        ("null || true", True),
+        ("null && true", False),
+        ("null == null", True),
+        ("null != 5", True),
+        ("1 == true", False),
+        ("[1, 2] == [1, 2]", True),
+        ("if(1 < 2, `yes`)", "yes"),
+        ("if(1 > 2, `yes`)", None),
+        ("[isBoolean(true), isNumber(true), isString(`a`)]", [True, False, True]),
+        ("[isList([]), isNil(null), isEmpty(``)]", [True, True, True]),
+        ("[10, 20, 30][-1]", 30),
+        ("[10, 20, 30][3]", None),
+        ("[10, 20, 30][1:3]", [20, 30]),
+        ("missing[0]", None),
+        ("contains([1, 2], 2) && contains(`abc`, `b`)", True),
+        ("split(`a,b`, `,`)[1]", "b"),
+        ("toLowerCase(`ÄB`)", "äb"),
+        ("toString(5)", "5"),
+        ("reverse(sortUnique([3, 1, 3]))", [3, 1]),
+        ("sum([1, null, 2]) + len([1]) + len(list(1, 2))", 6),
+        ("listInRange([1, 2, 3], 0, 2)", [1, 2]),
+        ("[identified(`_PENDO_T_1`), identified(``), identified(`ann`)]", [False, False, True]),
+    ],
+)
+def test_an_expression_has_its_documented_value(pendo: Any, expression: str, value: object) -> None:
+    rows = pendo.rows({"source": {"visitors": None}}, {"limit": 1}, {"select": {"value": expression}})
+    assert rows == [{"value": value}]
+
+
+@pytest.mark.parametrize(
+    "expression", ["visitorId + `x`", "visitorId * 2", "parentAccountId(visitorId)", "date(`soon`)"]
+)
+def test_arithmetic_with_texts_and_wrong_arguments_are_refused(pendo: Any, expression: str) -> None:
+    status, text = pendo.post({"source": {"visitors": None}}, {"select": {"value": expression}})
+    assert (status, isinstance(text, str)) == (400, True)
+
+
 def test_a_missing_field_satisfies_no_ordering(pendo: Any) -> None:
     everyone = pendo.rows({"source": {"accounts": ALL}})
     either = pendo.rows({"source": {"accounts": ALL}}, {"filter": "metadata.auto.lastupdated >= 0"})
     other = pendo.rows({"source": {"accounts": ALL}}, {"filter": "metadata.auto.lastupdated < 0"})
-    assert other == []
+    neither = pendo.rows({"source": {"accounts": ALL}}, {"filter": "!(metadata.auto.lastupdated >= 0)"})
+    assert other == neither == []
     assert 0 < len(either) < len(everyone)
 
 

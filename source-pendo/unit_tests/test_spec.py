@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from airbyte_cdk.models import SyncMode
 from jsonschema import Draft7Validator
-from pendo_reader import Subscription
+from pendo_reader import PENDO_STREAMS, Subscription
 from source_pendo import SourcePendo
 from source_pendo.config import Config
 
@@ -38,6 +39,10 @@ STREAMS: dict[str, tuple[list[str], str]] = {
     **dict.fromkeys(("metadata_accounts", "metadata_visitors"), (["group", "field"], "")),
     **dict.fromkeys(("events", "page_events", "feature_events", "track_events"), (["record_id"], "day")),
     **dict.fromkeys(("guide_events", "poll_events"), (["record_id"], "browser_time")),
+    **dict.fromkeys(("apps", "product_areas", "guide_categories", "bulk_deletions"), (["id"], "")),
+    "do_not_process_visitors": (["visitor_id"], ""),
+    "do_not_process_accounts": (["account_id"], ""),
+    **dict.fromkeys(("feedback_items", "feedback_votes"), (["id"], "")),
 }
 
 
@@ -122,6 +127,14 @@ def _faults(schema: dict[str, Any], path: str) -> Any:
         yield from _faults(field, f"{path}.{name}")
     if isinstance(schema.get("items"), dict):
         yield from _faults(schema["items"], f"{path}[]")
+
+
+def test_only_streams_that_were_read_live_and_are_cheap_are_suggested() -> None:
+    """A stream that is only documented is everybody's own choice."""
+    metadata = yaml.safe_load((Path(__file__).resolve().parents[1] / "metadata.yaml").read_text("utf-8"))
+    suggested = metadata["data"]["suggestedStreams"]["streams"]
+    verified = [stream.name for stream in PENDO_STREAMS if not stream.documented_only]
+    assert suggested == [name for name in verified if name != "visitor_history"] + ["webhook_events"]
 
 
 def test_nobody_is_sent_to_a_page_that_shows_keys() -> None:

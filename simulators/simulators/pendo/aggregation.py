@@ -25,7 +25,7 @@ def aggregate(body: bytes, subscription: Subscription, switches: Switches) -> by
     switches.check_allowed(source_name(stage))
     if switches.hours_need_ids:
         require_ids_of_hours(stage)
-    source_rows = read_source(stage, subscription)
+    source_rows = read_source(stage, subscription, switches)
     if switches.timeout_rows is not None and source_rows.scanned > switches.timeout_rows:
         raise timed_out()
     if switches.memory_rows is not None and source_rows.scanned > switches.memory_rows:

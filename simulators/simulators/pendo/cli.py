@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 
 from simulators.pendo.simulator import PendoSimulator
 from simulators.pendo.sizes import DEFAULT_NOW, SIZES
+from simulators.pendo.switches import RULES
 from simulators.webhooks import options, pendo_options
 
 
@@ -29,6 +30,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--now", type=_instant, default=DEFAULT_NOW, help="the simulated present: RFC 3339, or `real` (%(default)s)")
     add("--time-zone", default="America/New_York", help="time zone of the subscription (%(default)s)")
     add("--api-key", default="simulated-integration-key.us", help="the only valid integration key (%(default)s)")
+    rules_help = "`documented` enforces every rule of Pendo's API documentation, `observed` none (%(default)s)"
+    add("--rules", choices=RULES, default="observed", help=rules_help)
     add("--compress", action="store_true", help="compress answers with gzip if the client accepts it")
     pendo_options.add_arguments(parser)
 
@@ -54,6 +57,7 @@ def run(args: argparse.Namespace) -> int:
         now=args.now,
         time_zone=args.time_zone,
         api_key=args.api_key,
+        rules=args.rules,
         host=args.host,
         port=args.port,
         compress=args.compress,

@@ -40,6 +40,19 @@ def make_definitions(rng: random.Random, count: int, now: int) -> dict[str, list
     return made
 
 
+def make_private(rng: random.Random, now: int) -> dict[str, list[Definition]]:
+    """Private reports and unshared segments, which no list has until the mutation `share` makes them public.
+
+    One of the reports is an Account Report.
+    """
+    kinds = ("Account Report", "Visitor Report")
+    private = [_report(rng, 100 + number, DEFAULT_APP, now) | {"type": kind} for number, kind in enumerate(kinds)]
+    return {
+        "reports": [Definition(row | {"shared": False}, DEFAULT_APP) for row in private],
+        "segments": [Definition(_segment(rng, 100, now) | {"shared": False}, DEFAULT_APP)],
+    }
+
+
 def new_id(rng: random.Random) -> str:
     """An id in the form of Pendo's: 27 characters of base64url."""
     return base64.urlsafe_b64encode(rng.randbytes(20)).decode().rstrip("=")
@@ -255,7 +268,7 @@ def _report(rng: random.Random, number: int, app: int, now: int) -> Row:
         "level": "app",
         "scope": "",
         "share": "",
-        "shared": number % 2 == 0,
+        "shared": True,
         "target": "",
         "definition": {"config": {"appId": str(app) if number % 2 else app, "steps": [{"n": 1}]}},
         "aggregation": {"fields": [{"field": "visitorId"}], "pipeline": [{"source": {"visitors": None}}]},

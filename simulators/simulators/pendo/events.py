@@ -97,6 +97,11 @@ class Event:
     at: int
     visible_at: int
 
+    @property
+    def facts(self) -> Row:
+        """The columns that the filters of a query see."""
+        return self.row
+
     def for_visitor(self, visitor_id: str) -> Event:
         """The same event of another visitor."""
         return replace(self, row=self.row | {"visitorId": visitor_id})

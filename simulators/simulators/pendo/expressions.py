@@ -1,24 +1,25 @@
 """The expression language of aggregation pipelines: filters, computed columns, and both ends of a time series.
 
 The language looks like C: `||`, `&&`, `!`, comparisons, `+ - * / %`, parentheses, dotted field paths, numbers, `null
-true false`, functions, strings in double quotes or backticks. In double quotes only the escapes `\\\\` and `\\"` are
-accepted, because we know of no others. A string in backticks has no escapes. `in [...]` is refused, as Pendo is
-reported to do.
+true false`, functions, strings in double quotes or backticks, lists `[a, b]`, elements `x[0]` (negative from the end)
+and parts `x[1:3]`. In double quotes only the escapes `\\\\` and `\\"` are accepted, because we know of no others. A
+string in backticks has no escapes. `in [...]` is refused, as Pendo is reported to do.
 
-Null (inferred, unverified): A missing field is null. Null is equal to null only. `< <= > >=` give false for null, and
-for a text beside a number. Arithmetic with null gives null.
+Null (Pendo's API documentation, August 2025): A missing field is null. `&&` and `||` take null as false. `==` and `!=`
+compare it as a value of its own. Every other operator gives null if one side is null, `!` and `-` too. A filter keeps
+the rows that are true, so `!(missing >= 5)` drops a row as `missing >= 5` does. Arithmetic is for numbers only: a text
+is an error. `<` and the like between a text and a number give false (inferred).
 """
 
 from __future__ import annotations
 
 import operator
 import re
-import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import date
 from typing import Any, TypeAlias
 
+from simulators.pendo.functions import functions, is_number
 from simulators.pendo.periods import Calendar
 
 Evaluate: TypeAlias = Callable[[Mapping[str, Any]], Any]
@@ -57,7 +58,7 @@ _TOKEN = re.compile(
     r"""\s*(?:
     (?P<number>\d+\.\d+|\d+) | (?P<string>"(?:[^"\\]|\\.)*") | (?P<raw>`[^`]*`) |
     (?P<name>[A-Za-z_$][\w$]*(?:\.[A-Za-z_$\d][\w$]*)*) |
-    (?P<op>\|\||&&|==|!=|<=|>=|[<>!()+\-*/%,])
+    (?P<op>\|\||&&|==|!=|<=|>=|[<>!()\[\]:+\-*/%,])
     )""",
     re.VERBOSE | re.DOTALL,
 )
@@ -78,12 +79,12 @@ def lookup(row: Mapping[str, Any], path: str) -> Any:
     return value
 
 
-def compile_expression(text: str, calendar: Calendar, now: int) -> Expression:
+def compile_expression(text: str, calendar: Calendar, now: int, *, parent_accounts: bool = False) -> Expression:
     """Compile a text. `now` is the value of `now()`. Raises ExpressionError."""
     if not isinstance(text, str):
         message = "an expression is a text"
         raise ExpressionError(message)
-    node = _Parser(_tokens(text), calendar, now).parse()
+    node = _Parser(_tokens(text), functions(calendar, now, parent_accounts=parent_accounts)).parse()
     return Expression(node.evaluate, node.bound)
 
 
@@ -101,10 +102,10 @@ def _tokens(text: str) -> list[tuple[str, str]]:
 
 
 class _Parser:
-    def __init__(self, tokens: list[tuple[str, str]], calendar: Calendar, now: int) -> None:
+    def __init__(self, tokens: list[tuple[str, str]], known: Mapping[str, Callable[..., Any]]) -> None:
         self._tokens = [*tokens, ("end", "")]
         self._at = 0
-        self._functions = _functions(calendar, now)
+        self._functions = known
 
     def parse(self) -> _Node:
         node = self._level(0)
@@ -141,11 +142,31 @@ class _Parser:
     def _unary(self) -> _Node:
         if self._accept("!"):
             negated = self._unary().evaluate
-            return _Node(lambda row: not negated(row))
+            return _Node(lambda row: None if (value := negated(row)) is None else not value)
         if self._accept("-"):
             value = self._unary().evaluate
             return _Node(lambda row: _arithmetic("-", 0, value(row)))
-        return self._primary()
+        node = self._primary()
+        while self._accept("["):
+            node = self._element(node.evaluate)
+        return node
+
+    def _element(self, of: Evaluate) -> _Node:
+        """`x[i]` or `x[i:j]`. An element that is not there is null (inferred)."""
+        first = self._level(0).evaluate
+        last = self._level(0).evaluate if self._accept(":") else None
+        self._expect("]")
+
+        def evaluate(row: Mapping[str, Any]) -> Any:
+            values, start = of(row), first(row)
+            if not isinstance(values, list) or not is_number(start):
+                return None
+            if last is not None:
+                end = last(row)
+                return values[int(start) : int(end)] if is_number(end) else None
+            return values[int(start)] if -len(values) <= start < len(values) else None
+
+        return _Node(evaluate)
 
     def _primary(self) -> _Node:
         kind, text = self._next()
@@ -165,6 +186,9 @@ class _Parser:
             node = self._level(0)
             self._expect(")")
             return node
+        if (kind, text) == ("op", "["):
+            items = self._arguments("]")
+            return _Node(lambda row: [item(row) for item in items])
         message = f"unexpected {text or 'end'}"
         raise ExpressionError(message)
 
@@ -173,21 +197,26 @@ class _Parser:
         if function is None:
             message = f"unknown function {name}"
             raise ExpressionError(message)
-        arguments: list[Evaluate] = []
-        if not self._accept(")"):
-            arguments.append(self._level(0).evaluate)
-            while self._accept(","):
-                arguments.append(self._level(0).evaluate)
-            self._expect(")")
+        arguments = self._arguments(")")
 
         def evaluate(row: Mapping[str, Any]) -> Any:
             try:
                 return function(*(argument(row) for argument in arguments))
-            except (TypeError, KeyError, ValueError) as error:
+            except (TypeError, KeyError, ValueError, AttributeError) as error:
                 message = f"bad arguments for {name}"
                 raise ExpressionError(message) from error
 
         return _Node(evaluate)
+
+    def _arguments(self, end: str) -> list[Evaluate]:
+        """Expressions with commas between them, up to the closing symbol."""
+        arguments: list[Evaluate] = []
+        if not self._accept(end):
+            arguments.append(self._level(0).evaluate)
+            while self._accept(","):
+                arguments.append(self._level(0).evaluate)
+            self._expect(end)
+        return arguments
 
 
 def _literal(value: Any) -> _Node:
@@ -222,49 +251,23 @@ def _binary(symbol: str, left: _Node, right: _Node) -> _Node:
     return _Node(lambda row: _arithmetic(symbol, a(row), b(row)))
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
 def _equal(a: Any, b: Any) -> bool:
     return bool(a == b) and isinstance(a, bool) == isinstance(b, bool)
 
 
-def _ordered(symbol: str, a: Any, b: Any) -> bool:
+def _ordered(symbol: str, a: Any, b: Any) -> bool | None:
     # Texts are compared by code point, which equals the order of their UTF-8 bytes. The real collation is not known.
-    if (_is_number(a) and _is_number(b)) or (isinstance(a, str) and isinstance(b, str)):
+    if a is None or b is None:
+        return None
+    if (is_number(a) and is_number(b)) or (isinstance(a, str) and isinstance(b, str)):
         return bool(_ORDER[symbol](a, b))
     return False
 
 
 def _arithmetic(symbol: str, a: Any, b: Any) -> Any:
-    if symbol == "+" and isinstance(a, str) and isinstance(b, str):
-        return a + b
-    if not (_is_number(a) and _is_number(b)) or (symbol in "/%" and b == 0):
+    if a is None or b is None:
         return None
-    return _ARITHMETIC[symbol](a, b)
-
-
-def _date(calendar: Calendar, *arguments: Any) -> int:
-    """`date(2026,3,1)` or `date("2026-03-01")`: local midnight."""
-    if len(arguments) == 1 and isinstance(arguments[0], str):
-        return calendar.midnight(date.fromisoformat(arguments[0]))
-    return calendar.midnight(date(*arguments))
-
-
-def _functions(calendar: Calendar, now: int) -> dict[str, Callable[..., Any]]:
-    return {
-        "now": lambda: now,
-        "date": lambda *arguments: _date(calendar, *arguments),
-        "dateAdd": lambda ms, count, unit: calendar.date_add(int(ms), int(count), unit),
-        "startOfPeriod": lambda adverb, ms: calendar.start_of_period(adverb, int(ms)),
-        "if": lambda condition, yes, no: yes if condition else no,
-        "isNull": lambda value: value is None,
-        "isNil": lambda value: value is None,
-        "isEmpty": lambda value: value is None or value in ("", [], {}),
-        "contains": lambda text, part: text is not None and part in text,
-        "startsWith": lambda text, part: isinstance(text, str) and text.startswith(part),
-        "len": lambda value: None if value is None else len(value),
-        "list": lambda *values: list(values),
-        "hash": lambda value: zlib.crc32(str(value).encode()),
-    }
+    if not (is_number(a) and is_number(b)):
+        message = f"{symbol} is for numbers only"
+        raise ExpressionError(message)
+    return None if symbol in "/%" and b == 0 else _ARITHMETIC[symbol](a, b)

@@ -90,6 +90,8 @@ class Mutations:
             if object_id in (None, item.row["id"]):
                 changed = {"name": f"{item.row['name']} (renamed)", "lastUpdatedAt": self._subscription.now}
                 items[position] = Definition(item.row | changed, item.app)
+                if kind == "guides":
+                    self._subscription.versions.edited(item.row, items[position].row)
                 return items[position].row
         raise KeyError(object_id)
 

@@ -19,6 +19,8 @@ PERIODS = {"hourRange": "hour", "dayRange": "day", "weekRange": "week", "monthRa
 
 _UNITS = {"hours": "hour", "days": "day", "weeks": "week", "months": "month"}
 _ADVERBS = {"hourly": "hour", "daily": "day", "weekly": "week", "monthly": "month", "quarterly": "quarter"}
+# The documentation's reference has the adverbs, and one of its examples has the period of a time series.
+_PERIOD_NAMES = _ADVERBS | PERIODS
 
 
 class Calendar:
@@ -30,7 +32,11 @@ class Calendar:
 
     def midnight(self, day: date) -> int:
         """The instant at which a local day starts."""
-        return int(datetime(day.year, day.month, day.day, tzinfo=self.zone).timestamp()) * 1000
+        return self.instant(datetime(day.year, day.month, day.day))  # noqa: DTZ001  a local time
+
+    def instant(self, local: datetime) -> int:
+        """The instant of a local date and time."""
+        return int(local.replace(tzinfo=self.zone).timestamp() * 1000)
 
     def day_of(self, ms: int) -> date:
         """The local day that contains an instant."""
@@ -39,7 +45,7 @@ class Calendar:
     def _start_of(self, bucket: str, ms: int) -> int:
         """The start of the bucket (`hour`, `day`, `week`, `month`, `quarter`) that contains an instant.
 
-        Weeks start on Sunday (unverified).
+        Weeks start on Sunday (documented).
         """
         local = datetime.fromtimestamp(ms / 1000, self.zone)
         if bucket == "hour":
@@ -73,9 +79,9 @@ class Calendar:
         """`dateAdd(ms, count, unit)`; KeyError for an unknown unit."""
         return self.add(_UNITS[unit], ms, count)
 
-    def start_of_period(self, adverb: str, ms: int) -> int:
-        """`startOfPeriod("daily", ms)`; KeyError for an unknown period."""
-        return self.start_of(_ADVERBS[adverb], ms)
+    def start_of_period(self, period: str, ms: int) -> int:
+        """`startOfPeriod("daily", ms)` or `startOfPeriod("dayRange", ms)`; KeyError for an unknown period."""
+        return self.start_of(_PERIOD_NAMES[period], ms)
 
     def window(self, bucket: str, first: int, last: int | None, count: int | None) -> tuple[int, int]:
         """The window of a query: its first instant, and the first instant after it.

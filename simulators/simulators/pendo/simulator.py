@@ -11,20 +11,20 @@ not known, the docstring says so.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from simulators.pendo.aggregation import aggregate
 from simulators.pendo.bulk import BulkPageEvents
 from simulators.pendo.directory import DEFAULT_APP
+from simulators.pendo.endpoints import answer_get, decoded_id
 from simulators.pendo.errors import PendoError, missing_jzb, not_found, unprocessable
-from simulators.pendo.mutations import Mutations, app_ids
+from simulators.pendo.mutations import Mutations
 from simulators.pendo.periods import DAY_MS, HOUR_MS, Calendar
 from simulators.pendo.sizes import DEFAULT_NOW, SIZES, Size
 from simulators.pendo.subscription import Subscription
 from simulators.pendo.switches import RateLimiter, Switches
-from simulators.pendo.tables import as_answered
+from simulators.pendo.truth import truth
 from simulators.server import Request, Response, Row, Simulator
 
 KEY_HEADER = "x-pendo-integration-key"
@@ -39,22 +39,11 @@ LISTS = {
 }
 """List endpoints, each with the kind of object that it lists."""
 
-_EVENT_STREAMS = {
-    "events": "events",
-    "page_events": "pageEvents",
-    "feature_events": "featureEvents",
-    "track_events": "trackEvents",
-    "guide_events": "guideEvents",
-    "poll_events": "pollEvents",
-}
-_DEFINITION_STREAMS = {"track_types": "trackTypes"} | {
-    kind: kind for kind in ("pages", "features", "guides", "reports", "segments")
-}
-
 
 class PendoSimulator(Simulator):
     """One subscription in one region.
 
+    `rules` is `observed` (as production clients see Pendo) or `documented` (every switch of `Rules` is on).
     `api_key` is valid here. `foreign_keys` are valid in another region. Every other key is unknown. For benchmarks,
     `rows` replaces the page events by this many rows over the last `rows_days` full days. `now` is the simulated
     present. It changes only by the mutation `advance`. Tests reach the data by the attribute `subscription`.
@@ -70,6 +59,7 @@ class PendoSimulator(Simulator):
         now: datetime = DEFAULT_NOW,
         time_zone: str = "America/New_York",
         api_key: str = "simulated-integration-key.us",
+        rules: str = "observed",
         foreign_keys: tuple[str, ...] = ("simulated-integration-key.eu",),
         bucket_on_events: bool = False,
         host: str = "127.0.0.1",
@@ -79,6 +69,7 @@ class PendoSimulator(Simulator):
         super().__init__(host=host, port=port, compress=compress)
         self.api_key = api_key
         self.switches = Switches()
+        self.switches.use(rules)
         self._foreign_keys = foreign_keys
         now_ms = int(now.timestamp() * 1000)
         calendar = Calendar(time_zone)
@@ -126,11 +117,15 @@ class PendoSimulator(Simulator):
                 self.switches.check_allowed("metadata")
                 return Response.json(self.subscription.metadata(kind))
             case ("GET", "visitor", visitor_id):
-                return self._visitor(visitor_id)
+                return self._visitor(decoded_id(visitor_id, request, self.switches))
             case ("GET", "account", account_id):
-                return self._account(account_id)
+                return self._account(decoded_id(account_id, request, self.switches))
             case ("GET", "visitor", visitor_id, "history"):
-                return self._history(visitor_id, request)
+                return self._history(decoded_id(visitor_id, request, self.switches), request)
+            case ("GET", *segments):
+                response = answer_get(segments, self.subscription, self.switches)
+                if response is not None:
+                    return response
         raise not_found()
 
     def _check_key(self, key: str | None) -> None:
@@ -144,10 +139,15 @@ class PendoSimulator(Simulator):
     def _list(self, kind: str, request: Request) -> Response:
         """A whole list.
 
-        It has objects of the default app only; with `expand=*` of all apps. `id` selects objects (second-hand).
+        It has objects of the default app only; with `expand=*` of all apps, with `appId` of one app. Reports and
+        segments need no parameter (inferred: none is documented for them). `id` selects objects.
         """
         self.switches.check_allowed(kind)
-        apps = None if request.param("expand") == "*" else frozenset({DEFAULT_APP})
+        app = request.param("appId")
+        has_all = kind in ("reports", "segments") and not self.switches.lists_by_app
+        apps = None if request.param("expand") == "*" or (has_all and app is None) else frozenset({DEFAULT_APP})
+        if apps is not None and app is not None:
+            apps = _one_app(app)
         rows = self.subscription.definition_rows(kind, apps)
         ids = request.param("id")
         if ids is not None:
@@ -201,73 +201,35 @@ class PendoSimulator(Simulator):
         Options: `period` (`day` or `hour`) for the grouped event streams, `since` (a local date) for event streams,
         `apps` (ids with commas) for streams whose rows belong to apps, `anonymous` (`true`) for `visitors` and
         `visitor_history`.
+
+        `feedback_items` has feedback, and ideas if the switch `ideas` is on. Rows of `poll_responses` have three more
+        members than Pendo's answer, see `with_nps`.
         """
-        return [row if _is_text(row) else as_answered(row) for row in self._truth(stream, options)]
-
-    def _truth(self, stream: str, options: Mapping[str, str]) -> list[Row]:
-        known = {"period", "since", "apps", "anonymous"}
-        if set(options) - known:
-            message = f"unknown options: {sorted(set(options) - known)}"
-            raise ValueError(message)
-        apps = app_ids(options.get("apps"))
-        anonymous = options.get("anonymous") == "true"
-        if stream in _EVENT_STREAMS:
-            since = self.subscription.calendar.midnight(date.fromisoformat(options.get("since", "2000-01-01")))
-            return self.subscription.all_rows(_EVENT_STREAMS[stream], options.get("period", "day"), apps, since)
-        if stream in _DEFINITION_STREAMS:
-            return self.subscription.definition_rows(_DEFINITION_STREAMS[stream], apps)
-        if stream == "visitor_history":
-            return self._all_history(anonymous)
-        simple: Mapping[str, Callable[[], list[Row]]] = {
-            "accounts": lambda: list(self.subscription.accounts),
-            "visitors": lambda: self.subscription.visitor_rows(anonymous=anonymous),
-            "metadata_accounts": lambda: self._metadata_rows("account"),
-            "metadata_visitors": lambda: self._metadata_rows("visitor"),
-        }
-        return simple[stream]()
-
-    def _metadata_rows(self, kind: str) -> list[Row]:
-        schema = self.subscription.metadata(kind)
-        return [
-            {"group": group, "field": name, **descriptor}
-            for group, fields in schema.items()
-            for name, descriptor in fields.items()
-        ]
-
-    def _all_history(self, anonymous: bool) -> list[Row]:
-        return [
-            {"visitorId": visitor["visitorId"], **row}
-            for visitor in self.subscription.visitor_rows(anonymous=anonymous)
-            if visitor["visitorId"] not in self.subscription.deleted_visitors
-            for row in self.subscription.history(visitor["visitorId"])
-        ]
+        return truth(stream, self.subscription, self.switches, options)
 
     def mutate(self, name: str, **arguments: Any) -> Any:
         """Change the data (see `Mutations`) or the behavior (`switch`, `forbid`, `allow`, `limit_rate`)."""
         match name:
             case "switch":
-                return self._switch(arguments)
+                with self.subscription.lock:
+                    self.switches.switch(arguments)
+                    self.subscription.clear_tables()
+                return None
             case "forbid":
-                self.switches.forbid(arguments["kinds"])
+                self.switches.forbid(**arguments)
                 return sorted(self.switches.forbidden)
             case "allow":
-                self.switches.forbidden.difference_update(arguments["kinds"])
+                self.switches.allow(**arguments)
                 return sorted(self.switches.forbidden)
             case "limit_rate":
                 self.switches.limiter = RateLimiter(**arguments) if arguments.get("calls") else None
                 return None
         return self._mutations.run(name, arguments)
 
-    def _switch(self, values: Mapping[str, Any]) -> None:
-        allowed = {"timeout_rows", "memory_rows", "null_when_empty", "history_status", "hours_need_ids"}
-        if set(values) - allowed:
-            message = f"unknown switches: {sorted(set(values) - allowed)}"
-            raise ValueError(message)
-        for name, value in values.items():
-            setattr(self.switches, name, value)
 
-
-def _is_text(row: Row) -> bool:
-    """Whether the visitor id of a row, if there is one, has no incomplete character (`Mutations.cut_id`)."""
-    visitor_id = row.get("visitorId")
-    return not isinstance(visitor_id, str) or visitor_id.isascii() or as_answered(visitor_id) == visitor_id
+def _one_app(text: str) -> frozenset[int]:
+    try:
+        return frozenset({int(text)})
+    except ValueError:
+        message = "appId is not a number"
+        raise PendoError(400, message) from None

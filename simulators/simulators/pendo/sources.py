@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from simulators.pendo.directory import DEFAULT_APP
 from simulators.pendo.errors import PendoError, bad_pipeline, no_period, unexpected_parameters
 from simulators.pendo.expressions import ExpressionError, compile_expression
+from simulators.pendo.object_sources import OBJECT_SOURCES, ObjectQuery
 from simulators.pendo.periods import PERIODS
 from simulators.pendo.subscription import EventQuery, Subscription
+from simulators.pendo.switches import Switches
 from simulators.pendo.tables import Table
 
 _ALL_APPS = 'expandAppIds("*")'
@@ -19,12 +21,22 @@ _BLACKLISTS = ("apply", "ignore", "only")
 
 @dataclass(frozen=True)
 class Source:
-    """The parameters of a source. `ids` are those that filter by a column. Event sources need a `timeSeries`."""
+    """The parameters of a source. `ids` are those that filter by a column. Event sources need a `timeSeries`.
+
+    `needs` has parameters that are accepted only beside another one.
+    """
 
     is_event: bool = False
     ids: frozenset[str] = frozenset()
     others: frozenset[str] = field(default_factory=lambda: frozenset({"appId", "blacklist"}))
+    needs: Mapping[str, str] = field(default_factory=dict)
+    is_whole_life: bool = False
+    """An event source without a window."""
 
+
+_VISITORS = Source(others=frozenset({"appId", "blacklist", "identified", "since"}))
+_VIEWS = Source(True, frozenset({"guideId", "guideStepId"}), needs={"guideStepId": "guideId"})
+_ANSWERS = Source(True, frozenset({"guideId", "pollId"}), needs={"pollId": "guideId"})
 
 SOURCES: Mapping[str, Source] = {
     "events": Source(True, others=frozenset({"appId", "blacklist", "eventClass"})),
@@ -33,18 +45,25 @@ SOURCES: Mapping[str, Source] = {
     "trackEvents": Source(True, frozenset({"trackTypeId"})),
     "guideEvents": Source(True, frozenset({"guideId"})),
     "pollEvents": Source(True, frozenset({"guideId", "pollId"})),
-    "visitors": Source(others=frozenset({"appId", "blacklist", "identified"})),
+    "emailEvents": Source(True, frozenset({"targetType", "targetId", "eventType"}), needs={"targetId": "targetType"}),
+    "guidesSeen": _VIEWS,
+    "guidesSeenEver": replace(_VIEWS, is_whole_life=True),
+    "pollsSeen": _ANSWERS,
+    "pollsSeenEver": replace(_ANSWERS, is_whole_life=True),
+    "visitors": _VISITORS,
     "accounts": Source(),
+    "doNotProcessVisitors": _VISITORS,
+    "doNotProcessAccounts": Source(),
     "pages": Source(),
     "features": Source(),
     "guides": Source(),
     "trackTypes": Source(),
     "apps": Source(),
+    "groups": Source(others=frozenset({"items", "groupType"})),
+    "vocItems": Source(others=frozenset({"appId", "blacklist", "type"})),
+    "votes": Source(),
 }
-"""The simulated sources.
-
-A filter of `visitors` by time is not simulated: three forms of it were seen, and none of them is certain.
-"""
+"""The simulated sources."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +87,7 @@ def source_name(stage: Mapping[str, Any]) -> str:
     return names[0]
 
 
-def read_source(stage: Mapping[str, Any], subscription: Subscription) -> SourceRows:
+def read_source(stage: Mapping[str, Any], subscription: Subscription, switches: Switches) -> SourceRows:
     """Check a `source` stage and read its rows."""
     name = source_name(stage)
     source = SOURCES[name]
@@ -80,11 +99,25 @@ def read_source(stage: Mapping[str, Any], subscription: Subscription) -> SourceR
         raise unexpected_parameters(name)
     apps = _apps(name, parameters)
     if not source.is_event:
-        return SourceRows(_objects(name, parameters, apps, subscription))
-    start, end, bucket = _window(stage.get("timeSeries"), subscription)
+        try:
+            return SourceRows(Table(OBJECT_SOURCES[name](ObjectQuery(name, parameters, apps, subscription, switches))))
+        except ValueError:
+            raise unexpected_parameters(name) from None
+    if any(parameter in parameters and other not in parameters for parameter, other in source.needs.items()):
+        raise unexpected_parameters(name)
+    if source.is_whole_life:
+        start, end, bucket = 0, subscription.now + 1, "day"
+    else:
+        start, end, bucket = _window(stage.get("timeSeries"), subscription)
     ids = tuple(sorted((column, _values(name, parameters[column])) for column in source.ids & set(parameters)))
     table, scanned = subscription.event_table(name, EventQuery(bucket, start, end, apps, ids, blacklist))
-    return SourceRows(table, start, scanned)
+    if name in ("pollsSeen", "pollsSeenEver") and switches.answer_name != "pollResponse":
+        table = _with_other_name(table, "pollResponse", switches.answer_name)
+    return SourceRows(table, None if source.is_whole_life else start, scanned)
+
+
+def _with_other_name(table: Table, name: str, new: str) -> Table:
+    return Table([{new if column == name else column: value for column, value in row.items()} for row in table.rows()])
 
 
 def require_ids_of_hours(stage: Mapping[str, Any]) -> None:
@@ -103,6 +136,8 @@ def _apps(name: str, parameters: Mapping[str, Any]) -> frozenset[int] | None:
     value = parameters.get("appId", DEFAULT_APP)
     if isinstance(value, str) and value.replace(" ", "") == _ALL_APPS:
         return None
+    if isinstance(value, list) and len(value) == 1 and isinstance(value[0], str) and "(" in value[0]:
+        return _apps(name, {"appId": value[0]})  # the expression inside a list (in one of Pendo's examples)
     values = value if isinstance(value, list) else [value]
     try:
         if isinstance(value, (str, bool)):
@@ -117,28 +152,6 @@ def _values(name: str, value: Any) -> frozenset[str]:
     if not all(isinstance(item, str) for item in values):
         raise unexpected_parameters(name)
     return frozenset(values)
-
-
-def _objects(
-    name: str, parameters: Mapping[str, Any], apps: frozenset[int] | None, subscription: Subscription
-) -> Table:
-    """Rows of the other sources.
-
-    Visitors and accounts belong to the whole subscription, so `apps` does not filter them.
-    """
-    if name == "visitors":
-        identified = parameters.get("identified", False)
-        if not isinstance(identified, bool):
-            raise unexpected_parameters(name)
-        return Table(
-            subscription.visitor_rows(anonymous=not identified, blacklist=parameters.get("blacklist", "apply"))
-        )
-    if name == "accounts":
-        with subscription.lock:
-            return Table(list(subscription.accounts))
-    if name == "apps":
-        return Table(subscription.app_rows())
-    return Table(subscription.definition_rows(name, apps))
 
 
 def _window(series: Any, subscription: Subscription) -> tuple[int, int, str]:

@@ -14,9 +14,10 @@ from datetime import timedelta
 from functools import cached_property
 from typing import Any
 
+from simulators.pendo import reports
 from simulators.pendo.activity import ActivityGenerator
 from simulators.pendo.bulk import BulkPageEvents
-from simulators.pendo.definitions import make_definitions
+from simulators.pendo.definitions import make_definitions, make_private
 from simulators.pendo.directory import (
     ANONYMOUS_PREFIX,
     APPS,
@@ -25,13 +26,19 @@ from simulators.pendo.directory import (
     make_visitors,
     metadata_schema,
 )
+from simulators.pendo.emails import EmailGenerator
+from simulators.pendo.erasures import Erasures
 from simulators.pendo.events import GROUPED, Event, HourlyRow, merge_measures
+from simulators.pendo.groups import Groups
+from simulators.pendo.listen import make_feedback
 from simulators.pendo.periods import DAY_MS, Calendar
+from simulators.pendo.seen import SEEN_SOURCES
 from simulators.pendo.sizes import Size
 from simulators.pendo.tables import Table, as_answered
+from simulators.pendo.versions import GuideVersions
 from simulators.server import Row
 
-SINGLE = ("guideEvents", "pollEvents")
+SINGLE = ("guideEvents", "pollEvents", "emailEvents")
 HISTORY_DAYS = 180
 _TABLES_KEPT = 256
 
@@ -78,13 +85,24 @@ class Subscription:
         self.accounts = make_accounts(rng, self.size, self.now)
         self.visitors = make_visitors(rng, self.size, self.accounts, self.now)
         self.definitions = make_definitions(random.Random(f"{self.seed}/definitions"), self.size.objects, self.now)
+        for kind, private in make_private(random.Random(f"{self.seed}/private"), self.now).items():
+            self.definitions[kind] += private
+        self.versions = GuideVersions(self.seed)
+        self.groups = Groups(random.Random(f"{self.seed}/groups"), self.definitions, self.now)
+        self.feedback = make_feedback(random.Random(f"{self.seed}/listen"), self.size.objects, self.visitors)
+        self.erasures = Erasures(random.Random(f"{self.seed}/erasures"), self.now)
         self.first_now = self.now
         self.deleted_visitors: set[str] = set()
+        self.deleted_definitions: set[str] = set()
         self._tables: dict[tuple[str, EventQuery], tuple[Table, int]] = {}
 
     def generator(self, name: str) -> ActivityGenerator:
         """A generator of activity. Each name has its own random numbers, so earlier calls do not change its rows."""
         return ActivityGenerator(random.Random(f"{self.seed}/{name}"), self.calendar, self.visitors, self.definitions)
+
+    def email_generator(self, name: str) -> EmailGenerator:
+        """A generator of email events, see `generator`."""
+        return EmailGenerator(random.Random(f"{self.seed}/{name}"), self.visitors, self.definitions["guides"])
 
     def days(self) -> Iterator[int]:
         """The local midnight of each day with data, future days included."""
@@ -112,9 +130,10 @@ class Subscription:
 
     @cached_property
     def events(self) -> dict[str, dict[int, list[Event]]]:
-        """Guide and poll events by source and local day."""
+        """Guide, poll and email events by source and local day."""
         made: dict[str, dict[int, list[Event]]] = {source: {} for source in SINGLE}
         counts = {"guideEvents": self.size.guide_events_per_day, "pollEvents": self.size.poll_events_per_day}
+        emails = self.email_generator("emails")
         generator = self.generator("events")
         for number, day in enumerate(self.days(), 1 - self.size.days):
             for source, count in counts.items():
@@ -122,6 +141,10 @@ class Subscription:
                 made[source][day] = generator.events_of_day(source, day, count + busy)
                 if number == -4:
                     made[source][day] += generator.events_of_one_visitor(source, day, self.size.crowd)
+            count = self.size.guide_events_per_day // 2 + (2 * self.size.crowd if number == -8 else 0)
+            made["emailEvents"][day] = emails.events_of_day(day, count)
+            if number == -4:
+                made["emailEvents"][day] += emails.events_of_one_visitor(day, self.size.crowd)
         return made
 
     def clear_tables(self) -> None:
@@ -142,11 +165,19 @@ class Subscription:
         if source == "pageEvents" and self.bulk is not None:
             table = self.bulk.table(query.bucket, query.start, min(query.end, self.now), query.apps, dict(query.ids))
             return table, len(table)
+        if source in SEEN_SOURCES:
+            return self._seen(source, query)
         if source in SINGLE:
             rows = [self._with_bucket(event, query) for event in self._events_in(source, query)]
             return Table(rows), len(rows)
         hourly_rows = list(self._hourly_rows_in(source, query))
         return Table(list(self._merged(hourly_rows, query.bucket).values())), len(hourly_rows)
+
+    def _seen(self, source: str, query: EventQuery) -> tuple[Table, int]:
+        seen = SEEN_SOURCES[source]
+        whole_life = EventQuery(query.bucket, 0, self.now + 1, query.apps, query.ids, query.blacklist)
+        events = list(self._events_in(seen.events, whole_life))
+        return Table(seen.in_window(events, query.start, query.end)), len(events)
 
     def _days_in(self, days: Mapping[int, Any], query: EventQuery) -> list[int]:
         return [day for day in days if day + 2 * DAY_MS > query.start and day < query.end]
@@ -166,7 +197,7 @@ class Subscription:
         days = self.events[source]
         for day in self._days_in(days, query):
             for event in days[day]:
-                if query.start <= event.at < query.end and event.visible_at <= self.now and query.matches(event.row):
+                if query.start <= event.at < query.end and event.visible_at <= self.now and query.matches(event.facts):
                     yield event
 
     def _with_bucket(self, event: Event, query: EventQuery) -> Row:
@@ -196,9 +227,13 @@ class Subscription:
         return list(self.event_table(source, query)[0].rows())
 
     def definition_rows(self, kind: str, apps: frozenset[int] | None) -> list[Row]:
-        """The definitions of a kind (pages, features, ...) that belong to some apps."""
+        """The definitions of a kind (pages, features, ...) that belong to some apps, without private ones."""
         with self.lock:
-            return [item.row for item in self.definitions[kind] if apps is None or item.app in apps]
+            return [
+                item.row
+                for item in self.definitions[kind]
+                if (apps is None or item.app in apps) and self.exists(item.row["id"]) and item.row.get("shared", True)
+            ]
 
     def visitor_rows(self, *, anonymous: bool, blacklist: str = "apply") -> list[Row]:
         """Visitors, with or without anonymous visitors."""
@@ -209,6 +244,26 @@ class Subscription:
                 if (anonymous or not row["visitorId"].startswith(ANONYMOUS_PREFIX))
                 and (blacklist == "ignore" or (row["visitorId"] == EXCLUDED_VISITOR) == (blacklist == "only"))
             ]
+
+    def do_not_process_rows(self, kind: str, *, anonymous: bool = True, blacklist: str = "apply") -> list[Row]:
+        """The visitors or accounts that must not be processed, also those whose data are deleted."""
+        with self.lock:
+            rows = self.visitor_rows(anonymous=anonymous, blacklist=blacklist) if kind == "visitor" else self.accounts
+            return self.erasures.flagged(kind, rows)
+
+    def group_rows(self, group_type: str, *, with_items: bool) -> list[Row]:
+        """The product areas (`group`) or the guide categories (`guideCategory`)."""
+        with self.lock:
+            return self.groups.rows(group_type, with_items=with_items, exists=self.exists)
+
+    def exists(self, object_id: str) -> bool:
+        """Whether a page, feature, guide, ... is not deleted."""
+        return object_id not in self.deleted_definitions
+
+    def report_results(self, report: Row) -> list[Row]:
+        """The results of a Visitor or Account report."""
+        with self.lock:
+            return reports.results(report, self.visitor_rows(anonymous=False), self.accounts)
 
     def visitor(self, visitor_id: str) -> Row | None:
         """A visitor by id."""

@@ -1,42 +1,81 @@
-"""Limits and refusals: queries that are too large, too many requests, and missing permissions."""
+"""Limits and refusals: documented rules, queries that are too large, too many requests, and missing permissions."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 from simulators.pendo.errors import PendoError
 from simulators.server import Response
+
+RULES = ("observed", "documented")
+"""As production clients see Pendo, and as its API documentation describes it."""
 
 KINDS = frozenset(
     {
         "accounts",
         "apps",
+        "bulkDeletions",
+        "doNotProcessAccounts",
+        "doNotProcessVisitors",
+        "emailEvents",
         "events",
         "featureEvents",
         "features",
+        "groups",
         "guideEvents",
+        "guideHistory",
         "guides",
+        "guidesSeen",
+        "guidesSeenEver",
         "metadata",
         "pageEvents",
         "pages",
         "pollEvents",
+        "pollsSeen",
+        "pollsSeenEver",
+        "reportResults",
         "reports",
         "segments",
         "trackEvents",
         "trackTypes",
         "visitorHistory",
         "visitors",
+        "vocItems",
+        "votes",
     }
 )
-"""What a key can lack the permission for: the sources, reports, segments, metadata and visitor histories."""
+"""What a key can lack the permission for: the sources, reports, segments, metadata, visitor histories, results of
+reports, histories of guides and bulk deletions."""
+
+REFUSALS: Mapping[int, str] = {
+    400: "bad pipeline: bad source: bad parameters for source type {kind}: unexpected parameters",
+    402: "Payment Required: the subscription does not include {kind}",
+    403: "Forbidden: the integration key has no permission to read {kind}",
+    404: "Not Found",
+    422: "Unprocessable Entity: {kind} is not available",
+}
+"""How a subscription can refuse a kind that it lacks. Only the first and the third text are those of real answers."""
 
 
 @dataclass
-class Switches:
+class Rules:
+    """Rules of Pendo's API documentation (August 2025) that clients in production contradict or nobody has observed.
+
+    Each is off as production clients see Pendo, and on as documented. `Switches.use` sets all of them.
+    """
+
+    hours_need_ids: bool = False
+    """Refuse page, feature and track events by hour without an object's id. A connector in production sends such
+    queries, so Pendo may not enforce this everywhere."""
+
+
+@dataclass
+class Switches(Rules):
     """Behavior that can be switched while the simulator runs. Everything is off at the start."""
 
     timeout_rows: int | None = None
@@ -48,25 +87,68 @@ class Switches:
     """Answer `"results": null` if there are no rows."""
     history_status: int | None = None
     """Refuse every visitor history with this status. 404 and 422 were observed."""
-    hours_need_ids: bool = False
-    """Refuse page, feature and track events by hour without an object's id, as Pendo's documentation says. A connector
-    in production sends such queries, so Pendo may not enforce this everywhere."""
-    forbidden: set[str] = field(default_factory=set)
-    """Kinds that the key may not read. They are answered with 403 and a reason phrase."""
+    lists_by_app: bool = False
+    """Let the lists of reports and segments have the default app only unless they are expanded, like the other lists.
+    Pendo's documentation prints no `expand` for them; a connector in production sends it."""
+    verify_status: int | None = None
+    """Refuse `token/verify` with this status."""
+    key_may_write: bool = False
+    """Whether the key may write, as `token/verify` says it."""
+    own_version_ids: str = ""
+    """The member in which each version of a guide has an id of its own: `id`, `stableVersionId`, or none."""
+    other_reports_status: int = 404
+    """The status for the results of a report that is neither a Visitor nor an Account report."""
+    base64_ids: str = "any"
+    """Which ids with `b64_` are decoded: `any`, `padded` only, `unpadded` only, or `none`."""
+    app_id_name: str = "id"
+    """Where a row of `apps` has its id: `id`, `appId` or `both`. Pendo's examples use both names."""
+    ideas: bool = False
+    """Whether `vocItems` accepts `type: idea`."""
+    no_since: bool = False
+    """Refuse the parameter `since` of visitors."""
+    answer_name: str = "pollResponse"
+    """The column of `pollsSeen` that holds the answer: `pollResponse`, or `response` as in one example of Pendo's."""
+    forbidden: dict[str, int] = field(default_factory=dict)
+    """Kinds that the key may not read, or that the subscription lacks, each with the status of the refusal."""
     limiter: RateLimiter | None = None
+
+    def use(self, rules: str) -> None:
+        """Switch all `Rules` on (`documented`) or off (`observed`). ValueError for another word."""
+        if rules not in RULES:
+            message = f"rules are one of {RULES}, not {rules!r}"
+            raise ValueError(message)
+        for rule in fields(Rules):
+            setattr(self, rule.name, rules == "documented")
+
+    def switch(self, values: Mapping[str, Any]) -> None:
+        """Set switches by name; `rules` first, so that single ones can differ from it. ValueError for unknown names."""
+        known = {item.name for item in fields(self)} - {"forbidden", "limiter"} | {"rules"}
+        if set(values) - known:
+            message = f"unknown switches: {sorted(set(values) - known)}"
+            raise ValueError(message)
+        if "rules" in values:
+            self.use(values["rules"])
+        for name, value in values.items():
+            if name != "rules":
+                setattr(self, name, value)
 
     def check_allowed(self, kind: str) -> None:
         """Raise the error for a kind that the key may not read."""
-        if kind in self.forbidden:
-            message = f"Forbidden: the integration key has no permission to read {kind}"
-            raise PendoError(403, message, reason="Forbidden")
+        status = self.forbidden.get(kind)
+        if status is not None:
+            raise PendoError(status, REFUSALS[status].format(kind=kind), reason="Forbidden" if status == 403 else None)
 
-    def forbid(self, kinds: Iterable[str]) -> None:
-        """Remove permissions from the key. KeyError for an unknown kind."""
+    def forbid(self, kinds: Iterable[str], status: int = 403) -> None:
+        """Refuse kinds from now on. KeyError for an unknown kind or a status that is not in `REFUSALS`."""
         for kind in kinds:
-            if kind not in KINDS:
-                raise KeyError(kind)
-            self.forbidden.add(kind)
+            if kind not in KINDS or status not in REFUSALS:
+                raise KeyError(kind, status)
+            self.forbidden[kind] = status
+
+    def allow(self, kinds: Iterable[str]) -> None:
+        """The opposite of `forbid`."""
+        for kind in kinds:
+            self.forbidden.pop(kind, None)
 
 
 class RateLimiter:

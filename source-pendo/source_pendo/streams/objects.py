@@ -30,6 +30,9 @@ class Objects(PendoStream):
     documented_only = True
     #: Pendo's name of the key
     key_column: ClassVar[str] = "id"
+    #: The column `raw` holds the whole object: not all of its members are known, and most destinations drop what no
+    #: schema names.
+    keeps_raw: ClassVar[bool] = False
     key = ("id",)
     docs = replace(
         PendoStream.docs,
@@ -51,9 +54,14 @@ class Objects(PendoStream):
         mapper = document_mapper(self.get_json_schema(), definition_instant)
         for rows in self.pages():
             for row in rows:
-                if not isinstance(row, dict) or row.get(self.key_column) in (None, ""):
+                if not isinstance(row, dict) or row.get(self.key_column) is None:
                     raise self.misshapen(f"a row without {self.key_column}: {_shape(row)}")
-            yield mapper([row for row in rows if self.of_wanted_app(row)])
+            wanted = [row for row in rows if self.of_wanted_app(row)]
+            records = mapper(wanted)
+            if self.keeps_raw:
+                for record, row in zip(records, wanted, strict=True):
+                    record["raw"] = row
+            yield records
 
     def misshapen(self, what: str) -> AirbyteTracedException:
         """The error for an answer of a shape that is not understood. `what` holds names of members, never values."""
@@ -86,6 +94,7 @@ class Apps(SourceObjects):
     (observed), or text, by which no page could begin: they are few, and are asked for at once.
     """
 
+    keeps_raw = True
     docs = replace(SourceObjects.docs, requests="one request")
 
     def source_stage(self) -> Stage:
@@ -161,6 +170,7 @@ class FeedbackItems(SourceObjects):
     Pendo gives it. The ids of the feedback are kept in memory for that: about 100 bytes each.
     """
 
+    keeps_raw = True
     docs = replace(SourceObjects.docs, requests="two requests, more for more than `record_limit` rows")
 
     def source_stage(self, type_: str = "feedback") -> Stage:
@@ -193,6 +203,8 @@ def _typed(item: Row, type_: str) -> Row:
 class FeedbackVotes(SourceObjects):
     """Votes of visitors, accounts and users for the items of Pendo Listen."""
 
+    keeps_raw = True
+
     def source_stage(self) -> Stage:
         return {"source": {"votes": None}}
 
@@ -203,6 +215,7 @@ class BulkDeletions(Objects):
     The documentation does not show the answer: it may be the list, or an object that holds one list.
     """
 
+    keeps_raw = True
     docs = replace(
         Objects.docs,
         deletes="a finished one is no longer listed; the sync mode full refresh, append keeps it",
