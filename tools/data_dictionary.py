@@ -21,33 +21,52 @@ Schema = Mapping[str, Any]
 
 #: The mark of a column that the vendor does not send
 MADE_HERE = "made by the connector"
-_MARK = re.compile(rf" \((observed|inferred|unverified|{MADE_HERE})\)$")
+_MARK = re.compile(rf" \((observed|second-hand|inferred|unverified|{MADE_HERE})\)$")
 _WORDS = {"string": "text", "date-time": "instant"}
 #: Endpoints and sources of the streams whose class does not name one
 _ORIGINS = {
-    "bulk_deletions": "`GET /api/v1/bulkdelete`",
     "visitor_history": "`GET /api/v1/visitor/{id}/history`",
+    "metadata_accounts": "`GET /api/v1/metadata/schema/account`",
+    "metadata_visitors": "`GET /api/v1/metadata/schema/visitor`",
+    "bulk_deletions": "`GET /api/v1/bulkdelete`",
+    "poll_responses": "aggregation sources `pollsSeenEver` and `pollsSeen`",
+    "guides_seen": "aggregation sources `guidesSeenEver` and `guidesSeen`",
+    "guide_versions": "`GET /api/v1/guide/{id}/history`",
+    "report_results": "`GET /api/v1/report/{id}/results.json`",
+    "segment_memberships": "aggregation source `visitors`, with the stage `segment`",
     "webhook_events": "bodies of Pendo's webhooks",
 }
-#: Facts of a class that name one
-_FACTS = {
-    "source": "aggregation source `{}`",
-    "path_name": "`GET /api/v1/{}`",
-    "kind": "`GET /api/v1/metadata/schema/{}`",
+_METADATA = {
+    "group": "a key of the answer",
+    "field": "a key of its group",
+    "type": "`Type`",
+    "display_name": "`DisplayName`",
+    "element_type": "`ElementType`",
+    "element_format": "`ElementFormat`",
+    "dirty": "`Dirty`",
 }
 #: Pendo's names that are not the column in camel case
 _NAMES = {
-    f"metadata_{kind}": {
-        "group": "a key of the answer",
-        "field": "a key of its group",
-        "type": "`Type`",
-        "display_name": "`DisplayName`",
-        "element_type": "`ElementType`",
-        "element_format": "`ElementFormat`",
-        "dirty": "`Dirty`",
-    }
-    for kind in ("accounts", "visitors")
+    "metadata_accounts": _METADATA,
+    "metadata_visitors": _METADATA,
+    "apps": {"id": "`id` or `appId`"},
+    "poll_responses": {
+        "poll_type": "`polls[].attributes.type` of the guide",
+        "response": "`pollResponse` or `response`",
+        "nps_score": "the same, of the score",
+        "nps_comment": "the same, of the poll in `followUp` of the score",
+    },
+    "guide_versions": {
+        "guide_id": "`id` of the guide",
+        "version_id": "`id` or `lastUpdatedAt`",
+        "last_updated_at": "`lastUpdatedAt` of the guide",
+        "version_last_updated_at": "`lastUpdatedAt`",
+    },
+    "report_results": {"report_id": "`id` of the report", "row": "-", "values": "the row"},
+    "segment_memberships": {"segment_id": "`id` of the segment", "account_id": "`metadata.auto.accountids`"},
 }
+#: Facts of a class that name one
+_FACTS = {"source": "aggregation source `{}`", "path_name": "`GET /api/v1/{}`"}
 
 
 class Dictionary:
@@ -100,16 +119,18 @@ class Dictionary:
             return f"[{shared}](#object-{shared})"
         if set(schema.get("type", ())) == set(ANYTHING["type"]):
             return "any"
-        kinds = [kind for kind in schema["type"] if kind != "null"]
-        words = [
-            _WORDS.get(schema.get("format", kind), schema.get("format")) or _WORDS.get(kind, kind) for kind in kinds
-        ]
-        text = " or ".join(words)
+        text = " or ".join(_word(schema, kind) for kind in schema["type"] if kind != "null")
         items = schema.get("items")
         return text if not items else text.replace("array", f"array of {self._type(items)}")
 
     def _name_of_shared(self, schema: Schema) -> str:
         return next((name for name, shared in self._shared.items() if schema == shared), "")
+
+
+def _word(schema: Schema, kind: str) -> str:
+    """What a JSON type is called; a text with a format by its format."""
+    name = schema.get("format", kind) if kind == "string" else kind
+    return _WORDS.get(name, name)
 
 
 def _origin(stream: Any) -> str:
