@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import http.client
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import orjson
@@ -20,10 +20,17 @@ class PendoClient:
         self.sim = sim
 
     def call(
-        self, method: str, path: str, document: object = None, key: str | None = ""
+        self,
+        method: str,
+        path: str,
+        document: object = None,
+        key: str | None = "",
+        headers: Mapping[str, str] | None = None,
     ) -> tuple[int, Any, http.client.HTTPMessage]:
         """Status, body (decoded where it is JSON, text otherwise) and headers; `key` None sends none."""
-        headers = {} if key is None else {"X-Pendo-Integration-Key": key or self.sim.api_key}
+        headers = dict(headers or {})
+        if key is not None:
+            headers["X-Pendo-Integration-Key"] = key or self.sim.api_key
         body = None if document is None else orjson.dumps(document)
         connection = http.client.HTTPConnection(self.sim.url.removeprefix("http://"), timeout=10)
         try:

@@ -260,6 +260,7 @@ def test_a_tiny_subscription_starts_at_once() -> None:
 @pytest.mark.slow
 def test_the_command_line_prints_its_address_and_can_be_controlled_over_http() -> None:
     command = [sys.executable, "-m", "simulators", "pendo", "--port", "0", "--size", "tiny", "--api-key", "k"]
+    command += ["--rules", "documented"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         address = process.stdout.readline().removeprefix("listening on http://").strip()
@@ -268,6 +269,8 @@ def test_the_command_line_prints_its_address_and_can_be_controlled_over_http() -
         assert connection.getresponse().read() == b'{"result":"2026-03-21T16:30:00.000Z"}'
         connection.request("GET", "/api/v1/page", headers={"x-pendo-integration-key": "k"})
         assert connection.getresponse().read()[:1] == b"["
+        connection.request("GET", "/api/v1/page", headers={"x-pendo-integration-key": "unknown"})
+        assert connection.getresponse().read() == b'{"message":"Unauthorized: invalid integration key"}'
         connection.request("GET", "/_sim/truth/page_events?period=hour&since=2026-03-20")
         assert b'"hour":' in connection.getresponse().read()
         connection.close()

@@ -125,8 +125,9 @@ ERRORS: Final = ErrorTable(
         ),
         ErrorRule(400, BAD_REQUEST, raises=BadRequest),
         ErrorRule(401, WRONG_KEY, Action.FAIL, _CONFIG, raises=Forbidden),
-        # Documented as "parameters valid, request failed"; API access depends on the contract.
-        ErrorRule(402, CONTRACT, Action.FAIL, _CONFIG, raises=NotOffered),
+        # Documented as "parameters valid, request failed". It may be about one object, so no config_error: that would
+        # end visitor_history at the first visitor. API access depends on the contract (documented, too).
+        ErrorRule(402, CONTRACT, raises=NotOffered),
         ErrorRule(403, THROTTLED, Action.THROTTLED, _TRANSIENT, body="rateLimitExceeded", raises=Throttled),
         ErrorRule(403, FORBIDDEN, Action.FAIL, _CONFIG, raises=Forbidden),
         ErrorRule(404, NOT_FOUND, Action.FAIL, _CONFIG, raises=NotOffered),

@@ -93,7 +93,9 @@ class ActivityGenerator:
         rng = self._rng
         id_column = GROUPED[source]
         if source == "events":
-            app, object_id = rng.choice((DEFAULT_APP, DEFAULT_APP, MOBILE_APP)), "allevents"
+            app = rng.choice((DEFAULT_APP, DEFAULT_APP, MOBILE_APP))
+            # Both forms are documented. Which rows have which one is not.
+            object_id = "allevents" if app == DEFAULT_APP else f"allevents-{app}"
         else:
             definition = rng.choice(self._objects[source])
             app, object_id = definition.app, definition.row["id"]
@@ -110,6 +112,8 @@ class ActivityGenerator:
             "signatureAgent": "",
         }
         identity |= self._free_form(source)
+        if source == "trackEvents" and identity["properties"]["size"] == 0:
+            identity["server"] = "__apitrackevent__"  # sent by a server (documented)
         if rng.random() < 0.15:
             # Pendo has three forms of "no value": "", null and no column at all (certain). These are the last two.
             identity["accountId"] = None

@@ -1,8 +1,9 @@
 """Serves a simulated Pendo subscription over HTTP until it is stopped.
 
 It answers Pendo's aggregation endpoint, the lists of pages, features, guides, track types, reports and segments, the
-metadata schema, single visitors and accounts, and visitor histories. Put the printed address into the option `api_url`
-of source-pendo. Requests to /_sim/ add faults, show the request log and change the data (simulators/README.md).
+metadata schema, single visitors, accounts and segments, visitor histories, guide histories, report results, bulk
+deletions, and the check of the key. Put the printed address into the option `api_url` of source-pendo. Requests to
+/_sim/ add faults, show the request log and change the data (simulators/README.md).
 
 With --webhooks it also posts Pendo's webhooks about the same visitors, guides, pages and features.
 """

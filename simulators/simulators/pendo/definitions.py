@@ -280,10 +280,16 @@ def _report(rng: random.Random, number: int, app: int, now: int) -> Row:
     }
 
 
+_SEGMENT_FILTERS: tuple[Row, Row] = (
+    {"kind": "account", "field": "agent.plan", "operator": "==", "value": "pro"},
+    {"kind": "visitor", "field": "agent.trial", "operator": "==", "value": True},
+)
+
+
 def _segment(rng: random.Random, number: int, now: int) -> Row:
     return {
         **_common(rng, "Segment", f"Segment {number}", now),
-        "definition": {"filters": [{"field": "agent.plan", "operator": "==", "value": "pro"}]},
+        "definition": {"filters": [_SEGMENT_FILTERS[number % 3 == 2]]},
         "pipeline": [{"source": {"visitors": None}}, {"identified": "visitorId"}],
         "shared": True,
         "createdByApi": number % 2 == 1,

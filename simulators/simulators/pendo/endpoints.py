@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from urllib.parse import unquote
 
 from simulators.pendo import reports
 from simulators.pendo.errors import PendoError, not_found
@@ -20,6 +21,21 @@ from simulators.server import Request, Response, Row
 BASE64_HEADER = "x-pendo-base64-encoded-params"
 _BASE64_PREFIX = "b64_"
 _URL_SAFE = re.compile(r"[A-Za-z0-9_-]*={0,2}")
+
+
+def segments_of(path: str) -> list[str]:
+    """The parts of a path, each percent-decoded.
+
+    `.` and `..` lead to another address, as clients and proxies resolve them (RFC 3986), also when they are encoded. So
+    such an id is reached by base64 only.
+    """
+    parts: list[str] = []
+    for part in map(unquote, path.strip("/").split("/")):
+        if part == "..":
+            del parts[-1:]
+        elif part != ".":
+            parts.append(part)
+    return parts
 
 
 def answer_get(segments: list[str], subscription: Subscription, switches: Switches) -> Response | None:

@@ -41,6 +41,16 @@ class Feedback:
             if item_type in (None, item.row["type"]) and (apps is None or item.app in apps)
         ]
 
+    def touch(self, item_id: str | None, number: int) -> Row:
+        """Change the status of an item (None: the first one), and add a vote for it. KeyError for an unknown id."""
+        for position, item in enumerate(self.items):
+            if item_id in (None, item.row["id"]):
+                self.items[position] = Item(item.row | {"statusId": f"status-{2 + number}"}, item.app)
+                vote = {**self.votes[0], "id": f"vote-{number}", "vocItemId": item.row["id"], "revoked": False}
+                self.votes.append(vote)
+                return self.items[position].row
+        raise KeyError(item_id)
+
 
 def make_feedback(rng: random.Random, count: int, visitors: Sequence[Row]) -> Feedback:
     """`count` items of each type, and two votes an item on average."""

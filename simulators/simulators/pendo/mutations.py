@@ -9,6 +9,8 @@ from typing import Any
 from simulators.pendo.definitions import KINDS, Definition
 from simulators.pendo.directory import APPS, iso
 from simulators.pendo.events import GROUPED, HourlyRow
+from simulators.pendo.object_mutations import ObjectMutations
+from simulators.pendo.parents import switch_on_parents
 from simulators.pendo.periods import DAY_MS, HOUR_MS, Calendar
 from simulators.pendo.subscription import Subscription
 from simulators.pendo.tables import as_answered
@@ -33,6 +35,10 @@ class Mutations:
             "map_identity": self.map_identity,
             "cut_id": self.cut_id,
             "time_zone": self.time_zone,
+            **ObjectMutations(subscription).known,
+            "lag": self.lag,
+            "freeze": self.freeze,
+            "parent_accounts": self.parent_accounts,
         }
 
     def run(self, name: str, arguments: Mapping[str, Any]) -> Any:
@@ -134,9 +140,11 @@ class Mutations:
                 hourly_row.visible_at = subscription.now
             subscription.hourly_rows[source].setdefault(start, []).extend(made)
             return len(made)
-        events = [
-            event.visible_from(subscription.now) for event in generator.events_of_one_visitor(source, start, rows)
-        ]
+        if source == "emailEvents":
+            drawn = subscription.email_generator(f"late/{self._runs}").events_of_one_visitor(start, rows)
+        else:
+            drawn = generator.events_of_one_visitor(source, start, rows)
+        events = [event.visible_from(subscription.now) for event in drawn]
         subscription.events[source].setdefault(start, []).extend(events)
         return len(events)
 
@@ -212,6 +220,40 @@ class Mutations:
         """
         self._subscription.calendar = Calendar(zone)
         return zone
+
+    def lag(self, app_id: int, hours: float = 0, days: float = 0) -> int:
+        """Process the events of an application later than those of the others; without a time it catches up.
+
+        Until then no answer has its events. Returns its new `validThrough`.
+        """
+        subscription = self._subscription
+        _known_app(app_id)
+        subscription.progress.lags.pop(app_id, None)
+        if hours or days:
+            subscription.progress.lags[app_id] = int(hours * HOUR_MS + days * DAY_MS)
+        return subscription.progress.valid_through(app_id, subscription.now)
+
+    def freeze(self, app_id: int, frozen: bool = True) -> int:
+        """Let an application send no events from now on: no rows, and `validThrough` stays. `frozen` False ends that.
+
+        Returns its `validThrough`. Whether it stays in such a case at Pendo is not documented.
+        """
+        subscription = self._subscription
+        _known_app(app_id)
+        subscription.progress.frozen.pop(app_id, None)
+        through = subscription.progress.valid_through(app_id, subscription.now)
+        if frozen:
+            subscription.progress.frozen[app_id] = through
+        return through
+
+    def parent_accounts(self) -> None:
+        """Switch on parent accounts, see `switch_on_parents`."""
+        switch_on_parents(self._subscription)
+
+
+def _known_app(app_id: int) -> None:
+    if app_id not in {app["id"] for app in APPS}:
+        raise KeyError(app_id)
 
 
 def app_ids(text: str | None) -> frozenset[int] | None:

@@ -1,15 +1,14 @@
-"""Results of reports, and members of segments.
+"""Results of reports.
 
 Documented: only Visitor and Account reports have results, as an array; a report that does not exist answers 404.
 Inferred: the answer for a report of another kind, which is 404 here unless the switch `other_reports_status` says
-otherwise; who belongs to a segment; the columns of a result, which differ by report.
+otherwise; the columns of a result, which differ by report.
 """
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from simulators.server import Row
 
@@ -38,21 +37,6 @@ def results(report: Row, visitors: Sequence[Row], accounts: Sequence[Row]) -> li
             result["Days active (30)"] = result["numEvents"] % 30
         rows.append(result)
     return rows
-
-
-def is_member(segment_id: str, row: Mapping[str, Any]) -> bool:
-    """Whether a visitor belongs to a segment: about half of them, by a hash of both ids."""
-    return _is_chosen(segment_id, str(row.get("visitorId")))
-
-
-def members(segment_id: str, visitors: Sequence[Row]) -> list[Row]:
-    """The members of a segment, one row for each account of a visitor."""
-    return [
-        {"segmentId": segment_id, "visitorId": row["visitorId"], "accountId": account}
-        for row in visitors
-        if is_member(segment_id, row)
-        for account in (((row["metadata"] or {}).get("auto") or {}).get("accountids") or [None])
-    ]
 
 
 def _is_chosen(owner_id: str, object_id: str) -> bool:

@@ -11,13 +11,17 @@ not known, the docstring says so.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+import orjson
+
+from simulators.http_messages import JSON_TYPE
 from simulators.pendo.aggregation import aggregate
 from simulators.pendo.bulk import BulkPageEvents
 from simulators.pendo.directory import DEFAULT_APP
-from simulators.pendo.endpoints import answer_get, decoded_id
+from simulators.pendo.endpoints import answer_get, decoded_id, segments_of
 from simulators.pendo.errors import PendoError, missing_jzb, not_found, unprocessable
 from simulators.pendo.mutations import Mutations
 from simulators.pendo.periods import DAY_MS, HOUR_MS, Calendar
@@ -74,7 +78,9 @@ class PendoSimulator(Simulator):
         now_ms = int(now.timestamp() * 1000)
         calendar = Calendar(time_zone)
         counts = SIZES[size] if isinstance(size, str) else size
-        self.subscription = Subscription(seed, counts, now_ms, calendar, bucket_on_events=bucket_on_events)
+        self.subscription = Subscription(
+            seed, counts, now_ms, calendar, bucket_on_events=bucket_on_events, rules=self.switches
+        )
         if rows:
             self.subscription.bulk = BulkPageEvents(
                 seed, rows, rows_days, now_ms, calendar, self.subscription.definitions["pages"]
@@ -96,10 +102,13 @@ class PendoSimulator(Simulator):
     def answer(self, request: Request) -> Response:
         """Answer a request to Pendo's API."""
         try:
-            return self._answer(request)
+            response = self._answer(request)
         except PendoError as error:
-            response = Response.text(error.text, error.status)
-            return Response(response.status, response.body, response.content_type, reason=error.reason)
+            response = replace(Response.text(error.text, error.status), reason=error.reason)
+        if self.switches.json_errors and response.content_type != JSON_TYPE:
+            message = orjson.dumps({"message": response.body.decode()})
+            response = replace(response, body=message, content_type=JSON_TYPE)
+        return response
 
     def _answer(self, request: Request) -> Response:
         self._check_key(request.headers.get(KEY_HEADER))
@@ -108,9 +117,12 @@ class PendoSimulator(Simulator):
             return refusal
         if not request.path.startswith(BASE_PATH):
             raise not_found()
-        match (request.method, *request.segments[2:]):
+        match (request.method, *segments_of(request.path)[2:]):
             case ("POST", "aggregation"):
-                return Response(body=aggregate(request.body, self.subscription, self.switches))
+                with_details = request.param("details") == "true"
+                return Response(
+                    body=aggregate(request.body, self.subscription, self.switches, with_details=with_details)
+                )
             case ("GET", ("page" | "feature" | "guide" | "tracktype" | "report" | "segment") as name):
                 return self._list(LISTS[name], request)
             case ("GET", "metadata", "schema", kind):
@@ -132,7 +144,10 @@ class PendoSimulator(Simulator):
         if key in self._foreign_keys:
             raise missing_jzb()
         if key != self.api_key:
-            # 403 for a wrong key is certain. Without any key the real status may be 401.
+            # 403 for a wrong key was observed. The documentation names 401.
+            if self.switches.invalid_key_401:
+                text = "Unauthorized: invalid integration key"
+                raise PendoError(401, text)
             text = "Forbidden: invalid integration key"
             raise PendoError(403, text)
 

@@ -6,24 +6,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from simulators.pendo.directory import DEFAULT_APP
 from simulators.pendo.errors import PendoError, bad_pipeline, no_period, unexpected_parameters
 from simulators.pendo.expressions import ExpressionError, compile_expression
 from simulators.pendo.object_sources import OBJECT_SOURCES, ObjectQuery
+from simulators.pendo.parameters import app_ids, check_rules, id_values
 from simulators.pendo.periods import PERIODS
 from simulators.pendo.subscription import EventQuery, Subscription
 from simulators.pendo.switches import Switches
 from simulators.pendo.tables import Table
 
-_ALL_APPS = 'expandAppIds("*")'
 _BLACKLISTS = ("apply", "ignore", "only")
 
 
 @dataclass(frozen=True)
 class Source:
-    """The parameters of a source. `ids` are those that filter by a column. Event sources need a `timeSeries`.
+    """The parameters of a source. `ids` filter by a column; `pageIds` by the column `pageId`.
 
-    `needs` has parameters that are accepted only beside another one.
+    Event sources need a `timeSeries`. `needs` has parameters that are accepted only beside another one.
     """
 
     is_event: bool = False
@@ -40,10 +39,10 @@ _ANSWERS = Source(True, frozenset({"guideId", "pollId"}), needs={"pollId": "guid
 
 SOURCES: Mapping[str, Source] = {
     "events": Source(True, others=frozenset({"appId", "blacklist", "eventClass"})),
-    "pageEvents": Source(True, frozenset({"pageId"})),
-    "featureEvents": Source(True, frozenset({"featureId"})),
-    "trackEvents": Source(True, frozenset({"trackTypeId"})),
-    "guideEvents": Source(True, frozenset({"guideId"})),
+    "pageEvents": Source(True, frozenset({"pageId", "pageIds"})),
+    "featureEvents": Source(True, frozenset({"featureId", "featureIds"})),
+    "trackEvents": Source(True, frozenset({"trackTypeId", "trackTypeIds"})),
+    "guideEvents": Source(True, frozenset({"guideId", "guideStepId"})),
     "pollEvents": Source(True, frozenset({"guideId", "pollId"})),
     "emailEvents": Source(True, frozenset({"targetType", "targetId", "eventType"}), needs={"targetId": "targetType"}),
     "guidesSeen": _VIEWS,
@@ -68,11 +67,15 @@ SOURCES: Mapping[str, Source] = {
 
 @dataclass(frozen=True)
 class SourceRows:
-    """The rows of a source, the start of its window, and the number of stored rows scanned (0: no limit applies)."""
+    """The rows of a source, the start of its window, the number of stored rows scanned (0: no limit applies), and apps.
+
+    `apps` None means all apps.
+    """
 
     table: Table
     start_time: int | None = None
     scanned: int = 0
+    apps: frozenset[int] | None = None
 
 
 def source_name(stage: Mapping[str, Any]) -> str:
@@ -88,16 +91,19 @@ def source_name(stage: Mapping[str, Any]) -> str:
 
 
 def read_source(stage: Mapping[str, Any], subscription: Subscription, switches: Switches) -> SourceRows:
-    """Check a `source` stage and read its rows."""
+    """Check a `source` stage and read its rows. A parameter that is null counts as absent (documented)."""
     name = source_name(stage)
     source = SOURCES[name]
-    parameters = stage[name] if stage[name] is not None else {}
-    if not isinstance(parameters, dict) or set(parameters) - source.ids - source.others:
+    given = stage[name] if stage[name] is not None else {}
+    if not isinstance(given, dict) or set(given) - source.ids - source.others:
         raise unexpected_parameters(name)
+    parameters = {parameter: value for parameter, value in given.items() if value is not None}
+    series = stage.get("timeSeries")
+    check_rules(name, parameters, series.get("period") if isinstance(series, dict) else None, switches)
     blacklist = parameters.get("blacklist", "apply")
     if blacklist not in _BLACKLISTS:
         raise unexpected_parameters(name)
-    apps = _apps(name, parameters)
+    apps = app_ids(name, parameters, switches)
     if not source.is_event:
         try:
             return SourceRows(Table(OBJECT_SOURCES[name](ObjectQuery(name, parameters, apps, subscription, switches))))
@@ -108,50 +114,24 @@ def read_source(stage: Mapping[str, Any], subscription: Subscription, switches: 
     if source.is_whole_life:
         start, end, bucket = 0, subscription.now + 1, "day"
     else:
-        start, end, bucket = _window(stage.get("timeSeries"), subscription)
-    ids = tuple(sorted((column, _values(name, parameters[column])) for column in source.ids & set(parameters)))
-    table, scanned = subscription.event_table(name, EventQuery(bucket, start, end, apps, ids, blacklist))
+        start, end, bucket = _window(series, subscription)
+    query = EventQuery(bucket, start, end, apps, _ids(name, parameters, source), blacklist)
+    table, scanned = subscription.event_table(name, query)
     if name in ("pollsSeen", "pollsSeenEver") and switches.answer_name != "pollResponse":
         table = _with_other_name(table, "pollResponse", switches.answer_name)
-    return SourceRows(table, None if source.is_whole_life else start, scanned)
+    return SourceRows(table, None if source.is_whole_life else start, scanned, apps)
 
 
 def _with_other_name(table: Table, name: str, new: str) -> Table:
     return Table([{new if column == name else column: value for column, value in row.items()} for row in table.rows()])
 
 
-def require_ids_of_hours(stage: Mapping[str, Any]) -> None:
-    """Refuse a query by hour that names no page, feature or track type. The text of the error is invented."""
-    name = source_name(stage)
-    ids = SOURCES[name].ids if name in ("pageEvents", "featureEvents", "trackEvents") else frozenset()
-    series = stage.get("timeSeries")
-    by_hour = isinstance(series, dict) and series.get("period") == "hourRange"
-    if ids and by_hour and not ids & set(stage[name] or {}):
-        message = f"{min(ids)} must be specified with hourRange"
-        raise PendoError(400, message)
-
-
-def _apps(name: str, parameters: Mapping[str, Any]) -> frozenset[int] | None:
-    """The apps of a query: without a parameter the default app (certain); None means all apps."""
-    value = parameters.get("appId", DEFAULT_APP)
-    if isinstance(value, str) and value.replace(" ", "") == _ALL_APPS:
-        return None
-    if isinstance(value, list) and len(value) == 1 and isinstance(value[0], str) and "(" in value[0]:
-        return _apps(name, {"appId": value[0]})  # the expression inside a list (in one of Pendo's examples)
-    values = value if isinstance(value, list) else [value]
-    try:
-        if isinstance(value, (str, bool)):
-            raise unexpected_parameters(name)
-        return frozenset(int(item) for item in values)
-    except (TypeError, ValueError):
-        raise unexpected_parameters(name) from None
-
-
-def _values(name: str, value: Any) -> frozenset[str]:
-    values = value if isinstance(value, list) else [value]
-    if not all(isinstance(item, str) for item in values):
+def _ids(name: str, parameters: Mapping[str, Any], source: Source) -> tuple[tuple[str, frozenset[str]], ...]:
+    """Columns and their allowed values."""
+    chosen = sorted(source.ids & set(parameters))
+    if any(parameter.endswith("Ids") and not isinstance(parameters[parameter], list) for parameter in chosen):
         raise unexpected_parameters(name)
-    return frozenset(values)
+    return tuple((parameter.removesuffix("s"), id_values(name, parameters[parameter])) for parameter in chosen)
 
 
 def _window(series: Any, subscription: Subscription) -> tuple[int, int, str]:

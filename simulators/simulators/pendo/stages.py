@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -9,6 +10,7 @@ import orjson
 
 from simulators.pendo.directory import ANONYMOUS_PREFIX
 from simulators.pendo.errors import bad_pipeline, unparsable_filter
+from simulators.pendo.expansions import bulk_expand, segment, unwind
 from simulators.pendo.expressions import Expression, ExpressionError, compile_expression, lookup
 from simulators.pendo.subscription import Subscription
 from simulators.pendo.tables import Table, View, sort_key
@@ -16,11 +18,21 @@ from simulators.server import Row
 
 Aggregator = Callable[[list[Any]], Any]
 
+_READ_ONLY = {"hour", "day", "week", "month", "quarter"}
+
+
+def _known(values: list[Any]) -> list[Any]:
+    return [value for value in values if value is not None]
+
+
 _AGGREGATORS: Mapping[str, Aggregator] = {
     "sum": lambda values: sum(value for value in values if value is not None),
     "min": lambda values: min((value for value in values if value is not None), key=sort_key, default=None),
     "max": lambda values: max((value for value in values if value is not None), key=sort_key, default=None),
-    "avg": lambda values: sum(values) / len(values) if (values := [v for v in values if v is not None]) else None,
+    "avg": lambda values: statistics.fmean(known) if (known := _known(values)) else None,
+    "mean": lambda values: statistics.fmean(known) if (known := _known(values)) else None,
+    "median": lambda values: statistics.median(known) if (known := _known(values)) else None,
+    "countIf": lambda values: sum(value is True for value in values),
     "first": lambda values: next((value for value in values if value is not None), None),
     "list": list,
 }
@@ -35,9 +47,15 @@ def apply_stage(name: str, argument: Any, view: View, subscription: Subscription
     return stage(argument, view, subscription)
 
 
+def _compiled(text: Any, subscription: Subscription) -> Expression:
+    return compile_expression(
+        text, subscription.calendar, subscription.now, parent_accounts=subscription.parent_accounts
+    )
+
+
 def _compile(text: Any, stage: str, subscription: Subscription) -> Expression:
     try:
-        return compile_expression(text, subscription.calendar, subscription.now)
+        return _compiled(text, subscription)
     except ExpressionError as error:
         message = f"bad {stage}: {error}"
         raise bad_pipeline(message) from None
@@ -45,7 +63,7 @@ def _compile(text: Any, stage: str, subscription: Subscription) -> Expression:
 
 def _filter(argument: Any, view: View, subscription: Subscription) -> View:
     try:
-        view.filter(compile_expression(argument, subscription.calendar, subscription.now))
+        view.filter(_compiled(argument, subscription))
     except ExpressionError:
         raise unparsable_filter() from None
     return view
@@ -99,7 +117,11 @@ def _select(argument: Any, view: View, subscription: Subscription) -> View:
 
 
 def _eval(argument: Any, view: View, subscription: Subscription) -> View:
+    """Add columns. Those of time are read-only (documented; the names and the text are inferred)."""
     columns = _columns(argument, "eval", subscription)
+    if _READ_ONLY & set(columns):
+        message = f"bad eval: {min(_READ_ONLY & set(columns))} is read-only"
+        raise bad_pipeline(message)
     rows = [{**row, **{name: column.evaluate(row) for name, column in columns.items()}} for row in view.table().rows()]
     return View(Table(rows))
 
@@ -170,4 +192,7 @@ _STAGES: Mapping[str, Callable[[Any, View, Subscription], View]] = {
     "eval": _eval,
     "group": _group,
     "reduce": _reduce,
+    "unwind": unwind,
+    "bulkExpand": bulk_expand,
+    "segment": segment,
 }

@@ -32,8 +32,10 @@ from simulators.pendo.events import GROUPED, Event, HourlyRow, merge_measures
 from simulators.pendo.groups import Groups
 from simulators.pendo.listen import make_feedback
 from simulators.pendo.periods import DAY_MS, Calendar
+from simulators.pendo.progress import Progress, after_passes
 from simulators.pendo.seen import SEEN_SOURCES
 from simulators.pendo.sizes import Size
+from simulators.pendo.switches import Rules
 from simulators.pendo.tables import Table, as_answered
 from simulators.pendo.versions import GuideVersions
 from simulators.server import Row
@@ -78,6 +80,10 @@ class Subscription:
     bulk: BulkPageEvents | None = None
     bucket_on_events: bool = False
     """Whether guide and poll rows have the bucket column too. It is not known whether Pendo sends one."""
+    parent_accounts: bool = False
+    """Whether the subscription has parent accounts. The account ids then are `Parent::Child`."""
+    rules: Rules = field(default_factory=Rules)
+    progress: Progress = field(default_factory=Progress)
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     def __post_init__(self) -> None:
@@ -94,6 +100,7 @@ class Subscription:
         self.first_now = self.now
         self.deleted_visitors: set[str] = set()
         self.deleted_definitions: set[str] = set()
+        self.visits: dict[str, list[Row]] = {}
         self._tables: dict[tuple[str, EventQuery], tuple[Table, int]] = {}
 
     def generator(self, name: str) -> ActivityGenerator:
@@ -184,12 +191,15 @@ class Subscription:
 
     def _hourly_rows_in(self, source: str, query: EventQuery) -> Iterator[HourlyRow]:
         days = self.hourly_rows[source]
+        waits = source == "trackEvents" and self.rules.late_tracks_wait
         for day in self._days_in(days, query):
-            for hourly_row in days[day]:
+            for stored in days[day]:
+                hourly_row = after_passes(stored, self.calendar) if waits else stored
                 if (
                     query.start <= hourly_row.hour < query.end
                     and hourly_row.visible_at <= self.now
                     and query.matches(hourly_row.identity)
+                    and self.progress.is_visible(hourly_row.identity["appId"], hourly_row.hour, self.now)
                 ):
                     yield hourly_row
 
@@ -197,7 +207,12 @@ class Subscription:
         days = self.events[source]
         for day in self._days_in(days, query):
             for event in days[day]:
-                if query.start <= event.at < query.end and event.visible_at <= self.now and query.matches(event.facts):
+                if (
+                    query.start <= event.at < query.end
+                    and event.visible_at <= self.now
+                    and query.matches(event.facts)
+                    and self.progress.is_visible(event.facts["appId"], event.at, self.now)
+                ):
                     yield event
 
     def _with_bucket(self, event: Event, query: EventQuery) -> Row:
@@ -282,7 +297,8 @@ class Subscription:
     def _whole_history(self, visitor_id: str) -> list[Row]:
         first = self.first_now - (self.size.days - 1) * DAY_MS
         end = self.first_now + self.size.future_days * DAY_MS
-        return self.generator(f"history/{as_answered(visitor_id)}").history(first, end, at_most=12)
+        drawn = self.generator(f"history/{as_answered(visitor_id)}").history(first, end, at_most=12)
+        return sorted(drawn + self.visits.get(visitor_id, []), key=lambda row: int(row["ts"]))
 
     def update_last_visits(self, before: int) -> None:
         """Set `lastvisit` of the visitors who did something since an earlier present."""

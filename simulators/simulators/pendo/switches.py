@@ -40,6 +40,7 @@ KINDS = frozenset(
         "pollsSeenEver",
         "reportResults",
         "reports",
+        "segmentMembers",
         "segments",
         "trackEvents",
         "trackTypes",
@@ -49,8 +50,8 @@ KINDS = frozenset(
         "votes",
     }
 )
-"""What a key can lack the permission for: the sources, reports, segments, metadata, visitor histories, results of
-reports, histories of guides and bulk deletions."""
+"""What a key can lack the permission for: the sources, reports, segments, members of segments, metadata, visitor
+histories, results of reports, histories of guides and bulk deletions."""
 
 REFUSALS: Mapping[int, str] = {
     400: "bad pipeline: bad source: bad parameters for source type {kind}: unexpected parameters",
@@ -59,7 +60,9 @@ REFUSALS: Mapping[int, str] = {
     404: "Not Found",
     422: "Unprocessable Entity: {kind} is not available",
 }
-"""How a subscription can refuse a kind that it lacks. Only the first and the third text are those of real answers."""
+"""How a subscription can refuse a kind that it lacks. Only the first text is that of a real answer."""
+_UNKNOWN_SOURCE = "bad pipeline: bad source: unknown source type {kind}"
+_ENDPOINTS = frozenset({"bulkDeletions", "guideHistory", "metadata", "reportResults", "reports", "segments"})
 
 
 @dataclass
@@ -72,6 +75,19 @@ class Rules:
     hours_need_ids: bool = False
     """Refuse page, feature and track events by hour without an object's id. A connector in production sends such
     queries, so Pendo may not enforce this everywhere."""
+    ids_without_app: bool = False
+    """Refuse page, feature and track events with an object's id and `appId`. Clients in production send the id alone,
+    or apps alone, so nobody has seen the refusal."""
+    parts_need_guide: bool = False
+    """Refuse `guideStepId` and `pollId` without `guideId`."""
+    app_ids_are_numbers: bool = False
+    """Refuse a list of apps with texts in it that are no `expandAppIds`. A connector in production sends such lists."""
+    json_errors: bool = False
+    """Answer errors as JSON, `{"message": ...}` (the name of the member is inferred). Plain texts were observed."""
+    invalid_key_401: bool = False
+    """Answer 401 to a missing or unknown key. 403 was observed."""
+    late_tracks_wait: bool = False
+    """Late track events become visible with a daily or weekly pass, and never if they are more than 7 days late."""
 
 
 @dataclass
@@ -100,6 +116,16 @@ class Switches(Rules):
     """The status for the results of a report that is neither a Visitor nor an Account report."""
     base64_ids: str = "any"
     """Which ids with `b64_` are decoded: `any`, `padded` only, `unpadded` only, or `none`."""
+    sort_rows: int | None = None
+    """Answer 400 and `Query exceeded memory limit` if a stage `sort` gets more rows than this. So a `group` over many
+    rows is answered, and their ordered list is not."""
+    max_ids: int | None = None
+    """Refuse page, feature and track events with more object ids than this. Pendo's own limit is not known."""
+    details: str = "usual"
+    """Form of `details` for `?details=true`: `usual`, `absent`, `empty`, `null`, `no_apps`, `seconds`, `texts`,
+    `dates`, `zero` or `list`. Documented are the names and that there is a time for each application."""
+    unknown_sources: bool = False
+    """Whether a source that is refused with 400 is called unknown. Otherwise its parameters are called unexpected."""
     app_id_name: str = "id"
     """Where a row of `apps` has its id: `id`, `appId` or `both`. Pendo's examples use both names."""
     ideas: bool = False
@@ -136,7 +162,10 @@ class Switches(Rules):
         """Raise the error for a kind that the key may not read."""
         status = self.forbidden.get(kind)
         if status is not None:
-            raise PendoError(status, REFUSALS[status].format(kind=kind), reason="Forbidden" if status == 403 else None)
+            text = _UNKNOWN_SOURCE if status == 400 and self.unknown_sources else REFUSALS[status]
+            if status == 400 and kind in _ENDPOINTS:
+                text = "Bad Request"
+            raise PendoError(status, text.format(kind=kind), reason="Forbidden" if status == 403 else None)
 
     def forbid(self, kinds: Iterable[str], status: int = 403) -> None:
         """Refuse kinds from now on. KeyError for an unknown kind or a status that is not in `REFUSALS`."""

@@ -9,6 +9,7 @@ from typing import TypeAlias
 from simulators.pendo import reports
 from simulators.pendo.mutations import app_ids
 from simulators.pendo.seen import with_nps
+from simulators.pendo.segments import members
 from simulators.pendo.subscription import EventQuery, Subscription
 from simulators.pendo.switches import Switches
 from simulators.pendo.tables import as_answered
@@ -108,9 +109,8 @@ def _report_results(subscription: Subscription, apps: Apps) -> list[Row]:
 
 
 def _segment_memberships(subscription: Subscription, apps: Apps) -> list[Row]:
-    visitors = subscription.visitor_rows(anonymous=False)
     segments = subscription.definition_rows("segments", apps)
-    return [row for segment in segments for row in reports.members(segment["id"], visitors)]
+    return [member for segment in segments for member in members(subscription, segment)]
 
 
 _SIMPLE: Mapping[str, Callable[[Subscription, Apps], list[Row]]] = {
