@@ -89,7 +89,8 @@ class Dictionary:
         sure, note = "certain", ""
         if getattr(stream, "documented_only", False):
             sure, note = "documented", " Documented, not verified against a live subscription."
-        lead = f"{_cell(schema['description'])}. Source: {_origin(stream)}.{note}"
+        about = f"{_cell(schema['description'])}. " if "description" in schema else ""
+        lead = f"{about}Source: {_origin(stream)}.{note}"
         names = _NAMES.get(stream.name, {}) | _lifted(stream)
         return f"## {stream.name}\n\n{lead}\n\n{self._table(schema, sure, names)}"
 
