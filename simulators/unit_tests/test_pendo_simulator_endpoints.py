@@ -115,6 +115,7 @@ def test_an_id_in_base64_needs_the_header_and_reaches_ids_that_are_no_path(pendo
     assert pendo.call("GET", path.format("team%2Flead@example.com"), headers=BASE64)[0] == 200
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("accepted", "padded", "unpadded"),
     [("any", 200, 200), ("padded", 200, 404), ("unpadded", 404, 200), ("none", 404, 404)],
@@ -127,6 +128,7 @@ def test_padding_is_accepted_as_the_switch_says(pendo: Any, accepted: str, padde
     assert pendo.call("GET", account.rstrip("="), headers=BASE64)[0] == unpadded
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["bulkDeletions", "guideHistory", "reportResults", "segments"])
 def test_a_subscription_can_lack_an_endpoint(pendo: Any, kind: str) -> None:
     paths = {

@@ -163,6 +163,7 @@ def test_the_id_of_an_app_has_either_name_and_ideas_are_behind_a_switch(pendo: A
     assert len(pendo.sim.truth("feedback_items")) == len(ideas) + len(read(pendo, "vocItems", ALL))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("status", [400, 402, 403, 404, 422])
 def test_a_subscription_can_lack_a_source(make_pendo: Callable[..., Any], status: int) -> None:
     pendo = make_pendo()

@@ -6,8 +6,10 @@ from typing import Any
 
 import orjson
 import pytest
-from pendo_reader import STREAM_NAMES, Row, Subscription
+from pendo_reader import STREAM_NAMES, Row, Subscription, freeze_clock
 from simulators.faults import Fault
+from simulators.pendo import PendoSimulator
+from source_kit.convert import snake_case
 from source_pendo.client import MAY_WRITE, WRONG_KEY, WRONG_REGION
 
 LACKING = "Pendo refuses {}, which not every subscription has"
@@ -20,6 +22,11 @@ QUESTIONS = {
     "do_not_process_accounts": '"doNotProcessAccounts"',
     "feedback_items": '"vocItems"',
     "feedback_votes": '"votes"',
+}
+KEYS = {
+    **dict.fromkeys([*QUESTIONS, "bulk_deletions"], "id"),
+    "do_not_process_visitors": "visitorId",
+    "do_not_process_accounts": "accountId",
 }
 REFUSALS = [(400, "bad source"), (400, "who knows"), (402, ""), (403, ""), (404, ""), (422, "")]
 
@@ -255,3 +262,31 @@ def test_feedback_is_asked_for_in_the_chosen_applications(pendo: Subscription) -
     pendo.read("feedback_items")
     asked += [pendo.pipelines("vocItems")[-1][0]["source"]["vocItems"]["appId"]]
     assert asked == [[5], [5], ['expandAppIds("*")']]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rules", ["observed", "documented"])
+def test_in_pages_of_two_rows_they_equal_the_truth(monkeypatch: pytest.MonkeyPatch, rules: str) -> None:
+    """Whether or not Pendo enforces all that it documents; the objects of one application with `app_ids`."""
+    with PendoSimulator(seed=1, size="tiny", rules=rules) as sim:
+        freeze_clock(sim, monkeypatch)
+        pendo = Subscription(sim)
+        sim.mutate("switch", ideas=True)
+        assert pendo.check() == (True, "")
+        out = pendo.read(*QUESTIONS, "bulk_deletions", record_limit=2)
+        chosen = pendo.read("apps", "feedback_items", app_ids=["-323232"])
+    assert out.failures == chosen.failures == {}
+    for stream, key in KEYS.items():
+        truth = sorted(row[key] for row in sim.truth(stream))
+        assert sorted(out.column(stream, snake_case(key))) == truth
+        assert len(truth) > 1
+    assert {row["type"] for row in out.records["feedback_items"]} == {"feedback", "idea"}
+    assert chosen.column("apps", "id") == [-323232]
+    truth = sorted(row["id"] for row in sim.truth("feedback_items", apps="-323232"))
+    assert sorted(chosen.column("feedback_items", "id")) == truth
+
+
+def test_a_list_that_breaks_in_the_middle_is_asked_for_again(pendo: Subscription) -> None:
+    """Half a list is never kept."""
+    pendo.sim.faults.add(Fault("cut_silent", body='"apps"'))
+    assert len(pendo.read("apps").records["apps"]) == len(pendo.truth("apps"))

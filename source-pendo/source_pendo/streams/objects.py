@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_kit.errors import shorten, transient_error
+from source_kit.http.client import Answer
 from source_kit.stream import SliceItem
 
 from source_pendo.aggregation import ALL_APPS, Row, Stage, app_id_of
@@ -101,7 +102,9 @@ class Apps(SourceObjects):
         return {"source": {"apps": None}}
 
     def pages(self) -> Iterator[list[Row]]:
-        rows = self.client.all_rows("everything", [self.source_stage()])
+        rows: list[Row] = []
+        for chunk in self.client.rows(self._ask, "results", rows.clear):
+            rows += chunk
         apps = [{**row, "id": int(app)} for row in rows if (app := app_id_of(row)) is not None]
         if len(apps) < len(rows):
             nameless = next(row for row in rows if app_id_of(row) is None)
@@ -110,6 +113,9 @@ class Apps(SourceObjects):
 
     def apps_of(self, row: Mapping[str, Any]) -> list[Any]:
         return [row["id"]]
+
+    def _ask(self) -> Answer:
+        return self.client.aggregate("everything", [self.source_stage()])
 
 
 class Groups(SourceObjects):
