@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import duckdb
 import pytest
 import yaml
 from harness.sentences import VALUE, flat, pattern, sentences
@@ -38,6 +39,7 @@ _UNUSED = {
     "source-customerio": _OF_BUCKETS,
 }
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+_JOIN = re.compile(r'^  (\w+) \S+ (\w+) : "(\S+) : (\S+)"$', re.MULTILINE)
 _HEADING = re.compile(r"^#+ +(.*)$", re.MULTILINE)
 
 
@@ -76,6 +78,49 @@ def test_the_generated_tables_are_up_to_date() -> None:
     done = subprocess.run([sys.executable, str(script), "--check"], capture_output=True, text=True, check=False)
 
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_diagram_of_keys_joins_columns_that_exist() -> None:
+    joins = _JOIN.findall((ROOT / "docs" / "pendo.md").read_text(encoding="utf-8"))
+    assert len(joins) > 20
+
+    ends = {end for one, other, left, right in joins for end in ((one, left), (other, right))}
+
+    assert [end for end in sorted(ends) if not _in_the_dictionary(*end)] == []
+
+
+def test_a_join_by_a_column_that_does_not_exist_is_found() -> None:
+    assert _in_the_dictionary("guides", "steps[].id")
+    assert _in_the_dictionary("pages", "group.id")
+    assert not _in_the_dictionary("guides", "steps[].page")
+    assert not _in_the_dictionary("pages", "group.area")
+
+
+def _in_the_dictionary(table: str, column: str) -> bool:
+    """Whether the data dictionary has a column, or an object with a section of its own that has it."""
+    page = (ROOT / "docs" / "pendo-columns.md").read_text(encoding="utf-8")
+    section = page.partition(f"\n## {table}\n")[2].partition("\n## ")[0]
+    if f"| `{column.removesuffix('[]')}` |" in section:
+        return True
+    parent, _, field = column.partition(".")
+    return f"| [{parent}](#object-{parent}) |" in section and _in_the_dictionary(f"object {parent}", field)
+
+
+def test_the_erasure_of_the_docs_deletes_those_who_must_go_and_nobody_else() -> None:
+    page = (ROOT / "docs" / "pendo.md").read_text(encoding="utf-8")
+    (erasure,) = re.findall(r"```sql\n(delete from visitors .*?)```", page, re.DOTALL)
+    with duckdb.connect() as warehouse:
+        warehouse.execute("create table visitors as select unnest(['ann', 'bob']) as visitor_id")
+        warehouse.execute("create table accounts as select unnest(['acme', 'globex']) as account_id")
+        warehouse.execute("""create table page_events as select * from (values
+            ('ann', 'acme'), ('bob', 'acme'), ('bob', 'globex'), ('bob', '')) as rows (visitor_id, account_id)""")
+        warehouse.execute("create table do_not_process_visitors as select 'ann' as visitor_id")
+        warehouse.execute("create table do_not_process_accounts as select 'globex' as account_id")
+
+        warehouse.execute(erasure)
+
+        left = [warehouse.execute(f"from {table}").fetchall() for table in ("visitors", "accounts", "page_events")]
+    assert left == [[("bob",)], [("acme",)], [("bob", "acme"), ("bob", "")]]
 
 
 def _pages() -> list[Path]:

@@ -1,4 +1,4 @@
-"""Writes the stream tables of docs/ from what the connectors discover and declare.
+"""Writes the stream tables and the data dictionary of docs/ from what the connectors discover and declare.
 
 `python tools/docs.py` rewrites them, `--check` fails when one is not up to date. Both take names of connectors.
 """
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from data_dictionary import Dictionary
 from demo import simulator
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -27,6 +28,13 @@ class Documented:
     page: str
     simulator: tuple[str, ...]
     config: dict[str, Any]
+    columns: str = ""
+    """The page of the data dictionary, if there is one."""
+
+    @property
+    def package(self) -> str:
+        """The connector's package."""
+        return self.connector.replace("-", "_")
 
 
 #: It adds a stream to the table. Nobody asks the inlet.
@@ -39,6 +47,7 @@ CONNECTORS = (
         "pendo.md",
         ("pendo", "--size", "tiny"),
         {"api_key": "simulated-integration-key.us", "webhook_store": WEBHOOK_STORE},
+        "pendo-columns.md",
     ),
     Documented(
         "source-customerio",
@@ -57,9 +66,17 @@ def main() -> int:
     parser.add_argument("connectors", nargs="*", default=[documented.connector for documented in CONNECTORS])
     options = parser.parse_args()
     chosen = [documented for documented in CONNECTORS if documented.connector in options.connectors]
-    tables = [(documented, streams(documented)) for documented in chosen]
-    pages = {ROOT / "docs" / documented.page: long_table(found) for documented, found in tables}
-    stale = [path for path, content in pages.items() if refresh(path, content, write=not options.check)]
+    stale = []
+    for documented in chosen:
+        found = streams(documented)
+        parts = {(documented.page, "streams"): long_table(found)}
+        if documented.columns:
+            columns = Dictionary(documented.package).text([stream for stream, _ in found])
+            parts[documented.columns, "columns"] = columns
+        for (page, part), content in parts.items():
+            path = ROOT / "docs" / page
+            if refresh(path, part, content, write=not options.check):
+                stale.append(path)
     for path in stale:
         print(f"{path.relative_to(ROOT)}: {'out of date, run `make docs`' if options.check else 'rewritten'}")
     return 1 if stale and options.check else 0
@@ -67,7 +84,7 @@ def main() -> int:
 
 def streams(documented: Documented) -> list[Any]:
     """The connector's streams, as its source makes them."""
-    module = importlib.import_module(documented.connector.replace("-", "_"))
+    module = importlib.import_module(documented.package)
     source = getattr(module, module.__all__[0])()
     with simulator(*documented.simulator) as url:
         found = list(source.streams({**documented.config, "api_url": url}))
@@ -103,12 +120,12 @@ def cursor(stream: Any) -> str:
     return ", ".join(f"`{part}`" for part in stream.default_cursor_field or []) or "-"
 
 
-def refresh(path: Path, content: str, write: bool) -> bool:
-    """Puts `content` between a page's markers; True when it was not there yet."""
-    begin, end = "<!-- streams:begin -->", "<!-- streams:end -->"
+def refresh(path: Path, part: str, content: str, write: bool) -> bool:
+    """Puts `content` between the markers of a page's part; True when it was not there yet."""
+    begin, end = f"<!-- {part}:begin -->", f"<!-- {part}:end -->"
     page = path.read_text(encoding="utf-8")
     if begin not in page or end not in page:
-        sys.exit(f"{path} has no place for its streams: it needs {begin} and {end}")
+        sys.exit(f"{path} has no place for its {part}: it needs {begin} and {end}")
     head, rest = page.split(begin, 1)
     tail = rest.split(end, 1)[1]
     fresh = f"{head}{begin}\n{content}\n{end}{tail}"
