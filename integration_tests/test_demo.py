@@ -13,7 +13,13 @@ from pathlib import Path
 import duckdb
 import pytest
 from demo import EVENTS, POSTED, TIMED
-from harness.product_analyst import Numbers, guide_conversion, nps_of_events, weekly_active_visitors
+from harness.product_analyst import (
+    Numbers,
+    guide_conversion,
+    nps_of_events,
+    nps_of_responses,
+    weekly_active_visitors,
+)
 from harness.suite import ROOT, connectors
 from simulators.pendo import PendoSimulator
 
@@ -32,6 +38,7 @@ _QUESTIONS: dict[str, tuple[int, Callable[[PendoSimulator, date], Numbers]]] = {
     "Weekly active visitors by page": (2, weekly_active_visitors),
     "Guide conversion by step": (2, guide_conversion),
     "NPS by month": (2, nps_of_events),
+    "NPS by month from poll_responses": (2, nps_of_responses),
 }
 
 

@@ -46,7 +46,12 @@ CONNECTORS = (
         "Pendo",
         "pendo.md",
         ("pendo", "--size", "tiny"),
-        {"api_key": "simulated-integration-key.us", "webhook_store": WEBHOOK_STORE},
+        {
+            "api_key": "simulated-integration-key.us",
+            "webhook_store": WEBHOOK_STORE,
+            "report_ids": ["any"],
+            "segment_ids": ["any"],
+        },
         "pendo-columns.md",
     ),
     Documented(

@@ -52,6 +52,13 @@ def nps_of_events(pendo: PendoSimulator, since: date) -> Numbers:
     return _nps(pendo, ((month, guide, score) for (month, guide, _), score in last.items()))
 
 
+def nps_of_responses(pendo: PendoSimulator, since: date) -> Numbers:
+    """Answers and NPS by month and guide, with the last score of each visitor, however old."""
+    del since  # these answers have no first day
+    last = {(row["guideId"], row["visitorId"]): row for row in _scores(pendo, date.min)}
+    return _nps(pendo, ((_month(row["receivedTime"]), row["guideId"], row["pollResponse"]) for row in last.values()))
+
+
 def _scores(pendo: PendoSimulator, since: date) -> list[Row]:
     """The scores of NPS polls, oldest first; of equal times the lowest score is last."""
     polls = {
