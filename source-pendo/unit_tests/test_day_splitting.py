@@ -86,6 +86,7 @@ def test_rows_that_differ_in_no_column_keep_their_number_and_their_sums(pendo: S
         assert sum(row[name] for row in split) == sum(row[name] for row in whole)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("switch", ["timeout_rows", "sort_rows"])
 def test_what_was_learned_about_one_day_is_kept_for_the_next(pendo: Subscription, switch: str) -> None:
     """A refusal takes Pendo up to five minutes. What is learned are groups of applications, of ids, and hours."""
@@ -273,6 +274,7 @@ def test_a_pendo_that_does_not_say_when_the_day_began_fails_a_day_that_must_be_p
         list(server.reader("day").read(server.day))
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(
     st.lists(

@@ -336,6 +336,7 @@ def test_days_come_in_the_order_of_the_calendar_however_many_workers_read_them(p
     assert days[-1] == "2026-03-19T00:00:00.000Z"
 
 
+@pytest.mark.slow
 def test_a_history_in_three_parts_is_the_history_at_once(pendo: Subscription) -> None:
     """The state of the last part is that of a sync of the whole, and the next sync goes on from it."""
     bounds = ["2026-03-14T00:00:00Z", "2026-03-16T00:00:00Z", "2026-03-18T00:00:00Z", None]
