@@ -47,6 +47,11 @@ WRONG: list[tuple[str, Any]] = [
     ("request_timeout", "300"),
     ("num_workers", 0),
     ("num_workers", 21),
+    ("detect_deletions", "true"),
+    ("report_ids", "GtYq1yZ9lO3uJ0aC5sX7bN2mK8e"),
+    ("report_ids", ["https://app.pendo.io/report/a"]),
+    ("segment_ids", [5]),
+    ("segment_ids", [""]),
 ]
 
 

@@ -45,8 +45,8 @@ class ObjectList(PendoStream):
     """
 
     path_name: ClassVar[str]
-    #: Whether an object that the list lacks was deleted. Not where Pendo lists only some objects, nor where
-    #: `transform` makes rows with another key.
+    #: Whether an object that the list lacks was deleted; not where Pendo lists only some objects. A stream with another
+    #: key, whose rows are no objects, finds no deletions either way.
     lists_all: ClassVar[bool] = False
     key: ClassVar[tuple[str, ...]] = ("id",)
     cursor_field = "last_updated_at"
@@ -122,7 +122,7 @@ class ObjectList(PendoStream):
 
     @property
     def _detects_deletions(self) -> bool:
-        return self.lists_all and self.config.detect_deletions
+        return self.lists_all and self.key == ObjectList.key and self.config.detect_deletions
 
     def _deletions(self, known: KnownObjects) -> list[Row]:
         """The objects that are gone, as records. Says in the log where none can be found."""
