@@ -140,19 +140,18 @@ ERRORS: Final = ErrorTable(
 
 
 def verify_key(connection: Connection, seconds: float) -> bool:
-    """Whether the key may write; raises a config_error if it is wrong or belongs to another region.
+    """Whether the key may write; raises a config_error if it is wrong.
 
     `GET /token/verify` is documented: 403 means an invalid key, the answer says whether the key may write. The names of
     its members are not: a true one whose name contains "write" means that it may. Any other failure, and an answer of
-    another shape, proves nothing.
+    another shape, proves nothing: a wrong region answers 400 to everything, but 400 may also mean that Pendo does not
+    have this question there.
     """
     client = Client("check", connection, ERRORS, RetryPolicy(tries=1, throttled_seconds=0.0), seconds)
     try:
         answer = client.call("/token/verify").json()
     except Forbidden as error:
         raise config_error(WRONG_KEY, error.internal_message) from error
-    except (BadRequest, BadQuery) as error:
-        raise config_error(WRONG_REGION, error.internal_message) from error
     except AirbyteTracedException as error:
         client.logger.info(f"Pendo does not say whether the integration key is right ({error.internal_message})")
         return False
