@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -197,20 +196,18 @@ class _NoVersions(Exception):
 def version_ids(guide_id: str, versions: Sequence[tuple[Any, int | None]]) -> list[str]:
     """A key within a guide for each of its versions, which come newest first, as own id and time.
 
-    It is the version's own id where no other version has it: what Pendo sends as `id` may be the guide's. Else it is
-    the version's time in epoch milliseconds. Versions of one time are counted from the oldest, so that a new version
-    does not change the key of an old one.
+    It is the version's own id unless that is the guide's or an older version's, else the version's time in epoch
+    milliseconds. Equal ones are told apart by an ordinal. A key depends on older versions only, so that a new version,
+    whatever its id, does not change the key of an old one: its row would stay under both.
     """
-    owners = Counter(own_id for own_id, _ in versions if isinstance(own_id, str))
-    taken: set[str] = {own_id for own_id, count in owners.items() if count == 1 and own_id != guide_id}
-    ids = []
+    ids: list[str] = []
+    taken = {guide_id}
     for own_id, at in reversed(versions):
-        if not (isinstance(own_id, str) and own_id in taken and owners[own_id] == 1):
-            plain = own_id = str(at or 0)
-            ordinal = 1
-            while own_id in taken:
-                ordinal += 1
-                own_id = f"{plain}-{ordinal}"
-            taken.add(own_id)
-        ids.append(own_id)
+        plain = key = own_id if isinstance(own_id, str) and own_id not in taken else str(at or 0)
+        ordinal = 1
+        while key in taken:
+            ordinal += 1
+            key = f"{plain}-{ordinal}"
+        taken.add(key)
+        ids.append(key)
     return ids[::-1]
