@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from source_pendo.values import instant
+from source_pendo.values import instant, text
 
 #: Airbyte's own name for the time of a deletion
 DELETED_AT: Final = "_ab_cdc_deleted_at"
@@ -52,22 +52,24 @@ class KnownObjects:
     def add(self, object_id: Any, changed: int | None, *, wanted: bool) -> bool:
         """Note an object of the list; `wanted` ones are emitted.
 
-        Returns whether it has to be emitted whatever its age, because it came back or belongs to an application that
-        was not read before.
+        Returns whether it has to be emitted whatever its age: it came back, or it, or its last change, belongs to an
+        application that was not read before.
         """
-        if not isinstance(object_id, str):
+        if object_id is None:
             return False
-        self._listed.add(object_id)
-        if len(json.dumps(object_id)) - 2 + _BYTES_OF_A_TIME > _BYTES_OF_ONE:
+        name = text(object_id)
+        self._listed.add(name)
+        if len(json.dumps(name)) - 2 + _BYTES_OF_A_TIME > _BYTES_OF_ONE:
             self.too_long += wanted
             return False
-        known = object_id in self._before
+        known, emitted = name in self._before, self._before.get(name)
         if wanted:
-            times = [at for at in (changed, self._now.get(object_id)) if at is not None]
-            self._now[object_id] = max(times, default=None)
+            # Never earlier than what was emitted before: the deletion must be the newest row of its key.
+            times = [at for at in (changed, emitted, self._now.get(name)) if at is not None]
+            self._now[name] = max(times, default=None)
         elif known:
-            self._now[object_id] = self._before[object_id]
-        return wanted and not known and not self._is_first
+            self._now[name] = emitted
+        return wanted and not self._is_first and (not known or (changed or 0) > (emitted or 0))
 
     def deleted(self) -> dict[str, int | None]:
         """The known objects that the list lacks, with their last known changes. An empty list deletes nothing."""

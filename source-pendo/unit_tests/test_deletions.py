@@ -108,6 +108,27 @@ def test_another_choice_of_applications_deletes_nothing(table: Table) -> None:
     assert [row["id"] for row in deletions(out)] == ["b"]
 
 
+def test_a_change_of_an_application_that_was_not_chosen_arrives_when_it_is_chosen_again(table: Table) -> None:
+    """Though the state has moved past it meanwhile."""
+    table.sync(page("a", days=9, appId=1), page("b", days=9, appId=2))
+    table.sync(page("a", days=3, appId=1), page("b", appId=2), app_ids=["2"])
+    table.sync(page("a", days=3, appId=1), page("b", appId=2))
+    assert table.rows["a"]["last_updated_at"] == instant(AT - 3 * 86_400_000)
+
+
+def test_a_deletion_is_the_newest_row_though_a_time_of_change_went_back(table: Table) -> None:
+    table.sync(page("a"), page("b", days=1))
+    table.sync(page("a", days=3), page("b", days=1))
+    table.sync(page("b", days=1))
+    assert table.live == ["b"]
+
+
+def test_an_object_whose_id_is_a_number_is_found_deleted(table: Table) -> None:
+    table.sync({"id": 7, "lastUpdatedAt": AT}, page("b"))
+    table.sync(page("b"))
+    assert table.live == ["b"]
+
+
 def test_an_empty_list_deletes_nothing_and_says_so(table: Table) -> None:
     table.sync(page("a"), page("b"))
     out = table.sync()
