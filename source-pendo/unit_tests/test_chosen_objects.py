@@ -115,6 +115,13 @@ def test_a_segment_that_is_refused_costs_that_segment(pendo: Subscription, statu
     assert "only shared segments can be read" in out.failures[MEMBERS].message
 
 
+def test_members_have_the_types_of_the_schema(pendo: Subscription) -> None:
+    """Accounts may be numbers, or all of a visitor's where Pendo did not unwind them."""
+    members(pendo, "sg1", [{"visitorId": "a", "accountId": 5}, {"visitorId": "b", "accountId": ["x", "y"]}])
+    rows = pendo.read(MEMBERS, segment_ids=["sg1"]).records[MEMBERS]
+    assert [row["account_id"] for row in rows] == ["5", '["x","y"]']
+
+
 def test_members_without_an_id_are_an_error(pendo: Subscription) -> None:
     """Another name of the column must not look like visitors without ids."""
     members(pendo, "sg1", [{"id": "a", "accountId": "1"}])

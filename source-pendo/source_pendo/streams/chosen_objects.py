@@ -9,7 +9,6 @@ from typing import ClassVar, Final
 from urllib.parse import quote as percent_encode
 
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
-from source_kit.convert import snake_case
 from source_kit.errors import system_error, transient_error
 from source_kit.http.client import Answer
 from source_kit.stream import SliceItem
@@ -19,6 +18,7 @@ from source_pendo.client import REFUSALS
 from source_pendo.config import LARGEST_RECORD_LIMIT
 from source_pendo.paging import KeyPager, without_key
 from source_pendo.streams.base import PendoStream
+from source_pendo.values import document_mapper
 
 _ACCOUNT_ID: Final = "accountId"
 
@@ -143,10 +143,11 @@ class SegmentMemberships(ChosenObjects):
     def read_object(self, object_id: str) -> Iterator[SliceItem]:
         pager = KeyPager(VISITOR_ID, self.config.record_limit, LARGEST_RECORD_LIMIT)
         source, *stages = _members(object_id)
+        mapper = document_mapper(self.get_json_schema())
         for rows in self.client.keyed_rows("members", source, pager, before=stages):
             if not all(isinstance(row.get(VISITOR_ID), str) for row in rows):
                 raise without_key(self.name, VISITOR_ID)
-            yield [{"segment_id": object_id} | {snake_case(name): row[name] for name in row} for row in rows]
+            yield [{"segment_id": object_id} | record for record in mapper(rows)]
 
     def probe_object(self, object_id: str) -> None:
         self.client.aggregate("probe", [*_members(object_id), {"limit": 1}]).close()

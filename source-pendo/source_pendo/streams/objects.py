@@ -218,7 +218,8 @@ class FeedbackVotes(SourceObjects):
 class BulkDeletions(Objects):
     """Requests to delete many visitors or accounts, as long as they are outstanding.
 
-    The documentation does not show the answer: it may be the list, or an object that holds one list.
+    The documentation does not show the answer: it may be the list, `null` for an empty one as elsewhere at Pendo, or an
+    object that holds one list.
     """
 
     keeps_raw = True
@@ -230,7 +231,7 @@ class BulkDeletions(Objects):
 
     def pages(self) -> Iterator[list[Row]]:
         answer = self.client.call("/bulkdelete").json()
-        members = answer.values() if isinstance(answer, dict) else (answer,)
+        members = answer.values() if isinstance(answer, dict) else ([] if answer is None else answer,)
         lists = [member for member in members if isinstance(member, list)]
         if len(lists) != 1:
             raise self.misshapen(f"GET /bulkdelete: neither a list nor an object with one: {_shape(answer)}")
