@@ -124,6 +124,21 @@ def test_a_score_and_its_reason_stay_together_in_an_incremental_sync(
     assert len(second.records[POLLS]) == len(table(POLLS, second))
 
 
+@pytest.mark.slow
+def test_scores_that_wait_for_reasons_cost_no_more_than_one_reading_of_all_answers(
+    pendo: Subscription, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many parts they are asked for in."""
+    monkeypatch.setattr("source_pendo.streams.seen._HALVES_AT_ONCE", 2)
+    state = {"time": instant(pendo.sim.subscription.now), "version": 1}
+    out = pendo.read(POLLS, state={POLLS: state}, record_limit=10)
+    asked = [request for request in pendo.pipelines("pollsSeenEver") if len(request) > 3]
+    pages = len(pendo.truth(POLLS)) / 10
+    assert 2 < len(asked) < 2 * pages
+    now = truth(pendo, POLLS)
+    assert {key: now[key] for key in table(POLLS, out)} == table(POLLS, out)
+
+
 @pytest.mark.parametrize("stream", [POLLS, GUIDES])
 def test_a_later_sync_is_one_question_about_the_days_since_the_state(pendo: Subscription, stream: str) -> None:
     """It ends now: a row whose visitor comes back leaves a window that ended earlier."""
@@ -136,6 +151,21 @@ def test_a_later_sync_is_one_question_about_the_days_since_the_state(pendo: Subs
     assert [pipeline[0]["source"]["timeSeries"] for pipeline in asked] == [series]
     assert second.state(stream) == {CURSORS[stream]: instant(pendo.sim.subscription.now), "version": 1}
     assert views(table(stream, first, second)) == views(truth(pendo, stream))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("status", [400, 402, 403, 404, 422])
+@pytest.mark.parametrize("stream", [POLLS, GUIDES])
+def test_where_pendo_refuses_windows_later_syncs_read_everything(pendo: Subscription, stream: str, status: int) -> None:
+    first = pendo.read(stream)
+    pendo.sim.mutate("advance", days=3)
+    source = "pollsSeen" if stream == POLLS else "guidesSeen"
+    pendo.sim.faults.add(Fault("status", path="aggregation", body=f'"{source}"', times=-1, status=status))
+    second = pendo.read(stream, state={stream: first.state(stream)})
+    assert second.logged("refuses to list only what happened lately")
+    assert second.failures == {}
+    assert table(stream, second) == truth(pendo, stream)
+    assert second.state(stream) == {CURSORS[stream]: instant(pendo.sim.subscription.now), "version": 1}
 
 
 def test_what_comes_to_light_hours_after_the_sync_is_not_lost_without_a_lookback(pendo: Subscription) -> None:

@@ -12,9 +12,9 @@ from source_kit.http.client import Answer
 from source_kit.stream import Checkpoint, SliceItem
 
 from source_pendo.aggregation import ALL_APPS, VISITOR_ID, Bound, Row, Stage, day_before, quote
-from source_pendo.client import Forbidden, NotOffered
+from source_pendo.client import REFUSALS, Forbidden, NotOffered
 from source_pendo.config import LARGEST_RECORD_LIMIT
-from source_pendo.paging import KeyPager, fits_a_state, is_exact
+from source_pendo.paging import KeyPager, fits_a_state, is_exact, may_begin_at
 from source_pendo.streams.base import STATE_VERSION, PendoStream
 from source_pendo.unread_visitors import is_time
 from source_pendo.values import definition_instant, document_mapper, whole_number
@@ -79,7 +79,7 @@ class SeenStream(PendoStream):
         return ("everything" if self._since is None else "changes",)
 
     def read_slice(self, slice_: str) -> Iterator[SliceItem]:
-        yield from self._everything() if self._since is None else self._changes(self._since)
+        yield from self._everything() if self._since is None else self._changes_or_everything(self._since)
         self._until = min(self._until, epoch_millis(self.client.connection.cursor_ceiling(self._sync_start)))
         # A state in the future stays: what it says was read.
         reached = max(self._until, self._since or 0)
@@ -138,6 +138,17 @@ class SeenStream(PendoStream):
 
     def _start_over(self) -> None:
         self._until = epoch_millis(self._sync_start)
+
+    def _changes_or_everything(self, since: int) -> Iterator[SliceItem]:
+        """A check and the first sync ask for the whole life only, so a refusal of windows must not end the stream."""
+        try:
+            yield from self._changes(since)
+        except REFUSALS as error:
+            self.logger.warning(
+                f"Stream {self.name}: Pendo refuses to list only what happened lately, so everything is read "
+                f"({error.internal_message})"
+            )
+            yield from self._everything()
 
     def _changes(self, since: int) -> Iterator[SliceItem]:
         for rows in self.client.keyed_rows("changes", self._window(since), self.pager()):
@@ -234,7 +245,10 @@ class PollResponses(SeenStream):
     def _changes(self, since: int) -> Iterator[SliceItem]:
         """The rows of the window. Scores of which it has one half, the score or the reason, come from `_joined`."""
         halves: dict[_Key, Row | None] = {}
+        first: str | None = None
         for rows in self.client.keyed_rows("changes", self._window(since), self.pager()):
+            if rows and not halves:
+                first = rows[0].get(VISITOR_ID)
             records = self.records(rows)
             answered = {self._key_of(record): record for record in records}
             for (visitor, guide, poll), record in answered.items():
@@ -244,21 +258,29 @@ class PollResponses(SeenStream):
                     halves[visitor, guide, poll if is_score else partner] = record if is_score else None
             yield [record for record in records if halves.get(self._key_of(record)) is not record]
             if len(halves) >= _HALVES_AT_ONCE:
-                yield from self._joined(halves)
+                yield from self._joined(halves, first)
                 halves = {}
         if halves:
-            yield from self._joined(halves)
+            yield from self._joined(halves, first)
 
-    def _joined(self, halves: dict[_Key, Row | None]) -> Iterator[SliceItem]:
-        """Scores by key, from the source of a whole life, which has the reasons, too; as they are if it lacks them."""
+    def _joined(self, halves: dict[_Key, Row | None], first: Any) -> Iterator[SliceItem]:
+        """Scores by key, from the source of a whole life, which has the reasons, too; as they are if it lacks them.
+
+        Only the pages from the visitor `first` to the last one of the halves are read: a whole life is long.
+        """
+        bound = Bound(">=", first) if isinstance(first, str) and may_begin_at(first) else None
+        waiting = {visitor for visitor, _, _ in halves}
         people = {(visitor, guide) for visitor, guide, _ in halves}
         polls = {poll for _, guide, score in halves for poll in (score, self._partners[guide, score])}
         where = " || ".join(f"pollId == {quote(poll)}" for poll in sorted(polls))
-        for rows in self.client.keyed_rows("NPS", self._whole_life(), self.pager(), where=f"({where})"):
+        for rows in self.client.keyed_rows("NPS", self._whole_life(), self.pager(bound), where=f"({where})"):
             records = self.records([row for row in rows if (row.get(VISITOR_ID), row.get("guideId")) in people])
             yield [record for record in records if self._key_of(record) in halves]
             for record in records:
                 halves.pop(self._key_of(record), None)
+            waiting.difference_update(row.get(VISITOR_ID) for row in rows)
+            if not waiting:
+                break
         yield [record for record in halves.values() if record is not None]
 
     def _key_of(self, record: Row) -> _Key:
