@@ -76,6 +76,8 @@ def change_everything(pendo: Subscription) -> None:
         mutate("touch_definition", kind=kind)
     for kind in ("reports", "segments"):
         mutate("share", kind=kind)
+    for kind in ("pages", "features", "trackTypes"):  # a deleted guide leaves its versions and answers
+        mutate("delete_definition", kind=kind)
     mutate("touch_account", account_id=truth("accounts")[3]["accountId"])
     ann, bo, cy = (row["visitorId"] for row in truth("visitors")[4:7])
     mutate("touch_visitor", visitor_id=ann)
@@ -101,12 +103,13 @@ def comment(pendo: Subscription) -> None:
 def test_a_warehouse_of_all_streams_ends_equal_to_the_truth(pendo: Subscription, rules: str, period: str) -> None:
     """After a first sync, and after two more that follow changes and days."""
     pendo.sim.mutate("switch", rules=rules)
-    syncs = [pendo.read(*STREAM_NAMES, period=period)]
+    syncs = [pendo.read(*STREAM_NAMES, period=period, detect_deletions=True)]
     assert_equal_to_the_truth(pendo, syncs, period)
     for change, days in ((change_everything, 1), (comment, 6)):
         change(pendo)
         pendo.sim.mutate("advance", days=days)
-        syncs.append(pendo.read(*STREAM_NAMES, period=period, state=syncs[-1].last_states()))
+        states = syncs[-1].last_states()
+        syncs.append(pendo.read(*STREAM_NAMES, period=period, detect_deletions=True, state=states))
         assert_equal_to_the_truth(pendo, syncs, period)
     assert [sync.failures for sync in syncs] == [{}, {}, {}]
 
