@@ -102,10 +102,13 @@ def test_guide_events_are_read_where_the_key_may_not_read_events(pendo: Subscrip
 def test_ids_of_a_list_keep_the_state_before_the_day_because_deleted_pages_are_missing(
     pendo: Subscription, period: str
 ) -> None:
-    """Pendo answers neither hours without ids nor which pages have rows."""
+    """Pendo answers neither hours without ids nor which pages have rows.
+
+    One worker: what another learns about its day would divide this one by application, which is enough here.
+    """
     pendo.sim.mutate("switch", hours_need_ids=True, ids_without_app=True, sort_rows=35)
     pendo.sim.faults.add(Fault("status", body='pageEvents.*"group"', status=400, answer="no", times=-1))
-    options = {"start_date": "2026-03-15T00:00:00Z", "period": period}
+    options = {"start_date": "2026-03-15T00:00:00Z", "period": period, "num_workers": 1}
     synced = pendo.read("page_events", **options)
     assert synced.failures == {}
     assert synced.logged("rows of 2026-03-16 may be missing")
