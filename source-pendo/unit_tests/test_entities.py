@@ -82,12 +82,15 @@ def test_a_second_sync_asks_for_what_changed_and_moves_the_state(
     assert second.state(stream)["lastupdated"] == instant(pendo.sim.subscription.now)
 
 
-@pytest.mark.parametrize("refused", [False, True])
+@pytest.mark.parametrize("refused", [None, 400, 403])
 def test_visitors_that_changed_are_asked_for_with_since_unless_pendo_refuses_it(
-    pendo: Subscription, refused: bool
+    pendo: Subscription, refused: int | None
 ) -> None:
     """It spares Pendo to look at everybody; the filter decides. Those without a time are asked for without it."""
-    pendo.sim.mutate("switch", no_since=refused)
+    if refused == 400:
+        pendo.sim.mutate("switch", no_since=True)
+    elif refused:
+        pendo.sim.faults.add(Fault("status", path="aggregation", body='"since"', status=refused, times=-1))
     out = pendo.read("visitors", state={"visitors": {"lastupdated": "2026-03-14T04:00:00.000Z"}}, record_limit=5)
     expected = {row["visitorId"] for row in pendo.truth("visitors") if (updated(row) or 1773460800000) >= 1773432000000}
     assert set(out.column("visitors", "visitor_id")) == expected

@@ -14,7 +14,7 @@ from source_kit.convert import epoch_millis, iso_millis, snake_case
 from source_kit.stream import Checkpoint, SliceItem
 
 from source_pendo.aggregation import ALL_APPS, Bound, Row, Stage, app_id_of, day_before, visitors_stage
-from source_pendo.client import BadQuery, BadRequest, NotOffered
+from source_pendo.client import REFUSALS, BadQuery, BadRequest, NotOffered
 from source_pendo.config import LARGEST_RECORD_LIMIT
 from source_pendo.metadata_schema import Groups, MetadataMapper, app_groups, usable_groups, with_groups
 from source_pendo.paging import ChangePager, KeyPager, fits_a_state, is_exact, without_key
@@ -188,7 +188,7 @@ class Entity(PendoStream):
         sparing, plain = self.changes_stage(since), self.source_stage()
         try:
             yield from self.client.keyed_rows("changes", sparing, pager)
-        except (BadQuery, BadRequest, NotOffered) as error:
+        except REFUSALS as error:
             if sparing == plain:
                 raise
             self.logger.info(
