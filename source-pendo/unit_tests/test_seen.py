@@ -215,6 +215,14 @@ def test_without_the_guides_answers_do_not_lose_their_types(pendo: Subscription)
     assert set(table(POLLS, refused)) == set(truth(pendo, POLLS))
 
 
+def test_answers_to_polls_that_no_guide_has_are_counted_in_the_log(pendo: Subscription) -> None:
+    """They replace rows that had a type, so it must not happen in silence."""
+    assert not pendo.read(POLLS).logged("lists no guide")
+    pendo.sim.faults.add(Fault("status", path="/guide", status=200, answer="[]"))
+    out = pendo.read(POLLS)
+    assert out.logged(f"{len(out.records[POLLS])} answers are to polls of which Pendo lists no guide")
+
+
 def test_a_row_without_a_part_of_its_key_is_emitted_and_counted(pendo: Subscription) -> None:
     """And of several rows with one key the newest remains, in whatever order they come."""
     rows = [

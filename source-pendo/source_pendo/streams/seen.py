@@ -217,6 +217,8 @@ class PollResponses(SeenStream):
     _polls: Mapping[tuple[Any, Any], Poll]
     #: The other poll of an NPS guide, by guide and poll
     _partners: Mapping[tuple[Any, Any], str]
+    #: Answers of this sync to polls that no guide has
+    untyped = 0
 
     def start(self, state: Mapping[str, Any], full_refresh: bool, sync_start: datetime) -> None:
         super().start(state, full_refresh, sync_start)
@@ -237,10 +239,19 @@ class PollResponses(SeenStream):
             visitor, guide, poll_id = map(record.get, self.key)
             poll = self._polls.get((guide, poll_id), _UNKNOWN)
             is_score = poll.type == _NPS
+            self.untyped += poll is _UNKNOWN
             record["poll_type"] = poll.type
             record["nps_score"] = whole_number(record["response"]) if is_score else None
             record["nps_comment"] = answers.get((visitor, guide, poll.follow_up)) if is_score else None
         return records
+
+    def finish(self) -> None:
+        super().finish()
+        if self.untyped:
+            self.logger.warning(
+                f"Stream {self.name}: {self.untyped} answers are to polls of which Pendo lists no guide (it was "
+                "deleted, or the list is not whole), so they come without poll_type, nps_score and nps_comment"
+            )
 
     def _changes(self, since: int) -> Iterator[SliceItem]:
         """The rows of the window. Scores of which it has one half, the score or the reason, come from `_joined`."""
