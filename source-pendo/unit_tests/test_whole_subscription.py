@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
 from event_rows import SINCE
 from pendo_reader import PENDO_STREAMS, STREAM_NAMES, Row, instant
+from simulators.pendo.directory import EXCLUDED_VISITOR
 from whole_truth import ACTIVITY, difference_of, expected, held
 
 if TYPE_CHECKING:
@@ -213,6 +215,15 @@ def test_rows_that_pendo_processes_late_arrive_without_any_lookback(pendo: Subsc
         )
         assert difference_of(truth, first)[0], stream
         assert difference_of(truth, last) == ([], []), stream
+
+
+@pytest.mark.slow
+def test_who_is_on_the_exclude_list_is_in_no_stream(pendo: Subscription) -> None:
+    """Pendo leaves them out unless a query says otherwise, and no query does."""
+    out = pendo.read(*STREAM_NAMES, include_anonymous_visitors=True)
+    assert out.failures == {}
+    assert [name for name in STREAM_NAMES if EXCLUDED_VISITOR in json.dumps(out.records[name])] == []
+    assert "ann@example.com" in json.dumps(out.records["page_events"])
 
 
 @pytest.mark.slow

@@ -18,7 +18,6 @@ from simulators.pendo.periods import DAY_MS, HOUR_MS
 from simulators.server import Row
 
 EVENT_TYPES = ("sent", "delivered", "opened", "clicked", "bounced", "unsubscribed", "complaint", "subscribed")
-TARGET_TYPES = ("campaign", "guide")
 _WEIGHTS = (8, 7, 5, 3, 1, 1, 1, 1)
 
 
