@@ -68,9 +68,9 @@ class SourcePendo(Source[Config]):
     def probe(self, logger: logging.Logger, config: Config) -> str | None:
         """Asks whether the key is valid, then every endpoint and source for the least it can give, at the same time.
 
-        Fails if none of the streams that every subscription has answers: the key or the region is wrong, or the network
-        or Pendo fails. Passes if some of them answer, and names the streams that the key may not read, the subscription
-        does not offer, or that failed.
+        Every subscription has the streams that are not `documented_only`. If all of these fail, the check fails: the
+        key or the region is wrong, or the network or Pendo fails. Otherwise it passes, and names the streams that the
+        key may not read, that the subscription does not offer, or that failed.
         """
         # Keys of two regions are known to end in the region's name; about the others nothing is known, so only warn.
         suffix = config.api_key.rpartition(".")[2].lower()
@@ -126,8 +126,8 @@ def _streams(config: Config, connection: Connection) -> list[PendoStream]:
 def _probe_all(config: Config, connection: Connection) -> list[tuple[PendoStream, AirbyteTracedException]]:
     """The streams that do not answer, with their errors.
 
-    Raises if none of those answers that every subscription has. One that does proves the key, the region and the
-    network; the error of another stream is about that stream alone.
+    Raises if all streams fail that every subscription has. One that answers proves the key, the region and the network;
+    the error of another stream is about that stream alone.
     """
     streams = _streams(config, connection)
     throttled = threading.Event()
