@@ -61,9 +61,10 @@ class DayReader:
 
     def _read(self, scope: Scope) -> Iterator[list[RowText]]:
         """Page through a scope; what is too big or refused is divided."""
+        refusals = self._parts.refusals
         parts = self._parts.known(scope)
         if parts is not None:
-            yield from self._all(scope, parts)
+            yield from self._in_parts(scope, parts, refusals, lambda: self._read(scope))
             return
         if not self._exists(scope):
             return
@@ -107,17 +108,22 @@ class DayReader:
         yield pager.end_page()
 
     def _divided(self, scope: Scope, cause: Exception) -> Iterator[list[RowText]]:
-        """The scope in smaller parts. If Pendo refuses these, too, it is divided in another way."""
-        while True:
-            refusals = self._parts.refusals
-            parts = self._parts.smaller(scope, cause)
-            try:
-                yield from self._all(scope, parts)
-            except REFUSED:
-                if scope.ids or self._parts.refusals == refusals:
-                    raise
-            else:
-                return
+        """The scope in smaller parts."""
+        refusals = self._parts.refusals
+        parts = self._parts.smaller(scope, cause)
+        yield from self._in_parts(scope, parts, refusals, lambda: self._divided(scope, cause))
+
+    def _in_parts(
+        self, scope: Scope, parts: Sequence[Scope], refusals: int, again: Callable[[], Iterator[list[RowText]]]
+    ) -> Iterator[list[RowText]]:
+        """All parts of a scope. If Pendo has refused another way to divide since `refusals`, `again` divides anew."""
+        try:
+            yield from self._all(scope, parts)
+            return
+        except REFUSED:
+            if scope.ids or self._parts.refusals == refusals:
+                raise
+        yield from again()
 
     def _all(self, whole: Scope, parts: Sequence[Scope]) -> Iterator[list[RowText]]:
         """All parts of a scope. The hours of a day are merged to the day again if rows are sums."""

@@ -358,6 +358,23 @@ def test_a_day_is_read_by_hours_where_ids_are_refused_and_hours_are_not() -> Non
     assert reader.note_of(server.day).complete
 
 
+@pytest.mark.parametrize(("rules", "ids_at_most"), [((False, True), (1_000, 1_000)), ((False, False), (1_000, 0))])
+def test_a_way_to_divide_that_pendo_refuses_from_a_later_day_on_is_replaced_by_the_other(
+    rules: tuple[bool, bool], ids_at_most: tuple[int, int]
+) -> None:
+    """Hours of all pages, then pages by their ids. Another thread may learn the refusal between two requests, too."""
+    server = Server(date(2026, 3, 5), rows_at_once=12, apps=(1,))
+    server.rows += Server(date(2026, 3, 6), rows_at_once=0, apps=(1,)).rows
+    server.rows = [{**row, "pageId": f"p{number % 2}"} for number, row in enumerate(server.rows)]
+    server.groups_are_cheap = True
+    server.answers_groups = not rules[1]
+    server.lists["/page"] = [{"id": "p0"}, {"id": "p1"}]
+    reader = server.reader("day")
+    for number, day in enumerate((date(2026, 3, 5), date(2026, 3, 6))):
+        server.rules, server.ids_at_most = rules[number], ids_at_most[number]
+        assert {row["pageId"] for part in reader.read(day) for row in part} == {"p0", "p1"}
+
+
 def test_a_day_whose_ids_answer_fewer_rows_than_were_counted_is_in_doubt() -> None:
     """As if a query by ids answered for the default application only."""
     server = Server(date(2026, 3, 5), rows_at_once=48, apps=(1, 2))
