@@ -98,13 +98,9 @@ class DayParts:
                 half = (len(ids) + 1) // 2
                 if learn:
                     self._learn(self._ids_at_once, scope.apps, half if len(ids) > 1 else _MOST_IDS)
-                if len(ids) != 1:
-                    self._logger.info(f"{scope}: too much at once ({cause}), split into groups of ids")
-                    return self._by_ids(scope, ids, half)
-                scope = replace(scope, ids=tuple(ids))
-                whole = (scope.apps, scope.ids)
-            else:
-                scope = replace(scope, apps=apps)
+                self._logger.info(f"{scope}: too much at once ({cause}), split into groups of ids")
+                return self._by_ids(scope, ids, half)
+            scope = replace(scope, apps=apps)
         halves = (scope.hours or HourSpan()).halves()
         if halves is None and isinstance(cause, NoAnswerInTime):
             raise cause  # not even an hour was answered: Pendo or the network is probably down

@@ -375,14 +375,22 @@ def test_a_way_to_divide_that_pendo_refuses_from_a_later_day_on_is_replaced_by_t
         assert {row["pageId"] for part in reader.read(day) for row in part} == {"p0", "p1"}
 
 
-def test_a_day_whose_ids_answer_fewer_rows_than_were_counted_is_in_doubt() -> None:
-    """As if a query by ids answered for the default application only."""
-    server = Server(date(2026, 3, 5), rows_at_once=48, apps=(1, 2))
+@pytest.mark.parametrize(
+    ("period", "apps", "hours", "rows_at_once"),
+    [("hour", (1, 2), 1, 48), ("hour", (1, 2), 6, 1), ("day", (1, 2), 6, 2), ("day", (2,), 6, 2)],
+)
+def test_a_day_whose_ids_answer_fewer_rows_than_were_counted_is_in_doubt(
+    period: str, apps: tuple[int, ...], hours: int, rows_at_once: int
+) -> None:
+    """As if a query by ids answered for the default application only; a page may be read by hours, too."""
+    server = Server(date(2026, 3, 5), rows_at_once, apps)
     server.rules = True
-    server.rows = [{**row, "pageId": f"p{row['appId']}"} for row in server.rows if row["hour"] == server.begin]
+    server.groups_are_cheap = True
+    rows = [row for row in server.rows if row["hour"] < server.begin + hours * _HOUR]
+    server.rows = [{**row, "pageId": f"p{row['appId']}"} for row in rows]
     for only, complete in ((None, True), (1, False)):
         server.only_app = only
-        reader = server.reader("hour")
+        reader = server.reader(period)
         list(reader.read(server.day))
         assert reader.note_of(server.day).complete is complete
 
