@@ -377,7 +377,7 @@ def test_a_way_to_divide_that_pendo_refuses_from_a_later_day_on_is_replaced_by_t
 
 @pytest.mark.parametrize(
     ("period", "apps", "hours", "rows_at_once"),
-    [("hour", (1, 2), 1, 48), ("hour", (1, 2), 6, 1), ("day", (1, 2), 6, 2), ("day", (2,), 6, 2)],
+    [("hour", (1, 2), 6, 48), ("hour", (1, 2), 6, 1), ("day", (1, 2), 6, 2), ("day", (2,), 6, 2)],
 )
 def test_a_day_whose_ids_answer_fewer_rows_than_were_counted_is_in_doubt(
     period: str, apps: tuple[int, ...], hours: int, rows_at_once: int
@@ -399,10 +399,12 @@ def test_ids_are_asked_for_in_groups_of_two_hundred_and_never_with_applications(
     server = Server(date(2026, 3, 5), rows_at_once=10_000, apps=(1, 2))
     server.rules = True
     server.rows = [{**row, "pageId": f"p{number % 450}"} for number, row in enumerate(server.rows * 10)]
-    read = list(server.reader("hour").read(server.day))
-    assert sum(map(len, read)) == len(server.rows)
+    reader = server.reader("hour")
+    for _ in range(2):
+        assert sum(map(len, reader.read(server.day))) == len(server.rows)
     asked = [pipeline[0]["source"]["pageEvents"] for pipeline in server.asked]
-    assert [len(parameters.get("pageIds", ())) for parameters in asked] == [0, 0, 200, 200, 50]
+    first, again = [0, 0, 200, 200, 200, 200, 50, 50], [0, 200, 200, 50]  # the rows of ids are counted once by ids
+    assert [len(parameters.get("pageIds", ())) for parameters in asked] == first + again
 
 
 @pytest.mark.slow
