@@ -52,6 +52,8 @@ class DayReader:
         self._notes = DayNotes(apps)
         self._parts = DayParts(source, client, self._notes, self._ask)
         self._midnights: dict[date, int] = {}
+        #: Whether Pendo takes `details`; None: not known
+        self._details: bool | None = None if source.merge_hours else False
 
     def note_of(self, day: date) -> DayNote:
         """What Pendo's answers said about a day that was read. It is not kept."""
@@ -195,8 +197,25 @@ class DayReader:
         return self._midnights.get(scope.day)
 
     def _aggregate(self, label: str, pipeline: Sequence[Stage]) -> Answer:
-        """Pendo documents `details` (how far it has processed) for the sources of sums."""
-        return self._client.aggregate(label, pipeline, details=self._source.merge_hours)
+        """Pendo documents `details` (how far it has processed) for the sources of sums.
+
+        No client in production is known to send it. So if it was never answered, a query that Pendo has no other reason
+        to refuse, by day and without ids, is sent again without it. If that is answered, no later query has it.
+        """
+        details = self._details
+        try:
+            answer = self._client.aggregate(label, pipeline, details=details is not False)
+        except REFUSED:
+            source = pipeline[0]["source"]
+            plain = source["timeSeries"]["period"] == "dayRange" and "appId" in source[self._source.name]
+            if details is not None or not plain:
+                raise
+            answer = self._client.aggregate(label, pipeline)
+            self._details = False
+            self._client.logger.info(f"{label}: Pendo refuses to say how far it has processed the applications")
+        else:
+            self._details = details is not False
+        return answer
 
     def _ask(self, scope: Scope, what: str, pipeline: Sequence[Stage]) -> list[Row]:
         """The rows of a question about a scope."""
