@@ -53,8 +53,8 @@ _NAMES = {
     "poll_responses": {
         "poll_type": "`polls[].attributes.type` of the guide",
         "response": "`pollResponse` or `response`",
-        "nps_score": "the same, of the score",
-        "nps_comment": "the same, of the poll in `followUp` of the score",
+        "nps_score": "`pollResponse` or `response`, of the score",
+        "nps_comment": "the same, of the poll that the guide names in `attributes.followUp`",
     },
     "guide_versions": {
         "guide_id": "`id` of the guide",
@@ -62,7 +62,7 @@ _NAMES = {
         "last_updated_at": "`lastUpdatedAt` of the guide",
         "version_last_updated_at": "`lastUpdatedAt`",
     },
-    "report_results": {"report_id": "`id` of the report", "row": "-", "values": "the row"},
+    "report_results": {"report_id": "`id` of the report", "values": "the row"},
     "segment_memberships": {"segment_id": "`id` of the segment", "account_id": "`metadata.auto.accountids`"},
 }
 #: Facts of a class that name one

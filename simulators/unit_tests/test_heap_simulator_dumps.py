@@ -92,6 +92,7 @@ def test_a_scenario_is_the_same_at_every_call_and_another_for_another_seed(name:
     assert [step.put for step in first] != [step.put for step in other]
 
 
+@pytest.mark.slow
 def test_a_scenario_is_the_same_in_another_process() -> None:
     program = (
         "import hashlib; from simulators.heap.scenarios import scenario;"

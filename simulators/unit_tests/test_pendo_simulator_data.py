@@ -187,6 +187,7 @@ def test_rows_can_be_made_to_arrive_late(pendo: Any, source: str) -> None:
     assert len(pendo.events(source, "date(2026,3,5)")) == len(before) + 4
 
 
+@pytest.mark.slow
 def test_rows_can_be_made_to_grow(pendo: Any) -> None:
     before = sum(row["numEvents"] for row in pendo.events("events", "date(2026,3,5)"))
     grown = pendo.sim.mutate("grow", source="events", day="2026-03-05", rows=3)

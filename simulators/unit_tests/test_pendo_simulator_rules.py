@@ -48,6 +48,7 @@ def test_ids_alone_find_the_rows_of_their_objects_in_all_apps(pendo: Any, source
     assert status(pendo, source, {column + "s": ids[0]}, DAY) == 400
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", GROUPED_IDS)
 def test_as_documented_hours_need_ids_and_ids_exclude_apps(pendo: Any, source: str) -> None:
     column, ids = GROUPED_IDS[source], some_ids(pendo, source)
@@ -167,6 +168,7 @@ def test_details_can_be_odd(pendo: Any) -> None:
         assert other != usual
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", ["events", "trackEvents", "guideEvents"])
 def test_an_app_that_lags_has_no_rows_yet_and_catches_up(pendo: Any, source: str) -> None:
     before = answer(pendo, source)["results"]

@@ -44,6 +44,7 @@ def test_the_truth_of_a_stream_is_what_its_source_answers(unchanged_pendo: Any, 
         assert by_text(read(unchanged_pendo, source, parameters)) == truth
 
 
+@pytest.mark.slow
 def test_poll_answers_are_the_latest_ones_and_the_truth_joins_the_comment_to_the_score(pendo: Any) -> None:
     pendo.sim.mutate("answer_poll", visitor_id="new@example.com", response=3)
     pendo.sim.mutate("advance", days=2)

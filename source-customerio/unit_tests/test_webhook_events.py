@@ -111,6 +111,7 @@ def test_names_stay_as_they_are(workspace: Workspace, inlet: FakeInlet) -> None:
     assert row["brandNew"] == {"Any Key": [1, None]}
 
 
+@pytest.mark.slow
 def test_check_and_the_other_streams_work_with_an_inlet(workspace: Workspace, inlet: FakeInlet) -> None:
     """And an inlet that is down costs no other stream."""
     inlet.lane().add(line("customerio:1", orjson.dumps(EVENT)))

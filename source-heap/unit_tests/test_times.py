@@ -20,6 +20,7 @@ def normalized(value: Any) -> str | None:
         return None
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(micros=MICROS, encoding=st.sampled_from(list(TimeEncoding)))
 def test_every_encoding_means_the_same_instant(micros: int, encoding: TimeEncoding) -> None:

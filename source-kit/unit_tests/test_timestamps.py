@@ -50,6 +50,7 @@ def test_the_number_of_remembered_minutes_is_bounded(monkeypatch: pytest.MonkeyP
     assert texts[99] == "1970-01-01T01:39:00.000Z"
 
 
+@pytest.mark.slow
 @given(st.datetimes(timezones=st.just(UTC) | st.builds(lambda h: timezone(timedelta(hours=h)), st.integers(-12, 12))))
 def test_parsing_the_text_of_an_aware_datetime_gives_it_back(at: datetime) -> None:
     try:

@@ -5,7 +5,7 @@ An aggregation is a pipeline: a source, then stages that map rows to rows. `pagi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final, Literal, TypeAlias
@@ -80,6 +80,11 @@ def spans_of_a_day(hours: int) -> list[HourSpan]:
     """A whole day in spans of at most `hours` nominal hours."""
     firsts = range(0, 24, hours)
     return [HourSpan(first, first + hours if first + hours < 24 else None) for first in firsts]
+
+
+def app_parameter(apps: Sequence[str]) -> list[int] | str:
+    """The parameter `appId` for some applications (empty: all): numbers (documented), or the expression for all."""
+    return [int(app) for app in apps] or ALL_APPS
 
 
 def day_expression(day: date) -> str:
@@ -173,7 +178,7 @@ class EventSource:
             if scope.apps:
                 filters.insert(0, " || ".join(f"appId == {app}" for app in scope.apps))
         else:
-            parameters = {"appId": [int(app) for app in scope.apps] or ALL_APPS}
+            parameters = {"appId": app_parameter(scope.apps)}
         series = time_series(scope.day, self.period, scope.hours)
         return [{"source": {self.name: parameters, "timeSeries": series}}, *({"filter": text} for text in filters)]
 

@@ -48,10 +48,9 @@ class Config(Options):
     """One connection.
 
     `start_date` and `end_date` are days as they are written: days of the subscription's calendar, whose time zone no
-    endpoint gives.
-    Pendo calls a day unfinished for seven to nine days, hence ten days of lookback; it gives up on a query after
-    five minutes (documented), hence the timeout (seconds). Other vendors met time-outs and exhausted memory with pages
-    of 100,000 rows and more.
+    endpoint gives. Pendo calls a day unfinished for seven to nine days, hence ten days of lookback; it gives up on a
+    query after five minutes (documented), hence the timeout (seconds). Other vendors met time-outs and exhausted memory
+    with pages of 100,000 rows and more.
     """
 
     api_key: str = text(

@@ -48,6 +48,7 @@ class DayParts:
         self._ids_at_once: dict[tuple[str, ...], int] = {}  # by applications
         self._hours_at_once: dict[tuple[tuple[str, ...], tuple[str, ...]], int] = {}  # by applications and ids
         self._ungrouped: set[str] = set()  # columns whose groups Pendo refuses
+        self._recounted: set[str] = set()
         self._listed: tuple[str, ...] | None = None
         self._hours_refusal: AirbyteTracedException | None = None  # of hours without ids
         self._ids_refusal: AirbyteTracedException | None = None
@@ -98,13 +99,9 @@ class DayParts:
                 half = (len(ids) + 1) // 2
                 if learn:
                     self._learn(self._ids_at_once, scope.apps, half if len(ids) > 1 else _MOST_IDS)
-                if len(ids) != 1:
-                    self._logger.info(f"{scope}: too much at once ({cause}), split into groups of ids")
-                    return self._by_ids(scope, ids, half)
-                scope = replace(scope, ids=tuple(ids))
-                whole = (scope.apps, scope.ids)
-            else:
-                scope = replace(scope, apps=apps)
+                self._logger.info(f"{scope}: too much at once ({cause}), split into groups of ids")
+                return self._by_ids(scope, ids, half)
+            scope = replace(scope, apps=apps)
         halves = (scope.hours or HourSpan()).halves()
         if halves is None and isinstance(cause, NoAnswerInTime):
             raise cause  # not even an hour was answered: Pendo or the network is probably down
@@ -136,9 +133,29 @@ class DayParts:
         return parts
 
     def check(self, scope: Scope, rows: int) -> None:
-        """Doubts the day if a scope that was read by ids has fewer rows than Pendo counted."""
-        if rows < sum(scope.rows):
-            self._doubt(scope, f"Pendo counted {sum(scope.rows)} and answered {rows}")
+        """Doubts the day if a scope that was read by ids has fewer rows than Pendo counted.
+
+        A row of a day may be several by hour, which would hide that other objects have none. So by hour Pendo counts
+        once more, by ids, unless it did so for each of these ids.
+        """
+        counted = sum(scope.rows)
+        if self._source.period == "hour" and 0 < counted <= rows and not self._recounted.issuperset(scope.ids):
+            rows = self._recount(scope)
+        if rows < counted:
+            self._doubt(scope, f"Pendo counted {counted} and answered {rows}")
+
+    def _recount(self, scope: Scope) -> int:
+        """The rows of a day that Pendo counts for the ids of a scope; those that it counted before if it refuses."""
+        assert self._source.objects  # noqa: S101 - there are ids
+        self._recounted.update(scope.ids)
+        column = self._source.objects.column
+        try:
+            return sum(map(_number, self._ask(scope, f"{column} by ids", self._source.groups(scope, column))))
+        except Throttled:
+            raise
+        except AirbyteTracedException as error:
+            self._logger.info(f"{scope}: Pendo does not count rows by ids ({error.internal_message})")
+            return sum(scope.rows)
 
     def _halves(self, scope: Scope, why: str, learn: bool) -> list[Scope]:
         middle = len(scope.ids) // 2
@@ -176,8 +193,7 @@ class DayParts:
             return None
         rows = self._groups(scope, objects.column)
         if rows is not None:
-            named = {row[objects.column]: row.get("rows") for row in rows if _is_id(row.get(objects.column))}
-            ids = {name: int(rows) if isinstance(rows, int | float) else 0 for name, rows in named.items()}
+            ids = {row[objects.column]: _number(row) for row in rows if _is_id(row.get(objects.column))}
             if len(ids) < len(rows) and self._hours_refusal:
                 self._doubt(scope, f"some rows have no {objects.column}, by which alone Pendo answers them")
             return ids if len(ids) == len(rows) or self._hours_refusal else None
@@ -230,6 +246,12 @@ class DayParts:
 
 def _is_id(value: Any) -> bool:
     return isinstance(value, str) and value != ""
+
+
+def _number(row: Row) -> int:
+    """The number of rows that a group says; 0 if it says none."""
+    rows = row.get("rows")
+    return int(rows) if isinstance(rows, int | float) else 0
 
 
 def _chunks(items: Sequence[str], size: int) -> Iterable[tuple[str, ...]]:

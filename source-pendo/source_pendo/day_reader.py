@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
-from typing import Final
+from typing import Final, TypeAlias
 
 from source_kit.errors import system_error
 from source_kit.http.client import Answer
@@ -23,6 +23,8 @@ from source_pendo.paging import KeyPager, KeyTooLarge, is_exact
 _DAY: Final = timedelta(days=1)
 #: Every day has this many hours; whether it has one or two more depends on the time zone, which only Pendo knows
 _SURE_HOURS: Final = 23
+#: Rows, and the part of a scope of which they are
+_PartRows: TypeAlias = tuple[Scope, list[RowText]]
 
 
 class DayReader:
@@ -50,6 +52,8 @@ class DayReader:
         self._notes = DayNotes(apps)
         self._parts = DayParts(source, client, self._notes, self._ask)
         self._midnights: dict[date, int] = {}
+        #: Whether Pendo takes `details`; None: not known
+        self._details: bool | None = None if source.merge_hours else False
 
     def note_of(self, day: date) -> DayNote:
         """What Pendo's answers said about a day that was read. It is not kept."""
@@ -61,9 +65,10 @@ class DayReader:
 
     def _read(self, scope: Scope) -> Iterator[list[RowText]]:
         """Page through a scope; what is too big or refused is divided."""
+        refusals = self._parts.refusals
         parts = self._parts.known(scope)
         if parts is not None:
-            yield from self._all(scope, parts)
+            yield from self._in_parts(scope, parts, refusals, lambda: self._read(scope))
             return
         if not self._exists(scope):
             return
@@ -107,25 +112,43 @@ class DayReader:
         yield pager.end_page()
 
     def _divided(self, scope: Scope, cause: Exception) -> Iterator[list[RowText]]:
-        """The scope in smaller parts. If Pendo refuses these, too, it is divided in another way."""
-        while True:
-            refusals = self._parts.refusals
-            parts = self._parts.smaller(scope, cause)
-            try:
-                yield from self._all(scope, parts)
-            except REFUSED:
-                if scope.ids or self._parts.refusals == refusals:
-                    raise
-            else:
-                return
+        """The scope in smaller parts."""
+        refusals = self._parts.refusals
+        parts = self._parts.smaller(scope, cause)
+        yield from self._in_parts(scope, parts, refusals, lambda: self._divided(scope, cause))
+
+    def _in_parts(
+        self, scope: Scope, parts: Sequence[Scope], refusals: int, again: Callable[[], Iterator[list[RowText]]]
+    ) -> Iterator[list[RowText]]:
+        """All parts of a scope. If Pendo has refused another way to divide since `refusals`, `again` divides anew."""
+        try:
+            yield from self._all(scope, parts)
+            return
+        except REFUSED:
+            if scope.ids or self._parts.refusals == refusals:
+                raise
+        yield from again()
 
     def _all(self, whole: Scope, parts: Sequence[Scope]) -> Iterator[list[RowText]]:
         """All parts of a scope. The hours of a day are merged to the day again if rows are sums."""
-        read = ((part, rows) for part in parts for rows in self._read(part) if rows)
-        of_a_day = whole.hours is None and any(part.hours for part in parts)
-        if self._source.period == "hour" or not self._source.merge_hours or not of_a_day:
-            yield from (rows for _, rows in read)
-            return
+        read: Iterator[_PartRows] = ((part, rows) for part in parts for rows in self._read(part) if rows)
+        if whole.hours is None and any(part.hours for part in parts):
+            read = self._of_hours(whole, read)
+            if self._source.period == "day" and self._source.merge_hours:
+                yield from self._merged(whole, read)
+                return
+        yield from (rows for _, rows in read)
+
+    def _of_hours(self, whole: Scope, read: Iterator[_PartRows]) -> Iterator[_PartRows]:
+        """The rows of a scope's hours, counted: each row of a day is in at least one of its hours."""
+        count = 0
+        for part, rows in read:
+            count += len(rows)
+            yield part, rows
+        self._parts.check(whole, count)
+
+    def _merged(self, whole: Scope, read: Iterator[_PartRows]) -> Iterator[list[RowText]]:
+        """The rows of a scope's hours, merged to rows of the day."""
         busy: HourSpan | None = None
         with HourMerger() as merger:
             for part, rows in read:
@@ -174,8 +197,25 @@ class DayReader:
         return self._midnights.get(scope.day)
 
     def _aggregate(self, label: str, pipeline: Sequence[Stage]) -> Answer:
-        """Pendo documents `details` (how far it has processed) for the sources of sums."""
-        return self._client.aggregate(label, pipeline, details=self._source.merge_hours)
+        """Pendo documents `details` (how far it has processed) for the sources of sums.
+
+        No client in production is known to send it. So if it was never answered, a query that Pendo has no other reason
+        to refuse, by day and without ids, is sent again without it. If that is answered, no later query has it.
+        """
+        details = self._details
+        try:
+            answer = self._client.aggregate(label, pipeline, details=details is not False)
+        except REFUSED:
+            source = pipeline[0]["source"]
+            plain = source["timeSeries"]["period"] == "dayRange" and "appId" in source[self._source.name]
+            if details is not None or not plain:
+                raise
+            answer = self._client.aggregate(label, pipeline)
+            self._details = False
+            self._client.logger.info(f"{label}: Pendo refuses to say how far it has processed the applications")
+        else:
+            self._details = details is not False
+        return answer
 
     def _ask(self, scope: Scope, what: str, pipeline: Sequence[Stage]) -> list[Row]:
         """The rows of a question about a scope."""

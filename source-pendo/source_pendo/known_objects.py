@@ -1,4 +1,4 @@
-"""Which objects of a list were emitted, so that a deletion can be told from an object that was never there."""
+"""Which objects of a list were emitted, so that those that are gone are known."""
 
 from __future__ import annotations
 

@@ -32,6 +32,7 @@ from source_pendo.client import (
 from source_pendo.config import Config
 from source_pendo.streams import STREAMS, chosen_streams, webhook_streams
 from source_pendo.streams.base import PendoStream
+from source_pendo.streams.chosen_objects import ChosenObjects
 from source_pendo.streams.grouped_events import GroupedEvents
 
 #: A check does not wait longer for one answer, because a person waits for the check. Seconds.
@@ -68,21 +69,23 @@ class SourcePendo(Source[Config]):
     def probe(self, logger: logging.Logger, config: Config) -> str | None:
         """Asks whether the key is valid, then every endpoint and source for the least it can give, at the same time.
 
-        Fails if none of the streams that every subscription has answers: the key or the region is wrong, or the network
-        or Pendo fails. Passes if some of them answer, and names the streams that the key may not read, the subscription
-        does not offer, or that failed.
+        Every subscription has the streams that are not `documented_only`. If all of these fail, the check fails: the
+        key or the region is wrong, or the network or Pendo fails. Otherwise it passes, and names the streams that the
+        key may not read, that the subscription does not offer, or that failed.
         """
         # Keys of two regions are known to end in the region's name; about the others nothing is known, so only warn.
         suffix = config.api_key.rpartition(".")[2].lower()
         if suffix in ("us", "eu") and not config.region.lower().startswith(suffix):
             logger.warning(f"The integration key ends in .{suffix}, the region is {config.region}: check the region")
         warn_of_plain_http(logger, config.base_url)
-        refused, lacking, failed = [], [], []
+        refused: list[str] = []
+        lacking: list[PendoStream] = []
+        failed: list[str] = []
         connection = connect(config)
         warnings = [MAY_WRITE] if verify_key(connection, _VERIFY_TIMEOUT) else []
         for stream, error in _probe_all(config, connection):
             if stream.documented_only and stream.is_lacking(error):
-                lacking.append(stream.name)
+                lacking.append(stream)
             elif isinstance(error, Forbidden | NotOffered):
                 refused.append(stream.name)
             elif not isinstance(error, QueryTooBig):  # such a query is split when the stream is read
@@ -108,12 +111,13 @@ class SourcePendo(Source[Config]):
         """
         connection = connect(config)
         errors = _probe_all(config, connection)
-        missing = {stream.name: stream.documented_only for stream, error in errors if stream.is_lacking(error)}
-        if refused := [name for name, documented_only in missing.items() if not documented_only]:
+        missing = [stream for stream, error in errors if stream.is_lacking(error)]
+        if refused := [stream.name for stream in missing if not stream.documented_only]:
             logger.warning(_refused_sentence(refused))
-        if lacking := [name for name, documented_only in missing.items() if documented_only]:
+        if lacking := [stream for stream in missing if stream.documented_only]:
             logger.info(_lacking_sentence(lacking))
-        streams = [stream for stream in _streams(config, connection) if stream.name not in missing]
+        names = {stream.name for stream in missing}
+        streams = [stream for stream in _streams(config, connection) if stream.name not in names]
         for stream in streams:
             stream.client.retry_policy = _DISCOVERING
         return [*streams, *webhook_streams(config)]
@@ -126,8 +130,8 @@ def _streams(config: Config, connection: Connection) -> list[PendoStream]:
 def _probe_all(config: Config, connection: Connection) -> list[tuple[PendoStream, AirbyteTracedException]]:
     """The streams that do not answer, with their errors.
 
-    Raises if none of those answers that every subscription has. One that does proves the key, the region and the
-    network; the error of another stream is about that stream alone.
+    Raises if all streams fail that every subscription has. One that answers proves the key, the region and the network;
+    the error of another stream is about that stream alone.
     """
     streams = _streams(config, connection)
     throttled = threading.Event()
@@ -164,8 +168,12 @@ def _refused_sentence(names: list[str]) -> str:
     )
 
 
-def _lacking_sentence(names: list[str]) -> str:
-    return (
-        f"Pendo refuses {', '.join(names)}, which not every subscription has, so the catalog goes without them; "
-        "everything else can be read."
-    )
+def _lacking_sentence(streams: list[PendoStream]) -> str:
+    names = ", ".join(stream.name for stream in streams)
+    sentences = [
+        f"Pendo refuses {names}, which not every subscription has, so the catalog goes without them; everything else "
+        "can be read."
+    ]
+    if options := " and ".join(stream.option for stream in streams if isinstance(stream, ChosenObjects)):
+        sentences.append(f"None of the ids in {options} can be read: check them.")
+    return " ".join(sentences)

@@ -139,6 +139,7 @@ def test_a_subscription_without_them_is_told_so_and_the_catalog_goes_without(pen
     assert succeeded
     assert RESULTS in sentence
     assert MEMBERS in sentence
+    assert sentence.endswith(" None of the ids in report_ids and segment_ids can be read: check them.")
     names = [stream.name for stream in pendo.discover(**options).streams]
     assert not {RESULTS, MEMBERS} & set(names)
     members(pendo, "sg3", [])

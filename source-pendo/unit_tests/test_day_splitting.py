@@ -358,14 +358,39 @@ def test_a_day_is_read_by_hours_where_ids_are_refused_and_hours_are_not() -> Non
     assert reader.note_of(server.day).complete
 
 
-def test_a_day_whose_ids_answer_fewer_rows_than_were_counted_is_in_doubt() -> None:
-    """As if a query by ids answered for the default application only."""
-    server = Server(date(2026, 3, 5), rows_at_once=48, apps=(1, 2))
+@pytest.mark.parametrize(("rules", "ids_at_most"), [((False, True), (1_000, 1_000)), ((False, False), (1_000, 0))])
+def test_a_way_to_divide_that_pendo_refuses_from_a_later_day_on_is_replaced_by_the_other(
+    rules: tuple[bool, bool], ids_at_most: tuple[int, int]
+) -> None:
+    """Hours of all pages, then pages by their ids. Another thread may learn the refusal between two requests, too."""
+    server = Server(date(2026, 3, 5), rows_at_once=12, apps=(1,))
+    server.rows += Server(date(2026, 3, 6), rows_at_once=0, apps=(1,)).rows
+    server.rows = [{**row, "pageId": f"p{number % 2}"} for number, row in enumerate(server.rows)]
+    server.groups_are_cheap = True
+    server.answers_groups = not rules[1]
+    server.lists["/page"] = [{"id": "p0"}, {"id": "p1"}]
+    reader = server.reader("day")
+    for number, day in enumerate((date(2026, 3, 5), date(2026, 3, 6))):
+        server.rules, server.ids_at_most = rules[number], ids_at_most[number]
+        assert {row["pageId"] for part in reader.read(day) for row in part} == {"p0", "p1"}
+
+
+@pytest.mark.parametrize(
+    ("period", "apps", "hours", "rows_at_once"),
+    [("hour", (1, 2), 6, 48), ("hour", (1, 2), 6, 1), ("day", (1, 2), 6, 2), ("day", (2,), 6, 2)],
+)
+def test_a_day_whose_ids_answer_fewer_rows_than_were_counted_is_in_doubt(
+    period: str, apps: tuple[int, ...], hours: int, rows_at_once: int
+) -> None:
+    """As if a query by ids answered for the default application only; a page may be read by hours, too."""
+    server = Server(date(2026, 3, 5), rows_at_once, apps)
     server.rules = True
-    server.rows = [{**row, "pageId": f"p{row['appId']}"} for row in server.rows if row["hour"] == server.begin]
+    server.groups_are_cheap = True
+    rows = [row for row in server.rows if row["hour"] < server.begin + hours * _HOUR]
+    server.rows = [{**row, "pageId": f"p{row['appId']}"} for row in rows]
     for only, complete in ((None, True), (1, False)):
         server.only_app = only
-        reader = server.reader("hour")
+        reader = server.reader(period)
         list(reader.read(server.day))
         assert reader.note_of(server.day).complete is complete
 
@@ -374,10 +399,12 @@ def test_ids_are_asked_for_in_groups_of_two_hundred_and_never_with_applications(
     server = Server(date(2026, 3, 5), rows_at_once=10_000, apps=(1, 2))
     server.rules = True
     server.rows = [{**row, "pageId": f"p{number % 450}"} for number, row in enumerate(server.rows * 10)]
-    read = list(server.reader("hour").read(server.day))
-    assert sum(map(len, read)) == len(server.rows)
+    reader = server.reader("hour")
+    for _ in range(2):
+        assert sum(map(len, reader.read(server.day))) == len(server.rows)
     asked = [pipeline[0]["source"]["pageEvents"] for pipeline in server.asked]
-    assert [len(parameters.get("pageIds", ())) for parameters in asked] == [0, 0, 200, 200, 50]
+    first, again = [0, 0, 200, 200, 200, 200, 50, 50], [0, 200, 200, 50]  # the rows of ids are counted once by ids
+    assert [len(parameters.get("pageIds", ())) for parameters in asked] == first + again
 
 
 @pytest.mark.slow

@@ -55,6 +55,15 @@ def test_an_application_that_makes_no_progress_holds_the_state_back_for_three_da
     assert others.state("page_events")["day"] == "2026-03-29T00:00:00.000Z"
 
 
+def test_days_are_read_where_pendo_does_not_take_the_question_how_far_it_is(pendo: Subscription) -> None:
+    pendo.sim.faults.add(Fault("status", path="details=true", status=400, answer="unexpected parameters", times=-1))
+    synced = pendo.read(*STREAMS, num_workers=1, **OPTIONS)
+    assert synced.failures == {}
+    assert synced.state("page_events")["day"] == "2026-03-19T00:00:00.000Z"
+    assert counted(synced.records["page_events"]) == truth_of(pendo.truth("page_events", since="2026-03-12"))
+    assert sum("details" in request.query for request in pendo.sim.requests) == len(STREAMS)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 8])
 def test_no_later_day_passes_one_that_is_held_back(

@@ -77,6 +77,7 @@ def test_a_deleted_object_is_emitted_once(pendo: Subscription, stream: str, path
     assert table.live == ["new"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stream", ["reports", "segments"])
 def test_a_report_or_a_segment_that_is_missing_was_not_deleted(pendo: Subscription, stream: str) -> None:
     """Pendo lists public reports and shared segments only."""
@@ -129,6 +130,7 @@ def test_an_object_whose_id_is_a_number_is_found_deleted(table: Table) -> None:
     assert table.live == ["b"]
 
 
+@pytest.mark.slow
 def test_an_empty_list_deletes_nothing_and_says_so(table: Table) -> None:
     table.sync(page("a"), page("b"))
     out = table.sync()

@@ -173,11 +173,12 @@ def test_anonymous_visitors_come_only_where_the_option_asks(pendo: Subscription,
 
 
 def test_accounts_are_asked_for_in_all_applications_or_in_the_chosen_ones(pendo: Subscription) -> None:
-    """Without `appId` Pendo answers for the default application."""
-    pendo.read("accounts")
-    pendo.read("accounts", app_ids=["-323232"])
+    """Without `appId` Pendo answers for the default application; in a list it documents numbers only."""
+    pendo.sim.mutate("switch", rules="documented")
+    outs = [pendo.read("accounts"), pendo.read("accounts", app_ids=["-323232"])]
+    assert [out.failures for out in outs] == [{}, {}]
     asked = [pipeline[0]["source"]["accounts"] for pipeline in pendo.pipelines("accounts")]
-    assert asked == [{"appId": 'expandAppIds("*")'}, {"appId": ["-323232"]}]
+    assert asked == [{"appId": 'expandAppIds("*")'}, {"appId": [-323232]}]
 
 
 def test_a_query_that_is_too_much_is_asked_in_smaller_pages(pendo: Subscription) -> None:

@@ -101,6 +101,7 @@ def test_a_row_that_has_grown_keeps_its_key(pendo: Subscription) -> None:
     assert sum(before[key]["num_events"] < after[key]["num_events"] for key in before) >= 2
 
 
+@pytest.mark.slow
 def test_a_page_that_is_tagged_anew_brings_its_new_rows_and_leaves_the_old(pendo: Subscription) -> None:
     first = pendo.read("page_events")
     pendo.sim.mutate("retag")
@@ -213,6 +214,7 @@ def test_without_a_start_date_thirty_days_are_read(pendo: Subscription) -> None:
     assert asked(pendo)[0] == "2026-02-18"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("state", [None, {"day": "1999-01-01T00:00:00.000Z", "period": "day", "version": 1}])
 def test_nothing_before_pendo_was_founded_is_asked_for(
     pendo: Subscription, monkeypatch: pytest.MonkeyPatch, state: dict[str, Any] | None

@@ -120,6 +120,7 @@ def test_a_keys_check_that_is_not_there_proves_nothing(pendo: Subscription, faul
     assert MAY_WRITE not in sentence
 
 
+@pytest.mark.slow
 def test_a_key_that_may_write_is_warned_of(pendo: Subscription) -> None:
     """The name of the member is not documented."""
     body = '{"valid":true,"hasWriteAccess":true}'

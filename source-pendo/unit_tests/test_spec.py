@@ -98,6 +98,7 @@ def test_the_catalog_holds_the_promised_streams_keys_cursors_and_modes(pendo: Su
         assert bool(stream.source_defined_cursor) is bool(cursor)
 
 
+@pytest.mark.slow
 def test_the_period_names_the_cursor_of_the_grouped_streams_alone(pendo: Subscription) -> None:
     """One configuration's cursor does not leak into another's."""
     hourly = {stream.name: stream for stream in pendo.discover(period="hour").streams}

@@ -141,6 +141,7 @@ def test_the_example_of_the_specification_is_a_column(inlet: FakeInlet) -> None:
     assert row["guide_created_at"] == 1_764_100_000_123
 
 
+@pytest.mark.slow
 def test_check_discover_and_the_other_streams_work_with_an_inlet(pendo: Subscription, inlet: FakeInlet) -> None:
     """And an inlet that is down costs no other stream."""
     inlet.lane().add(line("pendo:test:1", orjson.dumps(EVENT)))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
 from event_rows import SINCE
 from pendo_reader import PENDO_STREAMS, STREAM_NAMES, Row, instant
+from simulators.pendo.directory import EXCLUDED_VISITOR
 from whole_truth import ACTIVITY, difference_of, expected, held
 
 if TYPE_CHECKING:
@@ -130,53 +132,6 @@ LACKED = {
 }
 
 
-CONTRACT = [
-    ("accounts", "account_id", "lastupdated"),
-    ("visitors", "visitor_id", "lastupdated"),
-    ("visitor_history", "record_id", "modified_ts"),
-    ("pages", "id", "last_updated_at"),
-    ("features", "id", "last_updated_at"),
-    ("guides", "id", "last_updated_at"),
-    ("track_types", "id", "last_updated_at"),
-    ("reports", "id", "last_updated_at"),
-    ("segments", "id", "last_updated_at"),
-    ("metadata_accounts", "group, field", ""),
-    ("metadata_visitors", "group, field", ""),
-    ("events", "record_id", "day"),
-    ("page_events", "record_id", "day"),
-    ("feature_events", "record_id", "day"),
-    ("track_events", "record_id", "day"),
-    ("guide_events", "record_id", "browser_time"),
-    ("poll_events", "record_id", "browser_time"),
-    ("email_events", "record_id", "browser_time"),
-    ("apps", "id", ""),
-    ("product_areas", "id", ""),
-    ("guide_categories", "id", ""),
-    ("bulk_deletions", "id", ""),
-    ("do_not_process_visitors", "visitor_id", ""),
-    ("do_not_process_accounts", "account_id", ""),
-    ("poll_responses", "visitor_id, guide_id, poll_id", "time"),
-    ("guides_seen", "visitor_id, guide_id, guide_step_id", "last_seen_at"),
-    ("feedback_items", "id", ""),
-    ("feedback_votes", "id", ""),
-    ("guide_versions", "guide_id, version_id", "last_updated_at"),
-]
-
-
-def test_discover_lists_29_streams_with_their_keys_and_cursors(pendo: Subscription) -> None:
-    """Later releases must not change them: destinations dedupe by these keys."""
-    found = [
-        (
-            stream.name,
-            ", ".join(path[0] for path in stream.source_defined_primary_key or []),
-            ", ".join(stream.default_cursor_field or []),
-        )
-        for stream in pendo.discover().streams
-    ]
-    assert [stream for stream in found if stream in CONTRACT] == CONTRACT
-    assert len(CONTRACT) == 29
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("status", [400, 402, 403, 404, 422])
 def test_a_stream_that_the_subscription_lacks_is_named_and_fails_alone(pendo: Subscription, status: int) -> None:
@@ -263,3 +218,40 @@ def test_rows_that_pendo_processes_late_arrive_without_any_lookback(pendo: Subsc
         )
         assert difference_of(truth, first)[0], stream
         assert difference_of(truth, last) == ([], []), stream
+
+
+@pytest.mark.slow
+def test_who_is_on_the_exclude_list_is_in_no_stream(pendo: Subscription) -> None:
+    """Pendo leaves them out unless a query says otherwise, and no query does."""
+    out = pendo.read(*STREAM_NAMES, include_anonymous_visitors=True)
+    assert out.failures == {}
+    assert [name for name in STREAM_NAMES if EXCLUDED_VISITOR in json.dumps(out.records[name])] == []
+    assert "ann@example.com" in json.dumps(out.records["page_events"])
+
+
+@pytest.mark.slow
+def test_chosen_applications_are_read_whatever_rules_pendo_enforces(pendo: Subscription) -> None:
+    """No stream asks for applications in a way that the documentation does not name."""
+    apps = [str(app["id"]) for app in pendo.truth("apps")[:2]]
+    read = []
+    for rules in ("observed", "documented"):
+        pendo.sim.mutate("switch", rules=rules, late_tracks_wait=False)
+        out = pendo.read(*STREAM_NAMES, app_ids=apps)
+        assert out.failures == {}
+        read.append({name: out.records[name] for name in STREAM_NAMES})
+    for name in STREAM_NAMES:
+        assert difference_of(read[0][name], read[1][name]) == ([], []), name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("period", ["day", "hour"])
+def test_parent_accounts_and_every_documented_shape_end_equal_to_the_truth(pendo: Subscription, period: str) -> None:
+    """Ids of accounts are `Parent::Child`; guides, reports and visitors have values of the other documented types."""
+    pendo.sim.mutate("switch", rules="documented")
+    first = pendo.read(*STREAM_NAMES, period=period)
+    pendo.sim.mutate("odd_shapes")
+    pendo.sim.mutate("parent_accounts")
+    assert all("::" in row["accountId"] for row in pendo.truth("accounts") if row["accountId"])
+    second = pendo.read(*STREAM_NAMES, period=period, full_refresh=True)
+    assert (first.failures, second.failures) == ({}, {})
+    assert_equal_to_the_truth(pendo, [second], period)

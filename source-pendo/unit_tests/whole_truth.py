@@ -21,6 +21,11 @@ ACTIVITY: Final = (*event_rows.GROUPED, *event_rows.SINGLE)
 #: Columns that Pendo does not send: keys that are hashes, the reading, copies
 _OURS: Final = {"record_id", "read_day", "read_at", "modified_ts", "version_id", "raw", "lastupdated"}
 
+#: Formats of metadata times that Pendo documents, as the simulator writes them: in UTC
+_WRITTEN: Final = ("%a %b %d %Y", "%a %b %d %Y %H:%M:%S %z (UTC)", "%m/%d/%Y %I:%M%p", "%Y-%m-%d %H:%M:%S %z")
+#: A smaller number is one of seconds
+_SMALLEST_MILLIS: Final = 10**11
+
 
 def held(stream: str, key: list[str], incremental: bool, syncs: Iterable[Output]) -> list[Row]:
     """The rows that a destination holds: upserted by key, or those of the last sync where it overwrites.
@@ -72,11 +77,23 @@ def _value(value: Any, schema: Schema) -> Any:
 
 
 def _instant(value: Any) -> Any:
-    """Milliseconds as an instant; a text is one."""
-    if not isinstance(value, int):
-        return value
-    at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=value)
+    """Milliseconds, seconds and times in words as an instant; another text is one."""
+    if isinstance(value, str):
+        return next((_iso(at) for form in _WRITTEN if (at := _written(value, form))), value)
+    ms = value * 1000 if value < _SMALLEST_MILLIS else value
+    return _iso(datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=ms))
+
+
+def _iso(at: datetime) -> str:
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _written(text: str, form: str) -> datetime | None:
+    try:
+        at = datetime.strptime(text.replace("GMT", ""), form)  # noqa: DTZ007  without a zone it is UTC
+    except ValueError:
+        return None
+    return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def _entity(row: Row, schema: Schema) -> Row:

@@ -1,7 +1,7 @@
 """Draws email events: what Pendo's mails (NPS surveys by mail, campaigns) did at each visitor.
 
 Documented: the source's parameters, the eight event types, and five columns (`type`, `visitorId`, `accountIds`,
-`browserTime`, `eventId`). A row has no address, server or URL. The printed table may be cut, so a real row
+`browserTime`, `eventId`). A row has no address, server or URL. The documentation may leave columns out, so a real row
 may have more columns; here it has none, not even `appId`. Invented: which mails there are, and the form of `eventId`.
 """
 
@@ -18,7 +18,6 @@ from simulators.pendo.periods import DAY_MS, HOUR_MS
 from simulators.server import Row
 
 EVENT_TYPES = ("sent", "delivered", "opened", "clicked", "bounced", "unsubscribed", "complaint", "subscribed")
-TARGET_TYPES = ("campaign", "guide")
 _WEIGHTS = (8, 7, 5, 3, 1, 1, 1, 1)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from simulators.pendo.definitions import new_id
-from simulators.pendo.directory import APPS
+from simulators.pendo.directory import APPS, CROWD_VISITOR, EXCLUDED_VISITOR
 from simulators.server import Row
 
 ITEM_TYPES = ("feedback", "idea")
@@ -55,6 +55,8 @@ class Feedback:
 def make_feedback(rng: random.Random, count: int, visitors: Sequence[Row]) -> Feedback:
     """`count` items of each type, and two votes an item on average."""
     ids = [row["visitorId"] for row in visitors if (row["metadata"] or {}).get("agent")]
+    # No answer has somebody who is on the exclude list.
+    ids = [CROWD_VISITOR if name == EXCLUDED_VISITOR else name for name in ids]
     items = [
         Item(_item(rng, item_type, number, rng.choice(ids)), APPS[number % len(APPS)]["id"])
         for item_type in ITEM_TYPES

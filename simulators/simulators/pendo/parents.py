@@ -1,7 +1,7 @@
 """Parent accounts: a setting of the subscription with which account ids are `Parent::Child`.
 
 Documented: by default the source `accounts` has the child accounts only, and there are parameters for the parents,
-whose names are not printed. So the parents are in no answer here.
+whose names it does not give. So the parents are in no answer here.
 """
 
 from __future__ import annotations

@@ -105,7 +105,7 @@ class Switches(Rules):
     """Refuse every visitor history with this status. 404 and 422 were observed."""
     lists_by_app: bool = False
     """Let the lists of reports and segments have the default app only unless they are expanded, like the other lists.
-    Pendo's documentation prints no `expand` for them; a connector in production sends it."""
+    Pendo's documentation names no `expand` for them; a connector in production sends it."""
     verify_status: int | None = None
     """Refuse `token/verify` with this status."""
     key_may_write: bool = False

@@ -222,6 +222,7 @@ def test_the_document_of_the_api_has_exactly_the_paths_that_are_served() -> None
         Draft202012Validator.check_schema(schema)
 
 
+@pytest.mark.slow
 def test_the_command_line_serves_a_region_until_a_signal() -> None:
     command = [sys.executable, "-m", "simulators", "customerio", "--size", "tiny", "--region", "EU", "--rows", "40"]
     with subprocess.Popen([*command, "--rate-limit", "0"], stdout=subprocess.PIPE, text=True) as process:

@@ -111,6 +111,7 @@ def test_the_ledger_says_how_a_post_ended(send: Send, answer: int | str, kind: i
     assert len(posts) == len(ledger.entries[0].posts) == (1 if answer == 204 else 2)
 
 
+@pytest.mark.slow
 def test_a_refused_connection_costs_an_hour(customerio_events: Iterator[Event]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
@@ -127,6 +128,7 @@ def test_a_refused_connection_costs_an_hour(customerio_events: Iterator[Event]) 
     assert 2 <= len(ledger.entries[0].posts) <= 5, "0.05 s apart"
 
 
+@pytest.mark.slow
 def test_a_late_answer_brings_the_same_event_again(send: Send) -> None:
     posts, ledger = send(
         lambda number, _: "late:0.6" if number == 0 else 200, 2, retries=CustomerioRetries(36_000, timeout=0.2)
@@ -136,6 +138,7 @@ def test_a_late_answer_brings_the_same_event_again(send: Send) -> None:
     assert [post.answer for post in ledger.entries[0].posts] == ["timeout", 200]
 
 
+@pytest.mark.slow
 def test_lost_answers_bring_events_again_with_the_same_bytes(send: Send) -> None:
     posts, ledger = send(
         lambda *_: 200, 20, retries=CustomerioRetries(time_scale=360_000), habits=Habits(lost_answers=0.4)

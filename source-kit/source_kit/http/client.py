@@ -212,8 +212,7 @@ class Client:
         """Sends one request, and retries it as the error table says.
 
         `path` is appended to the base URL and must be percent-encoded. `headers` are sent beside the connection's. A
-        status in `accept` is returned like a 200.
-        Raises AirbyteTracedException with the table's sentence.
+        status in `accept` is returned like a 200. Raises AirbyteTracedException with the table's sentence.
         """
         what = f"{method} {urlsplit(path).path}"
         attempts = Attempts(self.policy(), what, self.logger)

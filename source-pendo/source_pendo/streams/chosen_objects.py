@@ -40,14 +40,17 @@ class ChosenObjects(PendoStream):
     documented_only = True
     slices_fail_alone = True
     kind: ClassVar[str]
+    #: The option that names the objects
+    option: ClassVar[str]
     #: The end of the sentence about an object that Pendo refuses
     remedy: ClassVar[str]
     docs = replace(PendoStream.docs, read_again="everything", deletes="rows are gone with the next full refresh")
 
     @property
-    @abstractmethod
     def ids(self) -> tuple[str, ...]:
         """The ids that the option names."""
+        ids: tuple[str, ...] = getattr(self.config, self.option)
+        return ids
 
     @abstractmethod
     def read_object(self, object_id: str) -> Iterator[SliceItem]:
@@ -88,16 +91,13 @@ class ReportResults(ChosenObjects):
     """
 
     kind = "report"
+    option = "report_ids"
     remedy = (
         "only public visitor and account reports have results, not paths, funnels or the data explorer. Take its id "
         "out of report_ids, or correct it."
     )
     key = ("report_id", "row")
     docs = replace(ChosenObjects.docs, late_rows="as of the report's last run (inferred)", requests="one a report")
-
-    @property
-    def ids(self) -> tuple[str, ...]:
-        return self.config.report_ids
 
     def read_object(self, object_id: str) -> Iterator[SliceItem]:
         """If the body breaks in the middle, all rows come again, from 0 on: the report may have run meanwhile."""
@@ -128,6 +128,7 @@ class SegmentMemberships(ChosenObjects):
     """
 
     kind = "segment"
+    option = "segment_ids"
     remedy = "only shared segments can be read. Share it, or take its id out of segment_ids, or correct it."
     key = ("segment_id", "visitor_id", "account_id")
     docs = replace(
@@ -135,10 +136,6 @@ class SegmentMemberships(ChosenObjects):
         late_rows="not documented",
         requests="one a segment, and one more for every further `record_limit` rows; each looks at all visitors",
     )
-
-    @property
-    def ids(self) -> tuple[str, ...]:
-        return self.config.segment_ids
 
     def read_object(self, object_id: str) -> Iterator[SliceItem]:
         pager = KeyPager(VISITOR_ID, self.config.record_limit, LARGEST_RECORD_LIMIT)

@@ -13,7 +13,7 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_kit.convert import epoch_millis, iso_millis, snake_case
 from source_kit.stream import Checkpoint, SliceItem
 
-from source_pendo.aggregation import ALL_APPS, Bound, Row, Stage, app_id_of, day_before, visitors_stage
+from source_pendo.aggregation import Bound, Row, Stage, app_id_of, app_parameter, day_before, visitors_stage
 from source_pendo.client import REFUSALS, BadQuery, BadRequest, NotOffered
 from source_pendo.config import LARGEST_RECORD_LIMIT
 from source_pendo.metadata_schema import Groups, MetadataMapper, app_groups, usable_groups, with_groups
@@ -287,7 +287,7 @@ class Accounts(Entity):
 
     def source_stage(self) -> Stage:
         """With the applications; whether Pendo restricts accounts by them is not known."""
-        return {"source": {"accounts": {"appId": list(self.config.app_ids) or ALL_APPS}}}
+        return {"source": {"accounts": {"appId": app_parameter(self.config.app_ids)}}}
 
 
 class Visitors(Entity):

@@ -7,7 +7,6 @@ from datetime import timedelta
 from typing import Final
 
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
-from source_kit.convert import utc_now
 
 from source_pendo.aggregation import EventSource, Row, Scope
 from source_pendo.day_notes import Processed, processed
@@ -47,7 +46,7 @@ class SingleEvents(EventStream):
         That single events are processed together with them is inferred. Without an answer the clock decides alone.
         """
         source = EventSource(Events.source, "day", (), merge_hours=True)
-        scope = Scope(utc_now().date() - timedelta(days=1), self.config.app_ids)
+        scope = Scope(self._sync_start.date() - timedelta(days=1), self.config.app_ids)
         try:
             answer = self.client.aggregate("processed", [*source.stages(scope), {"limit": 1}], details=True)
             for _ in answer.rows("results"):

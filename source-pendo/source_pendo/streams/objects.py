@@ -145,7 +145,7 @@ class GuideCategories(Groups):
 class DoNotProcessVisitors(SourceObjects):
     """Visitors of whom Pendo collects nothing anymore; a bulk deletion marks its visitors so at once (documented).
 
-    Their metadata stays one free-form object: who reads this stream wants to know whom to erase, and `visitors` has the
+    Their metadata stays one free-form object: this stream says whom to erase, and `visitors` has the
     same metadata with types.
     """
 
@@ -172,8 +172,8 @@ class FeedbackItems(SourceObjects):
     """Feedback and ideas of Pendo Listen.
 
     The type `feedback` is documented, the type `idea` is inferred: if Pendo refuses it, the stream has feedback only.
-    Whether Pendo heeds the type is not known, so an item that comes for both types is emitted once, with the type that
-    Pendo gives it. The ids of the feedback are kept in memory for that: about 100 bytes each.
+    Whether Pendo filters by the type is not known, so an item that comes for both types is emitted once, with the type
+    that Pendo gives it. The ids of the feedback are kept in memory for that: about 100 bytes each.
     """
 
     keeps_raw = True

@@ -11,7 +11,7 @@ from source_kit.convert import RecordMapper, epoch_millis, iso_millis
 from source_kit.http.client import Answer
 from source_kit.stream import Checkpoint, SliceItem
 
-from source_pendo.aggregation import ALL_APPS, VISITOR_ID, Bound, Row, Stage, day_before, quote
+from source_pendo.aggregation import VISITOR_ID, Bound, Row, Stage, app_parameter, day_before, quote
 from source_pendo.client import REFUSALS, Forbidden, NotOffered
 from source_pendo.config import LARGEST_RECORD_LIMIT
 from source_pendo.paging import KeyPager, fits_a_state, is_exact, may_begin_at
@@ -115,7 +115,7 @@ class SeenStream(PendoStream):
 
     def _parameters(self) -> dict[str, Any]:
         """Without applications Pendo answers for the default one only."""
-        return {"appId": [int(app) for app in self.config.app_ids] or ALL_APPS}
+        return {"appId": app_parameter(self.config.app_ids)}
 
     def _whole_life(self) -> Stage:
         return {"source": {f"{self.source}Ever": self._parameters()}}
@@ -323,6 +323,6 @@ def _polls_of(guide: Row) -> list[Row]:
 
 def _described(poll: Row) -> Poll:
     attributes = poll.get("attributes")
-    told = attributes if isinstance(attributes, dict) else {}
-    type_, follow_up = told.get("type"), told.get("followUp")
+    known = attributes if isinstance(attributes, dict) else {}
+    type_, follow_up = known.get("type"), known.get("followUp")
     return Poll(type_ if isinstance(type_, str) else None, follow_up if isinstance(follow_up, str) else None)
