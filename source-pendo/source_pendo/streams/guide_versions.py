@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from tempfile import SpooledTemporaryFile
@@ -12,6 +12,7 @@ from urllib.parse import quote as percent_encode
 
 import orjson
 from airbyte_cdk.models import FailureType
+from airbyte_cdk.sources.utils.schema_helpers import ResourceSchemaLoader
 from source_kit.convert import RecordMapper, iso_millis
 from source_kit.disk import store
 from source_kit.errors import transient_error
@@ -70,6 +71,12 @@ class GuideVersions(ObjectList):
     _guides: list[Guide]
     #: Whether Pendo has versions of any guide; None: not known
     _open: bool | None
+
+    def get_json_schema(self) -> Mapping[str, Any]:  # type: ignore[override] # the base caches for ever
+        """The columns of the stream's file, and those of a guide."""
+        own = super().get_json_schema()
+        guides = ResourceSchemaLoader("source_pendo").get_schema("guides")
+        return {**own, "properties": {**own["properties"], **guides["properties"], **own["properties"]}}
 
     def slices(self) -> Iterator[Guide]:
         """The guides that changed, in order of their change; first those whose time of change is not known."""
