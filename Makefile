@@ -5,7 +5,8 @@ PACKAGES   := source-kit simulators source-pendo source-customerio source-heap t
 CONNECTORS := $(patsubst %/metadata.yaml,%,$(wildcard $(addsuffix /metadata.yaml,$(PACKAGES))))
 SHIPPED    := $(CONNECTORS) webhook-inlet
 WHEELS     := source-kit $(SHIPPED)
-UNIT_TESTS := $(wildcard $(addsuffix /unit_tests,$(PACKAGES)))
+# Without those of the simulators, so that they take less than a minute
+UNIT_TESTS := $(filter-out simulators/%,$(wildcard $(addsuffix /unit_tests,$(PACKAGES))))
 UNIT_JOBS  ?= 2
 PYTHON_BIN := .venv/bin/python
 NATIVE     := $(wildcard source-*/native/*.[ch])
@@ -36,7 +37,7 @@ inlet-config: ## write .env for compose.yaml: paths, keys and the read token of 
 test: $(INSTALLED) ## run all tests; lists the tests that are skipped because a tool is missing, and the coverage
 	@$(PYTHON_BIN) tools/run_tests.py $(ARGS)
 
-unit: $(INSTALLED) ## run the fast tests only, in under a minute
+unit: $(INSTALLED) ## run the fast unit tests only, in under a minute; those of the simulators are in make test
 	@$(PYTHON_BIN) -m pytest -q -n $(UNIT_JOBS) --dist loadfile -m "not slow and not soak" $(UNIT_TESTS) $(ARGS)
 
 soak: $(INSTALLED) ## run the long tests, which `make test` does not run: load and kills of webhook-inlet, fuzzing of native modules
