@@ -207,6 +207,10 @@ class PendoClient(Client):
             return replace(rule, action=Action.FAIL, raises=NoAnswerInTime)
         return rule
 
+    def list_objects(self, path: str) -> Answer:
+        """The list of all objects of a kind. Without `expand` Pendo lists those of the default application only."""
+        return self.call(path, params={"expand": "*"})
+
     def all_rows(self, label: str, pipeline: Sequence[Stage], *, small: bool = False) -> list[Row]:
         """The rows of an aggregation that has few."""
         return [row for rows in self.aggregate(label, pipeline, small=small).rows("results") for row in rows]

@@ -215,7 +215,7 @@ class DayParts:
         """The ids of all objects that Pendo lists; empty if it does not."""
         if self._listed is None:
             try:
-                answer = self._client.call(path, params={"expand": "*"})
+                answer = self._client.list_objects(path)
                 found = [item.get("id") for items in answer.rows(None) for item in items]
             except Throttled:
                 raise

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, Final
 
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
@@ -10,10 +10,12 @@ from source_kit.convert import epoch_millis, parse_instant
 from source_kit.errors import config_error
 from source_kit.http.client import Connection
 from source_kit.http.stream import BatchHttpStream
-from source_kit.stream import StreamDocs
+from source_kit.stream import Checkpoint, SliceItem, StreamDocs
 
+from source_pendo.aggregation import Row, Stage
 from source_pendo.client import REFUSALS, Forbidden, PendoClient
 from source_pendo.config import Config
+from source_pendo.paging import KeyPager, fits_a_state
 
 #: Format of the states that this release writes; a state without a version is of this one.
 STATE_VERSION: Final = 1
@@ -48,6 +50,32 @@ class PendoStream(BatchHttpStream):
         """The applications that an object names: numbers, or texts of them; floats where an aggregation computed."""
         one, several = row.get("appId"), row.get("appIds")
         return [*(several if isinstance(several, list) else []), *([] if one is None else [one])]
+
+    def by_key(
+        self,
+        source: Stage,
+        pager: KeyPager,
+        records: Callable[[list[Row]], list[Row]],
+        *,
+        restart: Callable[[], None],
+        resume_at: Callable[[str], dict[str, Any]],
+    ) -> Iterator[SliceItem]:
+        """All rows of a source in order of their key, with a checkpoint behind each page whose key fits into a state.
+
+        `resume_at` makes the member `resume` of that state. `restart` is called if the key at which `pager` begins is
+        not one of this subscription, so that everything is read anew.
+        """
+        saved = pager.bound
+        for rows in self.client.resumed_rows("everything", source, pager, restart=restart):
+            yield records(rows)
+            if pager.bound is not None and pager.bound is not saved and fits_a_state(pager.bound.key):
+                saved = pager.bound
+                resume = resume_at(saved.key)
+                yield Checkpoint({self.cursor_field: None, "resume": resume, "version": STATE_VERSION})
+
+    def merge_state(self, state: Mapping[str, Any], update: Mapping[str, Any]) -> dict[str, Any]:
+        """An update is a whole state: no member must outlive the reading, or the option, that it belongs to."""
+        return dict(update)
 
     def finish(self) -> None:
         """Log how many rows have no time of change."""

@@ -17,7 +17,7 @@ from source_pendo.aggregation import Bound, Row, Stage, app_id_of, app_parameter
 from source_pendo.client import REFUSALS, BadQuery, BadRequest, NotOffered
 from source_pendo.config import LARGEST_RECORD_LIMIT
 from source_pendo.metadata_schema import Groups, MetadataMapper, app_groups, usable_groups, with_groups
-from source_pendo.paging import ChangePager, KeyPager, fits_a_state, is_exact, without_key
+from source_pendo.paging import ChangePager, KeyPager, is_exact, without_key
 from source_pendo.streams.base import STATE_VERSION, PendoStream
 from source_pendo.values import change_time
 
@@ -111,10 +111,6 @@ class Entity(PendoStream):
     def read_slice(self, slice_: str) -> Iterator[SliceItem]:
         return self._everything() if self._since is None else self._changes(self._since)
 
-    def merge_state(self, state: Mapping[str, Any], update: Mapping[str, Any]) -> dict[str, Any]:
-        """An update is a whole state: `resume` must not outlive the reading that it belongs to."""
-        return dict(update)
-
     def probe(self) -> None:
         self.client.aggregate("probe", [self.source_stage(), {"limit": 1}]).close()
 
@@ -144,12 +140,8 @@ class Entity(PendoStream):
 
     def _everything(self) -> Iterator[SliceItem]:
         pager = self._pager(None if self._resume is None else Bound(">=", self._resume))
-        saved = pager.bound
-        for rows in self.client.resumed_rows("everything", self.source_stage(), pager, restart=self._start_over):
-            yield self._records(rows)
-            if pager.bound is not None and pager.bound is not saved and fits_a_state(pager.bound.key):
-                saved = pager.bound
-                yield Checkpoint(self._unfinished(saved.key))
+        source = self.source_stage()
+        yield from self.by_key(source, pager, self._records, restart=self._start_over, resume_at=self._resume_at)
         yield Checkpoint(self._reached(self._newest))
 
     def _start_over(self) -> None:
@@ -245,9 +237,8 @@ class Entity(PendoStream):
         capped = newest if newest == self._since else min(newest, self._until)
         return {self.cursor_field: iso_millis(capped), "version": STATE_VERSION}
 
-    def _unfinished(self, key: str) -> dict[str, Any]:
-        resume = {self.key[0]: key, "newest": self._newest, "until": self._until}
-        return {self.cursor_field: None, "resume": resume, "version": STATE_VERSION}
+    def _resume_at(self, key: str) -> dict[str, Any]:
+        return {self.key[0]: key, "newest": self._newest, "until": self._until}
 
     def _take_resume(self, resume: Mapping[str, Any]) -> None:
         """Go on with an interrupted first reading.

@@ -108,10 +108,6 @@ class ObjectList(PendoStream):
             yield self._deletions(self._known)
         yield Checkpoint(self._reached(newest))
 
-    def merge_state(self, state: Mapping[str, Any], update: Mapping[str, Any]) -> dict[str, Any]:
-        """An update is a whole state: `known` must not outlive the option."""
-        return dict(update)
-
     def _reached(self, newest: int | None) -> dict[str, Any]:
         state: dict[str, Any] = {"version": STATE_VERSION}
         if newest is not None:
@@ -152,7 +148,7 @@ class ObjectList(PendoStream):
         self._ask().close()
 
     def _ask(self) -> Answer:
-        return self.client.call(f"/{self.path_name}", params={"expand": "*"})
+        return self.client.list_objects(f"/{self.path_name}")
 
     def _objects(self) -> Iterator[list[Row]]:
         """The list's objects as they came, also an id that comes twice.

@@ -8,13 +8,12 @@ from datetime import datetime
 from typing import Any, ClassVar, Final, TypeAlias
 
 from source_kit.convert import RecordMapper, epoch_millis, iso_millis
-from source_kit.http.client import Answer
 from source_kit.stream import Checkpoint, SliceItem
 
 from source_pendo.aggregation import VISITOR_ID, Bound, Row, Stage, app_parameter, day_before, quote
 from source_pendo.client import REFUSALS, Forbidden, NotOffered
 from source_pendo.config import LARGEST_RECORD_LIMIT
-from source_pendo.paging import KeyPager, fits_a_state, is_exact, may_begin_at
+from source_pendo.paging import KeyPager, is_exact, may_begin_at
 from source_pendo.streams.base import STATE_VERSION, PendoStream
 from source_pendo.unread_visitors import is_time
 from source_pendo.values import definition_instant, document_mapper, whole_number
@@ -85,10 +84,6 @@ class SeenStream(PendoStream):
         reached = max(self._until, self._since or 0)
         yield Checkpoint({self.cursor_field: iso_millis(reached), "version": STATE_VERSION})
 
-    def merge_state(self, state: Mapping[str, Any], update: Mapping[str, Any]) -> dict[str, Any]:
-        """An update is a whole state: `resume` must not outlive the reading that it belongs to."""
-        return dict(update)
-
     def finish(self) -> None:
         super().finish()
         if self.keyless:
@@ -128,13 +123,10 @@ class SeenStream(PendoStream):
 
     def _everything(self) -> Iterator[SliceItem]:
         pager = self.pager(None if self._resume is None else Bound(">=", self._resume))
-        saved = pager.bound
-        for rows in self.client.resumed_rows("everything", self._whole_life(), pager, restart=self._start_over):
-            yield self.records(rows)
-            if pager.bound is not None and pager.bound is not saved and fits_a_state(pager.bound.key):
-                saved = pager.bound
-                resume = {"visitor_id": saved.key, "until": self._until}
-                yield Checkpoint({self.cursor_field: None, "resume": resume, "version": STATE_VERSION})
+        return self.by_key(self._whole_life(), pager, self.records, restart=self._start_over, resume_at=self._resume_at)
+
+    def _resume_at(self, visitor_id: str) -> dict[str, Any]:
+        return {"visitor_id": visitor_id, "until": self._until}
 
     def _start_over(self) -> None:
         self._until = epoch_millis(self._sync_start)
@@ -301,7 +293,7 @@ class PollResponses(SeenStream):
     def _listed_polls(self) -> Mapping[tuple[Any, Any], Poll]:
         polls: dict[tuple[Any, Any], Poll] = {}
         try:
-            for guides in self.client.rows(self._list_guides, None, polls.clear):
+            for guides in self.client.rows(lambda: self.client.list_objects("/guide"), None, polls.clear):
                 for guide in guides:
                     for poll in _polls_of(guide):
                         polls[str(guide.get("id")), str(poll.get("id"))] = _described(poll)
@@ -311,9 +303,6 @@ class PollResponses(SeenStream):
                 f"nps_comment ({error.internal_message})"
             )
         return polls
-
-    def _list_guides(self) -> Answer:
-        return self.client.call("/guide", params={"expand": "*"})
 
 
 def _polls_of(guide: Row) -> list[Row]:
