@@ -6,11 +6,12 @@ import json
 import logging
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, unquote
 
+import orjson
 import pytest
 from airbyte_cdk.models import AirbyteCatalog, Status
 from simulators.pendo import PendoSimulator
@@ -104,6 +105,15 @@ def history_of(visitor_id: str) -> str:
 
 PENDO_STREAMS: list[Any] = SourcePendo().streams({"api_key": "any"})
 STREAM_NAMES: list[str] = [stream.name for stream in PENDO_STREAMS]
+
+
+def cut_in_the_middle(rows: Sequence[Row]) -> str:
+    """The beginning of a JSON list, three quarters or more, up to an empty list that one of its rows holds.
+
+    It ends at a bracket, so a body without a length looks complete until its rows are read.
+    """
+    whole = orjson.dumps(rows).decode()
+    return whole[: whole.index("[]", len(whole) * 3 // 4) + 2]
 
 
 def instant(ms: int) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import pytest
 from jsonschema import Draft7Validator, FormatChecker
-from pendo_reader import Row, Subscription, instant
+from pendo_reader import Row, Subscription, cut_in_the_middle, instant
 from simulators.faults import Fault
 
 AT = 1_773_000_000_000
@@ -152,9 +152,7 @@ def test_what_changed_while_a_list_broke_comes_in_its_newer_form(pendo: Subscrip
     rows: list[dict[str, Any]] = [
         {"id": f"p{number}", "name": "x" * 1000, "appIds": [], "lastUpdatedAt": AT} for number in range(400)
     ]
-    whole = orjson.dumps(rows).decode()
-    broken = whole[: whole.index("[]", len(whole) * 3 // 4) + 2]
-    pendo.sim.faults.add(Fault("status", path="page", status=200, answer=broken))
+    pendo.sim.faults.add(Fault("status", path="page", status=200, answer=cut_in_the_middle(rows)))
     again = [{**rows[0], "name": "newer", "lastUpdatedAt": AT + 5}, *rows[1:], {**rows[0], "name": "a copy"}]
     answer(pendo, "page", again, times=1)
     out = pendo.read("pages")
