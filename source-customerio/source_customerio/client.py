@@ -7,7 +7,7 @@ no `next` for a list proves nothing, since it declares none for deliveries eithe
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, NoReturn
 
@@ -75,13 +75,15 @@ class PageTokens:
 class WorkspaceConnection(Connection):
     """What the streams of one sync share: configuration, session, and the workspace's request budget.
 
-    `throttled` is set from the moment when a request gave up on status 429 until another one is answered.
+    `chosen` are the names of the streams that the sync reads. `throttled` is set from the moment when a request gave up
+    on status 429 until another one is answered.
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, chosen: Collection[str] = ()) -> None:
         headers = {"Authorization": f"Bearer {config.app_api_key}", "Accept": "application/json"}
         super().__init__(f"{config.base_url}/", headers, RequestBudget().acquire, connections=config.num_workers)
         self.config = config
+        self.chosen = frozenset(chosen)
         self.throttled = threading.Event()
 
 
