@@ -22,8 +22,9 @@ _NAMED = 20
 class Parent(NamedTuple):
     """One object with a list below it.
 
-    Its id (a number, or a text where the vendor has texts), when it was created (epoch seconds, None where unknown),
-    what it is, and the object in whose list it is, if it is in one.
+    Its id (a number, or a text where the vendor has texts), when it was created, what it is, and the object in whose
+    list it is, if it is in one. `created` is in epoch seconds, None where unknown; it is that of the topmost object,
+    before which nothing can have happened: what is below may be moved or copied.
     """
 
     id: Any
@@ -113,8 +114,8 @@ class Parents:
                     f"a row of {self._called} has no id",
                 )
             key = str(number) if self._texts else integer_or_same(number)
-            since = created if isinstance(created, int) else above.created if above else None
-            parents[key] = Parent(key, since, kind, above)
+            own = created if isinstance(created, int) else None
+            parents[key] = Parent(key, above.created or own if above else own, kind, above)
         if not fresh:
             self._seen.update(parents.values())
         return parents
