@@ -67,10 +67,19 @@ def _sending_and_exports(workspace: Workspace) -> None:
     ]
     lists["reporting_webhooks"] = [
         _webhook(1, WEBHOOK_WITH_CREDENTIALS, ["email_sent", "email_opened"]),
-        _webhook(2, "HTTPS://token@HOOKS.example.com:8443/in/a@b", []),
+        _webhook(2, "HTTPS://token@HOOKS.example.com:8443/in/a@b", []) | {"type": "js"},
         _webhook(3, "https://hooks.example.com/plain?mail=a@b", None),
     ]
     lists["sender_identities"] = [_sender(number) for number in range(1, workspace.size.newsletters + 1)]
+    workspace.sender_usage = {
+        number: {
+            # Every fourth sender is used by nothing.
+            "campaigns": [4, 7] if number % 4 else [],
+            "sent_newsletters": [number] if number % 4 else [],
+            "draft_newsletters": [],
+        }
+        for number in range(1, workspace.size.newsletters + 1)
+    }
     lists["exports"] = [
         _export(1, "done", then, 120, 1),
         _export(2, "failed", then + 100 * DAY, 0, 0),
