@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+import duckdb
 import pytest
-from docs_page import Results, loaded, rows_of, run_page, statements
+from docs_page import PAGE, Results, loaded, rows_of, run_page, statements
 from heap_world import Heap, Warehouse, unordered
 from simulators.heap.replay import LiveTable
 from simulators.heap.s3_server import BucketServer
@@ -29,7 +30,6 @@ ANN = {10_008, 20_080, 20_081}
 class Read:
     """A bucket that grew, and what the connector read of it, sync by sync."""
 
-    heap: Heap
     last: Step
     schemas: dict[str, Row]
     syncs: list[dict[str, list[Row]]]
@@ -51,7 +51,7 @@ def read(request: pytest.FixtureRequest) -> Iterator[Read]:
             output = warehouse.sync()
             assert output.failures == {}
             syncs.append(dict(output.records))
-        yield Read(warehouse.heap, step, warehouse.schemas, syncs)
+        yield Read(step, warehouse.schemas, syncs)
 
 
 @dataclass
@@ -225,6 +225,17 @@ def test_what_the_page_lets_go_of_is_never_read_again(read: Read, page: Ran) -> 
             assert unordered(warehouse.latest(table)) == unordered(truth.latest())
 
 
+def test_nothing_may_go_while_the_generation_of_a_table_is_not_known() -> None:
+    oldest_live = next(sql for heading, sql in statements() if heading == "Retention")
+    with duckdb.connect() as warehouse:
+        for first, expected in ((100, 100), (None, None)):
+            known = f"('users', {first or 'null'}), ('users', null), ('pageviews', 110), ('pageviews', null)"
+            warehouse.execute(
+                f"create or replace table _heap_dumps as from (values {known}) as t (table_name, generation)"
+            )
+            assert rows_of(warehouse, oldest_live) == [{"oldest_live_dump": expected}]
+
+
 def _dump_of(key: str) -> int:
     return int(key.split("/")[0].removeprefix("sync_"))
 
@@ -240,3 +251,18 @@ def test_every_statement_of_the_page_is_one_of_these() -> None:
         "Deleting people": 9,
         "Retention": 2,
     }
+
+
+def test_a_table_that_keeps_deletions_shows_none_with_the_condition_of_the_page(heap: Heap) -> None:
+    warehouse, syncs = Warehouse(heap, resync_mode="tombstones"), []
+    for step in scenario("several_ids_of_a_person", bucket=heap.server.bucket):
+        heap.server.apply(step)
+        syncs.append(dict(warehouse.sync().records))
+    condition = "and t._ab_cdc_deleted_at is null"
+    assert f"`{condition}`" in PAGE.read_text(encoding="utf-8")
+    view = next(sql for _, sql in statements() if "create view pageviews_live" in sql)
+    truth = {row.values["event_id"] for row in step.live["pageviews"].rows}
+    with loaded(warehouse.schemas, syncs, deduplicated=False) as kept:
+        for sql, expected in ((f"{view} {condition}", True), (view, False)):
+            kept.execute(sql.replace("create view", "create or replace view"))
+            assert ({row["event_id"] for row in rows_of(kept, "from pageviews_live")} == truth) is expected
