@@ -1,0 +1,167 @@
+"""What the vendor's specification of August 2026 states, where it says more than, or other than, recorded answers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from jsonschema import Draft7Validator
+from simulators.server import Fault
+
+if TYPE_CHECKING:
+    from conftest import Workspace
+
+DAY = 86_400
+#: Columns that the connector declares, since answers may have them, and that no operation specifies
+NOT_SPECIFIED = {
+    "broadcasts": (
+        "created_by",
+        "scheduled_start",
+        "scheduled_start_should_backfill",
+        "scheduled_stop",
+        "scheduled_stop_should_sunset",
+    ),
+    "newsletters": ("expires_after", "recipient_file_error", "recipient_file_status"),
+    "transactional_messages": ("trigger_name",),
+}
+
+
+def schema_of(workspace: Workspace, stream: str) -> dict[str, Any]:
+    """The discovered schema of a stream."""
+    streams = workspace.run("discover", workspace.config()).streams
+    return next(one["json_schema"] for one in streams if one["name"] == stream)
+
+
+def answer(workspace: Workspace, path: str, document: Any) -> None:
+    """From now on a path answers with this document."""
+    workspace.simulator.faults.add(Fault("status", path=path, status=200, answer=json.dumps(document), times=-1))
+
+
+def test_templates_of_broadcasts_are_objects_also_where_they_come_as_numbers(workspace: Workspace) -> None:
+    """A column of two types breaks typed destinations."""
+    written = [{"id": 7, "type": "email", "more": "kept"}, 8, "9", None, {}]
+    workspace.simulator.workspace.lists["broadcasts"][0]["msg_template_ids"] = written
+    workspace.simulator.workspace.lists["broadcasts"][1]["msg_template_ids"] = None
+    first, second, *_ = workspace.sync("broadcasts").records["broadcasts"]
+    assert first["msg_template_ids"] == [{"id": 7, "type": "email", "more": "kept"}, {"id": 8}, {"id": 9}, None, {}]
+    assert second["msg_template_ids"] is None
+    Draft7Validator(schema_of(workspace, "broadcasts")).validate(first)
+
+
+def test_answers_to_questions_in_messages_are_asked_for_on_every_page_and_arrive(
+    workspace: Workspace, clock: Callable[[], datetime]
+) -> None:
+    """They come only where they are asked for. Their names are people's own, which a warehouse may have to quote."""
+    now = workspace.simulator.now
+    responses = {'How was "it"? (1-5)': {"id": 3, "ts": now}, "a.b": {"id": 1, "ts": None}}
+    answered = {"id": "answered", "created": now, "tracked_responses": responses}
+    asked = r"/messages\?.*get_tracked_responses=true"
+    answer(workspace, f"{asked}.*&start=more", {"messages": [answered], "next": ""})
+    answer(workspace, asked, {"messages": [{"id": "plain", "created": now}], "next": "more"})
+    synced = workspace.sync("messages", state={"messages": {"created": now}}, messages_lookback_days=1)
+    found = {row["id"]: row.get("tracked_responses") for row in synced.records["messages"]}
+    assert found == {"plain": None, "answered": responses}
+    Draft7Validator(schema_of(workspace, "messages")).validate(answered)
+
+
+def test_what_people_did_in_a_delivery_arrives_as_times_or_as_counts(
+    workspace: Workspace, clock: Callable[[], datetime]
+) -> None:
+    """`human_opened` and its like are described as counts, while recorded answers show times."""
+    now = workspace.simulator.now
+    metrics = {"opened": now, "human_opened": 2, "prefetch_opened": 0, "human_clicked": now, "prefetch_clicked": 1}
+    answer(workspace, "/v1/messages", {"messages": [{"id": "a", "created": now, "metrics": metrics}]})
+    synced = workspace.sync("messages", state={"messages": {"created": now}}, messages_lookback_days=1)
+    assert synced.records["messages"][0]["metrics"] == metrics
+    described = schema_of(workspace, "messages")["properties"]["metrics"]["description"]
+    assert (
+        "`human_opened`, `prefetch_opened`, `human_clicked` and `prefetch_clicked` are described as counts" in described
+    )
+
+
+@pytest.mark.parametrize("drafts", ["included", "only"])
+def test_drafts_are_not_asked_for_whether_they_would_come_beside_what_was_sent_or_instead(
+    workspace: Workspace, drafts: str
+) -> None:
+    workspace.simulator.options.drafts = drafts
+    synced = workspace.sync("messages")
+    assert sorted(synced.column("messages", "id")) == sorted(row["id"] for row in workspace.truth("messages"))
+
+
+@pytest.mark.parametrize("beside", [False, True])
+def test_the_id_of_a_segment_may_stand_beside_or_within_what_uses_it(workspace: Workspace, beside: bool) -> None:
+    segment = workspace.truth("segments")[0]["id"]
+    used = {"campaigns": [4], "sent_newsletters": [], "draft_newsletters": None}
+    usage = {"segment_id": segment, "used_by": used} if beside else {"used_by": {"segment_id": segment, **used}}
+    answer(workspace, f"/segments/{segment}/used_by", usage)
+    answer(
+        workspace, f"/segments/{segment}/customer_count", {"count": 5, **({"segment_id": segment} if beside else {})}
+    )
+    synced = workspace.sync("segment_usage", "segment_customer_counts")
+    for stream, row in (("segment_usage", used), ("segment_customer_counts", {"count": 5})):
+        assert {"segment_id": segment, **row} in synced.records[stream]
+        others = [row for row in synced.records[stream] if row["segment_id"] != segment]
+        assert all(row in workspace.truth(stream) for row in others)
+        assert len(others) >= len(workspace.truth(stream)) - 1
+
+
+@pytest.mark.parametrize(
+    "begins", ["2025-01-01T00:00:00Z", "2025-01-01 00:00:00 +0000 UTC", "2025-01-01T00:00:00.000+00:00"]
+)
+def test_dates_of_version_2_may_be_iso_8601_or_what_go_prints(
+    workspace: Workspace, clock: Callable[[], datetime], begins: str
+) -> None:
+    series = {"sent": [3, 4]}
+    answer(
+        workspace, "campaigns/4/metrics", {"metric": {"series": series}, "start": begins, "end": begins, "res": "days"}
+    )
+    synced = workspace.sync("campaign_metrics")
+    periods = {
+        row["period_start"]: row["metrics"] for row in synced.records["campaign_metrics"] if row["campaign_id"] == 4
+    }
+    assert periods == {1_735_689_600: {"sent": 3}, 1_735_689_600 + DAY: {"sent": 4}}
+
+
+def test_months_without_dates_reach_ten_years_back_and_include_the_present_one(
+    workspace: Workspace, clock: Callable[[], datetime]
+) -> None:
+    """The server gives 121 months at most."""
+    broadcast, *others = workspace.simulator.workspace.lists["broadcasts"]
+    broadcast["created"] = 1_325_376_000
+    for other in others:
+        workspace.simulator.mutate("delete", stream="broadcasts", id=other["id"])
+    synced = workspace.sync("broadcast_metrics")
+    months = [row for row in synced.records["broadcast_metrics"] if row["resolution"] == "months"]
+    now = clock().astimezone(ZoneInfo("America/New_York"))
+    starts = sorted(datetime.fromtimestamp(row["period_start"], now.tzinfo) for row in months)
+    assert [(starts[0].year, starts[0].month), (starts[-1].year, starts[-1].month)] == [
+        (now.year - 10, now.month),
+        (now.year, now.month),
+    ]
+    assert len(months) == len(set(starts)) == 121
+
+
+def test_the_type_of_a_suppression_is_the_list_that_was_asked_for(workspace: Workspace) -> None:
+    """The answer's `category` knows two types, and there are four lists."""
+    for kind in ("blocks", "spam_reports", "invalid_emails"):
+        rows = [{"created": 1_700_000_000, "email": f"{kind}@example.com", "reason": "", "status": ""}]
+        path = f"/esp/suppression/{kind}"
+        answer(workspace, f"{path}.*offset=1", {"category": "spam", "suppressions": None})
+        answer(workspace, path, {"category": "spam" if kind == "spam_reports" else "bounces", "suppressions": rows})
+    synced = workspace.sync("esp_suppressions")
+    found = {row["email"]: row["suppression_type"] for row in synced.records["esp_suppressions"]}
+    assert (
+        found.items() >= {f"{kind}@example.com": kind for kind in ("blocks", "spam_reports", "invalid_emails")}.items()
+    )
+    assert "bounces" in found.values()
+
+
+def test_columns_that_are_not_specified_stay_and_say_so(workspace: Workspace) -> None:
+    for stream, columns in NOT_SPECIFIED.items():
+        properties = schema_of(workspace, stream)["properties"]
+        for column in columns:
+            assert "Not specified, may stay empty" in properties[column]["description"]
