@@ -150,9 +150,10 @@ def test_a_server_that_fails_everywhere_fails_soon_with_its_sentence(workspace: 
     assert asked == {"/v1/campaigns", "/v1/segments", "/v1/customers", "/v1/workspaces"}
 
 
-def open_only(simulator: CustomerioSimulator, opened: str, status: int = 401) -> None:
-    """A key whose scope has one list."""
-    simulator.faults.add(Fault("status", path=rf"/v1/(?!{opened}(\?|$))", status=status, times=-1))
+def open_only(simulator: CustomerioSimulator, opened: str) -> None:
+    """A key whose scope has one list, and that gets 401 for anything else."""
+    simulator.options.forbidden = [rf"^/(?!{opened}$)"]
+    simulator.options.forbidden_status = 401
 
 
 @pytest.mark.parametrize(

@@ -172,23 +172,24 @@ def test_a_stream_out_of_scope_fails_alone_and_names_its_scope(workspace: Worksp
 @pytest.mark.parametrize(
     ("streams", "message"),
     [
-        (("campaigns", "campaign_actions", "segments", "customers"), UNAUTHORIZED),
-        (("segments", "customers", "campaigns", "campaign_actions"), CLOSED),
-        (("ip_addresses", "segments", "customers", "campaign_actions", "campaigns"), CLOSED),
-        (("ip_addresses", "campaigns", "segments", "customers"), UNAUTHORIZED),
+        (("campaigns", "campaign_actions", "segments", "snippets"), UNAUTHORIZED),
+        (("segments", "snippets", "campaigns", "campaign_actions"), CLOSED),
+        (("ip_addresses", "segments", "snippets", "campaign_actions", "campaigns"), CLOSED),
+        (("ip_addresses", "campaigns", "segments", "snippets"), UNAUTHORIZED),
     ],
 )
 def test_a_stream_that_the_key_gets_401_for_fails_alone_and_says_both_causes(
     workspace: Workspace, streams: tuple[str, ...], message: str
 ) -> None:
     """Outside its scope a key may get 401. The list of addresses needs no key, so its answer shows nothing."""
-    workspace.simulator.faults.add(Fault("status", path="/v1/campaigns", status=401, times=-1))
+    workspace.simulator.options.forbidden = ["/campaigns"]
+    workspace.simulator.options.forbidden_status = 401
     synced = workspace.sync(*streams, num_workers=1)
     closed = {"campaigns", "campaign_actions"} & {*streams}
     assert {name: failure.message for name, failure in synced.failures.items()} == dict.fromkeys(closed, message)
     assert {failure.failure_type for failure in synced.failures.values()} == {"config_error"}
-    for name in ("segments", "customers"):
-        key = {"segments": "id", "customers": "cio_id"}[name]
+    for name in ("segments", "snippets"):
+        key = {"segments": "id", "snippets": "name"}[name]
         assert sorted(synced.column(name, key)) == sorted(row[key] for row in workspace.truth(name))
 
 

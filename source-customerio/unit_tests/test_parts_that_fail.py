@@ -109,7 +109,7 @@ def test_a_deleted_parent_may_answer_400_and_is_skipped_then(
     others = [row for row in workspace.sync(stream).records[stream] if row[key] != gone]
     arguments = {"stream": parents, "id": gone}
     workspace.simulator.mutate("after", path=rf"{parents}(\?|$)", mutation="delete", arguments=arguments)
-    break_part(workspace, rf"/{parents}/{gone}/", 400)
+    workspace.simulator.options.vanished_as_400 = [rf"/{parents}/{gone}/"]
     synced = workspace.sync(stream)
     assert synced.statuses[stream][-1] == "COMPLETE"
     assert synced.logged(f"Stream {stream}: 1 {parents} were deleted during the sync and skipped: {gone}")
