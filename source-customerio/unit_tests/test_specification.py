@@ -42,6 +42,13 @@ def sorted_rows(rows: Iterable[Mapping[str, Any]]) -> list[str]:
     return sorted(json.dumps(row, sort_keys=True) for row in rows)
 
 
+def deliveries(workspace: Workspace) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The deliveries that a sync reads in few windows, and those that it should."""
+    start = workspace.simulator.workspace.start
+    synced = workspace.sync("messages", start_date=workspace.simulator.start_date)
+    return synced.records["messages"], [row for row in workspace.truth("messages") if row["created"] >= start]
+
+
 def answer(workspace: Workspace, path: str, document: Any) -> None:
     """From now on a path answers with this document."""
     workspace.simulator.faults.add(Fault("status", path=path, status=200, answer=json.dumps(document), times=-1))
@@ -68,9 +75,9 @@ def test_templates_of_broadcasts_are_objects_also_where_they_come_as_numbers(wor
 def test_answers_to_questions_in_messages_arrive_from_every_page(workspace: Workspace) -> None:
     """They come only where they are asked for."""
     workspace.simulator.options.page_caps = {"messages": 70}
-    synced = workspace.sync("messages")
-    assert sorted_rows(synced.records["messages"]) == sorted_rows(workspace.truth("messages"))
-    answered = [row for row in synced.records["messages"] if "tracked_responses" in row]
+    found, truth = deliveries(workspace)
+    assert sorted_rows(found) == sorted_rows(truth)
+    answered = [row for row in found if "tracked_responses" in row]
     assert len(answered) > 10
     Draft7Validator(schema_of(workspace, "messages")).validate(answered[0])
 
@@ -79,8 +86,7 @@ def test_answers_to_questions_in_messages_arrive_from_every_page(workspace: Work
 def test_what_people_did_in_a_delivery_arrives_as_times_or_as_counts(workspace: Workspace, counts: bool) -> None:
     """`human_opened` and its like are described as counts, while recorded answers show times."""
     workspace.simulator.options.human_counts = counts
-    found = {row["id"]: row["metrics"] for row in workspace.sync("messages").records["messages"]}
-    truth = {row["id"]: row["metrics"] for row in workspace.truth("messages")}
+    found, truth = ({row["id"]: row["metrics"] for row in rows} for rows in deliveries(workspace))
     opened = {number for number, metrics in truth.items() if "human_opened" in metrics}
     assert {number for number, metrics in found.items() if metrics.get("human_opened", 0) > 0} == opened
     assert {found[number]["human_opened"] < 100 for number in opened} == {counts}
@@ -110,8 +116,8 @@ def test_drafts_are_not_asked_for_whether_they_would_come_beside_what_was_sent_o
     workspace: Workspace, drafts: str
 ) -> None:
     workspace.simulator.options.drafts = drafts
-    synced = workspace.sync("messages")
-    assert sorted(synced.column("messages", "id")) == sorted(row["id"] for row in workspace.truth("messages"))
+    found, truth = deliveries(workspace)
+    assert sorted_rows(found) == sorted_rows(truth)
 
 
 @pytest.mark.parametrize("beside", [False, True])
@@ -131,9 +137,7 @@ def test_the_id_of_a_segment_may_stand_beside_or_within_what_uses_it(workspace: 
         assert len(others) >= len(workspace.truth(stream)) - 1
 
 
-@pytest.mark.parametrize(
-    "begins", ["2025-01-01T00:00:00Z", "2025-01-01 00:00:00 +0000 UTC", "2025-01-01T00:00:00.000+00:00"]
-)
+@pytest.mark.parametrize("begins", ["2025-01-01T00:00:00Z", "2025-01-01 00:00:00 +0000 UTC"])
 def test_dates_of_version_2_may_be_iso_8601_or_what_go_prints(
     workspace: Workspace, clock: Callable[[], datetime], begins: str
 ) -> None:
