@@ -22,8 +22,8 @@ from source_customerio.streams.lists import Broadcasts, Campaigns, Newsletters, 
 
 #: A range of version 2 is at most ten years (certain: vendor documentation); leap days included, this stays below.
 TEN_YEARS = timedelta(days=3650)
-#: Most periods of version 1 (certain: vendor documentation, which says 120 or 121 months).
-MOST_STEPS: Mapping[Resolution, int] = {Resolution.DAYS: 45, Resolution.MONTHS: 120}
+#: Most periods of version 1 (certain: vendor documentation). 121 months touch ten years.
+MOST_STEPS: Mapping[Resolution, int] = {Resolution.DAYS: 45, Resolution.MONTHS: 121}
 
 
 class Metrics(Children, ABC):
@@ -107,7 +107,7 @@ class CampaignJourneyMetrics(Metrics):
 
 
 class ApproximateMetrics(Metrics, ABC):
-    """Metrics of version 1: the last 45 days and the last 120 months, without a date in the answer.
+    """Metrics of version 1: the last 45 days and the last 121 months, without a date in the answer.
 
     The starts of the periods are computed from the time of the answer and hold approximately.
     """
