@@ -21,6 +21,9 @@ APPROXIMATE = [
     ("transactional_metrics", "transactional_messages", "transactional_id"),
     ("campaign_link_metrics", "campaigns", "campaign_id"),
     ("newsletter_link_metrics", "newsletters", "newsletter_id"),
+    ("newsletter_variant_metrics", "newsletters", "newsletter_id"),
+    ("broadcast_link_metrics", "broadcasts", "broadcast_id"),
+    ("transactional_link_metrics", "transactional_messages", "transactional_id"),
 ]
 
 
@@ -134,9 +137,9 @@ def test_the_values_of_45_days_are_those_of_the_vendor(
     """`metric.series.<name>[]`, and a null series is dropped."""
     synced = workspace.sync(stream)
     rows = [row for row in synced.records[stream] if row["resolution"] == "days"]
-    rows.sort(key=lambda row: (row[key], row.get("link_id", 0), row["period_start"]))
+    rows.sort(key=lambda row: (row[key], row.get("link_id"), row.get("content_id"), row["period_start"]))
     truth = workspace.truth(stream, resolution="days", steps="45")
-    truth.sort(key=lambda row: (row[key], row.get("link_id", 0), -row["steps_back"]))
+    truth.sort(key=lambda row: (row[key], row.get("link_id"), row.get("content_id"), -row["steps_back"]))
     assert [row["metrics"] for row in rows] == [row["metrics"] for row in truth]
     assert [row.get("href") for row in rows] == [row.get("href") for row in truth]
 
