@@ -133,6 +133,11 @@ def used_by(workspace: Workspace, text: str) -> Row:
     return {"used_by": workspace.usage.get(row["id"])}
 
 
+def sender_used_by(workspace: Workspace, text: str) -> Row:
+    """The campaigns and newsletters that use a sender, at the top of the answer."""
+    return workspace.sender_usage[parent(workspace, "sender_identities", text)["id"]]
+
+
 def optouts(workspace: Workspace, options: Options, request: Request) -> Row:
     """Opt-outs from SMS and WhatsApp, one row a person."""
     rows = workspace.lists["optouts"]

@@ -1,8 +1,8 @@
 """Metrics. A number depends on seed, parent, series and time only, so all windows and resolutions agree.
 
 Version 1 answers arrays without dates. Their last bucket contains the present, in US Eastern time. Version 2 and
-journeys answer for the dates of the request. Simplified here: Eastern time is UTC-5 all year, weeks start on Monday
-(undocumented), and `tz` of version 2 is accepted and ignored.
+journeys answer for the dates of the request. Weeks begin on Sunday (vendor's specification). Simplified here: Eastern
+time is UTC-5 all year, and `tz` of version 2 is accepted and ignored.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def bucket_start(resolution: str, moment: int) -> int:
     if resolution == "days":
         return moment - moment % DAY
     if resolution == "weeks":
-        return moment - (moment - 4 * DAY) % (7 * DAY)  # 1970-01-05 was a Monday
+        return moment - (moment - 3 * DAY) % (7 * DAY)  # 1970-01-04 was a Sunday
     return _epoch(datetime.fromtimestamp(moment, UTC).date().replace(day=1))
 
 
@@ -122,6 +122,37 @@ def names_of(parent: Row) -> tuple[str, ...]:
     return SERIES + WEBHOOK_SERIES if calls_webhooks else SERIES
 
 
+def below(parent: Row, child: Row) -> Row:
+    """An action or a variant, with what its parent says about its life.
+
+    It has no metrics from before the parent was created: the actions of a duplicate are older than their campaign.
+    """
+    life = {name: parent[name] for name in ("first_started", "sent_at") if name in parent}
+    created = max(parent.get("created") or parent["created_at"], child.get("created") or 0)
+    return child | life | {"created": created}
+
+
+def languages_of(actions: list[Row], branch: Row) -> list[Row]:
+    """The actions of the other languages of a message, if `branch` is the action that they are branches of."""
+    return [row for row in actions if row is not branch and _branch_id(row) == int(branch["id"])]
+
+
+def _branch_id(action: Row) -> int:
+    return int(action.get("multi_language_branch_action_id") or 0)
+
+
+def action_metrics_v2(workspace: Workspace, campaign: Row, action: Row, request: Request) -> Row:
+    """Version 2 of one action. The branch of a multi-language message also has the series of its other languages."""
+    answer = metrics_v2(workspace, "campaign_actions", below(campaign, action), request)
+    variants = languages_of(workspace.children["campaign_actions"][campaign["id"]], action)
+    if variants:
+        answer["language_variants"] = {
+            str(row["id"]): metrics_v2(workspace, "campaign_actions", below(campaign, row), request)["metric"]
+            for row in variants
+        }
+    return answer
+
+
 def metrics_v1(workspace: Workspace, kind: str, parent: Row, request: Request, *, strict: bool) -> Row:
     """`{"metric": {"series": ...}}` for `period` and `steps`.
 
@@ -158,11 +189,11 @@ def link_rows(
     workspace: Workspace, kind: str, parent: Row, resolution: str, starts: list[int], *, unique: bool
 ) -> list[Row]:
     """The links of a parent with their arrays. Every seventh parent has no links."""
-    if parent["id"] % 7 == 6:
+    if int(parent["id"]) % 7 == 6:
         return []
     rows = []
     for index in range(LINKS_PER_PARENT):
-        number = parent["id"] * 10 + index
+        number = int(parent["id"]) * 10 + index
         arrays = series(workspace, f"{kind}/link{index}", parent, LINK_SERIES, resolution, starts)
         if unique:
             arrays = {name: [count // 2 for count in counts] for name, counts in arrays.items()}

@@ -71,9 +71,7 @@ def duplicate_campaign(workspace: Workspace, rng: Random, campaign_id: int | Non
         "updated": workspace.now,
     }
     row["deduplicate_id"] = f"{number}:{workspace.now}"
-    actions[number] = [
-        item | {"id": str(number * 100 + index), "campaign_id": number} for index, item in enumerate(actions[source])
-    ]
+    actions[number] = build_parents.copied(actions[source], number)
     row["actions"] = [{"id": int(item["id"]), "type": item["type"]} for item in actions[number]]
     campaigns.append(row)
     return row

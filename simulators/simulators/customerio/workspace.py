@@ -137,6 +137,7 @@ class Workspace:
     people: dict[str, Row] = field(default_factory=dict)
     members: dict[int, list[str]] = field(default_factory=dict)
     usage: dict[int, Row] = field(default_factory=dict)
+    sender_usage: dict[int, Row] = field(default_factory=dict)
     suppressions: dict[tuple[str, str], list[Row]] = field(default_factory=dict)
     ip_addresses: list[str] = field(default_factory=list)
     deliveries: Deliveries = field(default_factory=lambda: Deliveries([]))

@@ -216,3 +216,16 @@ def test_optouts_come_in_pages_of_a_hundred_by_default(sim: CustomerioSimulator,
 def test_a_broadcast_trigger_is_found_under_campaigns(sim: CustomerioSimulator, api: Any) -> None:
     row = sim.truth("broadcast_triggers")[0]
     assert api.get(f"/campaigns/{row['broadcast_id']}/triggers/{row['id']}") == row
+
+
+def test_a_sender_says_what_uses_it_at_the_top_of_the_answer(sim: CustomerioSimulator, api: Any) -> None:
+    for row in sim.truth("sender_identity_usage"):
+        number = row.pop("sender_identity_id")
+        assert api.get(f"/sender_identities/{number}/used_by") == row
+
+
+def test_the_contents_of_a_transactional_message_are_its_variants(sim: CustomerioSimulator, api: Any) -> None:
+    for row in sim.truth("transactional_variants"):
+        number = row.pop("transactional_id")
+        assert api.get(f"/transactional/{number}/contents")["contents"] == [row]
+        assert api.get(f"/transactional/{number}/contents/{row['id']}")["content"] == row

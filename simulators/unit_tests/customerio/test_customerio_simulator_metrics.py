@@ -9,8 +9,9 @@ from simulators.customerio import CustomerioSimulator
 from simulators.customerio.metrics import JOURNEY_SERIES, NULL_SERIES
 from simulators.customerio.workspace import DAY
 
-MONDAY = 1_767_571_200
-"""2026-01-05, midnight UTC."""
+SUNDAY = 1_767_484_800
+"""2026-01-04, midnight UTC."""
+MONDAY = SUNDAY + DAY
 
 NOW = MONDAY + 20 * DAY
 
@@ -77,7 +78,7 @@ def test_version_2_repeats_the_dates_as_go_prints_them(api: Any) -> None:
 
 
 def test_any_resolution_adds_up_to_the_same_number(api: Any) -> None:
-    week = {"version": 2, "start": MONDAY, "end": MONDAY + 7 * DAY}
+    week = {"version": 2, "start": SUNDAY, "end": SUNDAY + 7 * DAY}
     sums = {total(api.get("/campaigns/4/metrics", res=res, **week)) for res in ("hours", "days", "weeks")}
     assert len(sums) == 1
     assert sums.pop() > 0
@@ -153,3 +154,31 @@ def test_the_truth_of_links_and_journeys_is_what_is_served(sim: CustomerioSimula
     served = api.get("/campaigns/4/journey_metrics", resolution="daily", start=MONDAY, end=NOW)["journey_metric"]
     journeys = sim.truth("campaign_journey_metrics", resolution="days", start=str(MONDAY), end=str(NOW))
     assert [row["metrics"]["started"] for row in journeys if row["campaign_id"] == 4] == served["started"]
+
+
+def test_the_branch_of_a_message_has_the_metrics_of_its_other_languages(sim: CustomerioSimulator, api: Any) -> None:
+    window = {"version": 2, "res": "days", "start": MONDAY, "end": NOW}
+    branch = api.get("/campaigns/4/actions/407/metrics", **window)
+    assert set(branch["language_variants"]) == {"414", "421"}
+    german = api.get("/campaigns/4/actions/414/metrics", **window)
+    assert "language_variants" not in german
+    assert branch["language_variants"]["414"]["series"] == german["metric"]["series"]
+    assert "language_variants" not in api.get("/campaigns/4/actions/407/metrics", period="days")
+    rows = sim.truth("campaign_action_metrics", start=str(MONDAY), end=str(NOW))
+    mine = [r for r in rows if (r["campaign_id"], r["action_id"], r["language_action_id"]) == (4, "407", "414")]
+    assert [row["metrics"]["sent"] for row in mine] == german["metric"]["series"]["sent"]
+
+
+def test_actions_of_broadcasts_and_variants_have_metrics_and_links(sim: CustomerioSimulator, api: Any) -> None:
+    for path in ("/campaigns/4/actions/407", "/broadcasts/201/actions/2010", "/newsletters/1/contents/2"):
+        assert total(api.get(f"{path}/metrics", period="days")) > 0
+        assert {link["link"]["href"] for link in api.get(f"{path}/metrics/links", period="days")["links"]}
+    assert api.status("/newsletters/1/contents/4/metrics") == 404
+    served = api.get("/newsletters/1/contents/2/metrics", period="weeks", steps=4)["metric"]["series"]["opened"]
+    rows = sim.truth("newsletter_variant_metrics", resolution="weeks", steps="4")
+    mine = [row for row in rows if (row["newsletter_id"], row["content_id"]) == (1, 2)]
+    assert [(row["steps_back"], row["metrics"]["opened"]) for row in mine] == list(
+        zip((3, 2, 1, 0), served, strict=True)
+    )
+    unsent = next(row for row in sim.truth("newsletters") if row["sent_at"] is None)
+    assert total(api.get(f"/newsletters/{unsent['id']}/contents/{unsent['content_ids'][0]}/metrics")) == 0

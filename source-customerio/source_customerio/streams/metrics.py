@@ -17,8 +17,9 @@ from source_kit.stream import Record, StreamDocs
 
 from source_customerio.series import EASTERN, Resolution, from_start, instant_or_none, months_touched, until_now
 from source_customerio.streams.base import integer_or_same
-from source_customerio.streams.children import Children, Parent, first_of
+from source_customerio.streams.children import Children
 from source_customerio.streams.lists import Broadcasts, Campaigns, Newsletters, TransactionalMessages
+from source_customerio.streams.parents import Parent, first_of
 
 #: A range of version 2 is at most ten years (certain: vendor documentation); leap days included, this stays below.
 TEN_YEARS = timedelta(days=3650)
@@ -61,7 +62,7 @@ class Metrics(Children, ABC):
 
     def records(self, parent: Parent, resolution: Resolution, periods: Iterator[Record], **more: Any) -> list[Record]:
         """Periods as rows with the columns of the key."""
-        common = {self.parent.id_in_children: parent.id, **more, "resolution": resolution.value}
+        common = {**self.columns_of_parent(parent), **more, "resolution": resolution.value}
         return [{**common, **period} for period in periods]
 
     def first_day(self, parent: Parent) -> datetime:

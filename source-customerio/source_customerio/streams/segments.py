@@ -8,8 +8,9 @@ from dataclasses import replace
 from source_kit.stream import Record
 
 from source_customerio.streams.base import integer_or_same
-from source_customerio.streams.children import Children, Parent
+from source_customerio.streams.children import Children
 from source_customerio.streams.lists import Segments
+from source_customerio.streams.parents import Parent
 
 
 class SegmentMemberships(Children):
