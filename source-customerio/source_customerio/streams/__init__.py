@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from source_customerio.config import Config
-from source_customerio.streams import actions, deliveries, esp, lists, metrics, people, segments
+from source_customerio.streams import actions, deliveries, esp, lists, metrics, objects, people, segments, topics
 from source_customerio.streams.base import CustomerIoStream
 from source_customerio.streams.webhooks import WebhookEvents
 
@@ -23,12 +23,15 @@ STREAMS: tuple[type[CustomerIoStream], ...] = (
     deliveries.Activities,
     # people
     people.Customers,
+    topics.CustomerTopics,
     lists.Optouts,
     lists.Segments,
     segments.SegmentMemberships,
     segments.SegmentUsage,
     segments.SegmentCustomerCounts,
     esp.EspSuppressions,
+    objects.Objects,
+    objects.ObjectRelationships,
     # metrics
     metrics.CampaignMetrics,
     metrics.CampaignJourneyMetrics,
