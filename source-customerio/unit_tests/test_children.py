@@ -114,6 +114,8 @@ def test_parents_whose_ids_are_texts_of_digits_are_numbers_in_their_children(wor
         ("campaign_metrics", "campaigns"),
         ("campaign_journey_metrics", "campaigns"),
         ("newsletter_link_metrics", "newsletters"),
+        ("newsletter_variant_metrics", "newsletters"),
+        ("campaign_action_metrics", "campaigns"),
     ],
 )
 def test_a_parent_that_was_deleted_after_it_was_listed_is_skipped_and_counted(

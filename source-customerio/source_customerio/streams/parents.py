@@ -22,8 +22,9 @@ _NAMED = 20
 class Parent(NamedTuple):
     """One object with a list below it.
 
-    Its id (a number, or a text where the vendor has texts), when it was created (epoch seconds, None where unknown),
-    what it is, and the object in whose list it is, if it is in one.
+    Its id (a number, or a text where the vendor has texts), when it was created, what it is, and the object in whose
+    list it is, if it is in one. `created` is in epoch seconds, None where unknown; it is that of the topmost object,
+    before which nothing can have happened: what is below may be moved or copied.
     """
 
     id: Any
@@ -88,18 +89,24 @@ class Parents:
             yield from found.values()
             return
         for above in self._above.all():
-            if isinstance(above, Unlisted):
-                yield above
-                continue
+            yield from [above] if isinstance(above, Unlisted) else self._below_one(self._above, above)
+
+    def _below_one(self, parents: Parents, above: Parent) -> list[Found]:
+        """What is in the list of one of the `parents`, or why it cannot be read; nothing where that one is gone.
+
+        Not a part of the generator: the engine clears the frames through which an error went.
+        """
+        try:
             try:
-                found = self.listed(above)
-            except Stopped:
+                return list(self.listed(above).values())
+            except (NotFound, Malformed) as error:
+                if parents.is_gone(above, error):
+                    return []
                 raise
-            except Exception as error:
-                if not self._above.is_gone(above, error):
-                    yield Unlisted(above, error)
-            else:
-                yield from found.values()
+        except Stopped:
+            raise
+        except Exception as error:
+            return [Unlisted(above, error)]
 
     def listed(self, above: Parent | None, fresh: bool = False) -> dict[Any, Parent]:
         """The parents in one list, by id; with `fresh` as the server lists them now."""
@@ -113,8 +120,8 @@ class Parents:
                     f"a row of {self._called} has no id",
                 )
             key = str(number) if self._texts else integer_or_same(number)
-            since = created if isinstance(created, int) else above.created if above else None
-            parents[key] = Parent(key, since, kind, above)
+            own = created if isinstance(created, int) else None
+            parents[key] = Parent(key, above.created or own if above else own, kind, above)
         if not fresh:
             self._seen.update(parents.values())
         return parents

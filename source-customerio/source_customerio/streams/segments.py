@@ -27,7 +27,7 @@ class SegmentMemberships(Children):
     docs = replace(
         Children.docs,
         late_rows="a segment in the state `build` has not found all its members yet",
-        requests="1, and for each segment 1 for each 30,000 members, at least 1",
+        requests="for each segment 1 for each 30,000 members, at least 1; and the shared list of segments",
     )
 
 
@@ -37,7 +37,7 @@ class SegmentUsage(Children):
     parent = Segments
     own_key = ()
     endpoint = "segments/{}/used_by"
-    docs = replace(Children.docs, requests="1, and 1 for each segment")
+    docs = replace(Children.docs, requests="1 for each segment, and the shared list of segments")
 
     def rows_of(self, parent: Parent) -> Iterator[list[Record]]:
         """One row, or none where the vendor says nothing of the segment."""
@@ -56,7 +56,7 @@ class SegmentCustomerCounts(Children):
     parent = Segments
     own_key = ()
     endpoint = "segments/{}/customer_count"
-    docs = replace(Children.docs, requests="1, and 1 for each segment")
+    docs = replace(Children.docs, requests="1 for each segment, and the shared list of segments")
 
     def rows_of(self, parent: Parent) -> Iterator[list[Record]]:
         count = integer_or_same(self.client.document(self.path_of(parent), "count")["count"])
