@@ -22,6 +22,7 @@ from source_kit.raw_rows import RawRows, joined
 from source_customerio.budget import RequestBudget
 from source_customerio.config import Config
 from source_customerio.errors import Unauthorized, closed_to_the_key, contradiction, error_table
+from source_customerio.found import FoundObjects, FoundPeople
 from source_customerio.listed import Listed
 
 #: The one list that is answered without a key (certain: vendor documentation), so that it proves nothing about one
@@ -78,9 +79,9 @@ class PageTokens:
 class WorkspaceConnection(Connection):
     """What the streams of one sync share: configuration, session, and the workspace's request budget.
 
-    `chosen` are the names of the streams that the sync reads. `listed` knows the objects of the lists that were read.
-    `throttled` is set from the moment when a request gave up on status 429 until another one is answered. `accepted` is
-    set once a request that needs a key was answered.
+    `chosen` are the names of the streams that the sync reads. `listed` knows the objects of the lists that were read,
+    `people` and `objects` what the searches for these found. `throttled` is set from the moment when a request gave up
+    on status 429 until another one is answered. `accepted` is set once a request that needs a key was answered.
     """
 
     def __init__(self, config: Config, chosen: Collection[str] = ()) -> None:
@@ -89,6 +90,8 @@ class WorkspaceConnection(Connection):
         self.config = config
         self.chosen = frozenset(chosen)
         self.listed = Listed()
+        self.people = FoundPeople()
+        self.objects = FoundObjects()
         self.throttled = threading.Event()
         self.accepted = threading.Event()
 
