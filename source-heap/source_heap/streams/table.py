@@ -109,7 +109,9 @@ class TableStream(BatchStream):
         known = read_state(self.name, state, self._dumps)
         if known is not None:
             self._require_interrupted_dump(known)
-        live = self._dumps.live_of_table(self.name, oldest_unread(self._dumps.listed(), known))
+        arrivals = self._dumps.listing.arrivals(known)
+        oldest = oldest_unread(self._dumps.listed(), known, arrivals.late)
+        live = self._dumps.live_of_table(self.name, oldest)
         self._manifests = {found.dump_id: found for found in live if self.name in found.tables}
         if not self._manifests and not (known and self._dumps.may_have(self.name, (known.dump_id, known.generation))):
             raise config_error(
@@ -118,7 +120,10 @@ class TableStream(BatchStream):
             )
         dumps = [dump_of(found, self.name) for found in self._manifests.values()]
         keep = self._config.resync_mode is ResyncMode.TOMBSTONES
-        plan = first_plan(self._config.bucket, dumps) if known is None else next_plan(known, dumps, keep)
+        if known is None:
+            plan = first_plan(self._config.bucket, dumps, arrivals.seen)
+        else:
+            plan = next_plan(known, dumps, keep, arrivals)
         self._require_files(plan)
         without = {found.dump_id: found.object.mark for found in live if found.dump_id not in self._manifests}
         self._without = {dump_id: mark for dump_id, mark in without.items() if dump_id > plan.state.generation}
@@ -172,6 +177,11 @@ class TableStream(BatchStream):
             )
         for dump_id in plan.redelivered:
             logger.warning(f"{self.name}: dump {dump_id} was delivered again and is read again from its first file.")
+        if plan.late:
+            logger.info(
+                f"{self.name}: {len(plan.late)} dumps came late or again, the oldest is {plan.late[0]}, though later "
+                "ones were read; they are read now."
+            )
 
     def _entry(self, step: Step) -> TableDump:
         return self._manifests[step.dump.dump_id].tables[self.name]
@@ -201,7 +211,7 @@ class TableStream(BatchStream):
 
     def _after(self, plan: Plan, state: TableState, step: Step) -> TableState:
         """The state after a dump; after the last one it includes the manifests that do not contain the table."""
-        state = state.after(step.dump)
+        state = plan.after(state, step.dump)
         return state.passing(self._without) if step is plan.steps[-1] else state
 
     def read_slice(self, slice_: TableSlice) -> Iterator[SliceItem]:
