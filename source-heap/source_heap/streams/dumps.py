@@ -68,7 +68,8 @@ class HeapDumps(BatchStream):
         self._plan = next_plan(self._reached, every, False, self._dumps.listing.arrivals(self._reached))
         self._reached = self._plan.state
         self._new = frozenset(step.dump.dump_id for step in self._plan.steps)
-        wanted = [found for found in listed if found.dump_id >= min(self._new)] if self._new else []
+        oldest = min(self._new, default=listed[-1].dump_id + 1)
+        wanted = [found for found in listed if found.dump_id >= oldest]
         self._last_read = max((found.dump_id for found in wanted if found.dump_id not in self._new), default=-1)
         if not wanted:
             self._state = self._reached
