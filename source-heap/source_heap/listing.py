@@ -35,7 +35,7 @@ class Listing:
         return Seen(newest, self._mark(newest)) if newest is not None else None
 
     def arrivals(self, state: TableState | None) -> Arrivals:
-        """The dumps up to the state's floor, from its generation on, that it cannot have read.
+        """The dumps up to the state's floor, from its base on, that it cannot have read.
 
         All of them may be late where the bucket was copied, which makes all times new: read again, never skipped.
         """
@@ -68,7 +68,7 @@ class Listing:
         for one in self._manifests:
             if one.dump_id > state.floor:
                 return
-            if one.modified is not None and one.dump_id >= state.generation:
+            if one.modified is not None and one.dump_id >= state.base:
                 yield one.dump_id, one.modified
 
     @cached_property

@@ -85,7 +85,9 @@ class TableState:
     `dump_id` is the highest dump of which a file was read. Every dump up to `floor` counts as read if its manifest was
     in the listing that was `seen`. `recent` are the dumps above it that were read or do not contain the table, each
     with the mark of its delivery; and late ones below it, until all of these are read. `replaces` is the generation
-    whose deletions are still to be emitted. `seen` is None in states of release 0.1.
+    whose deletions are still to be emitted. `seen` is None in states of release 0.1. Dumps below `base` are dead: it
+    is the generation, unless no full dump was there to start one. Then it is 0 until a full dump comes late, whose rows
+    join the generation.
     """
 
     bucket: str
@@ -96,6 +98,7 @@ class TableState:
     reading: Reading | None = None
     replaces: int | None = None
     seen: Seen | None = None
+    base: int = 0
 
     def is_read(self, dump: DumpOfTable, late: Container[int] = ()) -> bool:
         """Whether this delivery of the dump was read completely. Up to the floor, all are that are not late."""
@@ -150,6 +153,7 @@ class TableState:
             "replaces": self.replaces,
             "listed": _written(self.seen.newest) if self.seen else None,
             "listed_mark": self.seen.mark if self.seen else None,
+            "base": self.base,
         }
 
     @classmethod
@@ -169,6 +173,7 @@ class TableState:
             reading=_reading(reading) if reading else None,
             replaces=None if document.get("replaces") is None else _integer(document, "replaces"),
             seen=None if document.get("listed") is None else Seen(_instant(document), str(document.get("listed_mark"))),
+            base=_integer(document, "base", _integer(document, "generation", dump_id)),
         )
         # no sync writes such a state, and unread dumps would count as read
         _require(state.generation <= dump_id, f"its generation {state.generation} is newer than its dump {dump_id}")
@@ -267,7 +272,7 @@ def first_plan(bucket: str, dumps: Iterable[DumpOfTable], seen: Seen | None = No
     ordered = sorted(dumps, key=lambda dump: dump.dump_id)
     full = [dump.dump_id for dump in ordered if not dump.incremental]
     generation = full[-1] if full else ordered[0].dump_id
-    state = TableState(bucket, generation, generation, generation - 1, seen=seen)
+    state = TableState(bucket, generation, generation, generation - 1, seen=seen, base=generation if full else 0)
     steps = tuple(Step(dump) for dump in ordered if dump.dump_id >= generation)
     return Plan(state, steps, no_full_dump=not full)
 
@@ -281,13 +286,15 @@ def next_plan(
     """
     ordered = sorted(dumps, key=lambda dump: dump.dump_id)
     late = arrivals.late
-    unread = [dump for dump in ordered if not state.is_read(dump, late) and dump.dump_id >= state.generation]
-    full = max((dump.dump_id for dump in unread if not dump.incremental), default=state.generation)
+    unread = [dump for dump in ordered if not state.is_read(dump, late) and dump.dump_id >= state.base]
+    full = max((dump.dump_id for dump in unread if not dump.incremental), default=state.base)
     if full > state.generation:
         replaces = state.generation if state.replaces is None else state.replaces
-        fresh = TableState(state.bucket, max(state.dump_id, full), full, full - 1)
+        fresh = TableState(state.bucket, max(state.dump_id, full), full, full - 1, base=full)
         fresh = replace(fresh, replaces=replaces if keep_replaced else None).having_seen(arrivals.seen or state.seen)
         return Plan(fresh, tuple(Step(dump) for dump in ordered if dump.dump_id >= full), resync=True)
+    state = replace(state, base=full)
+    unread = [dump for dump in unread if dump.dump_id >= full]
     below = tuple(dump.dump_id for dump in unread if dump.dump_id <= state.floor)
     if len(below) > LATE_DUMPS:
         unread = [dump for dump in ordered if dump.dump_id >= below[0]]

@@ -174,6 +174,26 @@ def test_a_late_manifest_of_the_second_of_the_last_listing_is_read(bucket: Bucke
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("increments", [1, 60])
+def test_where_a_generation_began_without_a_full_dump_late_ones_join_it(
+    increments: int, heap: Heap, warehouse: Warehouse
+) -> None:
+    bucket = Bucket(heap)
+    bucket.put_all({number: ([number], MORE) for number in range(200, 200 + increments)})
+    warehouse.sync()
+    assert warehouse.generation("event") == 200
+    for dump_id, incremental in ((150, MORE), (120, FULL), (110, MORE), (130, MORE)):  # 110 is dead
+        bucket.put(dump_id, [dump_id], incremental)
+        warehouse.sync(discover=False)
+    bucket.put(500, [500])
+    warehouse.sync(discover=False)
+    assert warehouse.generation("event") == 200
+    assert sorted(row["event_id"] for row in warehouse.live("event")) == bucket.live()
+    last = {row["dump_id"]: row for row in warehouse.rows["_heap_dumps"] if row["table_name"] == "event"}
+    assert max(row["generation"] for row in last.values()) == 200  # as in a warehouse that keeps the last row of a key
+
+
+@pytest.mark.slow
 def test_a_late_dump_that_a_newer_full_one_replaces_is_dead(bucket: Bucket, warehouse: Warehouse) -> None:
     bucket.put(150, [4, 5], FULL)
     warehouse.sync()

@@ -52,6 +52,8 @@ class HeapDumps(BatchStream):
         self._last_read = -1
         #: Tables whose generation a late full dump has started, up to their next full dump
         self._replaced: set[str] = set()
+        #: Tables that begin with a late dump, before the dump that has started their generation
+        self._late_first: set[str] = set()
         self._from_the_start = True
         self._generations: dict[str, int | None] = {}
 
@@ -95,16 +97,21 @@ class HeapDumps(BatchStream):
         is_new = manifest.dump_id in self._new
         for table in manifest.tables.values():
             replaces = table.incremental is False and table.fault is None
-            if replaces or table.name not in self._generations:
-                self._generations[table.name] = manifest.dump_id
-            if replaces and is_new:
+            is_first = table.name not in self._generations or (not is_new and table.name in self._late_first)
+            if is_first and is_new:
+                self._late_first.add(table.name)
+            elif replaces and is_new:
                 self._replaced.add(table.name)
-            elif replaces:
+            elif is_first or replaces:
                 self._replaced.discard(table.name)
+                self._late_first.discard(table.name)
+            if replaces or is_first:
+                self._generations[table.name] = manifest.dump_id
             if is_new or table.name in self._replaced:
                 yield self._row(manifest, table)
         if manifest.dump_id >= self._last_read:
             self._replaced.clear()
+            self._late_first.clear()
 
     def final_state(self) -> Mapping[str, Any]:
         return self._state.to_json(CURSOR)
