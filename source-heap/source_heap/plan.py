@@ -289,7 +289,7 @@ def next_plan(
     unread = [dump for dump in ordered if not state.is_read(dump, late) and dump.dump_id >= state.base]
     full = max((dump.dump_id for dump in unread if not dump.incremental), default=state.base)
     if full > state.generation:
-        replaces = state.generation if state.replaces is None else state.replaces
+        replaces = (state.base or state.generation) if state.replaces is None else state.replaces
         fresh = TableState(state.bucket, max(state.dump_id, full), full, full - 1, base=full)
         fresh = replace(fresh, replaces=replaces if keep_replaced else None).having_seen(arrivals.seen or state.seen)
         return Plan(fresh, tuple(Step(dump) for dump in ordered if dump.dump_id >= full), resync=True)

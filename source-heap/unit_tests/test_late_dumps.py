@@ -13,6 +13,7 @@ from simulators.heap.avro_files import encode
 from simulators.heap.layout import StoredObject
 from simulators.heap.s3_server import error_fault
 from source_heap.plan import LATE_DUMPS, RECENT_DUMPS
+from test_kit.messages import records, states
 
 FULL, MORE = False, True
 
@@ -145,6 +146,27 @@ def test_an_interruption_between_two_late_dumps_loses_neither(
     expected = [101, 103, 164][files_read:]  # what was read is not read again
     assert sorted(bucket.heap.files_read()) == [f"sync_{dump_id}/event/part-0.avro" for dump_id in expected]
     assert_right(bucket, warehouse)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("incremental", [FULL, MORE])
+def test_a_sync_with_late_dumps_may_be_killed_behind_any_of_its_messages(
+    incremental: bool, bucket: Bucket, warehouse: Warehouse
+) -> None:
+    warehouse.sync()
+    bucket.put_all({101: ([7], incremental), 102: ([8, 9], MORE), 103: ([10], MORE), 164: ([11], MORE)})
+    messages = bucket.heap.read(state=warehouse.states, catalog=list(warehouse.schemas.values())).messages
+    ends = [at + 1 for at, message in enumerate(messages) if message["type"] == "STATE"]
+    assert len(ends) >= 5
+    for end in ends:
+        killed = Warehouse(bucket.heap)
+        killed.schemas, killed.states = warehouse.schemas, dict(warehouse.states)
+        for name, rows in warehouse.rows.items():
+            killed.rows[name] = rows + records(messages[:end], name)
+            for state in states(messages[:end], name)[-1:]:
+                killed.states[name] = state
+        killed.sync(discover=False)
+        assert_right(bucket, killed)
 
 
 @pytest.mark.slow
