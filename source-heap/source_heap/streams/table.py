@@ -79,7 +79,7 @@ class TableStream(BatchStream):
         read_again="the file that an interruption cut",
         deletes="with a full dump of the table: by `_heap_generation`, or as tombstones",
         permission="s3:ListBucket on manifests/, s3:GetObject",
-        requests="1 GET per new manifest (shared by all tables) and per file, 1 where a table has no news",
+        requests="1 GET per new manifest (shared by all tables) and per file, 1 where it has no news or new columns",
     )
 
     def __init__(
