@@ -1,0 +1,338 @@
+"""Every query of docs/customerio.md, run in DuckDB on rows that the connector read: the answers are the workspace's."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime, timedelta
+from functools import cache
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import duckdb
+import orjson
+import pytest
+from simulators.customerio import CustomerioSimulator, Options
+from simulators.customerio.build_deliveries import activity
+from source_customerio import SourceCustomerio
+from source_customerio.budget import RequestBudget
+from source_kit.cli import launch
+from test_kit.catalogs import Row, configured_stream
+from test_kit.command import run_here
+from test_kit.warehouse import column_type
+
+pytestmark = pytest.mark.slow
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "customerio.md"
+HOUR, DAY = 3600, 86_400
+COUNTED = ("delivered", "human_opened", "human_clicked", "converted")
+#: Tables of streams that this release does not have yet
+BY_HAND = {
+    "customer_topics": {
+        "cio_id": "VARCHAR", "topic_id": "BIGINT", "subscribed": "BOOLEAN", "subscribed_set": "BOOLEAN",
+    },
+    "newsletter_variant_metrics": {
+        "newsletter_id": "BIGINT", "content_id": "BIGINT", "resolution": "VARCHAR", "metrics": "JSON",
+    },
+    "objects": {"object_type_id": "VARCHAR", "cio_object_id": "VARCHAR", "object_id": "VARCHAR"},
+}  # fmt: skip
+
+
+def queries(heading: str) -> list[str]:
+    """The SQL below a heading of the page."""
+    section = PAGE.read_text(encoding="utf-8").partition(f"\n### {heading}\n")[2].partition("\n#")[0]
+    return re.findall(r"```sql\n(.*?)```", section, re.DOTALL)
+
+
+class Tables:
+    """A workspace, and what syncs of it append to tables."""
+
+    def __init__(self, simulator: CustomerioSimulator) -> None:
+        self.simulator, self.workspace = simulator, simulator.workspace
+        self.mutate, self.truth = simulator.mutate, simulator.truth
+        self.sql = duckdb.connect()
+        self.sql.execute("set TimeZone = 'Pacific/Auckland'")  # the queries mean the same in every zone
+
+    def sync(self, *streams: str) -> None:
+        """Appends what a sync reads now."""
+        config = {"app_api_key": self.simulator.api_key, "api_url": self.simulator.url, "start_date": "2012-01-01"}
+        catalog = {"streams": [configured_stream(name, False) for name in streams]}
+        read = run_here(lambda argv: launch(SourceCustomerio, argv), "read", config=config, catalog=catalog)
+        assert read.failures == {}
+        for stream in streams:
+            self.append(stream, read.records[stream])
+
+    def append(self, stream: str, rows: Sequence[Row]) -> None:
+        """Appends rows to the table of a stream, at the time of the workspace."""
+        columns = BY_HAND.get(stream) or columns_of(stream)
+        declared = ", ".join(f'"{name}" {kind}' for name, kind in columns.items())
+        self.sql.execute(f"create table if not exists {stream} ({declared}, _airbyte_extracted_at timestamptz)")
+        self.sql.execute(
+            f"insert into {stream} select row.*, to_timestamp(?) "
+            "from (select unnest(from_json(cast(? as json), ?)) as row)",
+            [self.simulator.now, orjson.dumps(list(rows)).decode(), orjson.dumps([columns]).decode()],
+        )
+
+    def answers(self, query: str) -> list[tuple[Any, ...]]:
+        return self.sql.execute(query).fetchall()
+
+    def note(self, kind: str, person: Row | None, **fields: Any) -> None:
+        """Writes an entry of now into the log of activities."""
+        row = activity(Random(len(self.workspace.activities)), kind, self.simulator.now, person)
+        self.workspace.activities.append(row | fields)
+        self.workspace.sort_activities()
+
+
+@cache
+def columns_of(stream: str) -> dict[str, str]:
+    """The columns of a stream with their types in DuckDB."""
+    streams = {found.name: found for found in SourceCustomerio().streams({"app_api_key": "key"})}
+    return {name: column_type(field) for name, field in streams[stream].get_json_schema()["properties"].items()}
+
+
+@pytest.fixture(scope="module")
+def tables() -> Iterator[Tables]:
+    """A workspace with traps, read once: the tests of deletions read people and activities again."""
+    with CustomerioSimulator(options=Options(rate_limit=None)) as simulator, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(RequestBudget, "acquire", lambda self: None)
+        found = Tables(simulator)
+        open_like_machines(found)
+        found.mutate("duplicate_campaign")  # it has no deliveries
+        found.mutate("delete", stream="campaigns")  # its deliveries stay
+        found.sync("campaigns", "messages", "topics", "types", "newsletters", "newsletter_variants")
+        found.sync("newsletter_test_groups", "customers", "activities")
+        yield found
+
+
+def open_like_machines(tables: Tables) -> None:
+    """Opens that are a machine's alone, numbers in place of times, and zeros."""
+    numbers = iter(range(10_000))
+
+    def change(row: Row) -> bool:
+        opened = {"opened": row["created"] + 60}
+        row["metrics"] |= (
+            {},
+            opened | {"prefetch_opened": 1},
+            opened | {"human_opened": 2, "clicked": row["created"] + 90, "human_clicked": 1},
+            opened | {"human_opened": 0, "clicked": row["created"] + 90, "human_clicked": 0, "machine_clicked": 4},
+        )[next(numbers) % 4]
+        return True
+
+    tables.workspace.deliveries.update(change)
+
+
+def week_of(second: int) -> date:
+    """The Sunday before."""
+    day = datetime.fromtimestamp(second, UTC).date()
+    return day - timedelta(days=day.isoweekday() % 7)
+
+
+def percent(part: int, whole: int | None) -> Any:
+    """What a percentage with one decimal is equal to."""
+    return pytest.approx(100 * part / whole, abs=0.051) if whole else None
+
+
+def test_opens_and_clicks_of_people_by_campaign_and_week(tables: Tables) -> None:
+    expected: dict[Any, Counter[str]] = defaultdict(Counter)
+    for row in tables.truth("messages"):
+        if row["type"] == "email" and row["campaign_id"] is not None:
+            counted = expected[row["campaign_id"], week_of(row["created"])]
+            counted["emails"] += 1
+            counted["delivered"] += "delivered" in row["metrics"]
+            counted["opened"] += row["metrics"].get("human_opened", 0) > 0
+            counted["clicked"] += row["metrics"].get("human_clicked", 0) > 0
+    names = {row["id"]: row["name"] for row in tables.truth("campaigns")}
+    without = names.keys() - {campaign for campaign, _ in expected}
+    assert without
+    assert {campaign for campaign, _ in expected} - names.keys()
+    assert 0 < sum(row["opened"] for row in expected.values()) < sum(row["delivered"] for row in expected.values())
+
+    (query,) = queries("E-mail opens and clicks by campaign and week")
+    rows = tables.answers(query)
+
+    found = {(row[0], row[2]): row[3:7] for row in rows}
+    assert len(found) == len(rows)
+    wanted = {
+        group: tuple(counted[name] for name in ("emails", "delivered", "opened", "clicked"))
+        for group, counted in expected.items()
+    }
+    assert found == wanted | {(campaign, None): (0, 0, 0, 0) for campaign in without}
+    assert all(row[1] == names.get(row[0]) for row in rows)
+    assert all(row[7] == percent(row[5], row[4]) for row in rows)
+
+
+def test_people_by_topic_preference(tables: Tables) -> None:
+    """Some have set what Customer.io has not computed, some nothing; one topic is gone."""
+    people, preferences = tables.truth("customers"), []
+    for index, person in enumerate(people):
+        for topic in (1, 2, 7)[: index % 4]:
+            chosen = (None, True, False)[(index + topic) % 3]
+            computed = None if index % 5 == 0 else topic == 1 if chosen is None else chosen
+            row = {"cio_id": person["cio_id"], "topic_id": topic, "subscribed": computed, "subscribed_set": chosen}
+            preferences.append(row)
+    tables.append("customer_topics", preferences)
+    known = {(row["cio_id"], row["topic_id"]): row for row in preferences}
+    expected = {}
+    for topic in tables.truth("topics"):
+        counted = Counter[str]()
+        for person in people:
+            row = known.get((person["cio_id"], topic["id"]), {})
+            values = (row.get("subscribed"), row.get("subscribed_set"), topic["subscribed_by_default"])
+            gets = next(value for value in values if value is not None)
+            counted["all" if person["unsubscribed"] else "reached" if gets else "not"] += 1
+            counted["opted out"] += row.get("subscribed_set") is False
+        expected[topic["id"], topic["name"]] = tuple(counted[name] for name in ("reached", "not", "all", "opted out"))
+    assert all(all(figures) for figures in expected.values())
+
+    (query,) = queries("People by topic preference")
+
+    assert {row[:2]: row[2:] for row in tables.answers(query)} == expected
+
+
+def test_ab_results_by_variant(tables: Tables) -> None:
+    """A variant without metrics, one of a test, one without; days that must not be added to months."""
+    groups = {
+        (row["newsletter_id"], content): (row["name"], row["winner"])
+        for row in tables.truth("newsletter_test_groups")
+        for content in row["content_ids"]
+    }
+    variants, metrics, expected = tables.truth("newsletter_variants"), [], {}
+    for index, variant in enumerate(variants):
+        key = {"newsletter_id": variant["newsletter_id"], "content_id": variant["id"]}
+        numbers = (
+            {} if index == 1 else {name: index * 10 + place for place, name in enumerate(COUNTED[: 2 + index % 3])}
+        )
+        periods = [("months", numbers), ("months", numbers), ("days", numbers)] if numbers else []
+        metrics += [{**key, "resolution": resolution, "metrics": values} for resolution, values in periods]
+        figures = tuple(2 * numbers[name] if name in numbers else None for name in COUNTED)
+        expected[variant["newsletter_id"], variant["id"]] = (groups.get(tuple(key.values()), (None, None)), figures)
+    tables.append("newsletter_variant_metrics", metrics)
+    assert {bool(group) for (group, _), _ in expected.values()} == {True, False}
+
+    (query,) = queries("A/B results by variant")
+    rows = tables.answers(query)
+
+    assert {row[:2]: (row[3:5], row[7:11]) for row in rows} == expected
+    assert len(rows) == len(variants)
+    names = {row["id"]: row["name"] for row in tables.truth("newsletters")}
+    assert all(row[2] == names[row[0]] for row in rows)
+    assert all(row[11] == percent(row[8], row[7]) for row in rows)
+
+
+@pytest.fixture(scope="module")
+def changed(tables: Tables) -> dict[str, str]:
+    """People who were deleted, merged and created again since the first reading; by part, their `cio_id`.
+
+    Customer.io does not say what an entry of a merge holds, so each form that it may have is there.
+    """
+    people = list(tables.workspace.people.values())[20:34]
+    parts = ("gone", "gone by id", "again", "again by id", "a", "b", "c", "d", "e", "f", "g")
+    persons = dict(zip(parts, people, strict=False))
+    ids = {part: person["identifiers"]["cio_id"] for part, person in persons.items()}
+    tables.mutate("advance", seconds=DAY)
+
+    def remove(part: str) -> None:
+        tables.mutate("delete_person", cio_id=ids[part])
+
+    def bare(part: str) -> Row:
+        return {"id": None, "identifiers": {"cio_id": ids[part]}}
+
+    for part in ("gone", "gone by id", "again", "again by id"):
+        remove(part)
+    for part in ("gone", "again", "again by id"):
+        tables.note("profile_delete", bare(part))
+    tables.note("profile_delete", {"id": persons["gone by id"]["id"], "identifiers": None})
+    # a becomes b, and b becomes c, within the same hour; then d becomes e, and f becomes g
+    remove("a")
+    tables.note("profile_merge", persons["b"], data={"merged": {"id": persons["a"]["id"]}})
+    tables.mutate("advance", seconds=60)
+    remove("b")
+    tables.note("profile_merge", bare("b"), data={"into": [{"cio_id": ids["c"]}]})
+    remove("d")
+    tables.note("profile_merge", persons["e"], data={"from": persons["d"]["identifiers"]["email"], "to": ids["e"]})
+    remove("f")
+    tables.note("profile_merge", bare("f"), data={"primary": f"cio_{ids['g']}"})
+    tables.note("profile_merge", persons["g"], data={"secondary": f"cio_{ids['f']}"})
+    tables.mutate("advance", seconds=HOUR)
+    tables.sync("activities")
+    for view in queries("Deleted and merged people")[:1]:
+        tables.sql.execute(view)
+    return ids
+
+
+def people_now(tables: Tables) -> list[str]:
+    return [row[0] for row in tables.answers("select cio_id from customers_now")]
+
+
+def test_deleted_people_are_gone_before_the_next_reading_and_merged_ones_stay(
+    tables: Tables, changed: dict[str, str]
+) -> None:
+    first = {row[0] for row in tables.answers("select cio_id from customers")}
+    deleted = {changed[part] for part in ("gone", "gone by id", "again", "again by id")}
+
+    assert sorted(people_now(tables)) == sorted(first - deleted)
+    assert tables.answers("from merged_people") == []
+
+
+@pytest.mark.parametrize("mode", ["append", "append and dedupe"])
+def test_people_are_those_of_the_workspace_after_the_next_reading(
+    tables: Tables, changed: dict[str, str], mode: str
+) -> None:
+    """Who was created again is there, with the old `cio_id` or with a new one."""
+    if mode == "append":
+        tables.workspace.people |= created_again(tables, changed)
+        tables.mutate("advance", seconds=HOUR)
+        tables.sync("customers", "activities")
+    else:
+        tables.sql.execute("""create or replace table customers as from customers
+            qualify row_number() over (partition by cio_id order by _airbyte_extracted_at desc) = 1""")
+    assert sorted(people_now(tables)) == sorted(row["cio_id"] for row in tables.truth("customers"))
+    into = {"a": "c", "b": "c", "d": "e", "f": "g"}
+    assert dict(tables.answers("from merged_people")) == {changed[old]: changed[new] for old, new in into.items()}
+
+    followed = dict(tables.answers(queries("Deleted and merged people")[1]))
+
+    merged = {changed[old]: changed[new] for old, new in into.items()}
+    sent = [(row["id"], (row["customer_identifiers"] or {}).get("cio_id")) for row in tables.truth("messages")]
+    assert followed == {number: merged.get(person, person) for number, person in sent}
+    assert set(merged) & {person for _, person in sent}
+
+
+def created_again(tables: Tables, changed: dict[str, str]) -> dict[str, Row]:
+    """One person with the `cio_id` of before, one with the `id` of before."""
+    (old,) = tables.answers(f"select id, attributes from customers where cio_id = '{changed['again by id']}'")
+    people = {}
+    for cio_id, number in ((changed["again"], "u-again"), ("a3aaaaaa", old[0])):
+        names = {"cio_id": cio_id, "email": None, "id": number}
+        people[cio_id] = {"attributes": names, "devices": [], "id": number, "identifiers": names, "timestamps": {}}
+        people[cio_id]["unsubscribed"] = False
+    return people
+
+
+@pytest.mark.parametrize("named", ["1", "companies", "company"])
+def test_objects_are_gone_once_an_entry_tells_of_their_deletion(tables: Tables, named: str) -> None:
+    """By either id, in either place; one that was read after its deletion is there."""
+    tables.sql.execute("drop table if exists objects")
+    tables.sql.execute("drop view if exists objects_now")
+    tables.mutate("advance", seconds=DAY)
+    ids = [f"{named}-{number}" for number in range(5)]
+    rows = [{"object_type_id": "1", "cio_object_id": f"ob-{name}", "object_id": name} for name in ids]
+    other = {"object_type_id": "2", "cio_object_id": "ob-other", "object_id": ids[0]}
+    odd = {"object_type_id": "1", "cio_object_id": "ob-odd", "object_id": "1"}
+    tables.append("objects", [*rows, other, odd])
+    tables.mutate("advance", seconds=HOUR)
+    kind = f"_o:{named}:delete"
+    tables.note(kind, None, data={"object_type_id": "1", "object_id": ids[0]})
+    tables.note(kind, None, data={"identifiers": {"cio_object_id": f"ob-{ids[1]}"}})
+    tables.note(kind, None, data=None, name=ids[2])
+    tables.note(kind, None, data={"object_id": ids[3]})
+    tables.mutate("advance", seconds=HOUR)
+    tables.sync("activities")
+    tables.append("objects", [rows[3]])  # created again
+
+    tables.sql.execute(queries("Deleted objects")[0])
+
+    left = tables.answers("select cio_object_id from objects_now order by all")
+    assert left == [(name,) for name in sorted(["ob-odd", "ob-other", f"ob-{ids[3]}", f"ob-{ids[4]}"])]
