@@ -92,11 +92,30 @@ def _campaigns(workspace: Workspace, rng: Random) -> None:
             action("campaign_id", number, number * 100 + index, kind, created, updated + (DAY if index % 2 else -60))
             for index, kind in enumerate(kinds)
         ]
+        if position == 0:
+            _add_languages(children[number])
         rows.append(_campaign(number, position, created, updated, children[number]))
     _duplicate(workspace, rows, children)
     rng.shuffle(rows)
     workspace.lists["campaigns"] = rows
     workspace.children["campaign_actions"] = children
+
+
+def _add_languages(actions: list[Row]) -> None:
+    """Make one message of three of the e-mails. The first of them is the branch of the other two languages."""
+    emails = [row for row in actions if row["type"] == "email"][1:4]
+    for row, language in zip(emails, ("", "de", "fr"), strict=True):
+        row |= {"language": language, "multi_language_branch_action_id": int(emails[0]["id"])}
+
+
+def copied(actions: list[Row], campaign_id: int) -> list[Row]:
+    """The actions of a duplicate: new ids, the times of the original actions."""
+    ids = {int(row["id"]): campaign_id * 100 + index for index, row in enumerate(actions)}
+    copies = [row | {"id": str(ids[int(row["id"])]), "campaign_id": campaign_id} for row in actions]
+    for row in copies:
+        if branch := row.get("multi_language_branch_action_id"):
+            row["multi_language_branch_action_id"] = ids[branch]
+    return copies
 
 
 def _campaign(number: int, position: int, created: int, updated: int, actions: list[Row]) -> Row:
@@ -131,10 +150,7 @@ def _duplicate(workspace: Workspace, rows: list[Row], children: dict[int, list[R
     made = workspace.now - DAY
     number = copy["id"]
     copy |= {"name": f"{original['name']} copy", "created": made, "updated": made, "deduplicate_id": f"{number}:{made}"}
-    children[number] = [
-        {**row, "id": str(number * 100 + index), "campaign_id": number}
-        for index, row in enumerate(children[original["id"]])
-    ]
+    children[number] = copied(children[original["id"]], number)
     copy["actions"] = [{"id": int(row["id"]), "type": row["type"]} for row in children[number]]
 
 
@@ -175,7 +191,7 @@ def _broadcasts(workspace: Workspace, rng: Random) -> None:
                 "first_started": created + 60 if position else 0,
                 "created_by": "ada@example.com",
                 "tags": None,
-                "msg_template_ids": [number],
+                "msg_template_ids": [{"id": number, "type": "email"}],
                 "scheduled_start_should_backfill": False,
             }
         )

@@ -71,6 +71,15 @@ def _sending_and_exports(workspace: Workspace) -> None:
         _webhook(3, "https://hooks.example.com/plain?mail=a@b", None),
     ]
     lists["sender_identities"] = [_sender(number) for number in range(1, workspace.size.newsletters + 1)]
+    workspace.sender_usage = {
+        number: {
+            # Every fourth sender is used by nothing.
+            "campaigns": [4, 7] if number % 4 else [],
+            "sent_newsletters": [number] if number % 4 else [],
+            "draft_newsletters": [],
+        }
+        for number in range(1, workspace.size.newsletters + 1)
+    }
     lists["exports"] = [
         _export(1, "done", then, 120, 1),
         _export(2, "failed", then + 100 * DAY, 0, 0),

@@ -126,19 +126,36 @@ def _metrics(parents: str) -> Handler:
 def _both_metrics(c: Call) -> object:
     campaign = lists.parent(c.workspace, "campaigns", c.ids[0], strict=True)
     if c.request.param("version") == "2":
-        return metrics.metrics_v2(c.workspace, "campaigns", campaign, c.request)
+        return metrics.metrics_v2(c.workspace, c.options, "campaigns", campaign, c.request)
     return metrics.metrics_v1(c.workspace, "campaigns", campaign, c.request, strict=True)
 
 
+def _child(kind: str, parents: str, c: Call) -> tuple[Row, Row]:
+    """The two rows that a path names: a parent and a row under it."""
+    row = lists.child(c.workspace, kind, parents, c.ids[0], c.ids[1])
+    return lists.parent(c.workspace, parents, c.ids[0]), row
+
+
+def _child_metrics(kind: str, parents: str) -> Handler:
+    def handler(c: Call) -> object:
+        row = metrics.below(*_child(kind, parents, c))
+        return metrics.metrics_v1(c.workspace, kind, row, c.request, strict=parents != "newsletters")
+
+    return handler
+
+
 def _action_metrics(c: Call) -> object:
-    action = lists.child(c.workspace, "campaign_actions", "campaigns", c.ids[0], c.ids[1])
     if c.request.param("version") == "2":
-        return metrics.metrics_v2(c.workspace, "campaign_actions", action, c.request)
-    return metrics.metrics_v1(c.workspace, "campaign_actions", action, c.request, strict=True)
+        return metrics.action_metrics_v2(c.workspace, c.options, *_child("campaign_actions", "campaigns", c), c.request)
+    return _child_metrics("campaign_actions", "campaigns")(c)
 
 
 def _links(parents: str) -> Handler:
     return lambda c: metrics.links(c.workspace, parents, lists.parent(c.workspace, parents, c.ids[0]), c.request)
+
+
+def _child_links(kind: str, parents: str) -> Handler:
+    return lambda c: metrics.links(c.workspace, kind, metrics.below(*_child(kind, parents, c)), c.request)
 
 
 def _journeys(c: Call) -> object:
@@ -158,6 +175,11 @@ _GETS: Mapping[str, Handler] = {
     "/broadcasts": _whole("broadcasts"),
     "/broadcasts/{broadcast_id}": _detail("broadcasts", "broadcast"),
     "/broadcasts/{broadcast_id}/actions": _children("broadcast_actions", "broadcasts", "actions", strict=True),
+    "/broadcasts/{broadcast_id}/actions/{action_id}": lambda c: {
+        "action": _child("broadcast_actions", "broadcasts", c)[1]
+    },
+    "/broadcasts/{broadcast_id}/actions/{action_id}/metrics": _child_metrics("broadcast_actions", "broadcasts"),
+    "/broadcasts/{broadcast_id}/actions/{action_id}/metrics/links": _child_links("broadcast_actions", "broadcasts"),
     "/broadcasts/{broadcast_id}/messages": _messages("broadcasts", "broadcast_id"),
     "/broadcasts/{broadcast_id}/metrics": _metrics("broadcasts"),
     "/broadcasts/{broadcast_id}/metrics/links": _links("broadcasts"),
@@ -169,6 +191,7 @@ _GETS: Mapping[str, Handler] = {
         "action": lists.child(c.workspace, "campaign_actions", "campaigns", c.ids[0], c.ids[1])
     },
     "/campaigns/{campaign_id}/actions/{action_id}/metrics": _action_metrics,
+    "/campaigns/{campaign_id}/actions/{action_id}/metrics/links": _child_links("campaign_actions", "campaigns"),
     "/campaigns/{campaign_id}/journey_metrics": _journeys,
     "/campaigns/{campaign_id}/messages": _messages("campaigns", "campaign_id"),
     "/campaigns/{campaign_id}/metrics": _both_metrics,
@@ -191,6 +214,13 @@ _GETS: Mapping[str, Handler] = {
     "/newsletters": lambda c: lists.by_last_id(c.workspace, c.options, c.request, "newsletters"),
     "/newsletters/{newsletter_id}": _detail("newsletters", "newsletter"),
     "/newsletters/{newsletter_id}/contents": _children("newsletter_variants", "newsletters", "contents"),
+    "/newsletters/{newsletter_id}/contents/{content_id}": lambda c: {
+        "content": _child("newsletter_variants", "newsletters", c)[1]
+    },
+    "/newsletters/{newsletter_id}/contents/{content_id}/metrics": _child_metrics("newsletter_variants", "newsletters"),
+    "/newsletters/{newsletter_id}/contents/{content_id}/metrics/links": _child_links(
+        "newsletter_variants", "newsletters"
+    ),
     "/newsletters/{newsletter_id}/messages": _messages("newsletters", "newsletter_id"),
     "/newsletters/{newsletter_id}/metrics": _metrics("newsletters"),
     "/newsletters/{newsletter_id}/metrics/links": _links("newsletters"),
@@ -206,6 +236,7 @@ _GETS: Mapping[str, Handler] = {
     "/segments/{segment_id}/used_by": lambda c: lists.used_by(c.workspace, c.ids[0]),
     "/sender_identities": lambda c: lists.by_last_id(c.workspace, c.options, c.request, "sender_identities"),
     "/sender_identities/{sender_id}": _detail("sender_identities", "sender_identity"),
+    "/sender_identities/{sender_id}/used_by": lambda c: lists.sender_used_by(c.workspace, c.ids[0]),
     "/snippets": _whole("snippets"),
     "/subscription_channels": _whole("subscription_channels", "channels"),
     "/subscription_topics": _whole("topics"),
@@ -214,6 +245,9 @@ _GETS: Mapping[str, Handler] = {
     "/transactional/{transactional_id}/contents": _children(
         "transactional_variants", "transactional_messages", "contents"
     ),
+    "/transactional/{transactional_id}/contents/{content_id}": lambda c: {
+        "content": _child("transactional_variants", "transactional_messages", c)[1]
+    },
     "/transactional/{transactional_id}/messages": _messages("transactional_messages", "transactional_message_id"),
     "/transactional/{transactional_id}/metrics": _metrics("transactional_messages"),
     "/transactional/{transactional_id}/metrics/links": _links("transactional_messages"),

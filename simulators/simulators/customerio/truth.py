@@ -37,6 +37,7 @@ CHILDREN = {
     "broadcast_triggers": ("broadcasts", "broadcast_id"),
     "newsletter_variants": ("newsletters", "newsletter_id"),
     "newsletter_test_groups": ("newsletters", "newsletter_id"),
+    "transactional_variants": ("transactional_messages", "transactional_id"),
 }
 METRICS = {
     "campaign_metrics": ("campaigns", "campaign_id"),
@@ -45,8 +46,10 @@ METRICS = {
     "transactional_metrics": ("transactional_messages", "transactional_id"),
 }
 LINK_METRICS = {
+    "broadcast_link_metrics": ("broadcasts", "broadcast_id"),
     "campaign_link_metrics": ("campaigns", "campaign_id"),
     "newsletter_link_metrics": ("newsletters", "newsletter_id"),
+    "transactional_link_metrics": ("transactional_messages", "transactional_id"),
 }
 
 
@@ -165,6 +168,50 @@ def _link_metrics(
                 yield row | {"resolution": resolution, "steps_back": count - 1 - index, "metrics": counts}
 
 
+def _action_metrics(workspace: Workspace, resolution: str = "days", start: str = "", end: str = "") -> Iterator[Row]:
+    """Version 2 for each action, and for each further language of a branch under the branch's id.
+
+    Actions are named by texts, as their list does. `language_action_id` is an empty text for the action itself.
+    """
+    starts = metrics.buckets(resolution, *_dates(workspace, start, end))
+    for campaign in _parents(workspace, "campaigns"):
+        actions = workspace.children["campaign_actions"].get(campaign["id"], [])
+        for action in actions:
+            for counted in (action, *metrics.languages_of(actions, action)):
+                row = metrics.below(campaign, counted)
+                key: Row = {"campaign_id": campaign["id"], "action_id": str(action["id"])}
+                key |= {"language_action_id": "" if counted is action else str(counted["id"]), "resolution": resolution}
+                for moment, counts in _columns(workspace, "campaign_actions", row, resolution, starts):
+                    yield key | {"period_start": moment, "metrics": counts}
+
+
+def _variant_metrics(workspace: Workspace, resolution: str = "days", steps: str = "") -> Iterator[Row]:
+    """Version 1 for each variant of a newsletter: the last `steps` buckets, named by `steps_back`."""
+    count = int(steps) if steps else metrics.default_steps(resolution)
+    starts = metrics.last_buckets(resolution, workspace.now, count)
+    for newsletter in _parents(workspace, "newsletters"):
+        for variant in workspace.children["newsletter_variants"].get(newsletter["id"], []):
+            row = metrics.below(newsletter, variant)
+            key: Row = {"newsletter_id": newsletter["id"], "content_id": variant["id"], "resolution": resolution}
+            columns = _columns(workspace, "newsletter_variants", row, resolution, starts)
+            for index, (_, counts) in enumerate(columns):
+                yield key | {"steps_back": count - 1 - index, "metrics": counts}
+
+
+def _columns(
+    workspace: Workspace, kind: str, row: Row, resolution: str, starts: list[int]
+) -> Iterator[tuple[int, dict[str, int]]]:
+    """Each bucket's start with its numbers by series."""
+    arrays = metrics.series(workspace, kind, row, metrics.names_of(row), resolution, starts)
+    for index, moment in enumerate(starts):
+        yield moment, {name: counts[index] for name, counts in arrays.items()}
+
+
+def _sender_usage(workspace: Workspace) -> Iterator[Row]:
+    for sender in _parents(workspace, "sender_identities"):
+        yield {"sender_identity_id": sender["id"], **workspace.sender_usage[sender["id"]]}
+
+
 def _journeys(workspace: Workspace, resolution: str = "days", start: str = "", end: str = "") -> Iterator[Row]:
     starts = metrics.buckets(resolution, *_dates(workspace, start, end))
     for parent in _parents(workspace, "campaigns"):
@@ -181,14 +228,17 @@ def _dates(workspace: Workspace, start: str, end: str) -> tuple[int, int]:
 
 _SPECIAL: dict[str, Callable[..., Any]] = {
     "activities": _activities,
+    "campaign_action_metrics": _action_metrics,
     "campaign_journey_metrics": _journeys,
     "customers": _customers,
     "esp_suppressions": _suppressions,
     "ip_addresses": _ip_addresses,
     "messages": _messages,
+    "newsletter_variant_metrics": _variant_metrics,
     "reporting_webhooks": _webhooks,
     "segment_customer_counts": _counts,
     "segment_memberships": _memberships,
     "segment_usage": _usage,
+    "sender_identity_usage": _sender_usage,
 }
 STREAMS = tuple(sorted((*FLAT, *CHILDREN, *METRICS, *LINK_METRICS, *_SPECIAL)))

@@ -186,7 +186,8 @@ def test_the_truth_knows_every_stream_of_the_connector(sim: CustomerioSimulator)
         segment_usage segment_customer_counts snippets collections workspaces topics types reporting_webhooks
         sender_identities subscription_channels exports ip_addresses esp_suppressions optouts broadcast_triggers
         campaign_metrics broadcast_metrics newsletter_metrics transactional_metrics campaign_journey_metrics
-        campaign_link_metrics newsletter_link_metrics"""
+        campaign_link_metrics newsletter_link_metrics campaign_action_metrics newsletter_variant_metrics
+        transactional_variants broadcast_link_metrics transactional_link_metrics sender_identity_usage"""
     assert sorted(names.split()) == sorted(truth.STREAMS)
     assert all(sim.truth(name) for name in names.split())
 
@@ -197,7 +198,6 @@ def test_every_path_answers_what_the_document_of_the_api_says(sim: CustomerioSim
         "broadcast_id": trigger["broadcast_id"],
         "trigger_id": trigger["id"],
         "campaign_id": 4,
-        "action_id": 400,
         "message_id": quote(sim.truth("messages")[0]["id"], safe=""),
         "domain": "mail.example.com",
         "suppression_type": "blocks",
@@ -210,6 +210,8 @@ def test_every_path_answers_what_the_document_of_the_api_says(sim: CustomerioSim
     }  # journeys require them, elsewhere an unknown token is no error
     for route in routes.ROUTES:
         if route.method == "GET":
+            ids["action_id"] = trigger["broadcast_id"] * 10 if route.template.startswith("/broadcasts/") else 400
+            ids["content_id"] = 2 if route.template.startswith("/newsletters/") else 5
             path = re.sub(r"\{(\w+)\}", lambda match: str(ids.get(match[1], 1)), route.template)
             assert api.status(path, **params if "journey" in path else {}) == 200, path
 

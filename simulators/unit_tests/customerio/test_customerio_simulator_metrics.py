@@ -9,8 +9,9 @@ from simulators.customerio import CustomerioSimulator
 from simulators.customerio.metrics import JOURNEY_SERIES, NULL_SERIES
 from simulators.customerio.workspace import DAY
 
-MONDAY = 1_767_571_200
-"""2026-01-05, midnight UTC."""
+SUNDAY = 1_767_484_800
+"""2026-01-04, midnight UTC."""
+MONDAY = SUNDAY + DAY
 
 NOW = MONDAY + 20 * DAY
 
@@ -68,16 +69,40 @@ def test_version_2_takes_ten_years_at_most_and_no_end_before_the_start(api: Any)
     assert api.status("/campaigns/4/metrics", version=2, res="days", start=NOW, end=NOW - DAY) == 400
 
 
-def test_version_2_repeats_the_dates_as_go_prints_them(api: Any) -> None:
-    document = api.get("/campaigns/4/metrics", version=2, res="daily", start=MONDAY, end=MONDAY + 2 * DAY)
-    assert document["start"] == "2026-01-05 00:00:00 +0000 UTC"
-    assert document["end"] == "2026-01-07 00:00:00 +0000 UTC"
+def test_version_2_repeats_the_dates_in_one_of_two_forms(sim: CustomerioSimulator, api: Any) -> None:
+    window = {"version": 2, "res": "daily", "start": MONDAY, "end": MONDAY + 2 * DAY}
+    document = api.get("/campaigns/4/metrics", **window)
+    assert (document["start"], document["end"]) == ("2026-01-05T00:00:00Z", "2026-01-07T00:00:00Z")
     assert document["res"] == "daily"
     assert len(document["metric"]["series"]["sent"]) == 2
+    sim.options.go_dates = True
+    assert api.get("/campaigns/4/metrics", **window)["start"] == "2026-01-05 00:00:00 +0000 UTC"
+
+
+def test_version_2_has_the_days_of_a_zone_and_refuses_an_unknown_one(api: Any) -> None:
+    window = {"version": 2, "res": "days", "start": MONDAY, "end": MONDAY + 2 * DAY}
+    document = api.get("/campaigns/4/metrics", tz="Asia/Tokyo", **window)
+    assert document["start"] == "2026-01-05T00:00:00+09:00"
+    assert len(document["metric"]["series"]["sent"]) == 3
+    assert api.status("/campaigns/4/metrics", tz="Middle/Earth", **window) == 400
+
+
+def test_any_other_version_is_version_1(api: Any) -> None:
+    window = {"res": "days", "start": MONDAY, "end": NOW}
+    for version in ("1", "3", "two"):
+        assert set(api.get("/campaigns/4/metrics", version=version, **window)) == {"metric"}
+
+
+def test_a_type_asks_for_the_numbers_of_one_channel(sim: CustomerioSimulator, api: Any) -> None:
+    campaign = next(row for row in sim.truth("campaigns") if row["id"] == 4)
+    channels = {row["type"] for row in campaign["actions"]}
+    parts = [total(api.get("/campaigns/4/metrics", type=name)) for name in channels]
+    assert 0 < max(parts) < sum(parts) == total(api.get("/campaigns/4/metrics"))
+    assert total(api.get("/campaigns/4/metrics", type="slack")) == 0
 
 
 def test_any_resolution_adds_up_to_the_same_number(api: Any) -> None:
-    week = {"version": 2, "start": MONDAY, "end": MONDAY + 7 * DAY}
+    week = {"version": 2, "start": SUNDAY, "end": SUNDAY + 7 * DAY}
     sums = {total(api.get("/campaigns/4/metrics", res=res, **week)) for res in ("hours", "days", "weeks")}
     assert len(sums) == 1
     assert sums.pop() > 0
@@ -110,7 +135,15 @@ def test_journeys_require_three_parameters(api: Any, left_out: str) -> None:
     assert {len(counts) for counts in document["journey_metric"].values()} == {20}
     del params[left_out]
     assert api.status("/campaigns/4/journey_metrics", **params) == 400
-    assert api.status("/campaigns/4/journey_metrics", **{"resolution": "days", "start": 1, "end": 2}) == 400
+    assert api.status("/campaigns/4/journey_metrics", **{"resolution": "day", "start": 1, "end": 2}) == 400
+
+
+def test_journeys_take_eight_spellings_of_the_resolution(api: Any) -> None:
+    for names in (("hours", "hourly"), ("days", "daily"), ("weeks", "weekly"), ("months", "monthly")):
+        first, second = (
+            api.get("/campaigns/4/journey_metrics", resolution=name, start=MONDAY, end=NOW) for name in names
+        )
+        assert first == second
 
 
 @pytest.mark.parametrize("path", ["/campaigns/4", "/broadcasts/201", "/newsletters/1", "/transactional/1"])
@@ -153,3 +186,31 @@ def test_the_truth_of_links_and_journeys_is_what_is_served(sim: CustomerioSimula
     served = api.get("/campaigns/4/journey_metrics", resolution="daily", start=MONDAY, end=NOW)["journey_metric"]
     journeys = sim.truth("campaign_journey_metrics", resolution="days", start=str(MONDAY), end=str(NOW))
     assert [row["metrics"]["started"] for row in journeys if row["campaign_id"] == 4] == served["started"]
+
+
+def test_the_branch_of_a_message_has_the_metrics_of_its_other_languages(sim: CustomerioSimulator, api: Any) -> None:
+    window = {"version": 2, "res": "days", "start": MONDAY, "end": NOW}
+    branch = api.get("/campaigns/4/actions/407/metrics", **window)
+    assert set(branch["language_variants"]) == {"414", "421"}
+    german = api.get("/campaigns/4/actions/414/metrics", **window)
+    assert "language_variants" not in german
+    assert branch["language_variants"]["414"]["series"] == german["metric"]["series"]
+    assert "language_variants" not in api.get("/campaigns/4/actions/407/metrics", period="days")
+    rows = sim.truth("campaign_action_metrics", start=str(MONDAY), end=str(NOW))
+    mine = [r for r in rows if (r["campaign_id"], r["action_id"], r["language_action_id"]) == (4, "407", "414")]
+    assert [row["metrics"]["sent"] for row in mine] == german["metric"]["series"]["sent"]
+
+
+def test_actions_of_broadcasts_and_variants_have_metrics_and_links(sim: CustomerioSimulator, api: Any) -> None:
+    for path in ("/campaigns/4/actions/407", "/broadcasts/201/actions/2010", "/newsletters/1/contents/2"):
+        assert total(api.get(f"{path}/metrics", period="days")) > 0
+        assert {link["link"]["href"] for link in api.get(f"{path}/metrics/links", period="days")["links"]}
+    assert api.status("/newsletters/1/contents/4/metrics") == 404
+    served = api.get("/newsletters/1/contents/2/metrics", period="weeks", steps=4)["metric"]["series"]["opened"]
+    rows = sim.truth("newsletter_variant_metrics", resolution="weeks", steps="4")
+    mine = [row for row in rows if (row["newsletter_id"], row["content_id"]) == (1, 2)]
+    assert [(row["steps_back"], row["metrics"]["opened"]) for row in mine] == list(
+        zip((3, 2, 1, 0), served, strict=True)
+    )
+    unsent = next(row for row in sim.truth("newsletters") if row["sent_at"] is None)
+    assert total(api.get(f"/newsletters/{unsent['id']}/contents/{unsent['content_ids'][0]}/metrics")) == 0
