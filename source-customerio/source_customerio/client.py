@@ -7,7 +7,7 @@ no `next` for a list proves nothing, since it declares none for deliveries eithe
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, NoReturn
 
@@ -22,6 +22,7 @@ from source_kit.raw_rows import RawRows, joined
 from source_customerio.budget import RequestBudget
 from source_customerio.config import Config
 from source_customerio.errors import contradiction, error_table
+from source_customerio.listed import Listed
 
 #: Seconds. Answers come in half a second (observed by third parties); a page of 30,000 members takes longer.
 READ_TIMEOUT = 60.0
@@ -75,13 +76,16 @@ class PageTokens:
 class WorkspaceConnection(Connection):
     """What the streams of one sync share: configuration, session, and the workspace's request budget.
 
+    `chosen` are the names of the streams that the sync reads. `listed` knows the objects of the lists that were read.
     `throttled` is set from the moment when a request gave up on status 429 until another one is answered.
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, chosen: Collection[str] = ()) -> None:
         headers = {"Authorization": f"Bearer {config.app_api_key}", "Accept": "application/json"}
         super().__init__(f"{config.base_url}/", headers, RequestBudget().acquire, connections=config.num_workers)
         self.config = config
+        self.chosen = frozenset(chosen)
+        self.listed = Listed()
         self.throttled = threading.Event()
 
 

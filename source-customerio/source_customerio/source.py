@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -37,15 +37,18 @@ class SourceCustomerio(Source[Config]):
 
     def all_streams(self, config: Config) -> list[Stream]:
         """All streams, whatever the key may read: one that it may not fails when it is read, with a sentence."""
-        connection = WorkspaceConnection(config)
+        return self._streams(config, ())
+
+    def _streams(self, config: Config, chosen: Collection[str]) -> list[Stream]:
+        connection = WorkspaceConnection(config, chosen)
         return [*(stream(connection) for stream in STREAMS), *webhook_streams(config)]
 
     def catalog_streams(self, config: Config, catalog: ConfiguredAirbyteCatalog) -> list[Stream]:
         """All streams, at the beginning of a read."""
         logger = logging.getLogger("airbyte")
         warn_of_plain_http(logger, config.base_url)
-        streams = self.all_streams(config)
         chosen = {configured.stream.name for configured in catalog.streams}
+        streams = self._streams(config, chosen)
         if any(isinstance(stream, _LISTS) and stream.keeps_rows and stream.name in chosen for stream in streams):
             warn_of_slow_reading("Lists", "Python", "source-customerio", raw_decoder.MISSING)
         return streams

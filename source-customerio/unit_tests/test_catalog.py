@@ -29,6 +29,7 @@ CONTRACT: dict[str, tuple[list[str], str | None]] = {
     "newsletter_variants": (["newsletter_id", "id"], None),
     "newsletter_test_groups": (["newsletter_id", "id"], None),
     "transactional_messages": (["id"], "updated_at"),
+    "transactional_variants": (["transactional_id", "id"], "updated"),
     "messages": (["id"], "created"),
     "activities": (["id"], "timestamp"),
     "customers": (["cio_id"], None),
@@ -56,6 +57,11 @@ CONTRACT: dict[str, tuple[list[str], str | None]] = {
     "campaign_journey_metrics": (["campaign_id", *METRIC], None),
     "campaign_link_metrics": (["campaign_id", "link_id", *METRIC], None),
     "newsletter_link_metrics": (["newsletter_id", "link_id", *METRIC], None),
+    "campaign_action_metrics": (["campaign_id", "action_id", "language_action_id", *METRIC], None),
+    "newsletter_variant_metrics": (["newsletter_id", "content_id", *METRIC], None),
+    "broadcast_link_metrics": (["broadcast_id", "link_id", *METRIC], None),
+    "transactional_link_metrics": (["transactional_id", "link_id", *METRIC], None),
+    "sender_identity_usage": (["sender_identity_id"], None),
 }
 #: Streams with personal data, and one whose addresses may hold a token
 PERSONAL = {

@@ -126,7 +126,10 @@ class Engine:
             self._changed.notify_all()
 
     def _pick(self) -> StreamRun | None:
-        """The run to work on: the one with the fewest workers among the first open ones. None when all are done."""
+        """The run to work on: the one with the fewest workers among the first open ones. None when all are done.
+
+        A stream that reads after others is none of the open ones before those have ended.
+        """
         with self._changed:
             while True:
                 if self._activities.stop.is_set():
@@ -134,7 +137,9 @@ class Engine:
                 open_runs = [run for run in self._runs if not run.done]
                 if not open_runs:
                     return None
-                ready = [run for run in open_runs[: self._workers] if run.ready]
+                unfinished = {run.name for run in open_runs}
+                first = [run for run in open_runs if not run.stream.reads_after & unfinished][: self._workers]
+                ready = [run for run in first if run.ready]
                 if ready:
                     run = min(ready, key=lambda candidate: candidate.active)
                     run.slicing = True

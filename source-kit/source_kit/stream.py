@@ -79,6 +79,9 @@ class BatchStream(Stream, ABC):
     #: When a slice fails, the others are read, then the stream ends INCOMPLETE with the name of the failed one. The
     #: state stays before it. `progress.concerns_all` says which errors end the stream at once.
     slices_fail_alone: ClassVar[bool] = False
+    #: Names of streams that end before this one starts, however they end, where a sync reads them too: what they found
+    #: serves this one. Two streams must not name one another.
+    reads_after: ClassVar[frozenset[str]] = frozenset()
     #: Least seconds between two STATE messages, for streams with very many slices
     state_interval: ClassVar[float] = 0.0
 

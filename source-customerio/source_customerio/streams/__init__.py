@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from source_customerio.config import Config
-from source_customerio.streams import actions, deliveries, esp, lists, metrics, people, segments
+from source_customerio.streams import (
+    actions,
+    deliveries,
+    esp,
+    lists,
+    message_metrics,
+    metrics,
+    people,
+    segments,
+    senders,
+)
 from source_customerio.streams.base import CustomerIoStream
 from source_customerio.streams.webhooks import WebhookEvents
 
@@ -18,6 +28,7 @@ STREAMS: tuple[type[CustomerIoStream], ...] = (
     actions.NewsletterVariants,
     actions.NewsletterTestGroups,
     lists.TransactionalMessages,
+    actions.TransactionalVariants,
     # what happened
     deliveries.Messages,
     deliveries.Activities,
@@ -33,16 +44,21 @@ STREAMS: tuple[type[CustomerIoStream], ...] = (
     metrics.CampaignMetrics,
     metrics.CampaignJourneyMetrics,
     metrics.CampaignLinkMetrics,
+    message_metrics.CampaignActionMetrics,
     metrics.BroadcastMetrics,
+    metrics.BroadcastLinkMetrics,
     metrics.NewsletterMetrics,
     metrics.NewsletterLinkMetrics,
+    message_metrics.NewsletterVariantMetrics,
     metrics.TransactionalMetrics,
+    metrics.TransactionalLinkMetrics,
     # the workspace
     lists.Snippets,
     lists.Collections,
     lists.Topics,
     lists.SubscriptionChannels,
     lists.SenderIdentities,
+    senders.SenderIdentityUsage,
     lists.Types,
     lists.ReportingWebhooks,
     lists.Exports,

@@ -1,4 +1,4 @@
-"""What campaigns, broadcasts and newsletters consist of: actions, triggers, variants and test groups."""
+"""What campaigns, broadcasts, newsletters and templates consist of: actions, triggers, variants and test groups."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from source_kit.stream import Record
 
 from source_customerio.streams.base import integer_or_same
 from source_customerio.streams.children import ChangingChildren, Children
-from source_customerio.streams.lists import Broadcasts, Campaigns, Newsletters
+from source_customerio.streams.lists import Broadcasts, Campaigns, Newsletters, TransactionalMessages
 
 
 def with_headers_as_text(row: Record) -> Record:
@@ -24,9 +24,13 @@ class CampaignActions(ChangingChildren):
     """Messages and other steps of campaigns, 10 a page. The id is a text, `campaigns.actions[].id` the same number."""
 
     parent = Campaigns
+    id_in_children = "action_id"
     endpoint = "campaigns/{}/actions"
     envelope = "actions"
-    docs = replace(ChangingChildren.docs, requests="1, and for each campaign 1 for each 10 actions, at least 1")
+    docs = replace(
+        ChangingChildren.docs,
+        requests="for each campaign 1 for each 10 actions, at least 1; and the shared list of campaigns",
+    )
     transform = staticmethod(with_headers_as_text)
 
 
@@ -39,7 +43,7 @@ class BroadcastActions(ChangingChildren):
     parent = Broadcasts
     endpoint = "broadcasts/{}/actions"
     envelope = "actions"
-    docs = replace(ChangingChildren.docs, requests="1, and 1 for each broadcast")
+    docs = replace(ChangingChildren.docs, requests="1 for each broadcast, and the shared list of broadcasts")
     transform = staticmethod(with_headers_as_text)
 
 
@@ -49,7 +53,7 @@ class BroadcastTriggers(Children):
     parent = Broadcasts
     endpoint = "broadcasts/{}/triggers"
     envelope = "triggers"
-    docs = replace(Children.docs, requests="1, and 1 for each broadcast")
+    docs = replace(Children.docs, requests="1 for each broadcast, and the shared list of broadcasts")
 
 
 class NewsletterVariants(Children):
@@ -59,9 +63,10 @@ class NewsletterVariants(Children):
     """
 
     parent = Newsletters
+    id_in_children = "content_id"
     endpoint = "newsletters/{}/contents"
     envelope = "contents"
-    docs = replace(Children.docs, requests="1 for each newsletter, and those of `newsletters`")
+    docs = replace(Children.docs, requests="1 for each newsletter, and the shared list of newsletters")
     transform = staticmethod(with_headers_as_text)
 
 
@@ -71,10 +76,27 @@ class NewsletterTestGroups(Children):
     parent = Newsletters
     endpoint = "newsletters/{}/test_groups"
     envelope = "test_groups"
-    docs = replace(Children.docs, requests="1 for each newsletter, and those of `newsletters`")
+    docs = replace(Children.docs, requests="1 for each newsletter, and the shared list of newsletters")
 
     def transform(self, row: Record) -> Record:
         """`content_ids` are numbers: the vendor's specification declares texts and shows numbers."""
         if isinstance(row.get("content_ids"), list):
             row["content_ids"] = [integer_or_same(value) for value in row["content_ids"]]
         return row
+
+
+class TransactionalVariants(ChangingChildren):
+    """Subjects and bodies of transactional messages, one row for each language, of which the default one is empty.
+
+    Paths and shapes are documented, and were never seen live.
+    """
+
+    parent = TransactionalMessages
+    endpoint = "transactional/{}/contents"
+    envelope = "contents"
+    documented_only = True
+    docs = replace(
+        ChangingChildren.docs,
+        requests="1 for each transactional message, and the shared list of transactional messages",
+    )
+    transform = staticmethod(with_headers_as_text)

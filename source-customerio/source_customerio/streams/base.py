@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from abc import ABC
 from collections.abc import Iterator, Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, ClassVar
+from urllib.parse import urlencode
 
 import orjson
 from source_kit.http.rows import Decode
@@ -15,6 +16,7 @@ from source_kit.stream import Record, Rows
 
 from source_customerio import raw_decoder
 from source_customerio.client import CustomerIoClient, WorkspaceConnection
+from source_customerio.listed import ListedObject
 
 
 class CustomerIoStream(BatchHttpStream, ABC):
@@ -34,6 +36,17 @@ class CustomerIoStream(BatchHttpStream, ABC):
     page_size: int | None = None
     #: Further query parameters of the list
     params: ClassVar[Mapping[str, str]] = {}
+    #: Specified by the vendor and never seen live; the documentation marks such streams.
+    documented_only: ClassVar[bool] = False
+    #: The stream of the objects below which this one's lists lie; None for a list of its own
+    parent: ClassVar[type[CustomerIoStream] | None] = None
+    #: Column of the id of these objects in the rows of the lists below them; only where there are such lists, for which
+    #: every list of these objects is noted
+    id_in_children: ClassVar[str] = ""
+    #: Column of the time at which these objects were created; noted for the lists below
+    created_field: ClassVar[str] = "created"
+    #: The parameters of each list of these objects; together they have all
+    lists: ClassVar[tuple[Mapping[str, str], ...]] = ({},)
 
     client: CustomerIoClient
 
@@ -47,9 +60,21 @@ class CustomerIoStream(BatchHttpStream, ABC):
     def pages(self, path: str, params: Mapping[str, str] | None = None, **more: Any) -> Iterator[list[Record]]:
         """The rows of a list by this stream's facts. `more` is for the client's `pages`."""
         query = {**self.params, **(params or {})}
-        return self.client.pages(
+        pages = self.client.pages(
             path, self.envelope, empty_page_ends=self.empty_page_ends, page_size=self.page_size, params=query, **more
         )
+        if not self.id_in_children:
+            return pages
+        return self.client.connection.listed.noting(name_of(path, params), pages, self.created_field)
+
+    def objects(self, path: str, fresh: bool = False) -> list[ListedObject]:
+        """What the lists at a path hold, noted or read; with `fresh` as the server lists it now."""
+        listed = self.client.connection.listed
+        return [
+            found
+            for params in self.lists
+            for found in listed.objects(name_of(path, params), partial(self.pages, path, params), fresh)
+        ]
 
     def raw_pages(self, path: str, params: Mapping[str, str] | None = None, **more: Any) -> Iterator[Rows]:
         """As `pages`, with rows as they came where this stream changes nothing in them."""
@@ -65,8 +90,8 @@ class CustomerIoStream(BatchHttpStream, ABC):
         """How `raw_pages` reads a list of rows."""
         if not self.keeps_rows or raw_decoder.MISSING is not None:
             return orjson.loads
-        cursor = {self.cursor_field: int} if self.cursor_field else {}
-        return raw_decoder.RawRowDecoder({**self.key_types, **cursor})
+        times = [*filter(None, [self.cursor_field]), *([self.created_field] if self.id_in_children else [])]
+        return raw_decoder.RawRowDecoder({**self.key_types, **dict.fromkeys(times, int)})
 
     def probe(self) -> None:
         """The cheapest request that needs this stream's permission. Raises what a sync would raise on its answer."""
@@ -95,6 +120,11 @@ class CustomerIoStream(BatchHttpStream, ABC):
                 if value.__class__ is not kind and value is not None:
                     row[column] = integer_or_same(value) if kind is int else str(value)
         return rows
+
+
+def name_of(path: str, params: Mapping[str, str] | None) -> str:
+    """The name under which a list is noted."""
+    return f"{path}?{urlencode(params)}" if params else path
 
 
 def integer_or_same(value: Any) -> Any:

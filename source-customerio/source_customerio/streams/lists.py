@@ -7,7 +7,7 @@ from abc import ABC
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any
 
 from source_kit.stream import Checkpoint, Record, SliceItem, StreamDocs
 
@@ -34,8 +34,6 @@ class ChangingList(CustomerIoStream, ABC):
     """
 
     cursor_field = "updated"
-    #: Column of the id of these objects in the rows of the lists below them; only where there are such lists
-    id_in_children: ClassVar[str]
     docs = StreamDocs(
         resolution="1 s",
         read_again="rows of the hour before the saved cursor",
@@ -96,6 +94,7 @@ class TransactionalMessages(ChangingList):
     permission = "transactional messages"
     id_in_children = "transactional_id"
     cursor_field = "updated_at"
+    created_field = "created_at"
 
 
 class Segments(ChangingList):
@@ -105,6 +104,7 @@ class Segments(ChangingList):
     permission = "segments"
     id_in_children = "segment_id"
     cursor_field = "updated_at"
+    created_field = "created_at"
 
 
 class Snippets(ChangingList):
@@ -185,6 +185,8 @@ class SenderIdentities(FullList):
 
     endpoint = envelope = "sender_identities"
     permission = SETTINGS
+    id_in_children = "sender_identity_id"
+    lists = ({"hidden": "false"}, {"hidden": "true"})
     empty_page_ends = True
     page_size = 100
     slices_fail_alone = True

@@ -17,13 +17,14 @@ from source_kit.stream import Record, StreamDocs
 
 from source_customerio.series import EASTERN, Resolution, from_start, instant_or_none, months_touched, until_now
 from source_customerio.streams.base import integer_or_same
-from source_customerio.streams.children import Children, Parent, first_of
+from source_customerio.streams.children import Children
 from source_customerio.streams.lists import Broadcasts, Campaigns, Newsletters, TransactionalMessages
+from source_customerio.streams.parents import Parent, first_of
 
 #: A range of version 2 is at most ten years (certain: vendor documentation); leap days included, this stays below.
 TEN_YEARS = timedelta(days=3650)
-#: Most periods of version 1 (certain: vendor documentation, which says 120 or 121 months).
-MOST_STEPS: Mapping[Resolution, int] = {Resolution.DAYS: 45, Resolution.MONTHS: 120}
+#: Most periods of version 1 (certain: vendor documentation). 121 months touch ten years.
+MOST_STEPS: Mapping[Resolution, int] = {Resolution.DAYS: 45, Resolution.MONTHS: 121}
 
 
 class Metrics(Children, ABC):
@@ -34,7 +35,7 @@ class Metrics(Children, ABC):
         late_rows="opens and clicks change past periods for up to six months",
         read_again="all periods",
         deletes="metrics of deleted objects are gone with the next sync",
-        requests="1, and 1 for each campaign",
+        requests="1 for each campaign, and the shared list of campaigns",
     )
 
     def series_of(self, document: Mapping[str, Any]) -> Mapping[str, list[Any]]:
@@ -61,7 +62,7 @@ class Metrics(Children, ABC):
 
     def records(self, parent: Parent, resolution: Resolution, periods: Iterator[Record], **more: Any) -> list[Record]:
         """Periods as rows with the columns of the key."""
-        common = {self.parent.id_in_children: parent.id, **more, "resolution": resolution.value}
+        common = {**self.columns_of_parent(parent), **more, "resolution": resolution.value}
         return [{**common, **period} for period in periods]
 
     def first_day(self, parent: Parent) -> datetime:
@@ -75,11 +76,8 @@ class Metrics(Children, ABC):
         return {"start": str(int(self.first_day(parent).timestamp())), "end": str(int(self._sync_start.timestamp()))}
 
 
-class CampaignMetrics(Metrics):
-    """Deliveries of campaigns and what became of them, by version 2 of the vendor's metrics."""
-
-    parent = Campaigns
-    endpoint = "campaigns/{}/metrics"
+class DatedMetrics(Metrics, ABC):
+    """Metrics of version 2, in days, of which the vendor says when they begin."""
 
     def rows_of(self, parent: Parent) -> Iterator[list[Record]]:
         """The answer says where its series begins; where it does not, it begins with the requested day."""
@@ -88,8 +86,18 @@ class CampaignMetrics(Metrics):
         if document.get("res") not in (None, "days", "daily"):
             self.client.misshapen("the metrics are not those of days")
         first = instant_or_none(document.get("start"))
-        start = Resolution.DAYS.floor(first) if first else self.first_day(parent)
+        yield from self.rows_since(Resolution.DAYS.floor(first) if first else self.first_day(parent), parent, document)
+
+    def rows_since(self, start: datetime, parent: Parent, document: Mapping[str, Any]) -> Iterator[list[Record]]:
+        """The rows of one answer, whose series begins at `start`."""
         yield self.records(parent, Resolution.DAYS, from_start(self.series_of(document), start, Resolution.DAYS))
+
+
+class CampaignMetrics(DatedMetrics):
+    """Deliveries of campaigns and what became of them, by version 2 of the vendor's metrics."""
+
+    parent = Campaigns
+    endpoint = "campaigns/{}/metrics"
 
 
 class CampaignJourneyMetrics(Metrics):
@@ -107,12 +115,12 @@ class CampaignJourneyMetrics(Metrics):
 
 
 class ApproximateMetrics(Metrics, ABC):
-    """Metrics of version 1: the last 45 days and the last 120 months, without a date in the answer.
+    """Metrics of version 1: the last 45 days and the last 121 months, without a date in the answer.
 
     The starts of the periods are computed from the time of the answer and hold approximately.
     """
 
-    docs = replace(Metrics.docs, requests="those of the parents' list, and 2 for each parent")
+    docs = replace(Metrics.docs, requests="2 for each parent, and the shared list of parents")
 
     def rows_of(self, parent: Parent) -> Iterator[list[Record]]:
         """Days, all 45; then months, those since the parent was created and one more."""
@@ -203,3 +211,19 @@ class NewsletterLinkMetrics(LinkMetrics):
 
     parent = Newsletters
     endpoint = "newsletters/{}/metrics/links"
+
+
+class BroadcastLinkMetrics(LinkMetrics):
+    """Clicks on the links of broadcasts. Paths and shapes are documented, and were never seen live."""
+
+    parent = Broadcasts
+    endpoint = "broadcasts/{}/metrics/links"
+    documented_only = True
+
+
+class TransactionalLinkMetrics(LinkMetrics):
+    """Clicks on the links of transactional messages. The path is documented, its answer is inferred from the others."""
+
+    parent = TransactionalMessages
+    endpoint = "transactional/{}/metrics/links"
+    documented_only = True

@@ -8,8 +8,9 @@ from dataclasses import replace
 from source_kit.stream import Record
 
 from source_customerio.streams.base import integer_or_same
-from source_customerio.streams.children import Children, Parent
+from source_customerio.streams.children import Children
 from source_customerio.streams.lists import Segments
+from source_customerio.streams.parents import Parent
 
 
 class SegmentMemberships(Children):
@@ -26,7 +27,7 @@ class SegmentMemberships(Children):
     docs = replace(
         Children.docs,
         late_rows="a segment in the state `build` has not found all its members yet",
-        requests="1, and for each segment 1 for each 30,000 members, at least 1",
+        requests="for each segment 1 for each 30,000 members, at least 1; and the shared list of segments",
     )
 
 
@@ -36,7 +37,7 @@ class SegmentUsage(Children):
     parent = Segments
     own_key = ()
     endpoint = "segments/{}/used_by"
-    docs = replace(Children.docs, requests="1, and 1 for each segment")
+    docs = replace(Children.docs, requests="1 for each segment, and the shared list of segments")
 
     def rows_of(self, parent: Parent) -> Iterator[list[Record]]:
         """One row, or none where the vendor says nothing of the segment."""
@@ -55,7 +56,7 @@ class SegmentCustomerCounts(Children):
     parent = Segments
     own_key = ()
     endpoint = "segments/{}/customer_count"
-    docs = replace(Children.docs, requests="1, and 1 for each segment")
+    docs = replace(Children.docs, requests="1 for each segment, and the shared list of segments")
 
     def rows_of(self, parent: Parent) -> Iterator[list[Record]]:
         count = integer_or_same(self.client.document(self.path_of(parent), "count")["count"])

@@ -1,0 +1,179 @@
+"""The objects below which a stream's lists lie: listed once a sync, and those of them that were deleted meanwhile.
+
+Parents are always read unfiltered: a campaign's `updated` stays where it is when one of its actions is edited (certain:
+recorded answers), so a parent that looks unchanged may have changed children.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from typing import Any, NamedTuple, TypeAlias
+from urllib.parse import quote
+
+from source_kit.activity import Stopped
+
+from source_customerio.errors import Malformed, NotFound, contradiction
+from source_customerio.streams.base import CustomerIoStream, integer_or_same
+
+#: How many parents a log line names
+_NAMED = 20
+
+
+class Parent(NamedTuple):
+    """One object with a list below it.
+
+    Its id (a number, or a text where the vendor has texts), when it was created, what it is, and the object in whose
+    list it is, if it is in one. `created` is in epoch seconds, None where unknown; it is that of the topmost object,
+    before which nothing can have happened: what is below may be moved or copied.
+    """
+
+    id: Any
+    created: int | None
+    kind: str
+    above: Parent | None = None
+
+    @property
+    def ids(self) -> tuple[Any, ...]:
+        """The ids from the topmost object down to this one."""
+        return (*(self.above.ids if self.above else ()), self.id)
+
+    def __str__(self) -> str:
+        return " ".join([*([str(self.above)] if self.above else []), f"{self.kind} {self.id}"])
+
+
+class Unlisted(NamedTuple):
+    """A parent whose own list, below which others lie, could not be read, and why."""
+
+    parent: Parent
+    error: Exception
+
+    def __str__(self) -> str:
+        return str(self.parent)
+
+
+Found: TypeAlias = Parent | Unlisted
+
+
+def path_below(endpoint: str, parent: Parent | None) -> str:
+    """A path that holds the ids of the parent, and of those above it, as `{}`."""
+    return endpoint.format(*(quote(str(number), safe="") for number in parent.ids)) if parent else endpoint
+
+
+def columns_of(stream: type[CustomerIoStream]) -> tuple[str, ...]:
+    """The columns that name an object of a stream in the rows below it, as `Parent.ids`."""
+    return (*(columns_of(stream.parent) if stream.parent else ()), stream.id_in_children)
+
+
+class Parents:
+    """The objects of the stream `kind`, below which the lists of the stream `below` lie.
+
+    Streams of one sync share their lists. The objects are listed by a stream of its own: it fails in the parents' name,
+    and tries as often as usual after parts of `below` that failed.
+    """
+
+    def __init__(self, kind: type[CustomerIoStream], below: CustomerIoStream) -> None:
+        self._above = Parents(kind.parent, below) if kind.parent else None
+        self._stream = kind(below.client.connection)
+        self._called = kind.endpoint.rpartition("/")[2]
+        self._texts = self._stream.key_types["id"] is str
+        self._below = below.name
+        self._logger = below.logger
+        self._seen: set[Parent] = set()
+        self._gone: set[Parent] = set()
+
+    def all(self) -> Iterator[Found]:
+        """All parents. One whose list is refused comes as Unlisted, one that is gone is counted."""
+        if self._above is None:
+            found = self.listed(None)
+            self._logger.info(f"Stream {self._below}: {len(found)} {self._called} to read")
+            yield from found.values()
+            return
+        for above in self._above.all():
+            if isinstance(above, Unlisted):
+                yield above
+                continue
+            try:
+                found = self.listed(above)
+            except Stopped:
+                raise
+            except Exception as error:
+                if not self._above.is_gone(above, error):
+                    yield Unlisted(above, error)
+            else:
+                yield from found.values()
+
+    def listed(self, above: Parent | None, fresh: bool = False) -> dict[Any, Parent]:
+        """The parents in one list, by id; with `fresh` as the server lists them now."""
+        kind, parents = self._stream.id_in_children.removesuffix("_id"), {}
+        for number, created in self._stream.objects(path_below(self._stream.endpoint, above), fresh):
+            if not isinstance(number, int | str):
+                raise contradiction(
+                    self._below,
+                    f"Customer.io listed one of the {self._called} without an id, so {self._below} below it "
+                    "cannot be read. The stream stopped there, so that nothing is skipped for ever: report it.",
+                    f"a row of {self._called} has no id",
+                )
+            key = str(number) if self._texts else integer_or_same(number)
+            own = created if isinstance(created, int) else None
+            parents[key] = Parent(key, above.created or own if above else own, kind, above)
+        if not fresh:
+            self._seen.update(parents.values())
+        return parents
+
+    def is_gone(self, parent: Parent, error: Exception) -> bool:
+        """Whether an error of a request below a parent means that the parent was deleted; if so, it is counted.
+
+        404 does, and 400 where the parent is not listed any more: the vendor documents 400 for ids that it does not
+        know, beside 404.
+        """
+        gone = isinstance(error, NotFound) or (isinstance(error, Malformed) and not self._still_listed({parent}))
+        if gone:
+            self._gone.add(parent)
+        return gone
+
+    def _still_listed(self, parents: Collection[Parent]) -> set[Parent]:
+        """Those of some parents that the server lists now."""
+        found: set[Parent] = set()
+        for above in {parent.above for parent in parents}:
+            try:
+                listed = self.listed(above, fresh=True)
+            except (NotFound, Malformed) as error:
+                if self._above is None or above is None or not self._above.is_gone(above, error):
+                    raise
+                continue
+            found |= {parent for parent in parents if parent.above == above and parent.id in listed}
+        return found
+
+    def report(self) -> None:
+        """Logs how many parents were gone, or fails where the server refuses the path and not a parent.
+
+        A parent that is still listed was not deleted.
+        """
+        if self._gone:
+            self._report(self._gone, self._still_listed(self._gone))
+        if self._above is not None:
+            self._above.report()
+
+    def _report(self, gone: set[Parent], refused: set[Parent]) -> None:
+        if gone == self._seen and refused:
+            raise contradiction(
+                self._below,
+                f"Customer.io answered 404 for every one of the {len(gone)} {self._called} below which "
+                f"{self._below} lies, although they exist. If api_url is set, check it; otherwise report it.",
+                f"404 for each of {len(gone)} parents",
+            )
+        if deleted := gone - refused:
+            self._logger.info(
+                f"Stream {self._below}: {len(deleted)} {self._called} were deleted during the sync and skipped: "
+                f"{first_of(parent.id for parent in deleted)}"
+            )
+        if refused:
+            self._logger.warning(
+                f"Stream {self._below}: {len(refused)} {self._called} were skipped because Customer.io answered 404 "
+                f"for them, although they exist: {first_of(parent.id for parent in refused)}"
+            )
+
+
+def first_of(ids: Iterable[Any]) -> str:
+    """The first few ids, for a log line."""
+    return ", ".join(sorted(map(str, ids), key=lambda text: (len(text), text))[:_NAMED])
