@@ -19,6 +19,13 @@ from simulators.server import Request, Row
 COUNTED = ("human_opened", "prefetch_opened", "human_clicked", "prefetch_clicked")
 """The names in `metrics` of a delivery that the vendor's specification describes as counts."""
 
+REQUIRED = {
+    "identifiers": frozenset({"cio_id", "id", "email"}),
+    "reporting_webhooks": frozenset({"name", "endpoint", "events"}),
+    "snippets": frozenset({"name", "value"}),
+}
+"""The fields that the vendor's specification requires, by envelope. Rows elsewhere have none."""
+
 _IDS = frozenset({"id", "cio_id"})
 _TIMES = frozenset({"created", "updated", "created_at", "updated_at", "timestamp"})
 
@@ -50,10 +57,11 @@ def unknown_id(error: VendorError, path: str, options: Options) -> VendorError:
     return error
 
 
-def poorer(row: Row) -> Row:
+def poorer(row: Row, envelope: str = "") -> Row:
     """The row with fields left out. Which ones depends on its id only, so every answer leaves out the same.
 
-    A fifth of all rows each: nothing, the id, the times, both, or about half of the fields but not the id.
+    A fifth of all rows each: nothing, the id, the times, both, or about half of the fields but not the id. What the
+    specification requires in this envelope stays.
     """
     number = zlib.crc32(orjson.dumps(next((row[name] for name in _IDS if name in row), row)))
     dropped: set[str] | frozenset[str]
@@ -68,6 +76,7 @@ def poorer(row: Row) -> Row:
             dropped = (_IDS | _TIMES) & row.keys()
         case _:
             dropped = {name for name in row.keys() - _IDS if zlib.crc32(f"{number}/{name}".encode()) % 2}
+    dropped = dropped - REQUIRED.get(envelope, frozenset())
     return {name: value for name, value in row.items() if name not in dropped}
 
 
@@ -92,4 +101,4 @@ def _row(envelope: str, row: Any, options: Options) -> Any:
         row = as_counts(row)
     if options.bare_template_ids and envelope == "broadcasts":
         row = row | {"msg_template_ids": [item["id"] for item in row["msg_template_ids"] or []]}
-    return poorer(row) if envelope in options.left_out else row
+    return poorer(row, envelope) if envelope in options.left_out else row

@@ -92,8 +92,8 @@ def delivery(workspace: Workspace, rng: Random, index: int, created: int, person
         failure = "550 mailbox unavailable"
     elif workspace.now > created + 40:
         metrics |= {"delivered": created + 40, "secondary:delivered": created + 40}
-        if index % 3 == 0 and workspace.now > created + 900:
-            metrics |= {"opened": created + 900, "human_opened": created + 900}
+        if index % 3 == 0 and workspace.now > created + 960:
+            metrics |= _opens_and_clicks(index, created + 900)
     answered = kind == "in_app" and "failed" not in metrics
     row_id = base64.b64encode(rng.randbytes(26)).decode()
     return {
@@ -112,6 +112,15 @@ def delivery(workspace: Workspace, rng: Random, index: int, created: int, person
         "forgotten": forgotten,
         **({TRACKED: _survey(index, created)} if answered else {}),
     }
+
+
+def _opens_and_clicks(index: int, moment: int) -> dict[str, int]:
+    """Every third open is one by a machine only, and so is every fourth click."""
+    opened = {"opened": moment, "prefetch_opened" if index % 9 == 3 else "human_opened": moment}
+    if index % 2:
+        return opened
+    clicked = {"clicked": moment + 60} if index % 8 == 2 else {"clicked": moment + 60, "human_clicked": moment + 60}
+    return opened | clicked
 
 
 def _survey(index: int, created: int) -> Row:

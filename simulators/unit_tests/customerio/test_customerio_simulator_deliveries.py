@@ -105,7 +105,9 @@ def test_opens_by_people_can_be_counts_with_a_switch(sim: CustomerioSimulator, a
     times = api.get("/messages", limit=1000)["messages"]
     sim.options.human_counts = True
     counts = api.get("/messages", limit=1000)["messages"]
-    assert {row["metrics"]["human_opened"] for row in counts if "human_opened" in row["metrics"]} <= {1, 2, 3}
+    for name in ("human_opened", "prefetch_opened", "human_clicked"):
+        assert {row["metrics"][name] for row in counts if name in row["metrics"]} <= {1, 2, 3}
+        assert any(row["metrics"].get(name, 0) > row["created"] for row in times), name
     assert all(row["metrics"]["opened"] > row["created"] for row in counts if "opened" in row["metrics"])
     assert [row | {"metrics": 0} for row in counts] == [row | {"metrics": 0} for row in times]
 

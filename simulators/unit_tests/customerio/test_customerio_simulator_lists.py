@@ -188,6 +188,9 @@ def test_rows_have_fields_left_out_with_a_switch(sim: CustomerioSimulator, api: 
     assert {(True, True, True), (True, False, True), (False, True, True), (False, False, True)} <= forms
     assert served == rows("/messages", limit=1000), "a row lacks the same in every answer"
     assert [answers.poorer(row) for row in sim.truth("campaigns")] == rows("/campaigns")
+    members = api.pages("/segments/1/membership", "identifiers")
+    sim.options.left_out = ["identifiers"]
+    assert api.pages("/segments/1/membership", "identifiers") == members, "a person's identifiers are required"
 
 
 @pytest.mark.parametrize(
