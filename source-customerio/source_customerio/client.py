@@ -22,6 +22,7 @@ from source_kit.raw_rows import RawRows, joined
 from source_customerio.budget import RequestBudget
 from source_customerio.config import Config
 from source_customerio.errors import contradiction, error_table
+from source_customerio.found import FoundObjects, FoundPeople
 from source_customerio.listed import Listed
 
 #: Seconds. Answers come in half a second (observed by third parties); a page of 30,000 members takes longer.
@@ -76,8 +77,9 @@ class PageTokens:
 class WorkspaceConnection(Connection):
     """What the streams of one sync share: configuration, session, and the workspace's request budget.
 
-    `chosen` are the names of the streams that the sync reads. `listed` knows the objects of the lists that were read.
-    `throttled` is set from the moment when a request gave up on status 429 until another one is answered.
+    `chosen` are the names of the streams that the sync reads. `listed` knows the objects of the lists that were read,
+    `people` and `objects` what the searches for these found. `throttled` is set from the moment when a request gave up
+    on status 429 until another one is answered.
     """
 
     def __init__(self, config: Config, chosen: Collection[str] = ()) -> None:
@@ -86,6 +88,8 @@ class WorkspaceConnection(Connection):
         self.config = config
         self.chosen = frozenset(chosen)
         self.listed = Listed()
+        self.people = FoundPeople()
+        self.objects = FoundObjects()
         self.throttled = threading.Event()
 
 

@@ -22,10 +22,14 @@ BY_TIME = {
     "campaign_metrics",
     "campaign_journey_metrics",
     "campaign_link_metrics",
+    "campaign_action_metrics",
     "broadcast_metrics",
+    "broadcast_link_metrics",
     "newsletter_metrics",
     "newsletter_link_metrics",
+    "newsletter_variant_metrics",
     "transactional_metrics",
+    "transactional_link_metrics",
 }
 DOMAINS = ["mail.example.com", "news.example.org"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -21,11 +21,14 @@ APPROXIMATE = [
     ("transactional_metrics", "transactional_messages", "transactional_id"),
     ("campaign_link_metrics", "campaigns", "campaign_id"),
     ("newsletter_link_metrics", "newsletters", "newsletter_id"),
+    ("newsletter_variant_metrics", "newsletters", "newsletter_id"),
+    ("broadcast_link_metrics", "broadcasts", "broadcast_id"),
+    ("transactional_link_metrics", "transactional_messages", "transactional_id"),
 ]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stream", ["campaign_metrics", "campaign_journey_metrics"])
+@pytest.mark.parametrize("stream", ["campaign_metrics", "campaign_journey_metrics", "campaign_action_metrics"])
 def test_metrics_of_campaigns_have_a_row_a_day_since_the_campaign_was_created(
     workspace: Workspace, clock: Callable[[], datetime], stream: str
 ) -> None:
@@ -37,8 +40,8 @@ def test_metrics_of_campaigns_have_a_row_a_day_since_the_campaign_was_created(
         dated = workspace.truth(stream, resolution="days", start=str(start))
         wanted += [row for row in dated if row["campaign_id"] == campaign["id"]]
 
-    def key(row: dict[str, int]) -> tuple[int, int]:
-        return row["campaign_id"], row["period_start"]
+    def key(row: dict[str, Any]) -> tuple[Any, ...]:
+        return row["campaign_id"], row.get("action_id"), row.get("language_action_id"), row["period_start"]
 
     assert sorted(synced.records[stream], key=key) == sorted(wanted, key=key)
 
@@ -130,9 +133,9 @@ def test_the_values_of_45_days_are_those_of_the_vendor(
     """`metric.series.<name>[]`, and a null series is dropped."""
     synced = workspace.sync(stream)
     rows = [row for row in synced.records[stream] if row["resolution"] == "days"]
-    rows.sort(key=lambda row: (row[key], row.get("link_id", 0), row["period_start"]))
+    rows.sort(key=lambda row: (row[key], row.get("link_id"), row.get("content_id"), row["period_start"]))
     truth = workspace.truth(stream, resolution="days", steps="45")
-    truth.sort(key=lambda row: (row[key], row.get("link_id", 0), -row["steps_back"]))
+    truth.sort(key=lambda row: (row[key], row.get("link_id"), row.get("content_id"), -row["steps_back"]))
     assert [row["metrics"] for row in rows] == [row["metrics"] for row in truth]
     assert [row.get("href") for row in rows] == [row.get("href") for row in truth]
 

@@ -143,7 +143,7 @@ def test_the_search_ends_before_a_profile_is_fetched(workspace: Workspace) -> No
 
 
 def test_many_people_wait_in_a_file(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("source_customerio.streams.people.SPOOL_MEMORY_BYTES", 10)
+    monkeypatch.setattr("source_customerio.found.SPOOL_MEMORY_BYTES", 10)
     synced = workspace.sync("customers")
     assert {row["cio_id"] for row in synced.records["customers"]} == set(workspace.simulator.workspace.people)
     assert synced.logged("Stream customers: 121 people to read")
@@ -155,7 +155,7 @@ def test_a_temporary_directory_without_room_is_named(workspace: Workspace, monke
             raise OSError(errno.ENOSPC, "no space")
 
     full = SimpleNamespace(SpooledTemporaryFile=lambda max_size: Full())
-    monkeypatch.setattr("source_customerio.streams.people.tempfile", full)
+    monkeypatch.setattr("source_customerio.found.tempfile", full)
     failure = workspace.sync("customers").failures["customers"]
     assert failure.message.startswith("No space is left in the temporary directory ")
     assert failure.failure_type == "config_error"

@@ -18,11 +18,16 @@ from test_kit.messages import Output
 if TYPE_CHECKING:
     from conftest import Workspace
 
-STREAMS = ("campaigns", "campaign_actions", "broadcast_actions", "newsletters", "segments", "messages", "activities")
+STREAMS = (
+    *("campaigns", "campaign_actions", "broadcast_actions", "newsletters", "transactional_variants", "segments"),
+    *("messages", "activities"),
+)
 CHANGING = ["campaigns", "newsletters", "campaign_actions", "messages", "activities", "segments", "exports", "snippets"]
+CHANGING += ["transactional_variants"]
 KEYS = {
     "campaign_actions": ("campaign_id", "id"),
     "broadcast_actions": ("broadcast_id", "id"),
+    "transactional_variants": ("transactional_id", "id"),
     "snippets": ("name",),
 }
 #: The rows of every stream by their keys

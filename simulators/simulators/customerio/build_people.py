@@ -2,19 +2,25 @@
 
 Unusual rows, on purpose: a `cio_id` that looks like a number, people with an e-mail address only, with an id only or
 with neither, a person in no segment, addresses with `+`, an empty segment, a segment that is still being built,
-addresses that are suppressed on two domains.
+addresses that are suppressed on two domains, preferences that are no JSON or name a topic that is gone, devices without
+attributes.
 """
 
 from __future__ import annotations
 
+import json
 from random import Random
 
-from simulators.customerio.workspace import DAY, Workspace
+from simulators.customerio.workspace import DAY, Preferences, Workspace
 from simulators.server import Row
 
 NUMERIC_LOOKING = "30e00001"
 """A valid `cio_id` that a YAML or Jinja parser reads as the number 30."""
 
+SET, COMPUTED = "cio_subscription_preferences", "_cio_subscription_preferences_computed"
+"""Attributes whose values are texts of JSON: what a person chose, and what applies with the topics' defaults."""
+
+MALFORMED_PERSON, GONE_TOPIC_PERSON = 5, 10
 EMAIL_ONLY_PERSON, ID_ONLY_PERSON, NAMELESS_PERSON, NUMERIC_PERSON = 1, 2, 3, 4
 SUPPRESSION_TYPES = ("bounces", "blocks", "spam_reports", "invalid_emails")
 MAIN_DOMAIN, SECOND_DOMAIN = "mail.example.com", "news.example.org"
@@ -53,17 +59,47 @@ def _person(workspace: Workspace, rng: Random, index: int) -> Row:
     attributes |= {"id": user} if user else {}
     if index % 7 == 0:
         attributes |= {"Favorite Color": "türkis", "address": '{"city":"Zürich"}', "vip": "true"}
-    devices: list[Row] = []
-    if index % 4 == 0:
-        devices = [{"id": f"tok+/{index}=", "platform": "ios", "last_used": created + DAY, "attributes": {}}]
+    attributes |= {"phone": f"+1555{index:07}"} if index % 2 else {}
+    texts, changed = _preferences(workspace, index, cio_id, created + 2 * DAY)
+    timestamps = {**dict.fromkeys(attributes, created), **changed}
+    timestamps |= {"_last_emailed": created + 3 * DAY} if index % 2 else {}
     return {
-        "attributes": attributes,
-        "devices": devices,
+        "attributes": attributes | texts,
+        "devices": _devices(index, created),
         "id": user,
         "identifiers": {"cio_id": cio_id, "email": email, "id": user},
-        "timestamps": dict.fromkeys(attributes, created),
+        "timestamps": timestamps,
         "unsubscribed": index % 11 == 0,
     }
+
+
+def _preferences(workspace: Workspace, index: int, cio_id: str, moment: int) -> tuple[dict[str, str], dict[str, int]]:
+    """The attributes and timestamps that hold a person's topics. A third of the people has none, a third chose none."""
+    if index % 3 == 0:
+        return {}, {}
+    chosen = {"topic_1": False} if index % 3 == 1 else {}
+    computed = {"topic_1": True, "topic_2": False} | chosen
+    if index == GONE_TOPIC_PERSON:
+        chosen["topic_7"] = False
+    texts = {COMPUTED: _text(computed)} | ({SET: _text(chosen)} if chosen else {})
+    changed = {SET: moment} if chosen else {}
+    if index == MALFORMED_PERSON:
+        texts[COMPUTED] = texts[COMPUTED][:-2]
+    else:
+        workspace.preferences[cio_id] = Preferences(chosen, computed, changed.get(SET))
+    return texts, changed
+
+
+def _text(topics: dict[str, bool]) -> str:
+    return json.dumps({"topics": topics}, separators=(",", ":"))
+
+
+def _devices(index: int, created: int) -> list[Row]:
+    if index % 4:
+        return []
+    device: Row = {"id": f"tok+/{index}=", "platform": "ios", "last_used": created + DAY}
+    attributes = {"device_os": "17.2", "app_version": "1.0.3", "_last_status": "", "push_enabled": "true"}
+    return [device if index % 8 else device | {"attributes": attributes}]
 
 
 def _segments(workspace: Workspace, rng: Random) -> None:

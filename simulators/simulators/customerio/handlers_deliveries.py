@@ -8,6 +8,7 @@ from operator import itemgetter
 import orjson
 
 from simulators.customerio.build_deliveries import TRACKED
+from simulators.customerio.handlers_people import id_type
 from simulators.customerio.options import Options
 from simulators.customerio.wire import (
     activity_token,
@@ -153,7 +154,7 @@ def activities(workspace: Workspace, options: Options, request: Request) -> Row:
     if name := request.param("name"):
         keep.append(lambda row: bool(row.get("name") == name))
     if customer := request.param("customer_id"):
-        keep.append(_belongs(customer, request.param("id_type") or "id"))
+        keep.append(_belongs(customer, id_type(workspace, request)))
     if not flag(request, "deleted"):
         keep.append(lambda row: (row["customer_identifiers"] or {}).get("cio_id") not in workspace.deleted_people)
     rows = [row for row in workspace.visible_activities() if all(check(row) for check in keep)]
@@ -171,6 +172,6 @@ def activities(workspace: Workspace, options: Options, request: Request) -> Row:
     return {"activities": list_or_null(page, options), "next": following}
 
 
-def _belongs(customer: str, id_type: str) -> Callable[[Row], bool]:
-    value = customer.removeprefix("cio_") if id_type == "cio_id" else customer
-    return lambda row: (row["customer_identifiers"] or {}).get(id_type) == value
+def _belongs(customer: str, kind: str) -> Callable[[Row], bool]:
+    value = customer.removeprefix("cio_") if kind == "cio_id" else customer
+    return lambda row: (row["customer_identifiers"] or {}).get(kind) == value

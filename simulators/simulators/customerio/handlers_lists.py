@@ -115,7 +115,7 @@ def membership(workspace: Workspace, options: Options, request: Request, text: s
     identifiers = [workspace.people[cio_id]["identifiers"] for cio_id in members[first:last]]
     return {
         "segment_id": row["id"],
-        "ids": list_or_null([item["id"] or "" for item in identifiers], options),
+        "ids": list_or_null([item.get("id") or "" for item in identifiers], options),
         "identifiers": list_or_null(identifiers, options),
         "next": following,
     }

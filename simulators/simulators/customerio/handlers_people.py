@@ -21,12 +21,13 @@ from simulators.server import Request, Row
 
 SEARCH_DEFAULT, SEARCH_MAXIMUM = 50, 1_000
 HYDRATE_MAXIMUM = 100
+RELATIONSHIPS_DEFAULT, RELATIONSHIPS_MAXIMUM = 50, 1_000
 SUPPRESSIONS_DEFAULT, SUPPRESSIONS_MAXIMUM = 100, 1_000
 
 
 def search(workspace: Workspace, options: Options, request: Request) -> Row:
     """`POST /customers`: the identifiers of the people who match a filter."""
-    condition = _body(request).get("filter")
+    condition = body_of(request).get("filter")
     people = [person for person in workspace.people.values() if matches_filter(workspace, person, condition)]
     size = page_size(request, options, "customers", SEARCH_DEFAULT, SEARCH_MAXIMUM)
     first, last, following = offset_page(
@@ -41,7 +42,7 @@ def search(workspace: Workspace, options: Options, request: Request) -> Row:
     identifiers = [person["identifiers"] for person in people[first:last]]
     return {
         "identifiers": list_or_null(identifiers, options),
-        "ids": list_or_null([item["id"] or "" for item in identifiers], options),
+        "ids": list_or_null([item.get("id") or "" for item in identifiers], options),
         "next": following,
     }
 
@@ -73,23 +74,67 @@ def matches_filter(workspace: Workspace, person: Row, condition: Any) -> bool:
 
 def hydrate(workspace: Workspace, options: Options, request: Request) -> Row:
     """`POST /customers/attributes`: up to 100 people by id. Unknown ids are missing in the answer, without an error."""
-    ids = _body(request).get("ids")
+    ids = body_of(request).get("ids")
     if not isinstance(ids, list) or not all(isinstance(item, str) for item in ids):
         reject("ids must be an array of strings")
     if len(ids) > HYDRATE_MAXIMUM:
         reject(f"at most {HYDRATE_MAXIMUM} ids")
-    kind = request.param("id_type") or "id"
-    by_id = {person["identifiers"].get(kind): person for person in workspace.people.values()}
+    kind = id_type(workspace, request)
+    by_id = {identifier(person, kind): person for person in workspace.people.values()}
     found = [by_id[item] for item in ids if item and item in by_id]
     return {
         "customers": list_or_null([{"customer": item} if options.wrap_customers else item for item in found], options)
     }
 
 
+def id_type(workspace: Workspace, request: Request) -> str:
+    """The kind of id that a request names people by. `email` and `phone` are 400 where the workspace has them off."""
+    kind = request.param("id_type") or "id"
+    if kind not in {"cio_id", "id", *workspace.identified_by}:
+        reject(f"{kind} is not an identifier in this workspace")
+    return kind
+
+
+def identifier(person: Row, kind: str) -> str | None:
+    """The id of a person. A phone number is only an attribute, also where people are identified by it."""
+    found: str | None = person["attributes" if kind == "phone" else "identifiers"].get(kind)
+    return found
+
+
+def relationships(workspace: Workspace, options: Options, request: Request, text: str) -> Row:
+    """The objects that a person belongs to, with the relationships' own attributes. Types are numbers here."""
+    kind = id_type(workspace, request)
+    person = next((person for person in workspace.people.values() if identifier(person, kind) == text), None)
+    if person is None:
+        raise not_found()
+    cio_id = person["identifiers"]["cio_id"]
+    rows = []
+    for one in workspace.relationships:
+        item = workspace.objects.get((one.object_type_id, one.cio_object_id))
+        if item is not None and one.cio_id == cio_id:
+            row: Row = {"object_type_id": int(one.object_type_id), "identifiers": item["identifiers"]}
+            rows.append(row | {"attributes": one.attributes, "timestamps": one.timestamps})
+    return relationship_page(options, request, f"relationships/{cio_id}", rows)
+
+
+def relationship_page(options: Options, request: Request, scope: str, rows: list[Row]) -> Row:
+    """A page of relationships. Default and maximum of `limit` are not documented."""
+    first, last, following = offset_page(
+        request,
+        options,
+        "cio_relationships",
+        page_size(request, options, "cio_relationships", RELATIONSHIPS_DEFAULT, RELATIONSHIPS_MAXIMUM),
+        len(rows),
+        write=lambda written: opaque_token(scope, written),
+        read=lambda token: read_opaque_token(scope, token),
+    )
+    return {"cio_relationships": list_or_null(rows[first:last], options), "next": following}
+
+
 def by_email(workspace: Workspace, request: Request) -> Row:
     """`GET /customers?email=`: the people with exactly this address."""
     email = request.param("email")
-    matches = [p["identifiers"] for p in workspace.people.values() if email and p["identifiers"]["email"] == email]
+    matches = [p["identifiers"] for p in workspace.people.values() if email and p["identifiers"].get("email") == email]
     return {"results": matches}
 
 
@@ -177,7 +222,7 @@ def download(workspace: Workspace, text: str) -> Row:
 
 def start_export(workspace: Workspace, options: Options, request: Request, kind: str) -> Row:
     """Start an export: `POST /exports/customers` or `/exports/deliveries`."""
-    body = _body(request)
+    body = body_of(request)
     if kind == "customers" and "filters" not in body:
         raise VendorError(422, "filters can't be blank", pointer="/data/attributes/filters")
     if kind == "deliveries" and len({"newsletter_id", "campaign_id", "action_id"} & set(body)) != 1:
@@ -202,7 +247,8 @@ def start_export(workspace: Workspace, options: Options, request: Request, kind:
     return {"export": row}
 
 
-def _body(request: Request) -> Row:
+def body_of(request: Request) -> Row:
+    """The object that a request carries. 400 if it carries something else."""
     try:
         document = request.json()
     except ValueError:

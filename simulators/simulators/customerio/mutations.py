@@ -207,6 +207,40 @@ def merge_people(
     return [gone, kept]
 
 
+def identify_by(workspace: Workspace, rng: Random, kinds: list[str]) -> None:
+    """Let the workspace know people by these of `id`, `email` and `phone`. Others are in no identifiers any more."""
+    workspace.identified_by = tuple(kinds)
+    off = {"id", "email"}.difference(kinds)
+
+    def strip(row: Row) -> bool:
+        known = row.get("customer_identifiers") or {}
+        row["customer_identifiers"] = {name: value for name, value in known.items() if name not in off} or None
+        return True
+
+    for person in workspace.people.values():
+        person["identifiers"] = {name: value for name, value in person["identifiers"].items() if name not in off}
+    workspace.deliveries.update(strip)
+    workspace.drafts.update(strip)
+    for row in workspace.activities:
+        strip(row)
+
+
+def object_field(workspace: Workspace, rng: Random, field: str) -> None:
+    """Let every object have this field: `object_id`, or `cio_object_id`; then every third one has no `object_id`.
+
+    A search does not find objects by the other field, or only some. Which of the two holds is not documented.
+    """
+    workspace.object_field = field
+    for item in list(workspace.objects.values())[::3] if field == "cio_object_id" else ():
+        item["identifiers"]["object_id"] = None
+
+
+def delete_object(workspace: Workspace, rng: Random, cio_object_id: str) -> None:
+    """Delete an object."""
+    for key in [key for key in workspace.objects if key[1] == cio_object_id]:
+        del workspace.objects[key]
+
+
 def age(workspace: Workspace, rng: Random, days: int) -> int:
     """Move the clock by whole days."""
     return advance(workspace, rng, days * DAY)
@@ -222,13 +256,16 @@ MUTATIONS: dict[str, Callable[..., Any]] = {
         age,
         clear,
         delete,
+        delete_object,
         delete_person,
         duplicate_campaign,
         edit,
         edit_action,
         fill_metrics,
         grow_metrics,
+        identify_by,
         merge_people,
+        object_field,
         vanish,
     )
 }

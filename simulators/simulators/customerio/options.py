@@ -100,6 +100,9 @@ class Options:
     (specification).
     """
 
+    object_search_or: bool = True
+    """Whether the filter of `POST /objects` knows `or`; without it `or` is a 400. Only people's search documents it."""
+
     export_polls: int = 2
     """How often the status of a started export is read before the export is finished."""
 

@@ -13,6 +13,7 @@ from urllib.parse import unquote
 
 from simulators.customerio import handlers_deliveries as deliveries
 from simulators.customerio import handlers_lists as lists
+from simulators.customerio import handlers_objects as objects
 from simulators.customerio import handlers_people as people
 from simulators.customerio import metrics
 from simulators.customerio.options import Options
@@ -199,6 +200,9 @@ _GETS: Mapping[str, Handler] = {
     "/campaigns/{broadcast_id}/triggers/{trigger_id}": _trigger,
     "/collections": _whole("collections"),
     "/customers": lambda c: people.by_email(c.workspace, c.request),
+    "/customers/{customer_id}/relationships": lambda c: people.relationships(
+        c.workspace, c.options, c.request, c.ids[0]
+    ),
     "/esp/domains/{domain}/suppression/{suppression_type}": lambda c: people.domain_suppressions(
         c.workspace, c.options, c.request, c.ids[0], c.ids[1]
     ),
@@ -226,6 +230,12 @@ _GETS: Mapping[str, Handler] = {
     "/newsletters/{newsletter_id}/metrics/links": _links("newsletters"),
     "/newsletters/{newsletter_id}/test_groups": _children("newsletter_test_groups", "newsletters", "test_groups"),
     "/object_types": _whole("types"),
+    "/objects/{object_type_id}/{object_id}/attributes": lambda c: objects.attributes(
+        c.workspace, c.request, c.ids[0], c.ids[1]
+    ),
+    "/objects/{object_type_id}/{object_id}/relationships": lambda c: objects.relationships(
+        c.workspace, c.options, c.request, c.ids[0], c.ids[1]
+    ),
     "/optouts": lambda c: lists.optouts(c.workspace, c.options, c.request),
     "/reporting_webhooks": _whole("reporting_webhooks"),
     "/reporting_webhooks/{webhook_id}": lambda c: lists.parent(c.workspace, "reporting_webhooks", c.ids[0]),
@@ -258,6 +268,7 @@ _POSTS: Mapping[str, Handler] = {
     "/customers/attributes": lambda c: people.hydrate(c.workspace, c.options, c.request),
     "/exports/customers": lambda c: people.start_export(c.workspace, c.options, c.request, "customers"),
     "/exports/deliveries": lambda c: people.start_export(c.workspace, c.options, c.request, "deliveries"),
+    "/objects": lambda c: objects.search(c.workspace, c.options, c.request),
 }
 ROUTES = [
     Route(method, template, handler)

@@ -18,6 +18,7 @@ import orjson
 from simulators.customerio import (
     answers,
     build_deliveries,
+    build_objects,
     build_parents,
     build_people,
     build_settings,
@@ -203,5 +204,6 @@ def build(seed: int, size: Size, now: int | None) -> Workspace:
     build_people.build(workspace, Random(f"{seed}/people"))
     build_parents.build(workspace, Random(f"{seed}/parents"))
     build_settings.build(workspace)
+    build_objects.build(workspace)
     build_deliveries.build(workspace, Random(f"{seed}/deliveries"))
     return workspace

@@ -90,6 +90,30 @@ def _customers(workspace: Workspace) -> Iterator[Row]:
         yield {"cio_id": cio_id, **person}
 
 
+def _customer_topics(workspace: Workspace) -> Iterator[Row]:
+    """One row for each topic that a person chose or that applies to the person."""
+    for cio_id, found in workspace.preferences.items():
+        for name in {**found.chosen, **found.computed} if cio_id in workspace.people else ():
+            row: Row = {"cio_id": cio_id, "topic_id": int(name.removeprefix("topic_")), "identifier": name}
+            row |= {"subscribed_set": found.chosen.get(name), "subscribed": found.computed.get(name)}
+            yield row | {"changed_at": found.changed}
+
+
+def _objects(workspace: Workspace) -> Iterator[Row]:
+    for (_, cio_object_id), item in workspace.objects.items():
+        yield {"cio_object_id": cio_object_id, "object_id": item["identifiers"]["object_id"], **item}
+
+
+def _object_relationships(workspace: Workspace) -> Iterator[Row]:
+    """Without the relationships' own attributes, which only the paths below a person have."""
+    for one in workspace.relationships:
+        item = workspace.objects.get((one.object_type_id, one.cio_object_id))
+        if item is not None and one.cio_id in workspace.people:
+            row: Row = {"object_type_id": one.object_type_id, "cio_object_id": one.cio_object_id}
+            row |= {"object_type_disabled": item["object_type_disabled"]}
+            yield row | workspace.people[one.cio_id]["identifiers"]
+
+
 def _memberships(workspace: Workspace) -> Iterator[Row]:
     for segment in _parents(workspace, "segments"):
         for cio_id in workspace.members[segment["id"]]:
@@ -230,11 +254,14 @@ _SPECIAL: dict[str, Callable[..., Any]] = {
     "activities": _activities,
     "campaign_action_metrics": _action_metrics,
     "campaign_journey_metrics": _journeys,
+    "customer_topics": _customer_topics,
     "customers": _customers,
     "esp_suppressions": _suppressions,
     "ip_addresses": _ip_addresses,
     "messages": _messages,
     "newsletter_variant_metrics": _variant_metrics,
+    "object_relationships": _object_relationships,
+    "objects": _objects,
     "reporting_webhooks": _webhooks,
     "segment_customer_counts": _counts,
     "segment_memberships": _memberships,

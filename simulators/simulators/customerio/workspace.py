@@ -98,6 +98,26 @@ class Deliveries:
         return count
 
 
+@dataclass(frozen=True)
+class Preferences:
+    """The topics that a person chose, and what applies to the person with the topics' defaults; by topic."""
+
+    chosen: dict[str, bool]
+    computed: dict[str, bool]
+    changed: int | None
+
+
+@dataclass(frozen=True)
+class Relationship:
+    """A person who belongs to an object, with the relationship's own attributes."""
+
+    object_type_id: str
+    cio_object_id: str
+    cio_id: str
+    attributes: dict[str, str]
+    timestamps: dict[str, int]
+
+
 @dataclass
 class Workspace:
     """All data of one workspace.
@@ -124,6 +144,15 @@ class Workspace:
     drafts: Deliveries = field(default_factory=lambda: Deliveries([]))
     activities: list[Row] = field(default_factory=list)
     deleted_people: set[str] = field(default_factory=set)
+    preferences: dict[str, Preferences] = field(default_factory=dict)
+    """What people chose of the topics, by `cio_id`. Who has none, or a malformed text, is not in it."""
+    objects: dict[tuple[str, str], Row] = field(default_factory=dict)
+    """Objects by type and `cio_object_id`, as `GET /objects/{type}/{id}/attributes` answers them."""
+    relationships: list[Relationship] = field(default_factory=list)
+    identified_by: tuple[str, ...] = ("id", "email")
+    """The identifiers of people that this workspace uses beside `cio_id`: of `id`, `email` and `phone`."""
+    object_field: str = ""
+    """The one field that every object has for a search, `object_id` or `cio_object_id`. Empty: both."""
     vanished: set[tuple[str, int]] = field(default_factory=set)
     export_polls: dict[int, int] = field(default_factory=dict)
     late_opens: int = 0

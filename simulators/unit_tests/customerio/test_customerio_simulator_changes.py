@@ -187,7 +187,8 @@ def test_the_truth_knows_every_stream_of_the_connector(sim: CustomerioSimulator)
         sender_identities subscription_channels exports ip_addresses esp_suppressions optouts broadcast_triggers
         campaign_metrics broadcast_metrics newsletter_metrics transactional_metrics campaign_journey_metrics
         campaign_link_metrics newsletter_link_metrics campaign_action_metrics newsletter_variant_metrics
-        transactional_variants broadcast_link_metrics transactional_link_metrics sender_identity_usage"""
+        transactional_variants broadcast_link_metrics transactional_link_metrics sender_identity_usage
+        customer_topics objects object_relationships"""
     assert sorted(names.split()) == sorted(truth.STREAMS)
     assert all(sim.truth(name) for name in names.split())
 
@@ -199,6 +200,8 @@ def test_every_path_answers_what_the_document_of_the_api_says(sim: CustomerioSim
         "trigger_id": trigger["id"],
         "campaign_id": 4,
         "message_id": quote(sim.truth("messages")[0]["id"], safe=""),
+        "customer_id": "u0",
+        "object_id": quote(sim.truth("objects")[0]["object_id"], safe=""),
         "domain": "mail.example.com",
         "suppression_type": "blocks",
         "email_address": "gone.00001%40example.net",

@@ -10,9 +10,11 @@ from source_customerio.streams import (
     lists,
     message_metrics,
     metrics,
+    objects,
     people,
     segments,
     senders,
+    topics,
 )
 from source_customerio.streams.base import CustomerIoStream
 from source_customerio.streams.webhooks import WebhookEvents
@@ -34,12 +36,15 @@ STREAMS: tuple[type[CustomerIoStream], ...] = (
     deliveries.Activities,
     # people
     people.Customers,
+    topics.CustomerTopics,
     lists.Optouts,
     lists.Segments,
     segments.SegmentMemberships,
     segments.SegmentUsage,
     segments.SegmentCustomerCounts,
     esp.EspSuppressions,
+    objects.Objects,
+    objects.ObjectRelationships,
     # metrics
     metrics.CampaignMetrics,
     metrics.CampaignJourneyMetrics,

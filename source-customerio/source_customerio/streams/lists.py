@@ -161,6 +161,7 @@ class Types(FullList):
     endpoint = "object_types"
     envelope = "types"
     permission = SETTINGS
+    id_in_children = "object_type_id"
 
 
 class ReportingWebhooks(FullList):

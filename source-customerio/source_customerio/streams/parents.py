@@ -89,18 +89,24 @@ class Parents:
             yield from found.values()
             return
         for above in self._above.all():
-            if isinstance(above, Unlisted):
-                yield above
-                continue
+            yield from [above] if isinstance(above, Unlisted) else self._below_one(self._above, above)
+
+    def _below_one(self, parents: Parents, above: Parent) -> list[Found]:
+        """What is in the list of one of the `parents`, or why it cannot be read; nothing where that one is gone.
+
+        Not a part of the generator: the engine clears the frames through which an error went.
+        """
+        try:
             try:
-                found = self.listed(above)
-            except Stopped:
+                return list(self.listed(above).values())
+            except (NotFound, Malformed) as error:
+                if parents.is_gone(above, error):
+                    return []
                 raise
-            except Exception as error:
-                if not self._above.is_gone(above, error):
-                    yield Unlisted(above, error)
-            else:
-                yield from found.values()
+        except Stopped:
+            raise
+        except Exception as error:
+            return [Unlisted(above, error)]
 
     def listed(self, above: Parent | None, fresh: bool = False) -> dict[Any, Parent]:
         """The parents in one list, by id; with `fresh` as the server lists them now."""

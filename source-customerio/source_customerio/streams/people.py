@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 import threading
+from abc import ABC
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from itertools import islice
 from typing import Any, NamedTuple
 
-import orjson
-from source_kit.disk import store
-from source_kit.http.body import SPOOL_MEMORY_BYTES
 from source_kit.stream import Record, SliceItem, StreamDocs
 
 from source_customerio.errors import contradiction
@@ -22,6 +19,9 @@ HYDRATE_AT_MOST = 100
 #: Everybody has a `cio_id`; a search by `id` would miss people who are known by e-mail alone (certain: recorded
 #: answers found 121 of 121 against 119).
 EVERYBODY: Mapping[str, Any] = {"filter": {"and": [{"attribute": {"field": "cio_id", "operator": "exists"}}]}}
+#: Attributes with what a person chose of the topics, and with what applies to the person by that and by the topics'
+#: defaults (certain: vendor's specification). The time of the first one is the time of the choice.
+CHOSEN, COMPUTED = "cio_subscription_preferences", "_cio_subscription_preferences_computed"
 
 
 class Batch(NamedTuple):
@@ -34,43 +34,39 @@ class Batch(NamedTuple):
         return f"people {self.number * HYDRATE_AT_MOST + 1} to {self.number * HYDRATE_AT_MOST + len(self.ids)}"
 
 
-class Customers(CustomerIoStream):
-    """Profiles: one row for each person with identifiers, attributes, devices and subscription.
+class Profiles(CustomerIoStream, ABC):
+    """A stream that is made of the profiles of everybody. The first such stream of a sync searches for all.
 
-    Profiles carry no time of change, so every sync reads everybody. Both requests are POSTs that change nothing and are
-    repeated like any read. The `cio_id` stays a text: `30e00001` is not a number.
+    Both requests are POSTs that change nothing and are repeated like any read.
     """
 
     endpoint = "customers"
     envelope = "identifiers"
     permission = "people"
-    key = ("cio_id",)
     page_size = 1000
     parallel_slices = slices_fail_alone = True
-    docs = StreamDocs(
-        read_again="everything",
-        deletes="deleted people are gone with the next sync",
-        requests="11 for each 1,000 people",
-    )
 
     def start(self, state: Mapping[str, Any], full_refresh: bool, sync_start: datetime) -> None:
         self._found = self._nameless = self._asked = self._fetched = 0
         self._lock = threading.Lock()
 
-    def slices(self) -> Iterator[Batch]:
+    def slices(self) -> Iterator[Any]:
         """The people of one request each.
 
         The search is read to its end before any profile, so that it is soon over: when a person is deleted meanwhile,
         those behind move up, and one of them is not found. The ids wait in a file, 10 bytes a person.
         """
-        with tempfile.SpooledTemporaryFile(max_size=SPOOL_MEMORY_BYTES) as found:
-            search = self._search()
+        people = self.client.connection.people
+        if not people.ended:
+            people.ids.clear()
+            search, number = self._search(), 0
             while ids := list(islice(search, HYDRATE_AT_MOST)):
-                store(found, orjson.dumps(ids, option=orjson.OPT_APPEND_NEWLINE))
-            store(found, b"")
+                people.ids.add([number, ids])
+                number += 1
+            people.ended = True
             self.logger.info(f"Stream {self.name}: {self._found} people to read")
-            for number, line in enumerate(found):
-                yield Batch(number, orjson.loads(line))
+        for number, ids in people.ids:
+            yield Batch(number, ids)
 
     def _search(self) -> Iterator[str]:
         """The ids of all people."""
@@ -80,10 +76,10 @@ class Customers(CustomerIoStream):
             self._nameless += len(rows) - len(known)
             yield from known
 
-    def read_slice(self, slice_: Batch) -> Iterator[SliceItem]:
+    def profiles(self, batch: Batch) -> Iterator[list[Record]]:
         """The profiles of one request. The server drops who was deleted since the search, without an error."""
         answer = self.client.call(
-            "customers/attributes", method="POST", params={"id_type": "cio_id"}, json={"ids": slice_.ids}
+            "customers/attributes", method="POST", params={"id_type": "cio_id"}, json={"ids": batch.ids}
         )
         fetched = 0
         for rows in self.client.rows_in(answer, "customers"):
@@ -93,7 +89,7 @@ class Customers(CustomerIoStream):
                 self.client.misshapen("a profile without a cio_id")
             yield profiles
         with self._lock:
-            self._asked += len(slice_.ids)
+            self._asked += len(batch.ids)
             self._fetched += fetched
 
     def probe(self) -> None:
@@ -121,6 +117,37 @@ class Customers(CustomerIoStream):
                 "the search found. They were deleted or merged during the sync; the next sync looks for them again."
             )
 
+    def close(self) -> None:
+        super().close()
+        self.client.connection.people.clear()
+
+
+class Customers(Profiles):
+    """Profiles: one row for each person with identifiers, attributes, devices and subscription.
+
+    Profiles carry no time of change, so every sync reads everybody. The `cio_id` stays a text: `30e00001` is not a
+    number. In a workspace that knows people by an id only, or by phone numbers, `identifiers` lacks what is not used.
+    Where the sync reads `customer_topics` too, preferences are kept for it.
+    """
+
+    key = ("cio_id",)
+    docs = StreamDocs(
+        read_again="everything",
+        deletes="deleted people are gone with the next sync",
+        requests="11 for each 1,000 people",
+    )
+
+    def read_slice(self, slice_: Batch) -> Iterator[SliceItem]:
+        """The profiles of one request. Their preferences are kept when all of them came."""
+        connection, kept = self.client.connection, []
+        topics = "customer_topics" in connection.chosen
+        for profiles in self.profiles(slice_):
+            if topics:
+                kept += preferences_of(profiles)
+            yield profiles
+        if topics:
+            connection.people.keep(slice_.number, kept)
+
 
 def profile(row: Record) -> Record:
     """A profile with its key as the first column.
@@ -131,3 +158,16 @@ def profile(row: Record) -> Record:
     maps = [found for found in (person.get("identifiers"), person.get("attributes")) if isinstance(found, dict)]
     cio_id = next((found["cio_id"] for found in maps if found.get("cio_id")), None)
     return {"cio_id": None if cio_id is None else str(cio_id), **person}
+
+
+def preferences_of(profiles: list[Record]) -> list[list[Any]]:
+    """For each person with preferences: `cio_id`, both attributes as they came, and the time of the choice."""
+    kept = []
+    for person in profiles:
+        attributes, times = person.get("attributes"), person.get("timestamps")
+        if not isinstance(attributes, dict):
+            continue
+        chosen, computed = attributes.get(CHOSEN), attributes.get(COMPUTED)
+        if chosen or computed:
+            kept.append([person["cio_id"], chosen, computed, times.get(CHOSEN) if isinstance(times, dict) else None])
+    return kept
