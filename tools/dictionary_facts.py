@@ -105,6 +105,8 @@ def _links_of(**ids: str) -> Mapping[str, str]:
     return {**_series_of("metric.series", **ids), "link_id": "`link.id`", "href": "`link.href`"}
 
 
+_PERSON = {name: f"`identifiers.{name}`" for name in ("cio_id", "id", "email")}
+_OBJECT = {name: f"`identifiers.{name}`" for name in ("object_id", "cio_object_id")}
 _USED_BY = {name: f"`used_by.{name}`" for name in ("campaigns", "sent_newsletters", "draft_newsletters")}
 
 CUSTOMERIO = Vendor(
@@ -113,12 +115,25 @@ CUSTOMERIO = Vendor(
     in_pages_only="specified",
     origins={
         "customers": "`POST /v1/customers` finds people, `POST /v1/customers/attributes` has the rows, in `customers`",
+        "customer_topics": "two attributes of `customers`, by the same requests",
+        "objects": "`POST /v1/objects` finds them, `GET /v1/objects/{type}/{object}/attributes` has each, in `object`",
+        "object_relationships": "`GET /v1/objects/{type}/{object}/relationships`, the rows of `cio_relationships`",
         "ip_addresses": "`GET /v1/info/ip_addresses`, the texts in `ip_addresses`",
         "webhook_events": "bodies of Customer.io's reporting webhooks",
     },
     origin=_customerio_origin,
     names={
         "customers": {"cio_id": "`identifiers.cio_id`, else `attributes.cio_id`"},
+        "customer_topics": {
+            "cio_id": "`identifiers.cio_id`, else `attributes.cio_id`",
+            "topic_id": "the number in `topic_<id>`",
+            "identifier": "a key of `topics` in the texts below",
+            "subscribed_set": "`attributes.cio_subscription_preferences`, a JSON text",
+            "subscribed": "`attributes._cio_subscription_preferences_computed`, a JSON text",
+            "changed_at": "`timestamps.cio_subscription_preferences`",
+        },
+        "objects": _OBJECT,
+        "object_relationships": _PERSON | {"cio_object_id": "`identifiers.cio_object_id` of the object"},
         "newsletter_test_groups": {"newsletter_id": "`id` of the newsletter"},
         "segment_usage": _USED_BY,
         "sender_identity_usage": {"sender_identity_id": "`id` of the sender"},
