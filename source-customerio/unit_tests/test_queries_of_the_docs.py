@@ -241,7 +241,7 @@ def changed(tables: Tables) -> dict[str, str]:
     Customer.io does not say what an entry of a merge holds, so each form that it may have is there.
     """
     people = list(tables.workspace.people.values())[20:40]
-    parts = ("gone", "gone by id", "again", "again with id", "back", *"abcdefghij")
+    parts = ("gone", "gone by id", "again", "again with id", "back", *"abcdefghijklm")
     persons = dict(zip(parts, people, strict=False))
     ids = {part: person["identifiers"]["cio_id"] for part, person in persons.items()}
     tables.mutate("advance", seconds=DAY)
@@ -264,6 +264,9 @@ def changed(tables: Tables) -> dict[str, str]:
     tables.note("profile_merge", lose("f"), data={"primary": f"cio_{ids['g']}"})
     lose("h")
     tables.note("profile_merge", persons["i"], data={"secondary": {"id": persons["h"]["id"]}})
+    lose("k")
+    named = [persons["k"]["identifiers"]["cio_id"], persons["m"]["identifiers"]["email"]]
+    tables.note("profile_merge", persons["l"], data={"of": named})  # l and m are both left: nobody knows into whom
     tables.mutate("advance", seconds=HOUR)
     tables.sync("activities")
     tables.sql.execute(queries("Deleted and merged people")[0])
@@ -295,12 +298,11 @@ def read_again(tables: Tables, changed: dict[str, str]) -> dict[str, str]:
 
 def test_people_are_those_of_the_workspace_after_the_next_reading(tables: Tables, read_again: dict[str, str]) -> None:
     """Who was created again is there, with the old `cio_id` or with a new one. Appended rows may be deduped or not."""
-    merged = {
-        read_again[old]: read_again[new] for old, new in {"a": "c", "b": "c", "d": "e", "f": "g", "h": "i"}.items()
-    }
+    into = {"a": "c", "b": "c", "d": "e", "f": "g", "h": "i", "k": None}
+    merged = {read_again[old]: read_again.get(new or "") for old, new in into.items()}
     sent = {row["id"]: (row["customer_identifiers"] or {}).get("cio_id") for row in tables.truth("messages")}
-    assert set(merged) & set(sent.values())
-    followed = {number: merged.get(person, person) for number, person in sent.items()}
+    assert merged.keys() & set(sent.values())
+    followed = {number: merged.get(person) or person for number, person in sent.items()}
     for _ in ("appended", "deduped"):
         assert sorted(people_now(tables)) == sorted(row["cio_id"] for row in tables.truth("customers"))
         assert dict(tables.answers("from merged_people")) == merged
