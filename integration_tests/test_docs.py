@@ -92,7 +92,9 @@ def test_the_diagram_of_keys_joins_columns_that_exist(vendor: str) -> None:
 
 def test_every_stream_of_customerio_is_among_the_keys() -> None:
     """In the diagram, or among those that join nothing."""
-    keys = (ROOT / "docs" / "customerio.md").read_text(encoding="utf-8").partition("\n## Keys\n")[2].partition("\n## ")[0]
+    keys = (
+        (ROOT / "docs" / "customerio.md").read_text(encoding="utf-8").partition("\n## Keys\n")[2].partition("\n## ")[0]
+    )
     streams = re.findall(r"^## (\w+)$", _dictionary("customerio"), re.MULTILINE)
     assert len(streams) > 30
 

@@ -263,8 +263,8 @@ MUTATIONS: dict[str, Callable[..., Any]] = {
         edit_action,
         fill_metrics,
         grow_metrics,
-        identify_by,
         merge_people,
+        identify_by,
         object_field,
         vanish,
     )
