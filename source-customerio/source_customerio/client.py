@@ -21,10 +21,12 @@ from source_kit.raw_rows import RawRows, joined
 
 from source_customerio.budget import RequestBudget
 from source_customerio.config import Config
-from source_customerio.errors import contradiction, error_table
+from source_customerio.errors import Unauthorized, closed_to_the_key, contradiction, error_table
 from source_customerio.found import FoundObjects, FoundPeople
 from source_customerio.listed import Listed
 
+#: The one list that is answered without a key (certain: vendor documentation), so that it proves nothing about one
+KEYLESS = "info/ip_addresses"
 #: Seconds. Answers come in half a second (observed by third parties); a page of 30,000 members takes longer.
 READ_TIMEOUT = 60.0
 #: A key that other programs use too is throttled for a second at a time; ten minutes of that in one request mean that
@@ -79,7 +81,7 @@ class WorkspaceConnection(Connection):
 
     `chosen` are the names of the streams that the sync reads. `listed` knows the objects of the lists that were read,
     `people` and `objects` what the searches for these found. `throttled` is set from the moment when a request gave up
-    on status 429 until another one is answered.
+    on status 429 until another one is answered. `accepted` is set once a request that needs a key was answered.
     """
 
     def __init__(self, config: Config, chosen: Collection[str] = ()) -> None:
@@ -91,6 +93,7 @@ class WorkspaceConnection(Connection):
         self.people = FoundPeople()
         self.objects = FoundObjects()
         self.throttled = threading.Event()
+        self.accepted = threading.Event()
 
 
 class CustomerIoClient(Client):
@@ -100,15 +103,22 @@ class CustomerIoClient(Client):
 
     def __init__(self, name: str, permission: str, connection: WorkspaceConnection) -> None:
         super().__init__(name, connection, error_table(permission, connection.config), RETRY_POLICY, READ_TIMEOUT)
+        self.permission = permission
 
     def call(self, path: str, **request: Any) -> Answer:
-        """As the base, and notes whether the server still limits the rate."""
+        """As the base, and notes whether the server accepts the key and still limits the rate."""
         try:
             answer = super().call(path, **request)
         except Throttled:
             self.connection.throttled.set()
             raise
+        except Unauthorized as error:
+            if self.connection.accepted.is_set():
+                error.message = closed_to_the_key(self.permission)
+            raise
         self.connection.throttled.clear()
+        if path != KEYLESS:
+            self.connection.accepted.set()
         return answer
 
     def policy(self) -> RetryPolicy:

@@ -10,9 +10,19 @@ from source_kit.errors import Action, ErrorRule, ErrorTable, Throttled
 
 from source_customerio.config import Config
 
+#: The sentence for a key that nothing was answered with
+WRONG_KEY = (
+    "Customer.io did not accept the key. It is mistyped or revoked, it is a Track API key, or the account is in the "
+    "other region: enter an App API key and choose the account's region (US or EU)."
+)
+
 
 class Unauthorized(AirbyteTracedException):
-    """401: the key was not accepted."""
+    """401: the key was not accepted, or may not read this.
+
+    What a key gets outside its scope is not documented: the vendor's specification (August 2026) declares 401 on 40
+    operations, and 403 only for features that an account lacks.
+    """
 
 
 class Forbidden(AirbyteTracedException):
@@ -31,6 +41,15 @@ def contradiction(what: str, message: str, detail: str) -> AirbyteTracedExceptio
     """The error for an answer that contradicts the API's own documentation."""
     return AirbyteTracedException(
         message=message, internal_message=f"{what}: {detail}", failure_type=FailureType.system_error
+    )
+
+
+def closed_to_the_key(scope: str) -> str:
+    """The sentence for a 401 of a key that was accepted for other data."""
+    return (
+        f"Customer.io did not accept the key for {scope} (status 401), although it did for other data. Either its "
+        f"scope does not include {scope}: use an App API key whose scope does, or leave these streams out. Or it was "
+        "revoked in between: then other streams fail, too, and a new key is needed."
     )
 
 
@@ -59,7 +78,9 @@ def error_table(scope: str, config: Config) -> ErrorTable:
     """The table of a stream that needs the permission to read `scope`. The first rule that matches counts.
 
     401, 404, 408, 429 and the shape of errors are certain (vendor documentation, recorded answers). That a key outside
-    its scope or an address outside its allowlist gets 403 is inferred. Server errors are the shared last resort.
+    its scope or an address outside its allowlist gets 403 is inferred; it may be 401. Server errors are the shared last
+    resort. A 429 need not have `Retry-After`, and its absence says nothing about a daily quota: the vendor's
+    specification of August 2026 gives no 429 that header.
     """
     return ErrorTable(
         vendor="Customer.io",
@@ -72,8 +93,7 @@ def error_table(scope: str, config: Config) -> ErrorTable:
             ),
             ErrorRule(
                 401,
-                "Customer.io did not accept the key. It is mistyped or revoked, it is a Track API key, or the account "
-                "is in the other region: enter an App API key and choose the account's region (US or EU).",
+                f"{WRONG_KEY} If other data can be read with it, its scope does not include {scope}.",
                 failure_type=FailureType.config_error,
                 raises=Unauthorized,
             ),

@@ -19,7 +19,7 @@ from source_kit.source import Source
 from source_customerio import raw_decoder
 from source_customerio.client import WorkspaceConnection
 from source_customerio.config import Config
-from source_customerio.errors import Forbidden, Unauthorized, wrong_region
+from source_customerio.errors import WRONG_KEY, Forbidden, Unauthorized, closed_to_the_key, wrong_region
 from source_customerio.streams import STREAMS, webhook_streams
 from source_customerio.streams.base import CustomerIoStream
 from source_customerio.streams.deliveries import Messages
@@ -57,14 +57,15 @@ class SourceCustomerio(Source[Config]):
         """A cheap request for each permission that a stream needs, and a look at the log of a webhook-inlet.
 
         The check succeeds if any of the requests is answered, and the log names those that failed, whatever the reason:
-        the other streams can be read. If the first few are not answered, the rest is not tried.
+        the other streams can be read. If the first few are not answered, the rest is not tried, unless the key was
+        refused: it may open the rest.
         """
         warn_of_plain_http(logger, config.base_url)
         connection = WorkspaceConnection(config)
         found = _failures(_FIRST_PROBES[:1], connection, 1)
         if not any(map(_is_decisive, found.values())):
             found |= _failures(_FIRST_PROBES[1:], connection, len(_FIRST_PROBES))
-        _raise_verdict(config, list(found.values()))
+        _raise_if_all_fail(list(found.values()))
         # the list of IP addresses needs no key and proves nothing
         others = {
             one.permission: one for one in STREAMS[::-1] if one.permission not in found and one is not IpAddresses
@@ -72,16 +73,10 @@ class SourceCustomerio(Source[Config]):
         found |= _failures(list(reversed(others.values())), connection, config.num_workers)
         errors = {permission: error for permission, error in found.items() if error is not None}
         if len(errors) == len(found):
-            first = next(iter(errors.values()))
-            if not all(isinstance(error, Forbidden) for error in errors.values()):
-                raise first
-            raise config_error(
-                "Customer.io denied the key access to everything (status 403). Use an App API key whose scope includes "
-                "what is to be synced, and if it has an IP allowlist, add the address that this connector runs from.",
-                first.internal_message,
-            )
+            raise _verdict(config, list(errors.values()))
         for permission, error in errors.items():
-            logger.warning(f"Check: {permission} cannot be read: {error.message}")
+            why = closed_to_the_key(permission) if isinstance(error, Unauthorized) else error.message
+            logger.warning(f"Check: {permission} cannot be read: {why}")
         return " ".join(stream.examine(logger) for stream in webhook_streams(config)) or None
 
 
@@ -114,28 +109,39 @@ def _is_decisive(error: AirbyteTracedException | None) -> bool:
     )
 
 
-def _raise_verdict(config: Config, first: Sequence[AirbyteTracedException | None]) -> None:
-    """Raises what is wrong with the key or the way to the server, judged by the first probes.
+def _raise_if_all_fail(first: Sequence[AirbyteTracedException | None]) -> None:
+    """Raises an error of the first probes where it shows that the others would fail as well.
 
-    A denied access (403) does not mean a wrong key; any other error does if every probe ended with one.
+    A refusal of the key (401, 403) shows nothing about what else it opens.
     """
-    errors = [error for error in first if error is not None and not isinstance(error, Forbidden)]
+    errors = [error for error in first if error is not None]
     if len(errors) < len(first):
         return
-    error = next(filter(_is_decisive, errors), errors[0])
-    raise _with_other_region(config, error) if isinstance(error, Unauthorized) else error
+    decisive = next(filter(_is_decisive, errors), None)
+    if decisive or not any(isinstance(error, Unauthorized | Forbidden) for error in errors):
+        raise decisive or errors[0]
 
 
-def _with_other_region(config: Config, error: Unauthorized) -> AirbyteTracedException:
-    """The error, or one that names the other region where the key opens that.
+def _verdict(config: Config, errors: Sequence[AirbyteTracedException]) -> AirbyteTracedException:
+    """What is wrong with a key that opens nothing, judged by the error of every probe.
 
     The vendor answers a key of the other region like a wrong one, and has no way to ask for the region of an App API
     key (certain: vendor documentation).
     """
-    other = config.other_region
-    if other is None:
-        return error
-    campaigns = Campaigns(WorkspaceConnection(replace(config, region=other)))
-    there = campaigns.probe_error(CHECK_RETRY_POLICY, _PROBE_TIMEOUT)
-    opens = there is None or isinstance(there, Forbidden)
-    return config_error(wrong_region(config), error.internal_message) if opens else error
+    if all(isinstance(error, Forbidden) for error in errors):
+        return config_error(
+            "Customer.io denied the key access to everything (status 403). Use an App API key whose scope includes "
+            "what is to be synced, and if it has an IP allowlist, add the address that this connector runs from.",
+            errors[0].internal_message,
+        )
+    unauthorized = next((error for error in errors if isinstance(error, Unauthorized)), None)
+    if unauthorized is None:
+        return errors[0]
+    belongs_there = config.other_region is not None and _opens_anything(replace(config, region=config.other_region))
+    return config_error(wrong_region(config) if belongs_there else WRONG_KEY, unauthorized.internal_message)
+
+
+def _opens_anything(config: Config) -> bool:
+    """Whether the key is known in a region: something is answered, or denied."""
+    found = _failures(_FIRST_PROBES, WorkspaceConnection(config), len(_FIRST_PROBES))
+    return any(error is None or isinstance(error, Forbidden) for error in found.values())

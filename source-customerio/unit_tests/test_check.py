@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from simulators.customerio import TRACK_KEY, CustomerioSimulator, Options
 from simulators.server import Fault
+from source_customerio.streams import STREAMS
+from source_customerio.streams.lists import IpAddresses
 
 if TYPE_CHECKING:
     from conftest import Workspace
@@ -148,12 +150,47 @@ def test_a_server_that_fails_everywhere_fails_soon_with_its_sentence(workspace: 
     assert asked == {"/v1/campaigns", "/v1/segments", "/v1/customers", "/v1/workspaces"}
 
 
-@pytest.mark.parametrize("opened", ["segments", "customers", "workspaces"])
-def test_a_key_that_is_refused_with_401_outside_its_scope_is_no_wrong_key(workspace: Workspace, opened: str) -> None:
+def open_only(simulator: CustomerioSimulator, opened: str) -> None:
+    """A key whose scope has one list, and that gets 401 for anything else."""
+    simulator.options.forbidden = [rf"^/(?!{opened}$)"]
+    simulator.options.forbidden_status = 401
+
+
+@pytest.mark.parametrize(
+    ("opened", "scope"),
+    [
+        ("segments", "segments"),
+        ("customers", "people"),
+        ("workspaces", "the workspace's settings"),
+        ("messages", "deliveries"),
+        ("exports", "exports"),
+        ("transactional", "transactional messages"),
+    ],
+)
+def test_a_key_that_is_refused_with_401_outside_its_scope_is_no_wrong_key(
+    workspace: Workspace, opened: str, scope: str
+) -> None:
     """Which status a key gets outside its scope is documented nowhere: 401 is declared on far more paths than 403."""
-    closed = rf"/v1/(?!{opened}(\?|$))"
-    workspace.simulator.faults.add(Fault("status", path=closed, status=401, times=-1))
-    assert workspace.check(workspace.config())[0] == "SUCCEEDED"
+    open_only(workspace.simulator, opened)
+    output = workspace.run("check", workspace.config())
+    assert output.connection_status["status"] == "SUCCEEDED"
+    warned = [line.removeprefix("WARN: Check: ") for line in output.logged("WARN: ")]
+    closed = {line.partition(" cannot be read: ")[0] for line in warned}
+    assert closed == {stream.permission for stream in STREAMS if stream is not IpAddresses} - {scope}
+    for line in warned:
+        name, _, why = line.partition(" cannot be read: ")
+        assert why.startswith(f"Customer.io did not accept the key for {name} (status 401), although it did for other")
+
+
+def test_a_key_of_the_other_region_with_a_narrow_scope_names_the_region_too(
+    workspace: Workspace, europe: CustomerioSimulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("source_customerio.config.HOSTS", {"US": workspace.simulator.url, "EU": europe.url})
+    open_only(europe, "segments")
+    assert workspace.check({"app_api_key": europe.api_key, "region": "US"}) == (
+        "FAILED",
+        "The key belongs to an account in the region EU, not US. Choose EU as the region.",
+    )
 
 
 @pytest.mark.slow

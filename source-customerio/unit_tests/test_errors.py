@@ -13,7 +13,13 @@ if TYPE_CHECKING:
 
 UNAUTHORIZED = (
     "Customer.io did not accept the key. It is mistyped or revoked, it is a Track API key, or the account is in the "
-    "other region: enter an App API key and choose the account's region (US or EU)."
+    "other region: enter an App API key and choose the account's region (US or EU). If other data can be read with it, "
+    "its scope does not include campaigns."
+)
+CLOSED = (
+    "Customer.io did not accept the key for campaigns (status 401), although it did for other data. Either its scope "
+    "does not include campaigns: use an App API key whose scope does, or leave these streams out. Or it was revoked in "
+    "between: then other streams fail, too, and a new key is needed."
 )
 FORBIDDEN = (
     "Customer.io denied the key access to campaigns. Use an App API key whose scope includes campaigns, and if the key "
@@ -117,7 +123,7 @@ def test_an_html_page_that_stays_fails_with_its_own_sentence(workspace: Workspac
 
 
 def test_a_daily_quota_ends_the_stream_and_the_next_sync_goes_on(workspace: Workspace) -> None:
-    """429 without Retry-After does not clear within a sync."""
+    """Then a 429 does not clear within a sync. Nothing in the answer distinguishes it from the limit of a second."""
     start = workspace.simulator.start_date
     workspace.simulator.faults.add(Fault("status", path="/v1/messages", status=429, skip=3, times=-1))
     first = workspace.sync("messages", start_date=start, num_workers=1)
@@ -161,6 +167,41 @@ def test_a_stream_out_of_scope_fails_alone_and_names_its_scope(workspace: Worksp
     assert synced.statuses["activities"][-1] == "INCOMPLETE"
     assert synced.statuses["segments"][-1] == "COMPLETE"
     assert len(synced.records["segments"]) == len(workspace.truth("segments"))
+
+
+@pytest.mark.parametrize(
+    ("streams", "message"),
+    [
+        (("campaigns", "campaign_actions", "segments", "snippets"), UNAUTHORIZED),
+        (("segments", "snippets", "campaigns", "campaign_actions"), CLOSED),
+        (("ip_addresses", "segments", "snippets", "campaign_actions", "campaigns"), CLOSED),
+        (("ip_addresses", "campaigns", "segments", "snippets"), UNAUTHORIZED),
+    ],
+)
+def test_a_stream_that_the_key_gets_401_for_fails_alone_and_says_both_causes(
+    workspace: Workspace, streams: tuple[str, ...], message: str
+) -> None:
+    """Outside its scope a key may get 401. The list of addresses needs no key, so its answer shows nothing."""
+    workspace.simulator.options.forbidden = ["/campaigns"]
+    workspace.simulator.options.forbidden_status = 401
+    synced = workspace.sync(*streams, num_workers=1)
+    closed = {"campaigns", "campaign_actions"} & {*streams}
+    assert {name: failure.message for name, failure in synced.failures.items()} == dict.fromkeys(closed, message)
+    assert {failure.failure_type for failure in synced.failures.values()} == {"config_error"}
+    for name in ("segments", "snippets"):
+        key = {"segments": "id", "snippets": "name"}[name]
+        assert sorted(synced.column(name, key)) == sorted(row[key] for row in workspace.truth(name))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("headers", [{}, {"Retry-After": "0"}])
+def test_a_limit_is_waited_for_with_and_without_retry_after(workspace: Workspace, headers: dict[str, str]) -> None:
+    """The specification of August 2026 gives no 429 that header, so its absence says nothing about a daily quota."""
+    limited = Fault("status", path="/v1/segments", status=429, headers=headers, times=3)
+    workspace.simulator.faults.add(limited)
+    synced = workspace.sync("segments")
+    assert sorted(synced.column("segments", "id")) == sorted(row["id"] for row in workspace.truth("segments"))
+    assert synced.failures == {}
 
 
 @pytest.mark.parametrize("value", ["tomorrow", [1], {"a": 1}, True, 1.5])

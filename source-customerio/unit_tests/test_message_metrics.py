@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from conftest import Workspace
 
 STREAM = "campaign_action_metrics"
+DAY = 86_400
 
 
 def answer(workspace: Workspace, path: str, document: Any, status: int = 200) -> None:
@@ -26,6 +27,20 @@ def campaigns_of(synced: Any) -> set[int]:
     return set(synced.column(STREAM, "campaign_id"))
 
 
+@pytest.mark.slow
+def test_actions_have_a_row_a_day_since_their_campaign_was_created(
+    workspace: Workspace, clock: Callable[[], datetime]
+) -> None:
+    """An action may be older than its campaign, which has copied it, but has no numbers from before."""
+    found = sorted(map(repr, workspace.sync(STREAM).records[STREAM]))
+    wanted = []
+    for campaign in workspace.truth("campaigns"):
+        dated = workspace.truth(STREAM, resolution="days", start=str(campaign["created"] - campaign["created"] % DAY))
+        wanted += [repr(row) for row in dated if row["campaign_id"] == campaign["id"]]
+    assert found == sorted(wanted)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("chosen", [(STREAM,), ("campaign_actions", STREAM)])
 def test_a_campaign_whose_actions_cannot_be_listed_costs_its_own_metrics_only(
     workspace: Workspace, chosen: tuple[str, ...]
@@ -39,6 +54,7 @@ def test_a_campaign_whose_actions_cannot_be_listed_costs_its_own_metrics_only(
     assert campaigns_of(synced) == {row["id"] for row in workspace.truth("campaigns")} - {4}
 
 
+@pytest.mark.slow
 def test_an_action_that_fails_costs_its_own_rows_only(workspace: Workspace) -> None:
     answer(workspace, "/campaigns/4/actions/407/metrics", {}, 422)
     synced = workspace.sync(STREAM)
@@ -47,6 +63,7 @@ def test_an_action_that_fails_costs_its_own_rows_only(workspace: Workspace) -> N
     assert {(row["campaign_id"], row["action_id"]) for row in synced.records[STREAM]} == wanted
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("status", [400, 404])
 def test_an_action_that_was_deleted_after_it_was_listed_is_skipped_and_counted(
     workspace: Workspace, status: int
@@ -61,11 +78,13 @@ def test_an_action_that_was_deleted_after_it_was_listed_is_skipped_and_counted(
     assert synced.logged(f"Stream {STREAM}: 1 actions were deleted during the sync and skipped: 407")
 
 
+@pytest.mark.slow
 def test_an_action_that_answers_400_and_is_still_listed_fails(workspace: Workspace) -> None:
     answer(workspace, "/campaigns/4/actions/407/metrics", {}, 400)
     assert "campaign 4 action 407" in workspace.sync(STREAM).failures[STREAM].message
 
 
+@pytest.mark.slow
 def test_a_path_that_no_action_answers_is_a_failure_and_no_empty_stream(workspace: Workspace) -> None:
     answer(workspace, r"/actions/\d+/metrics", {}, 404)
     synced = workspace.sync(STREAM)
@@ -74,6 +93,7 @@ def test_a_path_that_no_action_answers_is_a_failure_and_no_empty_stream(workspac
     )
 
 
+@pytest.mark.slow
 def test_languages_have_rows_of_their_own_and_rows_below_their_branch(
     workspace: Workspace, clock: Callable[[], datetime]
 ) -> None:

@@ -97,15 +97,23 @@ def test_the_cursor_of_the_campaign_that_failed_stays_and_it_arrives_when_it_hea
     assert len(names) >= 1
 
 
-def test_a_deleted_parent_may_answer_400_and_is_skipped_then(workspace: Workspace) -> None:
+@pytest.mark.parametrize(
+    ("stream", "parents", "key"),
+    [CHILDREN[1], *(pytest.param(*child, marks=pytest.mark.slow) for child in CHILDREN if child != CHILDREN[1])],
+)
+def test_a_deleted_parent_may_answer_400_and_is_skipped_then(
+    workspace: Workspace, clock: Callable[[], datetime], stream: str, parents: str, key: str
+) -> None:
     """The vendor documents 400 for ids that it does not know, beside 404."""
-    gone = workspace.truth("broadcasts")[0]["id"]
-    arguments = {"stream": "broadcasts", "id": gone}
-    workspace.simulator.mutate("after", path=r"broadcasts(\?|$)", mutation="delete", arguments=arguments)
-    break_part(workspace, rf"/broadcasts/{gone}/", 400)
-    synced = workspace.sync("broadcast_actions")
-    assert synced.statuses["broadcast_actions"][-1] == "COMPLETE"
-    assert synced.logged(f"Stream broadcast_actions: 1 broadcasts were deleted during the sync and skipped: {gone}")
+    gone = workspace.truth(parents)[0]["id"]
+    others = [row for row in workspace.sync(stream).records[stream] if row[key] != gone]
+    arguments = {"stream": parents, "id": gone}
+    workspace.simulator.mutate("after", path=rf"{parents}(\?|$)", mutation="delete", arguments=arguments)
+    workspace.simulator.options.vanished_as_400 = [rf"/{parents}/{gone}/"]
+    synced = workspace.sync(stream)
+    assert synced.statuses[stream][-1] == "COMPLETE"
+    assert synced.logged(f"Stream {stream}: 1 {parents} were deleted during the sync and skipped: {gone}")
+    assert sorted(map(repr, synced.records[stream])) == sorted(map(repr, others))
 
 
 def test_a_parent_that_answers_404_and_is_still_listed_is_warned_of(workspace: Workspace) -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from simulators.server import Fault
+from source_customerio.listed import Listed
 from source_customerio.streams import STREAMS
 from source_customerio.streams.children import Children
+from source_kit import activity
 
 if TYPE_CHECKING:
     from conftest import Workspace
@@ -83,6 +86,7 @@ def test_what_is_read_below_parents_is_the_same_with_and_without_their_own_strea
     assert rows(together, name) == rows(alone, name)
 
 
+@pytest.mark.slow
 def test_parents_whose_stream_filters_or_fails_lose_no_children(workspace: Workspace, clock: Any) -> None:
     """Its cursor hides campaigns that did not change, and its state may be unreadable."""
     whole = workspace.sync("campaigns", "campaign_metrics", "segment_usage")
@@ -114,6 +118,7 @@ def test_a_parent_without_an_id_fails_what_is_below_it_and_not_its_own_stream(wo
     assert len(synced.records["campaigns"]) == len(campaigns)
 
 
+@pytest.mark.slow
 def test_campaigns_without_a_time_of_creation_are_listed_once_too(workspace: Workspace) -> None:
     """The vendor's specification requires no field. Their metrics begin ten years ago."""
     for campaign in workspace.simulator.workspace.lists["campaigns"]:
@@ -133,3 +138,21 @@ def test_the_look_for_a_parent_that_may_be_gone_is_a_fresh_one(workspace: Worksp
     synced = workspace.sync("campaigns", "campaign_actions")
     assert synced.logged(f"Stream campaign_actions: 1 campaigns were deleted during the sync and skipped: {gone}")
     assert walked(workspace)["/v1/campaigns"] == 2
+
+
+def test_a_sync_that_ends_ends_those_that_wait_for_a_list() -> None:
+    """The list may take minutes, and nobody needs it any more."""
+    listed, works = Listed(), activity.Activities()
+
+    def endless() -> Iterator[list[Any]]:
+        activity.bind(works)
+        works.stop.set()
+        with pytest.raises(activity.Stopped):
+            listed.objects("campaigns", lambda: iter([]))
+        yield from listed.noting("campaigns", iter([[{"id": 1}]]), "created")
+
+    before = activity.current()
+    try:
+        assert [found.id for found in listed.objects("campaigns", endless)] == [1]
+    finally:
+        activity.bind(before)

@@ -29,7 +29,7 @@ logger = logging.getLogger("airbyte")
 PARALLEL_GETS = 16
 #: Manifests that are fetched before checking whether older ones are needed
 _BATCH = 64
-#: Most manifests that are searched for a table without new dumps: months of nightly dumps, weeks of two-hourly ones
+#: Most manifests that are searched for a table without new dumps: months of dumps, or days if one came every hour
 _MOST_SEARCHED = 200
 _Item = TypeVar("_Item")
 _Made = TypeVar("_Made")

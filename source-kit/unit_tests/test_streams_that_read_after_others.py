@@ -60,7 +60,7 @@ def test_it_starts_when_they_have_failed() -> None:
 
     messages = read(source, catalog(*source.toys))
 
-    assert [error["trace"]["error"]["stream_descriptor"]["name"] for error in errors(messages)] == ["first"]
+    assert [error["stream_descriptor"]["name"] for error in errors(messages)] == ["first"]
     assert ids(messages, "later") == later.truth
 
 

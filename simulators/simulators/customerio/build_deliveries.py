@@ -19,9 +19,18 @@ EMPTY_WINDOW = 4
 """The fifth 30-day window from `Workspace.start` on has no deliveries."""
 
 DRAFTS = 6
+DELETED_PERSON, MERGED_PERSON = "a3ffffff", "a3fffffe"
+"""People who are gone: one was deleted, one was merged into the first person."""
+
 UNKNOWN_TYPE = "hologram"
 
 _TYPES = ("email", "email", "email", "twilio", "push", "webhook", "in_app", "inbox", "whatsapp", "live_notification")
+SURVEY = ('Do you like "us"?', "How was it, from 1 to 5? (\N{WHITE SMILING FACE})", "a.b c\\d")
+"""Names of the questions of an in-app survey. Each needs quotes as a column of a table."""
+
+TRACKED = "tracked_responses"
+"""Answers to a survey: the last field of a delivery, so that `handlers_deliveries` can cut it off."""
+
 _ULID = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _ACTIVITY_TYPES = (
     "sent_email",
@@ -83,8 +92,9 @@ def delivery(workspace: Workspace, rng: Random, index: int, created: int, person
         failure = "550 mailbox unavailable"
     elif workspace.now > created + 40:
         metrics |= {"delivered": created + 40, "secondary:delivered": created + 40}
-        if index % 3 == 0 and workspace.now > created + 900:
-            metrics |= {"opened": created + 900, "human_opened": created + 900}
+        if index % 3 == 0 and workspace.now > created + 960:
+            metrics |= _opens_and_clicks(index, created + 900)
+    answered = kind == "in_app" and "failed" not in metrics
     row_id = base64.b64encode(rng.randbytes(26)).decode()
     return {
         "id": row_id,
@@ -100,7 +110,22 @@ def delivery(workspace: Workspace, rng: Random, index: int, created: int, person
         **_parents(workspace, index),
         "msg_template_id": 178,
         "forgotten": forgotten,
+        **({TRACKED: _survey(index, created)} if answered else {}),
     }
+
+
+def _opens_and_clicks(index: int, moment: int) -> dict[str, int]:
+    """Every third open is one by a machine only, and so is every fourth click."""
+    opened = {"opened": moment, "prefetch_opened" if index % 9 == 3 else "human_opened": moment}
+    if index % 2:
+        return opened
+    clicked = {"clicked": moment + 60} if index % 8 == 2 else {"clicked": moment + 60, "human_clicked": moment + 60}
+    return opened | clicked
+
+
+def _survey(index: int, created: int) -> Row:
+    """The option that was chosen for each question, and when."""
+    return {name: {"id": index % 4 + place, "ts": created + 60 + place} for place, name in enumerate(SURVEY)}
 
 
 def _parents(workspace: Workspace, index: int) -> Row:
@@ -160,10 +185,38 @@ def activity(rng: Random, kind: str, timestamp: int, person: Row | None) -> Row:
     return row | {"data": {"plan": {"from": "free", "to": "pro"}} if kind == "attribute_change" else None}
 
 
+def nobody_now(cio_id: str) -> Row:
+    """Who did what a person did who was deleted or merged into another since: only the `cio_id` is left."""
+    return {"id": None, "identifiers": {"cio_id": cio_id}}
+
+
+def profile_merge(rng: Random, timestamp: int, gone: str, kept: Row, *, of: str = "kept") -> Row:
+    """The activity of a person who was merged into another.
+
+    Neither its data nor whose activity it is are specified: here it is that of the person who is `kept`, or with
+    `of="gone"` of the other, and its data have the form of a changed attribute.
+    """
+    row = activity(rng, "profile_merge", timestamp, kept if of == "kept" else nobody_now(gone))
+    return row | {"data": {"cio_id": {"from": gone, "to": kept["identifiers"]["cio_id"]}}}
+
+
+def _changes_of_people(workspace: Workspace, rng: Random, people: list[Row]) -> Iterator[Row]:
+    """What tells of people and objects that came, went or became one, on the last six days."""
+    at = [workspace.now - days * DAY - 7 for days in range(6)]
+    named = {"name": {"from": None, "to": "Acme"}}
+    anonymous = {"anonymous_id": {"from": "anon-17", "to": None}}
+    workspace.deleted_people |= {DELETED_PERSON, MERGED_PERSON}
+    yield activity(rng, "profile_delete", at[0], nobody_now(DELETED_PERSON))
+    yield profile_merge(rng, at[1], MERGED_PERSON, people[0])
+    yield activity(rng, "anon_merge", at[2], people[1]) | {"data": anonymous}
+    yield activity(rng, "_o:1:create", at[5], None) | {"data": named}
+    yield activity(rng, "_r:1:create", at[4], people[2])
+    yield activity(rng, "_o:1:delete", at[3], None)
+
+
 def _activities(workspace: Workspace, rng: Random, people: list[Row]) -> Iterator[Row]:
     now, count = workspace.now, workspace.size.activities
-    deleted = {"id": None, "identifiers": {"cio_id": "a3ffffff"}}
-    workspace.deleted_people.add("a3ffffff")
+    deleted = nobody_now(DELETED_PERSON)
     for moment in (now + 3600, now + 365 * DAY, now + 366 * DAY):
         yield activity(rng, "event", moment, people[0])
     for index in range(count):
@@ -174,3 +227,4 @@ def _activities(workspace: Workspace, rng: Random, people: list[Row]) -> Iterato
             person = None
         # About a tenth of them is older than 30 days, so the API does not show it.
         yield activity(rng, _ACTIVITY_TYPES[index % len(_ACTIVITY_TYPES)], now - index * 33 * DAY // count, person)
+    yield from _changes_of_people(workspace, rng, people)

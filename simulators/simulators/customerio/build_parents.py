@@ -191,7 +191,7 @@ def _broadcasts(workspace: Workspace, rng: Random) -> None:
                 "first_started": created + 60 if position else 0,
                 "created_by": "ada@example.com",
                 "tags": None,
-                "msg_template_ids": [number],
+                "msg_template_ids": [{"id": number, "type": "email"}],
                 "scheduled_start_should_backfill": False,
             }
         )

@@ -67,7 +67,7 @@ def _sending_and_exports(workspace: Workspace) -> None:
     ]
     lists["reporting_webhooks"] = [
         _webhook(1, WEBHOOK_WITH_CREDENTIALS, ["email_sent", "email_opened"]),
-        _webhook(2, "HTTPS://token@HOOKS.example.com:8443/in/a@b", []),
+        _webhook(2, "HTTPS://token@HOOKS.example.com:8443/in/a@b", []) | {"type": "js"},
         _webhook(3, "https://hooks.example.com/plain?mail=a@b", None),
     ]
     lists["sender_identities"] = [_sender(number) for number in range(1, workspace.size.newsletters + 1)]

@@ -7,6 +7,7 @@ from operator import itemgetter
 
 import orjson
 
+from simulators.customerio.build_deliveries import TRACKED
 from simulators.customerio.handlers_people import id_type
 from simulators.customerio.options import Options
 from simulators.customerio.wire import (
@@ -43,6 +44,9 @@ METRICS = frozenset(
         "undeliverable",
     ]
 )
+_TRACKED = f',"{TRACKED}":'.encode()
+"""What the answers to a survey begin with in an encoded row. They are its last field."""
+
 _FILTERS = ("type", "campaign_id", "newsletter_id", "action_id")
 
 
@@ -53,7 +57,7 @@ def messages(
 
     Without bounds the range is the last six months. A longer range is shortened, without an error, to the six months
     before its end. `fixed` filters by a parent; the range of such a list can be a year (`longest`), and is six months
-    by default too.
+    by default too. Only with `get_tracked_responses=true` rows have the answers to surveys.
     """
     low, high = _range(workspace, request, longest)
     filters = _filters(request, fixed or {})
@@ -61,16 +65,17 @@ def messages(
     drafts = flag(request, "drafts")
     store = workspace.deliveries
     first_row, last_row = store.bounds(low, high)
+    tracked = flag(request, "get_tracked_responses")
     if not filters and not drafts:
         first, last, following = _page(request, options, size, last_row - first_row)
-        return _encoded(store.page(first_row, last_row, first, last), following, options)
+        return _encoded(store.page(first_row, last_row, first, last), following, options, tracked=tracked)
     rows = [] if drafts and options.drafts == "only" else store.newest_first(first_row, last_row)
     if drafts:
         rows += workspace.drafts.newest_first(*workspace.drafts.bounds(low, high))
         rows.sort(key=lambda encoded: -int(orjson.loads(encoded)["created"]))
     rows = [encoded for encoded in rows if _matches(orjson.loads(encoded), filters)]
     first, last, following = _page(request, options, size, len(rows))
-    return _encoded(b",".join(rows[first:last]), following, options)
+    return _encoded(rows[first:last], following, options, tracked=tracked)
 
 
 def _range(workspace: Workspace, request: Request, longest: int) -> tuple[int, int]:
@@ -110,9 +115,16 @@ def _page(request: Request, options: Options, size: int, total: int) -> tuple[in
     )
 
 
-def _encoded(rows: bytes, following: str, options: Options) -> bytes:
-    array = b"null" if not rows and options.null_when_empty else b"[" + rows + b"]"
+def _encoded(rows: list[bytes], following: str, options: Options, *, tracked: bool) -> bytes:
+    joined = b",".join(rows if tracked else map(_without_answers, rows))
+    array = b"null" if not rows and options.null_when_empty else b"[" + joined + b"]"
     return b'{"messages":' + array + b',"next":' + orjson.dumps(following) + b"}"
+
+
+def _without_answers(row: bytes) -> bytes:
+    """An encoded row without the answers to a survey. A text cannot contain `_TRACKED`, because it escapes quotes."""
+    kept, found, _ = row.partition(_TRACKED)
+    return kept + b"}" if found else row
 
 
 def message(workspace: Workspace, message_id: str) -> Row:
@@ -121,7 +133,7 @@ def message(workspace: Workspace, message_id: str) -> Row:
     for store in (workspace.deliveries, workspace.drafts):
         for encoded in store.newest_first(0, len(store)):
             if encoded.startswith(b'{"id":' + needle):
-                return {"message": orjson.loads(encoded)}
+                return {"message": orjson.loads(_without_answers(encoded))}
     raise not_found()
 
 

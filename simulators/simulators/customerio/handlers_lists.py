@@ -124,13 +124,20 @@ def membership(workspace: Workspace, options: Options, request: Request, text: s
 def customer_count(workspace: Workspace, text: str) -> Row:
     """The number of people in a segment."""
     row = parent(workspace, "segments", text)
-    return {"count": sum(cio_id in workspace.people for cio_id in workspace.members[row["id"]])}
+    return {
+        "segment_id": row["id"],
+        "count": sum(cio_id in workspace.people for cio_id in workspace.members[row["id"]]),
+    }
 
 
 def used_by(workspace: Workspace, text: str) -> Row:
     """The campaigns and newsletters that use a segment."""
     row = parent(workspace, "segments", text)
-    return {"used_by": workspace.usage.get(row["id"])}
+    usage = workspace.usage.get(row["id"])
+    return {
+        "segment_id": row["id"],
+        "used_by": usage and {name: users for name, users in usage.items() if name != "segment_id"},
+    }
 
 
 def sender_used_by(workspace: Workspace, text: str) -> Row:

@@ -2,7 +2,7 @@
 
 Version 1 answers arrays without dates. Their last bucket contains the present, in US Eastern time. Version 2 and
 journeys answer for the dates of the request. Weeks begin on Sunday (vendor's specification). Simplified here: Eastern
-time is UTC-5 all year, and `tz` of version 2 is accepted and ignored.
+time is UTC-5 all year, and `type` gives each channel of a parent an equal share, since no number here has a channel.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ from __future__ import annotations
 import zlib
 from datetime import UTC, date, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
+from simulators.customerio.options import Options
 from simulators.customerio.wire import flag, integer, reject
 from simulators.customerio.workspace import DAY, Workspace
 from simulators.server import Request, Row
@@ -23,7 +25,6 @@ RESOLUTIONS = {name: name for name in MAXIMUM_STEPS} | {
     "weekly": "weeks",
     "monthly": "months",
 }
-JOURNEY_RESOLUTIONS = ("hourly", "daily", "weekly", "monthly")
 JOURNEY_SERIES = ("started", "activated", "messaged", "finished", "converted", "exited_early", "never_activated")
 LINK_SERIES = ("clicked", "human_clicked", "machine_clicked")
 SERIES = (
@@ -33,7 +34,10 @@ SERIES = (
     "delivered",
     "opened",
     "human_opened",
+    "prefetch_opened",
     "clicked",
+    "human_clicked",
+    "machine_clicked",
     "converted",
     "bounced",
     "unsubscribed",
@@ -141,13 +145,13 @@ def _branch_id(action: Row) -> int:
     return int(action.get("multi_language_branch_action_id") or 0)
 
 
-def action_metrics_v2(workspace: Workspace, campaign: Row, action: Row, request: Request) -> Row:
+def action_metrics_v2(workspace: Workspace, options: Options, campaign: Row, action: Row, request: Request) -> Row:
     """Version 2 of one action. The branch of a multi-language message also has the series of its other languages."""
-    answer = metrics_v2(workspace, "campaign_actions", below(campaign, action), request)
+    answer = metrics_v2(workspace, options, "campaign_actions", below(campaign, action), request)
     variants = languages_of(workspace.children["campaign_actions"][campaign["id"]], action)
     if variants:
         answer["language_variants"] = {
-            str(row["id"]): metrics_v2(workspace, "campaign_actions", below(campaign, row), request)["metric"]
+            str(row["id"]): metrics_v2(workspace, options, "campaign_actions", below(campaign, row), request)["metric"]
             for row in variants
         }
     return answer
@@ -159,30 +163,68 @@ def metrics_v1(workspace: Workspace, kind: str, parent: Row, request: Request, *
     With `strict` a wrong period is a 400. Only some paths document that.
     """
     resolution, starts = _last(workspace, request, strict)
-    arrays: dict[str, Any] = dict(series(workspace, kind, parent, names_of(parent), resolution, starts))
-    return {"metric": {"series": arrays | {NULL_SERIES: None}}}
+    return {"metric": _metric(workspace, kind, parent, request, resolution, starts)}
 
 
-def metrics_v2(workspace: Workspace, kind: str, parent: Row, request: Request) -> Row:
-    """The same for the dates of the request. `res`, `start` and `end` are required."""
+def metrics_v2(workspace: Workspace, options: Options, kind: str, parent: Row, request: Request) -> Row:
+    """The same for the dates of the request. `res`, `start` and `end` are required.
+
+    Periods are those of the zone `tz`, by default UTC.
+    """
     resolution = RESOLUTIONS.get(request.param("res") or "")
     start, end = integer(request, "start"), integer(request, "end")
     if resolution is None or start is None or end is None:
         reject("version 2 requires res, start and end")
-    starts = _between(resolution, start, end)
-    arrays: dict[str, Any] = dict(series(workspace, kind, parent, names_of(parent), resolution, starts))
+    zone = _zone(request)
+    starts = _between(resolution, _on_clock(zone, start), _on_clock(zone, end))
+    first = datetime.fromtimestamp(starts[0], UTC).replace(tzinfo=zone)
+    written = go_time if options.go_dates else iso_time
     return {
-        "metric": {"series": arrays | {NULL_SERIES: None}},
-        "start": go_time(starts[0]),
-        "end": go_time(end),
+        "metric": _metric(workspace, kind, parent, request, resolution, starts),
+        "start": written(first),
+        "end": written(datetime.fromtimestamp(end, zone)),
         "res": request.param("res"),
     }
 
 
+def _metric(
+    workspace: Workspace, kind: str, parent: Row, request: Request, resolution: str, starts: list[int]
+) -> dict[str, Any]:
+    """`{"series": ...}`, with `type` of one channel only: zeros if the parent does not send by it."""
+    arrays: dict[str, Any] = dict(series(workspace, kind, parent, names_of(parent), resolution, starts))
+    if wanted := request.param("type"):
+        inline = [row["type"] for row in parent.get("actions") or []]
+        channels = sorted(set(inline or [parent.get("type", "email")]))
+        place = channels.index(wanted) if wanted in channels else None
+        arrays = {name: [_share(count, place, len(channels)) for count in counts] for name, counts in arrays.items()}
+    return {"series": arrays | {NULL_SERIES: None}}
+
+
+def _share(count: int, place: int | None, channels: int) -> int:
+    """What one channel has of a number; the shares of all channels add up to it."""
+    return 0 if place is None else count // channels + (place < count % channels)
+
+
+def _zone(request: Request) -> ZoneInfo:
+    try:
+        return ZoneInfo(request.param("tz") or "UTC")
+    except (KeyError, ValueError, OSError):
+        reject("invalid tz")
+
+
+def _on_clock(zone: ZoneInfo, moment: int) -> int:
+    """What the clock of a zone shows, as if it was UTC."""
+    return int(datetime.fromtimestamp(moment, zone).replace(tzinfo=UTC).timestamp())
+
+
 def links(workspace: Workspace, kind: str, parent: Row, request: Request) -> Row:
-    """`{"links": [...]}`, version 1 only. `unique=true` counts people instead of clicks."""
+    """`{"links": [...]}`, version 1 only. `unique=true` counts people instead of clicks.
+
+    Links of an action have no `unique`, so it is ignored there.
+    """
     resolution, starts = _last(workspace, request, strict=False)
-    return {"links": list(link_rows(workspace, kind, parent, resolution, starts, unique=flag(request, "unique")))}
+    unique = flag(request, "unique") and not kind.endswith("_actions")
+    return {"links": list(link_rows(workspace, kind, parent, resolution, starts, unique=unique))}
 
 
 def link_rows(
@@ -205,15 +247,20 @@ def journeys(workspace: Workspace, parent: Row, request: Request) -> Row:
     """`{"journey_metric": {...}}`, by the start of the journeys. All three parameters are required."""
     text = request.param("resolution") or ""
     start, end = integer(request, "start"), integer(request, "end")
-    if text not in JOURNEY_RESOLUTIONS or start is None or end is None:
+    if text not in RESOLUTIONS or start is None or end is None:
         reject("start, end and resolution are required")
     starts = _between(RESOLUTIONS[text], start, end)
     return {"journey_metric": series(workspace, "journey", parent, JOURNEY_SERIES, RESOLUTIONS[text], starts)}
 
 
-def go_time(moment: int) -> str:
+def iso_time(at: datetime) -> str:
+    """A time as ISO 8601: `2025-01-01T00:00:00Z`, in another zone with its offset."""
+    return at.isoformat().replace("+00:00", "Z")
+
+
+def go_time(at: datetime) -> str:
     """A time as the language Go prints it: `2025-01-01 00:00:00 +0000 UTC`. This is not ISO 8601."""
-    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%d %H:%M:%S +0000 UTC")
+    return at.strftime("%Y-%m-%d %H:%M:%S %z %Z")
 
 
 def default_steps(resolution: str) -> int:

@@ -173,11 +173,38 @@ def add_newsletter(workspace: Workspace, rng: Random) -> Row:
 
 
 def delete_person(workspace: Workspace, rng: Random, cio_id: str | None = None) -> str:
-    """Delete a person from searches and segments. Deliveries and activities stay."""
+    """Delete a person from searches and segments. Deliveries and activities stay, with a `profile_delete` more."""
     key = next(iter(workspace.people)) if cio_id is None else cio_id
     del workspace.people[key]
     workspace.deleted_people.add(key)
+    gone = build_deliveries.nobody_now(key)
+    workspace.activities.append(build_deliveries.activity(rng, "profile_delete", workspace.now, gone))
+    workspace.sort_activities()
     return key
+
+
+def merge_people(
+    workspace: Workspace, rng: Random, cio_id: str | None = None, into: str | None = None, of: str = "kept"
+) -> list[str]:
+    """Merge a person (default: the first) into another (default: the one after). Returns who is gone and who is kept.
+
+    The kept person gets what it lacks: attributes, devices and segments of the other. Deliveries and activities stay.
+    `of` says whose activity the `profile_merge` is: of the person who is `kept`, or who is `gone`.
+    """
+    gone = next(iter(workspace.people)) if cio_id is None else cio_id
+    kept = next(key for key in workspace.people if key != gone) if into is None else into
+    lost, person = workspace.people.pop(gone), workspace.people[kept]
+    for group in ("attributes", "timestamps"):
+        more = {name: value for name, value in lost[group].items() if name not in {"cio_id", "id", "email"}}
+        person[group] = more | person[group]
+    person["devices"] = person["devices"] + lost["devices"]
+    for members in workspace.members.values():
+        if gone in members and kept not in members:
+            members.append(kept)
+    workspace.deleted_people.add(gone)
+    workspace.activities.append(build_deliveries.profile_merge(rng, workspace.now, gone, person, of=of))
+    workspace.sort_activities()
+    return [gone, kept]
 
 
 def identify_by(workspace: Workspace, rng: Random, kinds: list[str]) -> None:
@@ -236,6 +263,7 @@ MUTATIONS: dict[str, Callable[..., Any]] = {
         edit_action,
         fill_metrics,
         grow_metrics,
+        merge_people,
         identify_by,
         object_field,
         vanish,

@@ -127,7 +127,7 @@ def _metrics(parents: str) -> Handler:
 def _both_metrics(c: Call) -> object:
     campaign = lists.parent(c.workspace, "campaigns", c.ids[0], strict=True)
     if c.request.param("version") == "2":
-        return metrics.metrics_v2(c.workspace, "campaigns", campaign, c.request)
+        return metrics.metrics_v2(c.workspace, c.options, "campaigns", campaign, c.request)
     return metrics.metrics_v1(c.workspace, "campaigns", campaign, c.request, strict=True)
 
 
@@ -147,7 +147,7 @@ def _child_metrics(kind: str, parents: str) -> Handler:
 
 def _action_metrics(c: Call) -> object:
     if c.request.param("version") == "2":
-        return metrics.action_metrics_v2(c.workspace, *_child("campaign_actions", "campaigns", c), c.request)
+        return metrics.action_metrics_v2(c.workspace, c.options, *_child("campaign_actions", "campaigns", c), c.request)
     return _child_metrics("campaign_actions", "campaigns")(c)
 
 

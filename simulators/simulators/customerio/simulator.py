@@ -16,6 +16,7 @@ from typing import Any
 import orjson
 
 from simulators.customerio import (
+    answers,
     build_deliveries,
     build_objects,
     build_parents,
@@ -37,6 +38,7 @@ API_KEYS = {"US": "cio-app-key-us-4c1f9b7e20", "EU": "cio-app-key-eu-97a3d05b61"
 TRACK_KEY = "5f3c2b1a:9e8d7c6b5a"
 """A Track API key (`site_id:api_key`). The App API refuses it."""
 
+HOSTS = {"US": "https://api.customer.io", "EU": "https://api-eu.customer.io"}
 _PREFIX = "/v1"
 _HOUR = 3600
 
@@ -104,7 +106,7 @@ class CustomerioSimulator(Simulator):
         """Answer a request. Checked are key, rate limit, scope, path and parameters, in this order."""
         with self._lock:
             try:
-                response = wire.ok(self._answer(request))
+                response = self._redirect(request) or wire.ok(self._answer(request))
             except VendorError as error:
                 response = error.response(self._rng)
             self._run_planned(request)
@@ -119,7 +121,7 @@ class CustomerioSimulator(Simulator):
         if authorized:
             self._count(monotonic())
         if any(re.search(pattern, path) for pattern in self.options.forbidden):
-            raise VendorError(403, "this key is not allowed to do that")
+            raise VendorError(self.options.forbidden_status, "this key is not allowed to do that")
         if found is None:
             raise wire.not_found()
         route, ids = found
@@ -127,7 +129,20 @@ class CustomerioSimulator(Simulator):
             self._archived += 1
             if self._archived > self.options.archived_per_day:
                 raise VendorError(429, "daily limit reached")
-        return routes.call(route, self.workspace, self.options, request, ids)
+        try:
+            document = routes.call(route, self.workspace, self.options, request, ids)
+        except VendorError as error:
+            raise answers.unknown_id(error, path, self.options) from None
+        return answers.adjusted(document, request, self.options)
+
+    def _redirect(self, request: Request) -> Response | None:
+        """The answer to a key of the other region, if that is a redirect (`Options.other_region`)."""
+        other = next(region for region in API_KEYS if region != self.region)
+        status = self.options.other_region
+        if status == 401 or request.headers.get("authorization", "") != f"Bearer {API_KEYS[other]}":
+            return None
+        target = (self.options.other_region_url or HOSTS[other]) + request.target
+        return replace(VendorError(status, "wrong datacenter").response(self._rng), headers={"Location": target})
 
     def _count(self, moment: float) -> None:
         """Count a request against the quota and the rate limit. A refused request does not count for the rate limit."""
@@ -140,7 +155,11 @@ class CustomerioSimulator(Simulator):
         while self._recent and moment - self._recent[0] >= 1:
             self._recent.popleft()
         if len(self._recent) >= self.options.rate_limit:
-            raise VendorError(429, f"rate limited to {self.options.rate_limit} requests per 1s", retry_after=1)
+            raise VendorError(
+                429,
+                f"rate limited to {self.options.rate_limit} requests per 1s",
+                retry_after=1 if self.options.retry_after else None,
+            )
         self._recent.append(moment)
 
     def truth(self, stream: str, **options: str) -> list[Row]:

@@ -67,12 +67,12 @@ class Deliveries:
         """The encoded rows at positions `low` to before `high`, newest first."""
         return self._rows[low:high][::-1]
 
-    def page(self, low: int, high: int, first: int, last: int) -> bytes:
-        """The elements of a JSON array: rows `first` to `last` - 1.
+    def page(self, low: int, high: int, first: int, last: int) -> list[bytes]:
+        """The encoded rows `first` to `last` - 1, newest first.
 
         They are counted from the newest of the rows at positions `low` to before `high`.
         """
-        return b",".join(self._rows[max(low, high - last) : high - first][::-1])
+        return self._rows[max(low, high - last) : high - first][::-1]
 
     def rows(self) -> Iterator[Row]:
         """All rows, oldest first."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import pytest
 import requests
 from simulators.customerio import API_KEYS, TRACK_KEY, CustomerioSimulator, Options
 
@@ -87,6 +88,35 @@ def test_a_path_outside_the_scope_of_the_key_is_403_and_the_others_go_on(sim: Cu
         403,
         200,
     ]
+
+
+def test_a_path_outside_the_scope_may_be_401_and_a_429_may_lack_retry_after(sim: CustomerioSimulator) -> None:
+    sim.mutate("options", forbidden=["^/activities"], forbidden_status=401)
+    assert [get(sim, path).status_code for path in ("/activities", "/segments")] == [401, 200]
+    sim.mutate("options", rate_limit=1, retry_after=False)
+    answers = [get(sim, "/segments") for _ in range(4)]
+    assert {"Retry-After" in answer.headers for answer in answers if answer.status_code == 429} == {False}
+
+
+@pytest.mark.parametrize("status", [301, 307])
+def test_a_key_of_the_other_region_may_be_redirected(sim: CustomerioSimulator, status: int) -> None:
+    sim.options.other_region = status
+    headers = {"Authorization": f"Bearer {API_KEYS['EU']}"}
+    answer = requests.get(f"{sim.url}/v1/campaigns?a=b", headers=headers, timeout=10, allow_redirects=False)
+    assert (answer.status_code, answer.headers["Location"]) == (
+        status,
+        "https://api-eu.customer.io/v1/campaigns?a=b",
+    )
+    assert get(sim, "/campaigns", "Bearer nothing").status_code == 401
+
+
+def test_an_unknown_id_may_be_400_on_one_family_of_paths_or_on_all(sim: CustomerioSimulator) -> None:
+    sim.mutate("vanish", stream="campaigns", id=4)
+    paths = ("/campaigns/4/actions", "/campaigns/4", "/broadcasts/1/triggers", "/campaigns")
+    sim.options.vanished_as_400 = ["/campaigns/.*/actions"]
+    assert [get(sim, path).status_code for path in paths] == [400, 404, 404, 200]
+    sim.options.vanished_as_400 = [""]
+    assert [get(sim, path).status_code for path in paths] == [400, 400, 400, 200]
 
 
 def test_an_error_has_a_string_status_and_a_reference_that_comes_from_the_seed() -> None:

@@ -85,11 +85,31 @@ def test_an_empty_page_of_messages_may_have_a_next(sim: CustomerioSimulator, api
 
 def test_drafts_are_answered_on_request_only(sim: CustomerioSimulator, api: Any) -> None:
     plain = set(ids(api.pages("/messages", "messages", limit=1000)))
-    added = set(ids(api.pages("/messages", "messages", limit=1000, drafts="true")))
-    assert len(added - plain) == DRAFTS
-    assert plain < added
-    sim.options.drafts = "only"
-    assert set(ids(api.pages("/messages", "messages", limit=1000, drafts="true"))) == added - plain
+    drafts = set(ids(api.pages("/messages", "messages", limit=1000, drafts="true")))
+    assert len(drafts) == DRAFTS
+    assert not drafts & plain
+    sim.options.drafts = "included"
+    assert set(ids(api.pages("/messages", "messages", limit=1000, drafts="true"))) == drafts | plain
+
+
+def test_answers_to_surveys_come_on_request_only_and_for_messages_in_apps(sim: CustomerioSimulator, api: Any) -> None:
+    truth = {row["id"]: row.get("tracked_responses") for row in sim.truth("messages")}
+    asked = api.get("/messages", limit=1000, get_tracked_responses="true")["messages"]
+    assert {row["id"]: row.get("tracked_responses") for row in asked}.items() <= truth.items()
+    assert {row["type"] for row in asked if row.get("tracked_responses")} == {"in_app"}
+    plain = api.get("/messages", limit=1000)["messages"]
+    assert plain == [{name: value for name, value in row.items() if name != "tracked_responses"} for row in asked]
+
+
+def test_opens_by_people_can_be_counts_with_a_switch(sim: CustomerioSimulator, api: Any) -> None:
+    times = api.get("/messages", limit=1000)["messages"]
+    sim.options.human_counts = True
+    counts = api.get("/messages", limit=1000)["messages"]
+    for name in ("human_opened", "prefetch_opened", "human_clicked"):
+        assert {row["metrics"][name] for row in counts if name in row["metrics"]} <= {1, 2, 3}
+        assert any(row["metrics"].get(name, 0) > row["created"] for row in times), name
+    assert all(row["metrics"]["opened"] > row["created"] for row in counts if "opened" in row["metrics"])
+    assert [row | {"metrics": 0} for row in counts] == [row | {"metrics": 0} for row in times]
 
 
 def test_messages_can_be_filtered(sim: CustomerioSimulator, api: Any) -> None:
@@ -143,7 +163,7 @@ def test_a_page_of_a_large_workspace_is_fast() -> None:
         store = sim.workspace.deliveries
         started = time.perf_counter()
         for offset in range(0, 20_000, 1000):
-            store.page(0, len(store), offset, offset + 1000)
+            b",".join(store.page(0, len(store), offset, offset + 1000))
         assert time.perf_counter() - started < 0.5
         assert len(sim.truth("messages")) == 20_000
 
@@ -151,7 +171,7 @@ def test_a_page_of_a_large_workspace_is_fast() -> None:
 def test_activities_come_newest_first_with_the_future_in_front(sim: CustomerioSimulator, api: Any) -> None:
     pages = api.pages("/activities", "activities", limit=100, deleted="true")
     rows = [row for page in pages for row in page]
-    assert [len(page) for page in pages] == [100, 100, 31]
+    assert [len(page) for page in pages] == [100, 100, 37]
     assert rows == sim.truth("activities")
     assert rows[0]["timestamp"] > sim.now + 365 * DAY
     assert [row["timestamp"] for row in rows] == sorted((row["timestamp"] for row in rows), reverse=True)
@@ -174,6 +194,25 @@ def test_activities_of_deleted_people_are_answered_on_request_only(sim: Customer
     with_deleted = ids(api.pages("/activities", "activities", limit=100, deleted="true"))
     without = ids(api.pages("/activities", "activities", limit=100))
     assert 0 < len(without) < len(with_deleted)
+
+
+def test_people_who_are_deleted_or_merged_leave_an_activity(sim: CustomerioSimulator, api: Any) -> None:
+    deleted = sim.mutate("delete_person")
+    gone, kept = sim.mutate("merge_people")
+    sim.mutate("merge_people", cio_id="a3000005", into=kept, of="gone")
+    people = {row["cio_id"] for row in sim.truth("customers")}
+    assert kept in people
+    assert not {deleted, gone, "a3000005"} & people
+
+    def told(kind: str, **params: Any) -> list[Any]:
+        rows = api.get("/activities", type=kind, limit=100, **params)["activities"]
+        return [((row["data"] or {}).get("cio_id"), row["customer_identifiers"]["cio_id"]) for row in rows]
+
+    assert (None, deleted) in told("profile_delete", deleted="true")
+    assert told("profile_delete") == []
+    assert ({"from": gone, "to": kept}, kept) in told("profile_merge")
+    assert ({"from": "a3000005", "to": kept}, "a3000005") in told("profile_merge", deleted="true")
+    assert {owner for _, owner in told("profile_delete", deleted="true")}.isdisjoint(people)
 
 
 def test_activities_can_be_filtered_by_type_name_and_person(sim: CustomerioSimulator, api: Any) -> None:

@@ -6,7 +6,8 @@ import base64
 from typing import Any
 
 import pytest
-from simulators.customerio import CustomerioSimulator
+import requests
+from simulators.customerio import CustomerioSimulator, answers
 from simulators.customerio.build_parents import LONG_CAMPAIGN_ACTIONS
 
 FLAT = {
@@ -146,9 +147,50 @@ def test_an_empty_page_of_members_may_have_a_next(sim: CustomerioSimulator, api:
 
 
 def test_segment_usage_and_counts_are_single_objects(sim: CustomerioSimulator, api: Any) -> None:
-    assert [api.get(f"/segments/{n}/used_by")["used_by"] for n in (1, 2, 3, 4)] == sim.truth("segment_usage")
-    counts = [{"segment_id": n, **api.get(f"/segments/{n}/customer_count")} for n in (1, 2, 3, 4)]
+    usage = [api.get(f"/segments/{n}/used_by") for n in (1, 2, 3, 4)]
+    assert all("segment_id" not in item["used_by"] for item in usage), "the id is beside it"
+    assert [{"segment_id": item["segment_id"], **item["used_by"]} for item in usage] == sim.truth("segment_usage")
+    counts = [api.get(f"/segments/{n}/customer_count") for n in (1, 2, 3, 4)]
     assert counts == sim.truth("segment_customer_counts")
+
+
+def test_templates_of_a_broadcast_are_objects_or_with_a_switch_numbers(sim: CustomerioSimulator, api: Any) -> None:
+    templates = [row["msg_template_ids"] for row in api.get("/broadcasts")["broadcasts"]]
+    assert templates[0] == [{"id": 200, "type": "email"}]
+    sim.options.bare_template_ids = True
+    rows = requests.get(f"{sim.url}/v1/broadcasts", headers=dict(api.session.headers), timeout=10).json()["broadcasts"]
+    assert [row["msg_template_ids"] for row in rows] == [[item["id"] for item in items] for items in templates]
+
+
+@pytest.mark.parametrize(
+    ("path", "envelope"),
+    [("/campaigns", "campaigns"), ("/newsletters/1/contents", "contents"), ("/campaigns/4/metrics/links", "links")],
+)
+def test_a_list_without_pages_has_two_with_a_switch(
+    sim: CustomerioSimulator, api: Any, path: str, envelope: str
+) -> None:
+    whole = api.get(path)[envelope]
+    sim.options.two_pages = [envelope]
+    pages = api.pages(path, envelope)
+    assert len(pages) == 2
+    assert pages[0] + pages[1] == whole
+
+
+def test_rows_have_fields_left_out_with_a_switch(sim: CustomerioSimulator, api: Any) -> None:
+    sim.options.left_out = ["messages", "campaigns", "newsletters"]
+
+    def rows(path: str, **params: Any) -> Any:
+        answer = requests.get(f"{sim.url}/v1{path}", params, headers=dict(api.session.headers), timeout=10)
+        return answer.json()[path[1:]]
+
+    served = rows("/messages", limit=1000)
+    forms = {(("id" in row), ("created" in row), len(row) > 10) for row in served}
+    assert {(True, True, True), (True, False, True), (False, True, True), (False, False, True)} <= forms
+    assert served == rows("/messages", limit=1000), "a row lacks the same in every answer"
+    assert [answers.poorer(row) for row in sim.truth("campaigns")] == rows("/campaigns")
+    members = api.pages("/segments/1/membership", "identifiers")
+    sim.options.left_out = ["identifiers"]
+    assert api.pages("/segments/1/membership", "identifiers") == members, "a person's identifiers are required"
 
 
 @pytest.mark.parametrize(

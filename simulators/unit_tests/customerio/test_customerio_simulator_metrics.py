@@ -69,12 +69,36 @@ def test_version_2_takes_ten_years_at_most_and_no_end_before_the_start(api: Any)
     assert api.status("/campaigns/4/metrics", version=2, res="days", start=NOW, end=NOW - DAY) == 400
 
 
-def test_version_2_repeats_the_dates_as_go_prints_them(api: Any) -> None:
-    document = api.get("/campaigns/4/metrics", version=2, res="daily", start=MONDAY, end=MONDAY + 2 * DAY)
-    assert document["start"] == "2026-01-05 00:00:00 +0000 UTC"
-    assert document["end"] == "2026-01-07 00:00:00 +0000 UTC"
+def test_version_2_repeats_the_dates_in_one_of_two_forms(sim: CustomerioSimulator, api: Any) -> None:
+    window = {"version": 2, "res": "daily", "start": MONDAY, "end": MONDAY + 2 * DAY}
+    document = api.get("/campaigns/4/metrics", **window)
+    assert (document["start"], document["end"]) == ("2026-01-05T00:00:00Z", "2026-01-07T00:00:00Z")
     assert document["res"] == "daily"
     assert len(document["metric"]["series"]["sent"]) == 2
+    sim.options.go_dates = True
+    assert api.get("/campaigns/4/metrics", **window)["start"] == "2026-01-05 00:00:00 +0000 UTC"
+
+
+def test_version_2_has_the_days_of_a_zone_and_refuses_an_unknown_one(api: Any) -> None:
+    window = {"version": 2, "res": "days", "start": MONDAY, "end": MONDAY + 2 * DAY}
+    document = api.get("/campaigns/4/metrics", tz="Asia/Tokyo", **window)
+    assert document["start"] == "2026-01-05T00:00:00+09:00"
+    assert len(document["metric"]["series"]["sent"]) == 3
+    assert api.status("/campaigns/4/metrics", tz="Middle/Earth", **window) == 400
+
+
+def test_any_other_version_is_version_1(api: Any) -> None:
+    window = {"res": "days", "start": MONDAY, "end": NOW}
+    for version in ("1", "3", "two"):
+        assert set(api.get("/campaigns/4/metrics", version=version, **window)) == {"metric"}
+
+
+def test_a_type_asks_for_the_numbers_of_one_channel(sim: CustomerioSimulator, api: Any) -> None:
+    campaign = next(row for row in sim.truth("campaigns") if row["id"] == 4)
+    channels = {row["type"] for row in campaign["actions"]}
+    parts = [total(api.get("/campaigns/4/metrics", type=name)) for name in channels]
+    assert 0 < max(parts) < sum(parts) == total(api.get("/campaigns/4/metrics"))
+    assert total(api.get("/campaigns/4/metrics", type="slack")) == 0
 
 
 def test_any_resolution_adds_up_to_the_same_number(api: Any) -> None:
@@ -111,7 +135,15 @@ def test_journeys_require_three_parameters(api: Any, left_out: str) -> None:
     assert {len(counts) for counts in document["journey_metric"].values()} == {20}
     del params[left_out]
     assert api.status("/campaigns/4/journey_metrics", **params) == 400
-    assert api.status("/campaigns/4/journey_metrics", **{"resolution": "days", "start": 1, "end": 2}) == 400
+    assert api.status("/campaigns/4/journey_metrics", **{"resolution": "day", "start": 1, "end": 2}) == 400
+
+
+def test_journeys_take_eight_spellings_of_the_resolution(api: Any) -> None:
+    for names in (("hours", "hourly"), ("days", "daily"), ("weeks", "weekly"), ("months", "monthly")):
+        first, second = (
+            api.get("/campaigns/4/journey_metrics", resolution=name, start=MONDAY, end=NOW) for name in names
+        )
+        assert first == second
 
 
 @pytest.mark.parametrize("path", ["/campaigns/4", "/broadcasts/201", "/newsletters/1", "/transactional/1"])

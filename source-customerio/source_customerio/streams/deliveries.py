@@ -52,13 +52,16 @@ class Messages(CustomerIoStream):
 
     Opens, clicks and conversions are written into a delivery for up to six months, and the delivery does not say when
     it last changed. So the deliveries of the last `messages_lookback_days` are read again at every sync. The server
-    filters by creation, both bounds inclusive (certain: vendor documentation, recorded answers).
+    filters by creation, both bounds inclusive (certain: vendor documentation, recorded answers). Answers to surveys
+    within messages come only where they are asked for (documented: vendor's specification of August 2026), at no
+    further request.
     """
 
     endpoint = envelope = "messages"
     permission = "deliveries"
     cursor_field = "created"
     page_size = 1000
+    params: ClassVar[Mapping[str, str]] = {"get_tracked_responses": "true"}
     parallel_slices = slices_fail_alone = True
     docs = StreamDocs(
         resolution="1 s",

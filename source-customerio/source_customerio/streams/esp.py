@@ -32,6 +32,9 @@ class EspSuppressions(CustomerIoStream):
     The lists are paged by offset, in order of address: an address that is added or removed while they are read may come
     twice or be missed once, until the next sync. They cover all workspaces that send from the domain. An unknown domain
     is answered with an empty list and no error, so a domain without any row is worth a warning.
+
+    `suppression_type` is the list that was asked for. The answer's `category` is not: it knows bounces and spam only
+    (documented: vendor's specification of August 2026), for four lists.
     """
 
     endpoint = "esp/suppression/{}"

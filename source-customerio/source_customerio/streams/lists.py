@@ -11,7 +11,8 @@ from typing import Any
 
 from source_kit.stream import Checkpoint, Record, SliceItem, StreamDocs
 
-from source_customerio.streams.base import CustomerIoStream
+from source_customerio.client import KEYLESS
+from source_customerio.streams.base import CustomerIoStream, integer_or_same
 from source_customerio.streams.cursor import Cursor
 
 SETTINGS = "the workspace's settings"
@@ -68,11 +69,22 @@ class Campaigns(ChangingList):
 
 
 class Broadcasts(ChangingList):
-    """API-triggered broadcasts."""
+    """API-triggered broadcasts.
+
+    `msg_template_ids` are objects with `id` and `type` (documented: vendor's specification of August 2026). Earlier
+    descriptions have bare numbers: these become objects with that id, so that the column has one type.
+    """
 
     endpoint = envelope = "broadcasts"
     permission = "broadcasts"
     id_in_children = "broadcast_id"
+
+    def transform(self, row: Record) -> Record:
+        if isinstance(templates := row.get("msg_template_ids"), list):
+            row["msg_template_ids"] = [
+                item if isinstance(item, dict | None) else {"id": integer_or_same(item)} for item in templates
+            ]
+        return row
 
 
 class Newsletters(ChangingList):
@@ -209,7 +221,7 @@ class SenderIdentities(FullList):
 class IpAddresses(FullList):
     """Addresses that the vendor sends from. The list needs no key, so it proves nothing about one."""
 
-    endpoint = envelope = "info/ip_addresses"
+    endpoint = envelope = KEYLESS
     permission = "the list of IP addresses"
     key = ("ip_address",)
 

@@ -23,7 +23,7 @@ from source_customerio.streams.parents import Parent, first_of
 
 #: A range of version 2 is at most ten years (certain: vendor documentation); leap days included, this stays below.
 TEN_YEARS = timedelta(days=3650)
-#: Most periods of version 1 (certain: vendor documentation). 121 months touch ten years.
+#: Most periods of version 1 (certain: vendor documentation): ten years of months, and the present one.
 MOST_STEPS: Mapping[Resolution, int] = {Resolution.DAYS: 45, Resolution.MONTHS: 121}
 
 

@@ -9,12 +9,12 @@
 """
 
 from simulators.heap.layout import DEFAULT_BUCKET
-from simulators.heap.scenarios import columns, files, history
+from simulators.heap.scenarios import columns, files, history, identity
 from simulators.heap.scenarios.builder import Scenario, Step, Trouble
 from simulators.heap.scenarios.history import random_history
 
 SCENARIOS: dict[str, Scenario] = {
-    make.__name__: make for module in (history, files, columns) for make in module.SCENARIOS
+    make.__name__: make for module in (history, files, columns, identity) for make in module.SCENARIOS
 }
 
 __all__ = ["SCENARIOS", "Step", "Trouble", "random_history", "scenario"]

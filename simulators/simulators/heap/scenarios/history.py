@@ -152,7 +152,7 @@ def redelivered_manifest(bucket: str, seed: int) -> list[Step]:
 
 
 def late_lower_id(bucket: str, seed: int) -> list[Step]:
-    """The nightly dump 101 finishes after the two-hourly 102."""
+    """The dump 101, which exports more, finishes after 102."""
     account, builder = _with_first_dump(bucket, seed)
     late = _increment(account, 101)
     builder.step("102 is finished first", _increment(account, 102))
