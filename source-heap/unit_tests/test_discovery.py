@@ -197,6 +197,7 @@ def test_a_file_that_is_refused_among_others_is_warned_of(heap: Heap) -> None:
 # ---------------------------------------------------------------------------------------------- what comes and goes
 
 
+@pytest.mark.slow
 def test_a_newly_synced_event_is_there_when_its_first_full_export_is_finished(heap: Heap) -> None:
     """It runs in the background, maybe for days: its files are in the bucket before its manifest is."""
     put(heap, 1, file_of(LONG, {"event_id": 1}), columns=["event_id", "x"])
@@ -207,6 +208,7 @@ def test_a_newly_synced_event_is_there_when_its_first_full_export_is_finished(he
     assert [row["event_id"] for row in heap.read("late").records["late"]] == [5]
 
 
+@pytest.mark.slow
 def test_a_property_that_is_no_longer_synced_stays_while_a_live_dump_has_it(heap: Heap) -> None:
     put(heap, 1, file_of(LONG, {"event_id": 1, "x": 1}), columns=["event_id", "x"])
     put(heap, 2, file_of(LONG[:1], {"event_id": 2}), columns=["event_id"])

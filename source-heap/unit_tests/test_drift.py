@@ -75,6 +75,7 @@ def test_a_stream_that_fails_later_warns_too(heap: Heap) -> None:
     assert output.logged(f"1 values of column event_id do not fit its type integer {REFRESH}")
 
 
+@pytest.mark.slow
 def test_new_columns_are_told_once_and_deselected_ones_never(heap: Heap) -> None:
     put_event(heap, 1, range(3))
     catalog = [heap.discover().stream("event")]

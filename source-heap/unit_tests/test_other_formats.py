@@ -11,6 +11,7 @@ from simulators.heap.layout import StoredObject
 FORMATS = {"Parquet": b"PAR1\x15\x04", "gzip": gzip.compress(b"x" * 100), "JSON": b'{"event_id": 1}\n'}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "data"), FORMATS.items(), ids=FORMATS)
 def test_another_format_is_named_by_check_and_read(name: str, data: bytes, heap: Heap) -> None:
     put_event(heap, 1, range(3))

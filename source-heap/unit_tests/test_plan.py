@@ -209,7 +209,7 @@ def test_whatever_arrives_in_whatever_order_the_last_generation_is_read_whole(se
     Their manifests have the seconds in which they were written, so several have the same. The first dump is full.
     """
     rng = random.Random(seed)
-    count, late = (30, 4) if seed % 2 else (150, 100)
+    count, late = (30, 4) if seed % 4 else (150, 100)
     waiting = [dump(100 + index, index == 0 or rng.random() < 0.9) for index in range(count)]
     now, state = datetime(2026, 3, 1, tzinfo=UTC), None
     bucket = {100: dump(100, FULL)}
