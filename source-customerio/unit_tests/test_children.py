@@ -140,8 +140,8 @@ def test_a_path_that_no_parent_answers_is_a_failure_and_no_empty_stream(workspac
     workspace.simulator.faults.add(Fault("status", path=r"/triggers", status=404, times=-1))
     synced = workspace.sync("broadcast_triggers", "broadcast_actions")
     assert synced.failures["broadcast_triggers"].message == (
-        "Customer.io answered 404 for every one of the 3 broadcasts below which broadcast_triggers lies, although they "
-        "exist. If api_url is set, check it; otherwise report it."
+        "Customer.io answered 404 for every one of the 3 broadcasts that broadcast_triggers asks about, although "
+        "they exist. If api_url is set, check it; otherwise report it."
     )
     assert synced.statuses["broadcast_actions"][-1] == "COMPLETE"
 

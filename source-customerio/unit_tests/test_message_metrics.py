@@ -89,7 +89,8 @@ def test_a_path_that_no_action_answers_is_a_failure_and_no_empty_stream(workspac
     answer(workspace, r"/actions/\d+/metrics", {}, 404)
     synced = workspace.sync(STREAM)
     assert synced.failures[STREAM].message.startswith(
-        f"Customer.io answered 404 for every one of the {len(workspace.truth('campaign_actions'))} actions below which"
+        f"Customer.io answered 404 for every one of the {len(workspace.truth('campaign_actions'))} actions that "
+        f"{STREAM} asks about,"
     )
 
 

@@ -107,7 +107,7 @@ def test_a_type_whose_search_fails_costs_its_own_objects_only(workspace: Workspa
     workspace.simulator.faults.add(Fault("status", path=r"/objects(\?|$)", status=500, times=4))
     synced = workspace.sync(*BOTH, num_workers=1)
     assert synced.failures["objects"].message.startswith(
-        "1 of the 3 parts of objects could not be read: the search in "
+        "1 of the 3 parts of objects could not be read: object_type 1. "
     )
     assert {row["object_type_id"] for row in synced.records["objects"]} == {DISABLED_TYPE}
     assert_whole(workspace, synced.records, "object_relationships")
@@ -155,7 +155,8 @@ def test_an_object_that_was_deleted_since_the_search_is_skipped_and_counted(
     synced = workspace.sync(stream)
     assert synced.failures == {}
     assert_whole(workspace, synced.records, stream)
-    assert synced.logged(f"Stream {stream}: 1 objects were deleted during the sync and skipped")
+    deleted = f"object {NUMERIC_LOOKING_OBJECT} of type 1"
+    assert synced.logged(f"Stream {stream}: 1 objects were deleted during the sync and skipped: {deleted}")
 
 
 @pytest.mark.slow
@@ -168,7 +169,7 @@ def test_an_object_that_is_refused_and_still_found_is_no_deleted_one(workspace: 
     workspace.simulator.faults.add(Fault("status", path=f"/{NUMERIC_LOOKING_OBJECT}/", status=404, times=-1))
     synced = workspace.sync(stream)
     assert synced.failures == {}
-    assert synced.logged("1 objects were skipped because Customer.io answered 404 for them, although it finds them")
+    assert synced.logged("1 objects were skipped because Customer.io answered 404 for them, although they exist")
 
 
 @pytest.mark.parametrize(("stream", "part"), [("objects", "attributes"), ("object_relationships", "relationships")])
@@ -177,7 +178,9 @@ def test_a_path_that_is_refused_for_every_object_is_no_empty_stream(
 ) -> None:
     workspace.simulator.faults.add(Fault("status", path=rf"/{part}(\?|$)", status=404, times=-1))
     failure = workspace.sync(stream).failures[stream]
-    assert failure.message.startswith("Customer.io answered 404 for every one of the 12 objects that it found.")
+    assert failure.message.startswith(
+        f"Customer.io answered 404 for every one of the 12 objects that {stream} asks about,"
+    )
 
 
 def test_an_object_without_a_cio_object_id_is_read_by_its_own_id(workspace: Workspace) -> None:

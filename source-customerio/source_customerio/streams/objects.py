@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple, TypeAlias
 from urllib.parse import quote
@@ -13,10 +13,10 @@ from urllib.parse import quote
 from source_kit.activity import Stopped
 from source_kit.stream import Record, SliceItem, StreamDocs
 
-from source_customerio.errors import Malformed, NotFound, contradiction
+from source_customerio.errors import Malformed, NotFound
 from source_customerio.streams.base import CustomerIoStream
 from source_customerio.streams.lists import Types
-from source_customerio.streams.parents import Parents, Unlisted
+from source_customerio.streams.parents import Parents, Unlisted, report_gone
 
 CIO_OBJECT_ID, OBJECT_ID = "cio_object_id", "object_id"
 #: `object_id` and `cio_object_id`, None where there is none
@@ -36,17 +36,7 @@ class Found(NamedTuple):
         return f"object {self.cio_object_id or 'without a cio_object_id'} of type {self.object_type_id}"
 
 
-class Unsearched(NamedTuple):
-    """A type whose objects could not be searched to the end, and why."""
-
-    object_type_id: str
-    error: Exception
-
-    def __str__(self) -> str:
-        return f"the search in object type {self.object_type_id}"
-
-
-Slice: TypeAlias = Found | Unsearched | Unlisted
+Slice: TypeAlias = Found | Unlisted
 
 
 class EachObject(CustomerIoStream, ABC):
@@ -79,14 +69,14 @@ class EachObject(CustomerIoStream, ABC):
         for kind in Parents(Types, self).all():
             if isinstance(kind, Unlisted):
                 yield kind
-            elif kind.id not in found.whole and (unsearched := self._search_all(kind.id)):
-                yield unsearched
+            elif kind.id not in found.whole and (error := self._search_all(kind.id)):
+                yield Unlisted(kind, error)
         for kind_id, searcher, ids in found.pages:
             if searcher == found.whole.get(kind_id, self.name):
                 for object_id, cio_object_id in ids:
                     yield Found(kind_id, object_id, cio_object_id)
 
-    def _search_all(self, kind: str) -> Unsearched | None:
+    def _search_all(self, kind: str) -> Exception | None:
         """Searches the objects of a type, and adds them to what was found. Returns why that failed, if it did."""
         found, lacking, count = self.client.connection.objects, Counter[str](), 0
         try:
@@ -98,7 +88,7 @@ class EachObject(CustomerIoStream, ABC):
         except Stopped:
             raise
         except Exception as error:
-            return Unsearched(kind, error)
+            return error
         found.whole[kind] = self.name
         without = " and ".join(f"{number} have no {name}" for name, number in lacking.items() if number)
         self.logger.info(
@@ -147,7 +137,7 @@ class EachObject(CustomerIoStream, ABC):
             yield [(text_of(row.get(OBJECT_ID)), text_of(row.get(CIO_OBJECT_ID))) for row in rows]
 
     def read_slice(self, slice_: Slice) -> Iterator[SliceItem]:
-        if not isinstance(slice_, Found):
+        if isinstance(slice_, Unlisted):
             raise slice_.error
         with self._lock:
             self._asked += 1
@@ -207,23 +197,8 @@ class EachObject(CustomerIoStream, ABC):
                 f"Stream {self.name}: objects without a cio_object_id, which is their key, were left out: {kinds}. "
                 "Report it to Customer.io's support."
             )
-        if not self._gone:
-            return
-        refused = sum(map(self._is_found_now, self._gone))
-        if refused and len(self._gone) == self._asked:
-            raise contradiction(
-                self.name,
-                f"Customer.io answered 404 for every one of the {self._asked} objects that it found. If api_url is "
-                "set, check it; otherwise report it.",
-                f"404 for each of {self._asked} objects",
-            )
-        if deleted := len(self._gone) - refused:
-            self.logger.info(f"Stream {self.name}: {deleted} objects were deleted during the sync and skipped")
-        if refused:
-            self.logger.warning(
-                f"Stream {self.name}: {refused} objects were skipped because Customer.io answered 404 for them, "
-                f"although it finds them: {first_of(self._gone)}"
-            )
+        found_now = {found for found in self._gone if self._is_found_now(found)}
+        report_gone(self, "objects", self._gone - found_now, found_now, self._asked)
 
     def close(self) -> None:
         super().close()
@@ -301,8 +276,3 @@ def leaf(field: str, kind: str) -> Mapping[str, Any]:
 def text_of(value: Any) -> str | None:
     """An id as a text; an empty one is none."""
     return None if value is None or value == "" else str(value)
-
-
-def first_of(found: Iterable[Found]) -> str:
-    """The first few, for a log line."""
-    return "; ".join(sorted(map(str, found))[:20])

@@ -76,8 +76,7 @@ class Parents:
         self._stream = kind(below.client.connection)
         self._called = kind.endpoint.rpartition("/")[2]
         self._texts = self._stream.key_types["id"] is str
-        self._below = below.name
-        self._logger = below.logger
+        self._below = below
         self._seen: set[Parent] = set()
         self._gone: set[Parent] = set()
 
@@ -85,7 +84,7 @@ class Parents:
         """All parents. One whose list is refused comes as Unlisted, one that is gone is counted."""
         if self._above is None:
             found = self.listed(None)
-            self._logger.info(f"Stream {self._below}: {len(found)} {self._called} to read")
+            self._below.logger.info(f"Stream {self._below.name}: {len(found)} {self._called} to read")
             yield from found.values()
             return
         for above in self._above.all():
@@ -114,8 +113,8 @@ class Parents:
         for number, created in self._stream.objects(path_below(self._stream.endpoint, above), fresh):
             if not isinstance(number, int | str):
                 raise contradiction(
-                    self._below,
-                    f"Customer.io listed one of the {self._called} without an id, so {self._below} below it "
+                    self._below.name,
+                    f"Customer.io listed one of the {self._called} without an id, so {self._below.name} below it "
                     "cannot be read. The stream stopped there, so that nothing is skipped for ever: report it.",
                     f"a row of {self._called} has no id",
                 )
@@ -151,33 +150,39 @@ class Parents:
         return found
 
     def report(self) -> None:
-        """Logs how many parents were gone, or fails where the server refuses the path and not a parent.
-
-        A parent that is still listed was not deleted.
-        """
+        """Logs how many parents were gone, or fails where the server refuses the path and not a parent."""
         if self._gone:
-            self._report(self._gone, self._still_listed(self._gone))
+            listed = self._still_listed(self._gone)
+            deleted, refused = ([parent.id for parent in parents] for parents in (self._gone - listed, listed))
+            report_gone(self._below, self._called, deleted, refused, len(self._seen))
         if self._above is not None:
             self._above.report()
 
-    def _report(self, gone: set[Parent], refused: set[Parent]) -> None:
-        if gone == self._seen and refused:
-            raise contradiction(
-                self._below,
-                f"Customer.io answered 404 for every one of the {len(gone)} {self._called} below which "
-                f"{self._below} lies, although they exist. If api_url is set, check it; otherwise report it.",
-                f"404 for each of {len(gone)} parents",
-            )
-        if deleted := gone - refused:
-            self._logger.info(
-                f"Stream {self._below}: {len(deleted)} {self._called} were deleted during the sync and skipped: "
-                f"{first_of(parent.id for parent in deleted)}"
-            )
-        if refused:
-            self._logger.warning(
-                f"Stream {self._below}: {len(refused)} {self._called} were skipped because Customer.io answered 404 "
-                f"for them, although they exist: {first_of(parent.id for parent in refused)}"
-            )
+
+def report_gone(
+    stream: CustomerIoStream, called: str, deleted: Collection[Any], refused: Collection[Any], asked: int
+) -> None:
+    """Logs which of the `asked` objects answered 404 (or 400), or fails where the server refuses the path to all.
+
+    Those that are `refused` exist all the same. Raises a system_error.
+    """
+    if refused and len(deleted) + len(refused) == asked:
+        raise contradiction(
+            stream.name,
+            f"Customer.io answered 404 for every one of the {asked} {called} that {stream.name} asks about, although "
+            "they exist. If api_url is set, check it; otherwise report it.",
+            f"404 for each of {asked} {called}",
+        )
+    if deleted:
+        stream.logger.info(
+            f"Stream {stream.name}: {len(deleted)} {called} were deleted during the sync and skipped: "
+            f"{first_of(deleted)}"
+        )
+    if refused:
+        stream.logger.warning(
+            f"Stream {stream.name}: {len(refused)} {called} were skipped because Customer.io answered 404 for them, "
+            f"although they exist: {first_of(refused)}"
+        )
 
 
 def first_of(ids: Iterable[Any]) -> str:
