@@ -75,9 +75,7 @@ def run(raw: Mapping[str, Any], *, other_region: bool = False) -> None:
     config, report = Config.parse(raw), Report()
     headers = {"Authorization": f"Bearer {config.app_api_key}"}
     api = Api(f"{config.base_url}/", headers, MOST_REQUESTS, PER_SECOND)
-    report.note(
-        f"Customer.io: at most {MOST_REQUESTS} requests that only read, {PER_SECOND} a second. One more with the flag."
-    )
+    report.note(f"Customer.io: at most {MOST_REQUESTS + other_region} requests that only read, {PER_SECOND} a second.")
     lists: dict[str, list[Row]] = {path: [] for path, _, _ in LISTS}
     report.attempt(_lists, api, report, raw, lists)
     report.attempt(_deliveries, api, report)
@@ -339,7 +337,8 @@ def _fits(daily: list[int], weekly: list[int], into: int) -> bool:
 
 def _other_region(report: Report, config: Config, headers: Mapping[str, str], asked: bool) -> None:
     report.question(
-        "What does the other region answer to the key?", "GET workspaces there, only if the flag asks for it"
+        "What does the other region answer to the key?",
+        "GET workspaces there, only with --send-key-to-the-other-region",
     )
     other = config.other_region
     if not asked or other is None:
