@@ -23,11 +23,12 @@ from source_customerio.budget import RequestBudget
 from source_kit.cli import launch
 from test_kit.catalogs import Row, configured_stream
 from test_kit.command import run_here
-from test_kit.warehouse import column_type
+from test_kit.warehouse import append_rows, column_type
 
 pytestmark = pytest.mark.slow
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "customerio.md"
+EXTRACTED = "_airbyte_extracted_at"
 HOUR, DAY = 3600, 86_400
 #: What the query of A/B tests adds up
 COUNTED = ("delivered", "human_opened", "human_clicked", "converted")
@@ -61,13 +62,9 @@ class Tables:
 
     def append(self, stream: str, rows: Sequence[Row]) -> None:
         """Appends rows to the table of a stream, at the time of the workspace."""
-        columns = columns_of(stream)
-        declared = ", ".join(f'"{name}" {kind}' for name, kind in columns.items())
-        self.sql.execute(f"create table if not exists {stream} ({declared}, _airbyte_extracted_at timestamptz)")
-        self.sql.execute(
-            f"insert into {stream} select row.*, to_timestamp(?) "
-            "from (select unnest(from_json(cast(? as json), ?)) as row)",
-            [self.simulator.now, orjson.dumps(list(rows)).decode(), orjson.dumps([columns]).decode()],
+        extracted = {EXTRACTED: datetime.fromtimestamp(self.simulator.now, UTC).isoformat()}
+        append_rows(
+            self.sql, stream, columns_of(stream) | {EXTRACTED: "TIMESTAMPTZ"}, (row | extracted for row in rows)
         )
 
     def answers(self, query: str) -> list[tuple[Any, ...]]:

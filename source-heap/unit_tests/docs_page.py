@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import re
-import tempfile
 import textwrap
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,7 +11,7 @@ from pathlib import Path
 import duckdb
 import jinja2
 from test_kit.catalogs import Row, primary_key
-from test_kit.warehouse import column_type
+from test_kit.warehouse import append_rows, column_type
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "heap.md"
 EXTRACTED = "_airbyte_extracted_at"
@@ -69,20 +67,8 @@ def loaded(
     for table, schema in schemas.items():
         columns = {name: column_type(field) for name, field in schema["json_schema"]["properties"].items()}
         columns[EXTRACTED] = "TIMESTAMPTZ"
-        kinds = ", ".join(f'"{name}" {kind}' for name, kind in columns.items())
-        warehouse.execute(f'create table "{table}" ({kinds})')
-        _insert(warehouse, table, columns, _newest(held[table], schema) if deduplicated else held[table])
+        append_rows(warehouse, table, columns, _newest(held[table], schema) if deduplicated else held[table])
     return warehouse
-
-
-def _insert(warehouse: duckdb.DuckDBPyConnection, table: str, columns: Mapping[str, str], rows: Sequence[Row]) -> None:
-    with tempfile.NamedTemporaryFile("w", suffix=".ndjson") as file:
-        file.write("".join(f"{json.dumps(row)}\n" for row in rows))
-        file.flush()
-        wanted = ", ".join(f"'{name}': '{kind}'" for name, kind in columns.items())
-        warehouse.execute(
-            f"insert into \"{table}\" from read_json('{file.name}', columns={{{wanted}}}, format='newline_delimited')"
-        )
 
 
 def _newest(rows: Sequence[Row], schema: Row) -> Sequence[Row]:

@@ -33,6 +33,21 @@ def column_type(schema: Mapping[str, Any]) -> str:
     return _TYPES[scalar[0]]
 
 
+def append_rows(
+    connection: duckdb.DuckDBPyConnection, table: str, columns: Mapping[str, str], rows: Iterable[Mapping[str, Any]]
+) -> None:
+    """Appends rows to a table, which is made where there is none. `columns` have DuckDB types, and rows no others."""
+    declared = ", ".join(f"{_quoted(name)} {kind}" for name, kind in columns.items())
+    connection.execute(f"CREATE TABLE IF NOT EXISTS {_quoted(table)} ({declared})")
+    with tempfile.NamedTemporaryFile("wb", suffix=".ndjson") as file:
+        file.writelines(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in rows)
+        file.flush()
+        connection.execute(
+            f"INSERT INTO {_quoted(table)} FROM read_json(?, columns=?, format='newline_delimited')",
+            [file.name, dict(columns)],
+        )
+
+
 class Table:
     """The table of one stream, and the rows that are not written yet."""
 
