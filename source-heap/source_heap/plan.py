@@ -68,7 +68,7 @@ class Seen:
 class Arrivals:
     """What a listing says to a state: the dumps up to its floor that are `late`, and what is `seen` once all are read.
 
-    `seen` is None if the server tells no times; then no dump is late.
+    `seen` is None if the server gives no times; then no dump is late.
     """
 
     late: frozenset[int] = frozenset()

@@ -194,7 +194,7 @@ def _files(bucket: _Bucket, report: Report, read: list[Row]) -> None:
         found.formats[format_ if data else "empty"] += 1
         if format_ == "Avro":
             found.add(table, data)
-    found.tell(report)
+    found.answer(report)
 
 
 class _Found:
@@ -235,7 +235,7 @@ class _Found:
         for name, values in self.values.items():
             values += [row[name] for row in rows if row.get(name) is not None]
 
-    def tell(self, report: Report) -> None:
+    def answer(self, report: Report) -> None:
         report.answer(f"formats by first bytes: {counted(self.formats)}; codecs: {counted(self.codecs)}")
         report.answer(f"encryption: {counted(self.encryption)}")
         report.answer(*(f"column {name}: {counted(types)}" for name, types in sorted(self.standard.items())))

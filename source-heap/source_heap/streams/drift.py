@@ -48,10 +48,10 @@ def _type(target: str | None) -> str:
     return "timestamp" if target in INSTANTS else str(target)
 
 
-def tell_new_columns(table: str, now: Iterable[str], before: Iterable[str], known: Iterable[str]) -> None:
-    """Tells of columns `now` in the dumps to read that the last dump read `before` lacks and the catalog does not know.
+def log_new_columns(table: str, now: Iterable[str], before: Iterable[str], known: Iterable[str]) -> None:
+    """Logs columns `now` in the dumps to read that the last dump read `before` lacks and the catalog does not know.
 
-    A source is not told which columns the user deselected; those had their turn in an earlier sync.
+    The catalog does not say which columns the user deselected: these were logged by an earlier sync.
     """
     old = {*before, *known, *OWN_COLUMNS}
     new = [name for name in dict.fromkeys(now) if name not in old]

@@ -33,7 +33,7 @@ from source_heap.plan import (
     next_plan,
     oldest_unread,
 )
-from source_heap.streams.drift import tell_new_columns, warn_of_misfits
+from source_heap.streams.drift import log_new_columns, warn_of_misfits
 from source_heap.streams.keys import MIGRATIONS, NOT_EVENTS, key_columns
 from source_heap.streams.tombstones import Tombstones
 
@@ -135,9 +135,9 @@ class TableStream(BatchStream):
         self._reached = self._plan.state
         self._explain(self._plan, known)
         if known is not None:
-            self._tell_new_columns(plan, known)
+            self._log_new_columns(plan, known)
 
-    def _tell_new_columns(self, plan: Plan, known: TableState) -> None:
+    def _log_new_columns(self, plan: Plan, known: TableState) -> None:
         """Costs one manifest, and that only where a new dump has columns that the catalog lacks."""
         properties = self._schema.get("properties") or {}
         new = (self._entry(step).columns for step in plan.steps if step.dump.dump_id > known.dump_id)
@@ -148,7 +148,7 @@ class TableStream(BatchStream):
         for manifest in self._dumps.unbroken(last, self.name):
             before = manifest.tables.get(self.name)
             if before is not None and before.columns:
-                tell_new_columns(self.name, unknown, before.columns, properties)
+                log_new_columns(self.name, unknown, before.columns, properties)
 
     def _require_interrupted_dump(self, state: TableState) -> None:
         """Raises if the dump that the last sync was in is gone: the rest of its rows would be lost silently."""
