@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import math
+import random
+import re
+from collections import Counter
+from collections.abc import Callable, Collection
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from simulators.customerio.build_objects import NUMERIC_LOOKING_OBJECT
 from simulators.customerio.build_people import COMPUTED, SET
 from simulators.customerio.workspace import DAY, Preferences, Relationship
+from source_customerio import SourceCustomerio
+from source_customerio.streams.base import CustomerIoStream
+from source_customerio.streams.lists import IpAddresses, Types
+from source_customerio.streams.objects import EachObject
+from test_kit.command import arguments
+from test_kit.process import ConsoleScript, Crash, watch
 from whole_workspace import Warehouse
 
 if TYPE_CHECKING:
@@ -103,9 +114,9 @@ def delete_in_the_middle(workspace: Workspace) -> None:
     """Soon after their lists were read to the end, a campaign, a broadcast and a segment are deleted."""
     for name in ("campaigns", "broadcasts", "segments"):
         pages = 2 if name in workspace.simulator.options.two_pages else 1
-        arguments = {"stream": name, "id": workspace.truth(name)[1]["id"]}
+        details = {"stream": name, "id": workspace.truth(name)[1]["id"]}
         workspace.simulator.mutate(
-            "after", path=rf"/v1/{name}(\?|$)", count=pages, mutation="delete", arguments=arguments
+            "after", path=rf"/v1/{name}(\?|$)", count=pages, mutation="delete", arguments=details
         )
 
 
@@ -116,8 +127,8 @@ def test_a_warehouse_of_all_streams_ends_equal_to_the_truth(
 ) -> None:
     options, mutations = READINGS[reading]
     workspace.simulator.options.change(**options)
-    for name, arguments in mutations:
-        workspace.simulator.mutate(name, **arguments)
+    for name, details in mutations:
+        workspace.simulator.mutate(name, **details)
     warehouse = Warehouse(workspace)
     assert len(warehouse.keys) == 44
     first = warehouse.sync()
@@ -131,3 +142,159 @@ def test_a_warehouse_of_all_streams_ends_equal_to_the_truth(
     assert second.failures == {}
     warehouse.assert_true()
     assert second.logged("Stream campaign_actions: 1 campaigns were deleted during the sync and skipped")
+
+
+def asked(workspace: Workspace) -> Counter[str]:
+    """How often each path was requested since the last call, with `{}` for ids."""
+    requests = list(workspace.simulator.requests)
+    workspace.simulator.requests.clear()
+    exact = Counter((one.method, one.path, json.dumps(one.query), one.body) for one in requests)
+    assert [request for request, times in exact.items() if times > 1] == []
+    return Counter(re.sub(r"/[^/]*\d[^/]*", "/{}", one.path.removeprefix("/v1")) for one in requests)
+
+
+def pages(rows: Collection[Any], size: int) -> int:
+    """How many pages rows fill, at least one."""
+    return max(1, math.ceil(len(rows) / size))
+
+
+def needed(workspace: Workspace) -> dict[str, int]:
+    """How often the paths of parents and people, and those below them, must be requested to read everything."""
+    data = workspace.simulator.workspace
+    campaigns, broadcasts, newsletters, transactional, segments, senders = (
+        len(data.lists[name])
+        for name in (
+            "campaigns",
+            "broadcasts",
+            "newsletters",
+            "transactional_messages",
+            "segments",
+            "sender_identities",
+        )
+    )
+    actions, variants = data.children["campaign_actions"].values(), data.children["newsletter_variants"].values()
+    return {
+        "/campaigns": 1,
+        "/campaigns/{}/actions": sum(pages(rows, 10) for rows in actions),
+        "/campaigns/{}/metrics": campaigns,
+        "/campaigns/{}/journey_metrics": campaigns,
+        "/campaigns/{}/metrics/links": campaigns * 2,
+        "/broadcasts": 1,
+        "/broadcasts/{}/actions": broadcasts,
+        "/broadcasts/{}/triggers": broadcasts,
+        "/broadcasts/{}/metrics": broadcasts * 2,
+        "/newsletters": pages(data.lists["newsletters"], data.size.newsletter_cap) + 1,
+        "/newsletters/{}/contents": newsletters,
+        "/newsletters/{}/test_groups": newsletters,
+        "/newsletters/{}/metrics": newsletters * 2,
+        "/newsletters/{}/metrics/links": newsletters * 2,
+        "/transactional": 1,
+        "/transactional/{}/metrics": transactional * 2,
+        "/segments": 1,
+        "/segments/{}/membership": segments,
+        "/segments/{}/used_by": segments,
+        "/segments/{}/customer_count": segments,
+        "/sender_identities": 2 * 2,
+        "/object_types": 1,
+        "/customers": pages(data.people, 1_000),
+        "/customers/attributes": pages(data.people, 100),
+        # only the streams that are off in the suggested ones request what follows
+        "/campaigns/{}/actions/{}/metrics": sum(map(len, actions)),
+        "/broadcasts/{}/metrics/links": broadcasts * 2,
+        "/newsletters/{}/contents/{}/metrics": sum(map(len, variants)) * 2,
+        "/transactional/{}/contents": transactional,
+        "/transactional/{}/metrics/links": transactional * 2,
+        "/sender_identities/{}/used_by": senders,
+        "/objects": len(data.lists["types"]) + 2,  # a type without objects is searched in two ways more
+        "/objects/{}/{}/attributes": len(data.objects),
+        "/objects/{}/{}/relationships": len(data.objects),
+    }
+
+
+@pytest.mark.slow
+def test_a_sync_asks_for_every_list_once_however_many_streams_need_it(workspace: Workspace) -> None:
+    """The 35 streams of version 0.1.0, in which each stream listed its parents anew, need fewer requests than there.
+
+    Of the campaigns it requested 5 lists, of broadcasts 4, newsletters 15 pages, segments 4, transactional messages 2;
+    on no other path did it request less than now.
+    """
+    once = needed(workspace)
+    streams = [one for one in SourceCustomerio().streams(workspace.config()) if isinstance(one, CustomerIoStream)]
+    everything = [one.name for one in streams]
+    workspace.sync(*everything, num_workers=8, start_date=workspace.simulator.start_date).succeeded()
+    whole = asked(workspace)
+    assert {path: whole[path] for path in once} == once
+    old = [one.name for one in streams if not one.documented_only]
+    assert len(old) == 35
+    workspace.sync(*old, num_workers=8, start_date=workspace.simulator.start_date).succeeded()
+    new = [*once][[*once].index("/campaigns/{}/actions/{}/metrics") :]
+    fewer = asked(workspace)
+    assert fewer.keys() == whole.keys() - set(new)
+    assert {path: fewer[path] for path in once if path not in new} == {
+        path: times for path, times in once.items() if path not in new
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("scope", "open_path", "status"), [("people", "customers|optouts", 401), ("campaigns", "campaigns", 403)]
+)
+def test_a_key_for_one_kind_of_data_reads_that_and_names_the_rest(
+    workspace: Workspace, clock: Callable[[], datetime], scope: str, open_path: str, status: int
+) -> None:
+    """The list of IP addresses needs no key."""
+    options = workspace.simulator.options
+    options.forbidden, options.forbidden_status = [f"^/(?!({open_path}|info)(/|$))"], status
+    streams = [one for one in SourceCustomerio().streams(workspace.config()) if isinstance(one, CustomerIoStream)]
+    may = [one.name for one in streams if one.permission in (scope, IpAddresses.permission)]
+    checked = workspace.run("check", workspace.config())
+    assert checked.connection_status["status"] == "SUCCEEDED"
+    closed = {one.permission for one in streams} - {scope, IpAddresses.permission}
+    for permission in closed:
+        assert len(checked.logged(f"WARN: Check: {permission} cannot be read: ")) == 1
+    warehouse = Warehouse(workspace)
+    synced = warehouse.sync()
+    assert {name for name, status in synced.last_statuses.items() if status == "COMPLETE"} == {*may}
+    warehouse.assert_true(may)
+    for one in streams:
+        if one.name not in may:
+            first = Types if isinstance(one, EachObject) else one  # the first request of which is for types
+            assert first.permission in synced.failures[one.name].message
+            assert synced.records[one.name] == []
+
+
+#: Starts the connector without waiting between requests and with the simulator's clock
+AT_ONCE = """
+import sys
+from datetime import UTC, datetime
+from source_customerio import SourceCustomerio
+from source_customerio.budget import RequestBudget
+from source_customerio.streams import metrics
+from source_kit import cli, source
+RequestBudget.acquire = lambda self: None
+source.utc_now = metrics.utc_now = lambda: datetime.fromtimestamp(int(sys.argv[1]), UTC)
+sys.exit(cli.launch(SourceCustomerio, sys.argv[2:]))
+"""
+
+
+@pytest.mark.slow
+def test_a_sync_of_all_streams_that_is_killed_again_and_again_loses_nothing(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    """Rows count only where a state follows them, and the vendor's data change between the attempts."""
+    simulator = workspace.simulator
+    warehouse, draw = Warehouse(workspace), random.Random(13)
+    for attempt in range(4):
+        files = {"config": warehouse.config, "catalog": warehouse.destination.catalog}
+        argv = arguments(tmp_path, "read", (), {**files, "state": warehouse.destination.begin()})
+        running = ConsoleScript("python").start(["-c", AT_ONCE, str(simulator.now), *argv])
+        crash = Crash(after_bytes=draw.randrange(20_000, 2_500_000), reads_on=False) if attempt < 3 else None
+        ended = watch(running, crash)
+        assert ended.killed == (attempt < 3)
+        warehouse.load(ended.lines, uncovered=False)
+        if attempt < 2:
+            simulator.mutate("edit_action", position=attempt)
+            simulator.mutate("add_message", created=simulator.now - attempt * DAY)
+            simulator.mutate("edit", stream="campaigns", id=4, fields={"name": f"edited {attempt}"})
+    assert ended.succeeded().failures == {}
+    warehouse.assert_true()
