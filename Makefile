@@ -40,9 +40,9 @@ test: $(INSTALLED) ## run all tests; lists the tests that are skipped because a 
 unit: $(INSTALLED) ## run the fast unit tests only, in under a minute; those of the simulators are in make test
 	@$(PYTHON_BIN) -m pytest -q -n $(UNIT_JOBS) --dist loadfile -m "not slow and not soak" $(UNIT_TESTS) $(ARGS)
 
-soak: $(INSTALLED) ## run the long tests, which `make test` does not run: load and kills of webhook-inlet, fuzzing of native modules
-	@$(PYTHON_BIN) -m pytest -m soak --timeout 3600 webhook-inlet/unit_tests integration_tests/webhooks \
-		integration_tests/fuzz $(ARGS)
+soak: $(INSTALLED) ## run the long tests, which `make test` does not run: load and kills of webhook-inlet, fuzzing of native modules, large buckets
+	@$(PYTHON_BIN) -m pytest -m soak --timeout 3600 webhook-inlet/unit_tests source-heap/unit_tests \
+		integration_tests/webhooks integration_tests/fuzz $(ARGS)
 
 fuzz: $(INSTALLED) ## run the fuzzers of the native modules, each for SECONDS (60); needs clang and libclang-rt-dev
 	@FUZZ_SECONDS=$(or $(SECONDS),60) $(PYTHON_BIN) -m pytest -m "clang and not soak" --timeout 0 integration_tests/fuzz $(ARGS)

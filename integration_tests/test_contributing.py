@@ -24,7 +24,7 @@ from test_kit.catalogs import Row, configured
 #: Connectors that have such a section, with the streams that it adds
 ADDED = {
     "source-pendo": ("themes", "guide_steps"),
-    "source-customerio": ("brands", "transactional_variants"),
+    "source-customerio": ("brands", "broadcast_messages"),
 }
 
 _BLOCK = re.compile(r"^ *```(\w+)\n(.*?)^ *```$", re.DOTALL | re.MULTILINE)

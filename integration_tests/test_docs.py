@@ -80,30 +80,48 @@ def test_the_generated_tables_are_up_to_date() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_the_diagram_of_keys_joins_columns_that_exist() -> None:
-    joins = _JOIN.findall((ROOT / "docs" / "pendo.md").read_text(encoding="utf-8"))
+@pytest.mark.parametrize("vendor", ["pendo", "customerio"])
+def test_the_diagram_of_keys_joins_columns_that_exist(vendor: str) -> None:
+    joins = _JOIN.findall((ROOT / "docs" / f"{vendor}.md").read_text(encoding="utf-8"))
     assert len(joins) > 20
 
     ends = {end for one, other, left, right in joins for end in ((one, left), (other, right))}
 
-    assert [end for end in sorted(ends) if not _in_the_dictionary(*end)] == []
+    assert [end for end in sorted(ends) if not _in_the_dictionary(vendor, *end)] == []
+
+
+def test_every_stream_of_customerio_is_among_the_keys() -> None:
+    """In the diagram, or among those that join nothing."""
+    keys = (
+        (ROOT / "docs" / "customerio.md").read_text(encoding="utf-8").partition("\n## Keys\n")[2].partition("\n## ")[0]
+    )
+    streams = re.findall(r"^## (\w+)$", _dictionary("customerio"), re.MULTILINE)
+    assert len(streams) > 30
+
+    assert [stream for stream in streams if not re.search(rf"\b{stream}\b", keys)] == []
 
 
 def test_a_join_by_a_column_that_does_not_exist_is_found() -> None:
-    assert _in_the_dictionary("guides", "steps[].id")
-    assert _in_the_dictionary("pages", "group.id")
-    assert not _in_the_dictionary("guides", "steps[].page")
-    assert not _in_the_dictionary("pages", "group.area")
+    assert _in_the_dictionary("pendo", "guides", "steps[].id")
+    assert _in_the_dictionary("pendo", "pages", "group.id")
+    assert not _in_the_dictionary("pendo", "guides", "steps[].page")
+    assert not _in_the_dictionary("pendo", "pages", "group.area")
+    assert _in_the_dictionary("customerio", "messages", "customer_identifiers.cio_id")
+    assert not _in_the_dictionary("customerio", "messages", "customer_identifiers.phone")
 
 
-def _in_the_dictionary(table: str, column: str) -> bool:
+def _dictionary(vendor: str) -> str:
+    return (ROOT / "docs" / f"{vendor}-columns.md").read_text(encoding="utf-8")
+
+
+def _in_the_dictionary(vendor: str, table: str, column: str) -> bool:
     """Whether the data dictionary has a column, or an object with a section of its own that has it."""
-    page = (ROOT / "docs" / "pendo-columns.md").read_text(encoding="utf-8")
-    section = page.partition(f"\n## {table}\n")[2].partition("\n## ")[0]
+    section = _dictionary(vendor).partition(f"\n## {table}\n")[2].partition("\n## ")[0]
     if f"| `{column.removesuffix('[]')}` |" in section:
         return True
     parent, _, field = column.partition(".")
-    return f"| [{parent}](#object-{parent}) |" in section and _in_the_dictionary(f"object {parent}", field)
+    shared = re.search(rf"^\| `{re.escape(parent)}` \| \[(\w+)\]\(#object-", section, re.MULTILINE)
+    return shared is not None and _in_the_dictionary(vendor, f"object {shared[1]}", field)
 
 
 def test_the_erasure_of_the_docs_deletes_those_who_must_go_and_nobody_else() -> None:

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from data_dictionary import Dictionary
+from data_dictionary import Dictionary, Vendor
 from demo import simulator
+from dictionary_facts import CUSTOMERIO, PENDO
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -24,12 +25,12 @@ class Documented:
     """A connector whose tables are generated, and the simulator that it discovers."""
 
     connector: str
-    title: str
+    vendor: Vendor
     page: str
     simulator: tuple[str, ...]
     config: dict[str, Any]
-    columns: str = ""
-    """The page of the data dictionary, if there is one."""
+    columns: str
+    """The page of the data dictionary."""
 
     @property
     def package(self) -> str:
@@ -43,7 +44,7 @@ WEBHOOK_STORE = {"type": "inlet", "url": "http://127.0.0.1:8080", "token": "simu
 CONNECTORS = (
     Documented(
         "source-pendo",
-        "Pendo",
+        PENDO,
         "pendo.md",
         ("pendo", "--size", "tiny"),
         {
@@ -56,10 +57,11 @@ CONNECTORS = (
     ),
     Documented(
         "source-customerio",
-        "Customer.io",
+        CUSTOMERIO,
         "customerio.md",
         ("customerio", "--size", "tiny", "--rate-limit", "0"),
         {"app_api_key": "cio-app-key-us-4c1f9b7e20", "esp_suppression_domains": [], "webhook_store": WEBHOOK_STORE},
+        "customerio-columns.md",
     ),
 )
 
@@ -74,10 +76,11 @@ def main() -> int:
     stale = []
     for documented in chosen:
         found = streams(documented)
-        parts = {(documented.page, "streams"): long_table(found)}
-        if documented.columns:
-            columns = Dictionary(documented.package).text([stream for stream, _ in found])
-            parts[documented.columns, "columns"] = columns
+        dictionary = Dictionary(documented.package, documented.vendor)
+        parts = {
+            (documented.page, "streams"): long_table(found, documented.vendor),
+            (documented.columns, "columns"): dictionary.text([stream for stream, _ in found]),
+        }
         for (page, part), content in parts.items():
             path = ROOT / "docs" / page
             if refresh(path, part, content, write=not options.check):
@@ -96,18 +99,14 @@ def streams(documented: Documented) -> list[Any]:
         return [(stream, stream.as_airbyte_stream()) for stream in found]
 
 
-def long_table(found: Sequence[Any]) -> str:
+def long_table(found: Sequence[Any], vendor: Vendor) -> str:
     """What a user must know of every stream."""
     head = ("stream", "primary key", "cursor", "late rows", "read again", "deletes", "right", "requests a sync")
     lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
     for stream, described in found:
         docs = stream.docs
         resolution = f" ({docs.resolution})" if docs.resolution else ""
-        mark = (
-            " (documented, not verified against a live subscription)"
-            if getattr(stream, "documented_only", False)
-            else ""
-        )
+        mark = f" ({vendor.unverified})" if getattr(stream, "documented_only", False) else ""
         cells = [f"`{described.name}`{mark}", key(described), cursor(described) + resolution]
         permission = docs.permission or stream.permission
         cells += [fact or "-" for fact in (docs.late_rows, docs.read_again, docs.deletes, permission, docs.requests)]

@@ -5,6 +5,7 @@ Reading and adding must not happen at the same time: the reader is a stream that
 
 from __future__ import annotations
 
+import os
 import tempfile
 import threading
 import zlib
@@ -25,17 +26,22 @@ class Parts:
 
     def __init__(self) -> None:
         self._file: IO[bytes] | None = None
+        self._read = False
 
     def add(self, value: Any) -> None:
         """Adds a value. Raises a config_error if there is no room."""
         data = zlib.compress(orjson.dumps(value), 1)
         if self._file is None:
             self._file = tempfile.SpooledTemporaryFile(max_size=SPOOL_MEMORY_BYTES)  # noqa: SIM115 - see clear
+        if self._read:
+            self._file.seek(0, os.SEEK_END)  # a reader may have stopped in the middle
+            self._read = False
         store(self._file, len(data).to_bytes(_LENGTH_BYTES) + data)
 
     def __iter__(self) -> Iterator[Any]:
         """All values from the first one on. Raises a config_error if what was buffered has no room."""
         if (file := self._file) is not None:
+            self._read = True
             store(file, b"")
             while head := file.read(_LENGTH_BYTES):
                 yield orjson.loads(zlib.decompress(file.read(int.from_bytes(head))))
@@ -44,7 +50,7 @@ class Parts:
         """Forgets all values and frees the room."""
         if self._file is not None:
             self._file.close()
-            self._file = None
+            self._file, self._read = None, False
 
 
 @dataclass

@@ -65,6 +65,7 @@ def test_all_objects_and_relationships_arrive_and_share_the_list_of_types_and_th
     assert NUMERIC_LOOKING_OBJECT in synced.column("objects", "cio_object_id")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stream", BOTH)
 def test_each_reads_alone_what_it_needs(workspace: Workspace, stream: str) -> None:
     workspace.simulator.options.page_caps = {"objects": 3, "cio_relationships": 4}
@@ -73,6 +74,7 @@ def test_each_reads_alone_what_it_needs(workspace: Workspace, stream: str) -> No
     assert len(workspace.requests_to("object_types")) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("field", ["object_id", "cio_object_id"])
 @pytest.mark.parametrize("has_or", [True, False])
 def test_whichever_field_every_object_has_none_is_lost(workspace: Workspace, field: str, has_or: bool) -> None:
@@ -122,6 +124,16 @@ def test_a_search_that_ends_in_the_middle_keeps_what_it_found(workspace: Workspa
     assert len(asked(workspace, "relationships")) == OBJECTS
 
 
+def test_a_stream_that_gives_up_leaves_its_searches_to_the_other(workspace: Workspace) -> None:
+    """The first stopped in the middle of what it had found, before it had found everything."""
+    workspace.simulator.options.page_caps = {"objects": 1}
+    workspace.simulator.faults.add(Fault("status", path=r"/objects\?", status=500, times=4))
+    workspace.simulator.faults.add(Fault("status", path="/attributes", status=403, times=-1))
+    synced = workspace.sync(*BOTH, num_workers=1)
+    assert list(synced.failures) == ["objects"]
+    assert_whole(workspace, synced.records, "object_relationships")
+
+
 @pytest.mark.parametrize("stream", BOTH)
 def test_an_object_that_fails_costs_its_own_rows(workspace: Workspace, stream: str) -> None:
     workspace.simulator.faults.add(Fault("status", path=f"/{NUMERIC_LOOKING_OBJECT}/", status=500, times=-1))
@@ -131,6 +143,7 @@ def test_an_object_that_fails_costs_its_own_rows(workspace: Workspace, stream: s
     assert by_key(synced.records[stream]) == by_key(others)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stream", BOTH)
 @pytest.mark.parametrize("status", [404, 400])
 def test_an_object_that_was_deleted_since_the_search_is_skipped_and_counted(
@@ -145,6 +158,7 @@ def test_an_object_that_was_deleted_since_the_search_is_skipped_and_counted(
     assert synced.logged(f"Stream {stream}: 1 objects were deleted during the sync and skipped")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stream", BOTH)
 def test_an_object_that_is_refused_and_still_found_is_no_deleted_one(workspace: Workspace, stream: str) -> None:
     fault = Fault("status", path=f"/{NUMERIC_LOOKING_OBJECT}/", status=400, times=-1)
@@ -193,6 +207,7 @@ def test_a_workspace_without_object_types_has_empty_streams(workspace: Workspace
     assert len(workspace.simulator.requests) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("stream", "path", "document"),
     [
@@ -211,6 +226,7 @@ def test_an_answer_of_another_shape_is_an_error(
     assert "Customer.io answered with JSON of another shape than expected" in failure.message
 
 
+@pytest.mark.slow
 def test_a_sync_that_is_broken_off_is_made_up_for_by_the_next(workspace: Workspace) -> None:
     """Full refresh: the next sync reads everything again, whatever is left of the first."""
     workspace.simulator.faults.add(Fault("status", path="/v1/", status=503, skip=9, times=-1))

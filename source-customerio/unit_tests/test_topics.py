@@ -25,15 +25,16 @@ def by_key(rows: Iterable[Row]) -> list[Row]:
     return sorted(rows, key=lambda row: (row["cio_id"], row.get("topic_id")))
 
 
-def prefer(workspace: Workspace, chosen: Any, computed: Any = None) -> str:
-    """Gives a person these attributes, and nobody else any. Returns the person's `cio_id`."""
+def prefer(workspace: Workspace, *chosen: Any) -> list[str]:
+    """Gives some people one of these attributes each, and nobody else any. Returns the `cio_id`s of those people."""
     people = workspace.simulator.workspace.people
     for person in people.values():
         person["attributes"].pop(CHOSEN, None)
         person["attributes"].pop(COMPUTED, None)
-    first = next(iter(people))
-    people[first]["attributes"] |= {CHOSEN: chosen} | ({} if computed is None else {COMPUTED: computed})
-    return first
+    named = list(people)[: len(chosen)]
+    for cio_id, value in zip(named, chosen, strict=True):
+        people[cio_id]["attributes"][CHOSEN] = value
+    return named
 
 
 @pytest.mark.parametrize("wrapped", [False, True])
@@ -80,38 +81,33 @@ def test_a_malformed_text_costs_the_rows_of_one_person_and_is_counted_once(works
     assert malformed not in str(synced.logs)
 
 
-@pytest.mark.parametrize(
-    ("chosen", "found"),
-    [
+def test_every_form_without_a_contradiction_is_read(workspace: Workspace) -> None:
+    forms: list[tuple[Any, list[tuple[int, bool | None]]]] = [
         ('{"topics":{"topic_7":false}}', [(7, False)]),
         ({"topics": {"topic_7": True}}, [(7, True)]),
         ('{"topics":{"topic_7":null}}', [(7, None)]),
-        ("", []),
-        ("{}", []),
-        ("null", []),
-        ('{"topics":null}', []),
-        ('{"topics":[]}', []),
-    ],
-)
-def test_every_form_without_a_contradiction_is_read(
-    workspace: Workspace, chosen: Any, found: list[tuple[int, bool]]
-) -> None:
-    prefer(workspace, chosen)
+        *[(empty, []) for empty in ("", "{}", "null", '{"topics":null}', '{"topics":[]}', None)],
+    ]
+    people = prefer(workspace, *(chosen for chosen, _ in forms))
     synced = workspace.sync("customer_topics")
-    assert [(row["topic_id"], row["subscribed_set"]) for row in synced.records["customer_topics"]] == found
+    for cio_id, (chosen, found) in zip(people, forms, strict=True):
+        rows = [row for row in synced.records["customer_topics"] if row["cio_id"] == cio_id]
+        assert [(row["topic_id"], row["subscribed_set"]) for row in rows] == found, chosen
     assert not synced.logged("could not be read")
 
 
-@pytest.mark.parametrize("chosen", ["{", "[1]", "7", '{"topics":{"topic_7":"no"}}', '{"topics":[7]}', [7], 7])
-def test_every_other_form_is_counted(workspace: Workspace, chosen: Any) -> None:
-    prefer(workspace, chosen, '{"topics":{"topic_1":true}}')
+def test_every_other_form_is_counted(workspace: Workspace) -> None:
+    forms = ["{", "[1]", "7", '{"topics":{"topic_7":"no"}}', '{"topics":[7]}', [7], 7]
+    prefer(workspace, *forms)
     synced = workspace.sync("customer_topics")
     assert synced.records["customer_topics"] == []
-    assert synced.logged("Stream customer_topics: the preferences of 1 people could not be read")
+    assert synced.logged(f"Stream customer_topics: the preferences of {len(forms)} people could not be read")
 
 
 def test_topics_without_a_number_are_counted_and_shown_without_what_they_say(workspace: Workspace) -> None:
-    person = prefer(workspace, json.dumps({"topics": {"ada@example.com": True, "Zürich_22": False, "topic_2": True}}))
+    (person,) = prefer(
+        workspace, json.dumps({"topics": {"ada@example.com": True, "Zürich_22": False, "topic_2": True}})
+    )
     synced = workspace.sync("customers", "customer_topics")
     assert [(row["cio_id"], row["topic_id"]) for row in synced.records["customer_topics"]] == [(person, 2)]
     assert synced.logged("2 preferences were left out, because their topics have no name of the form topic_7")

@@ -20,7 +20,8 @@ WORDING = Wording(
     prefix=PREFIX,
     writer="Heap",
     lost=", though a manifest names it. A lifecycle rule or a person has deleted it; ask Heap to send the table again "
-    "(turn it off and on in Heap), or set on_missing_file to skip to read on without it.",
+    "(an event: turn it off and on in Heap; users, sessions, pageviews: ask its support for a full sync), or set "
+    "on_missing_file to skip to read on without it.",
 )
 
 

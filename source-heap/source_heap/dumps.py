@@ -19,6 +19,7 @@ from source_kit.s3.transfer import TooLong
 
 from source_heap.bucket import HeapBucket
 from source_heap.limits import MANIFEST_BYTES
+from source_heap.listing import Listing
 from source_heap.manifest import BrokenManifest, Manifest, ManifestObject, broken_manifest, parse_manifest
 from source_heap.manifest_store import ManifestStore
 from source_heap.plan import CURSOR, DumpOfTable, TableState, UnreadableState
@@ -63,6 +64,11 @@ class Dumps:
                     "no key matches manifests/sync_<number>.json",
                 )
             return self._listed
+
+    @cached_property
+    def listing(self) -> Listing:
+        """The same, to find what came late."""
+        return Listing(self.listed())
 
     def manifests(self, objects: Iterable[ManifestObject], table: str | None = None) -> Iterator[Manifest]:
         """The manifests in the given order: all tables without their files, or one table with them.

@@ -17,7 +17,7 @@ from source_kit.s3.bucket import Bucket
 from source_kit.s3.rules import Missing
 
 from source_heap.avro.chunks import Chunk
-from source_heap.avro.faults import BeyondLimit, BrokenFile
+from source_heap.avro.faults import BeyondLimit, BrokenFile, OtherFormat
 from source_heap.avro.file import AvroFile
 from source_heap.avro.values import Projection
 
@@ -78,6 +78,12 @@ class TableFiles:
             message = (
                 f"The file {key} of table {self._table} exceeds a limit of this connector: {error}. The state stays "
                 "before it; remove the table from the connection, or ask Heap to export it again."
+            )
+        except OtherFormat as error:
+            cause = error
+            message = (
+                f"The file {key} of table {self._table} is {error.name}, which this release does not read. The state "
+                "stays before it; look for a newer release of this connector."
             )
         except BrokenFile as error:
             cause = error

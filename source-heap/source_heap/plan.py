@@ -4,20 +4,25 @@ Heap's documentation (certain): dumps apply in the order of their numeric ids, a
 a table replaces everything before it. So a table's live rows are those of its last full dump (the *generation*) and of
 all later dumps; older dumps are dead, read or not.
 
-A manifest may arrive after one with a higher id (a dump of a nightly table may end after one of a two-hourly table;
-inferred), or be delivered again with the same id and another ETag. So the state holds not only the last dump, but also
-which of the recent dumps were read, and which delivery of each.
+A manifest may arrive after one with a higher id, or be delivered again with the same id and another ETag (both
+inferred). A full export runs in the background for hours or days (Contentsquare's documentation, March 2026, certain),
+so it may end hundreds of dumps late. So the state holds not only the last dump, but also which of the recent dumps were
+read, which delivery of each, and what was seen of the last listing: `listing` finds the manifests that came after it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any, cast
 
-#: Dumps that the state lists one by one: 48 nights, or four days of a dump every two hours. Older ones count as read.
+#: Dumps that the state lists one by one. Older ones count as read if their manifests are older than the last listing.
 #: At 24 bytes each a state stays below 2 KB.
 RECENT_DUMPS = 48
+#: Late dumps below those that a state lists while they are read. If there are more, all dumps from the oldest of them
+#: on are read again, so that an interruption loses no work.
+LATE_DUMPS = 16
 STATE_VERSION = 1
 #: The cursor column: the dump that contained the row
 CURSOR = "_heap_dump_id"
@@ -52,12 +57,37 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
+class Seen:
+    """What a state keeps of a listing: the newest LastModified in it, and a mark of the manifests around that time."""
+
+    newest: datetime
+    mark: str
+
+
+@dataclass(frozen=True, slots=True)
+class Arrivals:
+    """What a listing says to a state: the dumps up to its floor that are `late`, and what is `seen` once all are read.
+
+    `seen` is None if the server tells no times; then no dump is late.
+    """
+
+    late: frozenset[int] = frozenset()
+    seen: Seen | None = None
+
+
+NO_TIMES = Arrivals()
+
+
+@dataclass(frozen=True, slots=True)
 class TableState:
     """How far a table was read.
 
-    `dump_id` is the highest dump of which a file was read. Every dump up to `floor` counts as read. `recent` are the
-    dumps above it that were read or do not contain the table, each with the mark of its delivery. `replaces` is the
-    generation whose deletions are still to be emitted.
+    `dump_id` is the highest dump of which a file was read. Every dump up to `floor` counts as read if its manifest was
+    in the listing that was `seen`. `recent` are the dumps above it that were read or do not contain the table, each
+    with the mark of its delivery; and late ones below it, until all of these are read. `replaces` is the generation
+    whose deletions are still to be emitted. `seen` is None in states of release 0.1. Dumps below `base` are dead: it
+    is the generation, unless no full dump was there to start one. Then it is 0 until a full dump comes late, whose rows
+    join the generation.
     """
 
     bucket: str
@@ -67,10 +97,14 @@ class TableState:
     recent: Mapping[int, str] = field(default_factory=dict)
     reading: Reading | None = None
     replaces: int | None = None
+    seen: Seen | None = None
+    base: int = 0
 
-    def is_read(self, dump: DumpOfTable) -> bool:
-        """Whether this delivery of the dump was read completely."""
-        return dump.dump_id <= self.floor or self.recent.get(dump.dump_id) == dump.mark
+    def is_read(self, dump: DumpOfTable, late: Container[int] = ()) -> bool:
+        """Whether this delivery of the dump was read completely. Up to the floor, all are that are not late."""
+        if dump.dump_id <= self.floor and dump.dump_id not in late:
+            return True
+        return self.recent.get(dump.dump_id) == dump.mark
 
     def after_files(self, dump: DumpOfTable, files: int) -> TableState:
         """The state after the first `files` files of a dump."""
@@ -80,18 +114,27 @@ class TableState:
     def after(self, dump: DumpOfTable) -> TableState:
         """The state after a complete dump."""
         ended = self.reading is not None and self.reading.dump_id == dump.dump_id
-        passed = self.passing({dump.dump_id: dump.mark})
+        if dump.dump_id <= self.floor:
+            passed = replace(self, recent={**self.recent, dump.dump_id: dump.mark})
+        else:
+            passed = self.passing({dump.dump_id: dump.mark})
         reading = None if ended else self.reading
         return replace(passed, dump_id=max(self.dump_id, dump.dump_id), reading=reading)
 
     def passing(self, marks: Mapping[int, str]) -> TableState:
         """The state after these deliveries of dumps, which were read or do not contain the table.
 
-        No unread dump may be below them: the oldest entries beyond RECENT_DUMPS raise the floor.
+        No unread dump may be below them, unless it is late: the oldest entries beyond RECENT_DUMPS raise the floor.
         """
-        recent = sorted({**self.recent, **marks}.items())
-        dropped = [dump_id for dump_id, _ in recent[:-RECENT_DUMPS]]
-        return replace(self, floor=max([self.floor, *dropped]), recent=dict(recent[-RECENT_DUMPS:]))
+        late = {dump_id: mark for dump_id, mark in self.recent.items() if dump_id <= self.floor}
+        above = sorted(item for item in {**self.recent, **marks}.items() if item[0] > self.floor)
+        dropped = [dump_id for dump_id, _ in above[:-RECENT_DUMPS]]
+        return replace(self, floor=max([self.floor, *dropped]), recent=late | dict(above[-RECENT_DUMPS:]))
+
+    def having_seen(self, seen: Seen | None) -> TableState:
+        """The state when all late dumps of a listing are read."""
+        above = {dump_id: mark for dump_id, mark in self.recent.items() if dump_id > self.floor}
+        return replace(self, recent=above, seen=seen or self.seen)
 
     def without_replaced(self) -> TableState:
         """The state after the deletions of the replaced generation were emitted."""
@@ -108,6 +151,9 @@ class TableState:
             "recent": {str(dump_id): mark for dump_id, mark in self.recent.items()},
             "reading": asdict(self.reading) if self.reading else None,
             "replaces": self.replaces,
+            "listed": _written(self.seen.newest) if self.seen else None,
+            "listed_mark": self.seen.mark if self.seen else None,
+            "base": self.base,
         }
 
     @classmethod
@@ -126,6 +172,8 @@ class TableState:
             recent=_recent(document.get("recent") or {}),
             reading=_reading(reading) if reading else None,
             replaces=None if document.get("replaces") is None else _integer(document, "replaces"),
+            seen=None if document.get("listed") is None else Seen(_instant(document), str(document.get("listed_mark"))),
+            base=_integer(document, "base", _integer(document, "generation", dump_id)),
         )
         # no sync writes such a state, and unread dumps would count as read
         _require(state.generation <= dump_id, f"its generation {state.generation} is newer than its dump {dump_id}")
@@ -164,6 +212,20 @@ def _reading(value: Any) -> Reading:
     return Reading(_integer(value, "dump_id"), str(value.get("mark")), files)
 
 
+def _written(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _instant(document: Mapping[str, Any]) -> datetime:
+    try:
+        at = datetime.fromisoformat(document["listed"])
+    except (TypeError, ValueError):
+        at = None
+    if at is None or at.tzinfo is None:
+        raise UnreadableState("its listed is not an instant")
+    return at
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """A dump to read, starting with file number `first_file` (from 0)."""
@@ -177,55 +239,79 @@ class Plan:
     """What a sync reads of a table, starting from `state`.
 
     `resync`: a new full dump replaces what was read before. `redelivered`: dumps that are read again because they
-    changed. `no_full_dump`: the table's history may be incomplete.
+    changed. `late`: those of the steps whose manifests came late; after the last of them the state has `seen` the
+    listing. `no_full_dump`: the table's history may be incomplete.
     """
 
     state: TableState
     steps: tuple[Step, ...]
     resync: bool = False
     redelivered: tuple[int, ...] = ()
+    late: tuple[int, ...] = ()
+    seen: Seen | None = None
     no_full_dump: bool = False
 
+    def after(self, state: TableState, dump: DumpOfTable) -> TableState:
+        """The state after a complete dump of the plan, which is read in the order of its steps."""
+        state = state.after(dump)
+        return state.having_seen(self.seen) if self.late and dump.dump_id == self.late[-1] else state
 
-def oldest_unread(known: Iterable[DumpOfTable] | Iterable[Any], state: TableState | None) -> int:
+
+def oldest_unread(
+    known: Iterable[DumpOfTable] | Iterable[Any], state: TableState | None, late: Iterable[int] = ()
+) -> int:
     """The lowest dump id that the plan of a table needs; `known` are manifests or dumps of any table."""
     if state is None:
         return 0
     unread = [one.dump_id for one in known if one.dump_id > state.floor and state.recent.get(one.dump_id) != one.mark]
-    return min(unread, default=max(state.dump_id, state.floor, *state.recent, 0) + 1)
+    return min([*unread, *late], default=max(state.dump_id, state.floor, *state.recent, 0) + 1)
 
 
-def first_plan(bucket: str, dumps: Iterable[DumpOfTable]) -> Plan:
+def first_plan(bucket: str, dumps: Iterable[DumpOfTable], seen: Seen | None = None) -> Plan:
     """The plan of a table without a state: its live dumps. `dumps` are all dumps that contain it, at least one."""
     ordered = sorted(dumps, key=lambda dump: dump.dump_id)
     full = [dump.dump_id for dump in ordered if not dump.incremental]
     generation = full[-1] if full else ordered[0].dump_id
-    state = TableState(bucket, generation, generation, generation - 1)
+    state = TableState(bucket, generation, generation, generation - 1, seen=seen, base=generation if full else 0)
     steps = tuple(Step(dump) for dump in ordered if dump.dump_id >= generation)
     return Plan(state, steps, no_full_dump=not full)
 
 
-def next_plan(state: TableState, dumps: Iterable[DumpOfTable], keep_replaced: bool) -> Plan:
+def next_plan(
+    state: TableState, dumps: Iterable[DumpOfTable], keep_replaced: bool, arrivals: Arrivals = NO_TIMES
+) -> Plan:
     """The plan of a table with a state. `dumps` are at least those that contain it from `oldest_unread` on.
 
     With `keep_replaced` the new state of a resync keeps the generation that it replaces.
     """
     ordered = sorted(dumps, key=lambda dump: dump.dump_id)
-    unread = [dump for dump in ordered if not state.is_read(dump) and dump.dump_id >= state.generation]
-    full = max((dump.dump_id for dump in unread if not dump.incremental), default=state.generation)
+    late = arrivals.late
+    unread = [dump for dump in ordered if not state.is_read(dump, late) and dump.dump_id >= state.base]
+    full = max((dump.dump_id for dump in unread if not dump.incremental), default=state.base)
     if full > state.generation:
-        replaces = state.generation if state.replaces is None else state.replaces
-        fresh = TableState(state.bucket, max(state.dump_id, full), full, full - 1)
-        fresh = replace(fresh, replaces=replaces if keep_replaced else None)
+        replaces = (state.base or state.generation) if state.replaces is None else state.replaces
+        fresh = TableState(state.bucket, max(state.dump_id, full), full, full - 1, base=full)
+        fresh = replace(fresh, replaces=replaces if keep_replaced else None).having_seen(arrivals.seen or state.seen)
         return Plan(fresh, tuple(Step(dump) for dump in ordered if dump.dump_id >= full), resync=True)
-    redelivered = tuple(dump.dump_id for dump in unread if dump.dump_id in state.recent)
-    steps = []
+    state = replace(state, base=full)
+    unread = [dump for dump in unread if dump.dump_id >= full]
+    below = tuple(dump.dump_id for dump in unread if dump.dump_id <= state.floor)
+    if len(below) > LATE_DUMPS:
+        unread = [dump for dump in ordered if dump.dump_id >= below[0]]
+        state = replace(state, floor=below[0] - 1, recent={}).having_seen(arrivals.seen)
+        return _steps(state, unread, Plan(state, (), late=below))
+    if not below:
+        state = state.having_seen(arrivals.seen)
+    return _steps(state, unread, Plan(state, (), late=below, seen=arrivals.seen))
+
+
+def _steps(state: TableState, unread: Iterable[DumpOfTable], plan: Plan) -> Plan:
+    """The plan with its steps: an interrupted dump goes on behind its last finished file, if it has not changed."""
+    steps, redelivered = [], []
     for dump in unread:
-        first_file = 0
-        if state.reading and state.reading.dump_id == dump.dump_id:
-            if state.reading.mark == dump.mark:
-                first_file = state.reading.files
-            else:
-                redelivered = (*redelivered, dump.dump_id)
-        steps.append(Step(dump, first_file))
-    return Plan(state, tuple(steps), redelivered=redelivered)
+        reading = state.reading if state.reading and state.reading.dump_id == dump.dump_id else None
+        same = reading is not None and reading.mark == dump.mark
+        if dump.dump_id in state.recent or (reading and not same):
+            redelivered.append(dump.dump_id)
+        steps.append(Step(dump, reading.files if reading and same else 0))
+    return replace(plan, steps=tuple(steps), redelivered=tuple(redelivered))

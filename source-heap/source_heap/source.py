@@ -16,7 +16,7 @@ from source_kit.s3.rules import Missing
 from source_kit.source import Source
 
 from source_heap.avro import native_decoder
-from source_heap.avro.faults import BeyondLimit, BrokenFile
+from source_heap.avro.faults import BeyondLimit, BrokenFile, OtherFormat
 from source_heap.avro.schema import JsonSchema
 from source_heap.bucket import HeapBucket
 from source_heap.config import HeapConfig
@@ -97,6 +97,11 @@ def _check_file(bucket: HeapBucket, key: str, skip_missing: bool) -> None:
     except BeyondLimit as error:
         raise config_error(
             f"The file {key} is more than this connector reads: {error}. Ask Heap to send its table anew."
+        ) from error
+    except OtherFormat as error:
+        raise config_error(
+            f"The file {key} is {error.name}, which this release does not read. Look for a newer release of this "
+            "connector."
         ) from error
     except BrokenFile as error:
         raise config_error(f"The file {key} is not an Avro file: {error}. Ask Heap to send its dump again.") from error

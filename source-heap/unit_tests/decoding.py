@@ -64,7 +64,7 @@ def by_fastavro(file: AvroFile, projection: Projection = EVERYTHING) -> list[tup
     """What fastavro reads from the whole file, in the target types of the projection."""
     with file.path.open("rb") as data:
         rows: list[Any] = list(fastavro.reader(data, handle_unicode_errors="backslashreplace"))
-    return [projected(row, {name: projection.target(name) for name in row}, projection.constants) for row in rows]
+    return [projected(row, {name: projection.target(name) for name in row}, projection.constants, []) for row in rows]
 
 
 def assert_equals_fastavro(file: AvroFile, projection: Projection = EVERYTHING) -> None:

@@ -28,11 +28,18 @@ def file_of(columns: Sequence[Column], *rows: Mapping[str, Any]) -> bytes:
     return encode(columns, rows or [{}])
 
 
-def put(heap: Heap, dump: int, *files: bytes, columns: Sequence[str] = (), table: str = "ev") -> None:
-    """A dump of one table: the first is full, the others add to it."""
+def put(
+    heap: Heap, dump: int, *files: bytes, columns: Sequence[str] = (), table: str = "ev", full: bool | None = None
+) -> None:
+    """A dump of one table: the first is full, the others add to it, unless `full` says otherwise."""
     keys = [f"sync_{dump}/{table}/part-{index:05d}.avro" for index in range(len(files))]
     addresses = [f"s3://{heap.server.bucket}/{key}" for key in keys]
-    entry = {"name": table, "files": addresses, "columns": list(columns), "incremental": dump > 1}
+    entry = {
+        "name": table,
+        "files": addresses,
+        "columns": list(columns),
+        "incremental": dump > 1 if full is None else not full,
+    }
     manifest = json.dumps({"dump_id": dump, "tables": [entry]}).encode()
     stored = [StoredObject(key, data) for key, data in zip(keys, files, strict=True)]
     heap.server.put([*stored, StoredObject(f"manifests/sync_{dump}.json", manifest)])
@@ -185,3 +192,27 @@ def test_a_file_that_is_refused_among_others_is_warned_of(heap: Heap) -> None:
     output = heap.discover()
     assert output.stream("ev")["json_schema"]["properties"]["x"] == INTEGER
     assert output.logged("The types of its columns are taken from other files.")
+
+
+# ---------------------------------------------------------------------------------------------- what comes and goes
+
+
+@pytest.mark.slow
+def test_a_newly_synced_event_is_there_when_its_first_full_export_is_finished(heap: Heap) -> None:
+    """It runs in the background, maybe for days: its files are in the bucket before its manifest is."""
+    put(heap, 1, file_of(LONG, {"event_id": 1}), columns=["event_id", "x"])
+    heap.server.put([StoredObject("sync_2/late/0.avro", file_of(LONG, {"event_id": 5}))])
+    assert [stream["name"] for stream in heap.discover().streams] == ["_heap_dumps", "ev"]
+    put(heap, 3, file_of(LONG, {"event_id": 2}), columns=["event_id", "x"])
+    put(heap, 2, file_of(LONG, {"event_id": 5}), columns=["event_id", "x"], table="late", full=True)
+    assert [row["event_id"] for row in heap.read("late").records["late"]] == [5]
+
+
+@pytest.mark.slow
+def test_a_property_that_is_no_longer_synced_stays_while_a_live_dump_has_it(heap: Heap) -> None:
+    put(heap, 1, file_of(LONG, {"event_id": 1, "x": 1}), columns=["event_id", "x"])
+    put(heap, 2, file_of(LONG[:1], {"event_id": 2}), columns=["event_id"])
+    assert properties(heap)["x"] == INTEGER
+    assert [row.get("x") for row in assert_records_match(heap, 2)] == [1, None]
+    put(heap, 3, file_of(LONG[:1], {"event_id": 1}), columns=["event_id"], full=True)
+    assert "x" not in properties(heap)

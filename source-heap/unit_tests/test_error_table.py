@@ -85,8 +85,8 @@ TABLE: list[tuple[Operation, str, str, bool, str]] = [
         CONFIG,
         False,
         "The object K does not exist in the bucket B, though a manifest names it. A lifecycle rule or a "
-        "person has deleted it; ask Heap to send the table again (turn it off and on in Heap), or set "
-        "on_missing_file to skip to read on without it.",
+        "person has deleted it; ask Heap to send the table again (an event: turn it off and on in Heap; users, "
+        "sessions, pageviews: ask its support for a full sync), or set on_missing_file to skip to read on without it.",
     ),
     (
         LIST,

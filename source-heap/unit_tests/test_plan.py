@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from source_heap.listing import Listing
+from source_heap.manifest import ManifestObject
 from source_heap.plan import (
+    LATE_DUMPS,
     RECENT_DUMPS,
     DumpOfTable,
     Plan,
+    Seen,
     TableState,
     UnreadableState,
     first_plan,
@@ -18,6 +24,7 @@ from source_heap.plan import (
 )
 
 FULL, MORE = False, True
+LATE = {10**9 + index: "0123abcd" for index in range(LATE_DUMPS)}
 
 
 def dump(dump_id: int, incremental: bool = MORE, mark: str = "a") -> DumpOfTable:
@@ -152,13 +159,15 @@ def test_the_oldest_unread_dump_bounds_what_a_plan_must_know() -> None:
 
 
 def test_a_state_survives_json_and_stays_below_two_kilobytes() -> None:
-    state = first_plan("heap-rs3-a-bucket-with-a-long-name-of-sixty-three-characters-in-all", [dump(10**9, FULL)]).state
+    bucket = "heap-rs3-a-bucket-with-a-long-name-of-sixty-three-characters-in-all"
+    state = first_plan(bucket, [dump(10**9, FULL)], Seen(datetime.now(UTC), "0123abcd")).state
     for index in range(10_000):
         state = state.after(dump(10**9 + 7 * index, mark="0123abcd")).after_files(dump(10**9 + 7 * index + 1), 99_999)
         if index % 1000 == 0 or index > 9_990:
-            text = json.dumps(state.to_json())
+            while_late = replace(state, recent={**LATE, **state.recent}) if index == 9_999 else state
+            text = json.dumps(while_late.to_json())
             assert len(text) < 2048
-            assert TableState.from_json(json.loads(text)) == state
+            assert TableState.from_json(json.loads(text)) == while_late
     assert len(state.recent) == RECENT_DUMPS
 
 
@@ -195,35 +204,53 @@ def test_a_state_of_another_shape_is_refused(document: dict[str, object]) -> Non
 
 @pytest.mark.parametrize("seed", range(40))
 def test_whatever_arrives_in_whatever_order_the_last_generation_is_read_whole(seed: int) -> None:
-    """Dumps arrive late, again and between syncs; each sync may be cut. In the end every live dump was read in it."""
+    """Dumps arrive late, very late, again and between syncs; each sync may be cut. In the end every live one was read.
+
+    Their manifests have the seconds in which they were written, so several have the same. The first dump is full.
+    """
     rng = random.Random(seed)
-    history = [dump(100 + index, index == 0 or rng.random() < 0.8) for index in range(30)]
-    history[0] = dump(100, FULL)
-    waiting, bucket, state = history[:], {}, None
+    count, late = (30, 4) if seed % 4 else (150, 100)
+    waiting = [dump(100 + index, index == 0 or rng.random() < 0.9) for index in range(count)]
+    now, state = datetime(2026, 3, 1, tzinfo=UTC), None
+    bucket = {100: dump(100, FULL)}
+    written = {100: now}
+    del waiting[0]
     read: dict[int, set[tuple[int, str]]] = {}
     while waiting or rng.random() < 0.5:
-        for _ in range(rng.randint(0, 3)):
-            if waiting:
-                arrived = waiting.pop(rng.randrange(min(4, len(waiting))))
-                bucket[arrived.dump_id] = arrived
+        arrived = [waiting.pop(_place(rng, late, len(waiting))) for _ in range(rng.randint(0, 3)) if waiting]
         if bucket and rng.random() < 0.1:
             again = rng.choice(list(bucket.values()))
-            bucket[again.dump_id] = DumpOfTable(again.dump_id, again.mark + "x", again.incremental)
+            arrived.append(DumpOfTable(again.dump_id, again.mark + "x", again.incremental))
+        for one in arrived:
+            bucket[one.dump_id], written[one.dump_id] = one, now.replace(microsecond=0)
+            now += timedelta(milliseconds=rng.choice((0, 300, 5_000)))
         if bucket:
-            state = _sync(state, list(bucket.values()), read, None if rng.random() < 0.7 else rng.randint(0, 3))
-    state = _sync(state, list(bucket.values()), read, None)
+            state = _sync(state, bucket, written, read, None if rng.random() < 0.7 else rng.randint(0, 3))
+    state = _sync(state, bucket, written, read, None)
     generation = max(one.dump_id for one in bucket.values() if not one.incremental)
     live = {(one.dump_id, one.mark) for one in bucket.values() if one.dump_id >= generation}
     assert state.generation == generation
     assert read[generation] >= live
 
 
+def _place(rng: random.Random, late: int, waiting: int) -> int:
+    """The next dump that arrives: the oldest ones stay behind."""
+    return min(waiting - 1, rng.choice((0, rng.randrange(late), late // 2)))
+
+
 def _sync(
-    state: TableState | None, dumps: list[DumpOfTable], read: dict[int, set[tuple[int, str]]], cut: int | None
+    state: TableState | None,
+    bucket: dict[int, DumpOfTable],
+    written: dict[int, datetime],
+    read: dict[int, set[tuple[int, str]]],
+    cut: int | None,
 ) -> TableState:
-    plan = first_plan("b", dumps) if state is None else next_plan(state, dumps, False)
+    dumps = [bucket[dump_id] for dump_id in sorted(bucket)]
+    listing = Listing([ManifestObject(one.dump_id, "", one.mark, written[one.dump_id]) for one in dumps])
+    arrivals = listing.arrivals(state)
+    plan = first_plan("b", dumps, arrivals.seen) if state is None else next_plan(state, dumps, False, arrivals)
     reached = plan.state if state is None or plan.steps else state
     for step in plan.steps[:cut]:
         read.setdefault(reached.generation, set()).add((step.dump.dump_id, step.dump.mark))
-        reached = reached.after(step.dump)
+        reached = plan.after(reached, step.dump)
     return state if cut == 0 and state is not None else reached

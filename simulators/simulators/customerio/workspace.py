@@ -36,7 +36,7 @@ class Size:
 
 SIZES = {
     "tiny": Size(6, 7, 5, 3, 3, 4, 121, 300, 250, 130),
-    "demo": Size(12, 52, 50, 6, 6, 8, 850, 12_000, 2_000, 1_200),
+    "demo": Size(12, 24, 20, 6, 6, 8, 850, 12_000, 2_000, 1_200),
 }
 """`tiny` is for unit tests. `demo` can be read in about a minute at ten requests a second."""
 

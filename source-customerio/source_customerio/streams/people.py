@@ -54,7 +54,7 @@ class Profiles(CustomerIoStream, ABC):
         """The people of one request each.
 
         The search is read to its end before any profile, so that it is soon over: when a person is deleted meanwhile,
-        those behind move up, and one of them is not found. The ids wait in a file, 10 bytes a person.
+        those behind move up, and one of them is not found. The ids wait in a file, 5 bytes a person.
         """
         people = self.client.connection.people
         if not people.ended:

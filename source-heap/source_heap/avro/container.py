@@ -23,11 +23,13 @@ from isal import isal_zlib
 from isal.igzip_lib import IsalError
 
 from source_heap.avro.declared import Declared, declared, parsed
-from source_heap.avro.faults import BeyondLimit, BrokenFile, HeaderCut
+from source_heap.avro.faults import BeyondLimit, BrokenFile, HeaderCut, OtherFormat
 from source_heap.avro.varint import LONG_BYTES, read_long
 from source_heap.limits import BLOCK_BYTES, HEADER_BYTES, PARALLEL_HEADER_BYTES, XZ_BYTES
 
 MAGIC = b"Obj\x01"
+#: First bytes of what the vendor may send some day. No page of its documentation announces it.
+_OTHER_FORMATS = {b"PAR1": "a Parquet file", b"\x1f\x8b": "a gzip file", b"{": "a JSON file"}
 _MARKER_BYTES = 16
 #: What the codecs raise for invalid bytes. isal's stub declares its class as an instance.
 _CODEC_ERRORS: Any = (cramjam.DecompressionError, IsalError, lzma.LZMAError, OSError, EOFError, ValueError)
@@ -107,7 +109,8 @@ def parse_header(data: bytes) -> Header:
     Raises HeaderCut if they end too early, BrokenFile if it is not a header, BeyondLimit if it is too large.
     """
     if data[: len(MAGIC)] != MAGIC[: len(data)]:
-        raise BrokenFile("it does not begin like an Avro file")
+        name = next((name for begin, name in _OTHER_FORMATS.items() if data.startswith(begin)), None)
+        raise OtherFormat(name) if name else BrokenFile("it does not begin like an Avro file")
     try:
         metadata, at = _metadata(data, len(MAGIC))
     except IndexError:

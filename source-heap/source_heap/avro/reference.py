@@ -85,18 +85,24 @@ class ReferenceDecoder:
         projection = self._projection
         if projection.since is not None and _is_older(row, projection.since):
             return None
-        selected, changes = projected(row, self._targets, projection.constants)
+        misfits: list[str] = []
+        selected, changes = projected(row, self._targets, projection.constants, misfits)
         text = orjson.dumps(selected)
         if len(text) > LINE_BYTES:
             raise BeyondLimit(LONG_LINE)
+        projection.misfits.update(misfits)
         meta = b',"meta":%b' % orjson.dumps({"changes": changes}) if changes and projection.head else b""
         return b"".join((projection.head, text, meta, projection.tail))
 
 
 def projected(
-    row: Mapping[str, Any], targets: Mapping[str, str | None], constants: Mapping[str, Any]
+    row: Mapping[str, Any], targets: Mapping[str, str | None], constants: Mapping[str, Any], misfits: list[str]
 ) -> tuple[dict[str, Any], list[dict[str, str]]]:
-    """The selected columns of a decoded row in their target types, and the changes for its record."""
+    """The selected columns of a decoded row in their target types, and the changes for its record.
+
+    Adds the columns whose values do not fit their target types to `misfits`. A value without a JSON notation (NaN) is
+    lost whatever the type, so it is not one of them.
+    """
     lost: list[str] = []
     selected: dict[str, Any] = {}
     for name, value in row.items():
@@ -111,8 +117,18 @@ def projected(
         except CoercionError:
             selected[name] = None
             lost.append(name)
+            if _is_writable(name, value):
+                misfits.append(name)
     selected.update(constants)
     return selected, [change(path) for path in lost]
+
+
+def _is_writable(name: str, value: Any) -> bool:
+    try:
+        plain(value, name, [])
+    except CoercionError:
+        return False
+    return True
 
 
 def _coerced(name: str, value: Any, target: str, lost: list[str]) -> Any:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from typing import Any, TypeAlias
 
@@ -51,7 +52,8 @@ class Projection:
     `columns` maps the selected columns to their target types (a JSON type name, ANY or TIME). None selects all columns
     as they are; with `normalize_times` instants are still normalized. `constants` are added to every row. Rows whose
     `time` is before `since` (an instant as `times` writes it) are filtered out; rows without a time are not. `head`, in
-    ASCII, is the beginning of a record's line, up to the row; without it, a line is the bare row.
+    ASCII, is the beginning of a record's line, up to the row; without it, a line is the bare row. `misfits` counts, by
+    column, the values of written rows that are null because they do not fit their target types.
     """
 
     columns: Mapping[str, str] | None
@@ -59,6 +61,7 @@ class Projection:
     since: str | None = None
     normalize_times: bool = False
     head: bytes = b""
+    misfits: Counter[str] = field(default_factory=Counter, compare=False)
 
     @property
     def tail(self) -> bytes:

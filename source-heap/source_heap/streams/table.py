@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_kit.errors import config_error
 from source_kit.output import record_head
 from source_kit.stream import BatchStream, Checkpoint, Estimate, RecordLines, SliceItem, StreamDocs
@@ -31,6 +33,7 @@ from source_heap.plan import (
     next_plan,
     oldest_unread,
 )
+from source_heap.streams.drift import tell_new_columns, warn_of_misfits
 from source_heap.streams.keys import MIGRATIONS, NOT_EVENTS, key_columns
 from source_heap.streams.tombstones import Tombstones
 
@@ -76,7 +79,7 @@ class TableStream(BatchStream):
         read_again="the file that an interruption cut",
         deletes="with a full dump of the table: by `_heap_generation`, or as tombstones",
         permission="s3:ListBucket on manifests/, s3:GetObject",
-        requests="1 GET per new manifest (shared by all tables) and per file, 1 where a table has no news",
+        requests="1 GET per new manifest (shared by all tables) and per file, 1 where it has no news or new columns",
     )
 
     def __init__(
@@ -97,6 +100,7 @@ class TableStream(BatchStream):
         self._manifests: dict[int, Manifest] = {}
         self._without: dict[int, str] = {}
         self._reached: TableState | None = None
+        self._misfits: Counter[str] = Counter()
         self._rows_of_files = 0
         self._files_read = 0
 
@@ -109,7 +113,9 @@ class TableStream(BatchStream):
         known = read_state(self.name, state, self._dumps)
         if known is not None:
             self._require_interrupted_dump(known)
-        live = self._dumps.live_of_table(self.name, oldest_unread(self._dumps.listed(), known))
+        arrivals = self._dumps.listing.arrivals(known)
+        oldest = oldest_unread(self._dumps.listed(), known, arrivals.late)
+        live = self._dumps.live_of_table(self.name, oldest)
         self._manifests = {found.dump_id: found for found in live if self.name in found.tables}
         if not self._manifests and not (known and self._dumps.may_have(self.name, (known.dump_id, known.generation))):
             raise config_error(
@@ -118,13 +124,31 @@ class TableStream(BatchStream):
             )
         dumps = [dump_of(found, self.name) for found in self._manifests.values()]
         keep = self._config.resync_mode is ResyncMode.TOMBSTONES
-        plan = first_plan(self._config.bucket, dumps) if known is None else next_plan(known, dumps, keep)
+        if known is None:
+            plan = first_plan(self._config.bucket, dumps, arrivals.seen)
+        else:
+            plan = next_plan(known, dumps, keep, arrivals)
         self._require_files(plan)
         without = {found.dump_id: found.object.mark for found in live if found.dump_id not in self._manifests}
         self._without = {dump_id: mark for dump_id, mark in without.items() if dump_id > plan.state.generation}
         self._plan = plan if plan.steps else replace(plan, state=plan.state.passing(self._without))
         self._reached = self._plan.state
         self._explain(self._plan, known)
+        if known is not None:
+            self._tell_new_columns(plan, known)
+
+    def _tell_new_columns(self, plan: Plan, known: TableState) -> None:
+        """Costs one manifest, and that only where a new dump has columns that the catalog lacks."""
+        properties = self._schema.get("properties") or {}
+        new = (self._entry(step).columns for step in plan.steps if step.dump.dump_id > known.dump_id)
+        unknown = [name for columns in new for name in columns if name not in properties]
+        if not properties or not unknown:
+            return
+        last = (found for found in self._dumps.listed() if found.dump_id == known.dump_id)
+        for manifest in self._dumps.unbroken(last, self.name):
+            before = manifest.tables.get(self.name)
+            if before is not None and before.columns:
+                tell_new_columns(self.name, unknown, before.columns, properties)
 
     def _require_interrupted_dump(self, state: TableState) -> None:
         """Raises if the dump that the last sync was in is gone: the rest of its rows would be lost silently."""
@@ -172,6 +196,11 @@ class TableStream(BatchStream):
             )
         for dump_id in plan.redelivered:
             logger.warning(f"{self.name}: dump {dump_id} was delivered again and is read again from its first file.")
+        if plan.late:
+            logger.info(
+                f"{self.name}: {len(plan.late)} dumps came late or again, the oldest is {plan.late[0]}, though later "
+                "ones were read; they are read now."
+            )
 
     def _entry(self, step: Step) -> TableDump:
         return self._manifests[step.dump.dump_id].tables[self.name]
@@ -201,7 +230,7 @@ class TableStream(BatchStream):
 
     def _after(self, plan: Plan, state: TableState, step: Step) -> TableState:
         """The state after a dump; after the last one it includes the manifests that do not contain the table."""
-        state = state.after(step.dump)
+        state = plan.after(state, step.dump)
         return state.passing(self._without) if step is plan.steps[-1] else state
 
     def read_slice(self, slice_: TableSlice) -> Iterator[SliceItem]:
@@ -216,10 +245,15 @@ class TableStream(BatchStream):
             projection = replace(
                 self._projection({CURSOR: slice_.dump_id, GENERATION: after.generation, FILE: slice_.key}),
                 head=record_head(self.name),
+                misfits=self._misfits,
             )
-            for chunk in self._files.rows(slice_.key, projection):
-                self._rows_of_files += chunk.count
-                yield RecordLines(chunk.lines, chunk.count)
+            try:
+                for chunk in self._files.rows(slice_.key, projection):
+                    self._rows_of_files += chunk.count
+                    yield RecordLines(chunk.lines, chunk.count)
+            except AirbyteTracedException:  # `finish` is not called then, and the state is behind the earlier files
+                warn_of_misfits(self.name, self._misfits, projection)
+                raise
             self._files_read += 1
             if self._files_read.bit_count() == 1:  # after 1, 2, 4, 8, ... files
                 yield Estimate(rows=self._rows_of_files * slice_.total // self._files_read)
@@ -230,6 +264,7 @@ class TableStream(BatchStream):
         return self._reached.to_json() if self._reached else None
 
     def finish(self) -> None:
+        warn_of_misfits(self.name, self._misfits, self._projection({}))
         self._files.close()
         self._manifests, self._without = {}, {}  # there may be hundreds of tables with thousands of dumps each
 

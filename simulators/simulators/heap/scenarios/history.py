@@ -168,6 +168,16 @@ def late_full_dump(bucket: str, seed: int) -> list[Step]:
     return builder.step("101 arrives, sessions in full", late).steps
 
 
+def very_late_full_dump(bucket: str, seed: int) -> list[Step]:
+    """The dump 101, full for sessions, is exported in the background. It is finished after sixty others."""
+    account, builder = _with_first_dump(bucket, seed)
+    late = _increment(account, 101, sessions=full(10))
+    others = (account.dump(102 + index, {USERS: more(1), SESSIONS: more(1)}) for index in range(60))
+    builder.step("sixty dumps are finished first", *others)
+    builder.step("101 arrives, sessions in full", late)
+    return builder.step("an increment", _increment(account, 200)).steps
+
+
 def ids_cross_a_power_of_ten(bucket: str, seed: int) -> list[Step]:
     """Ids 998, 999, 1000, then ten digits. Sorted as text, `1000` would come before `999`."""
     account, builder = _with_first_dump(bucket, seed, dump_id=998)
@@ -210,7 +220,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     *(first_sync, no_new_dump, one_new_dump, several_new_dumps, resync_in_the_newest, resync_in_the_middle),
     *(two_resyncs_unread, empty_resync, table_absent_from_the_newest, table_returns_with_a_full_dump, new_table),
     *(no_full_dump_ever, manifest_without_its_folder, folder_without_a_manifest, redelivered_manifest),
-    *(late_lower_id, late_full_dump, ids_cross_a_power_of_ten, more_than_a_thousand_manifests),
+    *(late_lower_id, late_full_dump, very_late_full_dump, ids_cross_a_power_of_ten, more_than_a_thousand_manifests),
     *(migrations_in_every_dump, missing_incremental_flag),
 )
 
