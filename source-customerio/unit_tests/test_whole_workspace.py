@@ -24,7 +24,7 @@ from source_customerio.streams.objects import EachObject
 from test_kit.catalogs import Row
 from test_kit.command import arguments
 from test_kit.process import ConsoleScript, Crash, watch
-from whole_workspace import DATED, UNDATED, Warehouse
+from whole_workspace import DATED, DOMAINS, UNDATED, Warehouse
 
 if TYPE_CHECKING:
     from conftest import Workspace
@@ -84,8 +84,17 @@ def change_everything(workspace: Workspace) -> None:
     mutate("delete", stream="snippets")
     mutate("delete", stream="newsletters")
     mutate("delete_object", cio_object_id=NUMERIC_LOOKING_OBJECT)
+    for kind in ("broadcast_actions", "broadcast_triggers", "newsletter_test_groups", "newsletter_variants"):
+        rows = next(rows for rows in reversed(data.children[kind].values()) if rows)
+        rows[-1] |= {"updated": simulator.now, "name": "edited"}
     for row in data.children["transactional_variants"][data.lists["transactional_messages"][-1]["id"]]:
         row |= {"updated": simulator.now, "subject": "edited"}
+    data.usage[1]["draft_newsletters"] = [3]
+    next(iter(data.sender_usage.values()))["campaigns"] = [4]
+    data.ip_addresses.append("192.0.2.77")
+    data.suppressions["blocks", DOMAINS[0]] = data.suppressions["blocks", DOMAINS[0]][1:]
+    mutate("delete", stream="optouts")
+    mutate("delete", stream="subscription_channels")
     change_people(workspace)
 
 
@@ -136,9 +145,9 @@ def test_a_warehouse_of_all_streams_ends_equal_to_the_truth(
     first = warehouse.sync()
     assert first.failures == {}
     warehouse.assert_true(name for name in warehouse.keys if name not in (*DATED, *UNDATED))
-    warehouse.remember()
+    before = warehouse.remember()
     change_everything(workspace)
-    warehouse.remember()
+    assert {name for name, rows in warehouse.remember().items() if rows == before[name]} == set()
     delete_in_the_middle(workspace)
     second = warehouse.sync()
     assert second.failures == {}

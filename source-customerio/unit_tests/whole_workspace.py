@@ -59,11 +59,12 @@ class Warehouse:
         """Stores what a sync wrote."""
         self.destination.load(lines, uncovered=uncovered)
 
-    def remember(self) -> None:
-        """What is true now may stay in the warehouse when it is deleted, in streams that are read incrementally."""
-        for name, key in self.keys.items():
-            if name not in (*DATED, *UNDATED):
-                self._once[name] |= {key_of(row, key) for row in self.truth(name)}
+    def remember(self) -> dict[str, list[Row]]:
+        """The rows without periods of their own. Those of incremental streams may stay when they are deleted."""
+        now = {name: self.truth(name) for name in self.keys if name not in (*DATED, *UNDATED)}
+        for name, rows in now.items():
+            self._once[name] |= {key_of(row, self.keys[name]) for row in rows}
+        return now
 
     def truth(self, name: str) -> list[Row]:
         """The rows of a stream, those without a period of their own as they are to arrive."""
