@@ -36,9 +36,10 @@ Rows = dict[str, Row]
 class Warehouse:
     """All streams of a workspace, synced again and again into one destination."""
 
-    def __init__(self, workspace: Workspace) -> None:
+    def __init__(self, workspace: Workspace, **options: Any) -> None:
         self.workspace = workspace
-        self.config = workspace.config(start_date=workspace.simulator.start_date, esp_suppression_domains=DOMAINS)
+        options |= {"start_date": workspace.simulator.start_date, "esp_suppression_domains": DOMAINS}
+        self.config = workspace.config(**options)
         self.catalog = workspace.run("discover", self.config).catalog
         self.destination = Destination(configured(self.catalog))
         self._once: dict[str, set[str]] = defaultdict(set)
