@@ -167,10 +167,12 @@ class Engine:
         except Stopped:
             raise
         except BaseException as error:  # also a SystemExit in a library: it is not the end of a slice
-            with suppress(Exception):  # frees local variables, such as pages of rows; the stack trace stays
-                for cause in causes_of(error):
-                    traceback.clear_frames(cause.__traceback__)
             if index is None or not self._fails_alone(run, index, slice_, error):
+                # Frees local variables, such as pages of rows; the stack trace stays. It also ends generators that
+                # caught the error and wait to go on, so not while slices are still to come.
+                with suppress(Exception):
+                    for cause in causes_of(error):
+                        traceback.clear_frames(cause.__traceback__)
                 with self._changed:
                     run.progress.fail(error)
         finally:

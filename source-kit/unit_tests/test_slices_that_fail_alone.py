@@ -105,6 +105,29 @@ def test_the_errors_of_slices_are_not_kept_with_the_documents_that_they_hold() -
     assert (len(alive), kept) == (4, [1])
 
 
+def test_an_error_that_was_caught_while_slices_were_looked_for_costs_its_own_slice_only() -> None:
+    class Looking(IndependentStream):
+        def slices(self) -> Iterator[int | Exception]:
+            for slice_ in super().slices():
+                try:
+                    if slice_ == 1:
+                        raise refused()
+                    found: int | Exception = slice_
+                except AirbyteTracedException as error:
+                    found = error
+                yield found
+
+        def read_slice(self, slice_: int | Exception) -> Iterator[SliceItem]:
+            if isinstance(slice_, Exception):
+                raise slice_
+            yield from super().read_slice(slice_)
+
+    stream = Looking("s", slices=4, rows=2)
+    messages = read(ToySource(stream), catalog(stream))
+    assert {row["slice"] for row in records(messages)} == {0, 2, 3}
+    assert len(errors(messages)) == 1
+
+
 class Unreadable(Exception):
     """An exception that cannot even be looked at."""
 
