@@ -287,9 +287,9 @@ sys.exit(cli.launch(SourceCustomerio, sys.argv[2:]))
 """
 
 
-#: While actions, deliveries and activities, people, and metrics are read; then to the end
 NEVER = float("inf")
-KILLED_AFTER = (25_000, 200_000, 300_000, 1_500_000, NEVER)
+#: Bytes of output: while actions, then deliveries and people, then metrics are read; then to the end
+KILLED_AFTER = (25_000, 250_000, 1_000_000, NEVER)
 
 
 @pytest.mark.slow
