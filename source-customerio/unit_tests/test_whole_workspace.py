@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections import Counter
 from collections.abc import Callable, Collection
@@ -23,7 +22,7 @@ from source_customerio.streams.objects import EachObject
 from test_kit.catalogs import Row
 from test_kit.command import arguments
 from test_kit.process import ConsoleScript, Crash, watch
-from whole_workspace import DATED, DOMAINS, UNDATED, Warehouse
+from whole_workspace import DATED, DOMAINS, UNDATED, Warehouse, needed
 
 if TYPE_CHECKING:
     from conftest import Workspace
@@ -161,64 +160,6 @@ def asked(workspace: Workspace) -> Counter[str]:
     exact = Counter((one.method, one.path, json.dumps(one.query), one.body) for one in requests)
     assert [request for request, times in exact.items() if times > 1] == []
     return Counter(re.sub(r"/[^/]*\d[^/]*", "/{}", one.path.removeprefix("/v1")) for one in requests)
-
-
-def pages(rows: Collection[Any], size: int) -> int:
-    """How many pages rows fill, at least one."""
-    return max(1, math.ceil(len(rows) / size))
-
-
-def needed(workspace: Workspace) -> dict[str, int]:
-    """How often the paths of parents and people, and those below them, must be requested to read everything."""
-    data = workspace.simulator.workspace
-    campaigns, broadcasts, newsletters, transactional, segments, senders = (
-        len(data.lists[name])
-        for name in (
-            "campaigns",
-            "broadcasts",
-            "newsletters",
-            "transactional_messages",
-            "segments",
-            "sender_identities",
-        )
-    )
-    actions, variants = data.children["campaign_actions"].values(), data.children["newsletter_variants"].values()
-    return {
-        "/campaigns": 1,
-        "/campaigns/{}/actions": sum(pages(rows, 10) for rows in actions),
-        "/campaigns/{}/metrics": campaigns,
-        "/campaigns/{}/journey_metrics": campaigns,
-        "/campaigns/{}/metrics/links": campaigns * 2,
-        "/broadcasts": 1,
-        "/broadcasts/{}/actions": broadcasts,
-        "/broadcasts/{}/triggers": broadcasts,
-        "/broadcasts/{}/metrics": broadcasts * 2,
-        "/newsletters": pages(data.lists["newsletters"], data.size.newsletter_cap) + 1,
-        "/newsletters/{}/contents": newsletters,
-        "/newsletters/{}/test_groups": newsletters,
-        "/newsletters/{}/metrics": newsletters * 2,
-        "/newsletters/{}/metrics/links": newsletters * 2,
-        "/transactional": 1,
-        "/transactional/{}/metrics": transactional * 2,
-        "/segments": 1,
-        "/segments/{}/membership": segments,
-        "/segments/{}/used_by": segments,
-        "/segments/{}/customer_count": segments,
-        "/sender_identities": 2 * 2,
-        "/object_types": 1,
-        "/customers": pages(data.people, 1_000),
-        "/customers/attributes": pages(data.people, 100),
-        # only the streams that are off in the suggested ones request what follows
-        "/campaigns/{}/actions/{}/metrics": sum(map(len, actions)),
-        "/broadcasts/{}/metrics/links": broadcasts * 2,
-        "/newsletters/{}/contents/{}/metrics": sum(map(len, variants)) * 2,
-        "/transactional/{}/contents": transactional,
-        "/transactional/{}/metrics/links": transactional * 2,
-        "/sender_identities/{}/used_by": senders,
-        "/objects": len(data.lists["types"]) + 2,  # a type without objects is searched in two ways more
-        "/objects/{}/{}/attributes": len(data.objects),
-        "/objects/{}/{}/relationships": len(data.objects),
-    }
 
 
 @pytest.mark.slow

@@ -1,10 +1,11 @@
-"""What a warehouse should hold of a whole workspace: the truth as records, by other code than the connector's."""
+"""A warehouse of a whole workspace, and the truth by other code than the connector's: its rows and its requests."""
 
 from __future__ import annotations
 
 import json
+import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, time
 from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
@@ -184,3 +185,61 @@ _CHANGED: Final[Mapping[str, Callable[[Row, Workspace], Row]]] = {
     "newsletter_variants": _with_headers_as_text,
     "transactional_variants": _with_headers_as_text,
 }
+
+
+def pages(rows: Collection[Any], size: int) -> int:
+    """How many pages rows fill, at least one."""
+    return max(1, math.ceil(len(rows) / size))
+
+
+def needed(workspace: Workspace) -> dict[str, int]:
+    """How often the paths of parents and people, and those below them, must be requested to read everything."""
+    data = workspace.simulator.workspace
+    campaigns, broadcasts, newsletters, transactional, segments, senders = (
+        len(data.lists[name])
+        for name in (
+            "campaigns",
+            "broadcasts",
+            "newsletters",
+            "transactional_messages",
+            "segments",
+            "sender_identities",
+        )
+    )
+    actions, variants = data.children["campaign_actions"].values(), data.children["newsletter_variants"].values()
+    return {
+        "/campaigns": 1,
+        "/campaigns/{}/actions": sum(pages(rows, 10) for rows in actions),
+        "/campaigns/{}/metrics": campaigns,
+        "/campaigns/{}/journey_metrics": campaigns,
+        "/campaigns/{}/metrics/links": campaigns * 2,
+        "/broadcasts": 1,
+        "/broadcasts/{}/actions": broadcasts,
+        "/broadcasts/{}/triggers": broadcasts,
+        "/broadcasts/{}/metrics": broadcasts * 2,
+        "/newsletters": pages(data.lists["newsletters"], data.size.newsletter_cap) + 1,
+        "/newsletters/{}/contents": newsletters,
+        "/newsletters/{}/test_groups": newsletters,
+        "/newsletters/{}/metrics": newsletters * 2,
+        "/newsletters/{}/metrics/links": newsletters * 2,
+        "/transactional": 1,
+        "/transactional/{}/metrics": transactional * 2,
+        "/segments": 1,
+        "/segments/{}/membership": segments,
+        "/segments/{}/used_by": segments,
+        "/segments/{}/customer_count": segments,
+        "/sender_identities": 2 * 2,
+        "/object_types": 1,
+        "/customers": pages(data.people, 1_000),
+        "/customers/attributes": pages(data.people, 100),
+        # only the streams that are off in the suggested ones request what follows
+        "/campaigns/{}/actions/{}/metrics": sum(map(len, actions)),
+        "/broadcasts/{}/metrics/links": broadcasts * 2,
+        "/newsletters/{}/contents/{}/metrics": sum(map(len, variants)) * 2,
+        "/transactional/{}/contents": transactional,
+        "/transactional/{}/metrics/links": transactional * 2,
+        "/sender_identities/{}/used_by": senders,
+        "/objects": len(data.lists["types"]) + 2,  # a type without objects is searched in two ways more
+        "/objects/{}/{}/attributes": len(data.objects),
+        "/objects/{}/{}/relationships": len(data.objects),
+    }
