@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +18,8 @@ from source_kit.http.retry import RetryPolicy
 from test_kit.catalogs import Row, configured_stream, stream_states
 from test_kit.command import run_here, specification_read_once
 from test_kit.messages import Output
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))  # tests import `whole_workspace` by its name
 
 
 class Workspace:

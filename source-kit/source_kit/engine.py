@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 import traceback
+from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
@@ -52,6 +53,7 @@ class StreamRun:
         self.exhausted = False  # there is no next slice
         self.done = False
         self.running_emitted = False
+        self.without_key = Counter[str]()  # rows that lack a column of the key, by column
         self.records = 0
         self.started_at = self.logged_at = 0.0
 
@@ -247,7 +249,10 @@ class Engine:
         if isinstance(item, list | RawRows) and not item:
             return 0
         batch: Batch = run.encoder(item)
+        rows = item if isinstance(item, list) else []  # rows that pass undecoded have their keys
+        lacking = {name: [row.get(name) for row in rows].count(None) for name in run.stream.key if rows}
         with self._changed:
+            run.without_key.update(lacking)
             run.records += batch.count
             if not run.running_emitted:  # within the lock, or another worker's records could come first
                 run.running_emitted = True
@@ -261,6 +266,12 @@ class Engine:
             self.channel.put(message)
 
     def _close(self, run: StreamRun) -> None:
+        for column, rows in (+run.without_key).items():
+            self._logger.warning(
+                f"Stream {run.name}: {rows} rows have no {column}, a column of the primary key. They were emitted as "
+                "they came; a destination that deduplicates may keep one of them only. Report it to the vendor's "
+                "support."
+            )
         try:
             if run.progress.error is None:
                 run.stream.finish()

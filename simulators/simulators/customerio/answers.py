@@ -39,10 +39,11 @@ def adjusted(document: object, request: Request, options: Options) -> object:
     if not isinstance(answer, dict):
         return answer
     changed: dict[str, Any] = dict(answer)
+    is_one_list = "next" not in answer and sum(isinstance(value, list) for value in answer.values()) == 1
     for envelope, rows in answer.items():
         if not isinstance(rows, list):
             continue
-        if envelope in options.two_pages and "next" not in answer:
+        if envelope in options.two_pages and is_one_list:
             rows, changed["next"] = _half(rows, request)
         changed[envelope] = [_row(envelope, row, options) for row in rows]
     if options.bare_template_ids and isinstance(answer.get("broadcast"), dict):

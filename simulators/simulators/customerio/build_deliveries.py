@@ -78,7 +78,7 @@ def _moments(workspace: Workspace, rng: Random) -> Iterator[int]:
 def delivery(workspace: Workspace, rng: Random, index: int, created: int, person: Row) -> Row:
     """One delivery. Its parent is of one of four kinds, and only the id column of that kind is set."""
     identifiers: Row | None = person["identifiers"]
-    customer, recipient = person["id"], person["identifiers"]["email"]
+    customer, recipient = person["id"], person["identifiers"].get("email")
     forgotten = index % 19 == 18
     if index % 17 == 16:  # the person was deleted later
         identifiers, customer = {"cio_id": person["identifiers"]["cio_id"]}, None

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from contextlib import suppress
 from random import Random
 from typing import Any
 
-from simulators.customerio import build_deliveries, build_parents
-from simulators.customerio.workspace import DAY, Deliveries, Workspace
+from simulators.customerio import build_deliveries, build_parents, build_people
+from simulators.customerio.workspace import DAY, Deliveries, Preferences, Workspace
 from simulators.server import Row
 
 _CURSORS = {
@@ -201,10 +203,22 @@ def merge_people(
     for members in workspace.members.values():
         if gone in members and kept not in members:
             members.append(kept)
+    _merge_preferences(workspace, person, gone, kept)
     workspace.deleted_people.add(gone)
     workspace.activities.append(build_deliveries.profile_merge(rng, workspace.now, gone, person, of=of))
     workspace.sort_activities()
     return [gone, kept]
+
+
+def _merge_preferences(workspace: Workspace, person: Row, gone: str, kept: str) -> None:
+    """What the kept person has of the topics now, which may be what the other one had."""
+    workspace.preferences.pop(gone, None)
+    workspace.preferences.pop(kept, None)
+    texts = [person["attributes"].get(name) for name in (build_people.SET, build_people.COMPUTED)]
+    with suppress(json.JSONDecodeError):
+        chosen, computed = ({} if text is None else json.loads(text)["topics"] for text in texts)
+        changed = person["timestamps"].get(build_people.SET)
+        workspace.preferences[kept] = Preferences(chosen, computed, changed)
 
 
 def identify_by(workspace: Workspace, rng: Random, kinds: list[str]) -> None:
