@@ -197,6 +197,15 @@ def test_an_object_without_a_cio_object_id_is_read_by_its_own_id(workspace: Work
         )
 
 
+def test_an_answer_without_identifiers_keeps_those_of_the_search(workspace: Workspace) -> None:
+    workspace.simulator.workspace.lists["types"] = [{"id": "1"}]
+    find(workspace, {"object_id": "acme", "cio_object_id": "ob1"})
+    answer = json.dumps({"object": {"attributes": {"name": "Acme"}, "identifiers": None}})
+    workspace.simulator.faults.add(Fault("status", path="objects/1/ob1/attributes", status=200, answer=answer))
+    (row,) = workspace.sync("objects").records["objects"]
+    assert (row["cio_object_id"], row["object_id"]) == ("ob1", "acme")
+
+
 @pytest.mark.parametrize("null", [False, True])
 def test_a_workspace_without_object_types_has_empty_streams(workspace: Workspace, null: bool) -> None:
     workspace.simulator.options.null_when_empty = null

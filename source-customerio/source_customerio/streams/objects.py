@@ -254,7 +254,7 @@ class Objects(EachObject):
         if key is not None:
             identifiers = answer.get("identifiers") or {}
             ids = {"object_type_id": found.object_type_id, CIO_OBJECT_ID: key}
-            yield [{**answer, **ids, OBJECT_ID: text_of(identifiers.get(OBJECT_ID))}]
+            yield [{**answer, **ids, OBJECT_ID: text_of(identifiers.get(OBJECT_ID)) or found.object_id}]
 
 
 class ObjectRelationships(EachObject):
