@@ -155,6 +155,17 @@ def test_all_parents_deleted_during_the_sync_is_no_failure(workspace: Workspace)
     assert synced.statuses["broadcast_triggers"] == ["STARTED", "COMPLETE"]
 
 
+def test_a_list_that_answers_404_in_its_middle_moves_no_cursor_past_what_did_not_come(workspace: Workspace) -> None:
+    """The rows of the first page must not hide the older ones of the second one from the next sync."""
+    workspace.simulator.options.page_caps["actions"] = 2
+    workspace.simulator.faults.add(Fault("status", path=r"campaigns/4/actions\?.*start=", status=404))
+    first = workspace.sync("campaign_actions")
+    assert first.logged("1 campaigns were skipped because Customer.io answered 404 for them, although they exist: 4")
+    second = workspace.sync("campaign_actions", state=first.last_states())
+    came = {row["id"] for synced in (first, second) for row in synced.records["campaign_actions"]}
+    assert came == {row["id"] for row in workspace.truth("campaign_actions")}
+
+
 def test_the_cursor_of_a_deleted_parent_leaves_the_state(workspace: Workspace) -> None:
     first = workspace.sync("campaign_actions")
     gone = workspace.simulator.mutate("delete", stream="campaigns")

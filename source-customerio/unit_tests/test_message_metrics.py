@@ -110,6 +110,7 @@ def test_languages_have_rows_of_their_own_and_rows_below_their_branch(
         {"metric": {"series": {"sent": [1]}}, "language_variants": [1]},
         {"metric": {"series": {"sent": [1]}}, "language_variants": {"414": {"sent": [1]}}},
         {"metric": {"series": {"sent": [1]}}, "language_variants": {"414": 7}},
+        {"metric": {"series": {"sent": [1]}}, "language_variants": {"": {"series": {"sent": [2]}}}},
         {"metric": {"sent": [1]}},
     ],
 )

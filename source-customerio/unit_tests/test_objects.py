@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -198,6 +199,24 @@ def test_an_object_without_a_cio_object_id_is_read_by_its_own_id(workspace: Work
         assert synced.logged(
             f"Stream {stream}: objects without a cio_object_id, which is their key, were left out: 1 of type 1."
         )
+
+
+@pytest.mark.slow
+def test_objects_that_are_refused_are_searched_for_once_more_and_not_once_a_thread(workspace: Workspace) -> None:
+    workspace.simulator.faults.add(Fault("status", path="objects/1/[^/]+/attributes", status=400, times=-1))
+    workspace.simulator.faults.add(Fault("delay", path=r"/objects(\?|$)", seconds=0.05, times=-1))
+    workspace.sync("objects", num_workers=8)
+    by_type = Counter(request.json()["object_type_id"] for request in workspace.requests_to("objects"))
+    assert by_type["1"] == by_type["2"] + 1
+
+
+def test_an_answer_without_identifiers_keeps_those_of_the_search(workspace: Workspace) -> None:
+    workspace.simulator.workspace.lists["types"] = [{"id": "1"}]
+    find(workspace, {"object_id": "acme", "cio_object_id": "ob1"})
+    answer = json.dumps({"object": {"attributes": {"name": "Acme"}, "identifiers": None}})
+    workspace.simulator.faults.add(Fault("status", path="objects/1/ob1/attributes", status=200, answer=answer))
+    (row,) = workspace.sync("objects").records["objects"]
+    assert (row["cio_object_id"], row["object_id"]) == ("ob1", "acme")
 
 
 @pytest.mark.parametrize("null", [False, True])

@@ -53,6 +53,14 @@ def test_profiles_are_read_wrapped_and_unwrapped(workspace: Workspace, wrapped: 
     )
 
 
+@pytest.mark.parametrize("own", [None, 7])
+def test_the_key_is_the_identifier_also_where_the_profile_has_another_cio_id(workspace: Workspace, own: Any) -> None:
+    profile = {"cio_id": own, "identifiers": {"cio_id": "07"}, "attributes": {}}
+    answer = json.dumps({"customers": [profile]})
+    workspace.simulator.faults.add(Fault("status", path="customers/attributes", status=200, answer=answer, times=-1))
+    assert set(workspace.sync("customers").column("customers", "cio_id")) == {"07"}
+
+
 def test_people_who_were_deleted_since_the_search_are_missing_and_counted(workspace: Workspace) -> None:
     """The server drops unknown ids from the answer, with 200."""
     gone = {"cio_id": next(iter(workspace.simulator.workspace.people))}

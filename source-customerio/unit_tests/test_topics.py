@@ -114,6 +114,13 @@ def test_topics_without_a_number_are_counted_and_shown_without_what_they_say(wor
     assert synced.logged("Their names look like aaa@aaaaaaa.aaa, aaaaaa_99 (")
 
 
+def test_a_number_in_another_spelling_is_no_second_row_with_the_same_key(workspace: Workspace) -> None:
+    prefer(workspace, json.dumps({"topics": {"topic_7": True, "topic_07": False, "topic_\u0667": False}}))
+    synced = workspace.sync("customer_topics")
+    assert [(row["topic_id"], row["subscribed_set"]) for row in synced.records["customer_topics"]] == [(7, True)]
+    assert synced.logged("2 preferences were left out")
+
+
 def test_people_whom_customers_could_not_read_are_read_for_the_topics(workspace: Workspace) -> None:
     """The first hundred fail for `customers`, and are requested again; the others are not."""
     workspace.simulator.faults.add(Fault("status", path="customers/attributes", status=500, times=4))

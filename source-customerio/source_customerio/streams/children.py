@@ -142,7 +142,8 @@ class ChangingChildren(Children, ABC):
             recent, latest = cursor.split(rows, floor)
             newest = max(newest, latest)
             yield recent
-        if not newest or self._in_future:  # no cursor passes rows that were filtered out
+        # no cursor passes rows that were filtered out, or that did not come: the parent may be there after all
+        if not newest or self._in_future or self._parents.was_gone(parent):
             yield Checkpoint({"parents": {}})
         else:
             reached = cursor.advanced(saved, newest)

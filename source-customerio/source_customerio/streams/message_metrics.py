@@ -39,8 +39,8 @@ class CampaignActionMetrics(DatedMetrics):
     def rows_since(self, start: datetime, parent: Parent, document: Mapping[str, Any]) -> Iterator[list[Record]]:
         """The action itself, then the languages of a branch."""
         languages = document.get("language_variants") or {}
-        if not isinstance(languages, dict):
-            self.client.misshapen("'language_variants' is no object")
+        if not isinstance(languages, dict) or "" in languages:
+            self.client.misshapen("'language_variants' is no object, or one has no id")
         for language, metric in {"": document.get("metric"), **languages}.items():
             periods = from_start(self.series_of({"metric": metric}), start, Resolution.DAYS)
             yield self.records(parent, Resolution.DAYS, periods, language_action_id=language)

@@ -62,6 +62,7 @@ class EachObject(CustomerIoStream, ABC):
         self._gone: set[Found] = set()
         self._keyless: Counter[str] = Counter()
         self._now: dict[str, set[Ids]] = {}
+        self._searching = threading.Lock()
 
     def slices(self) -> Iterator[Slice]:
         """Every object, after all searches: they are soon over, so that deletions move no object out of a page."""
@@ -181,8 +182,9 @@ class EachObject(CustomerIoStream, ABC):
     def _is_found_now(self, found: Found) -> bool:
         """Whether a search still finds an object. Each type is searched once more, when it is needed."""
         kind = found.object_type_id
-        if kind not in self._now:
-            self._now[kind] = {ids for page in self._search(kind) for ids in page}
+        with self._searching:  # of several threads one searches
+            if kind not in self._now:
+                self._now[kind] = {ids for page in self._search(kind) for ids in page}
         return (found.object_id, found.cio_object_id) in self._now[kind]
 
     def probe(self) -> None:
@@ -229,7 +231,7 @@ class Objects(EachObject):
         if key is not None:
             identifiers = answer.get("identifiers") or {}
             ids = {"object_type_id": found.object_type_id, CIO_OBJECT_ID: key}
-            yield [{**answer, **ids, OBJECT_ID: text_of(identifiers.get(OBJECT_ID))}]
+            yield [{**answer, **ids, OBJECT_ID: text_of(identifiers.get(OBJECT_ID)) or found.object_id}]
 
 
 class ObjectRelationships(EachObject):

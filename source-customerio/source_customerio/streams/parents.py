@@ -136,6 +136,10 @@ class Parents:
             self._gone.add(parent)
         return gone
 
+    def was_gone(self, parent: Parent) -> bool:
+        """Whether the parent was counted as gone."""
+        return parent in self._gone
+
     def _still_listed(self, parents: Collection[Parent]) -> set[Parent]:
         """Those of some parents that the server lists now."""
         found: set[Parent] = set()

@@ -155,9 +155,11 @@ def profile(row: Record) -> Record:
     The vendor's specification wraps it in `customer`, recorded answers do not: both are read.
     """
     person = row["customer"] if isinstance(row.get("customer"), dict) else row
-    maps = [found for found in (person.get("identifiers"), person.get("attributes")) if isinstance(found, dict)]
+    maps = (found for found in (person.get("identifiers"), person.get("attributes"), person) if isinstance(found, dict))
     cio_id = next((found["cio_id"] for found in maps if found.get("cio_id")), None)
-    return {"cio_id": None if cio_id is None else str(cio_id), **person}
+    shown = {"cio_id": None, **person}
+    shown["cio_id"] = None if cio_id is None else str(cio_id)
+    return shown
 
 
 def preferences_of(profiles: list[Record]) -> list[list[Any]]:

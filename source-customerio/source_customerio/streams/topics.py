@@ -13,7 +13,8 @@ from source_kit.stream import Record, SliceItem, StreamDocs
 
 from source_customerio.streams.people import Batch, Profiles, preferences_of
 
-_TOPIC = re.compile(r"topic_(\d{1,18})")
+#: A number in one way only: `topic_07` beside `topic_7` would be a second row with the same key
+_TOPIC = re.compile(r"topic_(0|[1-9][0-9]{0,17})")
 _NAMED = 3
 _SHAPE_AT_MOST = 30
 
