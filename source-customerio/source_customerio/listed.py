@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeVar
@@ -30,6 +32,7 @@ class Listed:
 
     def __init__(self) -> None:
         self._known: dict[str, list[ListedObject]] = {}
+        self._looked: dict[str, float] = {}
         self._turns: dict[str, threading.Lock] = {}
 
     def noting(self, name: str, pages: Iterator[AnyRows], created: str) -> Iterator[AnyRows]:
@@ -43,15 +46,22 @@ class Listed:
             yield rows
         self._known[name] = found
 
-    def objects(self, name: str, pages: Callable[[], Iterator[Rows]], fresh: bool = False) -> list[ListedObject]:
-        """The objects of a list, which is read if it is not known, or if they must be `fresh`.
+    def objects(
+        self, name: str, pages: Callable[[], Iterator[Rows]], looked_since: float | None = None
+    ) -> list[ListedObject]:
+        """The objects of a list, which is read if it is not known.
 
-        `pages` reads it through `noting`. Of several threads one reads it, and the others wait.
+        With `looked_since`, by `time.monotonic`, it is read again unless a call with it did so since then. `pages`
+        reads it through `noting`. Of several threads one reads it, and the others wait.
         """
         with self._turn(name):
-            if fresh or name not in self._known:
+            looked = self._looked.get(name, -math.inf)
+            if name not in self._known or (looked_since is not None and looked < looked_since):
+                began = time.monotonic()
                 for _ in pages():
                     pass
+                if looked_since is not None:
+                    self._looked[name] = began
             return self._known[name]
 
     @contextmanager

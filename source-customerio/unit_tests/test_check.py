@@ -64,6 +64,15 @@ def test_a_key_that_opens_something_succeeds_and_the_log_names_what_will_fail(wo
     assert workspace.check(workspace.config()) == ("SUCCEEDED", None)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("status", [401, 403])
+@pytest.mark.parametrize("opened", ["sender_identities", "optouts"])
+def test_a_key_that_opens_a_single_list_succeeds(workspace: Workspace, opened: str, status: int) -> None:
+    workspace.simulator.options.forbidden = [rf"^/(?!{opened})"]
+    workspace.simulator.options.forbidden_status = status
+    assert workspace.check(workspace.config()) == ("SUCCEEDED", None)
+
+
 def test_a_key_that_opens_nothing_fails(workspace: Workspace) -> None:
     workspace.simulator.options.forbidden = ["/.*"]
     found = workspace.check(workspace.config())

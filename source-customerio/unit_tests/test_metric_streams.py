@@ -151,6 +151,18 @@ def test_webhook_metrics_with_digits_in_their_names_arrive(workspace: Workspace)
     assert not any("suppressed" in row["metrics"] for row in synced.records["campaign_metrics"])
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("created", [1_790_000_000_000, 2**62, -(2**62)])
+def test_a_time_of_creation_that_cannot_be_reads_ten_years(workspace: Workspace, created: int) -> None:
+    """Milliseconds, for example: metrics from a later day on would lack what came before it."""
+    campaign = {**workspace.simulator.workspace.lists["campaigns"][0], "created": created}
+    answer = json.dumps({"campaigns": [campaign]})
+    workspace.simulator.faults.add(Fault("status", path=r"/campaigns(\?|$)", status=200, answer=answer, times=-1))
+    synced = workspace.sync("campaign_metrics", "campaign_link_metrics")
+    assert min(synced.column("campaign_metrics", "period_start")) <= workspace.simulator.now - 3_649 * DAY
+    assert set(synced.column("campaign_link_metrics", "resolution")) == {"days", "months"}
+
+
 def test_months_are_asked_for_since_the_parent_was_created(workspace: Workspace, clock: Callable[[], datetime]) -> None:
     workspace.sync("newsletter_metrics")
     steps = {

@@ -116,6 +116,19 @@ def test_a_deleted_parent_may_answer_400_and_is_skipped_then(
     assert sorted(map(repr, synced.records[stream])) == sorted(map(repr, others))
 
 
+@pytest.mark.slow
+def test_parents_that_answer_400_and_are_still_listed_cost_one_more_list(workspace: Workspace) -> None:
+    whole = workspace.sync("newsletter_variants")
+    break_part(workspace, "/newsletters/.*/contents")
+    before = len(workspace.simulator.requests)
+    synced = workspace.sync("newsletter_variants")
+    lists = [request for request in workspace.simulator.requests[before:] if request.path.endswith("/newsletters")]
+    pages = len({str(request.query.get("start")) for request in lists})
+    assert len({row["newsletter_id"] for row in whole.records["newsletter_variants"]}) > 3
+    assert len(lists) == 2 * pages
+    assert synced.statuses["newsletter_variants"][-1] == "INCOMPLETE"
+
+
 def test_a_parent_that_answers_404_and_is_still_listed_is_warned_of(workspace: Workspace) -> None:
     number = workspace.simulator.mutate("vanish", stream="campaigns")
     synced = workspace.sync("campaign_actions")

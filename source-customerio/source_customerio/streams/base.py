@@ -67,13 +67,13 @@ class CustomerIoStream(BatchHttpStream, ABC):
             return pages
         return self.client.connection.listed.noting(name_of(path, params), pages, self.created_field)
 
-    def objects(self, path: str, fresh: bool = False) -> list[ListedObject]:
-        """What the lists at a path hold, noted or read; with `fresh` as the server lists it now."""
+    def objects(self, path: str, looked_since: float | None = None) -> list[ListedObject]:
+        """What the lists at a path hold, noted or read; see `Listed.objects`."""
         listed = self.client.connection.listed
         return [
             found
             for params in self.lists
-            for found in listed.objects(name_of(path, params), partial(self.pages, path, params), fresh)
+            for found in listed.objects(name_of(path, params), partial(self.pages, path, params), looked_since)
         ]
 
     def raw_pages(self, path: str, params: Mapping[str, str] | None = None, **more: Any) -> Iterator[Rows]:

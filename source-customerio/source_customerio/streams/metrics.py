@@ -65,11 +65,17 @@ class Metrics(Children, ABC):
         common = {**self.columns_of_parent(parent), **more, "resolution": resolution.value}
         return [{**common, **period} for period in periods]
 
-    def first_day(self, parent: Parent) -> datetime:
-        """Midnight of the day that the parent was created on, ten years back at most."""
+    def created(self, parent: Parent) -> datetime:
+        """When the parent was created, ten years back at most; that where it is unknown or lies in the future."""
         earliest = self._sync_start - TEN_YEARS
-        created = earliest if parent.created is None else max(earliest, datetime.fromtimestamp(parent.created, UTC))
-        return Resolution.DAYS.floor(min(created, self._sync_start))
+        seconds = parent.created
+        if seconds is None or not earliest.timestamp() <= seconds <= self._sync_start.timestamp():
+            return earliest
+        return datetime.fromtimestamp(seconds, UTC)
+
+    def first_day(self, parent: Parent) -> datetime:
+        """Midnight of the day that the parent was created on."""
+        return Resolution.DAYS.floor(self.created(parent))
 
     def bounds(self, parent: Parent) -> dict[str, str]:
         """`start` and `end` of the request, in epoch seconds."""
@@ -126,9 +132,8 @@ class ApproximateMetrics(Metrics, ABC):
         """Days, all 45; then months, those since the parent was created and one more."""
         for resolution in Resolution:
             steps = MOST_STEPS[resolution]
-            if resolution is Resolution.MONTHS and parent.created is not None:
-                created = datetime.fromtimestamp(parent.created, UTC)
-                steps = min(steps, 1 + months_touched(created, self._sync_start.astimezone(EASTERN)))
+            if resolution is Resolution.MONTHS:
+                steps = min(steps, 1 + months_touched(self.created(parent), self._sync_start.astimezone(EASTERN)))
             params = {"period": resolution.value, "steps": str(steps)}
             yield from self.rows_until_now(parent, resolution, params)
 

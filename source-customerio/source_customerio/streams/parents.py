@@ -6,6 +6,7 @@ recorded answers), so a parent that looks unchanged may have changed children.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Iterable, Iterator
 from typing import Any, NamedTuple, TypeAlias
 from urllib.parse import quote
@@ -17,6 +18,9 @@ from source_customerio.streams.base import CustomerIoStream, integer_or_same
 
 #: How many parents a log line names
 _NAMED = 20
+#: How long a look at a list serves when parents answer 400: many may, and each would cost a look. One that was deleted
+#: after the look counts as listed, so that it is read again at the next sync.
+_LOOK_AGAIN_SECONDS = 30.0
 
 
 class Parent(NamedTuple):
@@ -107,10 +111,10 @@ class Parents:
         except Exception as error:
             return [Unlisted(above, error)]
 
-    def listed(self, above: Parent | None, fresh: bool = False) -> dict[Any, Parent]:
-        """The parents in one list, by id; with `fresh` as the server lists them now."""
+    def listed(self, above: Parent | None, looked_since: float | None = None) -> dict[Any, Parent]:
+        """The parents in one list, by id; with `looked_since` as a look since then has found them."""
         kind, parents = self._stream.id_in_children.removesuffix("_id"), {}
-        for number, created in self._stream.objects(path_below(self._stream.endpoint, above), fresh):
+        for number, created in self._stream.objects(path_below(self._stream.endpoint, above), looked_since):
             if not isinstance(number, int | str):
                 raise contradiction(
                     self._below.name,
@@ -121,7 +125,7 @@ class Parents:
             key = str(number) if self._texts else integer_or_same(number)
             own = created if isinstance(created, int) else None
             parents[key] = Parent(key, above.created or own if above else own, kind, above)
-        if not fresh:
+        if looked_since is None:
             self._seen.update(parents.values())
         return parents
 
@@ -131,7 +135,9 @@ class Parents:
         404 does, and 400 where the parent is not listed any more: the vendor documents 400 for ids that it does not
         know, beside 404.
         """
-        gone = isinstance(error, NotFound) or (isinstance(error, Malformed) and not self._still_listed({parent}))
+        gone = isinstance(error, NotFound) or (
+            isinstance(error, Malformed) and not self._still_listed({parent}, _LOOK_AGAIN_SECONDS)
+        )
         if gone:
             self._gone.add(parent)
         return gone
@@ -140,12 +146,12 @@ class Parents:
         """Whether the parent was counted as gone."""
         return parent in self._gone
 
-    def _still_listed(self, parents: Collection[Parent]) -> set[Parent]:
-        """Those of some parents that the server lists now."""
+    def _still_listed(self, parents: Collection[Parent], age: float = 0.0) -> set[Parent]:
+        """Those of some parents that a look at the list finds now, or found at most `age` seconds ago."""
         found: set[Parent] = set()
         for above in {parent.above for parent in parents}:
             try:
-                listed = self.listed(above, fresh=True)
+                listed = self.listed(above, time.monotonic() - age)
             except (NotFound, Malformed) as error:
                 if self._above is None or above is None or not self._above.is_gone(above, error):
                     raise
