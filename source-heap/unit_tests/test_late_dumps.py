@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from heap_world import EVENT, Heap, Warehouse
+from heap_world import EVENT, Heap, Warehouse, put_manifest
 from simulators.heap.avro_files import encode
 from simulators.heap.layout import StoredObject
 from simulators.heap.s3_server import error_fault
@@ -272,6 +272,24 @@ def test_a_copied_bucket_is_read_again_from_its_generation_and_an_interruption_l
     assert sorted(bucket.heap.files_read()) == [f"sync_{number}/event/part-0.avro" for number in range(180, 190)]
     assert_right(bucket, warehouse)
     assert not warehouse.sync(discover=False).records
+
+
+@pytest.mark.slow
+def test_the_rest_of_a_late_dump_whose_manifest_is_gone_is_not_skipped_in_silence(
+    heap: Heap, warehouse: Warehouse
+) -> None:
+    """Of a generation that began without a full dump, so that dumps below it are not dead."""
+    bucket = Bucket(heap)
+    bucket.put_all({number: ([number], MORE) for number in range(200, 202)})
+    warehouse.sync()
+    bucket.put(150, [150])
+    files = [f"sync_150/event/part-{number}.avro" for number in (0, 1)]
+    put_manifest(heap, 150, [{"name": "event", "incremental": True, "columns": ["event_id"], "files": files}])
+    assert warehouse.sync(discover=False).last_statuses["event"] == "INCOMPLETE"
+    assert warehouse.states["event"]["reading"]["files"] == 1
+    heap.server.delete(["manifests/sync_150.json"])
+    failure = warehouse.sync(discover=False).failures["event"]
+    assert "was interrupted within dump 150, whose manifest is gone now" in failure.message
 
 
 # ---------------------------------------------------------------------------------------------- states of release 0.1
