@@ -70,9 +70,10 @@ def assert_right(bucket: Bucket, warehouse: Warehouse) -> None:
 
 @pytest.fixture
 def bucket(heap: Heap) -> Bucket:
-    """A bucket with a full dump, and sixty increments behind it."""
+    """A bucket with a full dump, and sixty increments two days behind it."""
     bucket = Bucket(heap)
     bucket.put(100, [1, 2, 3], FULL)
+    heap.server.clock += timedelta(days=2)
     bucket.run_on(range(104, 164))
     return bucket
 
@@ -184,10 +185,10 @@ def test_an_interruption_while_heap_dumps_reads_on_behind_a_late_dump_loses_no_r
 
 @pytest.mark.slow
 def test_a_late_manifest_of_the_second_of_the_last_listing_is_read(bucket: Bucket, warehouse: Warehouse) -> None:
-    """S3 lists whole seconds; and an upload in parts has the time of its beginning."""
+    """S3 lists whole seconds; an upload in parts has the time of its beginning, a replica that of the original."""
     bucket.run_on([164])
     warehouse.sync()
-    for dump_id, earlier in ((101, 0), (102, 60)):
+    for dump_id, earlier in ((101, 0), (102, 60), (103, 10 * 3_600)):
         bucket.heap.server.clock -= timedelta(hours=1, seconds=earlier)
         bucket.put(dump_id, [dump_id])
         warehouse.sync(discover=False)
@@ -248,6 +249,7 @@ def test_a_late_dump_that_a_newer_full_one_replaces_is_dead(bucket: Bucket, ware
 @pytest.mark.slow
 def test_an_old_dump_that_is_delivered_again_is_read_again(bucket: Bucket, warehouse: Warehouse) -> None:
     warehouse.sync()
+    bucket.heap.server.clock += timedelta(days=2)  # of dumps that came within a day of it others may be read again, too
     bucket.put(110, [110, 111])
     assert len(warehouse.sync(discover=False).records["event"]) == 2
     bucket.put(100, [1, 2, 3, 4], FULL)
