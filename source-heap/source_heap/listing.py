@@ -1,9 +1,10 @@
 """Finds the manifests that came late: after a state's last listing, although far newer dumps were read.
 
 A dump counts by its manifest's LastModified. S3 gives whole seconds there in a list, and for an upload in parts the
-time at which it began (its documentation). So a manifest may appear behind a listing with a time a little before the
-newest in it. A state therefore keeps that newest time and a mark of all manifests of the minutes before it: where the
-mark is another one now, these count as late, too.
+time at which it began; a replica has the time of the original, and may come hours after it (its documentation). So a
+manifest may appear behind a listing with a time before the newest in it. A state therefore keeps that newest time and a
+mark of all manifests of the day before it: where the mark is another one now, these count as late, too. They are few:
+of these dumps only those count that the state does not list one by one.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from source_heap.manifest import ManifestObject
 from source_heap.plan import RECENT_DUMPS, Arrivals, Seen, TableState
 
 #: How much earlier than the newest manifest of a listing one may be that appears after the listing
-_BEFORE = timedelta(minutes=15)
+_BEFORE = timedelta(days=1)
 
 
 class Listing:
@@ -85,7 +86,7 @@ class Listing:
         return frozenset(found)
 
     def _mark(self, newest: datetime) -> str:
-        """Eight characters that change with the manifests of the minutes up to this time."""
+        """Eight characters that change with the manifests of the day up to this time."""
         if newest not in self._marks:
             around = (one for one in self._manifests if one.modified and newest - _BEFORE <= one.modified <= newest)
             text = " ".join(f"{one.dump_id}:{one.mark}" for one in around)

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from heap_world import EVENT, Heap, Warehouse
+from heap_world import EVENT, Heap, Warehouse, put_manifest
 from simulators.heap.avro_files import encode
 from simulators.heap.layout import StoredObject
 from simulators.heap.s3_server import error_fault
@@ -60,21 +60,20 @@ def _objects(dump_id: int, ids: Sequence[int], incremental: bool) -> list[Stored
 
 
 def assert_right(bucket: Bucket, warehouse: Warehouse) -> None:
-    """The live view and the rows of `_heap_dumps` are those of a perfect warehouse."""
-    assert warehouse.generation("event") == bucket.generation()
-    assert sorted({row["event_id"] for row in warehouse.live("event")}) == bucket.live()
+    """The live view is that of a perfect warehouse, also where only the last row of a key is kept."""
     last = {(row["dump_id"], row["table_name"]): row for row in warehouse.rows["_heap_dumps"]}
-    known = {dump_id for dump_id, name in last if name == "event"}
-    assert known == {dump_id for dump_id, (ids, _) in bucket.dumps.items() if ids}
-    live = {row["generation"] for (at, name), row in last.items() if name == "event" and at >= bucket.generation()}
-    assert live == {bucket.generation()}
+    events = {dump_id: row for (dump_id, name), row in last.items() if name == "event"}
+    assert events.keys() == {dump_id for dump_id, (ids, _) in bucket.dumps.items() if ids}
+    assert warehouse.generation("event") == max(row["generation"] for row in events.values()) == bucket.generation()
+    assert sorted({row["event_id"] for row in warehouse.live("event")}) == bucket.live()
 
 
 @pytest.fixture
 def bucket(heap: Heap) -> Bucket:
-    """A bucket with a full dump, and sixty increments behind it."""
+    """A bucket with a full dump, and sixty increments two days behind it."""
     bucket = Bucket(heap)
     bucket.put(100, [1, 2, 3], FULL)
+    heap.server.clock += timedelta(days=2)
     bucket.run_on(range(104, 164))
     return bucket
 
@@ -170,7 +169,9 @@ def test_a_sync_with_late_dumps_may_be_killed_behind_any_of_its_messages(
 
 
 @pytest.mark.slow
-def test_an_interruption_while_rows_of_heap_dumps_come_again_loses_none(heap: Heap, warehouse: Warehouse) -> None:
+def test_an_interruption_while_heap_dumps_reads_on_behind_a_late_dump_loses_no_row(
+    heap: Heap, warehouse: Warehouse
+) -> None:
     bucket = Bucket(heap)
     bucket.put(100, [1, 2, 3], FULL)
     bucket.run_on(range(102, 330))
@@ -184,10 +185,10 @@ def test_an_interruption_while_rows_of_heap_dumps_come_again_loses_none(heap: He
 
 @pytest.mark.slow
 def test_a_late_manifest_of_the_second_of_the_last_listing_is_read(bucket: Bucket, warehouse: Warehouse) -> None:
-    """S3 lists whole seconds; and an upload in parts has the time of its beginning."""
+    """S3 lists whole seconds; an upload in parts has the time of its beginning, a replica that of the original."""
     bucket.run_on([164])
     warehouse.sync()
-    for dump_id, earlier in ((101, 0), (102, 60)):
+    for dump_id, earlier in ((101, 0), (102, 60), (103, 10 * 3_600)):
         bucket.heap.server.clock -= timedelta(hours=1, seconds=earlier)
         bucket.put(dump_id, [dump_id])
         warehouse.sync(discover=False)
@@ -216,6 +217,24 @@ def test_where_a_generation_began_without_a_full_dump_late_ones_join_it(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("late", [(200,), (150, 170), (120, 170)], ids=str)
+def test_late_dumps_of_a_generation_that_began_without_a_full_dump_never_hide_it(
+    late: tuple[int, ...], heap: Heap, warehouse: Warehouse
+) -> None:
+    """Also not from a warehouse that keeps the last row of a key. 200 is the oldest dump, delivered again."""
+    bucket = Bucket(heap)
+    bucket.put_all({number: ([number], MORE) for number in range(200, 260)})
+    warehouse.sync()
+    for at, dump_id in enumerate(late):
+        bucket.put_all({dump_id: ([dump_id], FULL if dump_id in (120, 170) else MORE), 300 + at: ([300 + at], MORE)})
+        warehouse.sync(discover=False)
+    last = {row["dump_id"]: row for row in warehouse.rows["_heap_dumps"] if row["table_name"] == "event"}
+    assert max(row["generation"] for row in last.values()) == warehouse.generation("event") == 200
+    live = {row["event_id"] for row in warehouse.live("event")}
+    assert live >= {*range(200, 260), *range(300, 300 + len(late)), *late}
+
+
+@pytest.mark.slow
 def test_a_late_dump_that_a_newer_full_one_replaces_is_dead(bucket: Bucket, warehouse: Warehouse) -> None:
     bucket.put(150, [4, 5], FULL)
     warehouse.sync()
@@ -230,10 +249,12 @@ def test_a_late_dump_that_a_newer_full_one_replaces_is_dead(bucket: Bucket, ware
 @pytest.mark.slow
 def test_an_old_dump_that_is_delivered_again_is_read_again(bucket: Bucket, warehouse: Warehouse) -> None:
     warehouse.sync()
+    bucket.heap.server.clock += timedelta(days=2)  # of dumps that came within a day of it others may be read again, too
     bucket.put(110, [110, 111])
     assert len(warehouse.sync(discover=False).records["event"]) == 2
     bucket.put(100, [1, 2, 3, 4], FULL)
-    assert len(warehouse.sync(discover=False).records["event"]) == 4
+    bucket.put(164, [164])
+    assert len(warehouse.sync(discover=False).records["event"]) == 5
     assert_right(bucket, warehouse)
 
 
@@ -253,6 +274,24 @@ def test_a_copied_bucket_is_read_again_from_its_generation_and_an_interruption_l
     assert sorted(bucket.heap.files_read()) == [f"sync_{number}/event/part-0.avro" for number in range(180, 190)]
     assert_right(bucket, warehouse)
     assert not warehouse.sync(discover=False).records
+
+
+@pytest.mark.slow
+def test_the_rest_of_a_late_dump_whose_manifest_is_gone_is_not_skipped_in_silence(
+    heap: Heap, warehouse: Warehouse
+) -> None:
+    """Of a generation that began without a full dump, so that dumps below it are not dead."""
+    bucket = Bucket(heap)
+    bucket.put_all({number: ([number], MORE) for number in range(200, 202)})
+    warehouse.sync()
+    bucket.put(150, [150])
+    files = [f"sync_150/event/part-{number}.avro" for number in (0, 1)]
+    put_manifest(heap, 150, [{"name": "event", "incremental": True, "columns": ["event_id"], "files": files}])
+    assert warehouse.sync(discover=False).last_statuses["event"] == "INCOMPLETE"
+    assert warehouse.states["event"]["reading"]["files"] == 1
+    heap.server.delete(["manifests/sync_150.json"])
+    failure = warehouse.sync(discover=False).failures["event"]
+    assert "was interrupted within dump 150, whose manifest is gone now" in failure.message
 
 
 # ---------------------------------------------------------------------------------------------- states of release 0.1

@@ -5,6 +5,7 @@ The truth is computed here, in Python, from the rows that the simulator wrote: o
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ from test_kit.catalogs import Row
 
 pytestmark = pytest.mark.slow
 WEEK = timedelta(days=7)
+#: A condition for the live rows of a table, with its alias
+ON_GENERATION = re.compile(r"(\w+)\._heap_generation = \((?:[^()]|\([^()]*\))*\)")
 ANN = {10_008, 20_080, 20_081}
 
 
@@ -266,3 +269,10 @@ def test_a_table_that_keeps_deletions_shows_none_with_the_condition_of_the_page(
         for sql, expected in ((f"{view} {condition}", True), (view, False)):
             kept.execute(sql.replace("create view", "create or replace view"))
             assert ({row["event_id"] for row in rows_of(kept, "from pageviews_live")} == truth) is expected
+        for _, sql in statements():
+            if "create view" in sql:
+                live = ON_GENERATION.sub(lambda found: f"{found[0]} {condition.replace('t.', f'{found[1]}.')}", sql)
+                kept.execute(live.replace("create view", "create or replace view"))
+        assert {row["user_id"] for row in rows_of(kept, "from people")} == {row["user_id"] for row in people(step.live)}
+        sessions = resolved(step.live, "sessions", "session_id")
+        assert len(rows_of(kept, "from sessions_resolved")) == len(sessions)

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 from avro_by_hand import PACKERS, block, file, header, put_tables, read_table, record, text
-from heap_world import Heap
-from simulators.heap.avro_files import long_bytes
+from heap_world import EVENT, Heap, put_event
+from simulators.heap.avro_files import Column, long_bytes
 
 pytestmark = pytest.mark.usefixtures("decoder")
 
@@ -124,3 +124,10 @@ def test_columns_named_like_ours_never_replace_ours(mode: str, nested: bool, hea
     assert properties["_heap_dump_id"]["type"] == ["null", "integer"]
     assert ("_ab_cdc_deleted_at" in properties) is (mode == "tombstones")
     assert output.logged("Table ev has a column _heap_file of its own, which is dropped: this connector adds one.")
+
+
+def test_a_union_within_a_union_is_read(heap: Heap) -> None:
+    put_event(heap, 1, range(2), [*EVENT, Column("plan", ["null", "double"])])
+    output = heap.read("event")
+    assert output.failures == {}
+    assert [(row["event_id"], row["plan"]) for row in output.records["event"]] == [(0, None), (1, None)]

@@ -75,6 +75,8 @@ def _branch(avro: Any, name: str, target: str | None, decides: bool) -> Branch |
         if avro not in _KINDS:
             return None  # a reference to a record
         return (_KINDS[avro], _plain_form(avro, target), 0, False, 0, ())
+    if isinstance(avro, list):
+        return None  # a union within a union, which Avro forbids
     kind, annotation = avro["type"], avro.get("logicalType")
     if annotation is None:
         return ("fixed", _plain_form("fixed", target), 0, False, _size(avro), ()) if kind == "fixed" else None

@@ -28,7 +28,8 @@ class HeapDumps(BatchStream):
     A table's rows are live if their `_heap_generation` is the table's highest `generation` here. The table itself does
     not show that, because a full dump without rows starts a generation that no row has.
 
-    A full dump whose manifest comes late starts a generation before dumps that were read: their rows come again.
+    A row keeps the generation that was known when it was written, also where a full dump comes late that starts a newer
+    one before it: the row of that dump has the new generation, which is then the highest.
     """
 
     name = NAME
@@ -37,7 +38,7 @@ class HeapDumps(BatchStream):
     docs = StreamDocs(
         resolution="a dump",
         late_rows="a manifest appears when its dump is finished; late ones are noticed",
-        read_again="dumps that were delivered again, and the rows of dumps behind a late full one",
+        read_again="dumps that were delivered again",
         deletes="none: a manifest that is removed changes nothing",
         permission="s3:ListBucket on manifests/, s3:GetObject",
         requests="1 LIST per 1,000 dumps, 1 GET per new dump, and up to 200 more (all once if a new table is not full)",
@@ -45,36 +46,24 @@ class HeapDumps(BatchStream):
 
     def __init__(self, dumps: Dumps) -> None:
         self._dumps = dumps
-        #: The state as it is stored; it waits while rows of dumps that were read before get another generation
-        self._state = self._reached = TableState(dumps.bucket.name, 0, 0, -1)
+        self._state = TableState(dumps.bucket.name, 0, 0, -1)
         self._plan = Plan(self._state, ())
-        self._new: frozenset[int] = frozenset()
-        self._last_read = -1
-        #: Tables whose generation a late full dump has started, up to their next full dump
-        self._replaced: set[str] = set()
-        #: Tables that begin with a late dump, before the dump that has started their generation
-        self._late_first: set[str] = set()
         self._from_the_start = True
         self._generations: dict[str, int | None] = {}
 
     def start(self, state: Mapping[str, Any], full_refresh: bool, sync_start: datetime) -> None:
         known = read_state(self.name, state, self._dumps, CURSOR)
         if known is not None:
-            self._state = self._reached = known
-            self._from_the_start = False
+            self._state, self._from_the_start = known, False
 
     def slices(self) -> Iterable[Sequence[Manifest]]:
-        """The manifests from the oldest new one on, 100 per slice: behind a late one also those that were read."""
+        """The manifests from the oldest new one on, 100 per slice. Those that were read say where generations start."""
         listed = self._dumps.listed()
         every = (DumpOfTable(found.dump_id, found.mark, True) for found in listed)
-        self._plan = next_plan(self._reached, every, False, self._dumps.listing.arrivals(self._reached))
-        self._reached = self._plan.state
-        self._new = frozenset(step.dump.dump_id for step in self._plan.steps)
-        oldest = min(self._new, default=listed[-1].dump_id + 1)
+        self._plan = next_plan(self._state, every, False, self._dumps.listing.arrivals(self._state))
+        self._state = self._plan.state
+        oldest = min((step.dump.dump_id for step in self._plan.steps), default=listed[-1].dump_id + 1)
         wanted = [found for found in listed if found.dump_id >= oldest]
-        self._last_read = max((found.dump_id for found in wanted if found.dump_id not in self._new), default=-1)
-        if not wanted:
-            self._state = self._reached
         for at in range(0, len(wanted), _SLICE_DUMPS):
             yield list(self._dumps.manifests(wanted[at : at + _SLICE_DUMPS]))
 
@@ -83,35 +72,17 @@ class HeapDumps(BatchStream):
             return
         if not self._from_the_start:
             self._find_generations(slice_)
+        new = {step.dump.dump_id for step in self._plan.steps}
         for manifest in slice_:
-            yield list(self._rows(manifest))
-            if manifest.dump_id in self._new:
+            for table in manifest.tables.values():
+                replaces = table.incremental is False and table.fault is None
+                if replaces or table.name not in self._generations:
+                    self._generations[table.name] = manifest.dump_id
+            if manifest.dump_id in new:
+                yield [self._row(manifest, table) for table in manifest.tables.values()]
                 dump = DumpOfTable(manifest.dump_id, manifest.object.mark, True)
-                self._reached = self._plan.after(self._reached, dump)
-        if not self._replaced:
-            self._state = self._reached
+                self._state = self._plan.after(self._state, dump)
         yield Checkpoint(self._state.to_json(CURSOR))
-
-    def _rows(self, manifest: Manifest) -> Iterator[dict[str, Any]]:
-        """The rows of a dump: of one that was read before, those that a late full dump gives another generation."""
-        is_new = manifest.dump_id in self._new
-        for table in manifest.tables.values():
-            replaces = table.incremental is False and table.fault is None
-            is_first = table.name not in self._generations or (not is_new and table.name in self._late_first)
-            if is_first and is_new:
-                self._late_first.add(table.name)
-            elif replaces and is_new:
-                self._replaced.add(table.name)
-            elif is_first or replaces:
-                self._replaced.discard(table.name)
-                self._late_first.discard(table.name)
-            if replaces or is_first:
-                self._generations[table.name] = manifest.dump_id
-            if is_new or table.name in self._replaced:
-                yield self._row(manifest, table)
-        if manifest.dump_id >= self._last_read:
-            self._replaced.clear()
-            self._late_first.clear()
 
     def final_state(self) -> Mapping[str, Any]:
         return self._state.to_json(CURSOR)

@@ -154,7 +154,7 @@ class TableStream(BatchStream):
         """Raises if the dump that the last sync was in is gone: the rest of its rows would be lost silently."""
         if state.reading is None or any(found.dump_id == state.reading.dump_id for found in self._dumps.listed()):
             return
-        if state.reading.dump_id < state.generation:
+        if state.reading.dump_id < state.base:
             return
         if not self._config.skip_missing_files:
             raise config_error(
