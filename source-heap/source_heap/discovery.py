@@ -18,13 +18,13 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_kit.s3.bucket import Bucket
 from source_kit.s3.rules import Missing
 
+from source_heap.added_columns import OWN_COLUMNS
 from source_heap.avro.container import Header, read_header
 from source_heap.avro.faults import BrokenFile
 from source_heap.avro.schema import INSTANT, INTEGER, TEXT, JsonSchema, columns_of, union
 from source_heap.avro.times import TIME_COLUMNS
 from source_heap.dumps import Dumps, in_parallel
 from source_heap.manifest import Manifest, TableDump
-from source_heap.plan import OWN_COLUMNS
 
 logger = logging.getLogger("airbyte")
 

@@ -17,12 +17,13 @@ from source_kit.errors import config_error
 from source_kit.s3.rules import Missing
 from source_kit.s3.transfer import TooLong
 
+from source_heap.added_columns import CURSOR
 from source_heap.bucket import HeapBucket
 from source_heap.limits import MANIFEST_BYTES
 from source_heap.listing import Listing
 from source_heap.manifest import BrokenManifest, Manifest, ManifestObject, broken_manifest, parse_manifest
 from source_heap.manifest_store import ManifestStore
-from source_heap.plan import CURSOR, DumpOfTable, TableState, UnreadableState
+from source_heap.table_state import DumpOfTable, TableState, UnreadableState
 
 logger = logging.getLogger("airbyte")
 

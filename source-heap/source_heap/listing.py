@@ -16,7 +16,8 @@ from datetime import datetime, timedelta
 from functools import cached_property
 
 from source_heap.manifest import ManifestObject
-from source_heap.plan import RECENT_DUMPS, Arrivals, Seen, TableState
+from source_heap.plan import Arrivals
+from source_heap.table_state import RECENT_DUMPS, Seen, TableState
 
 #: How much earlier than the newest manifest of a listing one may be that appears after the listing
 _BEFORE = timedelta(days=1)

@@ -12,7 +12,8 @@ from heap_world import EVENT, Heap, Warehouse, put_manifest
 from simulators.heap.avro_files import encode
 from simulators.heap.layout import StoredObject
 from simulators.heap.s3_server import error_fault
-from source_heap.plan import LATE_DUMPS, RECENT_DUMPS
+from source_heap.plan import LATE_DUMPS
+from source_heap.table_state import RECENT_DUMPS
 from test_kit.messages import records, states
 
 FULL, MORE = False, True

@@ -10,18 +10,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from source_heap.listing import Listing
 from source_heap.manifest import ManifestObject
-from source_heap.plan import (
-    LATE_DUMPS,
-    RECENT_DUMPS,
-    DumpOfTable,
-    Plan,
-    Seen,
-    TableState,
-    UnreadableState,
-    first_plan,
-    next_plan,
-    oldest_unread,
-)
+from source_heap.plan import LATE_DUMPS, Plan, first_plan, next_plan, oldest_unread
+from source_heap.table_state import RECENT_DUMPS, DumpOfTable, Seen, TableState, UnreadableState
 
 FULL, MORE = False, True
 LATE = {10**9 + index: "0123abcd" for index in range(LATE_DUMPS)}

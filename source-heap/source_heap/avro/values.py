@@ -17,9 +17,9 @@ from typing import Any, TypeAlias
 import orjson
 from source_kit.output import RECORD_TAIL
 
+from source_heap.added_columns import OWN_COLUMNS
 from source_heap.avro import times
 from source_heap.avro.times import CoercionError
-from source_heap.plan import OWN_COLUMNS
 
 #: No declared type: pass values through.
 ANY = "any"

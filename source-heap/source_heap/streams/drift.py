@@ -11,9 +11,9 @@ import logging
 from collections import Counter
 from collections.abc import Iterable
 
+from source_heap.added_columns import OWN_COLUMNS
 from source_heap.avro.times import TIME_COLUMNS
 from source_heap.avro.values import INSTANTS, Projection
-from source_heap.plan import OWN_COLUMNS
 
 logger = logging.getLogger("airbyte")
 

@@ -11,7 +11,8 @@ from source_kit.stream import BatchStream, Checkpoint, SliceItem, StreamDocs
 from source_heap.avro.times import write
 from source_heap.dumps import Dumps, read_state
 from source_heap.manifest import Manifest, TableDump
-from source_heap.plan import DumpOfTable, Plan, TableState, next_plan
+from source_heap.plan import Plan, next_plan
+from source_heap.table_state import DumpOfTable, TableState
 
 NAME = "_heap_dumps"
 CURSOR = "dump_id"

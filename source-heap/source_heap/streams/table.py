@@ -14,6 +14,7 @@ from source_kit.errors import config_error
 from source_kit.output import record_head
 from source_kit.stream import BatchStream, Checkpoint, Estimate, RecordLines, SliceItem, StreamDocs
 
+from source_heap.added_columns import CURSOR, DELETED_AT, FILE, GENERATION
 from source_heap.avro.schema import INSTANT, catalog_target
 from source_heap.avro.times import write
 from source_heap.avro.values import Projection, target_type
@@ -21,21 +22,11 @@ from source_heap.config import HeapConfig, ResyncMode
 from source_heap.dumps import Dumps, dump_of, read_state, unreadable
 from source_heap.files import TableFiles
 from source_heap.manifest import Manifest, TableDump
-from source_heap.plan import (
-    CURSOR,
-    DELETED_AT,
-    FILE,
-    GENERATION,
-    Plan,
-    Step,
-    TableState,
-    first_plan,
-    next_plan,
-    oldest_unread,
-)
+from source_heap.plan import Plan, Step, first_plan, next_plan, oldest_unread
 from source_heap.streams.drift import log_new_columns, warn_of_misfits
 from source_heap.streams.keys import MIGRATIONS, NOT_EVENTS, key_columns
 from source_heap.streams.tombstones import Tombstones
+from source_heap.table_state import TableState
 
 logger = logging.getLogger("airbyte")
 

@@ -17,15 +17,16 @@ from source_kit.convert import utc_now
 from source_kit.s3.rules import Missing
 from source_kit.stream import SliceItem
 
+from source_heap.added_columns import CURSOR, DELETED_AT, GENERATION
 from source_heap.avro.times import write
 from source_heap.avro.values import Projection
 from source_heap.config import HeapConfig
 from source_heap.dumps import Dumps, dump_of
 from source_heap.files import TableFiles
 from source_heap.manifest import ManifestObject
-from source_heap.plan import CURSOR, DELETED_AT, GENERATION, TableState
 from source_heap.streams.key_parts import Key, KeyFile, Parts, only_in
 from source_heap.streams.keys import key_columns
+from source_heap.table_state import TableState
 
 logger = logging.getLogger("airbyte")
 
