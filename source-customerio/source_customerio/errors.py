@@ -34,7 +34,7 @@ class NotFound(AirbyteTracedException):
 
 
 class Malformed(AirbyteTracedException):
-    """400. A deleted parent may be answered with it, too."""
+    """400 or 422. A deleted parent may be answered with 400, too (vendor's specification)."""
 
 
 def contradiction(what: str, message: str, detail: str) -> AirbyteTracedException:
@@ -120,6 +120,7 @@ def error_table(scope: str, config: Config) -> ErrorTable:
                 422,
                 f"Customer.io did not accept the values of a request for {scope} (status 422). Report it with the "
                 "internal message, which has Customer.io's reference for its support.",
+                raises=Malformed,
             ),
             ErrorRule(
                 429,

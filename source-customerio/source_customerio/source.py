@@ -72,8 +72,10 @@ class SourceCustomerio(Source[Config]):
         }
         found |= _failures(list(reversed(others.values())), connection, config.num_workers)
         errors = {permission: error for permission, error in found.items() if error is not None}
-        if len(errors) == len(found) and not _opens_one_list(connection, list(errors.values()), config.num_workers):
-            raise _verdict(config, list(errors.values()))
+        if len(errors) == len(found):
+            refused = all(isinstance(error, Unauthorized | Forbidden) for error in errors.values())
+            if not refused or not _opens_another_list((*_FIRST_PROBES, *others.values()), connection):
+                raise _verdict(config, list(errors.values()))
         for permission, error in errors.items():
             why = closed_to_the_key(permission) if isinstance(error, Unauthorized) else error.message
             logger.warning(f"Check: {permission} cannot be read: {why}")
@@ -122,17 +124,17 @@ def _raise_if_all_fail(first: Sequence[AirbyteTracedException | None]) -> None:
         raise decisive or errors[0]
 
 
-def _opens_one_list(connection: WorkspaceConnection, errors: Sequence[AirbyteTracedException], workers: int) -> bool:
-    """Whether a key that was refused everywhere opens one of the lists that were not probed yet.
+def _opens_another_list(probed: Sequence[type[CustomerIoStream]], connection: WorkspaceConnection) -> bool:
+    """Whether a key that was refused opens one of the lists that were not probed.
 
     One list stands for all of a permission, as this connector names them; the vendor's scopes are not documented.
     """
-    if not all(isinstance(error, Unauthorized | Forbidden) for error in errors):
-        return False
-    lists = {one.endpoint: one for one in STREAMS if one.parent is None and one is not IpAddresses}
-    with ThreadPoolExecutor(workers) as pool:
-        probes = pool.map(lambda one: one(connection).probe_error(CHECK_RETRY_POLICY, _PROBE_TIMEOUT), lists.values())
-        return not all(probes)
+    known = {IpAddresses.endpoint, *(one.endpoint for one in probed)}
+    lists = {one.endpoint: one for one in STREAMS if one.parent is None and one.endpoint not in known}
+    with ThreadPoolExecutor(connection.config.num_workers) as pool:
+        return not all(
+            pool.map(lambda one: one(connection).probe_error(CHECK_RETRY_POLICY, _PROBE_TIMEOUT), lists.values())
+        )
 
 
 def _verdict(config: Config, errors: Sequence[AirbyteTracedException]) -> AirbyteTracedException:

@@ -94,9 +94,10 @@ def test_whichever_field_every_object_has_none_is_lost(workspace: Workspace, fie
     assert bool(synced.logged(alone)) is not has_or
 
 
-def test_a_search_in_which_one_field_is_unknown_goes_by_the_other(workspace: Workspace) -> None:
+@pytest.mark.parametrize("status", [400, 422])
+def test_a_search_in_which_one_field_is_unknown_goes_by_the_other(workspace: Workspace, status: int) -> None:
     """The server may refuse a filter by a field that it does not know."""
-    workspace.simulator.faults.add(Fault("status", path=r"/objects(\?|$)", status=400, times=2))
+    workspace.simulator.faults.add(Fault("status", path=r"/objects(\?|$)", status=status, times=2))
     synced = workspace.sync("objects", num_workers=1)
     assert synced.failures == {}
     assert_whole(workspace, synced.records, "objects")
