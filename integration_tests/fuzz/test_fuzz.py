@@ -16,7 +16,7 @@ pytestmark = pytest.mark.clang
 
 MODULES = [pytest.param(module, id=module.package) for module in (HEAP, PENDO, CUSTOMERIO)]
 #: Of each short form
-SECONDS = int(os.environ.get("FUZZ_SECONDS", "15"))
+SECONDS = int(os.environ.get("FUZZ_SECONDS", "8"))
 DURATIONS = [
     pytest.param(SECONDS, id="short"),
     pytest.param(900, id="long", marks=[pytest.mark.soak, pytest.mark.timeout(1200)]),

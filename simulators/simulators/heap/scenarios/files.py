@@ -19,11 +19,11 @@ def many_files_in_a_dump(bucket: str, seed: int) -> list[Step]:
     return builder.step("ten files", account.dump(101, {USERS: more(2), PAGEVIEWS: more(100, files=10)})).steps
 
 
-def more_than_ten_thousand_files(bucket: str, seed: int) -> list[Step]:
-    """10,200 files of one row each in one dump, then a sync with nothing new."""
+def three_thousand_files(bucket: str, seed: int) -> list[Step]:
+    """3,000 files of one row each in one dump, then a sync with nothing new."""
     account = Account(seed=seed, bucket=bucket, style=FileStyle(codec=Codec.NULL))
     builder = ScenarioBuilder(account)
-    builder.step("10,200 files", account.dump(100, {"video_play": full(10_200, files=10_200)}))
+    builder.step("3,000 files", account.dump(100, {"video_play": full(3_000, files=3_000)}))
     return builder.add("nothing new").steps
 
 
@@ -137,7 +137,7 @@ def every_file_style(bucket: str, seed: int) -> list[Step]:
 
 
 SCENARIOS: tuple[Scenario, ...] = (
-    *(many_files_in_a_dump, more_than_ten_thousand_files, zero_byte_file, file_cut_in_a_block, file_that_is_not_avro),
+    *(many_files_in_a_dump, three_thousand_files, zero_byte_file, file_cut_in_a_block, file_that_is_not_avro),
     *(file_with_a_bad_checksum, file_of_a_header_only, file_for_a_cut_transfer, archived_file, lost_file),
     *(lost_dead_dump, bucket_alias, every_file_style),
 )
