@@ -16,11 +16,9 @@ from simulators.customerio.wire import (
     integer,
     list_or_null,
     not_found,
-    offset_page,
-    opaque_token,
+    opaque_page,
     page_size,
     read_activity_token,
-    read_opaque_token,
     reject,
 )
 from simulators.customerio.workspace import HALF_YEAR, Workspace
@@ -67,14 +65,14 @@ def messages(
     first_row, last_row = store.bounds(low, high)
     tracked = flag(request, "get_tracked_responses")
     if not filters and not drafts:
-        first, last, following = _page(request, options, size, last_row - first_row)
+        first, last, following = opaque_page(request, options, "messages", "messages", size, last_row - first_row)
         return _encoded(store.page(first_row, last_row, first, last), following, options, tracked=tracked)
     rows = [] if drafts and options.drafts == "only" else store.newest_first(first_row, last_row)
     if drafts:
         rows += workspace.drafts.newest_first(*workspace.drafts.bounds(low, high))
         rows.sort(key=lambda encoded: -int(orjson.loads(encoded)["created"]))
     rows = [encoded for encoded in rows if _matches(orjson.loads(encoded), filters)]
-    first, last, following = _page(request, options, size, len(rows))
+    first, last, following = opaque_page(request, options, "messages", "messages", size, len(rows))
     return _encoded(rows[first:last], following, options, tracked=tracked)
 
 
@@ -103,15 +101,6 @@ def _filters(request: Request, fixed: Row) -> Row:
 def _matches(row: Row, filters: Row) -> bool:
     return all(
         wanted in row["metrics"] if name == "metric" else str(row[name]) == wanted for name, wanted in filters.items()
-    )
-
-
-def _page(request: Request, options: Options, size: int, total: int) -> tuple[int, int, str]:
-    def write(text: str) -> str:
-        return opaque_token("messages", text)
-
-    return offset_page(
-        request, options, "messages", size, total, write=write, read=lambda token: read_opaque_token("messages", token)
     )
 
 

@@ -8,10 +8,9 @@ from simulators.customerio.wire import (
     list_or_null,
     not_found,
     offset_page,
-    opaque_token,
+    opaque_page,
     page_size,
     plain_token,
-    read_opaque_token,
     read_plain_token,
     reject,
 )
@@ -75,15 +74,7 @@ def campaign_actions(workspace: Workspace, options: Options, request: Request, c
     row = parent(workspace, "campaigns", campaign, strict=True)
     rows = workspace.children["campaign_actions"].get(row["id"], [])
     scope = f"actions/{row['id']}"
-    first, last, following = offset_page(
-        request,
-        options,
-        "actions",
-        ACTIONS_PER_PAGE,
-        len(rows),
-        write=lambda text: opaque_token(scope, text),
-        read=lambda token: read_opaque_token(scope, token),
-    )
+    first, last, following = opaque_page(request, options, "actions", scope, ACTIONS_PER_PAGE, len(rows))
     return {"actions": list_or_null(rows[first:last], options), "next": following}
 
 
@@ -151,13 +142,5 @@ def optouts(workspace: Workspace, options: Options, request: Request) -> Row:
     if sender := request.param("from"):
         rows = [row for row in rows if any(item["from"] == sender for item in row["optouts"])]
     size = page_size(request, options, "optouts", OPTOUTS_DEFAULT, OPTOUTS_MAXIMUM)
-    first, last, following = offset_page(
-        request,
-        options,
-        "optouts",
-        size,
-        len(rows),
-        write=lambda text: opaque_token("optouts", text),
-        read=lambda token: read_opaque_token("optouts", token),
-    )
+    first, last, following = opaque_page(request, options, "optouts", "optouts", size, len(rows))
     return {"optouts": list_or_null(rows[first:last], options), "next": following}

@@ -7,13 +7,11 @@ from typing import Any
 from simulators.customerio.handlers_people import body_of, relationship_page
 from simulators.customerio.options import Options
 from simulators.customerio.wire import (
-    VendorError,
     list_or_null,
+    matches,
     not_found,
-    offset_page,
-    opaque_token,
+    opaque_page,
     page_size,
-    read_opaque_token,
     reject,
 )
 from simulators.customerio.workspace import Workspace
@@ -37,14 +35,13 @@ def search(workspace: Workspace, options: Options, request: Request) -> Row:
     if not workspace.objects:
         _matches(workspace, options, _NOTHING, kind, condition)  # a wrong filter is 400 here, too
     scope = f"objects/{kind}"
-    first, last, following = offset_page(
+    first, last, following = opaque_page(
         request,
         options,
         "objects",
+        scope,
         page_size(request, options, "objects", SEARCH_DEFAULT, SEARCH_MAXIMUM),
         len(found),
-        write=lambda text: opaque_token(scope, text),
-        read=lambda token: read_opaque_token(scope, token),
     )
     page = found[first:last]
     return {
@@ -62,22 +59,20 @@ def _matches(workspace: Workspace, options: Options, item: Row, kind: str, condi
 
     Anything else is a 400. So is a leaf without the type in `type_id`.
     """
-    match condition:
-        case {"and": [_, *_] as parts, **rest} if not rest:
-            results = [_matches(workspace, options, item, kind, part) for part in parts]
-            return all(results)  # of a list, so that a wrong part is always found
-        case {"or": [_, *_] as parts, **rest} if not rest and options.object_search_or:
-            results = [_matches(workspace, options, item, kind, part) for part in parts]
-            return any(results)
-        case {"not": part, **rest} if not rest:
-            return not _matches(workspace, options, item, kind, part)
-        case {"object_attribute": {"field": str(name), "operator": "exists", "type_id": str(type_id)}}:
-            if type_id == kind:
+
+    def leaf(condition: Any) -> bool | None:
+        match condition:
+            case {"object_attribute": {"field": str(name), "operator": "exists", "type_id": type_id}} if (
+                type_id == kind
+            ):
                 return _value(workspace, item, name) not in {None, ""}
-        case {"object_attribute": {"field": str(name), "operator": "eq", "type_id": str(type_id), "value": wanted}}:
-            if type_id == kind:
+            case {"object_attribute": {"field": str(name), "operator": "eq", "type_id": type_id, "value": wanted}} if (
+                type_id == kind
+            ):
                 return bool(_value(workspace, item, name) == str(wanted))
-    raise VendorError(400, "invalid filter")
+        return None
+
+    return matches(condition, leaf, has_or=options.object_search_or)
 
 
 def _value(workspace: Workspace, item: Row, name: str) -> str | None:

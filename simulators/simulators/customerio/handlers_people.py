@@ -9,11 +9,10 @@ from simulators.customerio.wire import (
     VendorError,
     integer,
     list_or_null,
+    matches,
     not_found,
-    offset_page,
-    opaque_token,
+    opaque_page,
     page_size,
-    read_opaque_token,
     reject,
 )
 from simulators.customerio.workspace import Workspace
@@ -30,15 +29,7 @@ def search(workspace: Workspace, options: Options, request: Request) -> Row:
     condition = body_of(request).get("filter")
     people = [person for person in workspace.people.values() if matches_filter(workspace, person, condition)]
     size = page_size(request, options, "customers", SEARCH_DEFAULT, SEARCH_MAXIMUM)
-    first, last, following = offset_page(
-        request,
-        options,
-        "customers",
-        size,
-        len(people),
-        write=lambda text: opaque_token("customers", text),
-        read=lambda token: read_opaque_token("customers", token),
-    )
+    first, last, following = opaque_page(request, options, "customers", "customers", size, len(people))
     identifiers = [person["identifiers"] for person in people[first:last]]
     return {
         "identifiers": list_or_null(identifiers, options),
@@ -52,24 +43,18 @@ def matches_filter(workspace: Workspace, person: Row, condition: Any) -> bool:
 
     Anything else is a 400.
     """
-    match condition:
-        case {"and": [_, *_] as parts, **rest} if not rest:
-            results = [
-                matches_filter(workspace, person, part) for part in parts
-            ]  # a list, so that a wrong part is always found
-            return all(results)
-        case {"or": [_, *_] as parts, **rest} if not rest:
-            results = [matches_filter(workspace, person, part) for part in parts]
-            return any(results)
-        case {"not": part, **rest} if not rest:
-            return not matches_filter(workspace, person, part)
-        case {"segment": {"id": int(number)}}:
-            return person["identifiers"]["cio_id"] in workspace.members.get(number, [])
-        case {"attribute": {"field": str(name), "operator": "exists"}}:
-            return person["attributes"].get(name) not in {None, ""}
-        case {"attribute": {"field": str(name), "operator": "eq", "value": wanted}}:
-            return bool(person["attributes"].get(name) == str(wanted))
-    raise VendorError(400, "invalid filter")
+
+    def leaf(condition: Any) -> bool | None:
+        match condition:
+            case {"segment": {"id": int(number)}}:
+                return person["identifiers"]["cio_id"] in workspace.members.get(number, [])
+            case {"attribute": {"field": str(name), "operator": "exists"}}:
+                return person["attributes"].get(name) not in {None, ""}
+            case {"attribute": {"field": str(name), "operator": "eq", "value": wanted}}:
+                return bool(person["attributes"].get(name) == str(wanted))
+        return None
+
+    return matches(condition, leaf)
 
 
 def hydrate(workspace: Workspace, options: Options, request: Request) -> Row:
@@ -119,14 +104,13 @@ def relationships(workspace: Workspace, options: Options, request: Request, text
 
 def relationship_page(options: Options, request: Request, scope: str, rows: list[Row]) -> Row:
     """A page of relationships. Default and maximum of `limit` are not documented."""
-    first, last, following = offset_page(
+    first, last, following = opaque_page(
         request,
         options,
         "cio_relationships",
+        scope,
         page_size(request, options, "cio_relationships", RELATIONSHIPS_DEFAULT, RELATIONSHIPS_MAXIMUM),
         len(rows),
-        write=lambda written: opaque_token(scope, written),
-        read=lambda token: read_opaque_token(scope, token),
     )
     return {"cio_relationships": list_or_null(rows[first:last], options), "next": following}
 
@@ -155,14 +139,13 @@ def domain_suppressions(workspace: Workspace, options: Options, request: Request
     if email := request.param("email"):
         rows = [row for row in rows if row["email"] == email]
     scope = f"suppressions/{domain}/{kind}"
-    first, last, following = offset_page(
+    first, last, following = opaque_page(
         request,
         options,
         "suppressions",
+        scope,
         page_size(request, options, "suppressions", SUPPRESSIONS_DEFAULT, SUPPRESSIONS_MAXIMUM),
         len(rows),
-        write=lambda text: opaque_token(scope, text),
-        read=lambda token: read_opaque_token(scope, token),
     )
     return {"category": kind, "suppressions": rows[first:last] or None, "next": following}
 

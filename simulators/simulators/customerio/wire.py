@@ -180,3 +180,38 @@ def offset_page(
         return offset, offset, write(f"1:{offset}")
     end = min(offset + size, total)
     return offset, end, write(f"0:{end}") if end < total else ""
+
+
+def opaque_page(
+    request: Request, options: Options, envelope: str, scope: str, size: int, total: int
+) -> tuple[int, int, str]:
+    """As `offset_page`, with opaque tokens of the list `scope`."""
+    return offset_page(
+        request,
+        options,
+        envelope,
+        size,
+        total,
+        write=lambda text: opaque_token(scope, text),
+        read=lambda token: read_opaque_token(scope, token),
+    )
+
+
+def matches(condition: Any, leaf: Callable[[Any], bool | None], *, has_or: bool = True) -> bool:
+    """Whether something matches the filter of a search: `and`, `or`, `not`, and what `leaf` knows.
+
+    `leaf` answers None for a condition that it does not know, which is a 400.
+    """
+    match condition:
+        case {"and": [_, *_] as parts, **rest} if not rest:
+            results = [matches(part, leaf, has_or=has_or) for part in parts]
+            return all(results)  # of a list, so that a wrong part is always found
+        case {"or": [_, *_] as parts, **rest} if has_or and not rest:
+            results = [matches(part, leaf, has_or=has_or) for part in parts]
+            return any(results)
+        case {"not": part, **rest} if not rest:
+            return not matches(part, leaf, has_or=has_or)
+    found = leaf(condition)
+    if found is None:
+        raise VendorError(400, "invalid filter")
+    return found
