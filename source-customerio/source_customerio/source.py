@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -95,10 +95,19 @@ _PROBE_TIMEOUT = 20.0
 def _failures(
     streams: Sequence[type[CustomerIoStream]], connection: WorkspaceConnection, workers: int
 ) -> dict[str, AirbyteTracedException | None]:
-    """Why a stream cannot be read now, None where it can; by the permission that it needs."""
+    """As `_probe_errors`, by the permission that each stream needs."""
+    errors = _probe_errors(streams, connection, workers)
+    return dict(zip((stream.permission for stream in streams), errors, strict=True))
+
+
+def _probe_errors(
+    streams: Iterable[type[CustomerIoStream]], connection: WorkspaceConnection, workers: int
+) -> list[AirbyteTracedException | None]:
+    """Why each stream cannot be read now, None where it can."""
     with ThreadPoolExecutor(workers) as pool:
-        failures = pool.map(lambda stream: stream(connection).probe_error(CHECK_RETRY_POLICY, _PROBE_TIMEOUT), streams)
-        return dict(zip((stream.permission for stream in streams), failures, strict=True))
+        return list(
+            pool.map(lambda stream: stream(connection).probe_error(CHECK_RETRY_POLICY, _PROBE_TIMEOUT), streams)
+        )
 
 
 def _is_decisive(error: AirbyteTracedException | None) -> bool:
@@ -131,10 +140,7 @@ def _opens_another_list(probed: Sequence[type[CustomerIoStream]], connection: Wo
     """
     known = {IpAddresses.endpoint, *(one.endpoint for one in probed)}
     lists = {one.endpoint: one for one in STREAMS if one.parent is None and one.endpoint not in known}
-    with ThreadPoolExecutor(connection.config.num_workers) as pool:
-        return not all(
-            pool.map(lambda one: one(connection).probe_error(CHECK_RETRY_POLICY, _PROBE_TIMEOUT), lists.values())
-        )
+    return not all(_probe_errors(lists.values(), connection, connection.config.num_workers))
 
 
 def _verdict(config: Config, errors: Sequence[AirbyteTracedException]) -> AirbyteTracedException:

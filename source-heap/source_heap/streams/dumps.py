@@ -49,6 +49,7 @@ class HeapDumps(BatchStream):
         self._dumps = dumps
         self._state = TableState(dumps.bucket.name, 0, 0, -1)
         self._plan = Plan(self._state, ())
+        self._new: frozenset[int] = frozenset()
         self._from_the_start = True
         self._generations: dict[str, int | None] = {}
 
@@ -63,7 +64,8 @@ class HeapDumps(BatchStream):
         every = (DumpOfTable(found.dump_id, found.mark, True) for found in listed)
         self._plan = next_plan(self._state, every, False, self._dumps.listing.arrivals(self._state))
         self._state = self._plan.state
-        oldest = min((step.dump.dump_id for step in self._plan.steps), default=listed[-1].dump_id + 1)
+        self._new = frozenset(step.dump.dump_id for step in self._plan.steps)
+        oldest = min(self._new, default=listed[-1].dump_id + 1)
         wanted = [found for found in listed if found.dump_id >= oldest]
         for at in range(0, len(wanted), _SLICE_DUMPS):
             yield list(self._dumps.manifests(wanted[at : at + _SLICE_DUMPS]))
@@ -73,13 +75,12 @@ class HeapDumps(BatchStream):
             return
         if not self._from_the_start:
             self._find_generations(slice_)
-        new = {step.dump.dump_id for step in self._plan.steps}
         for manifest in slice_:
             for table in manifest.tables.values():
                 replaces = table.incremental is False and table.fault is None
                 if replaces or table.name not in self._generations:
                     self._generations[table.name] = manifest.dump_id
-            if manifest.dump_id in new:
+            if manifest.dump_id in self._new:
                 yield [self._row(manifest, table) for table in manifest.tables.values()]
                 dump = DumpOfTable(manifest.dump_id, manifest.object.mark, True)
                 self._state = self._plan.after(self._state, dump)
