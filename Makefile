@@ -14,11 +14,12 @@ INSTALLED  := .venv/.installed
 PYAIRBYTE  := integration_tests/pyairbyte/.venv
 KUBERNETES := .cache/kubernetes-venv
 PLOTS      := .cache/plots-venv
+SPARK      := .cache/spark-venv
 CADDY      := .cache/caddy
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo inlet-config test unit soak fuzz check fix bench newest-cdk images base-image wheels sbom audit docs lock \
-	pyairbyte-env kubernetes-env plots-env caddy clean
+	pyairbyte-env kubernetes-env plots-env spark-env caddy clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -107,8 +108,10 @@ $(PYAIRBYTE)/.installed: integration_tests/pyairbyte/uv.lock integration_tests/p
 
 kubernetes-env: $(KUBERNETES)/.installed ## install the schemas of Kubernetes into their own environment
 
+spark-env: $(SPARK)/.installed ## install Spark and its tests into their own environment; needs a Java 17 to run
+
 # a group of pyproject.toml in an environment of its own
-$(PLOTS)/.installed $(KUBERNETES)/.installed: .cache/%-venv/.installed: uv.lock tools/bootstrap.sh
+$(PLOTS)/.installed $(KUBERNETES)/.installed $(SPARK)/.installed .cache/spark-oldest-venv/.installed: .cache/%-venv/.installed: uv.lock tools/bootstrap.sh
 	@tools/bootstrap.sh uv
 	@echo "$*-env: installing into $(@D)"
 	@UV_PROJECT_ENVIRONMENT=$(@D) UV_PYTHON_DOWNLOADS=never .uv/bin/uv sync --frozen --quiet --only-group $* \

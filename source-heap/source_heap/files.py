@@ -10,16 +10,20 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from source_kit.errors import system_error
 from source_kit.s3.bucket import Bucket
 from source_kit.s3.rules import Missing
 
+from source_heap.avro.arrow import arrow_batches
 from source_heap.avro.chunks import Chunk
 from source_heap.avro.faults import BeyondLimit, BrokenFile, OtherFormat
 from source_heap.avro.file import AvroFile
 from source_heap.avro.values import Projection
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 logger = logging.getLogger("airbyte")
 
@@ -61,17 +65,24 @@ class TableFiles:
 
         `skip_missing` overrides the table's setting.
         """
+        with self._explained(key, skip_missing), self._file(key) as file:
+            yield from file.rows(projection)
+
+    def batches(self, key: str, projection: Projection, schema: pa.Schema, position: int) -> Iterator[pa.RecordBatch]:
+        """As `rows`, as Arrow; see `arrow_batches`."""
+        with self._explained(key), self._file(key) as file:
+            yield from arrow_batches(file, projection, schema, position)
+
+    @contextmanager
+    def _explained(self, key: str, skip_missing: bool | None = None) -> Iterator[None]:
+        """Turns faults of the file into errors for the user; ends silently if it is missing and may be skipped."""
         try:
-            yield from self._decoded(key, projection)
+            yield
+            return
         except Missing as error:
             if not (self._skip_missing if skip_missing is None else skip_missing):
                 raise
             logger.warning(f"{self._table}: {key} does not exist and is skipped ({error.internal_message}).")
-
-    def _decoded(self, key: str, projection: Projection) -> Iterator[Chunk]:
-        try:
-            with self._file(key) as file:
-                yield from file.rows(projection)
             return
         except BeyondLimit as error:
             cause: Exception = error

@@ -15,16 +15,16 @@ from source_kit.output import record_head
 from source_kit.stream import BatchStream, Checkpoint, Estimate, RecordLines, SliceItem, StreamDocs
 
 from source_heap.added_columns import CURSOR, DELETED_AT, FILE, GENERATION
-from source_heap.avro.schema import INSTANT, catalog_target
-from source_heap.avro.times import write
-from source_heap.avro.values import Projection, target_type
+from source_heap.avro.schema import INSTANT
+from source_heap.avro.values import Projection
 from source_heap.config import HeapConfig, ResyncMode
 from source_heap.dumps import Dumps, dump_of, read_state, unreadable
 from source_heap.files import TableFiles
 from source_heap.manifest import Manifest, TableDump
 from source_heap.plan import Plan, Step, first_plan, next_plan, oldest_unread
+from source_heap.projection import projection_of
 from source_heap.streams.drift import log_new_columns, warn_of_misfits
-from source_heap.streams.keys import MIGRATIONS, NOT_EVENTS, key_columns
+from source_heap.streams.keys import MIGRATIONS, key_columns
 from source_heap.streams.tombstones import Tombstones
 from source_heap.table_state import TableState
 
@@ -35,7 +35,7 @@ logger = logging.getLogger("airbyte")
 class TableSlice:
     """File `number` of the `total` files of this sync, and the state after it.
 
-    `key` is None for a dump without files of the table. With `tombstones` the slice is not a file: it emits the
+    `index` is its place among the files of its dump, from 0. `key` is None for a dump without files of the table. With `tombstones` the slice is not a file: it emits the
     deletions of a replaced generation.
     """
 
@@ -45,6 +45,7 @@ class TableSlice:
     number: int = 0
     total: int = 0
     tombstones: bool = False
+    index: int = 0
 
     def __str__(self) -> str:
         if self.tombstones:
@@ -212,7 +213,7 @@ class TableStream(BatchStream):
                 last = index + 1 == len(files)
                 state = self._after(plan, state, step) if last else state.after_files(step.dump, index + 1)
                 number += 1
-                yield TableSlice(step.dump.dump_id, files[index], state, number, total)
+                yield TableSlice(step.dump.dump_id, files[index], state, number, total, index=index)
             if step.first_file >= len(files):
                 state = self._after(plan, state, step)
                 yield TableSlice(step.dump.dump_id, None, state)
@@ -260,20 +261,9 @@ class TableStream(BatchStream):
         self._manifests, self._without = {}, {}  # there may be hundreds of tables with thousands of dumps each
 
     def _projection(self, constants: Mapping[str, Any], keys_only: bool = False) -> Projection:
-        """The columns that the catalog selects, with its types; keys and cursor are always selected."""
         properties: Mapping[str, Any] = self._schema.get("properties") or {}
         keys = key_columns(self.name, self._config.key_mode)
-        since = self._config.start_date if self.name not in NOT_EVENTS else None
-        wanted: dict[str, str] | None = None
-        if keys_only or properties:
-            names = keys if keys_only else dict.fromkeys((*properties, *keys))
-            normalize = self._config.normalize_times
-            wanted = {name: target_type(name, catalog_target(properties.get(name)), normalize) for name in names}
-        if self._config.resync_mode is ResyncMode.TOMBSTONES and constants:
-            constants = {**constants, DELETED_AT: None}
-        always = {CURSOR} if properties else constants.keys()
-        kept = {name: value for name, value in constants.items() if name in always or name in properties}
-        return Projection(wanted, kept, write(since) if since else None, self._config.normalize_times)
+        return projection_of(self.name, self._config, properties, constants, keys, keys_only)
 
 
 def added_columns(config: HeapConfig) -> dict[str, Any]:

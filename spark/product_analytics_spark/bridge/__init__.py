@@ -1,0 +1,1 @@
+"""Streams of the HTTP connectors as Spark data sources."""

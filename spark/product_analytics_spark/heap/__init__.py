@@ -1,0 +1,1 @@
+"""Tables of Heap's dumps as a Spark data source."""
