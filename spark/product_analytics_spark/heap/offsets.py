@@ -1,8 +1,8 @@
 """How far a stream of a table has read, without Spark: the connector's states, and the files between two of them.
 
 A batch is what its end counts as read and its start does not, by the manifests that are there now. So a batch that is
-planned again, after a crash, has the same files, whatever came meanwhile: what is new is unread for its end. A dump that
-was delivered again since then is unread for its end, too: the next batch reads it, and nothing is lost.
+planned again, after a crash, has the same files, whatever came meanwhile: what is new is unread for its end. A dump
+that was delivered again since then is unread for its end, too: the next batch reads it, and nothing is lost.
 """
 
 from __future__ import annotations
