@@ -10,10 +10,12 @@ from pyspark.sql.pandas.types import from_arrow_schema, to_arrow_schema
 from pyspark.sql.types import StructType
 from source_heap.config import HeapConfig
 
+from product_analytics_spark.errors import in_sentences
 from product_analytics_spark.heap.options import HeapLoad
 from product_analytics_spark.heap.reading import FilePart, plan, read, table_columns
 
 
+@in_sentences
 class HeapDataSource(DataSource):
     """The rows of one table of Heap's dumps."""
 
@@ -37,6 +39,7 @@ class Files(InputPartition):
         self.parts = parts
 
 
+@in_sentences
 class HeapReader(DataSourceReader):
     """A batch read: a snapshot of the table's live rows."""
 
