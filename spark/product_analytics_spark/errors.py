@@ -59,16 +59,16 @@ def _told(method: Callable[..., Any]) -> Callable[..., Any]:
     if isgeneratorfunction(method):
 
         @wraps(method)
-        def read(self: object, *args: Any) -> Iterator[Any]:
+        def read(self: object, *args: Any, **named: Any) -> Iterator[Any]:
             with _sentences(self):
-                yield from method(self, *args)
+                yield from method(self, *args, **named)
 
         return read
 
     @wraps(method)
-    def call(self: object, *args: Any) -> Any:
+    def call(self: object, *args: Any, **named: Any) -> Any:
         with _sentences(self):
-            return method(self, *args)
+            return method(self, *args, **named)
 
     return call
 

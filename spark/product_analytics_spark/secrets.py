@@ -17,6 +17,17 @@ SECRET_OPTIONS = frozenset(
 #: Options of Spark come without upper case
 _BY_LOWER_NAME = frozenset(name.lower() for name in SECRET_OPTIONS)
 _masked: set[str] = set()
+#: Options that Spark shows as they are: where it prints a plan (web interface, event log) it hides those whose names
+#: have *secret*, *password*, *token* or *accesskey* only (tried with 4.3.0)
+_SHOWN_BY_SPARK = "(?i)^(api_key|app_api_key|aws_access_key_id|config)$"
+_HIDDEN_OPTIONS = "spark.sql.redaction.options.regex"
+
+
+def hide_options(session: Any) -> None:
+    """Adds the options that may hold secrets to those that Spark hides in this session."""
+    hidden = session.conf.get(_HIDDEN_OPTIONS, "")
+    if _SHOWN_BY_SPARK not in hidden:
+        session.conf.set(_HIDDEN_OPTIONS, f"{hidden}|{_SHOWN_BY_SPARK}" if hidden else _SHOWN_BY_SPARK)
 
 
 def mask_from_now_on(holder: object) -> None:

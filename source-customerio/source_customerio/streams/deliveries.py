@@ -104,7 +104,10 @@ class Messages(CustomerIoStream):
         cursor = self._cursor
         for rows in self.raw_pages(self.endpoint, {"start_ts": str(slice_.start), "end_ts": str(slice_.end)}):
             yield cursor.split(rows, self._first)[0]
-        yield Checkpoint({cursor.field: cursor.advanced(self._saved, slice_.end)})
+        yield Checkpoint(self.end_of(slice_))
+
+    def end_of(self, slice_: Window) -> Mapping[str, Any]:
+        return {self.cursor_field: self._cursor.advanced(self._saved, slice_.end)}
 
     def finish(self) -> None:
         self._cursor.report()
