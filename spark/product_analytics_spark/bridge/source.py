@@ -16,11 +16,9 @@ from source_kit.source import Source
 from product_analytics_spark.bridge.reading import ChosenStream, columns, plan, read
 from product_analytics_spark.bridge.stream import RoundsReader, Slices
 from product_analytics_spark.errors import in_sentences
-from product_analytics_spark.options import load_options
+from product_analytics_spark.options import LoadOptions, load_options
 
 _CONCURRENCY, _SLICES = "concurrency", "maxSlicesPerTrigger"
-#: Options of the connectors that are groups of options: they are given in `config`
-_GROUPS = ("webhook_store",)
 #: Tasks at the same time that no vendor would let pass
 _MOST_READERS = 20
 _MOST_SLICES = 1_000_000
@@ -69,9 +67,8 @@ class BridgeDataSource(DataSource):
             raise config_error(f"Option {name} must be a whole number from 1 to {most}.")
         return int(text)
 
-    def _split(self) -> Any:
-        names = [name for name in self.connector().options.declared() if name not in _GROUPS]
-        return load_options(self.options, names, (_CONCURRENCY, _SLICES))
+    def _split(self) -> LoadOptions:
+        return load_options(self.options, self.connector().options.declared(), (_CONCURRENCY, _SLICES))
 
 
 class PendoDataSource(BridgeDataSource):
