@@ -15,6 +15,12 @@ from product_analytics_spark import register
 from pyspark.sql import DataFrame, SparkSession
 
 
+def say(text: object) -> None:
+    """Writes a line."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
 def session(folder: Path) -> SparkSession:
     """A session of one core with an event log, at the log level INFO."""
     os.environ |= {"PYSPARK_PYTHON": sys.executable, "SPARK_LOCAL_IP": "127.0.0.1"}
@@ -41,8 +47,8 @@ def show(load: DataFrame, name: str) -> None:
     """Prints the plan in every form, and the number of rows."""
     for mode in ("simple", "extended", "codegen", "cost", "formatted"):
         load.explain(mode=mode)
-    print(load._jdf.queryExecution().toString())
-    print(f"rows of {name}: {load.count()}")
+    say(load._jdf.queryExecution().toString())
+    say(f"rows of {name}: {load.count()}")
 
 
 def fail(load: DataFrame, name: str) -> None:
@@ -50,7 +56,7 @@ def fail(load: DataFrame, name: str) -> None:
     try:
         load.collect()
     except Exception as error:
-        print(f"failure of {name}: {error}")
+        say(f"failure of {name}: {error}")
 
 
 def main(folder: Path, options: dict[str, Any]) -> None:
@@ -77,8 +83,8 @@ def main(folder: Path, options: dict[str, Any]) -> None:
     )
     query.awaitTermination(120)
     query.explain(extended=True)
-    print(f"rows of messages: {sum(progress.numInputRows for progress in query.recentProgress)}")
-    print(query.recentProgress)
+    say(f"rows of messages: {sum(progress.numInputRows for progress in query.recentProgress)}")
+    say(query.recentProgress)
     spark.stop()
 
 
