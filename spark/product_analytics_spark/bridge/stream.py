@@ -12,14 +12,14 @@ from pyspark.sql.datasource import DataSourceStreamReader, InputPartition
 from source_kit.errors import config_error
 
 from product_analytics_spark.bridge import rounds
-from product_analytics_spark.bridge.reading import Chain, ChosenStream, read
+from product_analytics_spark.bridge.reading import Chain, ChosenStream, read, require_served
 from product_analytics_spark.bridge.rounds import Offset
 from product_analytics_spark.errors import in_sentences
 
 try:
     from pyspark.sql.streaming.datasource import SupportsTriggerAvailableNow as _AvailableNow
 except ImportError:  # before Spark 4.2: `availableNow` is one batch there
-    _AvailableNow = object
+    _AvailableNow = object  # type: ignore[assignment,misc]
 
 #: Least seconds between the beginnings of two rounds of a running query. Every round reads the lookback again, and a
 #: query without a trigger would begin one after the other.
@@ -38,13 +38,14 @@ class RoundsReader(DataSourceStreamReader, _AvailableNow):
     """Reads in rounds (see `rounds`). `most` is how many slices a trigger reads; None for a whole round."""
 
     def __init__(self, chosen: ChosenStream, readers: int, most: int | None, schema: pa.Schema) -> None:
-        rounds.require_rounds(chosen)
         self._chosen, self._readers, self._most, self._schema = chosen, readers, most, schema
         self._began: float | None = None  # the last round, by `time.monotonic`
         self._only: datetime | None = None  # the time of the one round that `availableNow` reads
         self._offset: Offset | None = None
 
     def initialOffset(self) -> dict[str, Any]:
+        require_served(self._schema)
+        rounds.require_rounds(self._chosen)  # not sooner: what `streamReader` raises is hidden by Spark 4.0 to 4.3
         return rounds.BEGINNING
 
     def getDefaultReadLimit(self) -> Any:
