@@ -305,11 +305,17 @@ def test_streams_whose_end_only_reading_tells_are_refused_by_name(
         rounds.require_rounds(of_customerio(customerio, "customers"))
 
 
+class Settings(dict[str, str]):
+    """The settings of a session."""
+
+    set = dict.__setitem__
+
+
 class Session:
     """What `register` needs of a session."""
 
     def __init__(self, **conf: str) -> None:
-        self.conf = conf
+        self.conf = Settings(conf)
         self.dataSource = self
         self.formats: dict[str, type[DataSource]] = {}
 
