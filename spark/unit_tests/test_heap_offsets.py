@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+from product_analytics_spark.errors import ConnectorError
 from product_analytics_spark.heap.options import HeapLoad
 from product_analytics_spark.heap.reading import plan, read, table_columns
 from product_analytics_spark.heap.stream import HeapStreamReader
@@ -140,7 +140,7 @@ def follow(server: BucketServer, steps: Sequence[Step], table: str, limits: Sequ
         stream.options = {**access, **limits[number % len(limits)]}
         server.apply(step)
         if table in step.fails:
-            with pytest.raises(AirbyteTracedException):
+            with pytest.raises(ConnectorError):
                 stream.run()
         elif table in step.live:
             stream.run()
