@@ -14,6 +14,7 @@ from source_kit.source import Source
 
 from product_analytics_spark.bridge.reading import ChosenStream, columns, plan, read, require_served
 from product_analytics_spark.bridge.stream import RoundsReader, Slices
+from product_analytics_spark.errors import in_sentences
 from product_analytics_spark.options import LoadOptions, load_options
 from product_analytics_spark.spark_schema import arrow_schema, spark_schema
 
@@ -23,6 +24,7 @@ _MOST_READERS = 20
 _MOST_SLICES = 1_000_000
 
 
+@in_sentences
 class BridgeDataSource(DataSource):
     """The records of one stream of a connector that reads over HTTP."""
 
@@ -123,6 +125,7 @@ class CustomerioUnderSpeculation(CustomerioDataSource):
     refused = _SPECULATION
 
 
+@in_sentences
 class BridgeReader(DataSourceReader):
     """A batch read: all rows that the vendor has now."""
 
