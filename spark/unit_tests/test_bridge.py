@@ -157,6 +157,8 @@ def test_a_value_of_another_type_than_its_column_is_null_there_and_json_text_bes
     ]
     assert json.loads(found[1]["_extra"]) == wrong
     assert [json.loads(row["_extra"]) for row in found[2:5]] == more[:3]
+    half = record_batch([{"t": "\ud83d"}, {"t": "whole"}], schema).to_pylist()
+    assert [(row["t"], row["_extra"]) for row in half] == [(None, '{"t":"\ufffd"}'), ("whole", None)]
 
 
 def test_a_given_schema_without_the_extra_column_leaves_fields_out_and_refuses_values_of_another_type() -> None:
