@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from product_analytics_spark import register
-from product_analytics_spark.bridge import rounds
+from product_analytics_spark.bridge import rounds, stream
 from product_analytics_spark.bridge.reading import Chain, ChosenStream, columns, plan, read, require_served
 from product_analytics_spark.bridge.source import PendoDataSource
 from product_analytics_spark.bridge.values import record_batch
@@ -157,6 +157,8 @@ def test_a_value_of_another_type_than_its_column_is_null_there_and_json_text_bes
     ]
     assert json.loads(found[1]["_extra"]) == wrong
     assert [json.loads(row["_extra"]) for row in found[2:5]] == more[:3]
+    half = record_batch([{"t": "\ud83d"}, {"t": "whole"}], schema).to_pylist()
+    assert [(row["t"], row["_extra"]) for row in half] == [(None, '{"t":"\ufffd"}'), ("whole", None)]
 
 
 def test_a_given_schema_without_the_extra_column_leaves_fields_out_and_refuses_values_of_another_type() -> None:
@@ -229,10 +231,10 @@ def test_rounds_of_days_end_equal_to_the_truth_and_their_state_is_behind_the_con
     truth = read_together(chosen.opened, pendo.now)
     held, wanted = ([{**row, "read_at": None} for row in rows] for rows in (query.held("record_id"), truth))
     assert differences(wanted, held, chosen.opened().get_json_schema()) == ([], [])
-    stream: Any = chosen.opened()
-    stream.start({}, True, pendo.now)
+    opened: Any = chosen.opened()
+    opened.start({}, True, pendo.now)
     closed = [
-        item.update["day"] for day in stream.slices() for item in stream.read_slice(day) if hasattr(item, "update")
+        item.update["day"] for day in opened.slices() for item in opened.read_slice(day) if hasattr(item, "update")
     ]
     assert json.loads(str(query.offset["state"]))["day"] < max(closed)
 
@@ -314,8 +316,10 @@ class Settings(dict[str, str]):
 class Session:
     """What `register` needs of a session."""
 
-    def __init__(self, **conf: str) -> None:
-        self.conf = Settings(conf)
+    version = "4.3.0"
+
+    def __init__(self, speculation: str) -> None:
+        self.conf = Settings({"spark.speculation": speculation})
         self.dataSource = self
         self.formats: dict[str, type[DataSource]] = {}
 
@@ -325,7 +329,7 @@ class Session:
 
 @pytest.mark.parametrize("kind", ["pendo", "customerio"])
 def test_a_session_that_runs_tasks_twice_cannot_use_formats_whose_vendors_count_requests(kind: str) -> None:
-    twice, once = Session(**{"spark.speculation": "true"}), Session()
+    twice, once = Session("TRUE"), Session("false")
     register(twice)  # type: ignore[arg-type]
     register(once)  # type: ignore[arg-type]
     with pytest.raises(Exception, match=r"cannot be used with spark\.speculation=true"):
@@ -343,3 +347,50 @@ def test_numbers_of_tasks_and_slices_are_checked_while_the_read_is_planned(name:
     source = PendoDataSource({"table": "pages", "api_key": "key", name: value})
     with pytest.raises(Exception, match=f"Option {name} must be a whole number from 1 to "):
         source.schema()
+
+
+def test_a_running_query_begins_a_round_once_an_hour_at_most(
+    pendo: PendoSimulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a trigger it would read the lookback again and again."""
+    clock = [1000.0]
+    monkeypatch.setattr(stream.time, "monotonic", lambda: clock[0])
+    chosen = of_pendo(pendo, "page_events")
+    reader = stream.RoundsReader(chosen, 2, None, columns(chosen))
+    first = reader.latestOffset(reader.initialOffset())
+    pendo.mutate("advance", days=1)
+    clock[0] += stream.ROUND_SECONDS - 1
+    assert reader.latestOffset(first) == first
+    clock[0] += 1
+    assert reader.latestOffset(first) != first
+    anew = stream.RoundsReader(chosen, 2, None, columns(chosen))
+    assert anew.latestOffset(first) != first
+
+
+def test_available_now_reads_the_rest_of_a_round_and_one_more(pendo: PendoSimulator) -> None:
+    chosen = of_pendo(pendo, "page_events")
+    reader = stream.RoundsReader(chosen, 2, 4, columns(chosen))
+    within = reader.latestOffset(reader.initialOffset(), reader.getDefaultReadLimit())
+    pendo.mutate("advance", days=2)
+    restarted = stream.RoundsReader(chosen, 2, 4, columns(chosen))
+    restarted.prepareForTriggerAvailableNow()
+    pendo.mutate("advance", days=2)
+    offsets = [within]
+    while (end := restarted.latestOffset(offsets[-1], restarted.getDefaultReadLimit())) != offsets[-1]:
+        assert restarted.partitions(offsets[-1], end)
+        offsets.append(end)
+    ended = [offset["read_to"] for offset in offsets if rounds.is_complete(offset)]
+    assert ended == ["2026-03-20T16:30:00+00:00", "2026-03-22T16:30:00+00:00"]
+
+
+def test_an_older_spark_reads_a_round_at_once_and_refuses_a_limit(pendo: PendoSimulator) -> None:
+    """Before Spark 4.2 nothing is passed to `latestOffset`."""
+    chosen = of_pendo(pendo, "page_events")
+    reader = stream.RoundsReader(chosen, 2, None, columns(chosen))
+    end = reader.latestOffset()
+    assert reader.latestOffset() == end
+    assert rounds.is_complete(end)
+    slices = [slice_ for part in reader.partitions(reader.initialOffset(), end) for slice_ in part.part.slices]
+    assert len(slices) == 10
+    with pytest.raises(Exception, match=r"Option maxSlicesPerTrigger needs Spark 4\.2 or later"):
+        stream.RoundsReader(chosen, 2, 3, columns(chosen)).latestOffset()

@@ -64,7 +64,7 @@ def _column(values: list[Any], field: pa.Field, extra: Sequence[Record]) -> pa.A
             fitting.append(None)
     try:
         return pa.array(fitting, field.type)
-    except (pa.ArrowInvalid, OverflowError):  # a number or a time beyond the type's range
+    except (pa.ArrowInvalid, OverflowError, UnicodeError):  # beyond the type's range, or half a character
         return pa.array(map(_within(field), fitting, values, extra), field.type)
 
 
@@ -72,7 +72,7 @@ def _within(field: pa.Field) -> Callable[[Any, Any, Record], Any]:
     def within(fitting: Any, value: Any, more: Record) -> Any:
         try:
             pa.scalar(fitting, field.type)
-        except (pa.ArrowInvalid, OverflowError):
+        except (pa.ArrowInvalid, OverflowError, UnicodeError):
             more[field.name] = value
             return None
         return fitting
