@@ -46,7 +46,7 @@ static enum written write_quoted(struct output *output, const char *text, size_t
     return WRITTEN;
 }
 
-static enum written write_plain(struct output *output, const struct branch *branch, const struct value *value) {
+enum written write_plain(struct output *output, const struct branch *branch, const struct value *value) {
     switch (branch->kind) {
     case NULL_KIND:
         return write_null(output);

@@ -46,6 +46,9 @@ bool branch_is_valid(const struct branch *branch);
 /* Writes a value in its branch's form, unless that is `SKIPPED`. An enum's index must be one of its symbols. */
 enum written write_value(struct output *output, const struct branch *branch, const struct value *value);
 
+/* The same for a value whose branch has the form `PLAIN`: most values have. */
+enum written write_plain(struct output *output, const struct branch *branch, const struct value *value);
+
 /* What a value is that should be an instant. */
 enum found {
     FOUND,
