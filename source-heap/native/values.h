@@ -46,6 +46,9 @@ bool branch_is_valid(const struct branch *branch);
 /* Writes a value in its branch's form, unless that is `SKIPPED`. An enum's index must be one of its symbols. */
 enum written write_value(struct output *output, const struct branch *branch, const struct value *value);
 
+/* The same for a value whose branch has the form `PLAIN`: most values have. */
+enum written write_plain(struct output *output, const struct branch *branch, const struct value *value);
+
 /* What a value is that should be an instant. */
 enum found {
     FOUND,
@@ -53,7 +56,14 @@ enum found {
     UNCLEAR,    /* the reference decoder knows */
 };
 
-/* The instant of a value, whatever its branch's form. */
-enum found find_instant(char to[INSTANT_SIZE], const struct branch *branch, const struct value *value);
+/* The instant of a value in microseconds since 1970, whatever its branch's form. */
+enum found find_instant(int64_t *micros, const struct branch *branch, const struct value *value);
+
+/* The same for a count in the form `TIMESTAMP` or `LOCAL_TIMESTAMP`, where a 0 may be an instant. */
+enum found find_timestamp(int64_t *micros, const struct branch *branch, int64_t count);
+
+/* Reads a text that is digits only, with or without a sign. False for any other, and for one of more digits than surely
+ * fit: the reference decoder looks at it. */
+bool read_integer(const struct value *text, int64_t *number);
 
 #endif
