@@ -10,11 +10,8 @@ from pyspark.sql.pandas.types import from_arrow_schema, to_arrow_schema
 from pyspark.sql.types import StructType
 from source_heap.config import HeapConfig
 
+from product_analytics_spark.heap.options import HeapLoad
 from product_analytics_spark.heap.reading import FilePart, plan, read, table_columns
-from product_analytics_spark.options import load_options
-
-#: This package's own options for Heap
-_OWN = ("columns", "files_per_partition", "maxFilesPerTrigger")
 
 
 class HeapDataSource(DataSource):
@@ -25,17 +22,12 @@ class HeapDataSource(DataSource):
         return "heap"
 
     def schema(self) -> StructType:
-        table, config = self._parsed()
-        return from_arrow_schema(table_columns(config, table), prefer_timestamp_ntz=True)
+        load = HeapLoad.of(self.options)
+        return from_arrow_schema(table_columns(load.config, load.table), prefer_timestamp_ntz=True)
 
     def reader(self, schema: StructType) -> HeapReader:
-        table, config = self._parsed()
-        return HeapReader(config, table, to_arrow_schema(schema, timezone="UTC"))
-
-    def _parsed(self) -> tuple[str, HeapConfig]:
-        names = [name for name in HeapConfig.declared() if name not in ("resync_mode", "credentials")]
-        options = load_options(self.options, names, _OWN)
-        return options.table, HeapConfig.parse(options.connector)
+        load = HeapLoad.of(self.options)
+        return HeapReader(load.config, load.table, to_arrow_schema(schema, timezone="UTC"))
 
 
 class Files(InputPartition):

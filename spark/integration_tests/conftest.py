@@ -1,0 +1,64 @@
+"""One Spark session for all tests, and buckets that it reads."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+from product_analytics_spark import register
+from simulators.heap.s3_server import BucketServer
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+KEYS = {"aws_access_key_id": "AKIAMADEUP000000KEY1", "aws_secret_access_key": "made+up/secret=key"}
+
+
+@pytest.fixture(scope="session")
+def spark() -> Iterator[SparkSession]:
+    """A session of two cores that tries a failed task up to four times, in another time zone than UTC."""
+    from pyspark.sql import SparkSession
+
+    # the workers are to find the packages of this environment, and Spark is to listen on loopback only
+    os.environ |= {"PYSPARK_PYTHON": sys.executable, "SPARK_LOCAL_IP": "127.0.0.1"}
+    builder = SparkSession.builder.master("local[2,4]").appName("tests")
+    for name, value in {
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.memory": "1g",
+        "spark.sql.session.timeZone": "America/New_York",
+        "spark.sql.shuffle.partitions": "2",
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+    }.items():
+        builder = builder.config(name, value)
+    session = builder.getOrCreate()
+    session.sparkContext.setLogLevel("ERROR")
+    register(session)
+    yield session
+    session.stop()
+
+
+class Bucket:
+    """A bucket on loopback, and how the format `heap` reads it."""
+
+    def __init__(self, server: BucketServer) -> None:
+        self.server = server
+
+    def options(self, **more: str) -> dict[str, str]:
+        """The options of a load."""
+        return {"bucket": self.server.bucket, "endpoint_url": self.server.url, **KEYS, **more}
+
+    def read(self, spark: SparkSession, table: str, **options: str) -> DataFrame:
+        """A table."""
+        return spark.read.format("heap").options(**self.options(**options)).load(table)
+
+
+@pytest.fixture
+def bucket() -> Iterator[Bucket]:
+    """An empty bucket."""
+    with BucketServer() as server:
+        yield Bucket(server)
