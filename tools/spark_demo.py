@@ -1,8 +1,8 @@
 """`make spark-demo`: Spark reads a table of a simulated Heap bucket into Parquet, by batch and as a stream.
 
 Between two runs of the stream Heap exports the whole table again, without some rows that were deleted. So the second
-run brings all others once more, in a new generation. The live rows of the stream are those of the newest generation, and
-equal those of the batch.
+run brings all others once more, in a new generation. The live rows of the stream are those of the newest generation.
+They equal those of the batch.
 """
 
 from __future__ import annotations
