@@ -109,6 +109,7 @@ def test_the_last_line_is_the_sum_of_all_runs(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "1 failed, 3 passed, 1 xfailed, 1 error" in done.stdout
     assert run_tests.closing([one, one]) == "6 passed, 2 failed, 2 errors, 2 xfailed"
+    assert run_tests.closing([one]) == "3 passed, 1 failed, 1 error, 1 xfailed"
     assert run_tests.closing([one, broken]).endswith(", the run of toys broke off")
 
 

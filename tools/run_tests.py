@@ -229,8 +229,11 @@ def closing(results: Sequence[Result]) -> str:
     total: Counter[str] = Counter()
     for result in results:
         total.update(result.counts or {})
-    words = {"error": "errors"}
-    more = [f"{count} {words.get(name, name)}" for name, count in total.items() if count and name not in ALWAYS]
+    more = [
+        f"{count} {name}{'s' * (name == 'error' and count > 1)}"
+        for name, count in total.items()
+        if count and name not in ALWAYS
+    ]
     broken = [f"the run of {result.run.name} broke off" for result in results if result.counts is None]
     return ", ".join([*(f"{total[name]} {name}" for name in ALWAYS), *more, *broken])
 
