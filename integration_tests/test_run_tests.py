@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import runpy
 import stat
 import subprocess
 import sys
@@ -59,6 +60,13 @@ def test_every_test_is_in_one_run() -> None:
     folders = {str(path.relative_to(ROOT)) for path in ROOT.glob("*/unit_tests")} - {"spark/unit_tests"}
     assert set(two.paths) == folders | {"integration_tests"}
     assert alone.paths == ()  # all that pyproject.toml names
+
+
+def test_integration_tests_that_may_have_neighbors_exist_under_one_name() -> None:
+    listed = runpy.run_path(str(ROOT / "conftest.py"))["WITH_NEIGHBORS"]
+    names = [path.name for path in (ROOT / "integration_tests").rglob("test_*.py")]
+
+    assert {name: names.count(name) for name in listed} == dict.fromkeys(listed, 1)
 
 
 @pytest.mark.parametrize(
