@@ -6,6 +6,7 @@ that their packages and Airflow's do not meet.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import subprocess
@@ -44,7 +45,7 @@ def pendo_history() -> None:
         unfinished.rename(LAKE / f"pendo-{first}.ndjson")
 
     starts = ["2026-01-01", "2026-02-01", "2026-03-01", "2026-04-01"]
-    read.expand_kwargs([{"first": first, "after": after} for first, after in zip(starts, starts[1:], strict=False)])
+    read.expand_kwargs([{"first": first, "after": after} for first, after in itertools.pairwise(starts)])
 
 
 heap_tables()
