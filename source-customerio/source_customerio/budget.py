@@ -1,4 +1,4 @@
-"""The request budget of a workspace: one for all workers and streams of a sync."""
+"""The request budget: this connection's share of what a workspace permits, for all workers and streams of a sync."""
 
 from __future__ import annotations
 
@@ -59,6 +59,9 @@ class RequestBudget:
         self._clock = clock
         self._lock = threading.Lock()
         self._slots: deque[Slot] = deque(maxlen=limit)
+        self._what = f"the workspace's {REQUESTS_A_SECOND} requests a second"
+        if limit < REQUESTS_A_SECOND:
+            self._what = f"this connection's {limit} of {self._what}"
 
     def reserve(self) -> Slot:
         with self._lock:
@@ -76,5 +79,5 @@ class RequestBudget:
         """Wait until one more request may start. Raises Stopped when the sync ends meanwhile."""
         slot = self.reserve()
         while (seconds := slot.due() - self._clock()) > 0:
-            activity.current().wait(seconds, f"the workspace's {self._slots.maxlen} requests a second")
+            activity.current().wait(seconds, self._what)
         slot.started(self._clock())

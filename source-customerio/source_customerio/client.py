@@ -86,7 +86,8 @@ class WorkspaceConnection(Connection):
 
     def __init__(self, config: Config, chosen: Collection[str] = ()) -> None:
         headers = {"Authorization": f"Bearer {config.app_api_key}", "Accept": "application/json"}
-        super().__init__(f"{config.base_url}/", headers, RequestBudget().acquire, connections=config.num_workers)
+        budget = RequestBudget(config.requests_per_second)
+        super().__init__(f"{config.base_url}/", headers, budget.acquire, connections=config.num_workers)
         self.config = config
         self.chosen = frozenset(chosen)
         self.listed = Listed()

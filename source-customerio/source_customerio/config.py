@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import urlsplit
 
+from source_kit.errors import config_error
 from source_kit.options import Options, choice, instant, text, texts, url, whole
 from source_kit.webhook_events import WebhookStore, webhook_columns, webhook_store
 
@@ -16,7 +17,7 @@ from source_kit.webhook_events import WebhookStore, webhook_columns, webhook_sto
 HOSTS: Mapping[str, str] = {"US": "https://api.customer.io", "EU": "https://api-eu.customer.io"}
 
 
-def _start(at: datetime) -> int:
+def _second(at: datetime) -> int:
     """Epoch seconds, a part of a second rounded up. Years before 1970 become 0, since no record is older."""
     return max(0, math.ceil(at.timestamp()))
 
@@ -27,7 +28,10 @@ class Config(Options):
 
     `start` is the first second that incremental streams emit (epoch seconds, 0 or later), None for everything. One in
     the future is kept: it means that nothing up to then is wanted. The vendor records opens and clicks for about six
-    months after a delivery (certain: vendor documentation), and permits ten requests a second.
+    months after a delivery (certain: vendor documentation), and permits ten requests a second for the workspace, of
+    which `requests_per_second` is this connection's share.
+
+    `end` is the first second of which `messages` reads nothing (epoch seconds), None for no end.
     """
 
     app_api_key: str = text(
@@ -37,7 +41,8 @@ class Config(Options):
         secret=True,
     )
     region: str = choice(HOSTS, default="US")
-    start: int | None = instant(_start, name="start_date")
+    start: int | None = instant(_second, name="start_date")
+    end: int | None = instant(_second, name="end_date")
     messages_lookback_days: int = whole(1, 180, default=30)
     esp_suppression_domains: tuple[str, ...] = texts(
         'a list of host names in lower case, each once, such as ["mail.example.com"]',
@@ -45,9 +50,17 @@ class Config(Options):
         unique=True,
     )
     num_workers: int = whole(1, 10, default=3)
+    requests_per_second: int = whole(1, 10, default=10)
     api_url: str | None = url("https://customerio-proxy.example.com", path="/v1")
     webhook_store: WebhookStore | None = webhook_store()
     webhook_columns: tuple[str, ...] = webhook_columns()
+
+    def __post_init__(self) -> None:
+        if self.start is not None and self.end is not None and self.end <= self.start:
+            raise config_error(
+                "Option end_date must be later than start_date, because it is the first moment that is not read: "
+                "enter a later end_date or an earlier start_date."
+            )
 
     @property
     def base_url(self) -> str:

@@ -17,6 +17,7 @@ from source_kit.network import warn_of_plain_http
 from source_kit.source import Source
 
 from source_customerio import raw_decoder
+from source_customerio.budget import WINDOW_SECONDS
 from source_customerio.client import WorkspaceConnection
 from source_customerio.config import Config
 from source_customerio.errors import WRONG_KEY, Forbidden, Unauthorized, closed_to_the_key, wrong_region
@@ -31,9 +32,19 @@ class SourceCustomerio(Source[Config]):
     """Customer.io's App API: one workspace, the one that the key belongs to."""
 
     options = Config
+    quiet_seconds = WINDOW_SECONDS
 
     def workers(self, config: Config) -> int:
         return config.num_workers
+
+    def divided(self, config: Config, readers: int) -> Config:
+        """Each reader gets its part of the requests a second."""
+        if readers > config.requests_per_second:
+            raise config_error(
+                f"Option concurrency must not be larger than requests_per_second, which is "
+                f"{config.requests_per_second}: each reader needs one request a second. Lower concurrency."
+            )
+        return replace(config, requests_per_second=config.requests_per_second // readers)
 
     def all_streams(self, config: Config) -> list[Stream]:
         """All streams, whatever the key may read: one that it may not fails when it is read, with a sentence."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import itertools
 import threading
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from simulators.server import Fault
 from source_customerio.budget import REQUESTS_A_SECOND, RequestBudget
+from source_kit.activity import Activities
 
 if TYPE_CHECKING:
     from conftest import Workspace
@@ -24,6 +26,44 @@ def test_no_rolling_second_has_more_requests_than_allowed_and_none_is_wasted(
     assert len(started) > 2 * REQUESTS_A_SECOND
     assert all(later - earlier >= 1.0 for earlier, later in zip(started, started[REQUESTS_A_SECOND:], strict=False))
     assert started[-1] - started[0] <= 1.1 * len(started) / REQUESTS_A_SECOND
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("verb", "share"), [("check", 8), ("read", 1)])
+def test_a_share_of_the_budget_is_never_exceeded(workspace: Workspace, real_pace: None, verb: str, share: int) -> None:
+    """The other programs of the workspace have what this connection leaves."""
+    options: dict[str, Any] = {"requests_per_second": share, "num_workers": 10}
+    if verb == "check":
+        assert workspace.check(workspace.config(**options))[0] == "SUCCEEDED"
+    else:
+        workspace.sync("segments", "topics", "snippets", **options)
+    started = sorted(request.started for request in workspace.simulator.requests)
+    assert len(started) > share + 1
+    assert all(later - earlier >= 1.0 for earlier, later in zip(started, started[share:], strict=False))
+
+
+@pytest.mark.parametrize(
+    ("share", "named"),
+    [
+        (10, "the workspace's 10 requests a second"),
+        (3, "this connection's 3 of the workspace's 10 requests a second"),
+    ],
+)
+def test_the_wait_for_a_request_names_the_share(
+    share: int, named: str, real_pace: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stands in the line that a sync logs while it writes nothing."""
+    reasons: list[str] = []
+
+    def wait(_activities: Activities, seconds: float, why: str) -> None:
+        reasons.append(why)
+        time.sleep(seconds)
+
+    monkeypatch.setattr(Activities, "wait", wait)
+    budget = RequestBudget(share, window=0.05, spacing=0.0)
+    for _ in range(share + 1):
+        budget.acquire()
+    assert set(reasons) == {named}
 
 
 @pytest.mark.slow

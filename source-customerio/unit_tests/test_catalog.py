@@ -188,9 +188,11 @@ def test_the_specification_has_the_options_of_the_contract_and_marks_the_key_as_
         "region",
         "api_url",
         "start_date",
+        "end_date",
         "messages_lookback_days",
         "esp_suppression_domains",
         "num_workers",
+        "requests_per_second",
         "webhook_store",
         "webhook_columns",
     }
@@ -198,7 +200,8 @@ def test_the_specification_has_the_options_of_the_contract_and_marks_the_key_as_
     assert properties["app_api_key"]["airbyte_secret"] is True
     defaults = {name: option["default"] for name, option in properties.items() if "default" in option}
     lists = {"esp_suppression_domains": [], "webhook_columns": []}
-    assert defaults == {"region": "US", "messages_lookback_days": 30, "num_workers": 3, **lists}
+    numbers = {"messages_lookback_days": 30, "num_workers": 3, "requests_per_second": 10}
+    assert defaults == {"region": "US", **numbers, **lists}
 
 
 @pytest.mark.parametrize("name", ["configured_catalog.json", "abnormal_state.json", "sample_state.json"])

@@ -78,6 +78,9 @@ DOMAINS = 'a list of host names in lower case, each once, such as ["mail.example
         ("messages_lookback_days", 0, "a whole number from 1 to 180."),
         ("messages_lookback_days", 181, "a whole number from 1 to 180."),
         ("messages_lookback_days", True, "a whole number from 1 to 180."),
+        ("end_date", "next month", DATE),
+        ("requests_per_second", 0, "a whole number from 1 to 10."),
+        ("requests_per_second", 11, "a whole number from 1 to 10."),
         ("num_workers", 2.5, "a whole number from 1 to 10."),
         ("api_url", "proxy.example.com", ADDRESS),
         ("api_url", "https://[::1", ADDRESS),
@@ -102,3 +105,21 @@ def test_a_missing_key_is_asked_for() -> None:
     with pytest.raises(AirbyteTracedException) as caught:
         Config.parse({"app_api_key": "  "})
     assert str(caught.value.message).startswith("Option app_api_key is missing: enter an App API key;")
+
+
+@pytest.mark.parametrize("end", ["2025-12-31T00:00:00Z", "2026-01-01T00:00:00Z", "2026-01-01T02:00:00+02:00"])
+def test_an_end_date_that_leaves_no_second_is_refused(end: str) -> None:
+    """A part that reads nothing would look like one that was read."""
+    with pytest.raises(AirbyteTracedException) as caught:
+        Config.parse({"app_api_key": "key", "start_date": "2026-01-01T00:00:00Z", "end_date": end})
+    assert str(caught.value.message) == (
+        "Option end_date must be later than start_date, because it is the first moment that is not read: enter a later "
+        "end_date or an earlier start_date."
+    )
+
+
+def test_parts_that_meet_within_a_second_share_no_second_and_leave_none_out() -> None:
+    moment = "2026-01-01T00:00:00.250Z"
+    earlier = Config.parse({"app_api_key": "key", "end_date": moment})
+    later = Config.parse({"app_api_key": "key", "start_date": moment})
+    assert earlier.end == later.start

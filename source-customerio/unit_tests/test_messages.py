@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 DAY = 86_400
 
 
+def instant(second: int) -> str:
+    """Epoch seconds as an option takes them."""
+    return datetime.fromtimestamp(second, UTC).isoformat()
+
+
 def bounds(request: Any) -> tuple[int, int]:
     """`start_ts` and `end_ts` of a request."""
     return int(request.query["start_ts"][0]), int(request.query["end_ts"][0])
@@ -185,3 +190,81 @@ def test_windows_are_read_side_by_side_and_the_state_still_moves_in_their_order(
     assert len(paths) == 11
     assert synced.order[:first_state].count(("record", "messages")) > 30
     assert synced.states["messages"][0]["created"] >= start
+
+
+def test_a_history_in_three_parts_is_the_history_at_once(workspace: Workspace, clock: Callable[[], datetime]) -> None:
+    """Two parts meet at a delivery, which the later one reads; a sync goes on from the state of the last part."""
+    first = workspace.simulator.workspace.start
+    times = sorted(row["created"] for row in workspace.truth("messages") if row["created"] >= first)
+    bounds_of_parts = [first, times[len(times) // 3], times[2 * len(times) // 3], None]
+    parts = [
+        workspace.sync("messages", start_date=instant(start), end_date=None if end is None else instant(end))
+        for start, end in itertools.pairwise(bounds_of_parts)
+    ]
+    emitted = [number for part in parts for number in part.column("messages", "id")]
+    assert sorted(emitted) == sorted(row["id"] for row in workspace.truth("messages") if row["created"] >= first)
+    ends = [part.state("messages")["created"] for part in parts]
+    assert ends == [bounds_of_parts[1] - 1, bounds_of_parts[2] - 1, workspace.simulator.now]
+    asked = sorted({bounds(request) for request in workspace.requests_to("messages")})
+    assert all(later[0] == earlier[1] + 1 for earlier, later in itertools.pairwise(asked))
+
+
+def test_a_sync_without_an_end_date_goes_on_from_the_state_of_one_with_it(
+    workspace: Workspace, clock: Callable[[], datetime]
+) -> None:
+    start, end = workspace.simulator.workspace.start, workspace.simulator.now - 60 * DAY
+    options = {"start_date": instant(start), "messages_lookback_days": 1}
+    part = workspace.sync("messages", end_date=instant(end), **options)
+    workspace.simulator.requests.clear()
+    rest = workspace.sync("messages", state=part.last_states(), **options)
+    assert min(bounds(request)[0] for request in workspace.requests_to("messages")) == end - 1 - DAY
+    emitted = {*part.column("messages", "id"), *rest.column("messages", "id")}
+    assert emitted == {row["id"] for row in workspace.truth("messages") if row["created"] >= start}
+    assert rest.state("messages") == {"created": workspace.simulator.now}
+
+
+@pytest.mark.parametrize("beyond", [0, 90 * DAY])
+def test_a_state_beyond_the_end_date_reads_nothing_and_stays(
+    workspace: Workspace, clock: Callable[[], datetime], beyond: int
+) -> None:
+    """Another part of the history has reached it."""
+    end = workspace.simulator.workspace.start + 100 * DAY
+    state = {"created": end + beyond}
+    synced = workspace.sync("messages", state={"messages": state}, end_date=instant(end))
+    assert workspace.requests_to("messages") == []
+    assert synced.state("messages") == state
+    assert synced.statuses["messages"] == ["STARTED", "COMPLETE"]
+    assert synced.logged("Stream messages: there is nothing to read")
+
+
+def test_a_part_that_was_read_reads_its_lookback_again_but_no_second_from_the_end_date_on(
+    workspace: Workspace, clock: Callable[[], datetime]
+) -> None:
+    end = workspace.simulator.workspace.start + 100 * DAY
+    state = {"created": end - 1}
+    synced = workspace.sync("messages", state={"messages": state}, end_date=instant(end))
+    asked = [bounds(request) for request in workspace.requests_to("messages")]
+    assert min(asked)[0] == end - 1 - 30 * DAY
+    assert max(last for _, last in asked) == end - 1
+    assert synced.state("messages") == state
+
+
+def test_an_end_date_in_the_future_ends_nothing(workspace: Workspace, clock: Callable[[], datetime]) -> None:
+    """The state ends with the sync's start, since deliveries after that are still to come."""
+    end = instant(workspace.simulator.now + 10 * DAY)
+    synced = workspace.sync("messages", start_date=workspace.simulator.start_date, end_date=end)
+    assert synced.state("messages") == {"created": workspace.simulator.now}
+    assert max(bounds(request)[1] for request in workspace.requests_to("messages")) == workspace.simulator.now
+
+
+def test_an_end_date_before_the_product_existed_reads_nothing(workspace: Workspace) -> None:
+    synced = workspace.sync("messages", end_date="2011-01-01T00:00:00Z")
+    assert workspace.requests_to("messages") == []
+    assert synced.statuses["messages"] == ["STARTED", "COMPLETE"]
+    assert synced.state("messages") == {"created": 0}
+
+
+def test_an_end_date_ends_no_other_stream(workspace: Workspace) -> None:
+    synced = workspace.sync("activities", "newsletters", end_date="2012-01-02T00:00:00Z")
+    for stream in ("activities", "newsletters"):
+        assert len(synced.records[stream]) == len(workspace.truth(stream)) > 0

@@ -35,7 +35,7 @@ from source_kit.activity import Stopped
 from source_kit.json_text import dumps
 from source_kit.limits import IN_FLIGHT_BYTES
 from source_kit.raw_rows import RawRows
-from source_kit.stream import Estimate, Record, RecordLines, Rows
+from source_kit.stream import Estimate, Record, RecordLines, Rows, SliceItem
 
 #: About the memory of a message without records
 _MESSAGE_BYTES = 1024
@@ -100,6 +100,18 @@ class RecordEncoder:
             return lines
         before, after = _record_begin(self._stream, None), _record_begin(self._stream, self._namespace)
         return (b"\n" + lines).replace(b"\n" + before, b"\n" + after)[1:]
+
+
+def rows_of(item: SliceItem) -> list[Record]:
+    """The records of one item of a slice as dicts; none for a checkpoint."""
+    match item:
+        case RawRows():
+            return item.decoded()
+        case RecordLines(data=data):
+            return [orjson.loads(line)["record"]["data"] for line in data.splitlines()]
+        case list():
+            return item
+    return []
 
 
 def _encoded(rows: list[Record]) -> list[bytes]:

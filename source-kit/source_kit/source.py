@@ -6,7 +6,7 @@ import logging
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import closing
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import orjson
 from airbyte_cdk.models import (
@@ -45,6 +45,8 @@ class Source(AbstractSource, Generic[Config]):
     """A source of `BatchStream`s. Subclasses get the typed options; the CDK's methods here get the raw ones."""
 
     options: type[Config]
+    #: Seconds after the last request of one reader until the first one of the next: the vendor counts them together
+    quiet_seconds: ClassVar[float] = 0.0
 
     @abstractmethod
     def all_streams(self, config: Config) -> list[Stream]:
@@ -68,6 +70,13 @@ class Source(AbstractSource, Generic[Config]):
     def workers(self, config: Config) -> int:
         """How many slices are read at the same time."""
         return 4
+
+    def divided(self, config: Config, readers: int) -> Config:
+        """The options of each of several readers that work at the same time, in processes of their own.
+
+        Each sends one request at a time. Raises a config_error for more readers than the vendor's limits allow.
+        """
+        return config
 
     def configure(self, config: Mapping[str, Any], temp_dir: str) -> Mapping[str, Any]:
         """The raw options without blanks. Unlike the CDK's method, it does not write secrets to `temp_dir`."""

@@ -82,6 +82,10 @@ class BatchStream(Stream, ABC):
     #: Names of streams that end before this one starts, however they end, where a sync reads them too: what they found
     #: serves this one. Two streams must not name one another.
     reads_after: ClassVar[frozenset[str]] = frozenset()
+    #: Slices need what this instance found while it looked for them or read others, or `finish` judges what all of them
+    #: saw. Then one instance reads the whole stream. Slices of another stream can be pickled, and each can be read by a
+    #: fresh instance on which only `start` was called.
+    whole: ClassVar[bool] = False
     #: Least seconds between two STATE messages, for streams with very many slices
     state_interval: ClassVar[float] = 0.0
 
@@ -102,6 +106,13 @@ class BatchStream(Stream, ABC):
     def merge_state(self, state: Mapping[str, Any], update: Mapping[str, Any]) -> dict[str, Any]:
         """The state after a checkpoint. Called in the order of the slices, never by two threads at once."""
         return {**state, **update}
+
+    def end_of(self, slice_: Any) -> Mapping[str, Any] | None:
+        """The checkpoint behind a slice as far as its position tells, without reading it; called after `start`.
+
+        It is never ahead of the one that reading yields, unless reading yields none. None: the slice is read again.
+        """
+        return None
 
     def final_state(self) -> Mapping[str, Any] | None:
         """What is merged into the state when the stream is complete. None leaves the state as it is."""

@@ -59,6 +59,7 @@ class WebhookEvents(BatchStream):
     cursor_field = "received_at"
     parallel_slices = True
     independent_slices = True
+    whole = True
     state_interval = 1.0
     docs = StreamDocs(
         resolution="1 ms",

@@ -38,6 +38,10 @@ class ClosedDays:
             ceiling -= min(max(_behind(ceiling, processed), timedelta(0)), _LONGEST_HOLD)
         return (ceiling - timedelta(hours=_LAST_ZONE_HOURS)).date() - timedelta(days=1)
 
+    def closes_for_sure(self, day: date) -> bool:
+        """Whether a day will be closed when it is read, however far Pendo has processed it."""
+        return day <= self.last() - _LONGEST_HOLD
+
     def closes(self, day: date, note: DayNote, processed: Processed | None) -> bool:
         """Whether a day that was read is closed. One that has ended and is not is held; the first time is logged."""
         if day > self.last():

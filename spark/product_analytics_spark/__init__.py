@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from source_kit.cdk.lazy_import import import_lazily
@@ -17,6 +18,12 @@ def register(spark: SparkSession) -> None:
 
     A format whose connector is not installed is left out.
     """
+    from product_analytics_spark.bridge import source as bridge
     from product_analytics_spark.heap.source import HeapDataSource
 
     spark.dataSource.register(HeapDataSource)
+    twice = spark.conf.get("spark.speculation", "false") == "true"  # no Python worker of Spark knows it
+    if find_spec("source_pendo"):
+        spark.dataSource.register(bridge.PendoUnderSpeculation if twice else bridge.PendoDataSource)
+    if find_spec("source_customerio"):
+        spark.dataSource.register(bridge.CustomerioUnderSpeculation if twice else bridge.CustomerioDataSource)

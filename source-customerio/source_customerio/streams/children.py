@@ -33,6 +33,7 @@ class Children(CustomerIoStream, ABC):
     #: Columns of the primary key beside the parent's ids
     own_key: ClassVar[tuple[str, ...]] = ("id",)
     parallel_slices = slices_fail_alone = True
+    whole = True
     docs = StreamDocs(read_again="everything", deletes="deleted objects are gone with the next sync")
 
     def __init_subclass__(cls, **kwargs: Any) -> None:

@@ -55,6 +55,8 @@ class Messages(CustomerIoStream):
     filters by creation, both bounds inclusive (certain: vendor documentation, recorded answers). Answers to surveys
     within messages come only where they are asked for (documented: vendor's specification of August 2026), at no
     further request.
+
+    Nothing is read from `end_date` on, and a state beyond it stays: one that another part of the history has reached.
     """
 
     endpoint = envelope = "messages"
@@ -81,25 +83,38 @@ class Messages(CustomerIoStream):
         if self._saved is not None:
             back = -1 if full_refresh else self.config.messages_lookback_days * DAY
             first = max(first, self._saved - back)
-        self._first = first
+        self._first, self._last = first, self._cursor.sync_start
+        end = self.config.end
+        if end is not None:
+            self._last = min(self._last, end - 1)
+            if self._saved is not None and self._saved >= end:
+                self._first = max(first, end)
 
     def slices(self) -> Iterator[Window]:
-        """Windows up to the start of this sync, oldest first."""
-        yield from windows(self._first, self._cursor.sync_start, self.config.num_workers)
+        """Windows up to the start of this sync, or to the last second before `end_date`, oldest first."""
+        if self._first > self._last:
+            self.logger.info(
+                f"Stream {self.name}: there is nothing to read: the first second would be {self._first}, the last is "
+                f"{self._last} (since 1970)"
+            )
+        yield from windows(self._first, self._last, self.config.num_workers)
 
     def read_slice(self, slice_: Window) -> Iterator[SliceItem]:
         """The deliveries of one window, then its end as the cursor."""
         cursor = self._cursor
         for rows in self.raw_pages(self.endpoint, {"start_ts": str(slice_.start), "end_ts": str(slice_.end)}):
             yield cursor.split(rows, self._first)[0]
-        yield Checkpoint({cursor.field: cursor.advanced(self._saved, slice_.end)})
+        yield Checkpoint(self.end_of(slice_))
+
+    def end_of(self, slice_: Window) -> Mapping[str, Any]:
+        return {self.cursor_field: self._cursor.advanced(self._saved, slice_.end)}
 
     def finish(self) -> None:
         self._cursor.report()
 
     def final_state(self) -> Mapping[str, Any] | None:
-        """A state also where no window was to be read, because the start date or the state lies ahead."""
-        if self._first <= self._cursor.sync_start:
+        """A state also where no window was to be read: the start date lies ahead, or the state ahead or at the end."""
+        if self._first <= self._last:
             return None
         return {self.cursor_field: self._cursor.advanced(self._saved, 0)}
 

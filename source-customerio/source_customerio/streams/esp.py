@@ -43,6 +43,7 @@ class EspSuppressions(CustomerIoStream):
     key = ("suppression_type", "domain", "email")
     page_size = 1000  # the most there are (certain: vendor documentation)
     parallel_slices = slices_fail_alone = True
+    whole = True
     docs = StreamDocs(
         read_again="everything",
         deletes="addresses that were taken off a list are gone with the next sync",

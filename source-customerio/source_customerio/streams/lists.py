@@ -203,6 +203,7 @@ class SenderIdentities(FullList):
     empty_page_ends = True
     page_size = 100
     slices_fail_alone = True
+    whole = True
     docs = replace(FullList.docs, requests="2 for each 100 senders, and 2")
 
     def start(self, state: Mapping[str, Any], full_refresh: bool, sync_start: datetime) -> None:

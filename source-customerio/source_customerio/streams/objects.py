@@ -55,6 +55,7 @@ class EachObject(CustomerIoStream, ABC):
     permission = "objects"
     documented_only = True
     parallel_slices = slices_fail_alone = True
+    whole = True
 
     def start(self, state: Mapping[str, Any], full_refresh: bool, sync_start: datetime) -> None:
         self._lock = threading.Lock()

@@ -45,6 +45,7 @@ class Profiles(CustomerIoStream, ABC):
     permission = "people"
     page_size = 1000
     parallel_slices = slices_fail_alone = True
+    whole = True
 
     def start(self, state: Mapping[str, Any], full_refresh: bool, sync_start: datetime) -> None:
         self._found = self._nameless = self._asked = self._fetched = 0

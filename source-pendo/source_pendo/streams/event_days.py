@@ -167,6 +167,10 @@ class EventStream(PendoStream):
         if self._closed.closes(slice_, note, note.processed or self._processed):
             yield Checkpoint(self._state_at(slice_))
 
+    def end_of(self, slice_: date) -> Mapping[str, Any] | None:
+        """None for a day that may stay open because Pendo has not processed it."""
+        return self._state_at(slice_) if self._closed.closes_for_sure(slice_) else None
+
     def merge_state(self, state: Mapping[str, Any], update: Mapping[str, Any]) -> dict[str, Any]:
         """The update, unless it is of a day before the state's, which is read again, or not before one that stays open.
 

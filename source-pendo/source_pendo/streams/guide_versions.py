@@ -58,6 +58,7 @@ class GuideVersions(ObjectList):
     documented_only = True
     key = ("guide_id", "version_id")
     parallel_slices = slices_fail_alone = True
+    whole = True
     docs = replace(
         ObjectList.docs,
         late_rows="not documented",

@@ -38,6 +38,7 @@ class VisitorHistory(PendoStream):
     key = ("record_id",)
     cursor_field = "modified_ts"
     parallel_slices = True
+    whole = True
     state_interval = 5.0
     docs = replace(
         PendoStream.docs,

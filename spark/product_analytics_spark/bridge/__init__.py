@@ -1,1 +1,1 @@
-"""Streams of the HTTP connectors as Spark data sources."""
+"""Streams of Pendo and Customer.io as Spark data sources."""

@@ -1,0 +1,120 @@
+"""Reads a stream in rounds, for streaming queries: which slices lie between two offsets. Without Spark.
+
+A round is what one incremental sync reads. Its slices follow from the state before it and from the time at which it
+began, so an offset within a round is `{"state": ..., "sync_start": ..., "done": 3, "last": "..."}`: the state before the
+round, when it began, how many slices are done, and the last of them. Behind a round it is `{"state": ..., "read_to": ...}`.
+
+The state behind a round is what the stream says of the ends of its slices without reading them, so it is never ahead of
+the rows. Each round reads again what a sync reads again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from contextlib import closing
+from datetime import datetime
+from typing import Any, TypeAlias
+
+from source_kit.convert import parse_instant, utc_now
+from source_kit.errors import config_error
+from source_kit.http.stream import BatchHttpStream
+from source_kit.stream import BatchStream
+
+from product_analytics_spark.bridge.reading import Chain, ChosenStream, chains, require_access
+
+Offset: TypeAlias = dict[str, str | int]
+
+BEGINNING: Offset = {"state": "{}", "read_to": ""}
+
+
+def require_rounds(chosen: ChosenStream) -> None:
+    """Raises a config_error for a stream whose state only reading tells."""
+    source = chosen.source()
+    with closing(chosen.opened()) as stream:
+        if _has_rounds(stream):
+            return
+    able = sorted(found.name for found in source.all_streams(chosen.config) if _has_rounds(found))
+    raise config_error(
+        f"The stream {chosen.name} cannot be read by readStream, because only a reading to its end tells where the next "
+        f"one begins: use spark.read, and merge by the primary key. These can be read by readStream: {', '.join(able)}."
+    )
+
+
+def present(chosen: ChosenStream) -> datetime:
+    """Now, by the vendor's clock if this machine's is ahead: a state in the vendor's future would hide rows.
+
+    Sends the stream's smallest request. Raises its error if there is no answer that shows the vendor's clock.
+    """
+    now = utc_now()
+    stream = require_access(chosen)
+    assert isinstance(stream, BatchHttpStream)  # noqa: S101 - all streams with rounds are
+    if stream.client.connection.first_answer_at is None:
+        stream.probe()  # the access is not refused, so this raises what failed
+    return stream.client.connection.cursor_ceiling(now)
+
+
+def latest(chosen: ChosenStream, start: Offset, now: datetime, most: int | None) -> Offset:
+    """The offset behind the next slices, at most `most` of them: the rest of a round, or of one that begins now."""
+    with closing(chosen.opened()) as stream:
+        state, at, done = _state(start), str(start.get("sync_start", now.isoformat())), _done(start)
+        slices = _slices(stream, state, at)
+        _require_same(start, slices)
+        if not slices:
+            return start
+        stop = len(slices) if most is None else min(len(slices), done + most)
+        if stop < len(slices):
+            return {"state": _text(state), "sync_start": at, "done": stop, "last": repr(slices[stop - 1])}
+        for slice_ in slices:
+            if (update := stream.end_of(slice_)) is not None:
+                state = stream.merge_state(state, update)
+        return {"state": _text(state), "read_to": at}
+
+
+def parts(chosen: ChosenStream, readers: int, start: Offset, end: Offset) -> list[Chain]:
+    """The chains with all rows between two offsets; more than that if a round was given up within."""
+    at = str(end.get("sync_start") or end["read_to"])
+    same_round = start.get("sync_start") == at
+    with closing(chosen.opened(readers)) as stream:
+        state = _state(start)
+        slices = _slices(stream, state, at)
+        _require_same(end, slices)
+        chosen_ones = slices[_done(start) if same_round else 0 : _done(end) or None]
+    return chains(chosen_ones, readers, Chain((), 1, parse_instant(at), state, counted=True))
+
+
+def is_complete(offset: Offset) -> bool:
+    """Whether an offset is behind a round, so that the next one begins a new round."""
+    return "read_to" in offset
+
+
+def _has_rounds(stream: Any) -> bool:
+    return isinstance(stream, BatchStream) and not stream.whole and type(stream).end_of is not BatchStream.end_of
+
+
+def _slices(stream: BatchStream, state: Mapping[str, Any], at: str) -> list[Any]:
+    stream.start(state, not state, parse_instant(at))
+    return list(stream.slices())
+
+
+def _require_same(offset: Offset, slices: list[Any]) -> None:
+    """Raises a config_error where the slice before an offset within a round is not the one that it names."""
+    done = _done(offset)
+    if done and (done > len(slices) or repr(slices[done - 1]) != offset["last"]):
+        raise config_error(
+            "The options were changed while the query was within a round, so its checkpoint does not fit: restore "
+            "them (for example num_workers, start_date, end_date and the lookback), or start with a new checkpoint."
+        )
+
+
+def _state(offset: Offset) -> dict[str, Any]:
+    state: dict[str, Any] = json.loads(str(offset["state"]))
+    return state
+
+
+def _done(offset: Offset) -> int:
+    return int(offset.get("done", 0))
+
+
+def _text(state: Mapping[str, Any]) -> str:
+    return json.dumps(state, sort_keys=True)

@@ -1,0 +1,93 @@
+"""`spark.readStream.format("pendo")` and `.format("customerio")`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+from pyspark.sql.datasource import DataSourceStreamReader, InputPartition
+from source_kit.errors import config_error
+
+from product_analytics_spark.bridge import rounds
+from product_analytics_spark.bridge.reading import Chain, ChosenStream, read
+from product_analytics_spark.bridge.rounds import Offset
+
+try:
+    from pyspark.sql.streaming.datasource import SupportsTriggerAvailableNow as _AvailableNow
+except ImportError:  # before Spark 4.2: `availableNow` is one batch there
+    _AvailableNow = object
+
+#: Least seconds between the beginnings of two rounds of a running query. Every round reads the lookback again, and a
+#: query without a trigger would begin one after the other.
+ROUND_SECONDS = 3600.0
+
+
+class Slices(InputPartition):
+    """The slices of one task."""
+
+    def __init__(self, part: Chain) -> None:
+        self.part = part
+
+
+class RoundsReader(DataSourceStreamReader, _AvailableNow):
+    """Reads in rounds (see `rounds`). `most` is how many slices a trigger reads; None for a whole round."""
+
+    def __init__(self, chosen: ChosenStream, readers: int, most: int | None, schema: pa.Schema) -> None:
+        rounds.require_rounds(chosen)
+        self._chosen, self._readers, self._most, self._schema = chosen, readers, most, schema
+        self._began: float | None = None  # the last round, by `time.monotonic`
+        self._only: datetime | None = None  # the time of the one round that `availableNow` reads
+        self._offset: Offset | None = None
+
+    def initialOffset(self) -> dict[str, Any]:
+        return rounds.BEGINNING
+
+    def getDefaultReadLimit(self) -> Any:
+        """Called by Spark 4.2 and later. Spark has no limit of slices: they count as files here."""
+        from pyspark.sql.streaming.datasource import ReadAllAvailable, ReadMaxFiles
+
+        return ReadAllAvailable() if self._most is None else ReadMaxFiles(self._most)
+
+    def prepareForTriggerAvailableNow(self) -> None:
+        """Called by Spark 4.2 and later: the query reads one round, and one that was begun before."""
+        self._only = rounds.present(self._chosen)
+
+    def latestOffset(self, start: dict[str, Any] | None = None, limit: Any = None) -> dict[str, Any]:
+        """Spark 4.0 and 4.1 pass neither `start` nor a limit: then it is the offset behind a whole round."""
+        if start is None:
+            return self._without_start()
+        if rounds.is_complete(start) and not self._may_begin(start):
+            return start
+        most = getattr(limit, "max_files", None)
+        now = (self._only or rounds.present(self._chosen)) if rounds.is_complete(start) else datetime.min
+        return rounds.latest(self._chosen, start, now, most)
+
+    def partitions(self, start: dict[str, Any], end: dict[str, Any]) -> Sequence[InputPartition]:
+        return [Slices(part) for part in rounds.parts(self._chosen, self._readers, start, end)]
+
+    def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
+        if isinstance(partition, Slices):  # Spark makes one of no partitions
+            yield from read(self._chosen, self._schema, partition.part)
+
+    def _may_begin(self, start: Offset) -> bool:
+        """Whether a new round may begin behind a whole one."""
+        if self._only is not None:
+            return start["read_to"] != self._only.isoformat()
+        if self._began is not None and time.monotonic() - self._began < ROUND_SECONDS:
+            return False
+        self._began = time.monotonic()
+        return True
+
+    def _without_start(self) -> Offset:
+        if self._most is not None:
+            raise config_error(
+                "Option maxSlicesPerTrigger needs Spark 4.2 or later. Leave it out, and one trigger reads all."
+            )
+        if self._offset is None or self._may_begin(self._offset):
+            self._began = time.monotonic()
+            self._offset = rounds.latest(self._chosen, rounds.BEGINNING, rounds.present(self._chosen), None)
+        return self._offset
+
