@@ -49,6 +49,7 @@ COPY simulators/pyproject.toml simulators/
 COPY source-customerio/pyproject.toml source-customerio/
 COPY source-heap/pyproject.toml source-heap/
 COPY source-pendo/pyproject.toml source-pendo/
+COPY spark/pyproject.toml spark/
 COPY test-kit/pyproject.toml test-kit/
 COPY webhook-inlet/pyproject.toml webhook-inlet/
 RUN --mount=type=secret,id=ca --mount=type=cache,target=/root/.cache/uv \

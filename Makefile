@@ -53,7 +53,7 @@ check: $(INSTALLED) ## check formatting, lint, types, imports, licenses and the 
 	.venv/bin/ruff format --check --quiet . || { echo "not formatted; run make fix:"; .venv/bin/ruff format --check .; failed=1; }; \
 	.venv/bin/ruff check . || failed=1; \
 	.venv/bin/mypy || failed=1; \
-	imports="$$(.venv/bin/lint-imports --no-logo --no-cache)" || { echo "$$imports"; failed=1; }; \
+	imports="$$(PYTHONPATH=spark .venv/bin/lint-imports --no-logo --no-cache)" || { echo "$$imports"; failed=1; }; \
 	$(PYTHON_BIN) tools/licenses.py || failed=1; \
 	.venv/bin/actionlint -shellcheck= -pyflakes= .github/workflows/*.yml || failed=1; \
 	exit $$failed

@@ -52,6 +52,9 @@ BY_NAME: Mapping[str, tuple[str, str]] = {
         "its metadata; only in the environment of the benchmarks' plots",
     ),
     "pillow": ("MIT-CMU", "its metadata; only in the environment of the benchmarks' plots"),
+    "py4j": ("BSD-3-Clause", "its LICENSE.txt; only in the environments of make spark-env"),
+    "pyarrow": ("Apache-2.0", "its metadata; only in the environments of make spark-env"),
+    "pyspark": ("Apache-2.0", "its metadata; only in the environments of make spark-env"),
     "python-dateutil": (
         "BSD-3-Clause",
         '"Dual License"; its LICENSE puts all of the code under BSD, newer parts under both',
