@@ -36,6 +36,7 @@ class HeapDumps(BatchStream):
     name = NAME
     key = (CURSOR, "table_name")
     cursor_field = CURSOR
+    whole = True
     docs = StreamDocs(
         resolution="a dump",
         late_rows="a manifest appears when its dump is finished; late ones are noticed",

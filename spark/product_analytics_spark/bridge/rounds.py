@@ -1,8 +1,9 @@
 """Reads a stream in rounds, for streaming queries: which slices lie between two offsets. Without Spark.
 
 A round is what one incremental sync reads. Its slices follow from the state before it and from the time at which it
-began, so an offset within a round is `{"state": ..., "sync_start": ..., "done": 3, "last": "..."}`: the state before the
-round, when it began, how many slices are done, and the last of them. Behind a round it is `{"state": ..., "read_to": ...}`.
+began. So an offset within a round is `{"state": ..., "sync_start": ..., "done": 3, "last": "..."}`: the state before
+the round, when it began, how many slices are done, and the last of them. Behind a round it is `{"state": ...,
+"read_to": ...}`.
 
 The state behind a round is what the stream says of the ends of its slices without reading them, so it is never ahead of
 the rows. Each round reads again what a sync reads again.
@@ -36,8 +37,9 @@ def require_rounds(chosen: ChosenStream) -> None:
             return
     able = sorted(found.name for found in source.all_streams(chosen.config) if _has_rounds(found))
     raise config_error(
-        f"The stream {chosen.name} cannot be read by readStream, because only a reading to its end tells where the next "
-        f"one begins: use spark.read, and merge by the primary key. These can be read by readStream: {', '.join(able)}."
+        f"The stream {chosen.name} cannot be read by readStream, because only a reading to its end tells where the "
+        "next one begins. Use spark.read, and merge by the primary key. These streams can be read by readStream: "
+        f"{', '.join(able)}."
     )
 
 
@@ -54,14 +56,17 @@ def present(chosen: ChosenStream) -> datetime:
     return stream.client.connection.cursor_ceiling(now)
 
 
-def latest(chosen: ChosenStream, start: Offset, now: datetime, most: int | None) -> Offset:
-    """The offset behind the next slices, at most `most` of them: the rest of a round, or of one that begins now."""
+def begun(offset: Offset, now: datetime) -> Offset:
+    """The offset of a new round behind a whole one."""
+    return {"state": offset["state"], "sync_start": now.isoformat(), "done": 0}
+
+
+def latest(chosen: ChosenStream, start: Offset, most: int | None) -> Offset:
+    """The offset behind the next slices of a round, at most `most` of them."""
     with closing(chosen.opened()) as stream:
-        state, at, done = _state(start), str(start.get("sync_start", now.isoformat())), _done(start)
+        state, at, done = _state(start), str(start["sync_start"]), _done(start)
         slices = _slices(stream, state, at)
         _require_same(start, slices)
-        if not slices:
-            return start
         stop = len(slices) if most is None else min(len(slices), done + most)
         if stop < len(slices):
             return {"state": _text(state), "sync_start": at, "done": stop, "last": repr(slices[stop - 1])}

@@ -105,8 +105,8 @@ class CustomerioDataSource(BridgeDataSource):
 
 
 _SPECULATION = (
-    "The formats pendo and customerio cannot be used with spark.speculation=true: Spark would start a slow task a second "
-    "time, and both would send requests to the vendor, more than its limits allow. Set spark.speculation to false."
+    "The formats pendo and customerio cannot be used with spark.speculation=true: Spark would start a slow task a "
+    "second time, and both would send requests, more than the vendor's limits allow. Set spark.speculation to false."
 )
 
 

@@ -59,11 +59,11 @@ class RoundsReader(DataSourceStreamReader, _AvailableNow):
         """Spark 4.0 and 4.1 pass neither `start` nor a limit: then it is the offset behind a whole round."""
         if start is None:
             return self._without_start()
-        if rounds.is_complete(start) and not self._may_begin(start):
-            return start
-        most = getattr(limit, "max_files", None)
-        now = (self._only or rounds.present(self._chosen)) if rounds.is_complete(start) else datetime.min
-        return rounds.latest(self._chosen, start, now, most)
+        if rounds.is_complete(start):
+            if not self._may_begin(start):
+                return start
+            start = rounds.begun(start, self._only or rounds.present(self._chosen))
+        return rounds.latest(self._chosen, start, getattr(limit, "max_files", None))
 
     def partitions(self, start: dict[str, Any], end: dict[str, Any]) -> Sequence[InputPartition]:
         return [Slices(part) for part in rounds.parts(self._chosen, self._readers, start, end)]
@@ -88,6 +88,6 @@ class RoundsReader(DataSourceStreamReader, _AvailableNow):
             )
         if self._offset is None or self._may_begin(self._offset):
             self._began = time.monotonic()
-            self._offset = rounds.latest(self._chosen, rounds.BEGINNING, rounds.present(self._chosen), None)
+            begun = rounds.begun(rounds.BEGINNING, rounds.present(self._chosen))
+            self._offset = rounds.latest(self._chosen, begun, None)
         return self._offset
-

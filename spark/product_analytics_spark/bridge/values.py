@@ -1,9 +1,9 @@
-"""Records of a connector as columns of Arrow, without a loss: what fits into no column is JSON text in one of its own."""
+"""Records of a connector as columns of Arrow. What fits into no column is JSON text in a column of its own."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, date, datetime
+from collections.abc import Callable, Sequence
+from datetime import date, datetime
 from typing import Any
 
 import pyarrow as pa
@@ -15,7 +15,6 @@ from source_kit.stream import Record
 #: The column of what no other column holds: values that are not of their column's type, and fields that have no column.
 #: A JSON object by the names of the fields, null where there is nothing.
 EXTRA = "_extra"
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def record_batch(rows: Sequence[Record], schema: pa.Schema) -> pa.RecordBatch:
