@@ -102,8 +102,28 @@ def find_tables(dumps: Dumps) -> dict[str, TableFound]:
         for entry in manifest.tables.values() if manifest else ():
             tables.setdefault(entry.name, TableFound(entry.name)).add(entry)
     if not tables:
-        list(dumps.manifests(dumps.listed()[-1:]))  # raises if it is broken
+        _require_newest(dumps)
     return dict(sorted(tables.items()))
+
+
+def find_table(dumps: Dumps, name: str) -> TableFound | None:
+    """As `find_tables`, for one table: manifests before its last full dump are not read. None if none contains it."""
+    table = TableFound(name)
+    seen = False
+    for _, manifest in in_parallel(dumps.fetch_unbroken, reversed(dumps.listed())):
+        if manifest is not None and name in manifest.tables:
+            table.add(manifest.tables[name])
+            seen = True
+        if table.complete:
+            break
+    if not seen:
+        _require_newest(dumps)
+    return table if seen else None
+
+
+def _require_newest(dumps: Dumps) -> None:
+    """Raises BrokenManifest if the newest manifest is broken."""
+    list(dumps.manifests(dumps.listed()[-1:]))
 
 
 def table_schemas(

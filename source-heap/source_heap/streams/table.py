@@ -35,8 +35,8 @@ logger = logging.getLogger("airbyte")
 class TableSlice:
     """File `number` of the `total` files of this sync, and the state after it.
 
-    `index` is its place among the files of its dump, from 0. `key` is None for a dump without files of the table.
-    With `tombstones` the slice is not a file: it emits the deletions of a replaced generation.
+    `index` is its place among the files of its dump, from 0. `key` is None for a dump without files of the table. With
+    `tombstones` the slice is not a file: it emits the deletions of a replaced generation.
     """
 
     dump_id: int

@@ -6,12 +6,11 @@ from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 from pyspark.sql.datasource import DataSource, DataSourceReader, InputPartition
-from pyspark.sql.pandas.types import from_arrow_schema, to_arrow_schema
 from pyspark.sql.types import StructType
-from source_heap.config import HeapConfig
 
 from product_analytics_spark.heap.options import HeapLoad
-from product_analytics_spark.heap.reading import FilePart, plan, read, table_columns
+from product_analytics_spark.heap.reading import FilePart, plan, read, require_served, table_columns
+from product_analytics_spark.spark_schema import arrow_schema, spark_schema
 
 
 class HeapDataSource(DataSource):
@@ -23,11 +22,10 @@ class HeapDataSource(DataSource):
 
     def schema(self) -> StructType:
         load = HeapLoad.of(self.options)
-        return from_arrow_schema(table_columns(load.config, load.table), prefer_timestamp_ntz=True)
+        return spark_schema(table_columns(load.config, load.table, load.columns))
 
     def reader(self, schema: StructType) -> HeapReader:
-        load = HeapLoad.of(self.options)
-        return HeapReader(load.config, load.table, to_arrow_schema(schema, timezone="UTC"))
+        return HeapReader(HeapLoad.of(self.options), arrow_schema(schema))
 
 
 class Files(InputPartition):
@@ -38,14 +36,19 @@ class Files(InputPartition):
 
 
 class HeapReader(DataSourceReader):
-    """A batch read: a snapshot of the table's live rows."""
+    """A batch read: a snapshot of the table's live rows.
 
-    def __init__(self, config: HeapConfig, table: str, schema: pa.Schema) -> None:
-        self._config, self._table, self._schema = config, table, schema
+    `schema` has the types that Spark expects of the batches. Raises a config_error for one that cannot be served.
+    """
+
+    def __init__(self, load: HeapLoad, schema: pa.Schema) -> None:
+        require_served(load.config, load.table, schema)
+        self._load, self._schema = load, schema
 
     def partitions(self) -> Sequence[InputPartition]:
-        return [Files([part]) for part in plan(self._config, self._table)]
+        parts, size = plan(self._load.config, self._load.table), self._load.files_per_partition
+        return [Files(parts[at : at + size]) for at in range(0, len(parts), size)]
 
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
         parts = partition.parts if isinstance(partition, Files) else []  # Spark makes one of no partitions
-        yield from read(self._config, self._table, self._schema, parts)
+        yield from read(self._load.config, self._load.table, self._schema, parts)
