@@ -16,8 +16,15 @@ import_lazily()  # before a connector's modules: every Python worker of Spark im
 def register(spark: SparkSession) -> None:
     """Makes the formats `heap`, `pendo` and `customerio` known to a session.
 
-    A format whose connector is not installed is left out.
+    A format whose connector is not installed is left out. The session's setting `spark.sql.redaction.options.regex` is
+    extended, so that Spark shows no key in its web interface and event log. Raises a ConnectorError, before anything is
+    registered, where Spark or pyarrow is too old.
     """
+    from product_analytics_spark.requirements import require_usable
+    from product_analytics_spark.secrets import hide_options
+
+    require_usable(spark)
+    hide_options(spark)
     from product_analytics_spark.bridge import source as bridge
     from product_analytics_spark.heap.source import HeapDataSource
 

@@ -15,6 +15,7 @@ from source_kit.source import Source
 
 from product_analytics_spark.bridge.reading import ChosenStream, columns, plan, read
 from product_analytics_spark.bridge.stream import RoundsReader, Slices
+from product_analytics_spark.errors import in_sentences
 from product_analytics_spark.options import load_options
 
 _CONCURRENCY, _SLICES = "concurrency", "maxSlicesPerTrigger"
@@ -25,6 +26,7 @@ _MOST_READERS = 20
 _MOST_SLICES = 1_000_000
 
 
+@in_sentences
 class BridgeDataSource(DataSource):
     """The records of one stream of a connector that reads over HTTP."""
 
@@ -122,6 +124,7 @@ class CustomerioUnderSpeculation(CustomerioDataSource):
     refused = _SPECULATION
 
 
+@in_sentences
 class BridgeReader(DataSourceReader):
     """A batch read: all rows that the vendor has now."""
 

@@ -14,6 +14,7 @@ from source_kit.errors import config_error
 from product_analytics_spark.bridge import rounds
 from product_analytics_spark.bridge.reading import Chain, ChosenStream, read
 from product_analytics_spark.bridge.rounds import Offset
+from product_analytics_spark.errors import in_sentences
 
 try:
     from pyspark.sql.streaming.datasource import SupportsTriggerAvailableNow as _AvailableNow
@@ -32,6 +33,7 @@ class Slices(InputPartition):
         self.part = part
 
 
+@in_sentences
 class RoundsReader(DataSourceStreamReader, _AvailableNow):
     """Reads in rounds (see `rounds`). `most` is how many slices a trigger reads; None for a whole round."""
 

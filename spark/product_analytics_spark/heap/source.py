@@ -8,11 +8,13 @@ import pyarrow as pa
 from pyspark.sql.datasource import DataSource, DataSourceReader, InputPartition
 from pyspark.sql.types import StructType
 
+from product_analytics_spark.errors import in_sentences
 from product_analytics_spark.heap.options import HeapLoad
 from product_analytics_spark.heap.reading import FilePart, plan, read, require_served, table_columns
 from product_analytics_spark.spark_schema import arrow_schema, spark_schema
 
 
+@in_sentences
 class HeapDataSource(DataSource):
     """The rows of one table of Heap's dumps."""
 
@@ -35,6 +37,7 @@ class Files(InputPartition):
         self.parts = parts
 
 
+@in_sentences
 class HeapReader(DataSourceReader):
     """A batch read: a snapshot of the table's live rows.
 
