@@ -4,7 +4,7 @@
 PACKAGES   := source-kit simulators source-pendo source-customerio source-heap test-kit webhook-inlet
 CONNECTORS := $(patsubst %/metadata.yaml,%,$(wildcard $(addsuffix /metadata.yaml,$(PACKAGES))))
 SHIPPED    := $(CONNECTORS) webhook-inlet
-WHEELS     := source-kit $(SHIPPED)
+WHEELS     := source-kit $(SHIPPED) product-analytics-spark
 # Without those of the simulators, so that they take less than a minute
 UNIT_TESTS := $(filter-out simulators/%,$(wildcard $(addsuffix /unit_tests,$(PACKAGES))))
 UNIT_JOBS  ?= 2
@@ -15,11 +15,12 @@ PYAIRBYTE  := integration_tests/pyairbyte/.venv
 KUBERNETES := .cache/kubernetes-venv
 PLOTS      := .cache/plots-venv
 SPARK      := .cache/spark-venv
+OLDEST     := .cache/spark-oldest-venv
 CADDY      := .cache/caddy
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo inlet-config test unit soak fuzz check fix bench newest-cdk images base-image wheels sbom audit docs lock \
-	pyairbyte-env kubernetes-env plots-env spark-env caddy clean
+	pyairbyte-env kubernetes-env plots-env spark-env spark-oldest-env caddy clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,9 +42,8 @@ test: $(INSTALLED) ## run all tests; lists the tests that are skipped because a 
 unit: $(INSTALLED) ## run the fast unit tests only, in under a minute; those of the simulators are in make test
 	@$(PYTHON_BIN) -m pytest -q -n $(UNIT_JOBS) --dist loadfile -m "not slow and not soak" $(UNIT_TESTS) $(ARGS)
 
-soak: $(INSTALLED) ## run the long tests, which `make test` does not run: load and kills of webhook-inlet, fuzzing of native modules, large buckets
-	@$(PYTHON_BIN) -m pytest -m soak --timeout 3600 webhook-inlet/unit_tests source-heap/unit_tests \
-		integration_tests/webhooks integration_tests/fuzz $(ARGS)
+soak: $(INSTALLED) ## run the long tests, which `make test` does not run: load and kills of webhook-inlet, fuzzing of native modules, large buckets, Spark
+	@$(PYTHON_BIN) tools/run_tests.py --soak $(ARGS)
 
 fuzz: $(INSTALLED) ## run the fuzzers of the native modules, each for SECONDS (60); needs clang and libclang-rt-dev
 	@FUZZ_SECONDS=$(or $(SECONDS),60) $(PYTHON_BIN) -m pytest -m "clang and not soak" --timeout 0 integration_tests/fuzz $(ARGS)
@@ -77,7 +77,7 @@ base-image: ## build a base image from Debian's packages, without an image regis
 	@tools/base-image.sh
 
 # From source distributions, which show that those are whole; a build in the tree would take what an older one left there.
-wheels: ## build wheels of the kit, of each connector and of webhook-inlet into dist/; needs the network
+wheels: ## build wheels of the kit, the connectors, webhook-inlet and Spark's package into dist/; needs the network
 	@tools/bootstrap.sh uv
 	@for package in $(WHEELS); do \
 		UV_PYTHON_DOWNLOADS=never .uv/bin/uv build --quiet --out-dir dist --package $$package || exit 1; \
@@ -108,10 +108,12 @@ $(PYAIRBYTE)/.installed: integration_tests/pyairbyte/uv.lock integration_tests/p
 
 kubernetes-env: $(KUBERNETES)/.installed ## install the schemas of Kubernetes into their own environment
 
-spark-env: $(SPARK)/.installed ## install Spark and its tests into their own environment; needs a Java 17 to run
+spark-env: $(SPARK)/.installed ## install Spark and its tests into their own environment; needs Java 17 to run
+
+spark-oldest-env: $(OLDEST)/.installed ## the same with the oldest Spark that works
 
 # a group of pyproject.toml in an environment of its own
-$(PLOTS)/.installed $(KUBERNETES)/.installed $(SPARK)/.installed .cache/spark-oldest-venv/.installed: .cache/%-venv/.installed: uv.lock tools/bootstrap.sh
+$(PLOTS)/.installed $(KUBERNETES)/.installed $(SPARK)/.installed $(OLDEST)/.installed: .cache/%-venv/.installed: uv.lock tools/bootstrap.sh
 	@tools/bootstrap.sh uv
 	@echo "$*-env: installing into $(@D)"
 	@UV_PROJECT_ENVIRONMENT=$(@D) UV_PYTHON_DOWNLOADS=never .uv/bin/uv sync --frozen --quiet --only-group $* \

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -30,6 +31,12 @@ def test_fast():
 def test_slow():
     assert source_toy.code.slow() == 2
 """,
+    "unit_tests/test_beside.py": """
+import source_toy.beside
+
+def test_beside():
+    assert source_toy.beside.number() == 4
+""",
     "integration_tests/test_whole.py": """
 import source_toy.code
 
@@ -41,10 +48,10 @@ SCRIPT = """
 import sys
 from pathlib import Path
 sys.path[:0] = sys.argv[1:]
-import pytest, run_tests
-measured = run_tests.FastCoverage(run_tests.packages(Path.cwd()))
-code = pytest.main(["-q", "-W", "error", "."], plugins=[measured])
-print(measured.line())
+import pytest
+code = pytest.main(["-q", "-W", "error", "-n", "2", "--dist", "loadfile", "-p", "fast_coverage", "."])
+import fast_coverage
+print(fast_coverage.line(Path("measured"), fast_coverage.packages(Path.cwd())))
 sys.exit(code)
 """
 
@@ -58,20 +65,23 @@ def _write(folder: Path, **files: str) -> None:
 
 @pytest.fixture
 def toy(tmp_path: Path) -> Path:
-    """A package of eight statements, two of them in a file that no test imports, and its three tests."""
-    source = {"__init__.py": "", "code.py": CODE, "other.py": "ONE = 1\nTWO = 2\n"}
+    """A package of ten statements, two of them in a file that no test imports, and its four tests."""
+    beside = "def number():\n    return 4\n"
+    source = {"__init__.py": "", "code.py": CODE, "beside.py": beside, "other.py": "ONE = 1\nTWO = 2\n"}
     _write(tmp_path, **{f"source-toy/source_toy/{name}": text for name, text in source.items()}, **TESTS)
     # what a build of the package leaves behind
     _write(tmp_path, **{"source-toy/source_toy.egg-info/PKG-INFO": "", "pytest.ini": "[pytest]\nmarkers = slow\n"})
     return tmp_path
 
 
-def test_the_share_is_that_of_the_fast_unit_tests_in_all_files_of_the_package(toy: Path) -> None:
+def test_the_share_is_that_of_the_fast_unit_tests_of_all_processes_in_all_files_of_the_package(toy: Path) -> None:
     command = [sys.executable, "-c", SCRIPT, str(ROOT / "tools"), str(toy / "source-toy")]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, cwd=toy)
+    (toy / "measured").mkdir()
+    environment = {**os.environ, "COVERAGE_FOLDER": "measured"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, cwd=toy, env=environment)
 
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "3 passed" in done.stdout
-    # three definitions and the body of one function
-    assert done.stdout.splitlines()[-1] == "lines covered by the fast unit tests: 50 % (source_toy 50 %)"
+    assert "4 passed" in done.stdout
+    # four definitions and the bodies of two functions
+    assert done.stdout.splitlines()[-1] == "lines covered by the fast unit tests: 60 % (source_toy 60 %)"
     assert {path.name for path in toy.iterdir()}.isdisjoint({".coverage"})

@@ -95,6 +95,14 @@ def _shipped(connector: Connector) -> set[str]:
     return {line.split("==")[0] for line in lines} | {"source-kit", connector.name}
 
 
+def test_neither_an_image_nor_this_environment_has_spark_or_arrow() -> None:
+    here = {normalized(package.name) for package in importlib.metadata.distributions()}
+
+    for names in (here, *map(_shipped, connectors())):
+        assert {"source-kit"} <= names
+        assert {"pyspark", "pyarrow", "pandas", "product-analytics-spark"}.isdisjoint(names)
+
+
 class SlimRunner(ScriptRunner):
     """The console script, in an environment in which only what ships can be imported."""
 

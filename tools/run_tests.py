@@ -1,34 +1,51 @@
 """Runs the whole suite with what this machine has: `make test`.
 
-Some integration tests need a server or an environment that a laptop may lack (a Docker engine, Ceph, PostgreSQL,
-PyAirbyte and more). Each has a pytest marker; where a tool is missing its tests are not run, and the last lines say so.
-On CI (`CI=true`) every tool must be there: the run fails before its first test, and it fails when a test skips itself.
-The tests marked `soak` are for `make soak` and never run here.
+Some tests need a server or an environment that a laptop may lack (a Docker engine, Ceph, PostgreSQL, PyAirbyte, Java
+and more). Each has a pytest marker, Spark's have a folder; where a tool is missing its tests are not run, and the last
+lines say so. On CI (`CI=true`) every tool must be there: the run fails before its first test, and it fails when a test
+skips itself. The tests marked `soak` are for `make soak` and never run here.
 
-The last line is the coverage of what ships, see `FastCoverage`.
+There are several runs of pytest, each with its own summary: the unit tests, two at a time; what must not have a
+neighbor (marker `alone`, all integration tests among them); Spark's tests, and some of them with the oldest Spark, both
+in environments of their own. The last line has the sum of all.
 
-Arguments are handed to pytest: `make test ARGS="-k pendo -x"`. Then coverage is not measured: of a part of the tests it
-would mislead.
+Arguments are handed to pytest: `make test ARGS="-k pendo -x"`. Then no test runs beside another one, and coverage is
+not measured: of a part of the tests it would mislead. With paths only their runs are there: `make test ARGS=spark`.
+`--soak` as the first argument is `make soak`.
 """
 
 from __future__ import annotations
 
-import io
+import json
 import os
 import resource
 import shutil
 import subprocess
 import sys
 import sysconfig
+import tempfile
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import coverage
-import pytest
+import fast_coverage
+from java import NEEDED, has_java
 
 ROOT = Path(__file__).resolve().parent.parent
+SPARK_PYTHON, OLDEST_SPARK_PYTHON = ".cache/spark-venv/bin/python", ".cache/spark-oldest-venv/bin/python"
+SPARK_TESTS = ("spark/unit_tests", "spark/integration_tests")
+SOAK_TESTS = (
+    "webhook-inlet/unit_tests",
+    "source-heap/unit_tests",
+    "integration_tests/webhooks",
+    "integration_tests/fuzz",
+)
+#: pytest's exit code for a run without tests
+NO_TESTS = 5
+#: What the last line has in any case
+ALWAYS = ("passed", "failed")
 ON_CI = os.environ.get("CI", "").lower() in {"1", "true"}
 
 
@@ -40,6 +57,12 @@ class Tool:
     needs: str
     is_here: Callable[[], bool]
     prepare: tuple[str, ...] = ()
+
+    @property
+    def missing(self) -> str:
+        """The sentence for a machine without it."""
+        tests = "in spark/" if self is SPARK else f"marked `{self.marker}`"
+        return f"skipped because a tool is missing: tests {tests} need {self.needs}"
 
 
 def _answers(*command: str) -> bool:
@@ -88,6 +111,7 @@ def _has_clang() -> bool:
     return _answers("sh", "-c", f"echo '{fuzzer}' | clang {options}")
 
 
+SPARK = Tool("spark", NEEDED, has_java, ("make", "spark-env", "spark-oldest-env"))
 TOOLS = (
     Tool("compiler", "a C compiler and Python's headers (packages gcc, libc6-dev, libpython3-dev)", _has_compiler),
     Tool("docker", "a Docker engine", _has_docker, ("make", "images")),
@@ -109,67 +133,103 @@ TOOLS = (
 )
 
 
-class SkipsFail:
-    """On CI a skipped test fails the run; otherwise nobody would notice that a tool is gone."""
+@dataclass(frozen=True)
+class Run:
+    """One run of pytest: which Python, which tests, and what else it is told."""
 
-    def __init__(self) -> None:
-        self.skipped: list[str] = []
-
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if report.skipped and not hasattr(report, "wasxfail"):
-            self.skipped.append(report.nodeid)
-
-    def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        if self.skipped and session.exitstatus == pytest.ExitCode.OK:
-            session.exitstatus = pytest.ExitCode.TESTS_FAILED
-
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        if self.skipped:
-            terminalreporter.section("skipped tests, which fail the run on CI")
-            for nodeid in self.skipped:
-                terminalreporter.line(nodeid)
+    name: str
+    python: str
+    expression: str
+    paths: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
 
 
-class FastCoverage:
-    """Which lines of these packages the fast unit tests run, in this process: a floor, not the whole truth.
+@dataclass(frozen=True)
+class Result:
+    """How a run ended; `counts` is None if it broke off before its summary."""
 
-    The tests marked slow and those of integration_tests run unmeasured: tracing makes a test of the read path take half
-    as long again, and some of them hold time and memory to a limit. Lines that only a connector in a process of its own
-    runs count as not covered.
-    """
-
-    def __init__(self, packages: Sequence[Path]) -> None:
-        self._packages = packages
-        # `source` counts files that no test imports, too; in memory, so that no file stays behind
-        self._coverage = coverage.Coverage(data_file=None, config_file=False, source=[str(path) for path in packages])
-        self._coverage.start()  # before the collection, which imports the packages
-
-    def pytest_collection_finish(self) -> None:
-        self._coverage.stop()
-
-    @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
-        if "unit_tests" not in item.path.parts or item.get_closest_marker("slow"):
-            return (yield)
-        self._coverage.start()
-        try:
-            return (yield)
-        finally:
-            self._coverage.stop()
-
-    def line(self) -> str:
-        """The percentages, of each package and of all."""
-        shares = [f"{path.name} {self._share(path):.0f} %" for path in self._packages]
-        total = self._share(*self._packages)
-        return f"lines covered by the fast unit tests: {total:.0f} % ({', '.join(shares)})"
-
-    def _share(self, *packages: Path) -> float:
-        return self._coverage.report(file=io.StringIO(), include=[f"{path}/*" for path in packages])
+    run: Run
+    code: int
+    counts: dict[str, int] | None
 
 
-def packages(root: Path) -> list[Path]:
-    """The connectors' packages and the kit; not the folders `source_*.egg-info` that a build leaves beside them."""
-    return sorted(path.parent for path in root.glob("source-*/source_*/__init__.py"))
+def asked(arguments: Sequence[str]) -> tuple[bool, bool]:
+    """Whether these arguments are about the tests of this environment, and about Spark's."""
+    paths, _ = split(arguments)
+    about_spark = [Path(path).parts[0] == "spark" for path in paths]
+    return not all(about_spark) or not paths, any(about_spark) or not paths
+
+
+def chosen_runs(arguments: Sequence[str], missing: Sequence[Tool]) -> list[Run]:
+    """The runs that the arguments ask for, on a machine without some tools."""
+    paths, options = split(arguments)
+    expression = " and ".join(f"not {marker}" for marker in ("soak", *(tool.marker for tool in missing)))
+    here, spark = asked(arguments)
+    runs = []
+    if here and arguments:
+        others = tuple(path for path in paths if Path(path).parts[0] != "spark")
+        runs.append(Run("tests", sys.executable, expression, others, tuple(options)))
+    elif here:
+        units = tuple(str(path) for path in sorted(Path().glob("*/unit_tests")) if path.parts[0] != "spark")
+        two = ("-n", "2", "--dist", "loadfile", "-p", "fast_coverage", "--durations=15")
+        runs.append(Run("unit tests", sys.executable, f"{expression} and not alone", units, two))
+        runs.append(Run("tests without a neighbor", sys.executable, f"{expression} and alone", (), ("--durations=15",)))
+    if spark and SPARK not in missing:
+        folders = tuple(path for path in paths if Path(path).parts[0] == "spark") or SPARK_TESTS
+        told = (*options, "--durations=10")
+        runs.append(Run("Spark's tests", SPARK_PYTHON, "not soak", folders, told))
+        runs.append(Run("tests of the oldest Spark", OLDEST_SPARK_PYTHON, "oldest and not soak", folders, told))
+    return runs
+
+
+def long_runs(arguments: Sequence[str], missing: Sequence[Tool]) -> list[Run]:
+    """The runs of `make soak`."""
+    told = ("--timeout", "3600", *arguments)
+    runs = [Run("long tests", sys.executable, "soak", SOAK_TESTS, told)]
+    if SPARK not in missing:
+        runs.append(Run("Spark's long tests", SPARK_PYTHON, "soak", SPARK_TESTS, told))
+    return runs
+
+
+def split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The paths of tests among pytest's arguments, and all others."""
+    takes_a_value = {"-k", "-m", "-n", "-p", "--deselect", "--ignore"}
+    paths: list[str] = []
+    others: list[str] = []
+    for before, argument in zip(("", *arguments), arguments, strict=False):
+        is_path = (
+            before not in takes_a_value and not argument.startswith("-") and Path(argument.split("::")[0]).exists()
+        )
+        (paths if is_path else others).append(argument)
+    return paths, others
+
+
+def carry_out(run: Run, folder: Path) -> Result:
+    """Runs pytest in a process of its own; the folder takes what the plugins write."""
+    say(f"\n{run.name}:")
+    counts = folder / "counts.json"
+    counts.unlink(missing_ok=True)
+    variables = {"SUITE_COUNTS": str(counts), "COVERAGE_FOLDER": str(folder)}
+    command = [run.python, "tools/suite_report.py", "-m", run.expression, *run.options, *run.paths]
+    code = subprocess.run(command, check=False, env={**os.environ, **variables}).returncode
+    return Result(run, code, json.loads(counts.read_text(encoding="utf-8")) if counts.exists() else None)
+
+
+def exit_code(codes: Sequence[int]) -> int:
+    """The first failure's; `NO_TESTS` only if no run had any."""
+    failed = [code for code in codes if code not in (0, NO_TESTS)]
+    return failed[0] if failed else (0 if 0 in codes else NO_TESTS)
+
+
+def closing(results: Sequence[Result]) -> str:
+    """The sum of all runs, in the words of pytest's summary."""
+    total: Counter[str] = Counter()
+    for result in results:
+        total.update(result.counts or {})
+    words = {"error": "errors"}
+    more = [f"{count} {words.get(name, name)}" for name, count in total.items() if count and name not in ALWAYS]
+    broken = [f"the run of {result.run.name} broke off" for result in results if result.counts is None]
+    return ", ".join([*(f"{total[name]} {name}" for name in ALWAYS), *more, *broken])
 
 
 def say(line: str) -> None:
@@ -179,30 +239,39 @@ def say(line: str) -> None:
 
 def main(arguments: list[str]) -> int:
     os.chdir(ROOT)
-    missing = [tool for tool in TOOLS if not tool.is_here()]
-    skipped = [f"skipped because a tool is missing: tests marked `{tool.marker}` need {tool.needs}" for tool in missing]
+    soak = arguments[:1] == ["--soak"]
+    here, spark = asked(arguments)
+    tools = [*(TOOLS if here and not soak else ()), *([SPARK] if spark else ())]
+    missing = [tool for tool in tools if not tool.is_here()]
+    skipped = [tool.missing for tool in missing]
     if ON_CI and missing:
         say("\n".join([*skipped, "on CI no test may be skipped"]))
         return 1
-    for tool in TOOLS:
-        if tool.prepare and tool not in missing:
-            began = time.monotonic()
-            code = subprocess.run(tool.prepare, check=False).returncode
-            if code:
-                return code
-            say(f"{' '.join(tool.prepare)}: {time.monotonic() - began:.0f} s")
-    options = ["-m", " and ".join(f"not {marker}" for marker in ("soak", *(tool.marker for tool in missing)))]
-    measured = None if arguments else FastCoverage(packages(ROOT))
+    if code := prepare(tool for tool in tools if tool.prepare and tool not in missing):
+        return code
     allowed, most = resource.getrlimit(resource.RLIMIT_NOFILE)  # often 1,024, fewer than one run opens
     if 0 <= allowed < 4096:
         resource.setrlimit(resource.RLIMIT_NOFILE, (4096 if most < 0 else min(4096, most), most))
-    plugins = [*([SkipsFail()] if ON_CI else []), *([measured] if measured else [])]
-    code = int(pytest.main([*options, "--durations=15", *arguments], plugins=plugins))
-    for line in skipped:
-        say(line)
-    if measured:
-        say(measured.line())
-    return code
+    runs = long_runs(arguments[1:], missing) if soak else chosen_runs(arguments, missing)
+    with tempfile.TemporaryDirectory() as folder:
+        results = [carry_out(run, Path(folder)) for run in runs]
+        for line in skipped:
+            say(line)
+        if any(Path(folder).glob(".coverage.*")):
+            say(fast_coverage.line(Path(folder), fast_coverage.packages(ROOT)))
+    say(closing(results))
+    return exit_code([result.code for result in results])
+
+
+def prepare(tools: Iterable[Tool]) -> int:
+    """Runs their commands; the exit code of the first that fails."""
+    for tool in tools:
+        began = time.monotonic()
+        code = subprocess.run(tool.prepare, check=False).returncode
+        if code:
+            return code
+        say(f"{' '.join(tool.prepare)}: {time.monotonic() - began:.0f} s")
+    return 0
 
 
 if __name__ == "__main__":

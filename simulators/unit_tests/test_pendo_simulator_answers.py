@@ -250,6 +250,7 @@ def test_gzip_is_off_unless_switched_on(make_pendo: Callable[..., Any]) -> None:
     connection.close()
 
 
+@pytest.mark.alone
 def test_a_tiny_subscription_starts_at_once() -> None:
     started = time.monotonic()
     with PendoSimulator() as sim:

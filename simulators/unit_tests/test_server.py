@@ -181,6 +181,7 @@ def test_a_bug_of_the_simulator_is_a_500_that_says_so(sim: Echo) -> None:
     assert len(sim.errors) == 1
 
 
+@pytest.mark.alone
 def test_stopping_ends_connections_that_wait() -> None:
     with Echo() as sim:
         connection = http.client.HTTPConnection(sim.url.removeprefix("http://"), timeout=5)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from conftest import Workspace
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 def test_no_rolling_second_has_more_requests_than_allowed_and_none_is_wasted(
     workspace: Workspace, real_pace: None
@@ -28,6 +29,7 @@ def test_no_rolling_second_has_more_requests_than_allowed_and_none_is_wasted(
     assert started[-1] - started[0] <= 1.1 * len(started) / REQUESTS_A_SECOND
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 @pytest.mark.parametrize(("verb", "share"), [("check", 8), ("read", 1)])
 def test_a_share_of_the_budget_is_never_exceeded(workspace: Workspace, real_pace: None, verb: str, share: int) -> None:
@@ -108,6 +110,7 @@ def test_the_limit_holds_under_many_threads() -> None:
     assert [len(list(group)) for _, group in itertools.groupby(sorted(places))] == [5] * 10
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 def test_two_streams_advance_together(workspace: Workspace, real_pace: None) -> None:
     """Fair: neither stream's requests wait until the other's are through."""

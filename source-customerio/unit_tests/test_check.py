@@ -29,6 +29,7 @@ def europe() -> Iterator[CustomerioSimulator]:
         yield running
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 def test_a_good_key_succeeds_within_five_seconds(workspace: Workspace, real_pace: None) -> None:
     began = time.monotonic()

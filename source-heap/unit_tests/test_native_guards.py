@@ -193,6 +193,7 @@ def seconds_of(rows: Sequence[bytes], folder: Path) -> float:
     return time.thread_time() - begin
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 def test_rows_that_are_all_unusual_take_time_that_grows_with_them_only(tmp_path: Path) -> None:
     unusual = text(b"\xff" * 20)

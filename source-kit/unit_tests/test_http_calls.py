@@ -187,6 +187,7 @@ def test_a_compressed_body_that_is_cut_or_broken_is_requested_again(vendor: Vend
     assert len(vendor.requests) == 3
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 @pytest.mark.parametrize("compress", [False, True])
 def test_a_body_that_drips_reaches_its_deadline(compress: bool) -> None:

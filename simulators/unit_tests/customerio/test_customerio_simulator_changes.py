@@ -32,6 +32,7 @@ def test_the_same_seed_size_and_time_give_the_same_bytes() -> None:
     assert everything(1) != everything(2)
 
 
+@pytest.mark.alone
 def test_small_workspaces_start_at_once() -> None:
     for size, seconds in (("tiny", 0.3), ("demo", 2.0)):
         started = time.perf_counter()

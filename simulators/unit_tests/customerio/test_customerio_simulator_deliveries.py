@@ -157,6 +157,7 @@ def test_the_awkward_deliveries_are_there(sim: CustomerioSimulator) -> None:
     assert len(sim.truth("messages", drafts="true")) == len(rows) + DRAFTS
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 def test_a_page_of_a_large_workspace_is_fast() -> None:
     with CustomerioSimulator(rows=20_000, options=Options(rate_limit=None)) as sim:

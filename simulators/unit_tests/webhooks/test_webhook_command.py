@@ -87,6 +87,7 @@ def test_the_closed_loop_posts_each_prepared_request_once(customerio_events: Ite
     assert receiver.posts[0].headers["x-own"] == "1"
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 def test_the_open_loop_counts_the_wait_from_the_plan(customerio_events: Iterator[Event]) -> None:
     with Receiver(lambda number, _: "late:0.3" if number == 0 else 200) as receiver:

@@ -406,6 +406,7 @@ def test_malformed_requests_and_floods_of_headers_end_the_connection(inlet: Inle
     assert status(inlet.send(post(CIO, event("still here")))) == 200
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 def test_what_comes_too_slowly_or_not_to_its_end_is_cut_off_and_not_stored(inlet: Inlet) -> None:
     before = len(inlet.lines("cio"))
