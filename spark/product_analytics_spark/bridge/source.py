@@ -16,11 +16,9 @@ from source_kit.source import Source
 from product_analytics_spark.bridge.reading import ChosenStream, columns, plan, read
 from product_analytics_spark.bridge.stream import RoundsReader, Slices
 from product_analytics_spark.errors import in_sentences
-from product_analytics_spark.options import load_options
+from product_analytics_spark.options import LoadOptions, load_options
 
 _CONCURRENCY, _SLICES = "concurrency", "maxSlicesPerTrigger"
-#: Options of the connectors that are groups of options: they are given in `config`
-_GROUPS = ("webhook_store",)
 #: Tasks at the same time that no vendor would let pass
 _MOST_READERS = 20
 _MOST_SLICES = 1_000_000
@@ -41,14 +39,14 @@ class BridgeDataSource(DataSource):
         """The connector, imported only where its format is used."""
 
     def schema(self) -> StructType:
+        self._readers(), self._slices()  # refused here, because what `streamReader` raises is hidden by Spark
         return from_arrow_schema(columns(self._chosen()), prefer_timestamp_ntz=True)
 
     def reader(self, schema: StructType) -> BridgeReader:
         return BridgeReader(self._chosen(), self._readers(), _to_arrow(schema))
 
     def streamReader(self, schema: StructType) -> RoundsReader:
-        most = self._own(_SLICES, None, _MOST_SLICES)
-        return RoundsReader(self._chosen(), self._readers(), most, _to_arrow(schema))
+        return RoundsReader(self._chosen(), self._readers(), self._slices(), _to_arrow(schema))
 
     def _chosen(self) -> ChosenStream:
         if self.refused is not None:
@@ -60,6 +58,9 @@ class BridgeDataSource(DataSource):
     def _readers(self) -> int:
         return self._own(_CONCURRENCY, self.readers, _MOST_READERS) or self.readers
 
+    def _slices(self) -> int | None:
+        return self._own(_SLICES, None, _MOST_SLICES)
+
     def _own(self, name: str, default: int | None, most: int) -> int | None:
         """A whole number from 1 on. Raises a config_error for anything else."""
         text = self._split().own.get(name)
@@ -69,9 +70,8 @@ class BridgeDataSource(DataSource):
             raise config_error(f"Option {name} must be a whole number from 1 to {most}.")
         return int(text)
 
-    def _split(self) -> Any:
-        names = [name for name in self.connector().options.declared() if name not in _GROUPS]
-        return load_options(self.options, names, (_CONCURRENCY, _SLICES))
+    def _split(self) -> LoadOptions:
+        return load_options(self.options, self.connector().options.declared(), (_CONCURRENCY, _SLICES))
 
 
 class PendoDataSource(BridgeDataSource):

@@ -1,0 +1,282 @@
+"""Streams of Pendo and Customer.io as columns, in parts that other processes read. No Spark session is needed."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from product_analytics_spark.bridge import rounds
+from product_analytics_spark.bridge.reading import Chain, ChosenStream, columns, plan, read
+from product_analytics_spark.bridge.values import record_batch
+from simulators.customerio import CustomerioSimulator, Options
+from simulators.pendo import PendoSimulator
+from source_customerio import SourceCustomerio
+from source_customerio.budget import RequestBudget
+from source_customerio.config import Config as CustomerioConfig
+from source_pendo import SourcePendo
+from source_pendo.closed_days import ClosedDays
+from source_pendo.config import Config as PendoConfig
+from test_kit.columns import differences
+from test_kit.slices import read_together
+
+PENDO = [stream.name for stream in SourcePendo().streams({"api_key": "key"})]
+CUSTOMERIO = [stream.name for stream in SourceCustomerio().streams({"app_api_key": "key"})]
+
+
+def clocks(monkeypatch: pytest.MonkeyPatch, now: Callable[[], datetime]) -> None:
+    """Connector and bridge see the simulator's time."""
+    for module in (
+        "product_analytics_spark.bridge.reading",
+        "product_analytics_spark.bridge.rounds",
+        "source_customerio.streams.metrics",
+        "source_pendo.streams.event_days",
+        "source_pendo.streams.visitor_history",
+    ):
+        monkeypatch.setattr(f"{module}.utc_now", now)
+
+
+@pytest.fixture
+def pendo(monkeypatch: pytest.MonkeyPatch) -> Iterator[PendoSimulator]:
+    with PendoSimulator(seed=1, size="tiny") as sim:
+        clocks(monkeypatch, lambda: sim.now)
+        yield sim
+    assert sim.errors == []
+
+
+@pytest.fixture
+def customerio(monkeypatch: pytest.MonkeyPatch) -> Iterator[CustomerioSimulator]:
+    monkeypatch.setattr(RequestBudget, "acquire", lambda self: None)
+    monkeypatch.setattr(SourceCustomerio, "quiet_seconds", 0.0)
+    with CustomerioSimulator(options=Options(rate_limit=None)) as sim:
+        clocks(monkeypatch, lambda: datetime.fromtimestamp(sim.now, UTC))
+        yield sim
+    assert sim.errors == []
+
+
+def of_pendo(sim: PendoSimulator, name: str, **options: Any) -> ChosenStream:
+    """A stream of the simulated subscription."""
+    given = {"api_key": sim.api_key, "api_url": sim.url, "start_date": "2026-03-12", **options}
+    return ChosenStream(SourcePendo, PendoConfig.parse(given), name)
+
+
+def of_customerio(sim: CustomerioSimulator, name: str, **options: Any) -> ChosenStream:
+    """A stream of the simulated workspace."""
+    given = {"app_api_key": sim.api_key, "api_url": sim.url, "start_date": sim.start_date, **options}
+    return ChosenStream(SourceCustomerio, CustomerioConfig.parse(given), name)
+
+
+def read_all(chosen: ChosenStream, parts: list[Chain], schema: pa.Schema | None = None) -> list[dict[str, Any]]:
+    """The rows of some parts, each read as by a process of its own."""
+    wanted = columns(chosen) if schema is None else schema
+    return [
+        row
+        for part in parts
+        for batch in read(pickle.loads(pickle.dumps(chosen)), wanted, pickle.loads(pickle.dumps(part)))  # noqa: S301
+        for row in batch.to_pylist()
+    ]
+
+
+def assert_same_as_the_connector(chosen: ChosenStream, now: datetime, readers: int = 3) -> int:
+    """Every value of every record is in the stream's columns. Returns the number of parts."""
+    records = read_together(chosen.opened, now)
+    assert records, chosen.name
+    parts = plan(chosen, readers)
+    assert differences(records, read_all(chosen, parts), chosen.opened().get_json_schema()) == ([], []), chosen.name
+    return len(parts)
+
+
+def test_every_stream_of_pendo_has_the_connectors_rows_in_parts(pendo: PendoSimulator) -> None:
+    chosen = {"report_ids": [pendo.truth("reports")[0]["id"]], "segment_ids": [pendo.truth("segments")[0]["id"]]}
+    for name in [*PENDO, "report_results", "segment_memberships"]:
+        parts = assert_same_as_the_connector(of_pendo(pendo, name, **chosen), pendo.now)
+        assert parts == (3 if name.endswith("events") else 1), name
+
+
+def test_every_stream_of_customer_io_has_the_connectors_rows_in_parts(customerio: CustomerioSimulator) -> None:
+    for name in CUSTOMERIO:
+        parts = assert_same_as_the_connector(
+            of_customerio(customerio, name), datetime.fromtimestamp(customerio.now, UTC)
+        )
+        assert parts == (3 if name == "messages" else 1), name
+
+
+def test_fields_that_no_column_has_are_json_text(customerio: CustomerioSimulator) -> None:
+    customerio.workspace.lists["campaigns"][0]["brand_new"] = {"Any Key": [1, None]}
+    chosen = of_customerio(customerio, "campaigns")
+    found = [row["_extra"] for row in read_all(chosen, plan(chosen, 1)) if row["_extra"]]
+    assert found == ['{"brand_new":{"Any Key":[1,null]}}']
+
+
+def test_a_value_of_another_type_than_its_column_is_null_there_and_json_text_beside_it() -> None:
+    instant = pa.timestamp("us", tz="UTC")
+    fields = {"n": pa.int64(), "x": pa.float64(), "b": pa.bool_(), "at": instant, "d": pa.date32(), "t": pa.string()}
+    schema = pa.schema([*fields.items(), ("_extra", pa.string())])
+    fits = {"n": 3.0, "x": 1, "b": True, "at": "2026-03-01T00:00:00.123Z", "d": "2026-03-01", "t": [1, {"a": "ü"}]}
+    wrong = {"n": 2**63, "x": True, "b": 1, "at": "soon", "d": 7}
+    more = [{"n": value} for value in (1.5, "7", True, float("nan"), float("inf"))]
+    found = record_batch([fits, wrong, *more, {}], schema).to_pylist()
+    assert found[0] == {
+        "n": 3,
+        "x": 1.0,
+        "b": True,
+        "at": datetime(2026, 3, 1, 0, 0, 0, 123_000, UTC),
+        "d": datetime(2026, 3, 1, tzinfo=UTC).date(),
+        "t": '[1,{"a":"ü"}]',
+        "_extra": None,
+    }
+    assert [{name for name, value in row.items() if value is not None} for row in found[1:]] == [{"_extra"}] * 6 + [
+        set()
+    ]
+    assert json.loads(found[1]["_extra"]) == wrong
+    assert [json.loads(row["_extra"]) for row in found[2:5]] == more[:3]
+
+
+def test_a_given_schema_without_the_extra_column_leaves_fields_out_and_refuses_values_of_another_type() -> None:
+    schema = pa.schema([("id", pa.int32()), ("lacking", pa.string())])
+    assert record_batch([{"id": 1, "name": "x"}], schema).to_pylist() == [{"id": 1, "lacking": None}]
+    with pytest.raises(Exception, match="A value of the column id is not of the type int32"):
+        record_batch([{"id": 2**31}], schema)
+    with pytest.raises(Exception, match="The column tags cannot be read as list<item: string>: declare it as string"):
+        record_batch([{}], pa.schema([("tags", pa.list_(pa.string()))]))
+
+
+def test_what_can_be_refused_is_refused_while_the_read_is_planned(
+    pendo: PendoSimulator, customerio: CustomerioSimulator
+) -> None:
+    with pytest.raises(Exception, match=r"There is no stream visits\. The streams are: accounts, "):
+        columns(of_pendo(pendo, "visits"))
+    with pytest.raises(Exception, match="key"):
+        plan(of_pendo(pendo, "pages", api_key="wrong"), 1)
+    with pytest.raises(Exception, match="key"):
+        plan(of_customerio(customerio, "customers", app_api_key="wrong"), 1)
+    with pytest.raises(Exception, match="concurrency must not be larger than requests_per_second, which is 2"):
+        plan(of_customerio(customerio, "messages", requests_per_second=2), 3)
+
+
+class Query:
+    """A streaming query over the bridge, as Spark runs one: what it has read, and its checkpoint."""
+
+    def __init__(self, chosen: ChosenStream, most: int | None) -> None:
+        self.chosen, self.most = chosen, most
+        self.offset = dict(rounds.BEGINNING)
+        self.rows: list[dict[str, Any]] = []
+        self.batches: list[int] = []
+
+    def planned(self) -> tuple[dict[str, Any], list[Chain]]:
+        """The next offset and the parts up to it, written and read as JSON."""
+        start = json.loads(json.dumps(self.offset))
+        if rounds.is_complete(start):
+            start = rounds.begun(start, rounds.present(self.chosen))
+        end = json.loads(json.dumps(rounds.latest(self.chosen, start, self.most)))
+        return end, rounds.parts(self.chosen, 2, self.offset, end)
+
+    def round(self) -> None:
+        """Batches to the end of a round."""
+        while True:
+            end, parts = self.planned()
+            found = read_all(self.chosen, parts)
+            self.rows += found
+            self.batches.append(len(found))
+            self.offset = end
+            if rounds.is_complete(end):
+                return
+
+    def held(self, key: str) -> list[dict[str, Any]]:
+        """The newest row of each key."""
+        return list({row[key]: row for row in self.rows}.values())
+
+
+def test_rounds_of_days_end_equal_to_the_truth_and_their_state_is_behind_the_connectors(pendo: PendoSimulator) -> None:
+    """Also of rows that come late, and of days that grow."""
+    chosen = of_pendo(pendo, "page_events")
+    query = Query(chosen, most=3)
+    query.round()
+    assert len(query.batches) == 4  # 10 days
+    before = len(query.rows)
+    assert len(query.held("record_id")) == before
+    pendo.mutate("late", source="pageEvents", day="2026-03-13", rows=3)
+    pendo.mutate("grow", source="pageEvents", day="2026-03-14", rows=4)
+    pendo.mutate("advance", days=2)
+    query.round()
+    truth = read_together(chosen.opened, pendo.now)
+    held, wanted = ([{**row, "read_at": None} for row in rows] for rows in (query.held("record_id"), truth))
+    assert differences(wanted, held, chosen.opened().get_json_schema()) == ([], [])
+    stream: Any = chosen.opened()
+    stream.start({}, True, pendo.now)
+    closed = [
+        item.update["day"] for day in stream.slices() for item in stream.read_slice(day) if hasattr(item, "update")
+    ]
+    assert json.loads(str(query.offset["state"]))["day"] < max(closed)
+
+
+def test_rounds_of_windows_read_the_lookback_again_and_end_equal_to_the_truth(customerio: CustomerioSimulator) -> None:
+    chosen = of_customerio(customerio, "messages", messages_lookback_days=2)
+    query = Query(chosen, most=2)
+    query.round()
+    first = sum(query.batches)
+    assert len(query.batches) >= 3
+    assert len(query.held("id")) == first == len(query.rows)
+    customerio.mutate("advance", seconds=86_400)
+    query.round()
+    truth = read_together(chosen.opened, datetime.fromtimestamp(customerio.now, UTC))
+    assert differences(truth, query.held("id"), chosen.opened().get_json_schema()) == ([], [])
+    assert sum(query.batches) < 2 * first
+    read_to = datetime.fromisoformat(str(query.offset["read_to"]))  # by the server's clock, which is not advanced
+    assert json.loads(str(query.offset["state"])) == {"created": int(read_to.timestamp())}
+
+
+def test_a_batch_whose_offsets_are_logged_is_planned_again_the_same(pendo: PendoSimulator) -> None:
+    query = Query(of_pendo(pendo, "guide_events"), most=4)
+    end, parts = query.planned()
+    assert rounds.parts(query.chosen, 2, query.offset, end) == parts
+    query.offset = end
+    second, _ = query.planned()
+    pendo.mutate("advance", days=1)  # the query was stopped for a day: the round goes on as it began
+    assert query.planned()[0] == second
+
+
+def test_options_that_change_within_a_round_are_refused(pendo: PendoSimulator) -> None:
+    query = Query(of_pendo(pendo, "page_events"), most=4)
+    query.offset, _ = query.planned()
+    query.chosen = of_pendo(pendo, "page_events", start_date="2026-03-14")
+    with pytest.raises(Exception, match="The options were changed while the query was within a round"):
+        query.planned()
+
+
+def test_a_round_that_spark_cannot_divide_goes_from_state_to_state(pendo: PendoSimulator) -> None:
+    """Before Spark 4.2 the next offset is found without the one before it."""
+    chosen = of_pendo(pendo, "page_events")
+    start = rounds.BEGINNING
+    rows: list[dict[str, Any]] = []
+    for days in (0, 3):
+        pendo.mutate("advance", days=days)
+        end = rounds.latest(chosen, rounds.begun(rounds.BEGINNING, rounds.present(chosen)), None)
+        rows += read_all(chosen, rounds.parts(chosen, 2, start, end))
+        start = end
+    held = {row["record_id"] for row in rows}
+    assert held == {row["record_id"] for row in read_together(chosen.opened, pendo.now)}
+
+
+def test_a_day_that_reading_does_not_close_fails_its_task_where_a_state_counts_on_it(
+    pendo: PendoSimulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    query = Query(of_pendo(pendo, "page_events"), most=1)
+    _, parts = query.planned()
+    monkeypatch.setattr(ClosedDays, "closes", lambda *_: False)
+    with pytest.raises(Exception, match="Rows of page_events may be missing in 2026-03-12"):
+        read_all(query.chosen, parts)
+
+
+def test_streams_whose_end_only_reading_tells_are_refused_by_name(
+    pendo: PendoSimulator, customerio: CustomerioSimulator
+) -> None:
+    able = "email_events, events, feature_events, guide_events, page_events, poll_events, track_events"
+    with pytest.raises(Exception, match=f"The stream visitors cannot be read by readStream.*: {able}[.]"):
+        rounds.require_rounds(of_pendo(pendo, "visitors"))
+    with pytest.raises(Exception, match=r"The stream customers cannot be read by readStream.*: messages\."):
+        rounds.require_rounds(of_customerio(customerio, "customers"))
