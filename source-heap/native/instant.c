@@ -39,8 +39,12 @@ static int64_t days_from_date(int year, int month, int day) {
     return days;
 }
 
+bool is_day(int64_t days) { return days >= FIRST_DAY && days <= LAST_DAY; }
+
+bool is_instant(int64_t micros) { return is_day(floor_divide(micros, DAY)); }
+
 bool day_from_days(char to[DAY_SIZE], int64_t days) {
-    if (days < FIRST_DAY || days > LAST_DAY)
+    if (!is_day(days))
         return false;
     int64_t count = days - FIRST_DAY;
     int year = (int)(count * 400 / 146097) + 1; /* 400 years have 146,097 days: at most one year too late or early */
@@ -93,16 +97,18 @@ bool instant_from_micros(char to[INSTANT_SIZE], int64_t micros) {
     return true;
 }
 
-bool instant_from_number(char to[INSTANT_SIZE], int64_t number) {
+bool micros_from_number(int64_t *micros, int64_t number) {
     static const int64_t SECONDS = 100000000000LL; /* smaller magnitudes are seconds: 10^11 of them are the year 5138 */
     static const int64_t MILLIS = 100000000000000LL, MICROS = 100000000000000000LL;
     if (number > -SECONDS && number < SECONDS)
-        return instant_from_micros(to, number * 1000000);
-    if (number > -MILLIS && number < MILLIS)
-        return instant_from_micros(to, number * 1000);
-    if (number > -MICROS && number < MICROS)
-        return instant_from_micros(to, number);
-    return instant_from_micros(to, floor_divide(number, 1000));
+        *micros = number * 1000000;
+    else if (number > -MILLIS && number < MILLIS)
+        *micros = number * 1000;
+    else if (number > -MICROS && number < MICROS)
+        *micros = number;
+    else
+        *micros = floor_divide(number, 1000);
+    return is_instant(*micros);
 }
 
 /* ------------------------------------------------------------------------------------------------------ text */
@@ -181,11 +187,12 @@ static bool read_offset(struct text *text, int64_t *micros) {
     return true;
 }
 
-bool instant_from_text(char to[INSTANT_SIZE], const uint8_t *begin, size_t size) {
+bool micros_from_text(int64_t *micros, const uint8_t *begin, size_t size) {
     struct text text = {begin, begin + size};
     int64_t days, clock, fraction, offset;
     if (!read_date(&text, &days) || !read_one_of(&text, ' ', 'T') || !read_clock(&text, &clock) ||
         !read_fraction(&text, &fraction) || !read_offset(&text, &offset) || text.at != text.end)
         return false;
-    return instant_from_micros(to, days * DAY + clock + fraction - offset);
+    *micros = days * DAY + clock + fraction - offset;
+    return is_instant(*micros);
 }

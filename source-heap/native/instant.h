@@ -12,11 +12,16 @@
 
 enum { INSTANT_SIZE = 27, DAY_SIZE = 10, LONGEST_TIME_OF_DAY = 15 };
 
-/* `YYYY-MM-DD HH:MM:SS`, with T for the space, a fraction, Z or an offset. False for anything else. */
-bool instant_from_text(char to[INSTANT_SIZE], const uint8_t *text, size_t size);
+/* Reads `YYYY-MM-DD HH:MM:SS`, with T for the space, a fraction, Z or an offset, as microseconds since 1970. False for
+ * anything else, and outside of the years 1 to 9999. */
+bool micros_from_text(int64_t *micros, const uint8_t *text, size_t size);
 
-/* A number whose unit its magnitude decides: seconds, milliseconds, microseconds or nanoseconds since 1970. */
-bool instant_from_number(char to[INSTANT_SIZE], int64_t number);
+/* The same for a number whose unit its magnitude decides: seconds, milliseconds, microseconds or nanoseconds since 1970. */
+bool micros_from_number(int64_t *micros, int64_t number);
+
+/* Whether microseconds since 1970, or days since 1970, are within the years 1 to 9999. */
+bool is_instant(int64_t micros);
+bool is_day(int64_t days);
 
 /* Microseconds since 1970. False outside of the years 1 to 9999. */
 bool instant_from_micros(char to[INSTANT_SIZE], int64_t micros);

@@ -61,6 +61,22 @@ static size_t sequence_length(const uint8_t *at, const uint8_t *end) {
     return length;
 }
 
+bool is_utf8(const uint8_t *text, size_t size) {
+    const uint8_t *at = text, *end = text + size;
+    while (at < end) {
+        uint64_t word = EACH_BYTE(0x80);
+        if ((size_t)(end - at) >= WORD)
+            memcpy(&word, at, WORD);
+        size_t length = word & EACH_BYTE(0x80) ? 1 : WORD;
+        if (length == 1 && *at >= 0x80)
+            length = sequence_length(at, end);
+        if (length == 0)
+            return false;
+        at += length;
+    }
+    return true;
+}
+
 /* Writes a character of ASCII, with an escape if it needs one; returns the end. */
 static char *write_ascii(char *to, uint8_t character) {
     static const char HEX[] = "0123456789abcdef";

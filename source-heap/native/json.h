@@ -10,6 +10,9 @@
 /* A text in quotes, with what JSON demands escaped. `NOT_WRITABLE` if it is no UTF-8 or makes the line too long. */
 enum written json_text(struct output *output, const uint8_t *text, size_t size);
 
+/* Whether a text is UTF-8. */
+bool is_utf8(const uint8_t *text, size_t size);
+
 enum written json_integer(struct output *output, int64_t value);
 
 /* The shortest decimal that reads as the same number. `NOT_WRITABLE` if it is not finite, or one of a few hard ones. */

@@ -14,17 +14,21 @@ typedef struct {
     PyObject_HEAD
     struct table table;
     struct output output;
-    size_t written;     /* lines in the output */
-    bool busy;          /* a method is at work: nothing else may touch the decoder, not even a finalizer */
-    PyObject *kept;     /* the arguments that the table's spans point into */
+    size_t written;       /* lines in the output */
+    struct arrays arrays; /* instead of lines, if it has columns */
+    bool busy;            /* a method is at work: nothing else may touch the decoder, not even a finalizer */
+    PyObject *kept;       /* the arguments that the table's spans point into */
 } Decoder;
 
-/* By `enum kind`, `enum form` and `enum outcome` */
+/* By `enum kind`, `enum form`, `enum element` and `enum outcome` */
 static const char *const KINDS[] = {"null", "boolean", "long", "float", "double", "bytes", "enum", "fixed"};
 static const char *const FORMS[] = {
     "skipped",         "plain", "quoted",      "instant", "text or instant", "timestamp",
     "local timestamp", "day",   "time of day", "decimal", "uuid",            "integer in text",
     "unusual",
+};
+static const char *const ELEMENTS[] = {
+    "skipped", "long", "double", "boolean", "text", "instant", "local instant", "day",
 };
 static const char *const OUTCOMES[] = {
     "all rows", "chunk full", "unusual row", "broken row", "bad branch", "long row", "no memory",
@@ -35,6 +39,7 @@ static const char *const OUTCOMES[] = {
 /* Each name has a place, and each place a name: a list that lags behind its enum does not compile. */
 _Static_assert(COUNT(KINDS) == FIXED + 1, "KINDS");
 _Static_assert(COUNT(FORMS) == UNUSUAL + 1, "FORMS");
+_Static_assert(COUNT(ELEMENTS) == DAYS + 1, "ELEMENTS");
 _Static_assert(COUNT(OUTCOMES) == NO_MEMORY + 1, "OUTCOMES");
 
 /* ------------------------------------------------------------------------------------------ the table's columns */
@@ -146,17 +151,43 @@ static void free_columns(struct table *table) {
     PyMem_Free((void *)table->columns);
 }
 
+/* Makes the arrays of the columns, which are known. */
+static bool arrays_of(PyObject *elements, struct arrays *arrays, const struct table *table) {
+    Py_ssize_t count = PyTuple_Size(elements);
+    arrays->columns = PyMem_Calloc((size_t)count + 1, sizeof *arrays->columns);
+    if (arrays->columns == NULL)
+        return PyErr_NoMemory() != NULL;
+    arrays->count = (size_t)count;
+    for (Py_ssize_t i = 0; i < count; i++) {
+        PyObject *element = PyTuple_GetItem(elements, i);
+        const char *name = PyUnicode_AsUTF8AndSize(element, NULL);
+        int index = name == NULL ? -1 : index_of(name, ELEMENTS, COUNT(ELEMENTS));
+        if (index < 0)
+            return false;
+        arrays->columns[i].element = (enum element)index;
+    }
+    if (!arrays_are_valid(arrays, table)) {
+        PyErr_SetString(PyExc_ValueError, "an array for each selected column, and room for a row are needed");
+        return false;
+    }
+    return arrays_allocate(arrays) || PyErr_NoMemory() != NULL;
+}
+
 /* ---------------------------------------------------------------------------------------------------- the class */
 
+/* Most rows of arrays: far more than anyone asks for, and their bytes surely fit a size. */
+enum { MOST_ROWS = 1 << 24 };
+
 static PyObject *decoder_new(PyTypeObject *type, PyObject *args, PyObject *keywords) {
-    static char *names[] = {"columns", "head", "tail", "since", "row_limit", "line_limit", "chunk", NULL};
-    PyObject *columns, *head, *tail, *since;
-    Py_ssize_t row_limit, line_limit, chunk;
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "O!SSSnnn", names, &PyTuple_Type, &columns, &head, &tail, &since,
-                                     &row_limit, &line_limit, &chunk))
+    static char *names[] = {"columns", "head", "tail", "since", "row_limit", "line_limit",
+                            "chunk",   "elements", "room", NULL};
+    PyObject *columns, *head, *tail, *since, *elements = NULL;
+    Py_ssize_t row_limit, line_limit, chunk, room = 0;
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "O!SSSnnn|O!n", names, &PyTuple_Type, &columns, &head, &tail,
+                                     &since, &row_limit, &line_limit, &chunk, &PyTuple_Type, &elements, &room))
         return NULL;
-    if (row_limit < 0 || line_limit < 0 || chunk < 0) {
-        PyErr_SetString(PyExc_ValueError, "limits are not negative");
+    if (row_limit < 0 || line_limit < 0 || chunk < 0 || room < 0 || room > MOST_ROWS) {
+        PyErr_SetString(PyExc_ValueError, "limits are not negative, and the room is not too large");
         return NULL;
     }
     allocfunc allocate = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
@@ -165,7 +196,9 @@ static PyObject *decoder_new(PyTypeObject *type, PyObject *args, PyObject *keywo
         return NULL;
     self->table.row_limit = (size_t)row_limit;
     self->table.chunk = (size_t)chunk;
-    self->output.line_limit = (size_t)line_limit;
+    self->output.line_limit = self->arrays.row_text_limit = (size_t)line_limit;
+    self->arrays.scratch.line_limit = (size_t)line_limit;
+    self->arrays.room = (size_t)room;
     self->kept = PyTuple_Pack(4, columns, head, tail, since);
     if (self->kept == NULL || !span_of(head, &self->table.head) || !span_of(tail, &self->table.tail) ||
         !span_of(since, &self->table.since) || !columns_of(columns, &self->table)) {
@@ -177,6 +210,10 @@ static PyObject *decoder_new(PyTypeObject *type, PyObject *args, PyObject *keywo
         Py_DECREF(self);
         return NULL;
     }
+    if (elements != NULL && !arrays_of(elements, &self->arrays, &self->table)) {
+        Py_DECREF(self);
+        return NULL;
+    }
     return (PyObject *)self;
 }
 
@@ -184,6 +221,8 @@ static void decoder_free(PyObject *object) {
     Decoder *self = (Decoder *)object;
     PyTypeObject *type = Py_TYPE(object);
     output_free(&self->output);
+    arrays_free(&self->arrays);
+    PyMem_Free(self->arrays.columns);
     free_columns(&self->table);
     Py_XDECREF(self->kept);
     ((freefunc)PyType_GetSlot(type, Py_tp_free))(object);
@@ -222,7 +261,10 @@ static PyObject *decoder_decode(PyObject *object, PyObject *args) {
     struct block block = {.at = begin + at, .end = begin + data.len, .row = begin + at, .rows = (uint64_t)rows};
     enum outcome outcome;
     Py_BEGIN_ALLOW_THREADS
-    outcome = decode_rows(&self->table, &block, &self->output, &self->written);
+    if (self->arrays.columns)
+        outcome = decode_arrays(&self->table, &block, &self->arrays);
+    else
+        outcome = decode_rows(&self->table, &block, &self->output, &self->written);
     Py_END_ALLOW_THREADS
     leave(self);
     Py_ssize_t row = block.row - begin;
@@ -264,17 +306,62 @@ static PyObject *decoder_take(PyObject *object, PyObject *unused) {
     return taken;
 }
 
+/* (validity, values, text) of an array; None if it has no element. */
+static PyObject *take_array(const struct array *array, size_t rows) {
+    if (array->element == NO_ELEMENT)
+        Py_RETURN_NONE;
+    return Py_BuildValue("y#y#y#", array->valid, (Py_ssize_t)((rows + 7) / 8), array->values.bits,
+                         (Py_ssize_t)array_values_size(array, rows), array->text ? array->text : "",
+                         (Py_ssize_t)array->text_size);
+}
+
+static PyObject *take_arrays(const struct arrays *arrays) {
+    PyObject *taken = PyTuple_New((Py_ssize_t)arrays->count);
+    for (size_t i = 0; taken != NULL && i < arrays->count; i++) {
+        PyObject *array = take_array(&arrays->columns[i], arrays->rows);
+        if (array == NULL || PyTuple_SetItem(taken, (Py_ssize_t)i, array) < 0)
+            Py_CLEAR(taken);
+    }
+    return taken;
+}
+
+static PyObject *decoder_take_arrays(PyObject *object, PyObject *unused) {
+    (void)unused;
+    Decoder *self = (Decoder *)object;
+    if (!enter(self))
+        return NULL;
+    PyObject *arrays = take_arrays(&self->arrays);
+    PyObject *taken = arrays == NULL ? NULL : Py_BuildValue("nN", (Py_ssize_t)self->arrays.rows, arrays);
+    if (taken != NULL)
+        arrays_clear(&self->arrays, 4 * self->table.chunk);
+    leave(self);
+    return taken;
+}
+
+static PyObject *decoder_count(PyObject *object, PyObject *unused) {
+    (void)unused;
+    Decoder *self = (Decoder *)object;
+    if (!enter(self))
+        return NULL;
+    size_t rows = self->arrays.rows;
+    leave(self);
+    return PyLong_FromSize_t(rows);
+}
+
 static PyMethodDef DECODER_METHODS[] = {
     {"decode", decoder_decode, METH_VARARGS,
      "decode(block, at, rows) -> (outcome, row, at, rows left)\n\n"
      "Decodes rows from a position of the block. The last one that was read stands between `row` and the new `at`."},
     {"append", decoder_append, METH_VARARGS, "append(line)\n\nAppends a line that another decoder has made."},
     {"take", decoder_take, METH_NOARGS, "take() -> (lines, count)\n\nReturns the output and empties it."},
+    {"count", decoder_count, METH_NOARGS, "count() -> int\n\nReturns how many rows the arrays have."},
+    {"take_arrays", decoder_take_arrays, METH_NOARGS,
+     "take_arrays() -> (rows, ((validity, values, text), ...))\n\nReturns the arrays in Arrow's layout and empties them."},
     {NULL, NULL, 0, NULL},
 };
 
 static PyType_Slot DECODER_SLOTS[] = {
-    {Py_tp_doc, (void *)"Decodes rows of one schema to lines. Not for two threads at a time."},
+    {Py_tp_doc, (void *)"Decodes rows of one schema to lines or arrays. Not for two threads at a time."},
     {Py_tp_new, (void *)decoder_new},
     {Py_tp_dealloc, (void *)decoder_free},
     {Py_tp_methods, DECODER_METHODS},
@@ -300,7 +387,7 @@ static PyModuleDef_Slot MODULE_SLOTS[] = {{Py_mod_exec, (void *)module_exec}, {0
 static struct PyModuleDef MODULE = {
     PyModuleDef_HEAD_INIT,
     .m_name = "native",
-    .m_doc = "Decodes Avro rows to lines of JSON; see native/rows.h.",
+    .m_doc = "Decodes Avro rows to lines of JSON or to arrays; see native/rows.h.",
     .m_slots = MODULE_SLOTS,
 };
 

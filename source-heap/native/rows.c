@@ -7,6 +7,24 @@ bool table_is_valid(const struct table *table) {
     return table->chunk > 0;
 }
 
+bool arrays_are_valid(const struct arrays *arrays, const struct table *table) {
+    if (arrays->count != table->column_count || arrays->room == 0)
+        return false;
+    for (size_t i = 0; i < table->column_count; i++)
+        for (size_t j = 0; j < table->columns[i].branch_count; j++) {
+            enum form form = table->columns[i].branches[j].form;
+            if (form != UNUSUAL && (form == SKIPPED) != (arrays->columns[i].element == NO_ELEMENT))
+                return false;
+        }
+    return true;
+}
+
+/* Where rows go: to lines or to arrays. The other one is NULL. */
+struct sink {
+    struct output *lines;
+    struct arrays *arrays;
+};
+
 /* What is known of a row while its columns are read. */
 struct row {
     bool unusual; /* the reference decoder has to write it */
@@ -33,9 +51,11 @@ static enum outcome read_column(struct reader *reader, const struct column *colu
 static void compare_instant(struct row *row, const struct table *table, const struct branch *branch,
                             const struct value *value) {
     char instant[INSTANT_SIZE];
-    enum found found = branch->form == UNUSUAL ? UNCLEAR : find_instant(instant, branch, value);
+    int64_t micros = 0;
+    enum found found = branch->form == UNUSUAL ? UNCLEAR : find_instant(&micros, branch, value);
     row->unusual |= found == UNCLEAR;
-    row->before |= found == FOUND && memcmp(instant, table->since.bytes, INSTANT_SIZE) < 0; /* in order of time */
+    if (found == FOUND && instant_from_micros(instant, micros)) /* as texts, which are in order of time */
+        row->before |= memcmp(instant, table->since.bytes, INSTANT_SIZE) < 0;
 }
 
 static enum written append(struct output *output, const struct span *span) {
@@ -53,11 +73,12 @@ static enum written write_column(struct output *output, const struct column *col
     return written == WRITTEN ? write_value(output, branch, value) : written;
 }
 
-/* Reads the columns of a row and writes them, until it is known that the row has no line here: then the rest is read
+/* Reads the columns of a row and writes them, until it is known that the row has no place here: then the rest is read
  * only, to find the row's end. */
-static enum outcome decode_columns(const struct table *table, struct reader *reader, struct output *output,
-                                   struct row *row) {
-    for (const struct column *column = table->columns, *end = column + table->column_count; column < end; column++) {
+static inline enum outcome decode_columns(const struct table *table, struct reader *reader, struct sink sink,
+                                          struct row *row) {
+    for (size_t i = 0; i < table->column_count; i++) {
+        const struct column *column = &table->columns[i];
         const struct branch *branch;
         struct value value;
         enum outcome outcome = read_column(reader, column, &branch, &value);
@@ -67,7 +88,8 @@ static enum outcome decode_columns(const struct table *table, struct reader *rea
             compare_instant(row, table, branch, &value);
         if (row->unusual || row->before)
             continue;
-        enum written written = write_column(output, column, branch, &value);
+        enum written written = sink.lines ? write_column(sink.lines, column, branch, &value)
+                                          : arrays_set(sink.arrays, i, branch, &value);
         if (written == OUT_OF_MEMORY)
             return NO_MEMORY;
         row->unusual = written == NOT_WRITABLE;
@@ -75,35 +97,45 @@ static enum outcome decode_columns(const struct table *table, struct reader *rea
     return ALL_ROWS;
 }
 
-/* Decodes one row to a line. What is written of a row without a line stays behind the last line, unfinished. */
-static enum outcome decode_row(const struct table *table, struct reader *reader, struct output *output,
-                               struct row *row) {
+/* Decodes one row. What is written of a row without a line stays behind the last line, unfinished. */
+static inline enum outcome decode_row(const struct table *table, struct reader *reader, struct sink sink,
+                                      struct row *row) {
     const uint8_t *begin = reader->at;
-    if (append(output, &table->head) != WRITTEN)
+    if (sink.lines && append(sink.lines, &table->head) != WRITTEN)
         return NO_MEMORY;
-    enum outcome outcome = decode_columns(table, reader, output, row);
+    enum outcome outcome = decode_columns(table, reader, sink, row);
     if (outcome != ALL_ROWS)
         return outcome;
     if ((size_t)(reader->at - begin) > table->row_limit)
         return LONG_ROW;
-    if (append(output, &table->tail) != WRITTEN)
+    if (sink.lines && append(sink.lines, &table->tail) != WRITTEN)
         return NO_MEMORY;
-    row->unusual |= !row->before && output_line_is_long(output);
+    row->unusual |= sink.lines && !row->before && output_line_is_long(sink.lines);
     return ALL_ROWS;
 }
 
-enum outcome decode_rows(const struct table *table, struct block *block, struct output *output, size_t *written) {
+static inline bool is_full(const struct table *table, struct sink sink) {
+    if (sink.lines)
+        return sink.lines->size >= table->chunk;
+    return sink.arrays->rows == sink.arrays->room || sink.arrays->text_size >= table->chunk;
+}
+
+/* Decodes rows until the outcome is known. Made twice by the compiler, once for each sink. */
+static inline enum outcome decode(const struct table *table, struct block *block, struct sink sink, size_t *written) {
     while (block->rows) {
-        if (output->size >= table->chunk)
+        if (is_full(table, sink))
             return CHUNK_FULL;
         struct reader reader = {block->at, block->end};
         struct row row = {false, false};
-        output->line = output->size;
-        enum outcome outcome = decode_row(table, &reader, output, &row);
-        if (outcome != ALL_ROWS || row.unusual || row.before)
-            output->size = output->line; /* nothing stays of the line */
-        else
-            ++*written;
+        if (sink.lines)
+            sink.lines->line = sink.lines->size;
+        enum outcome outcome = decode_row(table, &reader, sink, &row);
+        bool kept = outcome == ALL_ROWS && !row.unusual && !row.before;
+        if (sink.arrays)
+            kept ? arrays_keep_row(sink.arrays) : arrays_drop_row(sink.arrays);
+        else if (!kept)
+            sink.lines->size = sink.lines->line; /* nothing stays of the line */
+        *written += kept;
         if (outcome != ALL_ROWS)
             return outcome;
         block->row = block->at;
@@ -113,4 +145,13 @@ enum outcome decode_rows(const struct table *table, struct block *block, struct 
             return UNUSUAL_ROW;
     }
     return ALL_ROWS;
+}
+
+enum outcome decode_rows(const struct table *table, struct block *block, struct output *output, size_t *written) {
+    return decode(table, block, (struct sink){output, NULL}, written);
+}
+
+enum outcome decode_arrays(const struct table *table, struct block *block, struct arrays *arrays) {
+    size_t written = 0; /* the arrays count their rows */
+    return decode(table, block, (struct sink){NULL, arrays}, &written);
 }

@@ -1,4 +1,4 @@
-/* Decodes rows of Avro's binary encoding to lines of JSON.
+/* Decodes rows of Avro's binary encoding to lines of JSON, or to columns in Arrow's layout.
  *
  * A block holds rows without anything between them. A row is the values of its columns in the order of the schema, each
  * encoded as `reader.h` says. A column may be a union of several types (branches): then the index of the branch comes
@@ -14,7 +14,7 @@
 #ifndef ROWS_H
 #define ROWS_H
 
-#include "values.h"
+#include "arrays.h"
 
 struct column {
     struct span name; /* `,"name":`, without the comma for the first column that is written */
@@ -28,15 +28,18 @@ struct column {
 struct table {
     const struct column *columns;
     size_t column_count;
-    struct span head;  /* of each line, up to the first column */
+    struct span head;  /* of each line, up to the first column; lines only, as the tail and the names of columns */
     struct span tail;  /* of each line, from the last column to the line feed */
     struct span since; /* an instant as `instant.h` writes it: rows before it are filtered out. Empty: none are */
     size_t row_limit;  /* most bytes of a row */
-    size_t chunk;      /* bytes of output after which to stop */
+    size_t chunk;      /* bytes of output after which to stop; of arrays, bytes of text */
 };
 
 /* Whether a table keeps what its members promise: `decode_rows` relies on it, and on `branch_is_valid`. */
 bool table_is_valid(const struct table *table);
+
+/* Whether arrays fit a table: one for each column, with an element if the column is selected. There is room for a row. */
+bool arrays_are_valid(const struct arrays *arrays, const struct table *table);
 
 enum outcome {
     ALL_ROWS,    /* all rows of the block are decoded */
@@ -57,5 +60,8 @@ struct block {
 
 /* Appends a line to the output for each row of a block that is not filtered out; `written` counts them. */
 enum outcome decode_rows(const struct table *table, struct block *block, struct output *output, size_t *written);
+
+/* The same to arrays: `CHUNK_FULL` also if there is no room for another row. An enum's symbols are texts as they are. */
+enum outcome decode_arrays(const struct table *table, struct block *block, struct arrays *arrays);
 
 #endif

@@ -75,9 +75,7 @@ static enum written write_in_quotes(struct output *output, const struct branch *
     return written == WRITTEN ? output_append(output, "\"", 1) : written;
 }
 
-/* Reads a text that is digits only, with or without a sign. False for any other, and for one of more digits than
- * surely fit: the reference decoder looks at it. */
-static bool read_integer(const struct value *text, int64_t *number) {
+bool read_integer(const struct value *text, int64_t *number) {
     enum { MOST_DIGITS = 18 };
     const uint8_t *at = text->bytes, *end = at + text->size;
     bool is_negative = at < end && *at == '-';
@@ -112,62 +110,67 @@ static bool to_micros(int64_t count, int64_t scale, int64_t *micros) {
 }
 
 /* A count of `scale` nanoseconds since 1970; with a scale of 0 the unit is not declared, and its magnitude decides. */
-static enum found instant_from_count(char to[INSTANT_SIZE], int64_t count, int64_t scale) {
-    int64_t micros = count;
-    if (scale != 0 && !to_micros(count, scale, &micros))
+static enum found instant_from_count(int64_t *micros, int64_t count, int64_t scale) {
+    *micros = count;
+    if (scale != 0 && !to_micros(count, scale, micros))
         return UNCLEAR;
-    if (micros == 0)
+    if (*micros == 0)
         return NO_INSTANT;
-    bool exists = scale != 0 ? instant_from_micros(to, micros) : instant_from_number(to, count);
-    return exists ? FOUND : UNCLEAR;
+    return (scale != 0 ? is_instant(*micros) : micros_from_number(micros, count)) ? FOUND : UNCLEAR;
 }
 
-enum found find_instant(char to[INSTANT_SIZE], const struct branch *branch, const struct value *value) {
+enum found find_instant(int64_t *micros, const struct branch *branch, const struct value *value) {
     int64_t number;
     switch (branch->kind) {
     case NULL_KIND:
         return NO_INSTANT;
     case LONG:
-        return instant_from_count(to, value->integer, branch->scale);
+        return instant_from_count(micros, value->integer, branch->scale);
     case BYTES:
-        if (instant_from_text(to, value->bytes, value->size))
+        if (micros_from_text(micros, value->bytes, value->size))
             return FOUND;
-        return read_integer(value, &number) ? instant_from_count(to, number, 0) : UNCLEAR;
+        return read_integer(value, &number) ? instant_from_count(micros, number, 0) : UNCLEAR;
     default:
         return UNCLEAR;
     }
 }
 
-static enum written write_instant(struct output *output, const struct branch *branch, const struct value *value) {
+enum found find_timestamp(int64_t *micros, const struct branch *branch, int64_t count) {
+    if (!to_micros(count, branch->scale, micros) || !is_instant(*micros))
+        return UNCLEAR;
+    return branch->zero_is_null && *micros == 0 ? NO_INSTANT : FOUND;
+}
+
+/* Writes what was found, with the first `size` characters of an instant: the last one is the zone. */
+static enum written write_found(struct output *output, enum found found, int64_t micros, size_t size) {
     char instant[INSTANT_SIZE];
-    switch (find_instant(instant, branch, value)) {
-    case FOUND:
-        return write_quoted(output, instant, INSTANT_SIZE);
-    case NO_INSTANT:
+    if (found == NO_INSTANT)
         return write_null(output);
-    default:
+    if (found == UNCLEAR || !instant_from_micros(instant, micros))
         return NOT_WRITABLE;
-    }
+    return write_quoted(output, instant, size);
+}
+
+static enum written write_instant(struct output *output, const struct branch *branch, const struct value *value) {
+    int64_t micros = 0;
+    enum found found = find_instant(&micros, branch, value);
+    return write_found(output, found, micros, INSTANT_SIZE);
 }
 
 static enum written write_text_or_instant(struct output *output, const struct branch *branch,
                                           const struct value *value) {
-    char instant[INSTANT_SIZE];
+    int64_t micros;
     if (branch->kind != BYTES)
         return NOT_WRITABLE; /* a symbol or a fixed: never seen as an instant */
-    if (instant_from_text(instant, value->bytes, value->size))
-        return write_quoted(output, instant, INSTANT_SIZE);
+    if (micros_from_text(&micros, value->bytes, value->size))
+        return write_found(output, FOUND, micros, INSTANT_SIZE);
     return json_text(output, value->bytes, value->size);
 }
 
 static enum written write_timestamp(struct output *output, const struct branch *branch, int64_t count) {
-    char instant[INSTANT_SIZE];
-    int64_t micros;
-    if (!to_micros(count, branch->scale, &micros) || !instant_from_micros(instant, micros))
-        return NOT_WRITABLE;
-    if (branch->zero_is_null && micros == 0)
-        return write_null(output);
-    return write_quoted(output, instant, branch->form == TIMESTAMP ? INSTANT_SIZE : INSTANT_SIZE - 1);
+    int64_t micros = 0;
+    enum found found = find_timestamp(&micros, branch, count);
+    return write_found(output, found, micros, branch->form == TIMESTAMP ? INSTANT_SIZE : INSTANT_SIZE - 1);
 }
 
 static enum written write_day(struct output *output, int64_t days) {

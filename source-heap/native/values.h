@@ -53,7 +53,14 @@ enum found {
     UNCLEAR,    /* the reference decoder knows */
 };
 
-/* The instant of a value, whatever its branch's form. */
-enum found find_instant(char to[INSTANT_SIZE], const struct branch *branch, const struct value *value);
+/* The instant of a value in microseconds since 1970, whatever its branch's form. */
+enum found find_instant(int64_t *micros, const struct branch *branch, const struct value *value);
+
+/* The same for a count in the form `TIMESTAMP` or `LOCAL_TIMESTAMP`, where a 0 may be an instant. */
+enum found find_timestamp(int64_t *micros, const struct branch *branch, int64_t count);
+
+/* Reads a text that is digits only, with or without a sign. False for any other, and for one of more digits than surely
+ * fit: the reference decoder looks at it. */
+bool read_integer(const struct value *text, int64_t *number);
 
 #endif

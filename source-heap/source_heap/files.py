@@ -16,10 +16,10 @@ from source_kit.errors import system_error
 from source_kit.s3.bucket import Bucket
 from source_kit.s3.rules import Missing
 
-from source_heap.avro.arrow import arrow_batches
 from source_heap.avro.chunks import Chunk
 from source_heap.avro.faults import BeyondLimit, BrokenFile, OtherFormat
 from source_heap.avro.file import AvroFile
+from source_heap.avro.native_arrow import native_batches
 from source_heap.avro.values import Projection
 
 if TYPE_CHECKING:
@@ -69,9 +69,9 @@ class TableFiles:
             yield from file.rows(projection)
 
     def batches(self, key: str, projection: Projection, schema: pa.Schema, position: int) -> Iterator[pa.RecordBatch]:
-        """As `rows`, as Arrow; see `arrow_batches`."""
+        """As `rows`, as Arrow; see `native_batches`."""
         with self._explained(key), self._file(key) as file:
-            yield from arrow_batches(file, projection, schema, position)
+            yield from native_batches(file, projection, schema, position)
 
     @contextmanager
     def _explained(self, key: str, skip_missing: bool | None = None) -> Iterator[None]:

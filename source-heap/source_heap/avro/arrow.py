@@ -32,10 +32,14 @@ def arrow_batches(file: AvroFile, projection: Projection, schema: pa.Schema, pos
     also those of texts that are no values of their column's type, and is null for a row without one. Raises
     BrokenFile.
     """
-    lines = replace(projection, head=_HEAD, constants={})
-    for chunk in _joined(file.rows(lines)):
-        yield _batch(chunk, projection.constants, schema, position)
+    for chunk in _joined(file.rows(as_lines(projection))):
+        yield batch_of_lines(chunk, projection.constants, schema, position)
         position += chunk.count
+
+
+def as_lines(projection: Projection) -> Projection:
+    """The projection that makes decoders write the lines of `batch_of_lines`."""
+    return replace(projection, head=_HEAD, constants={})
 
 
 def _joined(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
@@ -52,7 +56,8 @@ def _joined(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
         yield Chunk(b"".join(parts), count)
 
 
-def _batch(chunk: Chunk, constants: Mapping[str, object], schema: pa.Schema, position: int) -> pa.RecordBatch:
+def batch_of_lines(chunk: Chunk, constants: Mapping[str, object], schema: pa.Schema, position: int) -> pa.RecordBatch:
+    """The rows of some lines, without the columns of `constants`."""
     import pyarrow as pa
 
     names = [name for name in schema.names if name not in constants and name not in (POSITION, CHANGES)]

@@ -55,22 +55,11 @@ class NativeDecoder:
     def chunks(self, blocks: Iterable[tuple[int, bytes]]) -> Iterator[Chunk]:
         """The rows of (count, rows) blocks, in order. Raises BrokenFile."""
         rows = self._rows
-        for count, data in blocks:
-            at = 0
-            while count:
-                outcome, row, at, count = rows.decode(data, at, count)
-                if outcome == "chunk full":
-                    yield Chunk(*rows.take())
-                elif outcome == "unusual row":
-                    self._append_unusual(data[row:at])
-                elif outcome == "broken row" and at == len(data):
-                    raise BrokenFile(OTHER_SIZE)
-                elif outcome != "all rows":
-                    kind, text = _FAULTS[outcome]
-                    raise kind(text)
-            if at != len(data):
-                raise BrokenFile(OTHER_SIZE)
-            del data  # frees the block before the next one is decompressed
+        for unusual in stops(rows, blocks):
+            if unusual is None:
+                yield Chunk(*rows.take())
+            else:
+                self._append_unusual(unusual)
         last = Chunk(*rows.take())
         if last.count:
             yield last
@@ -79,9 +68,38 @@ class NativeDecoder:
         """Appends a row by the reference decoder."""
         if self._reference is None:
             self._reference = ReferenceDecoder(self._schema, self._projection)
-        file = io.BytesIO(row)
-        line = self._reference.line(file)
-        if file.tell() != len(row):
-            raise BrokenFile("a row cannot be decoded")
+        line = line_of(row, self._reference)
         if line is not None:
             self._rows.append(line)
+
+
+def stops(rows: native.Decoder, blocks: Iterable[tuple[int, bytes]]) -> Iterator[bytes | None]:
+    """Decodes (count, rows) blocks. Stops with None where the output is to be taken, and with each unusual row.
+
+    Raises BrokenFile.
+    """
+    for count, data in blocks:
+        at = 0
+        while count:
+            outcome, row, at, count = rows.decode(data, at, count)
+            if outcome == "chunk full":
+                yield None
+            elif outcome == "unusual row":
+                yield data[row:at]
+            elif outcome == "broken row" and at == len(data):
+                raise BrokenFile(OTHER_SIZE)
+            elif outcome != "all rows":
+                kind, text = _FAULTS[outcome]
+                raise kind(text)
+        if at != len(data):
+            raise BrokenFile(OTHER_SIZE)
+        del data  # frees the block before the next one is decompressed
+
+
+def line_of(row: bytes, reference: ReferenceDecoder) -> bytes | None:
+    """The line of an unusual row; None if it is filtered out. Raises BrokenFile."""
+    file = io.BytesIO(row)
+    line = reference.line(file)
+    if file.tell() != len(row):
+        raise BrokenFile("a row cannot be decoded")
+    return line
