@@ -11,6 +11,7 @@ from pyspark.sql.types import StructType
 from product_analytics_spark.errors import in_sentences
 from product_analytics_spark.heap.options import HeapLoad
 from product_analytics_spark.heap.reading import FilePart, plan, read, require_served, table_columns
+from product_analytics_spark.heap.stream import HeapStreamReader
 from product_analytics_spark.spark_schema import arrow_schema, spark_schema
 
 
@@ -28,6 +29,9 @@ class HeapDataSource(DataSource):
 
     def reader(self, schema: StructType) -> HeapReader:
         return HeapReader(HeapLoad.of(self.options), arrow_schema(schema))
+
+    def streamReader(self, schema: StructType) -> HeapStreamReader:
+        return HeapStreamReader(HeapLoad.of(self.options), arrow_schema(schema))
 
 
 class Files(InputPartition):

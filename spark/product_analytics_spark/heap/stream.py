@@ -1,0 +1,159 @@
+"""`spark.readStream.format("heap")`: a table's dumps as they come, from a checkpoint."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+from pyspark.sql.datasource import DataSourceStreamReader, InputPartition
+from source_heap.bucket import HeapBucket
+from source_heap.dumps import Dumps
+from source_heap.streams.dumps import NAME as DUMPS
+from source_kit.errors import config_error
+
+from product_analytics_spark.heap.offsets import Batch, Offset, advance, batch, require_whole
+from product_analytics_spark.heap.options import HeapLoad
+from product_analytics_spark.heap.reading import FilePart, read, require_served
+
+if TYPE_CHECKING:
+    from pyspark.sql.streaming.datasource import ReadLimit, SupportsTriggerAvailableNow
+else:
+    try:
+        from pyspark.sql.streaming.datasource import SupportsTriggerAvailableNow
+    except ImportError:  # before 4.2 (read in the sources of 4.0.5 and 4.3.0)
+
+        class SupportsTriggerAvailableNow:
+            """Spark 4.0 and 4.1 know no limits: `availableNow` is one batch there."""
+
+
+logger = logging.getLogger("airbyte")
+
+#: How long a listing of the bucket serves. Without an interval in its trigger, Spark asks for the newest offset a
+#: hundred times a second (its pollingDelay is 10 ms), and S3 charges for each list.
+_LISTING_SECONDS = 5.0
+
+
+class FilesOfBatch(InputPartition):
+    """The files of one task."""
+
+    def __init__(self, parts: Sequence[FilePart]) -> None:
+        self.parts = parts
+
+
+class HeapStreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
+    """The rows of a table's dumps, once each, with their generation.
+
+    A batch ends behind a file. The offset is an `Offset`. Spark 4.0 and 4.1 support no limit: they ask
+    once for the end of an `availableNow` query, so a batch takes all that is there.
+    """
+
+    def __init__(self, load: HeapLoad, schema: pa.Schema) -> None:
+        if load.table == DUMPS:
+            raise config_error(
+                f"{DUMPS} cannot be read as a stream. Read it with spark.read, for instance for each batch of a stream."
+            )
+        require_served(load.config, load.table, schema)
+        self._load, self._table, self._schema = load, load.table, schema
+        self._dumps: Dumps | None = None
+        self._listed_at = 0.0
+        self._pinned = False
+        self._last: Mapping[str, Any] | None = None  # the offset that this reader saw last
+        self._planned: Mapping[str, Any] | None = None  # the offset that this reader gave last
+        self._ended: Mapping[str, Any] | None = None  # the offset behind all that the listing has
+        self._left_out: set[str] = set()
+
+    def initialOffset(self) -> dict[str, Any]:
+        """Before the first file."""
+        self._last = Offset().to_json()
+        return self._last
+
+    def prepareForTriggerAvailableNow(self) -> None:
+        """The query ends where the bucket ends now, however many dumps come while it runs."""
+        self._newest_dumps()
+        self._pinned = True
+
+    def getDefaultReadLimit(self) -> ReadLimit:
+        """The option `maxFilesPerTrigger`. Spark 4.2 and later call this."""
+        from pyspark.sql.streaming.datasource import ReadAllAvailable, ReadMaxFiles
+
+        return ReadMaxFiles(self._load.max_files) if self._load.max_files else ReadAllAvailable()
+
+    def latestOffset(  # type: ignore[override]  # Spark 4.0 and 4.1 give no arguments
+        self, start: Mapping[str, Any] | None = None, limit: ReadLimit | None = None
+    ) -> dict[str, Any]:
+        """The end of the next batch; `start` if nothing is new.
+
+        Without `start`, the batch goes on from the last offset that this reader saw. If it saw none (Spark 4.0 asks
+        before it names the checkpoint's offset when a query with `availableNow` starts), it is the state behind all live
+        dumps: what the checkpoint's offset has read of them is no part of the batch.
+        """
+        begin, dumps = start or self._last, self._newest_dumps()
+        if begin is not None and begin == self._ended:
+            return dict(begin)
+        before = Offset.from_json(begin) if begin else Offset()
+        with _explained():
+            end = advance(self._load.config, self._table, dumps, before, getattr(limit, "max_files", None))
+        self._ended = begin if end is before else None
+        self._planned = self._last = (end if begin else replace(end, files=None)).to_json()
+        return self._planned
+
+    def partitions(self, start: Mapping[str, Any], end: Mapping[str, Any]) -> Sequence[InputPartition]:
+        """The files between two offsets. After a restart `end` may be an offset of the query that was interrupted."""
+        self._last = dict(end)
+        first, last = Offset.from_json(start), Offset.from_json(end)
+        if first.state == last.state or last.files == 0:
+            return []
+        with _explained():
+            found = batch(self._table, self._dumps or self._newest_dumps(), first, last, end != self._planned)
+        require_whole(self._table, last, found, self._load.config.skip_missing_files)
+        self._warn_of_columns(found)
+        step = self._load.files_per_partition
+        return [FilesOfBatch(found.parts[at : at + step]) for at in range(0, len(found.parts), step)]
+
+    def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
+        """The rows of one partition."""
+        parts = partition.parts if isinstance(partition, FilesOfBatch) else []
+        yield from read(self._load.config, self._table, self._schema, parts)
+
+    def commit(self, end: Mapping[str, Any]) -> None:
+        """Nothing is kept for a batch."""
+
+    def stop(self) -> None:
+        """Nothing is open between two batches."""
+
+    def _newest_dumps(self) -> Dumps:
+        if self._dumps is None or (not self._pinned and time.monotonic() - self._listed_at > _LISTING_SECONDS):
+            self._dumps = Dumps(HeapBucket(self._load.config), frozenset({self._table}))
+            self._dumps.listed()
+            self._listed_at, self._ended = time.monotonic(), None
+        return self._dumps
+
+    def _warn_of_columns(self, found: Batch) -> None:
+        """The query has the columns that were there at its start: later ones are left out until it is restarted."""
+        if self._load.columns:
+            return
+        if new := {*found.columns} - {*self._schema.names, *self._left_out}:
+            self._left_out |= new
+            names = ", ".join(sorted(new)[:20])
+            logger.warning(
+                f"Table {self._table} has columns that this query does not have and leaves out: {names}. If they are "
+                "new, stop the query and start it again to read them from then on."
+            )
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Says how to reset a stream in Spark, where an error of the connector advises it."""
+    try:
+        yield
+    except AirbyteTracedException as error:
+        if "eset the stream" not in (error.message or ""):
+            raise
+        message = f"{error.message} To reset it in Spark, start the query with a new checkpoint."
+        raise config_error(message, error.internal_message) from error
