@@ -17,7 +17,7 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_kit.errors import shorten
 from source_kit.secrets import mask
 
-from product_analytics_spark.secrets import mask_from_now_on
+from product_analytics_spark.secrets import mask_secrets
 
 T = TypeVar("T")
 #: The methods of a data source and of its readers that Spark calls
@@ -75,7 +75,7 @@ def _told(method: Callable[..., Any]) -> Callable[..., Any]:
 
 @contextmanager
 def _sentences(holder: object) -> Iterator[None]:
-    mask_from_now_on(holder)
+    mask_secrets(*vars(holder).values())
     try:
         yield
     except ConnectorError:

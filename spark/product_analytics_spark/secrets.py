@@ -30,13 +30,13 @@ def hide_options(session: Any) -> None:
         session.conf.set(_HIDDEN_OPTIONS, f"{hidden}|{_SHOWN_BY_SPARK}" if hidden else _SHOWN_BY_SPARK)
 
 
-def mask_from_now_on(holder: object) -> None:
-    """Masks the secrets that the attributes of an object hold: options of a load, or a connector's configuration.
+def mask_secrets(*values: object) -> None:
+    """Masks the secrets of configurations and options, as `secrets_in` finds them, in all that this process says.
 
     A worker of Spark serves several loads one after the other, so what was masked stays masked.
     """
     _mask_logs()
-    found = {secret for value in vars(holder).values() for secret in secrets_in(value)}
+    found = {secret for value in values for secret in secrets_in(value)}
     if not found <= _masked:
         _masked.update(found)
         set_secrets(_masked)
@@ -44,7 +44,7 @@ def mask_from_now_on(holder: object) -> None:
 
 def secrets_in(value: object) -> Iterator[str]:
     """The secrets in options as Spark or `config` has them, in a parsed configuration, or in a dataclass with such."""
-    if is_dataclass(value):
+    if is_dataclass(value) and not isinstance(value, type):
         for one in fields(value):
             secret = "option" in one.metadata and one.metadata["option"].spec.get("airbyte_secret")
             yield from (

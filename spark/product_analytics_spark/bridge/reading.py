@@ -23,12 +23,12 @@ from source_kit.http.retry import CHECK_RETRY_POLICY
 from source_kit.http.stream import BatchHttpStream
 from source_kit.options import Options
 from source_kit.output import rows_of
-from source_kit.secrets import set_secrets
 from source_kit.source import Source
 from source_kit.stream import BatchStream, Checkpoint
 
 from product_analytics_spark.bridge.values import EXTRA, reader_of, record_batch
 from product_analytics_spark.columns import arrow_type
+from product_analytics_spark.secrets import mask_secrets
 
 #: Rows of a batch at most: a batch is in memory three times, as dicts, as columns and on its way to Spark
 _BATCH_ROWS = 8192
@@ -46,7 +46,7 @@ class ChosenStream:
 
     def opened(self, readers: int = 1) -> BatchStream:
         """A fresh stream, for one of so many readers. Raises a config_error for a name that no stream has."""
-        set_secrets(_secrets_of(self.config))
+        mask_secrets(self.config)
         source = self.source()
         streams = {stream.name: stream for stream in source.all_streams(source.divided(self.config, readers))}
         found = streams.get(self.name)
@@ -136,12 +136,3 @@ def require_access(chosen: ChosenStream) -> BatchStream:
         if error is not None and error.failure_type is FailureType.config_error:
             raise error
     return stream
-
-
-def _secrets_of(options: Options) -> Iterator[str]:
-    for name, option in options.declared().values():
-        value = getattr(options, name)
-        if isinstance(value, Options):
-            yield from _secrets_of(value)
-        elif option.spec.get("airbyte_secret") and value is not None:
-            yield value
