@@ -10,9 +10,13 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from product_analytics_spark import register
 from product_analytics_spark.bridge import rounds
-from product_analytics_spark.bridge.reading import Chain, ChosenStream, columns, plan, read
+from product_analytics_spark.bridge.reading import Chain, ChosenStream, columns, plan, read, require_served
+from product_analytics_spark.bridge.source import PendoDataSource
 from product_analytics_spark.bridge.values import record_batch
+from pyspark.sql.datasource import DataSource
+from pyspark.sql.types import StructType
 from simulators.customerio import CustomerioSimulator, Options
 from simulators.pendo import PendoSimulator
 from source_customerio import SourceCustomerio
@@ -22,6 +26,7 @@ from source_pendo import SourcePendo
 from source_pendo.closed_days import ClosedDays
 from source_pendo.config import Config as PendoConfig
 from test_kit.columns import differences
+from test_kit.inlet import TOKEN, line, running_inlet
 from test_kit.slices import read_together
 
 PENDO = [stream.name for stream in SourcePendo().streams({"api_key": "key"})]
@@ -105,6 +110,24 @@ def test_every_stream_of_customer_io_has_the_connectors_rows_in_parts(customerio
         assert parts == (3 if name == "messages" else 1), name
 
 
+@pytest.mark.parametrize("kind", ["pendo", "customerio"])
+def test_events_of_a_webhook_inlet_are_read_whole(
+    kind: str, pendo: PendoSimulator, customerio: CustomerioSimulator
+) -> None:
+    """Its options are an object, so they are given in `config`."""
+    with running_inlet() as inlet:
+        for lane in ("20261126T220100Z-aaaaaa", "20261126T220100Z-bbbbbb"):
+            inlet.lane(lane).add(line(f"{kind}:{lane}", b'{"event": "guideSeen", "event_id": "01", "made_up": [1]}'))
+        store = {"type": "inlet", "url": inlet.url, "token": TOKEN, "inlet": "prod"}
+        if kind == "pendo":
+            chosen = of_pendo(pendo, "webhook_events", webhook_store=store)
+        else:
+            chosen = of_customerio(customerio, "webhook_events", webhook_store=store)
+        now = datetime.now(UTC)
+        assert len(read_together(chosen.opened, now)) == 2
+        assert assert_same_as_the_connector(chosen, now) == 1
+
+
 def test_fields_that_no_column_has_are_json_text(customerio: CustomerioSimulator) -> None:
     customerio.workspace.lists["campaigns"][0]["brand_new"] = {"Any Key": [1, None]}
     chosen = of_customerio(customerio, "campaigns")
@@ -142,7 +165,7 @@ def test_a_given_schema_without_the_extra_column_leaves_fields_out_and_refuses_v
     with pytest.raises(Exception, match="A value of the column id is not of the type int32"):
         record_batch([{"id": 2**31}], schema)
     with pytest.raises(Exception, match="The column tags cannot be read as list<item: string>: declare it as string"):
-        record_batch([{}], pa.schema([("tags", pa.list_(pa.string()))]))
+        require_served(pa.schema([("tags", pa.list_(pa.string()))]))
 
 
 def test_what_can_be_refused_is_refused_while_the_read_is_planned(
@@ -280,3 +303,37 @@ def test_streams_whose_end_only_reading_tells_are_refused_by_name(
         rounds.require_rounds(of_pendo(pendo, "visitors"))
     with pytest.raises(Exception, match=r"The stream customers cannot be read by readStream.*: messages\."):
         rounds.require_rounds(of_customerio(customerio, "customers"))
+
+
+class Session:
+    """What `register` needs of a session."""
+
+    def __init__(self, **conf: str) -> None:
+        self.conf = conf
+        self.dataSource = self
+        self.formats: dict[str, type[DataSource]] = {}
+
+    def register(self, source: type[DataSource]) -> None:
+        self.formats[source.name()] = source
+
+
+@pytest.mark.parametrize("kind", ["pendo", "customerio"])
+def test_a_session_that_runs_tasks_twice_cannot_use_formats_whose_vendors_count_requests(kind: str) -> None:
+    twice, once = Session(**{"spark.speculation": "true"}), Session()
+    register(twice)  # type: ignore[arg-type]
+    register(once)  # type: ignore[arg-type]
+    with pytest.raises(Exception, match=r"cannot be used with spark\.speculation=true"):
+        twice.formats[kind]({"table": "pages"}).schema()
+    with pytest.raises(Exception, match=r"cannot be used with spark\.speculation=true"):
+        twice.formats[kind]({"table": "pages"}).reader(StructType())
+    assert set(once.formats) == {"heap", "pendo", "customerio"}
+    with pytest.raises(Exception, match="key is missing"):
+        once.formats[kind]({"table": "pages"}).schema()
+
+
+@pytest.mark.parametrize("name", ["concurrency", "maxSlicesPerTrigger"])
+@pytest.mark.parametrize("value", ["0", "-1", "2.0", "many", "9999999"])
+def test_numbers_of_tasks_and_slices_are_checked_while_the_read_is_planned(name: str, value: str) -> None:
+    source = PendoDataSource({"table": "pages", "api_key": "key", name: value})
+    with pytest.raises(Exception, match=f"Option {name} must be a whole number from 1 to "):
+        source.schema()

@@ -17,6 +17,7 @@ from typing import Any
 
 import pyarrow as pa
 from airbyte_cdk.models import FailureType
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_kit.convert import utc_now
 from source_kit.errors import config_error, transient_error
 from source_kit.http.retry import CHECK_RETRY_POLICY
@@ -77,12 +78,18 @@ def columns(chosen: ChosenStream) -> pa.Schema:
     return pa.schema([*((name, arrow_type(schema)) for name, schema in properties.items()), (EXTRA, pa.string())])
 
 
+def require_served(schema: pa.Schema) -> None:
+    """Raises a config_error for a column of a given schema of a type that no value can have."""
+    for column in schema:
+        reader_of(column)
+
+
 def plan(chosen: ChosenStream, readers: int) -> list[Chain]:
     """The chains that hold all rows of a stream, at most `readers` of them.
 
     Raises a config_error where the vendor refuses the key, or its limits do not allow so many readers.
     """
-    require_access(chosen)
+    probed(chosen)
     now = utc_now()
     with closing(chosen.opened(readers)) as stream:
         if stream.whole:
@@ -104,9 +111,7 @@ def read(chosen: ChosenStream, schema: pa.Schema, part: Chain) -> Iterator[pa.Re
 
     A slice that fails ends the reading with its error, also where a sync would go on with the next one.
     """
-    for column in schema:
-        reader_of(column)  # refuses a type before anything is requested
-    time.sleep(chosen.source.quiet_seconds)
+    time.sleep(chosen.source.quiet_seconds)  # whoever sent the requests before this task may have used all up
     with closing(chosen.opened(part.readers)) as stream:
         stream.start(part.state, not part.state, part.sync_start)
         for slice_ in stream.slices() if part.slices is None else part.slices:
@@ -124,15 +129,17 @@ def read(chosen: ChosenStream, schema: pa.Schema, part: Chain) -> Iterator[pa.Re
         stream.finish()
 
 
-def require_access(chosen: ChosenStream) -> BatchStream:
-    """Tries the key with the stream's smallest request, and returns the stream that has sent it.
+def probed(chosen: ChosenStream) -> tuple[BatchStream, AirbyteTracedException | None]:
+    """Tries the key with the stream's smallest request. Returns the stream that sent it, and its error.
 
-    Raises what the user must correct. Other errors are left to the reading, which tries longer.
+    Raises an error that the user must correct. Reading may do better with another one, since it tries longer.
     """
     stream = chosen.opened()
-    if isinstance(stream, BatchHttpStream):
-        with closing(stream):
-            error = stream.probe_error(CHECK_RETRY_POLICY, _PROBE_TIMEOUT)
-        if error is not None and error.failure_type is FailureType.config_error:
-            raise error
-    return stream
+    if not isinstance(stream, BatchHttpStream):
+        return stream, None
+    time.sleep(chosen.source.quiet_seconds)
+    with closing(stream):
+        error = stream.probe_error(CHECK_RETRY_POLICY, _PROBE_TIMEOUT)
+    if error is not None and error.failure_type is FailureType.config_error:
+        raise error
+    return stream, error

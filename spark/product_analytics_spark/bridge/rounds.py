@@ -22,7 +22,7 @@ from source_kit.errors import config_error
 from source_kit.http.stream import BatchHttpStream
 from source_kit.stream import BatchStream
 
-from product_analytics_spark.bridge.reading import Chain, ChosenStream, chains, require_access
+from product_analytics_spark.bridge.reading import Chain, ChosenStream, chains, probed
 
 Offset: TypeAlias = dict[str, str | int]
 
@@ -46,13 +46,13 @@ def require_rounds(chosen: ChosenStream) -> None:
 def present(chosen: ChosenStream) -> datetime:
     """Now, by the vendor's clock if this machine's is ahead: a state in the vendor's future would hide rows.
 
-    Sends the stream's smallest request. Raises its error if there is no answer that shows the vendor's clock.
+    Sends the stream's smallest request. Raises its error, since only an answer shows the vendor's clock.
     """
     now = utc_now()
-    stream = require_access(chosen)
+    stream, error = probed(chosen)
+    if error is not None:
+        raise error
     assert isinstance(stream, BatchHttpStream)  # noqa: S101 - all streams with rounds are
-    if stream.client.connection.first_answer_at is None:
-        stream.probe()  # the access is not refused, so this raises what failed
     return stream.client.connection.cursor_ceiling(now)
 
 

@@ -8,15 +8,15 @@ from typing import Any, ClassVar
 
 import pyarrow as pa
 from pyspark.sql.datasource import DataSource, DataSourceReader, InputPartition
-from pyspark.sql.pandas.types import from_arrow_schema, to_arrow_schema
 from pyspark.sql.types import StructType
 from source_kit.errors import config_error
 from source_kit.source import Source
 
-from product_analytics_spark.bridge.reading import ChosenStream, columns, plan, read
+from product_analytics_spark.bridge.reading import ChosenStream, columns, plan, read, require_served
 from product_analytics_spark.bridge.stream import RoundsReader, Slices
 from product_analytics_spark.errors import in_sentences
 from product_analytics_spark.options import LoadOptions, load_options
+from product_analytics_spark.spark_schema import arrow_schema, spark_schema
 
 _CONCURRENCY, _SLICES = "concurrency", "maxSlicesPerTrigger"
 #: Tasks at the same time that no vendor would let pass
@@ -28,7 +28,7 @@ _MOST_SLICES = 1_000_000
 class BridgeDataSource(DataSource):
     """The records of one stream of a connector that reads over HTTP."""
 
-    #: Tasks that read at the same time, unless the option `concurrency` says otherwise
+    #: Tasks that read at the same time, unless the option `concurrency` says otherwise or `num_workers` is smaller
     readers: ClassVar[int]
     #: Why this session cannot use the format
     refused: ClassVar[str | None] = None
@@ -40,13 +40,13 @@ class BridgeDataSource(DataSource):
 
     def schema(self) -> StructType:
         self._readers(), self._slices()  # refused here, because what `streamReader` raises is hidden by Spark
-        return from_arrow_schema(columns(self._chosen()), prefer_timestamp_ntz=True)
+        return spark_schema(columns(self._chosen()))
 
     def reader(self, schema: StructType) -> BridgeReader:
-        return BridgeReader(self._chosen(), self._readers(), _to_arrow(schema))
+        return BridgeReader(self._chosen(), self._readers(), arrow_schema(schema))
 
     def streamReader(self, schema: StructType) -> RoundsReader:
-        return RoundsReader(self._chosen(), self._readers(), self._slices(), _to_arrow(schema))
+        return RoundsReader(self._chosen(), self._readers(), self._slices(), arrow_schema(schema))
 
     def _chosen(self) -> ChosenStream:
         if self.refused is not None:
@@ -56,7 +56,8 @@ class BridgeDataSource(DataSource):
         return ChosenStream(source, source.options.parse(options.connector), options.table)
 
     def _readers(self) -> int:
-        return self._own(_CONCURRENCY, self.readers, _MOST_READERS) or self.readers
+        default = min(self.readers, self.connector()().workers(self._chosen().config))
+        return self._own(_CONCURRENCY, default, _MOST_READERS) or default
 
     def _slices(self) -> int | None:
         return self._own(_SLICES, None, _MOST_SLICES)
@@ -129,6 +130,7 @@ class BridgeReader(DataSourceReader):
     """A batch read: all rows that the vendor has now."""
 
     def __init__(self, chosen: ChosenStream, readers: int, schema: pa.Schema) -> None:
+        require_served(schema)
         self._chosen, self._readers, self._schema = chosen, readers, schema
 
     def partitions(self) -> Sequence[InputPartition]:
@@ -137,7 +139,3 @@ class BridgeReader(DataSourceReader):
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
         if isinstance(partition, Slices):  # Spark makes one of no partitions
             yield from read(self._chosen, self._schema, partition.part)
-
-
-def _to_arrow(schema: StructType) -> pa.Schema:
-    return to_arrow_schema(schema, timezone="UTC")

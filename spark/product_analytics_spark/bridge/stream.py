@@ -12,14 +12,14 @@ from pyspark.sql.datasource import DataSourceStreamReader, InputPartition
 from source_kit.errors import config_error
 
 from product_analytics_spark.bridge import rounds
-from product_analytics_spark.bridge.reading import Chain, ChosenStream, read
+from product_analytics_spark.bridge.reading import Chain, ChosenStream, read, require_served
 from product_analytics_spark.bridge.rounds import Offset
 from product_analytics_spark.errors import in_sentences
 
 try:
     from pyspark.sql.streaming.datasource import SupportsTriggerAvailableNow as _AvailableNow
 except ImportError:  # before Spark 4.2: `availableNow` is one batch there
-    _AvailableNow = object
+    _AvailableNow = object  # type: ignore[assignment,misc]
 
 #: Least seconds between the beginnings of two rounds of a running query. Every round reads the lookback again, and a
 #: query without a trigger would begin one after the other.
@@ -44,6 +44,7 @@ class RoundsReader(DataSourceStreamReader, _AvailableNow):
         self._offset: Offset | None = None
 
     def initialOffset(self) -> dict[str, Any]:
+        require_served(self._schema)
         rounds.require_rounds(self._chosen)  # not sooner: what `streamReader` raises is hidden by Spark 4.0 to 4.3
         return rounds.BEGINNING
 
