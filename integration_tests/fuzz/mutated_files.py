@@ -2,7 +2,8 @@
 
     python mutated_files.py --folder /tmp/files --seconds 60 [--seed 1] [--only 4711]
 
-Both must give identical lines, or both must fail with BrokenFile. A file that only the native decoder refuses must
+Both must give identical lines, or both must fail with BrokenFile; and the native decoder's arrays must hold the values
+of the lines. A file that only the native decoder refuses must
 break the format: fastavro reads some of those. Stops at the first finding: prints it, keeps the file in the folder,
 exits 1. The last line counts what was decoded.
 """
@@ -21,6 +22,7 @@ from typing import Any
 
 from fuzz import avro_writer
 from fuzz.comparing import Finding, summary
+from fuzz.native_arrays import native_columns, rows_of_arrays, without_record
 from source_heap.avro import native_decoder
 from source_heap.avro.container import read_blocks
 from source_heap.avro.faults import BrokenFile
@@ -94,7 +96,30 @@ def compare(file: AvroFile, projection: Projection) -> str:
     if got[:same] != expected[:same]:
         pairs = zip(got.splitlines(), expected.splitlines(), strict=False)
         raise Finding("lines differ: {} instead of {}".format(*next(pair for pair in pairs if pair[0] != pair[1])))
+    compare_arrays(file, without_record(projection), got_fault)
     return "broken" if fault else "decoded"
+
+
+def compare_arrays(file: AvroFile, projection: Projection, fault: str | None) -> None:
+    """Reads a file by the native decoder's arrays, and compares with its lines, which end with the fault.
+
+    Raises Finding.
+    """
+    native = native_columns(file, projection)
+    if native is None:
+        return
+    got, got_fault = [], None
+    try:
+        got.extend(rows_of_arrays(native, file, projection))
+    except BrokenFile as error:
+        got_fault = str(error)
+    if got_fault != fault:
+        raise Finding(f"with arrays the native decoder says {got_fault}, with lines {fault}")
+    expected = [json.loads(line) for line in outcome(file.rows(projection))[0].splitlines()]
+    for one, other in zip(got, expected, strict=not fault):
+        numbers = {name for name, value in one.items() if isinstance(value, float)}
+        if one != {name: float(value) if name in numbers else value for name, value in other.items()}:
+            raise Finding(f"arrays differ: {one} instead of {other}")
 
 
 def breaks_format(file: AvroFile) -> bool:

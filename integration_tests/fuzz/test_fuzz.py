@@ -110,6 +110,9 @@ def test_damaged_inputs_are_read_as_python_reads_them(
             "heap-buffer-overflow",
             id="heap-a-byte-too-far",
         ),
+        pytest.param(
+            HEAP, "arrays.c", "return (rows + 1) *", "return rows *", "heap-buffer-overflow", id="heap-an-end-too-far"
+        ),
         pytest.param(HEAP, "json.c", "most = 0x9F;", "most = 0xBF;", "a line is JSON", id="heap-half-a-surrogate-pair"),
         pytest.param(
             PENDO, "values.c", "left < 6 ||", "left < 5 ||", "heap-buffer-overflow", id="pendo-a-byte-too-far"
@@ -141,6 +144,7 @@ def test_a_planted_fault_is_found_with_the_seeds(
     ("module", "name", "right", "wrong"),
     [
         pytest.param(HEAP, "values.c", "*point = '.'", "*point = '0'", id="heap-a-wrong-decimal"),
+        pytest.param(HEAP, "arrays.c", "row, value->integer != 0)", "row, value->integer == 0)", id="heap-a-wrong-bit"),
         pytest.param(PENDO, "values.c", "name) > 0; place--", "name) < 0; place--", id="pendo-names-in-wrong-order"),
         pytest.param(CUSTOMERIO, "rows.c", "is_negative ? -size", "is_negative ? size", id="customerio-a-lost-minus"),
     ],

@@ -5,8 +5,8 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* The first size of a text's memory. Bytes. */
-enum { FIRST_TEXT_ROOM = 256 };
+/* The first size of a text's memory. Bytes. The fuzzers see it grow, so it is small. */
+enum { FIRST_TEXT_ROOM = 64 };
 
 /* ------------------------------------------------------------------------------------------------------- memory */
 
@@ -210,7 +210,7 @@ static enum written set_text(struct arrays *arrays, struct array *array, const c
 }
 
 static enum written set_bytes(struct arrays *arrays, struct array *array, const struct value *value) {
-    if (!is_utf8(value->bytes, value->size))
+    if (!text_is_utf8(value->bytes, value->size))
         return NOT_WRITABLE;
     return set_text(arrays, array, (const char *)value->bytes, value->size);
 }

@@ -61,7 +61,7 @@ static size_t sequence_length(const uint8_t *at, const uint8_t *end) {
     return length;
 }
 
-bool is_utf8(const uint8_t *text, size_t size) {
+bool text_is_utf8(const uint8_t *text, size_t size) {
     const uint8_t *at = text, *end = text + size;
     while (at < end) {
         uint64_t word = EACH_BYTE(0x80);

@@ -11,7 +11,7 @@
 enum written json_text(struct output *output, const uint8_t *text, size_t size);
 
 /* Whether a text is UTF-8. */
-bool is_utf8(const uint8_t *text, size_t size);
+bool text_is_utf8(const uint8_t *text, size_t size);
 
 enum written json_integer(struct output *output, int64_t value);
 

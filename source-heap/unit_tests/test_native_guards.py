@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -26,11 +27,13 @@ INSTANT = (b'"a":', b'"a":null', False, True, (("bytes", "instant", 0, False, 0,
 SINCE = "2024-05-01T00:00:00.000000Z"
 
 
-def decoder(*columns: Any, since: bytes = b"", row: int = 1000, line: int = 1000, chunk: int = 1000) -> Any:
+def decoder(
+    *columns: Any, since: bytes = b"", row: int = 1000, line: int = 1000, chunk: int = 1000, **arrays: Any
+) -> Any:
     """A decoder with small limits."""
     from source_heap.avro import native
 
-    return native.Decoder(columns, b"{", b"}\n", since, row, line, chunk)
+    return native.Decoder(columns, b"{", b"}\n", since, row, line, chunk, **arrays)
 
 
 def opened(folder: Path, data: bytes) -> AvroFile:
@@ -61,6 +64,34 @@ def test_a_column_decides_only_by_a_whole_instant(since: bytes) -> None:
 def test_limits_are_sizes(limits: dict[str, int]) -> None:
     with pytest.raises(ValueError, match=r"limits|chunk"):
         decoder(TEXT, **limits)
+
+
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        {"elements": ()},
+        {"elements": ("skipped",)},
+        {"elements": ("text", "text")},
+        {"elements": ("beautiful",)},
+        {"elements": ("text",), "room": 0},
+        {"elements": ("text",), "room": -1},
+        {"elements": ("text",), "room": 2**40},
+    ],
+)
+def test_a_selected_column_has_an_array_with_room(arrays: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"array|unknown|room"):
+        decoder(TEXT, **{"room": 5, **arrays})
+
+
+def test_arrays_end_at_their_room_and_are_empty_behind_a_take() -> None:
+    rows = decoder(TEXT, elements=("text",), room=2)
+    block = text("a") + text("bc") + text("d")
+    assert rows.decode(block, 0, 3) == ("chunk full", 2, 5, 1)
+    assert rows.take_arrays() == (2, ((b"\3", struct.pack("=3i", 0, 1, 3), b"abc"),))
+    assert rows.count() == 0
+    assert rows.decode(block, 5, 1)[0] == "all rows"
+    count, [(valid, *others)] = rows.take_arrays()
+    assert (count, valid[0] & 1, others) == (1, 1, [struct.pack("=2i", 0, 1), b"d"])
 
 
 @pytest.mark.parametrize(
@@ -216,13 +247,14 @@ def test_other_threads_are_refused_while_one_decodes() -> None:
     rows = decoder(TEXT, row=2**30, line=2**30, chunk=2**40)
     block = text(b"x" * 1_000_000) * 40
     refused, end = set(), time.monotonic() + 60
-    while len(refused) < 3 and time.monotonic() < end:
+    while len(refused) < 4 and time.monotonic() < end:
         worker = threading.Thread(target=rows.decode, args=(block, 0, 40))
         worker.start()
         while worker.is_alive():
             refused |= {"take"} if is_refused(rows.take) else set()
+            refused |= {"take_arrays"} if is_refused(rows.take_arrays) else set()
             refused |= {"append"} if is_refused(rows.append, b"") else set()
             refused |= {"decode"} if is_refused(rows.decode, b"", 0, 0) else set()
         worker.join()
         rows.take()
-    assert refused == {"take", "append", "decode"}
+    assert refused == {"take", "take_arrays", "append", "decode"}

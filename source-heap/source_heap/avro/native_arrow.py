@@ -89,7 +89,7 @@ def native_columns(declared: Declared, projection: Projection, schema: pa.Schema
     if columns is None or any(wanted[name] not in elements for name in targets):
         return None
     native = NativeColumns(
-        tuple(map(_with_texts, columns)),
+        tuple(map(with_texts, columns)),
         tuple(elements[wanted[name]] if name in targets else "skipped" for name in names),
         names,
     )
@@ -100,7 +100,7 @@ def _is_data(name: str, projection: Projection, schema: pa.Schema) -> bool:
     return name in schema.names and name not in projection.constants and name not in (POSITION, CHANGES)
 
 
-def _with_texts(column: Column) -> Column:
+def with_texts(column: Column) -> Column:
     """A column with the symbols of its enums as texts, not as JSON."""
     begin, null, is_union, decides, branches = column
     return begin, null, is_union, decides, tuple(map(_with_text, branches))
