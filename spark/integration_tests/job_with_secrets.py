@@ -74,7 +74,7 @@ def main(folder: Path, options: dict[str, Any]) -> None:
     show(spark.sql("SELECT * FROM view_of_sessions"), "view")
     fail(spark.read.format("heap").options(**heap).load("users"), "users")
     show(spark.read.format("customerio").options(**customerio).load("segments"), "segments")
-    stream = spark.readStream.format("customerio").options(**customerio).load("messages").writeStream
+    stream = spark.readStream.format("heap").options(**heap).load("sessions").writeStream
     query = (
         stream.format("noop")
         .option("checkpointLocation", str(folder / "checkpoint"))
@@ -83,7 +83,7 @@ def main(folder: Path, options: dict[str, Any]) -> None:
     )
     query.awaitTermination(120)
     query.explain(extended=True)
-    say(f"rows of messages: {sum(progress.numInputRows for progress in query.recentProgress)}")
+    say(f"rows of stream: {sum(progress.numInputRows for progress in query.recentProgress)}")
     say(query.recentProgress)
     spark.stop()
 

@@ -69,6 +69,11 @@ def test_a_wrong_key_fails_on_the_driver(spark: Any, customerio: CustomerioSimul
 
 
 def test_a_stream_fails_with_the_sentence_too(spark: Any, customerio: CustomerioSimulator, tmp_path: Path) -> None:
-    load = spark.readStream.format("customerio").options(app_api_key="wrong", api_url=customerio.url).load("messages")
-    writer = load.writeStream.format("noop").option("checkpointLocation", str(tmp_path)).trigger(availableNow=True)
-    assert last_line(lambda: writer.start().awaitTermination(120)).startswith(WRONG_KEY)
+    def run(stream: str) -> Callable[[], object]:
+        options = {"app_api_key": "wrong", "api_url": customerio.url}
+        load = spark.readStream.format("customerio").options(**options).load(stream).writeStream.format("noop")
+        writer = load.option("checkpointLocation", str(tmp_path / stream)).trigger(availableNow=True)
+        return lambda: writer.start().awaitTermination(120)
+
+    assert last_line(run("messages")).startswith(WRONG_KEY)
+    assert "segments" in last_line(run("segments")), "a stream without slices, which no reader can be made for"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from functools import wraps
 from inspect import isgeneratorfunction
 from typing import Any, TypeVar
@@ -56,32 +55,39 @@ def in_sentences(cls: type[T]) -> type[T]:
 
 
 def _told(method: Callable[..., Any]) -> Callable[..., Any]:
+    """The method, raising outside of `except`: what is raised there would bring along what it came from."""
     if isgeneratorfunction(method):
 
         @wraps(method)
         def read(self: object, *args: Any, **named: Any) -> Iterator[Any]:
-            with _sentences(self):
+            mask_secrets(*vars(self).values())
+            try:
                 yield from method(self, *args, **named)
+                return
+            except Exception as error:
+                failure = _failure(error)
+            raise failure
 
         return read
 
     @wraps(method)
     def call(self: object, *args: Any, **named: Any) -> Any:
-        with _sentences(self):
+        mask_secrets(*vars(self).values())
+        try:
             return method(self, *args, **named)
+        except Exception as error:
+            failure = _failure(error)
+        if method.__name__ == "streamReader":
+            from product_analytics_spark.failed_stream import FailedStreamReader
+
+            return FailedStreamReader(failure)
+        raise failure
 
     return call
 
 
-@contextmanager
-def _sentences(holder: object) -> Iterator[None]:
-    mask_secrets(*vars(holder).values())
-    try:
-        yield
-    except ConnectorError:
-        raise
-    except Exception as error:
-        raise ConnectorError(_text(error)) from None
+def _failure(error: Exception) -> ConnectorError:
+    return error if isinstance(error, ConnectorError) else ConnectorError(_text(error))
 
 
 def _text(error: Exception) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import pickle
 import traceback
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from product_analytics_spark.errors import ConnectorError, in_sentences
@@ -26,6 +28,9 @@ class Reader:
             raise ValueError("row: Ada Lovelace")
         except ValueError:
             raise self.failure from None
+
+    def streamReader(self, schema: object) -> object:
+        raise self.failure
 
     def latestOffset(self, start: dict[str, str] | None = None, limit: object = None) -> dict[str, str]:
         raise self.failure
@@ -49,6 +54,13 @@ def test_the_last_line_is_the_connectors_sentence_and_the_line_before_says_what_
     *_, answered, sentence = shown(call).rstrip("\n").split("\n")
     assert sentence == SENTENCE
     assert answered == "product_analytics_spark.errors.ConnectorError: config_error: status 401, key ****"
+
+
+def test_a_stream_reader_that_cannot_be_made_fails_at_its_first_call() -> None:
+    """Where `streamReader` raises, Spark shows an error of its own in place of the sentence."""
+    reader: Any = pickle.loads(pickle.dumps(Reader(config_error(SENTENCE)).streamReader(None)))  # noqa: S301 - its own
+    for call in (reader.initialOffset, reader.latestOffset, lambda: reader.partitions({}, {})):
+        assert shown(call).rstrip("\n").endswith(f"\n{SENTENCE}")
 
 
 def test_a_secret_in_a_sentence_is_masked() -> None:

@@ -17,6 +17,7 @@ from source_heap.dumps import Dumps
 from source_heap.streams.dumps import NAME as DUMPS
 from source_kit.errors import config_error
 
+from product_analytics_spark.errors import in_sentences
 from product_analytics_spark.heap.offsets import Batch, Offset, advance, batch, require_whole
 from product_analytics_spark.heap.options import HeapLoad
 from product_analytics_spark.heap.reading import FilePart, read, require_served
@@ -46,6 +47,7 @@ class FilesOfBatch(InputPartition):
         self.parts = parts
 
 
+@in_sentences
 class HeapStreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
     """The rows of a table's dumps, once each, with their generation.
 
