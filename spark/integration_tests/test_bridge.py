@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pyspark
 import pytest
 from product_analytics_spark.bridge.reading import ChosenStream
 from simulators.customerio import CustomerioSimulator, Options
@@ -24,6 +25,8 @@ from test_kit.slices import read_together
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
+#: Whether Spark asks for a part of what there is, and knows `availableNow` as more than one batch
+HAS_LIMITS = tuple(map(int, pyspark.__version__.split(".")[:2])) >= (4, 2)
 #: The simulated present is in March; Spark's workers see the real one
 DAYS = {"start_date": "2026-03-01", "end_date": "2026-03-20"}
 
@@ -94,17 +97,17 @@ def test_a_stream_of_pendo_has_the_connectors_rows_and_no_more_requests_at_a_tim
 def test_several_readers_of_deliveries_share_the_requests_a_second_and_none_is_refused(
     spark: SparkSession, customerio: CustomerioSimulator
 ) -> None:
-    """Sixty windows, by two readers that run at the same time, one query behind the other."""
+    """Thirty windows, by two readers that run at the same time, one query behind the other."""
     load = spark.read.format("customerio").options(app_api_key=customerio.api_key, api_url=customerio.url)
-    frame = load.options(concurrency="2", start_date="2021-12-20").load("messages")
+    frame = load.options(concurrency="2", start_date="2024-07-01").load("messages")
     found = rows_in(frame)
     again = frame.count()
     requests = list(customerio.requests)
-    assert len(requests) >= 120
+    assert len(requests) >= 60
     assert in_a_second(requests) <= 10
     assert {request.status for request in requests} == {200}
     assert again == len(found)
-    assert_rows_of(of_customerio(customerio, "messages", "2021-12-20"), found)
+    assert_rows_of(of_customerio(customerio, "messages", "2024-07-01"), found)
 
 
 @pytest.mark.parametrize("name", ["campaign_actions", "customers"])
@@ -159,22 +162,26 @@ class Stream:
 def test_a_stream_whose_sink_fails_goes_on_and_holds_every_row(
     spark: SparkSession, pendo: PendoSimulator, customerio: CustomerioSimulator, tmp_path: Path, kind: str
 ) -> None:
-    """Batches of a few slices; a batch whose sink failed is read again. The rest is read, then one more round."""
+    """A batch whose sink failed is read again. Then the rest is read, and one more round.
+
+    Before Spark 4.2 a batch is a whole round.
+    """
     if kind == "pendo":
-        given = {"api_key": pendo.api_key, "api_url": pendo.url, **DAYS, "maxSlicesPerTrigger": "8"}
+        given, limit = {"api_key": pendo.api_key, "api_url": pendo.url, **DAYS}, "8"
         chosen, key = of_pendo(pendo, "page_events"), "record_id"
     else:
         start = customerio.start_date
-        given = {"app_api_key": customerio.api_key, "api_url": customerio.url, "start_date": start}
-        given |= {"maxSlicesPerTrigger": "2", "messages_lookback_days": "1"}
+        given, limit = {"app_api_key": customerio.api_key, "api_url": customerio.url, "start_date": start}, "2"
+        given |= {"messages_lookback_days": "1"}
         chosen, key = of_customerio(customerio, "messages", start), "id"
+    given |= {"maxSlicesPerTrigger": limit} if HAS_LIMITS else {}
     stream = Stream(spark.readStream.format(kind).options(**given).load(chosen.name), tmp_path)
     with pytest.raises(Exception, match="the sink is full"):
-        stream.run(fail_at=1)
-    assert stream.batches == [0]
-    assert stream.state() == {}
+        stream.run(fail_at=1 if HAS_LIMITS else 0)
+    assert stream.batches == ([0] if HAS_LIMITS else [])
+    assert (stream.state() == {}) is HAS_LIMITS
     stream.run()
-    assert stream.batches[:3] == [0, 1, 2]
+    assert stream.batches[:3] == ([0, 1, 2] if HAS_LIMITS else [0])
     found = stream.rows()
     held = {row[key]: row for row in found}
     assert_rows_of(chosen, held.values())

@@ -29,7 +29,7 @@ def register(spark: SparkSession) -> None:
     from product_analytics_spark.heap.source import HeapDataSource
 
     spark.dataSource.register(HeapDataSource)
-    twice = spark.conf.get("spark.speculation", "false") == "true"  # no Python worker of Spark knows it
+    twice = str(spark.conf.get("spark.speculation", "false")).lower() == "true"  # no Python worker of Spark knows it
     if find_spec("source_pendo"):
         spark.dataSource.register(bridge.PendoUnderSpeculation if twice else bridge.PendoDataSource)
     if find_spec("source_customerio"):

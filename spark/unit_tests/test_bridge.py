@@ -308,10 +308,18 @@ def test_streams_whose_end_only_reading_tells_are_refused_by_name(
 class Session:
     """What `register` needs of a session."""
 
-    def __init__(self, **conf: str) -> None:
-        self.conf = conf
-        self.dataSource = self
+    version = "4.3.0"
+
+    def __init__(self, speculation: str) -> None:
+        self._conf = {"spark.speculation": speculation}
+        self.conf = self.dataSource = self
         self.formats: dict[str, type[DataSource]] = {}
+
+    def get(self, name: str, default: str) -> str:
+        return self._conf.get(name, default)
+
+    def set(self, name: str, value: str) -> None:
+        self._conf[name] = value
 
     def register(self, source: type[DataSource]) -> None:
         self.formats[source.name()] = source
@@ -319,7 +327,7 @@ class Session:
 
 @pytest.mark.parametrize("kind", ["pendo", "customerio"])
 def test_a_session_that_runs_tasks_twice_cannot_use_formats_whose_vendors_count_requests(kind: str) -> None:
-    twice, once = Session(**{"spark.speculation": "true"}), Session()
+    twice, once = Session("TRUE"), Session("false")
     register(twice)  # type: ignore[arg-type]
     register(once)  # type: ignore[arg-type]
     with pytest.raises(Exception, match=r"cannot be used with spark\.speculation=true"):

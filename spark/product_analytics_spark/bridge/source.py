@@ -39,7 +39,7 @@ class BridgeDataSource(DataSource):
         """The connector, imported only where its format is used."""
 
     def schema(self) -> StructType:
-        self._readers(), self._slices()  # refused here, because what `streamReader` raises is hidden by Spark
+        self._readers(), self._slices()  # a wrong one is refused before anything is requested
         return spark_schema(columns(self._chosen()))
 
     def reader(self, schema: StructType) -> BridgeReader:

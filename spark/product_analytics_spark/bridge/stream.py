@@ -35,17 +35,20 @@ class Slices(InputPartition):
 
 @in_sentences
 class RoundsReader(DataSourceStreamReader, _AvailableNow):
-    """Reads in rounds (see `rounds`). `most` is how many slices a trigger reads; None for a whole round."""
+    """Reads in rounds (see `rounds`). `most` is how many slices a trigger reads; None for a whole round.
+
+    Raises a config_error for a stream that has no rounds, and for a schema that cannot be served.
+    """
 
     def __init__(self, chosen: ChosenStream, readers: int, most: int | None, schema: pa.Schema) -> None:
+        require_served(schema)
+        rounds.require_rounds(chosen)
         self._chosen, self._readers, self._most, self._schema = chosen, readers, most, schema
         self._began: float | None = None  # the last round, by `time.monotonic`
         self._only: datetime | None = None  # the time of the one round that `availableNow` reads
         self._offset: Offset | None = None
 
     def initialOffset(self) -> dict[str, Any]:
-        require_served(self._schema)
-        rounds.require_rounds(self._chosen)  # not sooner: what `streamReader` raises is hidden by Spark 4.0 to 4.3
         return rounds.BEGINNING
 
     def getDefaultReadLimit(self) -> Any:
