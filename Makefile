@@ -19,8 +19,8 @@ OLDEST     := .cache/spark-oldest-venv
 CADDY      := .cache/caddy
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo inlet-config test unit soak fuzz check fix bench newest-cdk images base-image wheels sbom audit docs lock \
-	pyairbyte-env kubernetes-env plots-env spark-env spark-oldest-env caddy clean
+.PHONY: help setup demo inlet-config spark-demo test unit soak fuzz check fix bench spark-bench newest-cdk images base-image wheels \
+	sbom audit docs lock pyairbyte-env kubernetes-env plots-env spark-env spark-oldest-env caddy clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,12 @@ demo: $(INSTALLED) ## run the connectors on the bundled simulators, into a DuckD
 
 inlet-config: ## write .env for compose.yaml: paths, keys and the read token of webhook-inlet, all fresh; HOST=its public name
 	@tools/inlet-config.sh $(HOST)
+
+# Java first: without one nobody needs the 500 MB of Spark
+spark-demo: ## let Spark read a simulated bucket of Heap into Parquet, by batch and as a stream; needs Java 17
+	@"$$(tools/bootstrap.sh python)" tools/java.py
+	@$(MAKE) --no-print-directory spark-env
+	@$(SPARK)/bin/python tools/spark_demo.py $(ARGS)
 
 test: $(INSTALLED) ## run all tests; lists the tests that are skipped because a tool is missing, and the coverage
 	@$(PYTHON_BIN) tools/run_tests.py $(ARGS)
@@ -64,6 +70,11 @@ fix: $(INSTALLED) ## format the code, and fix what the linter can fix
 
 bench: $(INSTALLED) $(PLOTS)/.installed ## measure speed and memory beside the floor and other programs; writes benchmarks/RESULTS.md
 	@$(PYTHON_BIN) benchmarks/run.py --plots $(PLOTS)/bin/python $(ARGS)
+
+spark-bench: ## measure what Spark's way costs beside the connector; prints a table; needs Java 17
+	@"$$(tools/bootstrap.sh python)" tools/java.py
+	@$(MAKE) --no-print-directory spark-env
+	@PYTHONPATH=tools $(SPARK)/bin/python benchmarks/spark.py $(ARGS)
 
 plots-env: $(PLOTS)/.installed ## install matplotlib, which draws the plots of the benchmarks, into its own environment
 

@@ -14,7 +14,23 @@ with warnings.catch_warnings():
     import airbyte_cdk  # noqa: F401
 
 
+#: Integration tests that may run beside others: they hold no engine and no port of their own, and no seconds to a limit
+WITH_NEIGHBORS = {
+    "test_backward_compatibility.py",
+    "test_contributing.py",
+    "test_customerio_recipes.py",
+    "test_demo.py",
+    "test_fuzz.py",
+    "test_incremental_acceptance.py",
+    "test_protocol_acceptance.py",
+    "test_secrets.py",
+    "test_slim_environment.py",
+    "test_tables.py",
+}
+
+
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Tests that are no unit tests hold ports, containers and engines, so none of them runs beside another test."""
-    if "unit_tests" not in item.path.parts:
+    """All other integration tests run alone, see the marker."""
+    neighborly = item.path.name in WITH_NEIGHBORS and item.get_closest_marker("docker") is None
+    if "unit_tests" not in item.path.parts and not neighborly:
         item.add_marker("alone")

@@ -51,12 +51,13 @@ def _runs(*arguments: str, missing: list[run_tests.Tool] | None = None) -> dict[
 
 
 def test_every_test_is_in_one_run() -> None:
-    units, alone, *sparks = _runs().values()
+    two, alone, *sparks = _runs().values()
 
-    assert (units.expression, alone.expression) == ("not soak and not alone", "not soak and alone")
-    assert {"spark/unit_tests", "spark/integration_tests"} == set(sparks[0].paths)
+    assert (two.expression, alone.expression) == ("not soak and not alone", "not soak and alone")
+    assert {"spark/unit_tests", "spark/integration_tests"} == set(sparks[0].paths) == set(sparks[1].paths)
+    assert [run.options for run in (alone, *sparks)] == [("--durations=15",), ("--durations=10",), ("--durations=10",)]
     folders = {str(path.relative_to(ROOT)) for path in ROOT.glob("*/unit_tests")} - {"spark/unit_tests"}
-    assert set(units.paths) == folders
+    assert set(two.paths) == folders | {"integration_tests"}
     assert alone.paths == ()  # all that pyproject.toml names
 
 

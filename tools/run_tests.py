@@ -5,8 +5,8 @@ and more). Each has a pytest marker, Spark's have a folder; where a tool is miss
 lines say so. On CI (`CI=true`) every tool must be there: the run fails before its first test, and it fails when a test
 skips itself. The tests marked `soak` are for `make soak` and never run here.
 
-There are several runs of pytest, each with its own summary: the unit tests, two at a time; what must not have a
-neighbor (marker `alone`, all integration tests among them); Spark's tests, and some of them with the oldest Spark, both
+There are several runs of pytest, each with its own summary: most tests, two at a time; what must not have a neighbor
+(marker `alone`, most integration tests among them); Spark's tests, and some of them with the oldest Spark, both
 in environments of their own. The last line has the sum of all.
 
 Arguments are handed to pytest: `make test ARGS="-k pendo -x"`. Then no test runs beside another one, and coverage is
@@ -42,6 +42,8 @@ SOAK_TESTS = (
     "integration_tests/webhooks",
     "integration_tests/fuzz",
 )
+#: pytest-xdist, with each file in one process and in the given order, and the coverage of both processes
+TWO = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder", "-p", "fast_coverage")
 #: pytest's exit code for a run without tests
 NO_TESTS = 5
 #: What the last line has in any case
@@ -170,10 +172,11 @@ def chosen_runs(arguments: Sequence[str], missing: Sequence[Tool]) -> list[Run]:
         others = tuple(path for path in paths if Path(path).parts[0] != "spark")
         runs.append(Run("tests", sys.executable, expression, others, tuple(options)))
     elif here:
-        units = tuple(str(path) for path in sorted(Path().glob("*/unit_tests")) if path.parts[0] != "spark")
-        two = ("-n", "2", "--dist", "loadfile", "-p", "fast_coverage", "--durations=15")
-        runs.append(Run("unit tests", sys.executable, f"{expression} and not alone", units, two))
-        runs.append(Run("tests without a neighbor", sys.executable, f"{expression} and alone", (), ("--durations=15",)))
+        units = (str(path) for path in sorted(Path().glob("*/unit_tests")) if path.parts[0] != "spark")
+        first = ("integration_tests", *units)  # the longest, so that both processes end together
+        slowest = "--durations=15"
+        runs.append(Run("tests two at a time", sys.executable, f"{expression} and not alone", first, (*TWO, slowest)))
+        runs.append(Run("tests one at a time", sys.executable, f"{expression} and alone", (), (slowest,)))
     if spark and SPARK not in missing:
         folders = tuple(path for path in paths if Path(path).parts[0] == "spark") or SPARK_TESTS
         told = (*options, "--durations=10")
