@@ -55,6 +55,15 @@ def test_every_sentence_that_a_user_may_meet_is_explained(connector: str) -> Non
     assert missing == []
 
 
+def test_every_sentence_that_a_user_of_spark_may_meet_is_explained() -> None:
+    """Beside those of the connectors, to whose pages it leads."""
+    page = flat((ROOT / "docs" / "spark.md").read_text(encoding="utf-8"))
+    found = {*sentences("spark/product_analytics_spark")}
+    assert len(found) > 10
+
+    assert [sentence for sentence in sorted(found) if not re.search(pattern(sentence), page)] == []
+
+
 def test_a_sentence_without_a_place_on_the_page_is_found() -> None:
     sentence = f"Pendo lost {VALUE} of the rows."
 

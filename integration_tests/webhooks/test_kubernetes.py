@@ -61,6 +61,20 @@ def test_the_validator_refuses_a_field_that_kubernetes_does_not_know(folder: Pat
     assert "readynessProbe" in done.stdout + done.stderr
 
 
+def test_the_job_of_the_page_on_spark_is_valid_and_keeps_to_the_restricted_standard() -> None:
+    manifest = ROOT / "spark" / "examples" / "heap-tables.yaml"
+    done = subprocess.run([_VALIDATOR, "--strict", manifest], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (done.stdout + done.stderr).count(" passed for resource ") == 1
+
+    pod = yaml.safe_load(manifest.read_text(encoding="utf-8"))["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert container["securityContext"]["allowPrivilegeEscalation"] is False
+    assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+
+
 def test_the_example_is_refused_until_it_is_filled_in(folder: Path) -> None:
     def url(name: str) -> subprocess.CompletedProcess[str]:
         command = [INLET, "url", "pendo", "--config", folder / name]
