@@ -16,6 +16,8 @@ import pytest
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from product_analytics_spark.heap.options import HeapLoad
 from product_analytics_spark.heap.reading import plan, read, table_columns
+from simulators.heap.avro_files import Column, encode
+from simulators.heap.layout import StoredObject
 from simulators.heap.replay import LiveTable
 from simulators.heap.scenarios import SCENARIOS, Step, scenario
 from source_heap import SourceHeap
@@ -32,8 +34,8 @@ if TYPE_CHECKING:
 #: The columns that only Spark has, with their types
 MORE = {"_heap_position": "bigint", "_heap_changes": "array<struct<field:string,change:string,reason:string>>"}
 
-#: Of longer stories only the end and the troubles are read: their steps add one dump each
-_SHORT = 4
+#: What is read with the oldest Spark, too: all types, a new generation, many encodings of times
+OLDEST = {"every_avro_type", "resync_in_the_middle", "time_encodings"}
 
 
 def full_refresh(bucket: Bucket, **options: str) -> tuple[dict[str, Row], Output]:
@@ -157,12 +159,14 @@ def assert_step(bucket: Bucket, step: Step) -> None:
             assert bag(as_json(in_order(found), types)) == bag(truth(live, types)), (step.note, table)
 
 
-@pytest.mark.parametrize("name", sorted(SCENARIOS))
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.oldest] * (name in OLDEST)) for name in sorted(SCENARIOS)]
+)
 def test_a_batch_read_is_a_full_refresh_and_holds_the_truth(name: str, spark: SparkSession, bucket: Bucket) -> None:
     story = scenario(name, bucket=bucket.server.bucket)
     for step in story:
         bucket.server.apply(step)
-        if step is not story[-1] and (step.fails or len(story) <= _SHORT):
+        if step.fails:  # the core alone, for there may be many; Spark reads the end of the story
             assert_step(bucket, step)
     catalog, connector = full_refresh(bucket)
     for table, live in story[-1].live.items():
@@ -186,3 +190,100 @@ def test_the_dumps_are_a_table_too(spark: SparkSession, bucket: Bucket) -> None:
     assert dict(frame.dtypes) == types
     rows = as_json(frame.toArrow().to_pylist(), types, nested(catalog["_heap_dumps"]))
     assert bag(rows) == bag(as_json(connector.records["_heap_dumps"], types))
+
+
+@pytest.mark.parametrize("name", ["time_encodings", "every_avro_type"])
+@pytest.mark.parametrize("options", [{"timestamp_mode": "raw"}, {"start_date": "2024-05-01T12:00:00Z"}], ids=str)
+def test_the_connectors_options_do_what_they_do_there(name: str, options: Row, bucket: Bucket) -> None:
+    for step in scenario(name, bucket=bucket.server.bucket):
+        bucket.server.apply(step)
+    catalog, connector = full_refresh(bucket, **options)
+    for table in connector.records.keys() - {"_heap_dumps"}:
+        types = {column: sql_type(schema) for column, schema in catalog[table].items()}
+        found = in_order(by_the_core(bucket, table, **options))
+        assert as_json(found, types, nested(catalog[table])) == as_json(connector.records[table], types)
+
+
+@pytest.mark.oldest
+def test_columns_are_chosen_and_a_given_schema_casts(spark: SparkSession, bucket: Bucket) -> None:
+    for step in scenario("column_changes_type", bucket=bucket.server.bucket):
+        bucket.server.apply(step)
+    chosen = bucket.read(spark, "sessions", columns="flag,event_id")
+    assert chosen.columns == ["flag", "event_id", "_heap_dump_id", "_heap_generation", "_heap_file", *MORE]
+    load = spark.read.format("heap").options(**bucket.options())
+    given = load.schema(
+        "event_id string, flag boolean, time string, gone double, _heap_changes " + MORE["_heap_changes"]
+    )
+    rows = given.load("sessions").toArrow().to_pylist()
+    for row, known in zip(by_event(rows), by_event(chosen.toArrow().to_pylist()), strict=True):
+        is_flag = known["flag"] in ("true", "false")
+        assert (row["event_id"], row["gone"]) == (str(known["event_id"]), None)
+        assert row["flag"] is (known["flag"] == "true" if is_flag else None)
+        lost = [] if is_flag or known["flag"] is None else ["flag"]
+        assert [one["field"] for one in row["_heap_changes"] or ()] == lost
+        assert row["time"] is None or row["time"].endswith("Z")
+    with pytest.raises(Exception, match="Column event_id of table sessions cannot be read as the type") as refused:
+        load.schema("event_id int").load("sessions").toArrow()
+    assert_last(refused.value, "Its type can be bigint, double, boolean, string, date, timestamp, timestamp_ntz.")
+
+
+def by_event(rows: Iterable[Row]) -> list[Row]:
+    """Rows in an order that both types of an id have."""
+    return sorted(rows, key=lambda row: str(row["event_id"]))
+
+
+def assert_last(error: BaseException, sentence: str) -> None:
+    """The sentence is what the error ends with, but for Spark's own code."""
+    assert str(error).partition("SQLSTATE")[0].rstrip().splitlines()[-1].endswith(sentence)
+
+
+def test_a_lost_file_fails_the_read_or_is_skipped(spark: SparkSession, bucket: Bucket) -> None:
+    first, second, *_ = scenario("lost_file", bucket=bucket.server.bucket)
+    bucket.server.apply(first)
+    bucket.server.apply(second)
+    [table] = second.fails
+    with pytest.raises(Exception, match="does not exist in the bucket"):
+        bucket.read(spark, table).toArrow()
+    found = in_order(bucket.read(spark, table, on_missing_file="skip").toArrow())
+    there = {row["_heap_file"] for row in found}
+    whole = [row for row in truth(second.live[table], {}) if row["_heap_file"] in there]
+    assert bag(as_json(found, {})) == bag(whole)
+    assert len(there) == len({row.file for row in second.live[table].rows}) - 1
+
+
+@pytest.mark.oldest
+def test_a_table_that_is_not_there_is_refused_and_an_empty_one_has_no_rows(spark: SparkSession, bucket: Bucket) -> None:
+    bucket.server.apply(scenario("event_metadata_table", bucket=bucket.server.bucket)[0])
+    with pytest.raises(Exception, match="contains the table nothing") as refused:
+        bucket.read(spark, "nothing")
+    assert_last(refused.value, "Heap's tables are in the column table_name of _heap_dumps.")
+    assert bucket.read(spark, "_event_metadata").toArrow().num_rows == 0
+
+
+def test_files_are_read_by_as_many_tasks_as_asked_for(spark: SparkSession, bucket: Bucket) -> None:
+    columns = [Column("event_id", "long"), Column("time")]
+    keys = [f"sync_1/clicks/part-{number:05d}-a-c000.avro" for number in range(8)]
+    for number, key in enumerate(keys):
+        rows = [{"event_id": 1250 * number + one, "time": "2024-05-01 01:02:03"} for one in range(1250)]
+        bucket.server.put([StoredObject(key, encode(columns, rows))])
+    entry = {"name": "clicks", "incremental": False, "files": keys, "columns": ["event_id", "time"]}
+    manifest = json.dumps({"dump_id": 1, "tables": [entry]}).encode()
+    bucket.server.put([StoredObject("manifests/sync_1.json", manifest)])
+    frame = bucket.read(spark, "clicks", files_per_partition="3")
+    found = frame.selectExpr("event_id", "_heap_position", "spark_partition_id() task").toArrow().to_pylist()
+    assert sorted((row["_heap_position"], row["event_id"], row["task"]) for row in found) == [
+        (number // 1250 * 2**32 + number % 1250, number, number // 1250 // 3) for number in range(10_000)
+    ]
+
+
+def test_columns_that_differ_by_case_are_two(spark: SparkSession, bucket: Bucket) -> None:
+    [step] = scenario("columns_differing_by_case", bucket=bucket.server.bucket)
+    bucket.server.apply(step)
+    spark.conf.set("spark.sql.caseSensitive", "true")
+    try:
+        found = bucket.read(spark, "sessions").select("productid", "productId").toArrow().to_pylist()
+    finally:
+        spark.conf.unset("spark.sql.caseSensitive")
+    whole = [{name: row.get(name) for name in ("productid", "productId")} for row in truth(step.live["sessions"], {})]
+    assert bag(found) == bag(whole)
+    assert any(row["productid"] != row["productId"] for row in found)

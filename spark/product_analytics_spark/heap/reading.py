@@ -72,10 +72,8 @@ def table_columns(config: HeapConfig, table: str, only: Sequence[str] = ()) -> p
 
     Raises a config_error for a table or a column that does not exist.
     """
-    if table == DUMPS:
-        columns, own = dumps_table.COLUMNS, {}
-    else:
-        columns, own = _columns(config, table), OWN_COLUMNS
+    columns = dumps_table.COLUMNS if table == DUMPS else _columns(config, table)
+    own: Mapping[str, pa.DataType] = {} if table == DUMPS else OWN_COLUMNS
     names = [name for name in only or columns if name not in own]
     unknown = next((name for name in names if name not in columns), None)
     if unknown is not None:
