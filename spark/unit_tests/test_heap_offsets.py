@@ -325,7 +325,7 @@ def test_many_late_dumps_lose_no_row(history: History, limits: list[dict[str, st
     ["resync_in_the_middle", "late_lower_id", "redelivered_manifest", "very_late_full_dump", "no_full_dump_ever"],
 )
 def test_calls_without_arguments_read_the_same_rows(name: str, asks_first: bool, server: BucketServer) -> None:
-    """As Spark 4.0 and 4.1 call: with `availableNow` they ask for the newest offset before they name the last one."""
+    """As Spark 4.0 and 4.1 call, whether they name the offset of the checkpoint before or not."""
     stream = Stream(server, "sessions")
     for step in scenario(name):
         server.apply(step)
