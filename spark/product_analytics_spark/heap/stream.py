@@ -88,8 +88,8 @@ class HeapStreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
         """The end of the next batch; `start` if nothing is new.
 
         Without `start`, the batch goes on from the last offset that this reader saw: Spark 4.0 and 4.1 plan an empty
-        batch at the offset of the checkpoint when a query starts. If it saw none (a new query with `availableNow`, tried
-        with 4.0.5), it ends behind all live dumps, and what its start has read of them is no part of it.
+        batch at the offset of the checkpoint when a query starts. If it saw none (a new query with `availableNow`,
+        tried with 4.0.5), it ends behind all live dumps, and what its start has read of them is no part of it.
         """
         if start is None and self._load.max_files and self._planned is None:
             logger.warning("maxFilesPerTrigger has no effect before Spark 4.2: a batch takes all that is new.")
