@@ -19,6 +19,8 @@ from simulators.heap.bench_table import TABLE, BenchTable
 if TYPE_CHECKING:
     from conftest import Bucket
 
+pytestmark = pytest.mark.timeout(900)
+
 #: Three files, each of several batches of rows that Spark gets
 ROWS = 60_000
 _JOB = Path(__file__).with_name("killed_job.py")
@@ -58,8 +60,8 @@ def children(parent: int) -> dict[int, str]:
     return every
 
 
-def wait_for(condition: Callable[[], Any], seconds: float = 120) -> Any:
-    """Waits for a value that is true."""
+def wait_for(condition: Callable[[], Any], seconds: float = 240) -> Any:
+    """Waits for a value that is true; long, since a busy machine starts Spark slowly."""
     end = time.monotonic() + seconds
     while not (value := condition()):
         assert time.monotonic() < end
@@ -92,7 +94,7 @@ def kill(pid: int) -> None:
 
 def assert_whole(process: subprocess.Popen[bytes]) -> None:
     """The job ends, and each row of each file is there once."""
-    output, _ = process.communicate(timeout=240)
+    output, _ = process.communicate(timeout=400)
     assert process.returncode == 0
     assert json.loads(output) == [ROWS, ROWS]
 

@@ -148,11 +148,14 @@ def follow(server: BucketServer, steps: Sequence[Step], table: str, limits: Sequ
             assert stream.reader().latestOffset(json.loads(stream.offsets[-1])) == json.loads(stream.offsets[-1])
 
 
-@pytest.mark.parametrize("name", SCENARIOS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.soak) if name == "three_thousand_files" else name for name in SCENARIOS],
+)
 def test_every_step_of_every_scenario_is_read_once(name: str, server: BucketServer) -> None:
     steps = scenario(name)
     tables = {table for step in steps for table in step.live}
-    limits = [{"maxFilesPerTrigger": "700"}] if name in LARGE else LIMITS
+    limits = [{"maxFilesPerTrigger": "700", "files_per_partition": "100"}] if name in LARGE else LIMITS
     follow(server, steps, "sessions" if "sessions" in tables else max(tables), limits)
 
 
@@ -322,7 +325,7 @@ def test_many_late_dumps_lose_no_row(history: History, limits: list[dict[str, st
     ["resync_in_the_middle", "late_lower_id", "redelivered_manifest", "very_late_full_dump", "no_full_dump_ever"],
 )
 def test_calls_without_arguments_read_the_same_rows(name: str, asks_first: bool, server: BucketServer) -> None:
-    """As Spark 4.0 and 4.1 call: with `availableNow` they ask for the newest offset before they name the last one."""
+    """As Spark 4.0 and 4.1 call, whether they name the offset of the checkpoint before or not."""
     stream = Stream(server, "sessions")
     for step in scenario(name):
         server.apply(step)
@@ -348,6 +351,13 @@ def test_columns_that_come_while_a_query_runs_are_named_in_the_log(
     start = json.loads(stream.offsets[-1])
     reader.partitions(start, reader.latestOffset(start))
     assert "has columns that this query does not have and leaves out: coupon." in caplog.text
+
+
+def test_a_limit_that_spark_does_not_know_is_named_in_the_log(
+    history: History, caplog: pytest.LogCaptureFixture
+) -> None:
+    Stream(history.server, "sessions", maxFilesPerTrigger="1").reader().latestOffset()
+    assert "maxFilesPerTrigger has no effect before Spark 4.2" in caplog.text
 
 
 def test_the_table_of_dumps_is_refused(server: BucketServer) -> None:

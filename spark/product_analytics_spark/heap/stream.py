@@ -51,8 +51,8 @@ class FilesOfBatch(InputPartition):
 class HeapStreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
     """The rows of a table's dumps, once each, with their generation.
 
-    A batch ends behind a file. The offset is an `Offset`. Spark 4.0 and 4.1 support no limit: they ask
-    once for the end of an `availableNow` query, so a batch takes all that is there.
+    A batch ends behind a file. The offset is an `Offset`. Spark 4.0 and 4.1 support no limit: they ask once for the end
+    of a query with `availableNow`, so a batch takes all that is there; a part of it would be the end of the query.
     """
 
     def __init__(self, load: HeapLoad, schema: pa.Schema) -> None:
@@ -86,15 +86,15 @@ class HeapStreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
 
         return ReadMaxFiles(self._load.max_files) if self._load.max_files else ReadAllAvailable()
 
-    def latestOffset(  # type: ignore[override]  # Spark 4.0 and 4.1 give no arguments
-        self, start: Mapping[str, Any] | None = None, limit: ReadLimit | None = None
-    ) -> dict[str, Any]:
+    def latestOffset(self, start: Mapping[str, Any] | None = None, limit: ReadLimit | None = None) -> dict[str, Any]:
         """The end of the next batch; `start` if nothing is new.
 
-        Without `start`, the batch goes on from the last offset that this reader saw. If it saw none, it ends behind all
-        live dumps, and what the checkpoint's offset has read of them is no part of it: Spark 4.0 asks for the end of a
-        query with `availableNow` before it names the checkpoint's offset.
+        Without `start`, the batch goes on from the last offset that this reader saw: Spark 4.0 and 4.1 plan an empty
+        batch at the offset of the checkpoint when a query starts. If it saw none (a new query with `availableNow`,
+        tried with 4.0.5), it ends behind all live dumps, and what its start has read of them is no part of it.
         """
+        if start is None and self._load.max_files and self._planned is None:
+            logger.warning("maxFilesPerTrigger has no effect before Spark 4.2: a batch takes all that is new.")
         begin, dumps = start or self._last, self._newest_dumps()
         if begin is not None and begin == self._ended:
             return dict(begin)
