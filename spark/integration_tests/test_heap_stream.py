@@ -19,9 +19,10 @@ from simulators.heap.account import Account, full, more
 from simulators.heap.scenarios import Step, scenario
 
 if TYPE_CHECKING:
-    from conftest import Bucket
     from pyspark.sql import DataFrame, SparkSession
     from pyspark.sql.streaming import StreamingQuery
+
+    from conftest import Bucket
 
 TABLE = "sessions"
 

@@ -1,8 +1,8 @@
 """How far a stream of a table has read, without Spark: the connector's states, and the files between two of them.
 
 A batch is what its end counts as read and its start does not, by the manifests that are there now. So a batch that is
-planned again, after a crash, has the same files, whatever came meanwhile: what is new is unread for its end. A dump that
-was delivered again since then is unread for its end, too: the next batch reads it, and nothing is lost.
+planned again, after a crash, has the same files, whatever came meanwhile: what is new is unread for its end. A dump
+that was delivered again since then is unread for its end, too: the next batch reads it, and nothing is lost.
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ def _files_read(state: TableState | None, one: ManifestObject, late: Container[i
 
 
 def _differences(dumps: Dumps, known: TableState | None, reached: TableState) -> tuple[list[int], list[int]]:
-    """The dumps that the state has not read as they are now, though it names them; and those of a batch that are gone."""
+    """The dumps that a state names and has not read as they are now, and those of a batch that are gone."""
     listed = {one.dump_id: one.mark for one in dumps.listed()}
     named = dict(reached.recent)
     if reached.reading:
@@ -179,7 +179,7 @@ def _require_full_dump(table: str, known: TableState, reached: TableState) -> No
     """
     if not reached.base or reached.generation < known.generation:
         raise config_error(
-            f"The stream of {table} cannot go on: no dump exports the table in full, and the oldest one in the bucket is "
-            f"{reached.generation} now, not {known.generation} as before. Start the query with a new checkpoint, which "
-            "reads the whole table again; Spark 4.2 or later can go on."
+            f"The stream of {table} cannot go on: no dump exports the table in full, and the oldest one in the bucket "
+            f"is {reached.generation} now, not {known.generation} as before. Start the query with a new checkpoint, "
+            "which reads the whole table again; Spark 4.2 or later can go on."
         )

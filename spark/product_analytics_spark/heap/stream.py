@@ -86,15 +86,15 @@ class HeapStreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
 
         return ReadMaxFiles(self._load.max_files) if self._load.max_files else ReadAllAvailable()
 
-    def latestOffset(  # type: ignore[override]  # Spark 4.0 and 4.1 give no arguments
-        self, start: Mapping[str, Any] | None = None, limit: ReadLimit | None = None
-    ) -> dict[str, Any]:
+    def latestOffset(self, start: Mapping[str, Any] | None = None, limit: ReadLimit | None = None) -> dict[str, Any]:
         """The end of the next batch; `start` if nothing is new.
 
-        Without `start`, the batch goes on from the last offset that this reader saw. If it saw none (Spark 4.0 asks
-        before it names the checkpoint's offset when a query with `availableNow` starts), it is the state behind all live
-        dumps: what the checkpoint's offset has read of them is no part of the batch.
+        Without `start`, the batch goes on from the last offset that this reader saw. If it saw none, it ends behind all
+        live dumps, and what the checkpoint's offset has read of them is no part of it: Spark 4.0 asks for the end of a
+        query with `availableNow` before it names the checkpoint's offset.
         """
+        if start is None and self._load.max_files and self._planned is None:
+            logger.warning("maxFilesPerTrigger has no effect before Spark 4.2: a batch takes all that is new.")
         begin, dumps = start or self._last, self._newest_dumps()
         if begin is not None and begin == self._ended:
             return dict(begin)
