@@ -25,7 +25,7 @@ _HIDDEN_OPTIONS = "spark.sql.redaction.options.regex"
 
 def hide_options(session: Any) -> None:
     """Adds the options that may hold secrets to those that Spark hides in this session."""
-    hidden = session.conf.get(_HIDDEN_OPTIONS, "")
+    hidden = session.conf.get(_HIDDEN_OPTIONS) or ""  # a default of ours would replace that of Spark
     if _SHOWN_BY_SPARK not in hidden:
         session.conf.set(_HIDDEN_OPTIONS, f"{hidden}|{_SHOWN_BY_SPARK}" if hidden else _SHOWN_BY_SPARK)
 
