@@ -25,7 +25,7 @@ _HIDDEN_OPTIONS = "spark.sql.redaction.options.regex"
 
 def hide_options(session: Any) -> None:
     """Adds the options that may hold secrets to those that Spark hides in this session."""
-    hidden = session.conf.get(_HIDDEN_OPTIONS, "")
+    hidden = session.conf.get(_HIDDEN_OPTIONS) or ""  # a default of ours would replace that of Spark
     if _SHOWN_BY_SPARK not in hidden:
         session.conf.set(_HIDDEN_OPTIONS, f"{hidden}|{_SHOWN_BY_SPARK}" if hidden else _SHOWN_BY_SPARK)
 
@@ -69,18 +69,25 @@ def _parsed(config: object) -> Any:
         return None  # the option is refused without its value
 
 
-class _MaskedLines(logging.StreamHandler[Any]):
-    """Writes to the standard error output, which Spark keeps as the log of an executor."""
+class _Masked(logging.StreamHandler[Any]):
+    """Masks a record before other handlers get it. Writes it only where there are none.
 
-    def format(self, record: logging.LogRecord) -> str:
-        return mask(super().format(record))
+    It writes to the standard error output, which Spark keeps as the log of an executor.
+    """
+
+    def emit(self, record: logging.LogRecord) -> None:
+        record.msg, record.args = mask(record.getMessage()), None
+        if record.exc_info:
+            record.exc_text = mask(logging.Formatter().formatException(record.exc_info))
+            record.exc_info = None
+        if not logging.getLogger().handlers:
+            super().emit(record)
 
 
 def _mask_logs() -> None:
     """Gives the connectors' logger a handler of its own: Python's last resort would write its lines as they are."""
     logger = logging.getLogger("airbyte")
-    if not any(isinstance(handler, _MaskedLines) for handler in logger.handlers):
-        handler = _MaskedLines()
+    if not any(isinstance(handler, _Masked) for handler in logger.handlers):
+        handler = _Masked()
         handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
         logger.addHandler(handler)
-        logger.propagate = False
