@@ -35,6 +35,12 @@ from java import NEEDED, has_java
 
 ROOT = Path(__file__).resolve().parent.parent
 SPARK_PYTHON, OLDEST_SPARK_PYTHON = ".cache/spark-venv/bin/python", ".cache/spark-oldest-venv/bin/python"
+#: In the order of the run: the integration tests, some of which are long, stand before most others, so that both
+#: processes end together
+TESTS = (
+    *("source-kit/unit_tests", "simulators/unit_tests", "test-kit/unit_tests", "integration_tests"),
+    *("source-pendo/unit_tests", "source-customerio/unit_tests", "source-heap/unit_tests", "webhook-inlet/unit_tests"),
+)
 SPARK_TESTS = ("spark/unit_tests", "spark/integration_tests")
 SOAK_TESTS = (
     "webhook-inlet/unit_tests",
@@ -172,10 +178,8 @@ def chosen_runs(arguments: Sequence[str], missing: Sequence[Tool]) -> list[Run]:
         others = tuple(path for path in paths if Path(path).parts[0] != "spark")
         runs.append(Run("tests", sys.executable, expression, others, tuple(options)))
     elif here:
-        units = (str(path) for path in sorted(Path().glob("*/unit_tests")) if path.parts[0] != "spark")
-        first = ("integration_tests", *units)  # the longest, so that both processes end together
         slowest = "--durations=15"
-        runs.append(Run("tests two at a time", sys.executable, f"{expression} and not alone", first, (*TWO, slowest)))
+        runs.append(Run("tests two at a time", sys.executable, f"{expression} and not alone", TESTS, (*TWO, slowest)))
         runs.append(Run("tests one at a time", sys.executable, f"{expression} and alone", (), (slowest,)))
     if spark and SPARK not in missing:
         folders = tuple(path for path in paths if Path(path).parts[0] == "spark") or SPARK_TESTS

@@ -170,6 +170,13 @@ def read(source: ToySource, configured: Mapping[str, Any], states: Sequence[Mapp
     return decoded(out.getvalue())
 
 
+def readable(descriptor: int, seconds: float) -> bool:
+    """Whether it can be read, or has ended, within this time. `select` takes no numbers from 1,024 on."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(seconds * 1000))
+
+
 class Child:
     """Work in a forked process whose stdout is a pipe. It starts a second faster than a new process."""
 
@@ -212,7 +219,7 @@ class Child:
 
     def wait(self, seconds: float = 20.0) -> int:
         """The exit code; a child that does not end is killed, and the test fails."""
-        ended, _, _ = select.select([self._watch], [], [], seconds)
+        ended = readable(self._watch, seconds)
         if not ended:
             self.kill()
         _, status = os.waitpid(self.pid, 0)

@@ -8,7 +8,6 @@ import io
 import json
 import mmap
 import os
-import select
 import sys
 import threading
 import time
@@ -19,7 +18,7 @@ from typing import Any
 
 import pytest
 from airbyte_cdk.models import StreamDescriptor
-from kit_toys import CommandLine, ParallelStream, ToySource, ToyStream, catalog, read, sleep_visibly
+from kit_toys import CommandLine, ParallelStream, ToySource, ToyStream, catalog, read, readable, sleep_visibly
 from source_kit import engine
 from source_kit.limits import IN_FLIGHT_BYTES
 from source_kit.output import RECORD_TAIL, Batch, Writer, record_head, state_message
@@ -135,7 +134,7 @@ def test_a_reader_has_every_record_and_state_while_the_connector_waits(toy: Comm
     child = toy.start_read(ToySource(Waits("s", slices=1)))
     output = b""
     while b'"id":"2"' not in output:
-        assert select.select([child.stdout], [], [], 5)[0], "no output although two records were read"
+        assert readable(child.stdout.fileno(), 5), "no output although two records were read"
         output += child.stdout.read(65536)
     assert b'"slice":1' in output
     os.write(signal_end, b"x")
