@@ -81,7 +81,7 @@ def read_all(chosen: ChosenStream, parts: list[Chain], schema: pa.Schema | None 
     return [
         row
         for part in parts
-        for batch in read(pickle.loads(pickle.dumps(chosen)), wanted, pickle.loads(pickle.dumps(part)))  # noqa: S301
+        for batch in read(pickle.loads(pickle.dumps(chosen)), wanted, pickle.loads(pickle.dumps(part)))
         for row in batch.to_pylist()
     ]
 

@@ -58,7 +58,7 @@ def test_the_last_line_is_the_connectors_sentence_and_the_line_before_says_what_
 
 def test_a_stream_reader_that_cannot_be_made_fails_at_its_first_call() -> None:
     """Where `streamReader` raises, Spark shows an error of its own in place of the sentence."""
-    reader: Any = pickle.loads(pickle.dumps(Reader(config_error(SENTENCE)).streamReader(None)))  # noqa: S301 - its own
+    reader: Any = pickle.loads(pickle.dumps(Reader(config_error(SENTENCE)).streamReader(None)))
     for call in (reader.initialOffset, reader.latestOffset, lambda: reader.partitions({}, {})):
         assert shown(call).rstrip("\n").endswith(f"\n{SENTENCE}")
 

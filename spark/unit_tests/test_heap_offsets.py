@@ -97,7 +97,7 @@ class Stream:
 
 def travelled(value: Any) -> Any:
     """A copy, as Spark makes one for another process."""
-    return pickle.loads(pickle.dumps(value))  # noqa: S301 - our own
+    return pickle.loads(pickle.dumps(value))
 
 
 def rows_of(rows: Sequence[Mapping[str, Any]]) -> list[Row]:

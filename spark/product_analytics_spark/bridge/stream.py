@@ -19,7 +19,7 @@ from product_analytics_spark.errors import in_sentences
 try:
     from pyspark.sql.streaming.datasource import SupportsTriggerAvailableNow as _AvailableNow
 except ImportError:  # before Spark 4.2: `availableNow` is one batch there
-    _AvailableNow = object  # type: ignore[assignment,misc]
+    _AvailableNow = object
 
 #: Least seconds between the beginnings of two rounds of a running query. Every round reads the lookback again, and a
 #: query without a trigger would begin one after the other.
