@@ -97,7 +97,7 @@ def _typed(option: Option, text: str) -> Any:
     """A text in the type that the connector declares. A wrong one stays text, which the connector refuses by name."""
     match option.spec["type"]:
         case "integer":
-            return int(text) if text.strip().lstrip("-").isdecimal() else text
+            return int(text) if text.strip().removeprefix("-").isdecimal() else text
         case "boolean":
             return {"true": True, "false": False}.get(text.strip().lower(), text)
         case "array":

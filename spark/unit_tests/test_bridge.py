@@ -19,6 +19,7 @@ from pyspark.sql.datasource import DataSource
 from pyspark.sql.types import StructType
 from simulators.customerio import CustomerioSimulator, Options
 from simulators.pendo import PendoSimulator
+from simulators.server import Fault
 from source_customerio import SourceCustomerio
 from source_customerio.budget import RequestBudget
 from source_customerio.config import Config as CustomerioConfig
@@ -168,6 +169,8 @@ def test_a_given_schema_without_the_extra_column_leaves_fields_out_and_refuses_v
         record_batch([{"id": 2**31}], schema)
     with pytest.raises(Exception, match="The column tags cannot be read as list<item: string>: declare it as string"):
         require_served(pa.schema([("tags", pa.list_(pa.string()))]))
+    with pytest.raises(Exception, match=r"The column id may be null, as every column\. Leave NOT NULL out"):
+        require_served(pa.schema([pa.field("id", pa.string(), nullable=False)]))
 
 
 def test_what_can_be_refused_is_refused_while_the_read_is_planned(
@@ -255,6 +258,12 @@ def test_rounds_of_windows_read_the_lookback_again_and_end_equal_to_the_truth(cu
     assert json.loads(str(query.offset["state"])) == {"created": int(read_to.timestamp())}
 
 
+def test_the_clock_of_the_vendor_is_asked_again_where_its_limit_was_reached(customerio: CustomerioSimulator) -> None:
+    """A running query must not end because somebody else used up the requests of a second."""
+    customerio.faults.add(Fault("status", path="/messages", times=2, status=429, headers={"Retry-After": "0"}))
+    assert rounds.present(of_customerio(customerio, "messages"))
+
+
 def test_a_batch_whose_offsets_are_logged_is_planned_again_the_same(pendo: PendoSimulator) -> None:
     query = Query(of_pendo(pendo, "guide_events"), most=4)
     end, parts = query.planned()
@@ -271,6 +280,36 @@ def test_options_that_change_within_a_round_are_refused(pendo: PendoSimulator) -
     query.chosen = of_pendo(pendo, "page_events", start_date="2026-03-14")
     with pytest.raises(Exception, match="The options were changed while the query was within a round"):
         query.planned()
+
+
+@pytest.mark.parametrize(
+    "changed", [{"num_workers": 10}, {"end_date": "2026-02-20"}, {"start_date": "2026-02-25"}, {"start_date": None}]
+)
+def test_options_that_change_before_a_logged_batch_is_read_again_are_refused(
+    customerio: CustomerioSimulator, changed: dict[str, Any]
+) -> None:
+    """The state behind the batch relies on its slices, also where the batch ends a round."""
+    query = Query(of_customerio(customerio, "messages"), most=3)
+    query.offset, _ = query.planned()
+    query.most = None
+    end, parts = query.planned()
+    assert rounds.is_complete(end)
+    assert parts
+    query.chosen = of_customerio(customerio, "messages", **changed)
+    with pytest.raises(Exception, match="The options were changed while the query was within a round"):
+        rounds.parts(query.chosen, 2, query.offset, end)
+    with pytest.raises(Exception, match="The options were changed while the query was within a round"):
+        rounds.parts(query.chosen, 2, rounds.BEGINNING, end)
+
+
+def test_a_first_round_without_a_day_to_read_leaves_the_connectors_state(pendo: PendoSimulator) -> None:
+    """Without a state, the default of 30 days would begin later with every round."""
+    query = Query(of_pendo(pendo, "page_events", start_date=None, end_date="2026-01-01"), most=None)
+    query.round()
+    opened: Any = query.chosen.opened()
+    opened.start({}, True, datetime.fromisoformat(str(query.offset["read_to"])))
+    assert list(opened.slices()) == []
+    assert json.loads(str(query.offset["state"])) == opened.final_state() != {}
 
 
 def test_a_round_that_spark_cannot_divide_goes_from_state_to_state(pendo: PendoSimulator) -> None:

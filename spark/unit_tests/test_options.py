@@ -47,6 +47,7 @@ def test_texts_become_what_the_connector_declares() -> None:
     ("options", "sentence"),
     [
         ({"num_workers": "three"}, "Option num_workers must be a whole number from 1 to 16."),
+        ({"num_workers": "--5"}, "Option num_workers must be a whole number from 1 to 16."),
         ({"num_workers": "²"}, "Option num_workers must be a whole number from 1 to 16."),
         ({"detect": "1"}, "Option detect is not known. The options are: aws_access_key_id,"),
         ({"config": '{"detect": 1}'}, "Option detect within config is not known. The options are: bucket,"),

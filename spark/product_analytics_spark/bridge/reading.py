@@ -79,9 +79,13 @@ def columns(chosen: ChosenStream) -> pa.Schema:
 
 
 def require_served(schema: pa.Schema) -> None:
-    """Raises a config_error for a column of a given schema of a type that no value can have."""
+    """Raises a config_error for a column of a given schema whose type no value can have, or which may not be null."""
     for column in schema:
         reader_of(column)
+        if not column.nullable:
+            raise config_error(
+                f"The column {column.name} may be null, as every column. Leave NOT NULL out of the given schema."
+            )
 
 
 def plan(chosen: ChosenStream, readers: int) -> list[Chain]:
@@ -129,17 +133,19 @@ def read(chosen: ChosenStream, schema: pa.Schema, part: Chain) -> Iterator[pa.Re
         stream.finish()
 
 
-def probed(chosen: ChosenStream) -> tuple[BatchStream, AirbyteTracedException | None]:
+def probed(chosen: ChosenStream, patient: bool = False) -> tuple[BatchStream, AirbyteTracedException | None]:
     """Tries the key with the stream's smallest request. Returns the stream that sent it, and its error.
 
-    Raises an error that the user must correct. Reading may do better with another one, since it tries longer.
+    Raises an error that the user must correct. Reading may do better with another one, since it tries longer; so does
+    this with `patient`.
     """
     stream = chosen.opened()
     if not isinstance(stream, BatchHttpStream):
         return stream, None
     time.sleep(chosen.source.quiet_seconds)
     with closing(stream):
-        error = stream.probe_error(CHECK_RETRY_POLICY, _PROBE_TIMEOUT)
+        policy = stream.client.retry_policy if patient else CHECK_RETRY_POLICY
+        error = stream.probe_error(policy, _PROBE_TIMEOUT)
     if error is not None and error.failure_type is FailureType.config_error:
         raise error
     return stream, error

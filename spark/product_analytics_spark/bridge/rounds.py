@@ -1,9 +1,9 @@
 """Reads a stream in rounds, for streaming queries: which slices lie between two offsets. Without Spark.
 
 A round is what one incremental sync reads. Its slices follow from the state before it and from the time at which it
-began. So an offset within a round is `{"state": ..., "sync_start": ..., "done": 3, "last": "..."}`: the state before
-the round, when it began, how many slices are done, and the last of them. Behind a round it is `{"state": ...,
-"read_to": ...}`.
+began. So an offset within a round is `{"state": ..., "sync_start": ..., "done": 3, "slices": "..."}`: the state before
+the round, when it began, how many slices are done, and a digest of all of them. Behind a round it is `{"state": ...,
+"read_to": ..., "slices": "..."}`. The digest shows whether the options are still those that the slices follow from.
 
 The state behind a round is what the stream says of the ends of its slices without reading them, so it is never ahead of
 the rows. Each round reads again what a sync reads again.
@@ -15,6 +15,7 @@ import json
 from collections.abc import Mapping
 from contextlib import closing
 from datetime import datetime
+from hashlib import sha256
 from typing import Any, TypeAlias
 
 from source_kit.convert import parse_instant, utc_now
@@ -49,7 +50,7 @@ def present(chosen: ChosenStream) -> datetime:
     Sends the stream's smallest request. Raises its error, since only an answer shows the vendor's clock.
     """
     now = utc_now()
-    stream, error = probed(chosen)
+    stream, error = probed(chosen, patient=True)
     if error is not None:
         raise error
     assert isinstance(stream, BatchHttpStream)  # noqa: S101 - all streams with rounds are
@@ -66,14 +67,16 @@ def latest(chosen: ChosenStream, start: Offset, most: int | None) -> Offset:
     with closing(chosen.opened()) as stream:
         state, at, done = _state(start), str(start["sync_start"]), _done(start)
         slices = _slices(stream, state, at)
-        _require_same(start, slices)
+        _require(_is_of(start, slices))
         stop = len(slices) if most is None else min(len(slices), done + most)
         if stop < len(slices):
-            return {"state": _text(state), "sync_start": at, "done": stop, "last": repr(slices[stop - 1])}
+            return {"state": _text(state), "sync_start": at, "done": stop, "slices": _digest(slices)}
         for slice_ in slices:
             if (update := stream.end_of(slice_)) is not None:
                 state = stream.merge_state(state, update)
-        return {"state": _text(state), "read_to": at}
+        if (final := stream.final_state()) is not None:
+            state = stream.merge_state(state, final)
+        return {"state": _text(state), "read_to": at, "slices": _digest(slices)}
 
 
 def parts(chosen: ChosenStream, readers: int, start: Offset, end: Offset) -> list[Chain]:
@@ -83,7 +86,9 @@ def parts(chosen: ChosenStream, readers: int, start: Offset, end: Offset) -> lis
     with closing(chosen.opened(readers)) as stream:
         state = _state(start)
         slices = _slices(stream, state, at)
-        _require_same(end, slices)
+        _require(not same_round or _is_of(start, slices))
+        # Before Spark 4.2 a round goes on from `start`, while its end was found from the beginning.
+        _require(_is_of(end, slices) or (is_complete(end) and _is_of(end, _slices(stream, {}, at))))
         chosen_ones = slices[_done(start) if same_round else 0 : _done(end) or None]
     return chains(chosen_ones, readers, Chain((), 1, parse_instant(at), state, counted=True))
 
@@ -102,10 +107,18 @@ def _slices(stream: BatchStream, state: Mapping[str, Any], at: str) -> list[Any]
     return list(stream.slices())
 
 
-def _require_same(offset: Offset, slices: list[Any]) -> None:
-    """Raises a config_error where the slice before an offset within a round is not the one that it names."""
-    done = _done(offset)
-    if done and (done > len(slices) or repr(slices[done - 1]) != offset["last"]):
+def _digest(slices: list[Any]) -> str:
+    return sha256(repr(slices).encode()).hexdigest()
+
+
+def _is_of(offset: Offset, slices: list[Any]) -> bool:
+    """Whether an offset is of the round with these slices. One at which a round begins is of any."""
+    return offset.get("slices", digest := _digest(slices)) == digest
+
+
+def _require(same: bool) -> None:
+    """Raises a config_error where the slices are not those of the offset: rows between them would be lost."""
+    if not same:
         raise config_error(
             "The options were changed while the query was within a round, so its checkpoint does not fit: restore "
             "them (for example num_workers, start_date, end_date and the lookback), or start with a new checkpoint."
