@@ -15,7 +15,7 @@ from product_analytics_spark.bridge import rounds, stream
 from product_analytics_spark.bridge.reading import Chain, ChosenStream, columns, plan, read, require_served
 from product_analytics_spark.bridge.source import PendoDataSource
 from product_analytics_spark.bridge.values import record_batch
-from pyspark.sql.datasource import DataSource
+from pyspark.sql.datasource import DataSource, InputPartition
 from pyspark.sql.types import StructType
 from simulators.customerio import CustomerioSimulator, Options
 from simulators.pendo import PendoSimulator
@@ -143,6 +143,7 @@ def test_a_value_of_another_type_than_its_column_is_null_there_and_json_text_bes
     fits = {"n": 3.0, "x": 1, "b": True, "at": "2026-03-01T00:00:00.123Z", "d": "2026-03-01", "t": [1, {"a": "ü"}]}
     wrong = {"n": 2**63, "x": True, "b": 1, "at": "soon", "d": 7}
     more = [{"n": value} for value in (1.5, "7", True, float("nan"), float("inf"))]
+    more += [{"x": value} for value in (2**53 + 1, 10**400, "1.5")]
     found = record_batch([fits, wrong, *more, {}], schema).to_pylist()
     assert found[0] == {
         "n": 3,
@@ -153,11 +154,12 @@ def test_a_value_of_another_type_than_its_column_is_null_there_and_json_text_bes
         "t": '[1,{"a":"ü"}]',
         "_extra": None,
     }
-    assert [{name for name, value in row.items() if value is not None} for row in found[1:]] == [{"_extra"}] * 6 + [
+    assert [{name for name, value in row.items() if value is not None} for row in found[1:]] == [{"_extra"}] * 9 + [
         set()
     ]
     assert json.loads(found[1]["_extra"]) == wrong
     assert [json.loads(row["_extra"]) for row in found[2:5]] == more[:3]
+    assert [json.loads(row["_extra"]) for row in found[7:10]] == more[5:]
     half = record_batch([{"t": "\ud83d"}, {"t": "whole"}], schema).to_pylist()
     assert [(row["t"], row["_extra"]) for row in half] == [(None, '{"t":"\ufffd"}'), ("whole", None)]
 
@@ -171,6 +173,13 @@ def test_a_given_schema_without_the_extra_column_leaves_fields_out_and_refuses_v
         require_served(pa.schema([("tags", pa.list_(pa.string()))]))
     with pytest.raises(Exception, match=r"The column id may be null, as every column\. Leave NOT NULL out"):
         require_served(pa.schema([pa.field("id", pa.string(), nullable=False)]))
+
+
+def test_only_the_partition_that_spark_makes_of_none_is_empty() -> None:
+    """Slices whose class was pickled by value are read, too."""
+    part = Chain((1, 2), 1, datetime(2026, 3, 1, tzinfo=UTC))
+    assert stream.part_of(InputPartition(None)) is None
+    assert stream.part_of(type("Slices", (InputPartition,), {"part": part})(None)) == part
 
 
 def test_what_can_be_refused_is_refused_while_the_read_is_planned(

@@ -13,7 +13,7 @@ from source_kit.errors import config_error
 from source_kit.source import Source
 
 from product_analytics_spark.bridge.reading import ChosenStream, columns, plan, read, require_served
-from product_analytics_spark.bridge.stream import RoundsReader, Slices
+from product_analytics_spark.bridge.stream import RoundsReader, Slices, part_of
 from product_analytics_spark.errors import in_sentences
 from product_analytics_spark.options import LoadOptions, load_options
 from product_analytics_spark.spark_schema import arrow_schema, spark_schema
@@ -137,5 +137,5 @@ class BridgeReader(DataSourceReader):
         return [Slices(part) for part in plan(self._chosen, self._readers)]
 
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
-        if isinstance(partition, Slices):  # Spark makes one of no partitions
-            yield from read(self._chosen, self._schema, partition.part)
+        if (part := part_of(partition)) is not None:
+            yield from read(self._chosen, self._schema, part)

@@ -33,6 +33,18 @@ class Slices(InputPartition):
         self.part = part
 
 
+def part_of(partition: Any) -> Chain | None:
+    """What a task reads. None for the partition that Spark makes of no partitions.
+
+    Not told by the class `Slices`: where Spark pickles classes by value, that of a task is another one than the
+    reader's, and a task must not take its slices for none.
+    """
+    if type(partition) is InputPartition:
+        return None
+    part: Chain = partition.part
+    return part
+
+
 @in_sentences
 class RoundsReader(DataSourceStreamReader, _AvailableNow):
     """Reads in rounds (see `rounds`). `most` is how many slices a trigger reads; None for a whole round.
@@ -75,8 +87,8 @@ class RoundsReader(DataSourceStreamReader, _AvailableNow):
         return [Slices(part) for part in rounds.parts(self._chosen, self._readers, start, end)]
 
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
-        if isinstance(partition, Slices):  # Spark makes one of no partitions
-            yield from read(self._chosen, self._schema, partition.part)
+        if (part := part_of(partition)) is not None:
+            yield from read(self._chosen, self._schema, part)
 
     def _may_begin(self, start: Offset) -> bool:
         """Whether a new round may begin behind a whole one."""

@@ -103,7 +103,12 @@ def _integer(value: Any) -> int:
 
 
 def _number(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    """Not an integer that a float would round."""
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float)
+        or (isinstance(value, int) and float(value) != value)
+    ):
         raise ValueError
     return float(value)
 
