@@ -160,6 +160,14 @@ def test_a_value_of_another_type_than_its_column_is_null_there_and_json_text_bes
     assert json.loads(found[1]["_extra"]) == wrong
     assert [json.loads(row["_extra"]) for row in found[2:5]] == more[:3]
     assert [json.loads(row["_extra"]) for row in found[7:10]] == more[5:]
+    narrow = record_batch(
+        [{"x": 1e300}, {"x": 2**24 + 1}, {"x": 0.5}], pa.schema([("x", pa.float32()), ("_extra", pa.string())])
+    )
+    assert [(row["x"], row["_extra"]) for row in narrow.to_pylist()] == [
+        (None, '{"x":1e+300}'),
+        (None, '{"x":16777217}'),
+        (0.5, None),
+    ]
     half = record_batch([{"t": "\ud83d"}, {"t": "whole"}], schema).to_pylist()
     assert [(row["t"], row["_extra"]) for row in half] == [(None, '{"t":"\ufffd"}'), ("whole", None)]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from typing import Any
@@ -47,7 +48,7 @@ def reader_of(field: pa.Field) -> Callable[[Any], Any]:
     """
     for fits, read in _READERS:
         if fits(field.type):
-            return read(field.type) if read is _instant_for else read
+            return read(field.type) if read in (_instant_for, _number_for) else read
     raise config_error(
         f"The column {field.name} cannot be read as {field.type}: declare it as string, and it holds JSON text."
     )
@@ -102,15 +103,19 @@ def _integer(value: Any) -> int:
     return int(value)
 
 
-def _number(value: Any) -> float:
-    """Not an integer that a float would round."""
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, int | float)
-        or (isinstance(value, int) and float(value) != value)
-    ):
-        raise ValueError
-    return float(value)
+def _number_for(kind: pa.DataType) -> Callable[[Any], float]:
+    """A number. Not an integer that the type would round, nor what it would make infinite."""
+    form = struct.Struct("<f" if pa.types.is_float32(kind) else "<d")
+
+    def number(value: Any) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise ValueError
+        found: float = form.unpack(form.pack(float(value)))[0]
+        if isinstance(value, int) and found != value:
+            raise ValueError
+        return found
+
+    return number
 
 
 def _day(value: Any) -> date:
@@ -134,7 +139,7 @@ _READERS: Sequence[tuple[Callable[[pa.DataType], bool], Callable[[Any], Any]]] =
     (lambda kind: pa.types.is_string(kind) or pa.types.is_large_string(kind), _text),
     (pa.types.is_boolean, _flag),
     (pa.types.is_integer, _integer),
-    (pa.types.is_floating, _number),
+    (pa.types.is_floating, _number_for),
     (pa.types.is_date, _day),
     (pa.types.is_timestamp, _instant_for),
 )
