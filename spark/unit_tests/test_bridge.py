@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import pickle
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
+from random import Random
 from typing import Any
 
 import pyarrow as pa
@@ -19,6 +20,7 @@ from pyspark.sql.datasource import DataSource, InputPartition
 from pyspark.sql.types import StructType
 from simulators.customerio import CustomerioSimulator, Options
 from simulators.pendo import PendoSimulator
+from simulators.pendo.mutations import APPS
 from simulators.server import Fault
 from source_customerio import SourceCustomerio
 from source_customerio.budget import RequestBudget
@@ -279,6 +281,44 @@ def test_the_clock_of_the_vendor_is_asked_again_where_its_limit_was_reached(cust
     """A running query must not end because somebody else used up the requests of a second."""
     customerio.faults.add(Fault("status", path="/messages", times=2, status=429, headers={"Retry-After": "0"}))
     assert rounds.present(of_customerio(customerio, "messages"))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_rounds_that_are_interrupted_anywhere_end_equal_to_the_truth(pendo: PendoSimulator, seed: int) -> None:
+    """Meanwhile days pass, rows come late, and an application lags. An offset is logged before its batch is read."""
+    choose = Random(seed)
+    name, source = choose.choice([("page_events", "pageEvents"), ("guide_events", "guideEvents"), ("events", "events")])
+    query = Query(of_pendo(pendo, name), most=choose.choice((None, 1, 3)))
+    logged = None
+    for _ in range(10):
+        match choose.choice(("advance", "late", "lag", "nothing")):
+            case "advance":
+                pendo.mutate("advance", hours=choose.choice((1, 13, 50, 80)))
+            case "late":
+                day = (pendo.now - timedelta(days=choose.randint(1, 7))).date()
+                pendo.mutate("late", source=source, day=max(day, date(2026, 3, 12)).isoformat(), rows=2)
+            case "lag":
+                pendo.mutate("lag", app_id=choose.choice(APPS)["id"], days=choose.choice((0, 1, 5)))
+        logged = logged or query.planned()[0]
+        if choose.random() < 0.7:
+            found = read_all(
+                query.chosen,
+                rounds.parts(query.chosen, choose.randint(1, 3), query.offset, json.loads(json.dumps(logged))),
+            )
+            query.rows += found if choose.random() < 0.8 else found[: len(found) // 2]
+            if choose.random() < 0.7:
+                query.rows += found
+                query.offset, logged = logged, None
+    for app in APPS:
+        pendo.mutate("lag", app_id=app["id"])
+    if logged:
+        query.rows += read_all(query.chosen, rounds.parts(query.chosen, 2, query.offset, logged))
+        query.offset = logged
+    while not rounds.is_complete(query.offset) or query.offset["read_to"] != pendo.now.isoformat():
+        query.round()
+    truth = read_together(query.chosen.opened, pendo.now)
+    held, wanted = ([{**row, "read_at": None} for row in rows] for rows in (query.held("record_id"), truth))
+    assert differences(wanted, held, query.chosen.opened().get_json_schema()) == ([], [])
 
 
 def test_a_batch_whose_offsets_are_logged_is_planned_again_the_same(pendo: PendoSimulator) -> None:
