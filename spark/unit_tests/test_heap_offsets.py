@@ -6,6 +6,7 @@ import json
 import pickle
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -277,6 +278,26 @@ def test_a_full_dump_repairs_a_stream_that_was_interrupted_by_a_lost_file(histor
     stream.run()
     assert [dumps_of(batch) for batch in stream.batches] == [[100], [], [104]]
     assert_live(stream, history.now)
+
+
+def test_a_batch_may_have_more_files_after_a_restart_than_it_was_planned_with(history: History) -> None:
+    """Many dumps of one day are read, and one of them comes again after a batch of the next day was interrupted.
+
+    Then it is open which of them the start of this batch had read, so it reads some again.
+    """
+    stream = Stream(history.server, "sessions")
+    many = [history.make(dump_id, more(1)) for dump_id in range(101, 161)]
+    history.put(*many)
+    stream.run()
+    history.server.clock += timedelta(days=1)
+    history.put(history.make(161, more(2)))
+    stream.run(most_batches=0)
+    history.put(history.account.rewritten(many[30], "again"))
+    stream.run()
+    assert len(dumps_of(stream.batches[1])) > 1
+    assert dumps_of(stream.batches[2]) == [many[30].id]
+    truth = {tuple(row.values.get(name) for name in IDS) for row in history.now.live["sessions"].rows}
+    assert {row[4:] for row in stream.rows} == truth
 
 
 def test_a_checkpoint_of_another_bucket_is_refused(history: History, stream: Stream) -> None:

@@ -109,7 +109,7 @@ class HeapStreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
         """The files between two offsets. After a restart `end` may be an offset of the query that was interrupted."""
         self._last = dict(end)
         first, last = Offset.from_json(start), Offset.from_json(end)
-        if first.state == last.state or last.files == 0:
+        if first.state == last.state:
             return []
         with _explained():
             found = batch(self._table, self._dumps or self._newest_dumps(), first, last, end != self._planned)
