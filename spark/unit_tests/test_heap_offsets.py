@@ -270,6 +270,20 @@ def test_a_manifest_that_is_gone_ends_the_stream_with_a_sentence(history: Histor
     assert_live(stream, history.now)
 
 
+def test_a_second_delivery_that_is_gone_is_named_although_another_dump_is_read_later(history: History) -> None:
+    """A dump that the start has read came again, was planned, and vanished."""
+    again, other = history.make(101, more(3)), history.make(102, more(4))
+    stream = Stream(history.server, "sessions")
+    history.put(again, other)
+    stream.run()
+    history.put(history.account.rewritten(again, "again"), history.account.rewritten(other, "again"))
+    stream.run(most_batches=0)
+    history.server.delete([again.manifest_key])
+    history.put(history.account.rewritten(other, "twice"))
+    with pytest.raises(ConnectorError, match=r"name 0 of them now; the manifests of dumps 101 are gone\."):
+        stream.run()
+
+
 def test_a_full_dump_repairs_a_stream_that_was_interrupted_by_a_lost_file(history: History, stream: Stream) -> None:
     history.server.delete([next(history.dumps[101].files()).key])
     with pytest.raises(ConnectorError, match="does not exist"):

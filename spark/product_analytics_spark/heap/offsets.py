@@ -144,7 +144,8 @@ def _differences(dumps: Dumps, known: TableState | None, reached: TableState) ->
     if reached.reading:
         named[reached.reading.dump_id] = reached.reading.mark
     later = {dump_id for dump_id, mark in named.items() if listed.get(dump_id, mark) != mark}
-    gone = named.keys() - listed.keys() - (known.recent.keys() if known else set())
+    before = known.recent if known else {}
+    gone = {dump_id for dump_id, mark in named.items() if dump_id not in listed and before.get(dump_id) != mark}
     return sorted(later | dumps.listing.arrivals(reached).late), sorted(gone)
 
 
