@@ -13,6 +13,7 @@ import pyarrow as pa
 import pytest
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from product_analytics_spark.errors import ConnectorError
+from product_analytics_spark.heap import stream as stream_module
 from product_analytics_spark.heap.options import HeapLoad
 from product_analytics_spark.heap.reading import plan, read, table_columns
 from product_analytics_spark.heap.stream import HeapStreamReader
@@ -394,6 +395,18 @@ def test_a_limit_that_spark_does_not_know_is_named_in_the_log(
 ) -> None:
     Stream(history.server, "sessions", maxFilesPerTrigger="1").reader().latestOffset()
     assert "maxFilesPerTrigger has no effect before Spark 4.2" in caplog.text
+
+
+def test_a_stream_that_lists_again_keeps_its_client(history: History, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client costs a quarter of a second, and a role that it assumes a request; listings come every few seconds."""
+    reader, made = Stream(history.server, "sessions").reader(), list[Any]()
+    make = stream_module.HeapBucket
+    monkeypatch.setattr(stream_module, "HeapBucket", lambda config: made.append(make(config)) or made[-1])
+    monkeypatch.setattr(stream_module, "_LISTING_SECONDS", -1.0)
+    first = reader.latestOffset()
+    history.put(history.make(101, more(3)))
+    assert reader.latestOffset(first) != first
+    assert len(made) == 1
 
 
 def test_the_table_of_dumps_is_refused(server: BucketServer) -> None:
