@@ -62,6 +62,7 @@ class HeapStreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
             )
         require_served(load.config, load.table, schema)
         self._load, self._table, self._schema = load, load.table, schema
+        self._bucket: HeapBucket | None = None  # one client, and one assumed role, for all listings; not to be pickled
         self._dumps: Dumps | None = None
         self._listed_at = 0.0
         self._pinned = False
@@ -109,7 +110,7 @@ class HeapStreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
         """The files between two offsets. After a restart `end` may be an offset of the query that was interrupted."""
         self._last = dict(end)
         first, last = Offset.from_json(start), Offset.from_json(end)
-        if first.state == last.state or last.files == 0:
+        if first.state == last.state:
             return []
         with _explained():
             found = batch(self._table, self._dumps or self._newest_dumps(), first, last, end != self._planned)
@@ -131,7 +132,8 @@ class HeapStreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
 
     def _newest_dumps(self) -> Dumps:
         if self._dumps is None or (not self._pinned and time.monotonic() - self._listed_at > _LISTING_SECONDS):
-            self._dumps = Dumps(HeapBucket(self._load.config), frozenset({self._table}))
+            self._bucket = self._bucket or HeapBucket(self._load.config)
+            self._dumps = Dumps(self._bucket, frozenset({self._table}))
             self._dumps.listed()
             self._listed_at, self._ended = time.monotonic(), None
         return self._dumps
