@@ -143,7 +143,7 @@ TOOLS = (
 
 @dataclass(frozen=True)
 class Run:
-    """One run of pytest: which Python, which tests, and what else it is told."""
+    """One run of pytest: which Python, which tests, and pytest's other options."""
 
     name: str
     python: str
@@ -183,18 +183,18 @@ def chosen_runs(arguments: Sequence[str], missing: Sequence[Tool]) -> list[Run]:
         runs.append(Run("tests one at a time", sys.executable, f"{expression} and alone", (), (slowest,)))
     if spark and SPARK not in missing:
         folders = tuple(path for path in paths if Path(path).parts[0] == "spark") or SPARK_TESTS
-        told = (*options, "--durations=10")
-        runs.append(Run("Spark's tests", SPARK_PYTHON, "not soak", folders, told))
-        runs.append(Run("tests of the oldest Spark", OLDEST_SPARK_PYTHON, "oldest and not soak", folders, told))
+        more = (*options, "--durations=10")
+        runs.append(Run("Spark's tests", SPARK_PYTHON, "not soak", folders, more))
+        runs.append(Run("tests of the oldest Spark", OLDEST_SPARK_PYTHON, "oldest and not soak", folders, more))
     return runs
 
 
 def long_runs(arguments: Sequence[str], missing: Sequence[Tool]) -> list[Run]:
     """The runs of `make soak`."""
-    told = ("--timeout", "3600", *arguments)
-    runs = [Run("long tests", sys.executable, "soak", SOAK_TESTS, told)]
+    options = ("--timeout", "3600", *arguments)
+    runs = [Run("long tests", sys.executable, "soak", SOAK_TESTS, options)]
     if SPARK not in missing:
-        runs.append(Run("Spark's long tests", SPARK_PYTHON, "soak", SPARK_TESTS, told))
+        runs.append(Run("Spark's long tests", SPARK_PYTHON, "soak", SPARK_TESTS, options))
     return runs
 
 

@@ -25,8 +25,6 @@ from test_kit.slices import read_together
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-#: pyspark 4.0 leaves sockets to the garbage collector
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 #: Whether Spark asks for a part of what there is, and knows `availableNow` as more than one batch
 HAS_LIMITS = tuple(map(int, pyspark.__version__.split(".")[:2])) >= (4, 2)
 #: The simulated present is in March; Spark's workers see the real one

@@ -36,6 +36,8 @@ MORE = {"_heap_position": "bigint", "_heap_changes": "array<struct<field:string,
 
 #: What is read with the oldest Spark, too: all types, a new generation, many encodings of times
 OLDEST = {"every_avro_type", "resync_in_the_middle", "time_encodings"}
+#: What takes as long as ten others: for `make soak`
+LONG = {"three_thousand_files"}
 
 
 def full_refresh(bucket: Bucket, **options: str) -> tuple[dict[str, Row], Output]:
@@ -160,7 +162,11 @@ def assert_step(bucket: Bucket, step: Step) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[pytest.mark.oldest] * (name in OLDEST)) for name in sorted(SCENARIOS)]
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.oldest] * (name in OLDEST) + [pytest.mark.soak] * (name in LONG))
+        for name in sorted(SCENARIOS)
+    ],
 )
 def test_a_batch_read_is_a_full_refresh_and_holds_the_truth(name: str, spark: SparkSession, bucket: Bucket) -> None:
     story = scenario(name, bucket=bucket.server.bucket)

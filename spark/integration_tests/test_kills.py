@@ -60,25 +60,20 @@ def children(parent: int) -> dict[int, str]:
     return every
 
 
-def wait_for(condition: Callable[[], Any], seconds: float = 240) -> Any:
-    """Waits for a value that is true; long, since a busy machine starts Spark slowly."""
-    end = time.monotonic() + seconds
-    while not (value := condition()):
+def wait_for_pause(job: dict[str, Any], process: subprocess.Popen[bytes]) -> None:
+    """Until a task waits in the middle of a file; long, since a busy machine starts Spark slowly."""
+    end = time.monotonic() + 240
+    while not (Path(job["pauses"]) / "paused").exists():
+        assert process.poll() is None, "the job has ended; its errors are above"
         assert time.monotonic() < end
         time.sleep(0.05)
-    return value
-
-
-def paused(job: dict[str, Any]) -> bool:
-    """Whether a task waits in the middle of a file."""
-    return (Path(job["pauses"]) / "paused").exists()
 
 
 @contextmanager
 def started(job: dict[str, Any], master: str) -> Iterator[subprocess.Popen[bytes]]:
     """A job in a process of its own; killed at the end, with all that it started."""
     command = [sys.executable, str(_JOB), json.dumps({**job, "master": master})]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         try:
             yield process
         finally:
@@ -99,16 +94,18 @@ def assert_whole(process: subprocess.Popen[bytes]) -> None:
     assert json.loads(output) == [ROWS, ROWS]
 
 
-def kill_and_go_on(job: dict[str, Any], times: int, victims: Callable[[], list[int]]) -> None:
+def kill_and_go_on(
+    job: dict[str, Any], process: subprocess.Popen[bytes], times: int, victims: Callable[[], list[int]]
+) -> None:
     """Kills some processes each time that a task pauses, then lets the job go on."""
     for _ in range(times):
-        wait_for(lambda: paused(job))
+        wait_for_pause(job, process)
         found = victims()
         assert found
         (Path(job["pauses"]) / "paused").unlink()
         for pid in found:
             kill(pid)
-    wait_for(lambda: paused(job))  # another attempt is in the middle of a file
+    wait_for_pause(job, process)  # another attempt is in the middle of a file
     (Path(job["pauses"]) / "go").touch()
 
 
@@ -121,7 +118,7 @@ def test_python_workers_are_killed_within_a_file(times: int, job: dict[str, Any]
             daemons = [pid for pid, line in below.items() if "pyspark.daemon" in line]
             return [pid for pid in daemons if any(pid in children(other) for other in daemons)]
 
-        kill_and_go_on(job, times, workers)
+        kill_and_go_on(job, process, times, workers)
         assert_whole(process)
 
 
@@ -132,7 +129,7 @@ def test_executors_are_killed_within_a_file(times: int, job: dict[str, Any]) -> 
         def executors() -> list[int]:
             return [pid for pid, line in children(process.pid).items() if "CoarseGrainedExecutorBackend" in line]
 
-        kill_and_go_on(job, times, executors)
+        kill_and_go_on(job, process, times, executors)
         assert_whole(process)
 
 
@@ -141,8 +138,8 @@ def test_a_stream_whose_driver_is_killed_goes_on_with_another_number_of_cores(
 ) -> None:
     job["checkpoint"] = str(tmp_path / "checkpoint")
     job["options"] |= {"maxFilesPerTrigger": "2"}
-    with started(job, "local[1]"):
-        wait_for(lambda: paused(job))
+    with started(job, "local[1]") as process:
+        wait_for_pause(job, process)
     del job["pauses"]
     job["options"] |= {"maxFilesPerTrigger": "1", "files_per_partition": "2"}
     with started(job, "local[2]") as process:

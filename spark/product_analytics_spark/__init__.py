@@ -29,8 +29,9 @@ def register(spark: SparkSession) -> None:
     from product_analytics_spark.heap.source import HeapDataSource
 
     spark.dataSource.register(HeapDataSource)
-    twice = str(spark.conf.get("spark.speculation", "false")).lower() == "true"  # no Python worker of Spark knows it
+    # here, because no Python worker of Spark knows this setting
+    speculation = str(spark.conf.get("spark.speculation", "false")).lower() == "true"
     if find_spec("source_pendo"):
-        spark.dataSource.register(bridge.PendoUnderSpeculation if twice else bridge.PendoDataSource)
+        spark.dataSource.register(bridge.PendoUnderSpeculation if speculation else bridge.PendoDataSource)
     if find_spec("source_customerio"):
-        spark.dataSource.register(bridge.CustomerioUnderSpeculation if twice else bridge.CustomerioDataSource)
+        spark.dataSource.register(bridge.CustomerioUnderSpeculation if speculation else bridge.CustomerioDataSource)

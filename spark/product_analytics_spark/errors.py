@@ -50,11 +50,11 @@ def in_sentences(cls: type[T]) -> type[T]:
     """
     for name in _CALLED_BY_SPARK:
         if name in vars(cls):
-            setattr(cls, name, _told(vars(cls)[name]))
+            setattr(cls, name, _guarded(vars(cls)[name]))
     return cls
 
 
-def _told(method: Callable[..., Any]) -> Callable[..., Any]:
+def _guarded(method: Callable[..., Any]) -> Callable[..., Any]:
     """The method, raising outside of `except`: what is raised there would bring along what it came from."""
     if isgeneratorfunction(method):
 

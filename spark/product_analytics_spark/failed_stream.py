@@ -7,8 +7,6 @@ from typing import Any, NoReturn
 
 from pyspark.sql.datasource import DataSourceStreamReader, InputPartition
 
-from product_analytics_spark.errors import ConnectorError
-
 
 class FailedStreamReader(DataSourceStreamReader):
     """Raises the failure as soon as Spark asks for anything.
@@ -17,7 +15,7 @@ class FailedStreamReader(DataSourceStreamReader):
     sources of pyspark 4.0.5 and 4.3.0, tried with 4.0.5).
     """
 
-    def __init__(self, failure: ConnectorError) -> None:
+    def __init__(self, failure: Exception) -> None:
         self._failure = failure
 
     def initialOffset(self) -> NoReturn:

@@ -361,7 +361,14 @@ def test_many_late_dumps_lose_no_row(history: History, limits: list[dict[str, st
 @pytest.mark.parametrize("asks_first", [True, False])
 @pytest.mark.parametrize(
     "name",
-    ["resync_in_the_middle", "late_lower_id", "redelivered_manifest", "very_late_full_dump", "no_full_dump_ever"],
+    [
+        "resync_in_the_middle",
+        "empty_resync",
+        "late_lower_id",
+        "redelivered_manifest",
+        "very_late_full_dump",
+        "no_full_dump_ever",
+    ],
 )
 def test_calls_without_arguments_read_the_same_rows(name: str, asks_first: bool, server: BucketServer) -> None:
     """As Spark 4.0 and 4.1 call, whether they name the offset of the checkpoint before or not."""

@@ -15,11 +15,7 @@ from product_analytics_spark.bridge import rounds
 from product_analytics_spark.bridge.reading import Chain, ChosenStream, read, require_served
 from product_analytics_spark.bridge.rounds import Offset
 from product_analytics_spark.errors import in_sentences
-
-try:
-    from pyspark.sql.streaming.datasource import SupportsTriggerAvailableNow as _AvailableNow
-except ImportError:  # before Spark 4.2: `availableNow` is one batch there
-    _AvailableNow = object
+from product_analytics_spark.limits import SupportsTriggerAvailableNow, read_limit
 
 #: Least seconds between the beginnings of two rounds of a running query. Every round reads the lookback again, and a
 #: query without a trigger would begin one after the other.
@@ -46,7 +42,7 @@ def part_of(partition: Any) -> Chain | None:
 
 
 @in_sentences
-class RoundsReader(DataSourceStreamReader, _AvailableNow):
+class RoundsReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
     """Reads in rounds (see `rounds`). `most` is how many slices a trigger reads; None for a whole round.
 
     Raises a config_error for a stream that has no rounds, and for a schema that cannot be served.
@@ -65,9 +61,7 @@ class RoundsReader(DataSourceStreamReader, _AvailableNow):
 
     def getDefaultReadLimit(self) -> Any:
         """Called by Spark 4.2 and later. Spark has no limit of slices: they count as files here."""
-        from pyspark.sql.streaming.datasource import ReadAllAvailable, ReadMaxFiles
-
-        return ReadAllAvailable() if self._most is None else ReadMaxFiles(self._most)
+        return read_limit(self._most)
 
     def prepareForTriggerAvailableNow(self) -> None:
         """Called by Spark 4.2 and later: the query reads one round, and one that was begun before."""

@@ -10,8 +10,8 @@ from pyspark.sql.types import StructType
 
 from product_analytics_spark.errors import in_sentences
 from product_analytics_spark.heap.options import HeapLoad
-from product_analytics_spark.heap.reading import FilePart, plan, read, require_served, table_columns
-from product_analytics_spark.heap.stream import HeapStreamReader
+from product_analytics_spark.heap.reading import plan, read, require_served, table_columns
+from product_analytics_spark.heap.stream import Files, HeapStreamReader, parts_of
 from product_analytics_spark.spark_schema import arrow_schema, spark_schema
 
 
@@ -34,13 +34,6 @@ class HeapDataSource(DataSource):
         return HeapStreamReader(HeapLoad.of(self.options), arrow_schema(schema))
 
 
-class Files(InputPartition):
-    """The files of one task."""
-
-    def __init__(self, parts: Sequence[FilePart]) -> None:
-        self.parts = parts
-
-
 @in_sentences
 class HeapReader(DataSourceReader):
     """A batch read: a snapshot of the table's live rows.
@@ -53,9 +46,7 @@ class HeapReader(DataSourceReader):
         self._load, self._schema = load, schema
 
     def partitions(self) -> Sequence[InputPartition]:
-        parts, size = plan(self._load.config, self._load.table), self._load.files_per_partition
-        return [Files(parts[at : at + size]) for at in range(0, len(parts), size)]
+        return Files.divided(plan(self._load.config, self._load.table), self._load.files_per_partition)
 
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
-        parts = partition.parts if isinstance(partition, Files) else []  # Spark makes one of no partitions
-        yield from read(self._load.config, self._load.table, self._schema, parts)
+        yield from read(self._load.config, self._load.table, self._schema, parts_of(partition))

@@ -21,17 +21,10 @@ from product_analytics_spark.errors import in_sentences
 from product_analytics_spark.heap.offsets import Batch, Offset, advance, batch, require_whole
 from product_analytics_spark.heap.options import HeapLoad
 from product_analytics_spark.heap.reading import FilePart, read, require_served
+from product_analytics_spark.limits import SupportsTriggerAvailableNow, read_limit
 
 if TYPE_CHECKING:
-    from pyspark.sql.streaming.datasource import ReadLimit, SupportsTriggerAvailableNow
-else:
-    try:
-        from pyspark.sql.streaming.datasource import SupportsTriggerAvailableNow
-    except ImportError:  # before 4.2 (read in the sources of 4.0.5 and 4.3.0)
-
-        class SupportsTriggerAvailableNow:
-            """Spark 4.0 and 4.1 know no limits: `availableNow` is one batch there."""
-
+    from pyspark.sql.streaming.datasource import ReadLimit
 
 logger = logging.getLogger("airbyte")
 
@@ -40,11 +33,28 @@ logger = logging.getLogger("airbyte")
 _LISTING_SECONDS = 5.0
 
 
-class FilesOfBatch(InputPartition):
+class Files(InputPartition):
     """The files of one task."""
 
     def __init__(self, parts: Sequence[FilePart]) -> None:
         self.parts = parts
+
+    @classmethod
+    def divided(cls, parts: Sequence[FilePart], size: int) -> list[Files]:
+        """Tasks of so many files each."""
+        return [cls(parts[at : at + size]) for at in range(0, len(parts), size)]
+
+
+def parts_of(partition: Any) -> Sequence[FilePart]:
+    """What a task reads. Nothing for the partition that Spark makes of no partitions.
+
+    The class `Files` does not decide: where Spark pickles classes by value, that of a task is another one than the
+    reader's, and a task must not take its files for none.
+    """
+    if type(partition) is InputPartition:
+        return ()
+    parts: Sequence[FilePart] = partition.parts
+    return parts
 
 
 @in_sentences
@@ -83,9 +93,7 @@ class HeapStreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
 
     def getDefaultReadLimit(self) -> ReadLimit:
         """The option `maxFilesPerTrigger`. Spark 4.2 and later call this."""
-        from pyspark.sql.streaming.datasource import ReadAllAvailable, ReadMaxFiles
-
-        return ReadMaxFiles(self._load.max_files) if self._load.max_files else ReadAllAvailable()
+        return read_limit(self._load.max_files)
 
     def latestOffset(self, start: Mapping[str, Any] | None = None, limit: ReadLimit | None = None) -> dict[str, Any]:
         """The end of the next batch; `start` if nothing is new.
@@ -116,13 +124,11 @@ class HeapStreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
             found = batch(self._table, self._dumps or self._newest_dumps(), first, last, end != self._planned)
         require_whole(self._table, last, found, self._load.config.skip_missing_files)
         self._warn_of_columns(found)
-        step = self._load.files_per_partition
-        return [FilesOfBatch(found.parts[at : at + step]) for at in range(0, len(found.parts), step)]
+        return Files.divided(found.parts, self._load.files_per_partition)
 
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
         """The rows of one partition."""
-        parts = partition.parts if isinstance(partition, FilesOfBatch) else []
-        yield from read(self._load.config, self._table, self._schema, parts)
+        yield from read(self._load.config, self._table, self._schema, parts_of(partition))
 
     def commit(self, end: Mapping[str, Any]) -> None:
         """Nothing is kept for a batch."""
