@@ -163,4 +163,6 @@ def test_a_workspace_refuses_identifiers_that_are_off_and_leaves_them_out(
     for page in api.pages("/segments/1/membership", "identifiers"):
         for row in page:
             assert row.keys() == {"cio_id", *kinds} - {"phone"}
-    assert api.get("/messages", limit=1)["messages"][0]["customer_identifiers"].keys() == {"cio_id", *kinds} - {"phone"}
+    found = [message["customer_identifiers"] for message in api.get("/messages", limit=100)["messages"]]
+    known = next(one for one in found if one is not None)  # a message to someone who is gone has none
+    assert known.keys() == {"cio_id", *kinds} - {"phone"}
