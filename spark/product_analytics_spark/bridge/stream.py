@@ -16,6 +16,7 @@ from product_analytics_spark.bridge.reading import Chain, ChosenStream, read, re
 from product_analytics_spark.bridge.rounds import Offset
 from product_analytics_spark.errors import in_sentences
 from product_analytics_spark.limits import SupportsTriggerAvailableNow, read_limit
+from product_analytics_spark.tasks import has_nothing_to_read
 
 #: Least seconds between the beginnings of two rounds of a running query. Every round reads the lookback again, and a
 #: query without a trigger would begin one after the other.
@@ -30,12 +31,8 @@ class Slices(InputPartition):
 
 
 def part_of(partition: Any) -> Chain | None:
-    """What a task reads. None for the partition that Spark makes of no partitions.
-
-    Not told by the class `Slices`: where Spark pickles classes by value, that of a task is another one than the
-    reader's, and a task must not take its slices for none.
-    """
-    if type(partition) is InputPartition:
+    """What a task reads; None if that is nothing."""
+    if has_nothing_to_read(partition):
         return None
     part: Chain = partition.part
     return part

@@ -22,6 +22,7 @@ from product_analytics_spark.heap.offsets import Batch, Offset, advance, batch, 
 from product_analytics_spark.heap.options import HeapLoad
 from product_analytics_spark.heap.reading import FilePart, read, require_served
 from product_analytics_spark.limits import SupportsTriggerAvailableNow, read_limit
+from product_analytics_spark.tasks import has_nothing_to_read
 
 if TYPE_CHECKING:
     from pyspark.sql.streaming.datasource import ReadLimit
@@ -46,12 +47,8 @@ class Files(InputPartition):
 
 
 def parts_of(partition: Any) -> Sequence[FilePart]:
-    """What a task reads. Nothing for the partition that Spark makes of no partitions.
-
-    The class `Files` does not decide: where Spark pickles classes by value, that of a task is another one than the
-    reader's, and a task must not take its files for none.
-    """
-    if type(partition) is InputPartition:
+    """What a task reads."""
+    if has_nothing_to_read(partition):
         return ()
     parts: Sequence[FilePart] = partition.parts
     return parts
