@@ -45,5 +45,5 @@ def test_the_demo_writes_the_live_rows_of_the_bucket_by_batch_and_by_stream(tmp_
 def test_the_benchmark_prints_its_figures() -> None:
     printed = _output("benchmarks/spark.py", "--rows", "800", "--repeat", "1")
 
-    for name in ("connector", r"local\[1\]", r"local\[2\]", "Python's CPU", "wall of", "largest Python process"):
+    for name in ("connector", "one core", "two cores", "Python's CPU", "wall of", "largest Python process"):
         assert re.search(rf"^{name}.* \d+\.?\d*", printed, re.MULTILINE), printed
