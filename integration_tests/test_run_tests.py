@@ -99,7 +99,9 @@ def test_a_missing_tool_takes_its_tests_away_and_no_others() -> None:
         "not soak and not docker and not spark and not alone",
         "not soak and not docker and not spark and alone",
     ]
-    assert run_tests.SPARK.missing.endswith("tests in spark/ need Java 17 or newer (package default-jre-headless)")
+    assert run_tests.SPARK.missing.endswith(
+        "tests in spark/ and those marked `spark` need Java 17 or newer (package default-jre-headless)"
+    )
 
 
 @pytest.mark.parametrize(

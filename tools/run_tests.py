@@ -69,7 +69,7 @@ class Tool:
     @property
     def missing(self) -> str:
         """The sentence for a machine without it."""
-        tests = "in spark/" if self is SPARK else f"marked `{self.marker}`"
+        tests = "in spark/ and those marked `spark`" if self is SPARK else f"marked `{self.marker}`"
         return f"skipped because a tool is missing: tests {tests} need {self.needs}"
 
 
