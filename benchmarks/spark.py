@@ -30,9 +30,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from java import NEEDED, has_java
+from product_analytics_spark import register
 from simulators.heap.bench_table import TABLE
 from simulators.heap.layout import DEFAULT_BUCKET
-from spark_session import spark_session
+from test_kit.spark import local_session
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -139,7 +140,8 @@ def warm(cores: int, few: str, url: str, repeat: int) -> Cost:
     All of Spark has so many cores: its JVM works beside its Python workers, so `local[1]` keeps more than one busy.
     """
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
-    with spark_session(f"local[{cores}]") as spark:
+    with local_session(f"local[{cores}]", {"spark.log.level": "ERROR"}) as spark:
+        register(spark)
         query(spark, url)
         start = min(query(spark, few).python for _ in range(repeat))
         costs = [query(spark, url) for _ in range(repeat)]

@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from java import NEEDED, has_java
+from product_analytics_spark import register
 from simulators.heap.account import Account, full, more
 from simulators.heap.catalog import PAGEVIEWS
 from simulators.heap.s3_server import BucketServer
 from simulators.heap.scenarios import Step
 from simulators.heap.scenarios.builder import ScenarioBuilder
-from spark_session import spark_session
+from test_kit.spark import local_session
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -99,7 +100,8 @@ def main() -> int:
     if not has_java():
         sys.exit(f"Spark needs {NEEDED}.")
     shutil.rmtree(arguments.folder, ignore_errors=True)
-    with BucketServer() as server, spark_session("local[2]") as spark:
+    with BucketServer() as server, local_session("local[2]", {"spark.log.level": "ERROR"}) as spark:
+        register(spark)
         say(f"Spark {spark.version} reads the table {PAGEVIEWS} of the simulated bucket {server.bucket}")
         first, second = steps(server.bucket, arguments.rows)
         demo = Demo(spark, server, arguments.folder)

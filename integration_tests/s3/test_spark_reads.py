@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 from collections import Counter
 from pathlib import Path
@@ -21,10 +20,12 @@ IDS = {"users": "user_id", "user_migrations": "from_user_id"}
 #: Prints the ids of the rows of each table
 JOB = """
 import json, sys
-from spark_session import spark_session
+from product_analytics_spark import register
+from test_kit.spark import local_session
 
 options = json.loads(sys.argv[1])
-with spark_session("local[2]") as spark:
+with local_session("local[2]", {"spark.log.level": "ERROR"}) as spark:
+    register(spark)
     for table, column in json.loads(sys.argv[2]).items():
         rows = spark.read.format("heap").options(**options).load(table).select(column).collect()
         print(json.dumps([table, [row[0] for row in rows]]))
@@ -50,7 +51,6 @@ def test_spark_reads_every_table_of_a_bucket_with_the_rights_of_heaps_policy(cep
 
     done = subprocess.run(
         [str(PYTHON), "-c", JOB, json.dumps(options), json.dumps(ids)],
-        env={**os.environ, "PYTHONPATH": str(ROOT / "tools")},
         stdout=subprocess.PIPE,
         timeout=240,
         check=True,

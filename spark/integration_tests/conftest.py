@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -11,6 +9,7 @@ import pyspark
 import pytest
 from product_analytics_spark import register
 from simulators.heap.s3_server import BucketServer
+from test_kit.spark import local_session
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -27,22 +26,9 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture(scope="session")
 def spark() -> Iterator[SparkSession]:
     """A session of two cores that tries a failed task up to four times, in another time zone than UTC."""
-    from pyspark.sql import SparkSession
-
-    # the workers are to find the packages of this environment, and Spark is to listen on loopback only
-    os.environ |= {"PYSPARK_PYTHON": sys.executable, "SPARK_LOCAL_IP": "127.0.0.1"}
-    builder = SparkSession.builder.master("local[2,4]").appName("tests")
-    for name, value in {
-        "spark.driver.bindAddress": "127.0.0.1",
-        "spark.driver.host": "127.0.0.1",
-        "spark.driver.memory": "1g",
-        "spark.sql.session.timeZone": "America/New_York",
-        "spark.sql.shuffle.partitions": "2",
-        "spark.ui.enabled": "false",
-        "spark.ui.showConsoleProgress": "false",
-    }.items():
-        builder = builder.config(name, value)
-    session = builder.getOrCreate()
+    session = local_session(
+        "local[2,4]", {"spark.sql.session.timeZone": "America/New_York", "spark.sql.shuffle.partitions": "2"}
+    )
     session.sparkContext.setLogLevel("ERROR")
     register(session)
     yield session

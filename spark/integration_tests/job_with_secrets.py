@@ -6,13 +6,13 @@ Arguments: a folder for the event log and the checkpoint, then a JSON object wit
 from __future__ import annotations
 
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Any
 
 from product_analytics_spark import register
 from pyspark.sql import DataFrame, SparkSession
+from test_kit.spark import local_session
 
 
 def say(text: object) -> None:
@@ -23,21 +23,16 @@ def say(text: object) -> None:
 
 def session(folder: Path) -> SparkSession:
     """A session of one core with an event log, at the log level INFO."""
-    os.environ |= {"PYSPARK_PYTHON": sys.executable, "SPARK_LOCAL_IP": "127.0.0.1"}
-    builder = SparkSession.builder.master("local[1]")
-    for name, value in {
-        "spark.driver.bindAddress": "127.0.0.1",
-        "spark.driver.host": "127.0.0.1",
-        "spark.driver.memory": "1g",
-        "spark.eventLog.compress": "false",
-        "spark.eventLog.dir": (folder / "events").as_uri(),
-        "spark.eventLog.enabled": "true",
-        "spark.local.dir": str(folder / "local"),
-        "spark.sql.shuffle.partitions": "1",
-        "spark.ui.enabled": "false",
-    }.items():
-        builder = builder.config(name, value)
-    spark = builder.getOrCreate()
+    spark = local_session(
+        "local[1]",
+        {
+            "spark.eventLog.compress": "false",
+            "spark.eventLog.dir": (folder / "events").as_uri(),
+            "spark.eventLog.enabled": "true",
+            "spark.local.dir": str(folder / "local"),
+            "spark.sql.shuffle.partitions": "1",
+        },
+    )
     spark.sparkContext.setLogLevel("INFO")
     register(spark)
     return spark

@@ -22,9 +22,9 @@ from product_analytics_spark.heap.options import HeapLoad
 from product_analytics_spark.heap.source import HeapDataSource, HeapReader
 from product_analytics_spark.heap.stream import HeapStreamReader
 from product_analytics_spark.spark_schema import arrow_schema
-from pyspark.sql import SparkSession
 from pyspark.sql.datasource import InputPartition
 from pyspark.sql.types import StructType
+from test_kit.spark import local_session
 
 
 def paused(batches: Iterator[pa.RecordBatch], folder: str) -> Iterator[pa.RecordBatch]:
@@ -73,29 +73,10 @@ class PausingSource(HeapDataSource):
         return PausingStreamReader(HeapLoad.of(self.options), arrow_schema(schema))
 
 
-def session(master: str) -> SparkSession:
-    """A session on loopback."""
-    os.environ |= {
-        "PYSPARK_PYTHON": sys.executable,
-        "SPARK_LOCAL_IP": "127.0.0.1",
-        "SPARK_HOME": str(Path(pyspark.__file__).parent),
-    }
-    builder = SparkSession.builder.master(master).appName("killed")
-    for name, value in {
-        "spark.driver.bindAddress": "127.0.0.1",
-        "spark.driver.host": "127.0.0.1",
-        "spark.driver.memory": "1g",
-        "spark.executor.memory": "1g",
-        "spark.ui.enabled": "false",
-        "spark.ui.showConsoleProgress": "false",
-    }.items():
-        builder = builder.config(name, value)
-    return builder.getOrCreate()
-
-
 def run(job: dict[str, Any]) -> None:
     """The job."""
-    spark = session(job["master"])
+    os.environ["SPARK_HOME"] = str(Path(pyspark.__file__).parent)  # a local cluster starts its executors from there
+    spark = local_session(job["master"], {"spark.executor.memory": "1g"})
     PausingReader.pauses = PausingStreamReader.pauses = job.get("pauses", "")
     source = PausingSource if "pauses" in job else HeapDataSource
     spark.dataSource.register(source)
