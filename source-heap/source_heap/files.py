@@ -19,7 +19,6 @@ from source_kit.s3.rules import Missing
 from source_heap.avro.chunks import Chunk
 from source_heap.avro.faults import BeyondLimit, BrokenFile, OtherFormat
 from source_heap.avro.file import AvroFile
-from source_heap.avro.native_arrow import native_batches
 from source_heap.avro.values import Projection
 
 if TYPE_CHECKING:
@@ -70,6 +69,8 @@ class TableFiles:
 
     def batches(self, key: str, projection: Projection, schema: pa.Schema, position: int) -> Iterator[pa.RecordBatch]:
         """As `rows`, as Arrow; see `native_batches`."""
+        from source_heap.avro.native_arrow import native_batches  # the connector's command starts without it
+
         with self._explained(key), self._file(key) as file:
             yield from native_batches(file, projection, schema, position)
 
