@@ -11,7 +11,7 @@ UNIT_JOBS  ?= 2
 PYTHON_BIN := .venv/bin/python
 NATIVE     := $(wildcard source-*/native/*.[ch])
 INSTALLED  := .venv/.installed
-PYAIRBYTE  := integration_tests/pyairbyte/.venv
+CLIENTS    := $(patsubst integration_tests/clients/%/pyproject.toml,%,$(wildcard integration_tests/clients/*/pyproject.toml))
 KUBERNETES := .cache/kubernetes-venv
 PLOTS      := .cache/plots-venv
 SPARK      := .cache/spark-venv
@@ -20,7 +20,7 @@ CADDY      := .cache/caddy
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo inlet-config spark-demo test unit soak fuzz check fix bench spark-bench newest-cdk images base-image wheels \
-	sbom audit docs lock pyairbyte-env kubernetes-env plots-env spark-env spark-oldest-env caddy clean
+	sbom audit docs lock clients-env $(addsuffix -env,$(CLIENTS)) kubernetes-env plots-env spark-env spark-oldest-env caddy clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -107,14 +107,19 @@ docs: $(INSTALLED) ## regenerate the tables of the documentation
 lock: ## update the lock files
 	@tools/bootstrap.sh uv
 	@.uv/bin/uv lock
-	@.uv/bin/uv lock --project integration_tests/pyairbyte --python "$$(PYTHON_MAX=3.12 tools/bootstrap.sh python)"
+	@python="$$(PYTHON_MAX=3.12 tools/bootstrap.sh python)"; for client in $(CLIENTS); do \
+		.uv/bin/uv lock --project integration_tests/clients/$$client --python "$$python" || exit 1; \
+	done
 
-pyairbyte-env: $(PYAIRBYTE)/.installed ## install PyAirbyte into its own environment; needs Python 3.11 or 3.12
+# Not all of them install on Python 3.13.
+clients-env: $(addsuffix -env,$(CLIENTS)) ## install other people's programs that the tests drive the connectors with, each into an environment of its own
 
-$(PYAIRBYTE)/.installed: integration_tests/pyairbyte/uv.lock integration_tests/pyairbyte/pyproject.toml tools/bootstrap.sh
+$(addsuffix -env,$(CLIENTS)): %-env: integration_tests/clients/%/.venv/.installed
+
+integration_tests/clients/%/.venv/.installed: integration_tests/clients/%/uv.lock integration_tests/clients/%/pyproject.toml tools/bootstrap.sh
 	@tools/bootstrap.sh uv
-	@python=$$(PYTHON_MAX=3.12 tools/bootstrap.sh python) && echo "pyairbyte-env: installing into $(PYAIRBYTE)" && \
-		UV_PYTHON_DOWNLOADS=never .uv/bin/uv sync --frozen --quiet --project integration_tests/pyairbyte --python "$$python"
+	@python=$$(PYTHON_MAX=3.12 tools/bootstrap.sh python) && echo "$*-env: installing into $(@D)" && \
+		UV_PYTHON_DOWNLOADS=never .uv/bin/uv sync --frozen --quiet --project integration_tests/clients/$* --python "$$python"
 	@touch $@
 
 kubernetes-env: $(KUBERNETES)/.installed ## install the schemas of Kubernetes into their own environment
@@ -141,5 +146,5 @@ $(CADDY)/.installed: tools/caddy.txt tools/bootstrap.sh
 	@touch $@
 
 clean: ## remove everything that these commands created
-	rm -rf .venv .uv .cache .demo dist $(PYAIRBYTE) .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .uv .cache .demo dist integration_tests/clients/*/.venv .pytest_cache .mypy_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

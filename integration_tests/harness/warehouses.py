@@ -18,7 +18,7 @@ from harness.postgres import Postgres
 from harness.suite import ROOT
 from test_kit.catalogs import Row
 
-_FOLDER = ROOT / "integration_tests" / "pyairbyte"
+_FOLDER = ROOT / "integration_tests" / "clients" / "pyairbyte"
 _OWN = "_airbyte_"
 
 #: JSON type and format -> the types that PyAirbyte gives a column in (DuckDB, PostgreSQL)
@@ -35,7 +35,7 @@ _TYPES: Mapping[tuple[str, str], tuple[str, str]] = {
 
 
 class PyAirbyte:
-    """The process that syncs; see `integration_tests/pyairbyte/sync.py`."""
+    """The process that syncs; see `integration_tests/clients/pyairbyte/sync.py`."""
 
     def __init__(self) -> None:
         self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed with the process
