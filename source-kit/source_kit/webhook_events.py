@@ -92,7 +92,11 @@ class WebhookEvents(BatchStream):
     def get_json_schema(self) -> Mapping[str, Any]:  # type: ignore[override]  # the CDK's has a cache around it
         """The schema of the vendor's events with the user's own columns, which may hold anything."""
         schema = dict(super().get_json_schema())
-        schema["properties"] = {**schema["properties"], **dict.fromkeys(self._columns, ANYTHING)}
+        own = {
+            name: {"description": f"{'.'.join(path.parts)} of the body, as it was sent", **ANYTHING}
+            for name, path in self._columns.items()
+        }
+        schema["properties"] = {**schema["properties"], **own}
         return schema
 
     def start(self, state: Mapping[str, Any], full_refresh: bool, sync_start: datetime) -> None:

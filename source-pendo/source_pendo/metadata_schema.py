@@ -24,6 +24,11 @@ from source_pendo.values import (
 #: Groups of the values that Pendo itself keeps, for the whole subscription or for one application
 _AUTO: Final = "auto"
 _PER_APP: Final = "auto__"
+#: What groups hold that many subscriptions have
+_GROUP_MEANINGS: Final = {
+    "agent": "Metadata that your application sends with Pendo's install script (observed)",
+    "pendo": "What is set in Pendo, such as donotprocess",
+}
 
 Groups = Mapping[str, Mapping[str, Mapping[str, Any]]]
 #: Python types whose values stay as they are, and the converter of all others: None for what it cannot convert
@@ -91,6 +96,13 @@ def _field_schema(field: Mapping[str, Any]) -> dict[str, Any]:
     return {**({"description": "; ".join(notes)} if notes else {}), **(target.schema if target else ANYTHING)}
 
 
+def _group_meaning(group: str) -> str:
+    """What a group holds, with the mark of the data dictionary where Pendo's pages do not say it."""
+    if group.startswith(_PER_APP):
+        return f"What Pendo itself keeps for one application: its id without minus is {group[len(_PER_APP) :]} (observed)"
+    return _GROUP_MEANINGS.get(group, f"Metadata group {group}, by Pendo's names of its fields")
+
+
 def with_groups(schema: Mapping[str, Any], groups: Groups) -> dict[str, Any]:
     """A schema of entities with a property `metadata_<group>` for each group.
 
@@ -100,9 +112,14 @@ def with_groups(schema: Mapping[str, Any], groups: Groups) -> dict[str, Any]:
     columns = dict(schema["properties"])
     for group, fields in groups.items():
         column = f"metadata_{group}"
-        known = columns.get(column, {}).get("properties", {})
-        properties = {**{name: _field_schema(field) for name, field in fields.items()}, **known}
-        columns[column] = {"type": ["null", "object"], "additionalProperties": True, "properties": properties}
+        known = columns.get(column, {})
+        properties = {**{name: _field_schema(field) for name, field in fields.items()}, **known.get("properties", {})}
+        columns[column] = {
+            "description": known.get("description", _group_meaning(group)),
+            "type": ["null", "object"],
+            "additionalProperties": True,
+            "properties": properties,
+        }
     return {**schema, "properties": columns}
 
 
