@@ -23,6 +23,7 @@ from source_heap.config import HeapConfig
 from source_heap.discovery import find_tables, read_header_of, sample_file, table_schemas
 from source_heap.dumps import Dumps
 from source_heap.manifest import Manifest, broken_manifest
+from source_heap.meanings import described
 from source_heap.streams.dumps import NAME as DUMPS_NAME
 from source_heap.streams.dumps import HeapDumps
 from source_heap.streams.keys import key_of
@@ -62,7 +63,7 @@ class SourceHeap(Source[HeapConfig]):
         for name, columns in zip(tables, schemas, strict=True):
             if name != DUMPS_NAME:
                 key = key_of(name, config.key_mode, columns)
-                found.append(TableStream(name, config, dumps, table_schema(columns, config), key))
+                found.append(TableStream(name, config, dumps, table_schema(name, columns, config), key))
         return found
 
     def catalog_streams(self, config: HeapConfig, catalog: ConfiguredAirbyteCatalog) -> list[Stream]:
@@ -107,11 +108,11 @@ def _check_file(bucket: HeapBucket, key: str, skip_missing: bool) -> None:
         raise config_error(f"The file {key} is not an Avro file: {error}. Ask Heap to send its dump again.") from error
 
 
-def table_schema(columns: Mapping[str, JsonSchema], config: HeapConfig) -> dict[str, Any]:
+def table_schema(table: str, columns: Mapping[str, JsonSchema], config: HeapConfig) -> dict[str, Any]:
     """The JSON schema of a table's records: Heap's columns and ours."""
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
         "type": "object",
         "additionalProperties": True,
-        "properties": {**columns, **added_columns(config)},
+        "properties": {**described(table, columns), **added_columns(config)},
     }

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from heap_world import Heap
 from simulators.heap.account import Account, Part, full
-from simulators.heap.catalog import EVENT_TABLES
+from simulators.heap.avro_files import Column
+from simulators.heap.catalog import EVENT_TABLES, columns_of
 from test_kit.catalogs import Row
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -82,14 +83,32 @@ def test_the_types_of_the_page_are_those_of_the_catalog(
 
 
 @pytest.mark.slow
-def test_what_the_catalog_says_of_a_column_is_on_the_page(
-    page: dict[str, dict[str, Entry]], discovered: dict[str, dict[str, Row]]
-) -> None:
-    assert discovered["_heap_dumps"].keys() == page["_heap_dumps"].keys()
-    for name, schema in discovered["_heap_dumps"].items():
-        assert page["_heap_dumps"][name][1] == schema["description"]
-    for name, entry in page["Added columns"].items():
-        assert entry[1].startswith(discovered["users"][name]["description"])
+def test_what_the_catalog_says_of_a_column_is_on_the_page(page: dict[str, dict[str, Entry]], heap: Heap) -> None:
+    """Of a bucket that has every column of the page, and properties of the customer's own, which nothing is said of."""
+    event_table, other_table = EVENT_TABLES[0], "_event_metadata"
+    added = page.pop("Added columns")
+    parts: dict[str, Part] = {other_table: full(2, add=(Column("title"),))}
+    for section in (*CORE, EVENTS):
+        of_page = {**page["pageviews"], **page[EVENTS]} if section == EVENTS else page[section]
+        table = event_table if section == EVENTS else section
+        held = {column.name for column in columns_of(table)}
+        parts[table] = full(2, add=tuple(Column(name) for name in (*of_page, "my_own") if name not in held))
+    heap.server.put(list(Account(bucket=heap.server.bucket).dump(100, parts).objects()))
+    catalog = heap.discover(resync_mode="tombstones").streams
+    found = {stream["name"]: stream["json_schema"]["properties"] for stream in catalog}
+
+    for table, section in {**{name: name for name in (*CORE, "_heap_dumps")}, event_table: EVENTS}.items():
+        entries = {**page["pageviews"], **page[EVENTS]} if section == EVENTS else page[section]
+        described = {name for name, schema in found[table].items() if "description" in schema}
+        assert described - added.keys() == entries.keys()
+        for name, (_, meaning, certainty) in entries.items():
+            described_as = found[table][name]["description"]
+            bare = described_as.removesuffix(" (inferred)")
+            assert meaning.removesuffix(" (inferred)").startswith(bare)
+            assert (described_as != bare) == (certainty == "second-hand" or meaning.endswith(" (inferred)"))
+        for name, entry in added.items():
+            assert table == "_heap_dumps" or entry[1].startswith(found[table][name]["description"])
+    assert {name for name, schema in found[other_table].items() if "description" in schema} == added.keys()
 
 
 def test_the_diagram_of_keys_joins_columns_that_exist(page: dict[str, dict[str, Entry]]) -> None:

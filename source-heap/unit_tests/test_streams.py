@@ -43,9 +43,9 @@ def test_every_table_is_a_stream_beside_the_dumps(heap: Heap) -> None:
 def test_types_are_those_of_the_files_and_times_are_instants(heap: Heap) -> None:
     fill(heap, "first_sync")
     properties = heap.discover().stream("sessions")["json_schema"]["properties"]
-    assert properties["event_id"] == {"type": ["null", "integer"]}
-    assert properties["country"] == {"type": ["null", "string"]}
-    assert properties["time"] == INSTANT
+    assert properties["event_id"]["type"] == ["null", "integer"]
+    assert properties["country"]["type"] == ["null", "string"]
+    assert properties["time"].items() >= INSTANT.items()
     assert set(ADDED[:3]) < set(properties)
     assert "_ab_cdc_deleted_at" not in properties
 
@@ -54,7 +54,7 @@ def test_raw_times_keep_the_type_of_the_files(heap: Heap) -> None:
     account = Account(seed=1, bucket=heap.server.bucket)
     heap.server.put(account.dump(100, {"users": full(5, times=(TimeEncoding.EPOCH_US,))}).objects())
     output = heap.discover(timestamp_mode="raw")
-    assert output.stream("users")["json_schema"]["properties"]["joindate"] == {"type": ["null", "integer"]}
+    assert output.stream("users")["json_schema"]["properties"]["joindate"]["type"] == ["null", "integer"]
     rows = heap.read("users", timestamp_mode="raw").records["users"]
     assert all(isinstance(row["joindate"], int) for row in rows)
 
