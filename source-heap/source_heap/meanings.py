@@ -17,7 +17,7 @@ _PAGEVIEWS = "pageviews"
 _UTM = ("source", "medium", "campaign", "term", "content")
 
 #: Columns that mean the same in sessions, page views and event tables
-_OF_EVENTS: Mapping[str, str] = {
+_OF_EVENTS: dict[str, str] = {
     "user_id": "The user, as known at that time: not resolved",
     "session_id": "The session in which it happened; with `user_id` it joins `sessions`",
     "type": "Kind of event",
@@ -40,7 +40,7 @@ _OF_EVENTS: Mapping[str, str] = {
     "app_version": "App: its version",
     **{f"utm_{part}": f"Web: `utm_{part}` of the session's first page view" for part in _UTM},
 }
-_OF_PAGES: Mapping[str, str] = _OF_EVENTS | {
+_OF_PAGES: dict[str, str] = _OF_EVENTS | {
     "event_id": "Random id of the page view. Two users may have one with the same id",
     "time": "When the page was viewed",
     "path": "Web: path of the page",
@@ -57,7 +57,7 @@ _OF_PAGES: Mapping[str, str] = _OF_EVENTS | {
     "screen_a11y_id": "iOS: accessibility id of the view controller",
     "screen_a11y_label": "iOS: accessibility label of the view controller",
 }
-_CORE: Mapping[str, Mapping[str, str]] = {
+_CORE: Mapping[str, dict[str, str]] = {
     USERS: {
         "user_id": "Random id of the user",
         "identity": "What your site passed to `identify`; one user at most has it",
@@ -79,7 +79,7 @@ _CORE: Mapping[str, Mapping[str, str]] = {
     },
     _PAGEVIEWS: _OF_PAGES,
 }
-_EVENT_TABLE: Mapping[str, str] = _OF_PAGES | {
+_EVENT_TABLE: dict[str, str] = _OF_PAGES | {
     "event_id": "Random id of the event. Two users may have one with the same id",
     "time": "When it happened",
     "type": (
@@ -95,6 +95,7 @@ _EVENT_TABLE: Mapping[str, str] = _OF_PAGES | {
     "target_a11y_label": "iOS: accessibility label of the target",
     "pageview_id": "`event_id` of the page view in which it happened (inferred)",
 }
+
 
 def described(table: str, columns: Mapping[str, JsonSchema]) -> dict[str, JsonSchema]:
     """The schemas of a table's columns, with descriptions of those that are Heap's own.

@@ -99,7 +99,8 @@ def _field_schema(field: Mapping[str, Any]) -> dict[str, Any]:
 def _group_meaning(group: str) -> str:
     """What a group holds, with the mark of the data dictionary where Pendo's pages do not say it."""
     if group.startswith(_PER_APP):
-        return f"What Pendo itself keeps for one application: its id without minus is {group[len(_PER_APP) :]} (observed)"
+        app_id = group.removeprefix(_PER_APP)
+        return f"What Pendo itself keeps for one application, whose id is {app_id} or -{app_id} (observed)"
     return _GROUP_MEANINGS.get(group, f"Metadata group {group}, by Pendo's names of its fields")
 
 
