@@ -646,6 +646,7 @@ def test_columns_lift_what_lies_at_their_paths(connection: Connection) -> None:
     assert "deep_one" not in third
     properties = discovered(connection, config)[STREAM]["properties"]
     assert set(properties["spaced"]["type"]) == {"null", "array", "boolean", "integer", "number", "object", "string"}
+    assert properties["spaced"]["description"] == "a b.x of the body, as it was sent"
 
 
 @pytest.mark.parametrize(
