@@ -66,7 +66,9 @@ def _run(folder: Path, *command: str) -> Ran:
     assert report.exists(), done.stdout + done.stderr
     # a configuration's name has its folder where that tells two of the same name apart
     cases = {str(case.get("name")).replace(".tmp/", ""): case for case in ElementTree.parse(report).iter("testcase")}  # noqa: S314 - our own
-    skips = {name: skip.get("message", "") for name, case in cases.items() if (skip := case.find("skipped")) is not None}
+    skips = {
+        name: skip.get("message", "") for name, case in cases.items() if (skip := case.find("skipped")) is not None
+    }
     return Ran(done.returncode, done.stdout, {name for name, case in cases.items() if len(case) == 0}, skips)
 
 

@@ -38,7 +38,9 @@ def pytest_configure(config: pytest.Config) -> None:
     folder.mkdir(exist_ok=True)
     for name, content in (("config", vendor.config), ("refused", vendor.wrong_config)):
         (folder / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
-    config.option.importmode = "prepend"  # importlib cannot import the harness's test from a folder whose name has a dot
+    config.option.importmode = (
+        "prepend"  # importlib cannot import the harness's test from a folder whose name has a dot
+    )
     config.option.connector_image = config.option.connector_image or connector.image
     config.option.read_from_streams = config.option.read_from_streams or "all"
 
