@@ -1,7 +1,7 @@
 """The release workflow without its hosting: the commands of its jobs, as they stand in the file, on a copy.
 
-The copy has the address of a repository, as its owner would have written it. Nothing is uploaded, and the package index is
-asked for nothing: a stand-in for `python3` answers for it.
+The copy has the address of a repository, as its owner would have written it. Nothing is uploaded, and the package index
+is not asked what it has: a stand-in for `python3` answers for it.
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ def released(request: pytest.FixtureRequest, folder: Path) -> Repository:
 
 def test_a_release_has_notes_wheels_that_the_index_takes_and_the_locked_versions(released: Repository) -> None:
     package, version = released.package, released.version
-    wheels = [path for path in (released.folder / "dist").glob("*.whl")]
+    wheels = list((released.folder / "dist").glob("*.whl"))
     requirements = (released.folder / "dist" / f"{package}.requirements.txt").read_text(encoding="utf-8")
     notes = (released.folder / "dist" / "notes.md").read_text(encoding="utf-8")
 

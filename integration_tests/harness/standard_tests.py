@@ -2,7 +2,7 @@
 
 Airbyte's harness reads the configurations that acceptance-test-config.yml names. Two of them are made here, for the
 connector's simulator, which runs as long as the tests: `.tmp/config.json`, and `.tmp/refused.json` with a key that the
-vendor refuses. Tests of `secrets/config.json` run where that file exists. In every other run of pytest the hooks do nothing.
+vendor refuses. Tests of `secrets/config.json` run where that file exists. In other runs of pytest the hooks do nothing.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 HARNESS = "airbyte_cdk.test.standard_tests.pytest_hooks"
-#: Compares with what Airbyte's registry has under the name; test_backward_compatibility.py compares with our own releases
+#: Compares with what Airbyte's registry has under the name; test_backward_compatibility.py compares with our releases
 NOT_OURS = "test_docker_image_spec_backward_compatibility"
 NO_IMAGE = "needs a Docker engine and the image {}: make images"
 _VENDOR = pytest.StashKey[ExitStack]()
