@@ -16,6 +16,7 @@ with warnings.catch_warnings():
 
 #: Integration tests that may run beside others: they hold no engine and no port of their own, and no seconds to a limit
 WITH_NEIGHBORS = {
+    "test_airbyte_cdk_cli.py",
     "test_backward_compatibility.py",
     "test_benchmarks.py",
     "test_contributing.py",
@@ -23,9 +24,11 @@ WITH_NEIGHBORS = {
     "test_demo.py",
     "test_fuzz.py",
     "test_incremental_acceptance.py",
+    "test_metadata.py",
     "test_network.py",
     "test_protocol_acceptance.py",
     "test_pyairbyte_warehouses.py",
+    "test_release.py",
     "test_secrets.py",
     "test_slim_environment.py",
     "test_tables.py",

@@ -102,8 +102,22 @@ def test_every_connector_as_it_stands_could_be_released(
     assert len(capsys.readouterr().out) > 100
 
 
-def test_the_inlet_as_it_stands_could_be_released(capsys: pytest.CaptureFixture[str]) -> None:
-    project = tomllib.loads((ROOT / "webhook-inlet" / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+@pytest.mark.parametrize("folder", ["source-kit", "webhook-inlet", "spark"])
+def test_every_other_package_as_it_stands_could_be_released(folder: str, capsys: pytest.CaptureFixture[str]) -> None:
+    project = tomllib.loads((ROOT / folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
-    assert main([f"webhook-inlet-v{project['version']}"]) == 0
+    assert main([f"{project['name']}-v{project['version']}"]) == 0
     assert capsys.readouterr().out
+
+
+def test_a_package_that_links_to_another_repository_is_refused(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    metadata = root / "source-toy" / "metadata.yaml"
+    page = "documentationUrl: https://example.com/OWNER/REPOSITORY/blob/main/docs/toy.md"
+    metadata.write_text(f"data:\n  dockerImageTag: 0.2.0\n  {page}\n", encoding="utf-8")
+
+    assert main(["source-toy-v0.2.0", "--links", "https://example.com/OWNER/REPOSITORY/blob/v"], root) == 0
+    assert main(["source-toy-v0.2.0", "--links", "https://example.com/acme/sources/blob/v"], root) == 1
+    assert (
+        "source-toy/metadata.yaml links to https://example.com/OWNER/REPOSITORY, not to https://example.com/acme/sources"
+        in capsys.readouterr().err
+    )

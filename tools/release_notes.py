@@ -1,11 +1,11 @@
 """Writes the notes of a release to stdout: the part of a changelog that a tag names.
 
-    tools/release_notes.py source-pendo-v0.1.0 [--links URL]      or webhook-inlet-v0.1.0
+    tools/release_notes.py source-pendo-v0.1.0 [--links URL]      or source-kit-v0.1.0, webhook-inlet-v0.1.0, ...
 
-The tag's version must be that of metadata.yaml, of pyproject.toml and of a dated heading of the changelog (the webhook
-inlet is no connector and has no metadata.yaml); else it ends
-with 1 and a line for each that differs, so that nothing is released that names itself otherwise. `--links` is the
-address of the repository's files at that tag; links to files of the repository become whole with it.
+The tag's version must be that of pyproject.toml, of a dated heading of the changelog, and of a connector's
+metadata.yaml; else it ends with 1 and a line for each that differs, so that nothing is released that names itself
+otherwise. `--links` is the address of the repository's files at that tag; links to files of the repository become whole
+with it, and the addresses of the repository in pyproject.toml and metadata.yaml must be of that repository.
 
 Standard library only.
 """
@@ -21,9 +21,13 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 
-_TAG = re.compile(r"(source-[a-z0-9-]+|webhook-inlet)-v(\d+\.\d+\.\d+)")
+_TAG = re.compile(r"(source-[a-z0-9-]+|webhook-inlet|product-analytics-spark)-v(\d+\.\d+\.\d+)")
+#: Packages whose folder has another name
+_FOLDERS = {"product-analytics-spark": "spark"}
+_NO_CONNECTORS = {"source-kit", "webhook-inlet", "product-analytics-spark"}
 _HEADING = re.compile(r"^## (\S+) \(\d{4}-\d{2}-\d{2}\)$", re.MULTILINE)
 _IMAGE_TAG = re.compile(r"^ *dockerImageTag: *[\"']?([^\"'\s]+)", re.MULTILINE)
+_ADDRESS = re.compile(r"https?://[^\s\"]+(?=/blob/main/)")
 _LINK = re.compile(r"\]\((?![a-z]+:|#)([^)\s]+)\)")
 
 
@@ -37,7 +41,7 @@ def problems(folder: Path, version: str) -> list[str]:
     """A line for each file of a package that does not have this version."""
     project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     stated = {"pyproject.toml": project["version"]}
-    if _mark(folder.name) == "metadata.yaml":
+    if (folder / "metadata.yaml").is_file():
         metadata = _IMAGE_TAG.search((folder / "metadata.yaml").read_text(encoding="utf-8"))
         stated["metadata.yaml"] = metadata[1] if metadata else "none"
     lines = [f"{folder.name}/{name} has version {it}, not {version}" for name, it in stated.items() if it != version]
@@ -46,9 +50,23 @@ def problems(folder: Path, version: str) -> list[str]:
     return lines
 
 
-def _mark(package: str) -> str:
-    """The file without which a folder is no package with releases of its own."""
-    return "metadata.yaml" if package.startswith("source-") else "pyproject.toml"
+def foreign_addresses(folder: Path, links: str) -> list[str]:
+    """A line for each file whose readers would be led to another repository than the one of `links`."""
+    repository = links.partition("/blob/")[0]
+    files = [path for name in ("pyproject.toml", "metadata.yaml") if (path := folder / name).is_file()]
+    found = {(path.name, it) for path in files for it in _ADDRESS.findall(path.read_text(encoding="utf-8"))}
+    return [
+        f"{folder.name}/{name} links to {address}, not to {repository}: CONTRIBUTING.md has the command that changes it"
+        for name, address in sorted(found)
+        if address != repository
+    ]
+
+
+def folder_of(package: str, root: Path) -> Path | None:
+    """The folder of a package that has releases of its own."""
+    folder = root / _FOLDERS.get(package, package)
+    mark = "pyproject.toml" if package in _NO_CONNECTORS else "metadata.yaml"
+    return folder if (folder / mark).is_file() else None
 
 
 def whole_links(text: str, folder: str, address: str) -> str:
@@ -63,16 +81,17 @@ def main(arguments: list[str], root: Path = ROOT) -> int:
     parser.add_argument("--links")
     options = parser.parse_args(arguments)
     tag = _TAG.fullmatch(options.tag)
-    if tag is None or not (root / tag[1] / _mark(tag[1])).is_file():
+    folder = folder_of(tag[1], root) if tag else None
+    if tag is None or folder is None:
         found = [f"{options.tag} is not a package and its version, such as source-pendo-v0.1.0 or webhook-inlet-v0.1.0"]
     else:
-        found = problems(root / tag[1], tag[2])
+        found = problems(folder, tag[2]) + (foreign_addresses(folder, options.links) if options.links else [])
     for line in found:
         print(f"release: {line}", file=sys.stderr)
-    if tag is None or found:
+    if tag is None or folder is None or found:
         return 1
-    notes = sections((root / tag[1] / "CHANGELOG.md").read_text(encoding="utf-8"))[tag[2]]
-    print(whole_links(notes, tag[1], options.links) if options.links else notes)
+    notes = sections((folder / "CHANGELOG.md").read_text(encoding="utf-8"))[tag[2]]
+    print(whole_links(notes, folder.name, options.links) if options.links else notes)
     return 0
 
 

@@ -126,6 +126,8 @@ TOOLS = (
     Tool("ceph", "Ceph (packages ceph-mon, ceph-osd, radosgw, ceph-common)", _has_ceph),
     Tool("postgres", "a PostgreSQL server (package postgresql)", _has_postgres),
     Tool("pyairbyte", "Python 3.11 or 3.12", _has_pyairbyte, ("make", "pyairbyte-env")),
+    Tool("airbyte_cdk", "Python 3.11 or 3.12", _has_pyairbyte, ("make", "airbyte-cdk-env")),
+    Tool("twine", "twine, which `make twine-env` installs", lambda: True, ("make", "twine-env")),
     Tool("compose", "Docker Compose (package docker-compose)", _has_compose),
     Tool("nginx", "nginx (package nginx-light)", lambda: shutil.which("nginx") is not None),
     Tool(
