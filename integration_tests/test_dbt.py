@@ -20,7 +20,7 @@ from harness.suite import ROOT, connectors
 from harness.vendors import MOMENT, running
 from test_kit.messages import Output, Row
 
-pytestmark = [pytest.mark.dbt, pytest.mark.slow]
+pytestmark = [pytest.mark.dbt, pytest.mark.slow, pytest.mark.timeout(600)]
 
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
 _EXPECTED = yaml.safe_load(

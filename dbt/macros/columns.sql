@@ -41,3 +41,13 @@
     ) newest
     where _nth = 1
 {% endmacro %}
+
+{# A table of Heap. Event tables have the names of your events, so only the others are listed among the sources. #}
+{% macro heap_table(table) %}
+    {%- if table in ['users', 'user_migrations', 'sessions', 'pageviews', '_heap_dumps'] -%}
+        {{ return(source('heap_raw', table)) }}
+    {%- endif -%}
+    {{ return(api.Relation.create(
+        database=var('raw_database') or target.database, schema=var('heap_raw_schema'), identifier=table
+    )) }}
+{% endmacro %}
