@@ -42,7 +42,9 @@ def text(vendor: str, package: str, streams: Sequence[Any]) -> str:
 
 def _table(described: Any, schema: dict[str, Any], fresh: Sequence[str]) -> dict[str, Any]:
     """A stream with its key and its cursor."""
-    table: dict[str, Any] = {"name": described.name, "description": _sentence(schema["description"])}
+    table: dict[str, Any] = {"name": described.name}
+    if "description" in schema:
+        table["description"] = _sentence(schema["description"])
     if described.name in fresh:
         table["config"] = {"freshness": {level: {"count": hours, "period": "hour"} for level, hours in _HOURS.items()}}
     key = [path[0] for path in described.source_defined_primary_key or []]

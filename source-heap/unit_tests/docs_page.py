@@ -23,7 +23,7 @@ Results = dict[str, list[Row]]
 
 
 def statements() -> Iterator[tuple[str, str]]:
-    """Every SQL statement of the page with the heading above it. Macros of the dbt package are rendered as dbt does it."""
+    """Every SQL statement of the page with the heading above it. Macros of the dbt package are rendered as by dbt."""
     heading, macros = "", MACROS.read_text(encoding="utf-8")
     dbt = jinja2.Environment(autoescape=False, undefined=jinja2.StrictUndefined)  # noqa: S701 - SQL, no HTML
     dbt.globals["heap_table"] = lambda table: f'"{table}"'
