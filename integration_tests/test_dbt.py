@@ -84,14 +84,16 @@ def project(plain: Project, tmp_path_factory: pytest.TempPathFactory) -> Project
     made = Project(folder / "tables.duckdb", plain.outputs, folder)
     shutil.copy(plain.database, made.database)
     now = datetime.now(UTC)
+    statements = []
     for table in made.tables:
         written = MOMENT if table == 'pendo."events"' else now
-        made.change(
+        statements += [
             f"alter table {table} add column _airbyte_extracted_at timestamptz",
             f"update {table} set _airbyte_extracted_at = '{written}'",
-        )
+        ]
     before = f"timestamptz '{now - timedelta(hours=2)}' as _airbyte_extracted_at"
-    made.change(*(f"insert into {t} select * replace ({older}, {before}) from {t}" for t, older in _OLDER.items()))
+    statements += [f"insert into {t} select * replace ({older}, {before}) from {t}" for t, older in _OLDER.items()]
+    made.change(*statements)
     return made
 
 

@@ -4,7 +4,7 @@ select
     id, name, cast(app_id as {{ dbt.type_string() }}) as app_id, color, description, length, created_at,
     created_by_user_id, last_updated_at, last_updated_by_user_id, _fivetran_synced
 from (
-    select groups.*, row_number() over (partition by id order by last_updated_at desc, named_at desc, app_id) as _nth
+    select named.*, row_number() over (partition by id order by last_updated_at desc, named_at desc, app_id) as _nth
     from (
         {%- for table in ['pages', 'features', 'guides', 'track_types'] %}
         select
@@ -22,7 +22,7 @@ from (
         from ({{ newest('pendo', table, 'id') }}) t
         {{ 'union all' if not loop.last }}
         {%- endfor %}
-    ) groups
+    ) named
     where id is not null
 ) ranked
 where _nth = 1
