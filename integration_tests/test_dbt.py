@@ -172,7 +172,7 @@ def test_the_views_hold_the_newest_rows_of_the_tables_and_join(plain: Project, p
     groups = {row["group"]["id"] for row in tagged if row.get("group")}
     assert {name for (name,) in project.rows('select id from analytics_fivetran_pendo."group"')} == groups != set()
     found = project.rows("select visitor_id, account_id from analytics_fivetran_pendo.visitor_account_history")
-    metadata = [(row["visitor_id"], row["metadata_auto"]) for row in records["visitors"]]
+    metadata = [(row["visitor_id"], row.get("metadata_auto") or {}) for row in records["visitors"]]
     pairs = {(visitor, auto.get("accountid")) for visitor, auto in metadata}
     pairs |= {(visitor, account) for visitor, auto in metadata for account in auto.get("accountids") or []}
     assert sorted(found) == sorted(pair for pair in pairs if pair[1] is not None)
