@@ -21,6 +21,7 @@ WITH_NEIGHBORS = {
     "test_benchmarks.py",
     "test_contributing.py",
     "test_customerio_recipes.py",
+    "test_dbt.py",
     "test_demo.py",
     "test_fuzz.py",
     "test_incremental_acceptance.py",

@@ -1,4 +1,4 @@
-"""Writes the stream tables and the data dictionary of docs/ from what the connectors discover and declare.
+"""Writes the stream tables and the data dictionary of docs/ and the sources of dbt/ from what the connectors declare.
 
 `python tools/docs.py` rewrites them, `--check` fails when one is not up to date. Both take names of connectors.
 """
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import dbt_sources
 from data_dictionary import Dictionary, Vendor
 from demo import simulator
 from dictionary_facts import CUSTOMERIO, PENDO
@@ -85,6 +86,10 @@ def main() -> int:
             path = ROOT / "docs" / page
             if refresh(path, part, content, write=not options.check):
                 stale.append(path)
+        name = documented.simulator[0]
+        sources = dbt_sources.text(name, documented.package, [described for _, described in found])
+        if rewrite(dbt_sources.path_of(ROOT, name), sources, write=not options.check):
+            stale.append(dbt_sources.path_of(ROOT, name))
     for path in stale:
         print(f"{path.relative_to(ROOT)}: {'out of date, run `make docs`' if options.check else 'rewritten'}")
     return 1 if stale and options.check else 0
@@ -132,10 +137,15 @@ def refresh(path: Path, part: str, content: str, write: bool) -> bool:
         sys.exit(f"{path} has no place for its {part}: it needs {begin} and {end}")
     head, rest = page.split(begin, 1)
     tail = rest.split(end, 1)[1]
-    fresh = f"{head}{begin}\n{content}\n{end}{tail}"
-    if fresh != page and write:
-        path.write_text(fresh, encoding="utf-8")
-    return fresh != page
+    return rewrite(path, f"{head}{begin}\n{content}\n{end}{tail}", write)
+
+
+def rewrite(path: Path, content: str, write: bool) -> bool:
+    """Makes `content` that of the file; True when it was not yet."""
+    stale = not path.exists() or path.read_text(encoding="utf-8") != content
+    if stale and write:
+        path.write_text(content, encoding="utf-8")
+    return stale
 
 
 if __name__ == "__main__":

@@ -13,7 +13,9 @@ import jinja2
 from test_kit.catalogs import Row, primary_key
 from test_kit.warehouse import append_rows, column_type
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "heap.md"
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = ROOT / "docs" / "heap.md"
+MACROS = ROOT / "dbt" / "macros" / "heap.sql"
 EXTRACTED = "_airbyte_extracted_at"
 _PART = re.compile(r"^#+ (?P<heading>[^\n]+)$|^ *```sql\n(?P<sql>.*?)^ *```$", re.MULTILINE | re.DOTALL)
 _CREATED = re.compile(r"^create (?:view|table) (\w+)", re.MULTILINE)
@@ -21,18 +23,18 @@ Results = dict[str, list[Row]]
 
 
 def statements() -> Iterator[tuple[str, str]]:
-    """Every SQL statement of the page with the heading above it. Macros are rendered as dbt does it."""
-    heading, macros = "", ""
+    """Every SQL statement of the page with the heading above it. Macros of the dbt package are rendered as by dbt."""
+    heading, macros = "", MACROS.read_text(encoding="utf-8")
     dbt = jinja2.Environment(autoescape=False, undefined=jinja2.StrictUndefined)  # noqa: S701 - SQL, no HTML
-    dbt.globals["source"] = lambda _, table: f'"{table}"'
+    dbt.globals["heap_table"] = lambda table: f'"{table}"'
+    dbt.globals["extracted_at"] = lambda _, alias: f"{alias}.{EXTRACTED}"
+    dbt.globals["not_deleted"] = lambda *_: "1 = 1"
     for part in _PART.finditer(PAGE.read_text(encoding="utf-8")):
         if part["heading"]:
             heading = part["heading"]
             continue
         sql = textwrap.dedent(part["sql"])
-        if "{%" in sql:
-            macro, end, sql = sql.rpartition("{% endmacro %}")
-            macros += macro + end
+        if "{{" in sql:
             sql = dbt.from_string(macros + sql).render()
         yield from ((heading, statement.strip()) for statement in sql.split(";") if statement.strip())
 

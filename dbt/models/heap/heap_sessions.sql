@@ -1,0 +1,1 @@
+{{ heap_resolved('sessions', 'session_id') }}

@@ -1,0 +1,2 @@
+{{ config(alias='event') }}
+{{ pendo_grouped_events('events', 'page_id') }}

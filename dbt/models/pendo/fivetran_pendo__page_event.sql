@@ -1,0 +1,2 @@
+{{ config(alias='page_event') }}
+{{ pendo_grouped_events('page_events', 'page_id') }}
