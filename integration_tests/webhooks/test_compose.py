@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness.containers import docker
+from harness.containers import engine
 from harness.suite import ROOT
 from webhooks.behind_proxy import CADDY, Senders, held_back_by_caddy
 from webhooks.inlet_process import Reader, answer, free_port
@@ -52,7 +52,7 @@ class Project:
 
     def inspected(self, service: str) -> dict[str, Any]:
         """What Docker knows about a service's container."""
-        found: dict[str, Any] = json.loads(docker("inspect", self.compose("ps", "-q", service).strip()))[0]
+        found: dict[str, Any] = engine().containers.get(self.compose("ps", "-q", service).strip()).attrs
         return found
 
     @property
@@ -82,7 +82,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
 
 
 def test_events_of_both_senders_arrive_through_the_proxy(project: Project) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while True:
         status, body = _settled(project)
         arrived = {
@@ -174,7 +174,7 @@ def _caddy_image() -> str:
     """An image of the Caddy of `make caddy`, laid out like the public image, which cannot be pulled everywhere."""
     program = CADDY.read_bytes()
     tag = f"local/caddy:{hashlib.sha256(program).hexdigest()[:12]}"
-    if subprocess.run(["docker", "image", "inspect", tag], capture_output=True, check=False, timeout=60).returncode:
+    if not engine().images.list(tag):
         archive = io.BytesIO()
         with tarfile.open(fileobj=archive, mode="w") as tar:
             entry = tarfile.TarInfo("usr/bin/caddy")
@@ -184,14 +184,7 @@ def _caddy_image() -> str:
             'CMD ["/usr/bin/caddy", "run", "--config", "/etc/caddy/Caddyfile", "--adapter", "caddyfile"]',
             "ENV XDG_CONFIG_HOME=/config XDG_DATA_HOME=/data",
         )
-        options = [part for change in changes for part in ("--change", change)]
-        subprocess.run(
-            ["docker", "import", *options, "-", tag],
-            input=archive.getvalue(),
-            capture_output=True,
-            check=True,
-            timeout=60,
-        )
+        engine().api.import_image_from_data(archive.getvalue(), *tag.split(":"), changes=changes)
     return tag
 
 
