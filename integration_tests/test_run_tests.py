@@ -73,6 +73,9 @@ def test_arguments_go_to_the_runs_that_they_are_about(arguments: str, names: lis
     runs = run_tests.chosen(arguments.split())
 
     assert [run.name for run in runs] == names
+    assert ("images" in [target for tool in run_tests.needed(arguments.split()) for target in tool.prepare]) == (
+        names == ["tests"]
+    )
     handed_on = arguments.removeprefix("--soak ")
     assert all(handed_on in " ".join(run.arguments) for run in runs)
 

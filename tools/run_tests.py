@@ -28,7 +28,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import fast_coverage
-from machine import ROOT, SPARK, TOOLS
+from machine import ROOT, SPARK, TOOLS, Tool
 
 SPARK_PYTHON, OLDEST_SPARK_PYTHON = ".cache/spark-venv/bin/python", ".cache/spark-oldest-venv/bin/python"
 #: Long files first, so that all processes end together
@@ -92,7 +92,8 @@ def carry_out(run: Run, folder: Path) -> Result:
     report = folder / "report.xml"
     report.unlink(missing_ok=True)
     command = [run.python, "-m", "pytest", "-rs", f"--junitxml={report}", *run.arguments]
-    code = subprocess.run(command, check=False, env={**os.environ, "COVERAGE_FOLDER": str(folder)}).returncode
+    variables = {"COVERAGE_FOLDER": str(folder)} if "fast_coverage" in run.arguments else {}
+    code = subprocess.run(command, check=False, env={**os.environ, **variables}).returncode
     return Result(run, code, counted(report) if report.exists() else None)
 
 
@@ -132,11 +133,15 @@ def say(line: str) -> None:
     sys.stdout.flush()
 
 
-def prepare(runs: Sequence[Run]) -> int:
-    """Makes what these runs need and this machine can have; the exit code of the first that fails."""
-    here = any(run.python == sys.executable for run in runs)
-    targets = [target for tool in TOOLS if (here or tool is SPARK) and tool.is_here for target in tool.prepare]
-    for target in targets:
+def needed(arguments: Sequence[str]) -> list[Tool]:
+    """The tools of the tests that the arguments ask for."""
+    markers = {"--soak": ("spark", "caddy"), "spark": ("spark",)}.get(arguments[0].split("/")[0] if arguments else "")
+    return [tool for tool in TOOLS if markers is None or tool.marker in markers]
+
+
+def prepare(tools: Sequence[Tool]) -> int:
+    """Makes what their tests need and this machine can have; the exit code of the first that fails."""
+    for target in [target for tool in tools if tool.is_here for target in tool.prepare]:
         began = time.monotonic()
         if code := subprocess.run(["make", "--no-print-directory", target], check=False).returncode:
             return code
@@ -146,15 +151,15 @@ def prepare(runs: Sequence[Run]) -> int:
 
 def main(arguments: list[str]) -> int:
     os.chdir(ROOT)
-    runs = chosen(arguments)
-    if ON_CI and (missing := [f"a tool is missing: {tool.needs}" for tool in TOOLS if not tool.is_here]):
+    runs, tools = chosen(arguments), needed(arguments)
+    if ON_CI and (missing := [f"a tool is missing: {tool.needs}" for tool in tools if not tool.is_here]):
         say("\n".join([*missing, "on CI no test may be skipped"]))
         return 1
     lines = []
     if not SPARK.is_here and any(run.python != sys.executable for run in runs):
         lines = [f"not run because a tool is missing: the tests in spark/ need {SPARK.needs}"]
         runs = [run for run in runs if run.python == sys.executable]
-    if code := prepare(runs):
+    if code := prepare(tools):
         return code
     allowed, most = resource.getrlimit(resource.RLIMIT_NOFILE)  # often 1,024, fewer than one run opens
     if 0 <= allowed < 4096:
