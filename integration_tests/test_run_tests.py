@@ -158,7 +158,7 @@ def test_the_version_of_java_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_without_java_a_sentence_says_what_to_install(tmp_path: Path) -> None:
     environment = {**os.environ, "JAVA_HOME": str(tmp_path)}
     command = [sys.executable, ROOT / "tools/java.py"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=240)
 
     assert done.returncode == 1
     assert done.stderr == "Spark needs Java 17 or newer (package default-jre-headless); found: none.\n"

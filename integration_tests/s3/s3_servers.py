@@ -173,7 +173,7 @@ def ceph_server() -> Iterator[CephServer]:
         )
         yield server
     finally:
-        subprocess.run([HERE / "ceph_stop.sh", folder], check=False, timeout=60)
+        subprocess.run([HERE / "ceph_stop.sh", folder], check=False, timeout=240)
         shutil.rmtree(parent, ignore_errors=True)
 
 
