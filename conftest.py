@@ -3,6 +3,7 @@
 import warnings
 
 import pytest
+from machine import TOOLS
 
 # pytest names the modules of simulators/unit_tests after their folder; without this import it would take that
 # folder, not the package, for `simulators`.
@@ -14,31 +15,16 @@ with warnings.catch_warnings():
     import airbyte_cdk  # noqa: F401
 
 
-#: Integration tests that may run beside others: they hold no engine and no port of their own, and no seconds to a limit
-WITH_NEIGHBORS = {
-    "test_airbyte_cdk_cli.py",
-    "test_backward_compatibility.py",
-    "test_benchmarks.py",
-    "test_contributing.py",
-    "test_customerio_recipes.py",
-    "test_dbt.py",
-    "test_demo.py",
-    "test_fuzz.py",
-    "test_incremental_acceptance.py",
-    "test_metadata.py",
-    "test_network.py",
-    "test_protocol_acceptance.py",
-    "test_pyairbyte_warehouses.py",
-    "test_release.py",
-    "test_secrets.py",
-    "test_slim_environment.py",
-    "test_tables.py",
-    "test_views.py",
-}
+def pytest_configure(config: pytest.Config) -> None:
+    """Each tool has a marker."""
+    for tool in TOOLS:
+        config.addinivalue_line("markers", f"{tool.marker}: needs {tool.needs}")
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """All other integration tests run alone, see the marker."""
-    neighborly = item.path.name in WITH_NEIGHBORS and item.get_closest_marker("docker") is None
-    if "unit_tests" not in item.path.parts and not neighborly:
-        item.add_marker("alone")
+@pytest.hookimpl(tryfirst=True)  # before any fixture
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """A test is skipped where a tool is missing that one of its markers names."""
+    markers = {marker.name for marker in item.iter_markers()}
+    for tool in TOOLS:
+        if tool.marker in markers and not tool.is_here:
+            pytest.skip(f"a tool is missing: tests marked `{tool.marker}` need {tool.needs}")

@@ -41,7 +41,7 @@ Version: 4
 
 def _generated(connector: Connector, *options: str) -> str:
     command = [sys.executable, str(ROOT / "tools" / "sbom.py"), connector.name, *options]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=240)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -82,7 +82,7 @@ def test_without_an_image_the_bill_says_that_it_is_not_whole(connector: Connecto
     (tmp_path / "docker").chmod(0o755)
     environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "DIST": str(tmp_path)}
     command = [ROOT / "tools" / "sbom.sh", connector.name]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60, env=environment)
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=240, env=environment)
     written = (tmp_path / f"{connector.name}.cdx.json").read_text(encoding="utf-8")
 
     assert "For the interpreter and the system packages build" in done.stdout

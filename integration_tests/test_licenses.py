@@ -18,7 +18,7 @@ def _checked(planted: Path | None = None) -> subprocess.CompletedProcess[str]:
     """The command, with packages before those of this environment."""
     environment = {**os.environ, "PYTHONPATH": str(planted or "")}
     command = [sys.executable, str(ROOT / "tools" / "licenses.py")]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, env=environment)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=240, env=environment)
 
 
 def _planted(folder: Path, name: str, *metadata: str) -> Path:

@@ -1,16 +1,16 @@
-"""`make test`: which runs there are, what their results add up to, and that a skipped test is no success on CI."""
+"""`make test`: which runs there are, what their results add up to, and what a missing tool and a skipped test mean."""
 
 from __future__ import annotations
 
-import json
 import os
-import runpy
+import shutil
 import stat
 import subprocess
 import sys
 from pathlib import Path
 
 import java
+import machine
 import pytest
 import run_tests
 from harness.suite import ROOT
@@ -21,116 +21,123 @@ import pytest
 def test_one(): pass
 def test_two(): pass
 def test_wrong(): assert False
-@pytest.mark.xfail
-def test_known(): assert False
 @pytest.fixture
 def broken(): raise ValueError
 def test_without_its_fixture(broken): pass
 """
 SKIPPING = "import pytest\n\ndef test_good(): pass\n\ndef test_left_out(): pytest.skip('no tool')\n"
 SKIPPED_FILE = "import pytest\n\npytest.importorskip('no_such_module')\n"
+#: A test that a tool is missing for, and one that needs nothing
+NEEDY = """
+import pytest
+
+@pytest.fixture
+def tool(): raise ValueError
+
+@pytest.mark.docker
+def test_with_an_engine(tool): pass
+def test_without(): pass
+"""
 
 
-def _suite(folder: Path, text: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Two files of tests in two processes, as the unit tests are run."""
+def _suite(folder: Path, text: str) -> run_tests.Result:
+    """Two files of tests in two processes, as the tests are run."""
     (folder / "pytest.ini").write_text("[pytest]\n")
     (folder / "test_toy.py").write_text(text)
     (folder / "test_good.py").write_text("def test_good(): pass\n")
-    command = [sys.executable, ROOT / "tools/suite_report.py", "-q", "-p", "xdist", "-n", "2"]
-    environment = {
-        **os.environ,
-        "SUITE_COUNTS": str(folder / "counts"),
-        "CI": "",
-        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
-    }
-    environment |= variables
-    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder, env=environment, timeout=60)
-
-
-def _runs(*arguments: str, missing: list[run_tests.Tool] | None = None) -> dict[str, run_tests.Run]:
-    return {run.name: run for run in run_tests.chosen_runs(arguments, missing or [])}
+    toys = ("-c", str(folder / "pytest.ini"), "-n", "2", "--dist", "loadfile", str(folder))
+    return run_tests.carry_out(run_tests.Run("toys", sys.executable, toys), folder)
 
 
 def test_every_test_is_in_one_run() -> None:
-    two, alone, *sparks = _runs().values()
+    here, *sparks = [" ".join(run.arguments) for run in run_tests.chosen([])]
 
-    assert (two.expression, alone.expression) == ("not soak and not alone", "not soak and alone")
-    assert {"spark/unit_tests", "spark/integration_tests"} == set(sparks[0].paths) == set(sparks[1].paths)
-    assert [run.options for run in (alone, *sparks)] == [("--durations=15",), ("--durations=10",), ("--durations=10",)]
     folders = {str(path.relative_to(ROOT)) for path in ROOT.glob("*/unit_tests")} - {"spark/unit_tests"}
-    assert set(two.paths) == folders | {"integration_tests"}
-    assert alone.paths == ()  # all that pyproject.toml names
-
-
-def test_integration_tests_that_may_have_neighbors_exist_under_one_name() -> None:
-    listed = runpy.run_path(str(ROOT / "conftest.py"))["WITH_NEIGHBORS"]
-    # without those of the packages that make pyairbyte-env installs
-    names = [path.name for path in (ROOT / "integration_tests").rglob("test_*.py") if ".venv" not in path.parts]
-
-    assert {name: names.count(name) for name in listed} == dict.fromkeys(listed, 1)
+    assert set(run_tests.TESTS) == folders | {"integration_tests"}
+    assert here.startswith("-m not soak ")
+    assert here.endswith(" ".join(run_tests.TESTS))
+    assert all(run.endswith("spark/unit_tests spark/integration_tests") for run in sparks)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "expected"),
+    ("arguments", "names"),
     [
-        (("-k", "spark"), {"tests": (), "Spark's tests": run_tests.SPARK_TESTS}),
-        (("spark", "-x"), {"Spark's tests": ("spark",)}),
-        (("-x", "integration_tests/test_docs.py::test_a"), {"tests": ("integration_tests/test_docs.py::test_a",)}),
-        (("spark", "tools"), {"tests": ("tools",), "Spark's tests": ("spark",)}),
+        ("-k spark", ["tests"]),
+        ("integration_tests/test_docs.py::test_a -x", ["tests"]),
+        ("spark -x", ["Spark's tests", "tests of the oldest Spark"]),
+        ("spark/unit_tests/test_columns.py", ["Spark's tests", "tests of the oldest Spark"]),
+        ("--soak -x", ["long tests", "Spark's long tests"]),
     ],
-    ids=lambda value: " ".join(value),
 )
-def test_arguments_go_to_the_runs_that_they_are_about(
-    arguments: tuple[str, ...], expected: dict[str, tuple[str, ...]]
-) -> None:
-    runs = _runs(*arguments)
-    oldest = runs.pop("tests of the oldest Spark", None)
+def test_arguments_go_to_the_runs_that_they_are_about(arguments: str, names: list[str]) -> None:
+    runs = run_tests.chosen(arguments.split())
 
-    assert {name: run.paths for name, run in runs.items()} == expected
-    assert (oldest is not None) == ("Spark's tests" in expected)
-    assert all(run.options[0] in arguments for run in runs.values() if "-" in "".join(arguments))
-
-
-def test_a_missing_tool_takes_its_tests_away_and_no_others() -> None:
-    docker = next(tool for tool in run_tests.TOOLS if tool.marker == "docker")
-    runs = _runs(missing=[docker, run_tests.SPARK])
-
-    assert [run.expression for run in runs.values()] == [
-        "not soak and not docker and not spark and not alone",
-        "not soak and not docker and not spark and alone",
-    ]
-    assert run_tests.SPARK.missing.endswith(
-        "tests in spark/ and those marked `spark` need Java 17 or newer (package default-jre-headless)"
+    assert [run.name for run in runs] == names
+    assert ("images" in [target for tool in run_tests.needed(arguments.split()) for target in tool.prepare]) == (
+        names == ["tests"]
     )
+    handed_on = arguments.removeprefix("--soak ")
+    assert all(handed_on in " ".join(run.arguments) for run in runs)
+
+
+def test_a_missing_tool_skips_the_tests_that_need_it_with_a_sentence_and_no_others(tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "docker").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "bin" / "docker").chmod(0o755)
+    shutil.copy(ROOT / "conftest.py", tmp_path)
+    (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = --strict-markers\n")
+    (tmp_path / "test_needy.py").write_text(NEEDY)
+    environment = {
+        **os.environ,
+        "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT / "tools"),
+    }
+    command = [sys.executable, "-m", "pytest", "-rs"]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, cwd=tmp_path, env=environment, timeout=120
+    )
+
+    assert "1 passed, 1 skipped" in done.stdout, done.stdout + done.stderr
+    assert "a tool is missing: tests marked `docker` need a Docker engine" in done.stdout
+
+
+def test_a_program_in_an_environment_of_its_own_has_a_marker_of_its_name() -> None:
+    clients = {path.parent.name for path in (ROOT / "integration_tests" / "clients").glob("*/pyproject.toml")}
+    prepared = {tool.marker: tool.prepare for tool in machine.TOOLS}
+
+    assert {client: prepared[client] for client in clients} == {client: (f"{client}-env",) for client in clients}
+    assert len(prepared) == len(machine.TOOLS)
+
+
+def _results(*codes: int, skipped: int = 0) -> list[run_tests.Result]:
+    counts = run_tests.Counter(passed=1, skipped=skipped)
+    return [run_tests.Result(run_tests.Run("toys", "", ()), code, counts) for code in codes]
 
 
 @pytest.mark.parametrize(
     ("codes", "code"), [([0, 0], 0), ([0, 5], 0), ([5, 5], 5), ([0, 1, 5], 1), ([5, 2], 2), ([0, -9], -9)]
 )
 def test_one_failed_run_fails_all(codes: list[int], code: int) -> None:
-    assert run_tests.exit_code(codes) == code
+    assert run_tests.exit_code(_results(*codes)) == code
 
 
 def test_the_last_line_is_the_sum_of_all_runs(tmp_path: Path) -> None:
-    done = _suite(tmp_path, SUITE)
-    counts = json.loads((tmp_path / "counts").read_text())
-    run = run_tests.Run("toys", "", "")
-    one, broken = run_tests.Result(run, done.returncode, counts), run_tests.Result(run, -9, None)
+    one = _suite(tmp_path, SUITE)
+    broken = run_tests.Result(one.run, -9, None)
 
-    assert done.returncode == 1
-    assert "1 failed, 3 passed, 1 xfailed, 1 error" in done.stdout
-    assert run_tests.closing([one, one]) == "6 passed, 2 failed, 2 errors, 2 xfailed"
-    assert run_tests.closing([one]) == "3 passed, 1 failed, 1 error, 1 xfailed"
+    assert one.code == 1
+    assert run_tests.closing([one, one]) == "6 passed, 2 failed, 2 errors"
     assert run_tests.closing([one, broken]).endswith(", the run of toys broke off")
 
 
 @pytest.mark.parametrize("text", [SKIPPING, SKIPPED_FILE], ids=["a test", "a file"])
-def test_what_is_skipped_fails_the_run_on_ci_only(tmp_path: Path, text: str) -> None:
-    elsewhere = _suite(tmp_path, text)
-    on_ci = _suite(tmp_path, text, CI="true")
-
-    assert (elsewhere.returncode, on_ci.returncode) == (0, 1), on_ci.stdout
-    assert "skipped tests, which fail the run on CI" in on_ci.stdout
+def test_what_is_skipped_fails_the_run_on_ci_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    results = [_suite(tmp_path, text)]
+    for on_ci in (False, True):
+        monkeypatch.setattr(run_tests, "ON_CI", on_ci)
+        assert run_tests.exit_code(results) == on_ci
+        words = ", on CI no test may be skipped" if on_ci else ""
+        assert run_tests.closing(results).endswith(f" passed, 0 failed, 1 skipped{words}")
 
 
 @pytest.mark.parametrize(
@@ -151,7 +158,7 @@ def test_the_version_of_java_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_without_java_a_sentence_says_what_to_install(tmp_path: Path) -> None:
     environment = {**os.environ, "JAVA_HOME": str(tmp_path)}
     command = [sys.executable, ROOT / "tools/java.py"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=240)
 
     assert done.returncode == 1
     assert done.stderr == "Spark needs Java 17 or newer (package default-jre-headless); found: none.\n"

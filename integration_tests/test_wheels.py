@@ -42,7 +42,7 @@ class Built:
         """Reads a little."""
         package = self.module.package
         command = [sys.executable, str(ROOT / "tools" / "try_compiled.py"), package, way]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, env=self.environment, timeout=60)
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=self.environment, timeout=240)
         assert (done.stdout, done.returncode) == (f"try_compiled: {package} in the {way} way works\n", 0), done.stderr
 
 

@@ -66,7 +66,7 @@ def line(folder: Path, measured: Sequence[Path]) -> str:
 # As soon as pytest loads the plugin: the conftest.py files that it loads next import the packages. The process that
 # only hands tests out to the others has nothing to measure.
 _measured = None
-if "PYTEST_XDIST_WORKER" in os.environ:
+if os.environ.keys() >= {"PYTEST_XDIST_WORKER", "COVERAGE_FOLDER"}:
     _measured = FastCoverage(Path(os.environ["COVERAGE_FOLDER"]), packages(Path.cwd()))
 
 

@@ -1,158 +1,60 @@
 """Runs the whole suite with what this machine has: `make test`.
 
-Some tests need a server or an environment that a laptop may lack (a Docker engine, Ceph, PostgreSQL, PyAirbyte, Java
-and more). Each has a pytest marker, Spark's have a folder; where a tool is missing its tests are not run, and the last
-lines say so. On CI (`CI=true`) every tool must be there: the run fails before its first test, and it fails when a test
-skips itself. The tests marked `soak` are for `make soak` and never run here.
+It prepares what the tests need (images, environments of other programs) and runs pytest several times, each run with
+its own summary: the tests, on all cores; Spark's tests, and some of them with the oldest Spark, both in environments
+of their own. The last line has the sum of all.
 
-There are several runs of pytest, each with its own summary: most tests, two at a time; what must not have a neighbor
-(marker `alone`, most integration tests among them); Spark's tests, and some of them with the oldest Spark, both
-in environments of their own. The last line has the sum of all.
+`tools/machine.py` lists what tests need of a machine. Where a tool is missing its tests are skipped, and the summary
+says so. On CI (`CI=true`) every tool must be there: the run fails before its first test, and it fails when a test is
+skipped. The tests marked `soak` are for `make soak`, which is `--soak` as the first argument, and never run here.
 
-Arguments are handed to pytest: `make test ARGS="-k pendo -x"`. Then no test runs beside another one, and coverage is
-not measured: of a part of the tests it would mislead. With paths only their runs are there: `make test ARGS=spark`.
-`--soak` as the first argument is `make soak`.
+Other arguments are pytest's, for one run in one process and without coverage, which would mislead:
+`make test ARGS="-k pendo -x"`. If the first lies in spark/, Spark's tests run, with both versions, and no others:
+`make test ARGS=spark`.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import resource
-import shutil
 import subprocess
 import sys
-import sysconfig
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from xml.etree import ElementTree
 
 import fast_coverage
-from java import NEEDED, has_java
+from machine import ROOT, SPARK, TOOLS, Tool
 
-ROOT = Path(__file__).resolve().parent.parent
 SPARK_PYTHON, OLDEST_SPARK_PYTHON = ".cache/spark-venv/bin/python", ".cache/spark-oldest-venv/bin/python"
-#: In the order of the run: the integration tests, some of which are long, stand before most others, so that both
-#: processes end together
+#: Long files first, so that all processes end together
 TESTS = (
-    *("source-kit/unit_tests", "simulators/unit_tests", "test-kit/unit_tests", "integration_tests"),
-    *("source-pendo/unit_tests", "source-customerio/unit_tests", "source-heap/unit_tests", "webhook-inlet/unit_tests"),
+    *("integration_tests", "source-heap/unit_tests", "source-customerio/unit_tests", "source-pendo/unit_tests"),
+    *("webhook-inlet/unit_tests", "source-kit/unit_tests", "simulators/unit_tests", "test-kit/unit_tests"),
 )
 SPARK_TESTS = ("spark/unit_tests", "spark/integration_tests")
 SOAK_TESTS = (
-    "webhook-inlet/unit_tests",
-    "source-heap/unit_tests",
-    "integration_tests/webhooks",
-    "integration_tests/fuzz",
+    *("webhook-inlet/unit_tests", "source-heap/unit_tests"),
+    *("integration_tests/webhooks", "integration_tests/fuzz"),
 )
-#: pytest-xdist, with each file in one process and in the given order, and the coverage of both processes
-TWO = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder", "-p", "fast_coverage")
+#: pytest-xdist: a file stays in one process, which makes what its tests share once, and files start in the given order
+PARALLEL = ("-n", "auto", "--dist", "loadfile", "--no-loadscope-reorder")
 #: pytest's exit code for a run without tests
 NO_TESTS = 5
-#: What the last line has in any case
-ALWAYS = ("passed", "failed")
 ON_CI = os.environ.get("CI", "").lower() in {"1", "true"}
 
 
 @dataclass(frozen=True)
-class Tool:
-    """What the tests with one marker need: how to find out whether it is there, and a command to run first."""
-
-    marker: str
-    needs: str
-    is_here: Callable[[], bool]
-    prepare: tuple[str, ...] = ()
-
-    @property
-    def missing(self) -> str:
-        """The sentence for a machine without it."""
-        tests = "in spark/ and those marked `spark`" if self is SPARK else f"marked `{self.marker}`"
-        return f"skipped because a tool is missing: tests {tests} need {self.needs}"
-
-
-def _answers(*command: str) -> bool:
-    """Whether a command exists and succeeds within a minute."""
-    if shutil.which(command[0]) is None:
-        return False
-    try:
-        done = subprocess.run(command, capture_output=True, timeout=60, check=False, cwd=ROOT)
-    except subprocess.TimeoutExpired:
-        return False
-    return done.returncode == 0
-
-
-def _has_compiler() -> bool:
-    """With one the set-up has built the modules in C."""
-    return shutil.which("cc") is not None and (Path(sysconfig.get_path("include")) / "Python.h").exists()
-
-
-def _has_docker() -> bool:
-    return _answers("docker", "info")
-
-
-def _has_ceph() -> bool:
-    return all(shutil.which(name) for name in ("ceph", "ceph-mon", "ceph-osd", "radosgw"))
-
-
-def _has_postgres() -> bool:
-    """Debian keeps the server's programs off the PATH, one directory a version."""
-    return shutil.which("initdb") is not None or any(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-
-
-def _has_older_python() -> bool:
-    """PyAirbyte and dbt do not install on Python 3.13; their environments are made where an older one is found."""
-    return _answers("env", "PYTHON_MAX=3.12", str(ROOT / "tools" / "bootstrap.sh"), "python")
-
-
-def _has_compose() -> bool:
-    """Docker's plugin, or the older program of its own. Without an engine neither is of use."""
-    return _has_docker() and (_answers("docker", "compose", "version") or _answers("docker-compose", "version"))
-
-
-def _has_clang() -> bool:
-    """Whether clang links a fuzzer with the sanitizers, which are in packages of their own."""
-    fuzzer = "int LLVMFuzzerTestOneInput(const unsigned char *data, unsigned long size) { return data && size > 9; }"
-    options = "-x c - -o /dev/null -fsanitize=fuzzer,address,undefined"
-    return _answers("sh", "-c", f"echo '{fuzzer}' | clang {options}")
-
-
-SPARK = Tool("spark", NEEDED, has_java, ("make", "spark-env", "spark-oldest-env"))
-TOOLS = (
-    Tool("compiler", "a C compiler and Python's headers (packages gcc, libc6-dev, libpython3-dev)", _has_compiler),
-    Tool("docker", "a Docker engine", _has_docker, ("make", "images")),
-    Tool("ceph", "Ceph (packages ceph-mon, ceph-osd, radosgw, ceph-common)", _has_ceph),
-    Tool("postgres", "a PostgreSQL server (package postgresql)", _has_postgres),
-    Tool("airbyte_cdk", "Python 3.11 or 3.12", _has_older_python, ("make", "airbyte-cdk-env")),
-    Tool("twine", "twine, which `make twine-env` installs", lambda: True, ("make", "twine-env")),
-    Tool("pyairbyte", "Python 3.11 or 3.12", _has_older_python, ("make", "pyairbyte-env")),
-    Tool("dbt", "Python 3.11 or 3.12", _has_older_python, ("make", "dbt-env")),
-    Tool("compose", "Docker Compose (package docker-compose)", _has_compose),
-    Tool("nginx", "nginx (package nginx-light)", lambda: shutil.which("nginx") is not None),
-    Tool(
-        "kubernetes",
-        "kubectl (package kubernetes-client)",
-        lambda: shutil.which("kubectl") is not None,
-        ("make", "kubernetes-env"),
-    ),
-    Tool("caddy", "Caddy, which `make caddy` installs", lambda: True, ("make", "caddy")),
-    Tool("plots", "matplotlib, which `make plots-env` installs", lambda: True, ("make", "plots-env")),
-    Tool("clang", "clang with libFuzzer and the sanitizers (packages clang, libclang-rt-dev)", _has_clang),
-    Tool("browser", "Chromium (package chromium)", lambda: shutil.which("chromium") is not None),
-)
-
-
-@dataclass(frozen=True)
 class Run:
-    """One run of pytest: which Python, which tests, and pytest's other options."""
+    """One run of pytest: which Python, and pytest's arguments."""
 
     name: str
     python: str
-    expression: str
-    paths: tuple[str, ...] = ()
-    options: tuple[str, ...] = ()
+    arguments: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -161,88 +63,69 @@ class Result:
 
     run: Run
     code: int
-    counts: dict[str, int] | None
+    counts: Counter[str] | None
 
 
-def asked(arguments: Sequence[str]) -> tuple[bool, bool]:
-    """Whether these arguments are about the tests of this environment, and about Spark's."""
-    paths, _ = split(arguments)
-    about_spark = [Path(path).parts[0] == "spark" for path in paths]
-    return not all(about_spark) or not paths, any(about_spark) or not paths
-
-
-def chosen_runs(arguments: Sequence[str], missing: Sequence[Tool]) -> list[Run]:
-    """The runs that the arguments ask for, on a machine without some tools."""
-    paths, options = split(arguments)
-    expression = " and ".join(f"not {marker}" for marker in ("soak", *(tool.marker for tool in missing)))
-    here, spark = asked(arguments)
-    runs = []
-    if here and arguments:
-        others = tuple(path for path in paths if Path(path).parts[0] != "spark")
-        runs.append(Run("tests", sys.executable, expression, others, tuple(options)))
-    elif here:
-        slowest = "--durations=15"
-        runs.append(Run("tests two at a time", sys.executable, f"{expression} and not alone", TESTS, (*TWO, slowest)))
-        runs.append(Run("tests one at a time", sys.executable, f"{expression} and alone", (), (slowest,)))
-    if spark and SPARK not in missing:
-        folders = tuple(path for path in paths if Path(path).parts[0] == "spark") or SPARK_TESTS
-        more = (*options, "--durations=10")
-        runs.append(Run("Spark's tests", SPARK_PYTHON, "not soak", folders, more))
-        runs.append(Run("tests of the oldest Spark", OLDEST_SPARK_PYTHON, "oldest and not soak", folders, more))
-    return runs
-
-
-def long_runs(arguments: Sequence[str], missing: Sequence[Tool]) -> list[Run]:
-    """The runs of `make soak`."""
-    options = ("--timeout", "3600", *arguments)
-    runs = [Run("long tests", sys.executable, "soak", SOAK_TESTS, options)]
-    if SPARK not in missing:
-        runs.append(Run("Spark's long tests", SPARK_PYTHON, "soak", SPARK_TESTS, options))
-    return runs
-
-
-def split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The paths of tests among pytest's arguments, and all others."""
-    takes_a_value = {"-k", "-m", "-n", "-p", "--deselect", "--ignore"}
-    paths: list[str] = []
-    others: list[str] = []
-    for before, argument in zip(("", *arguments), arguments, strict=False):
-        is_path = (
-            before not in takes_a_value and not argument.startswith("-") and Path(argument.split("::")[0]).exists()
-        )
-        (paths if is_path else others).append(argument)
-    return paths, others
+def chosen(arguments: Sequence[str]) -> list[Run]:
+    """The runs that the arguments ask for."""
+    soak, spark = arguments[:1] == ["--soak"], bool(arguments) and Path(arguments[0]).parts[:1] == ("spark",)
+    if soak:
+        long = ("-m", "soak", "--timeout", "3600", *arguments[1:])
+        here = [Run("long tests", sys.executable, (*long, *SOAK_TESTS))]
+        return [*here, Run("Spark's long tests", SPARK_PYTHON, (*long, *SPARK_TESTS))]
+    if spark or not arguments:
+        more = ("--durations=10", *(arguments or SPARK_TESTS))
+        sparks = [
+            Run("Spark's tests", SPARK_PYTHON, ("-m", "not soak", *more)),
+            Run("tests of the oldest Spark", OLDEST_SPARK_PYTHON, ("-m", "oldest and not soak", *more)),
+        ]
+        if spark:
+            return sparks
+        options = ("-m", "not soak", "--durations=20", *PARALLEL, "-p", "fast_coverage")
+        return [Run("tests on all cores", sys.executable, (*options, *TESTS)), *sparks]
+    return [Run("tests", sys.executable, ("-m", "not soak", *arguments))]
 
 
 def carry_out(run: Run, folder: Path) -> Result:
     """Runs pytest in a process of its own; the folder takes what the plugins write."""
     say(f"\n{run.name}:")
-    counts = folder / "counts.json"
-    counts.unlink(missing_ok=True)
-    variables = {"SUITE_COUNTS": str(counts), "COVERAGE_FOLDER": str(folder)}
-    command = [run.python, "tools/suite_report.py", "-m", run.expression, *run.options, *run.paths]
+    report = folder / "report.xml"
+    report.unlink(missing_ok=True)
+    command = [run.python, "-m", "pytest", "-rs", f"--junitxml={report}", *run.arguments]
+    variables = {"COVERAGE_FOLDER": str(folder)} if "fast_coverage" in run.arguments else {}
     code = subprocess.run(command, check=False, env={**os.environ, **variables}).returncode
-    return Result(run, code, json.loads(counts.read_text(encoding="utf-8")) if counts.exists() else None)
+    return Result(run, code, counted(report) if report.exists() else None)
 
 
-def exit_code(codes: Sequence[int]) -> int:
-    """The first failure's; `NO_TESTS` only if no run had any."""
+def counted(report: Path) -> Counter[str]:
+    """How many tests passed, failed and so on, from pytest's report in JUnit's format."""
+    counts: Counter[str] = Counter()
+    for suite in ElementTree.parse(report).iter("testsuite"):  # noqa: S314 - pytest has just written it
+        failed, errors, skipped = (int(suite.get(name, 0)) for name in ("failures", "errors", "skipped"))
+        passed = int(suite.get("tests", 0)) - failed - errors - skipped
+        counts.update({"passed": passed, "failed": failed, "errors": errors, "skipped": skipped})
+    return counts
+
+
+def exit_code(results: Sequence[Result]) -> int:
+    """The first failure's; `NO_TESTS` only if no run had any. On CI a skipped test is a failure."""
+    codes = [result.code for result in results]
+    if ON_CI:
+        codes += [1 for result in results if result.counts and result.counts["skipped"]]
     failed = [code for code in codes if code not in (0, NO_TESTS)]
     return failed[0] if failed else (0 if 0 in codes else NO_TESTS)
 
 
 def closing(results: Sequence[Result]) -> str:
-    """The sum of all runs, in the words of pytest's summary."""
+    """The sum of all runs."""
     total: Counter[str] = Counter()
     for result in results:
         total.update(result.counts or {})
-    more = [
-        f"{count} {name}{'s' * (name == 'error' and count > 1)}"
-        for name, count in total.items()
-        if count and name not in ALWAYS
-    ]
+    counts = [f"{total[name]} {name}" for name in ("passed", "failed")]
+    counts += [f"{total[name]} {name}" for name in ("errors", "skipped") if total[name]]
     broken = [f"the run of {result.run.name} broke off" for result in results if result.counts is None]
-    return ", ".join([*(f"{total[name]} {name}" for name in ALWAYS), *more, *broken])
+    fails = ["on CI no test may be skipped"] if ON_CI and total["skipped"] else []
+    return ", ".join([*counts, *broken, *fails])
 
 
 def say(line: str) -> None:
@@ -250,41 +133,43 @@ def say(line: str) -> None:
     sys.stdout.flush()
 
 
+def needed(arguments: Sequence[str]) -> list[Tool]:
+    """The tools of the tests that the arguments ask for."""
+    markers = {"--soak": ("spark", "caddy"), "spark": ("spark",)}.get(arguments[0].split("/")[0] if arguments else "")
+    return [tool for tool in TOOLS if markers is None or tool.marker in markers]
+
+
+def prepare(tools: Sequence[Tool]) -> int:
+    """Makes what their tests need and this machine can have; the exit code of the first that fails."""
+    for target in [target for tool in tools if tool.is_here for target in tool.prepare]:
+        began = time.monotonic()
+        if code := subprocess.run(["make", "--no-print-directory", target], check=False).returncode:
+            return code
+        say(f"make {target}: {time.monotonic() - began:.0f} s")
+    return 0
+
+
 def main(arguments: list[str]) -> int:
     os.chdir(ROOT)
-    soak = arguments[:1] == ["--soak"]
-    here, spark = asked(arguments)
-    tools = [*(TOOLS if here and not soak else ()), *([SPARK] if spark else ())]
-    missing = [tool for tool in tools if not tool.is_here()]
-    skipped = [tool.missing for tool in missing]
-    if ON_CI and missing:
-        say("\n".join([*skipped, "on CI no test may be skipped"]))
+    runs, tools = chosen(arguments), needed(arguments)
+    if ON_CI and (missing := [f"a tool is missing: {tool.needs}" for tool in tools if not tool.is_here]):
+        say("\n".join([*missing, "on CI no test may be skipped"]))
         return 1
-    if code := prepare(tool for tool in tools if tool.prepare and tool not in missing):
+    lines = []
+    if not SPARK.is_here and any(run.python != sys.executable for run in runs):
+        lines = [f"not run because a tool is missing: the tests in spark/ need {SPARK.needs}"]
+        runs = [run for run in runs if run.python == sys.executable]
+    if code := prepare(tools):
         return code
     allowed, most = resource.getrlimit(resource.RLIMIT_NOFILE)  # often 1,024, fewer than one run opens
     if 0 <= allowed < 4096:
         resource.setrlimit(resource.RLIMIT_NOFILE, (4096 if most < 0 else min(4096, most), most))
-    runs = long_runs(arguments[1:], missing) if soak else chosen_runs(arguments, missing)
     with tempfile.TemporaryDirectory() as folder:
         results = [carry_out(run, Path(folder)) for run in runs]
-        for line in skipped:
-            say(line)
         if any(Path(folder).glob(".coverage.*")):
-            say(fast_coverage.line(Path(folder), fast_coverage.packages(ROOT)))
-    say(closing(results))
-    return exit_code([result.code for result in results])
-
-
-def prepare(tools: Iterable[Tool]) -> int:
-    """Runs their commands; the exit code of the first that fails."""
-    for tool in tools:
-        began = time.monotonic()
-        code = subprocess.run(tool.prepare, check=False).returncode
-        if code:
-            return code
-        say(f"{' '.join(tool.prepare)}: {time.monotonic() - began:.0f} s")
-    return 0
+            lines.append(fast_coverage.line(Path(folder), fast_coverage.packages(ROOT)))
+    say("\n".join([*lines, closing(results)]))
+    return exit_code(results)
 
 
 if __name__ == "__main__":

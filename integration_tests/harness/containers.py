@@ -1,26 +1,38 @@
-"""Docker: networks that reach only this machine, and images run as the platform runs them."""
+"""Docker, by its Python package: networks that reach only this machine, and images run as the platform runs them.
+
+What a user types, `docker run`, is in one test of test_images.py; test_compose.py needs the command of Compose, which
+has no package.
+"""
 
 from __future__ import annotations
 
-import json
-import subprocess
+import functools
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import docker
+from docker.models.containers import Container
 from harness.runner import Runner
 from harness.suite import Connector
 from harness.vendors import Vendor
-from test_kit.command import arguments, run_process
+from test_kit.command import arguments
 from test_kit.messages import Output
 
 #: The address of this machine on Docker's default network
 BRIDGE = "172.17.0.1"
 _MOUNTED = "/config"
 #: As strict as a platform can be: nothing can be written but /tmp, no right can be gained
-STRICT = ("--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL", "--security-opt", "no-new-privileges")
+STRICT: Mapping[str, Any] = {
+    "read_only": True,
+    "tmpfs": {"/tmp": ""},
+    "cap_drop": ["ALL"],
+    "security_opt": ["no-new-privileges"],
+}
+#: What the platform gets when it kills a container that does not end by itself
+KILLED = 137
 IMAGE_MEGABYTES = 350
 #: Programs that could install, build or fetch more software, or change the user
 UNWANTED = (
@@ -29,24 +41,41 @@ UNWANTED = (
 )
 
 
-def docker(*command: str) -> str:
-    """What a docker command prints; fails the test if it fails."""
-    done = subprocess.run(["docker", *command], capture_output=True, text=True, check=False, timeout=120)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
+@functools.cache
+def engine() -> docker.DockerClient:
+    """The engine of this machine. No call may take more than two minutes."""
+    return docker.from_env(timeout=120)
 
 
 def inspected(image: str) -> dict[str, Any]:
     """What Docker knows about an image."""
-    found: dict[str, Any] = json.loads(docker("image", "inspect", image))[0]
+    found: dict[str, Any] = engine().images.get(image).attrs
     return found
+
+
+@contextmanager
+def started(image: str, command: Sequence[str], **settings: Any) -> Iterator[Container]:
+    """A container that runs, with the settings of the package's `containers.run`; it is gone at the end."""
+    container = engine().containers.create(image, list(command), **settings)
+    try:
+        container.start()
+        yield container
+    finally:
+        container.remove(force=True)
+
+
+def ran(image: str, command: Sequence[str], **settings: Any) -> Output:
+    """A container, to its end."""
+    with started(image, command, **settings) as container:
+        code = container.wait()["StatusCode"]
+        stderr = container.logs(stdout=False).decode("utf-8", "replace")
+        return Output(code, container.logs(stderr=False), stderr)
 
 
 def in_image(image: str, script: str, user: str = "airbyte") -> list[str]:
     """The lines that a shell script in an image prints; for root, who sees all of it, without the tightest limits."""
-    limits = STRICT if user == "airbyte" else ()
-    options = ["--rm", "--network", "none", *limits, "--user", user, "--entrypoint", "/bin/sh"]
-    output = run_process(["docker", "run", *options, image, "-c", script])
+    limits = STRICT if user == "airbyte" else {}
+    output = ran(image, ["-c", script], entrypoint="/bin/sh", network_mode="none", user=user, **limits)
     assert output.code == 0, output.stderr
     return output.stdout.decode().splitlines()
 
@@ -54,12 +83,12 @@ def in_image(image: str, script: str, user: str = "airbyte") -> list[str]:
 @contextmanager
 def isolated_network() -> Iterator[tuple[str, str]]:
     """A network that reaches only this machine: its name, and this machine's address in it."""
-    name = f"isolated-{uuid.uuid4().hex[:8]}"
-    docker("network", "create", "--internal", name)
+    network = engine().networks.create(f"isolated-{uuid.uuid4().hex[:8]}", internal=True)
     try:
-        yield name, docker("network", "inspect", "--format", "{{(index .IPAM.Config 0).Gateway}}", name)
+        network.reload()
+        yield network.name, network.attrs["IPAM"]["Config"][0]["Gateway"]
     finally:
-        docker("network", "rm", name)
+        network.remove()
 
 
 class ImageRunner(Runner):
@@ -67,21 +96,16 @@ class ImageRunner(Runner):
 
     def __init__(self, connector: Connector, vendor: Vendor, folder: Path, network: str = "bridge") -> None:
         super().__init__(connector, vendor, folder)
-        self.options: Sequence[str] = ("--network", network, *STRICT)
         folder.chmod(0o755)  # the container's user is another
+        self.settings = {**STRICT, "network": network, "volumes": [f"{folder}:{_MOUNTED}:ro"]}
 
     def run(self, verb: str, *flags: str, **files: Any) -> Output:
-        argv = arguments(self.folder, verb, flags, files, _MOUNTED)
-        return self.start(argv)
+        return self.start(arguments(self.folder, verb, flags, files, _MOUNTED))
 
-    def start(self, argv: Sequence[str], *more: str) -> Output:
-        """The image with this command line and more of Docker's options."""
-        mount = f"{self.folder}:{_MOUNTED}:ro"
-        return run_process(
-            ["docker", "run", "--rm", "-i", *self.options, *more, "-v", mount, self.connector.image, *argv]
-        )
+    def start(self, argv: Sequence[str], **more: Any) -> Output:
+        """The image with this command line and more of a container's settings, to its end."""
+        return ran(self.connector.image, argv, **self.settings, **more)
 
-    def shell(self, script: str, environment: Mapping[str, str] | None = None) -> Output:
+    def shell(self, script: str) -> Output:
         """A script in the image's own POSIX shell, in another directory than the image's, as Kubernetes runs it."""
-        options = [part for name, value in (environment or {}).items() for part in ("-e", f"{name}={value}")]
-        return self.start(["-c", script], "--entrypoint", "/bin/sh", "--workdir", "/tmp", *options)
+        return self.start(["-c", script], entrypoint="/bin/sh", working_dir="/tmp")

@@ -71,7 +71,7 @@ def _user() -> str | None:
 
 def _as(user: str | None, *command: str) -> None:
     subprocess.run(
-        command, check=True, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL, timeout=60, user=user, cwd="/"
+        command, check=True, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL, timeout=240, user=user, cwd="/"
     )
 
 

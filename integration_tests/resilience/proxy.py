@@ -6,7 +6,8 @@
         ...                                                     # proxy.url in place of sim.url
         proxy.refuse_for(1.5)                                   # the port refuses connections
 
-It knows nothing of HTTP: `after` counts the bytes of all answers on one connection, heads included.
+It knows nothing of HTTP: `after` counts the bytes of all answers on one connection, heads included. Faults that know
+requests are those of the simulators (`simulators.faults`).
 """
 
 from __future__ import annotations

@@ -115,9 +115,7 @@ def test_a_sync_that_is_asked_to_end_ends_at_once_with_whole_lines(
     whole = scenario.sync(scenario.destination(*streams), **FORKED)
     destination = scenario.destination(*streams)
     half = sum(map(len, whole.lines)) // 2
-    outcome = scenario.sync(
-        destination, launcher=console_script, crash=Crash(after_bytes=half, by=signal.SIGTERM), limit=20
-    )
+    outcome = scenario.sync(destination, launcher=console_script, crash=Crash(after_bytes=half, by=signal.SIGTERM))
     assert outcome.code != 0
     assert "Traceback" not in outcome.stderr
     expect_the_truth(scenario, destination)

@@ -130,7 +130,7 @@ def test_a_reader_that_closes_early_ends_the_connector_quietly_and_the_next_sync
     scenario: Scenario, console_script: ConsoleScript
 ) -> None:
     destination = scenario.destination(*scenario.connector.short_streams)
-    outcome = scenario.sync(destination, launcher=console_script, pace=Pace(size=PAGE, close_after=20_000), limit=20)
+    outcome = scenario.sync(destination, launcher=console_script, pace=Pace(size=PAGE, close_after=20_000))
     assert outcome.code not in (0, -9)
     assert outcome.stderr == ""
     assert scenario.sync(destination, **FORKED).code == 0

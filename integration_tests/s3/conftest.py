@@ -8,14 +8,12 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))  # tests import `s3_servers` by its name
 
-from harness.missing import require_ceph
 from s3_servers import CephServer, MotoServer, S3Server, ceph_server, moto_server
 
 
 @pytest.fixture(scope="session")
 def ceph() -> Iterator[CephServer]:
     """Ceph's RADOS Gateway."""
-    require_ceph()
     with ceph_server() as server:
         yield server
 

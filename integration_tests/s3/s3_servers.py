@@ -173,7 +173,7 @@ def ceph_server() -> Iterator[CephServer]:
         )
         yield server
     finally:
-        subprocess.run([HERE / "ceph_stop.sh", folder], check=False, timeout=60)
+        subprocess.run([HERE / "ceph_stop.sh", folder], check=False, timeout=240)
         shutil.rmtree(parent, ignore_errors=True)
 
 
@@ -216,7 +216,7 @@ def _free_port() -> int:
 
 
 def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while process.poll() is None and time.monotonic() < deadline:
         try:
             socket.create_connection(("127.0.0.1", port), timeout=1).close()

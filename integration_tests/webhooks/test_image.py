@@ -5,19 +5,18 @@ from __future__ import annotations
 import json
 import os
 import re
-import time
 import tomllib
-import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from harness.containers import IMAGE_MEGABYTES, STRICT, UNWANTED, docker, in_image, inspected
+from docker.models.containers import Container
+from harness.containers import IMAGE_MEGABYTES, STRICT, UNWANTED, engine, in_image, inspected, ran
 from harness.suite import ROOT
 from test_kit.command import run_process
 from webhooks.behind_proxy import PATH, event, signed
-from webhooks.inlet_process import Reader, answer, write_config
+from webhooks.inlet_process import Reader, answer, eventually, write_config
 from webhooks.kept_log import by_http, lines
 
 pytestmark = pytest.mark.docker
@@ -27,73 +26,80 @@ _BILL = "/opt/connector/share/sbom/webhook-inlet.cdx.json"
 
 
 @dataclass
-class Container:
+class InletContainer:
     """A running inlet with a volume of its own. Containers of one volume come one after the other."""
 
     folder: Path
     volume: str
-    name: str = ""
+    container: Container | None = None
     port: int = 0
 
     def start(self) -> None:
         """Starts it as strictly as it can be started, and waits until it is ready."""
-        options = ["--detach", "--rm", *STRICT, "--publish", "127.0.0.1::8080", "--volume", f"{self.volume}:/data"]
-        config = ["--volume", f"{self.folder}:/config:ro"]
-        self.name = docker("run", *options, *config, IMAGE)
-        self.port = int(docker("port", self.name, "8080/tcp").rpartition(":")[2])
-        deadline = time.monotonic() + 30
-        while not self._is_ready():
-            assert time.monotonic() < deadline, docker("logs", self.name)
-            time.sleep(0.1)
+        self.container = engine().containers.run(
+            IMAGE,
+            detach=True,
+            ports={"8080/tcp": ("127.0.0.1", None)},
+            volumes=[f"{self.volume}:/data", f"{self.folder}:/config:ro"],
+            **STRICT,
+        )
+        self.container.reload()
+        self.port = int(self.container.ports["8080/tcp"][0]["HostPort"])
+        assert eventually(self._is_ready), self.container.logs()
 
-    def stop(self) -> None:
-        """Ends it as Docker does: SIGTERM first, and SIGKILL after a minute."""
-        docker("stop", "--time", "60", self.name)
-        self.name = ""
+    def stop(self) -> int:
+        """Ends it as Docker does: SIGTERM first, and SIGKILL after a minute. Its exit code."""
+        assert self.container
+        self.container.stop(timeout=60)
+        code: int = self.container.wait()["StatusCode"]
+        self.remove()
+        return code
+
+    def remove(self) -> None:
+        """It is gone, whether it runs or not."""
+        if self.container:
+            self.container.remove(force=True)
+            self.container = None
 
     def _is_ready(self) -> bool:
-        try:
-            return answer(self.port, "GET", "/readyz")[0] == 200
-        except OSError:
-            return False
+        return answer(self.port, "GET", "/readyz")[0] == 200
 
 
 @pytest.fixture
-def container(tmp_path: Path) -> Iterator[Container]:
+def container(tmp_path: Path) -> Iterator[InletContainer]:
     """A running inlet."""
     write_config(tmp_path, {"type": "volume", "path": "/data"})
     tmp_path.chmod(0o755)
-    started = Container(tmp_path, f"inlet-{uuid.uuid4().hex[:8]}")
+    volume = engine().volumes.create()
+    inlet = InletContainer(tmp_path, volume.name)
     try:
-        started.start()
-        yield started
+        inlet.start()
+        yield inlet
     finally:
-        if started.name:
-            docker("rm", "--force", started.name)
-        docker("volume", "rm", "--force", started.volume)
+        inlet.remove()
+        volume.remove()
 
 
 def test_it_stores_in_its_volume_read_only_and_unprivileged_and_the_next_container_goes_on(
-    container: Container,
+    container: InletContainer,
 ) -> None:
     for number in range(2):
         body = event(f"event-{number}")
         assert answer(container.port, "POST", f"/in/{PATH}", body, signed(body))[0] == 200
-        began = time.monotonic()
-        container.stop()
-        assert time.monotonic() - began < 30
+        assert container.stop() == 0
         container.start()
 
     kept = lines(by_http(Reader(container.port), "customerio"))
     assert [line.key for line in kept] == ["customerio:event-0", "customerio:event-1"]
 
 
-def test_docker_sees_by_itself_that_it_is_healthy(container: Container) -> None:
+def test_docker_sees_by_itself_that_it_is_healthy(container: InletContainer) -> None:
     check = inspected(IMAGE)["Config"]["Healthcheck"]["Test"]
 
     assert check[0] == "CMD"
-    docker("exec", container.name, *check[1:])
-    assert run_process(["docker", "run", "--rm", *STRICT, "--entrypoint", check[1], IMAGE, *check[2:]]).code != 0
+    assert container.container
+    assert container.container.exec_run(check[1:]).exit_code == 0
+    assert ran(IMAGE, check[2:], entrypoint=check[1], **STRICT).code != 0
 
 
 def test_its_labels_name_its_version_and_nothing_of_the_platform() -> None:

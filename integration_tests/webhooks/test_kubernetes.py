@@ -63,7 +63,7 @@ def test_the_validator_refuses_a_field_that_kubernetes_does_not_know(folder: Pat
 
 def test_the_job_of_the_page_on_spark_is_valid_and_keeps_to_the_restricted_standard() -> None:
     manifest = ROOT / "spark" / "examples" / "heap-tables.yaml"
-    done = subprocess.run([_VALIDATOR, "--strict", manifest], capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run([_VALIDATOR, "--strict", manifest], capture_output=True, text=True, check=False, timeout=240)
     assert done.returncode == 0, done.stdout + done.stderr
     assert (done.stdout + done.stderr).count(" passed for resource ") == 1
 
@@ -78,7 +78,7 @@ def test_the_job_of_the_page_on_spark_is_valid_and_keeps_to_the_restricted_stand
 def test_the_example_is_refused_until_it_is_filled_in(folder: Path) -> None:
     def url(name: str) -> subprocess.CompletedProcess[str]:
         command = [INLET, "url", "pendo", "--config", folder / name]
-        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=240)
 
     example, filled = url("inlet.example.yaml"), url("inlet.yaml")
     assert example.returncode != 0
@@ -166,7 +166,7 @@ def _own_configuration(_: str, names: list[str]) -> set[str]:
 
 
 def _rendered(folder: Path) -> list[dict[str, Any]]:
-    done = subprocess.run(["kubectl", "kustomize", folder], capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(["kubectl", "kustomize", folder], capture_output=True, text=True, check=False, timeout=240)
     assert done.returncode == 0, done.stderr
     return list(yaml.safe_load_all(done.stdout))
 
@@ -174,7 +174,7 @@ def _rendered(folder: Path) -> list[dict[str, Any]]:
 def _validated(folder: Path, resources: list[dict[str, Any]]) -> subprocess.CompletedProcess[str]:
     file = folder / "rendered.yaml"
     file.write_text(yaml.safe_dump_all(resources), encoding="utf-8")
-    return subprocess.run([_VALIDATOR, "--strict", file], capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run([_VALIDATOR, "--strict", file], capture_output=True, text=True, check=False, timeout=240)
 
 
 def _workload(resources: list[dict[str, Any]]) -> dict[str, Any]:

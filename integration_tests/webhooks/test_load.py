@@ -1,4 +1,4 @@
-"""What the inlet costs and how fast it answers. Short forms have generous limits; long forms hold the real figures."""
+"""What the inlet does under load, and, in the long forms only, what it costs and how fast it answers."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from webhooks.kept_log import by_files, lines, parse_all
 @pytest.mark.parametrize(
     ("posts", "per_cpu_second", "per_second"),
     [
-        pytest.param(4_000, 1_500, 300, id="short"),
+        pytest.param(4_000, None, None, id="short"),
         pytest.param(60_000, 6_000, 2_500, id="long", marks=pytest.mark.soak),
     ],
 )
-def test_posts_a_second_and_for_each_second_of_cpu_time(
-    make_inlet: MakeInlet, volume: Path, posts: int, per_cpu_second: int, per_second: int
+def test_every_post_of_64_connections_is_kept_and_many_a_second_and_for_each_second_of_cpu_time(
+    make_inlet: MakeInlet, volume: Path, posts: int, per_cpu_second: int | None, per_second: int | None
 ) -> None:
     inlet = make_inlet()
     url = inlet.path("customerio")
@@ -37,16 +37,16 @@ def test_posts_a_second_and_for_each_second_of_cpu_time(
         f"p99 {1000 * result.quantile(0.99):.1f} ms, {inlet.resident_bytes() / 1e6:.0f} MB"
     )
     assert result.answers == {200: posts}
-    assert posts / used >= per_cpu_second
-    assert result.per_second >= per_second
+    if per_cpu_second and per_second:
+        assert posts / used >= per_cpu_second
+        assert result.per_second >= per_second
     assert inlet.terminate() == 0
     assert len(lines(by_files(volume, "customerio"))) == posts
 
 
-@pytest.mark.parametrize(
-    ("seconds", "p99"), [pytest.param(3, 1.0, id="short"), pytest.param(60, 0.25, id="long", marks=pytest.mark.soak)]
-)
-def test_latency_at_300_posts_a_second(make_inlet: MakeInlet, seconds: int, p99: float) -> None:
+@pytest.mark.soak
+def test_latency_at_300_posts_a_second(make_inlet: MakeInlet) -> None:
+    seconds = 60
     inlet = make_inlet()
     url = inlet.path("customerio")
     requests = load.prepared(events("customerio"), url, SIGN["customerio"], 300 * seconds)
@@ -57,12 +57,13 @@ def test_latency_at_300_posts_a_second(make_inlet: MakeInlet, seconds: int, p99:
         f"{1000 * max(result.seconds):.1f} ms; the generator was up to {1000 * max(behind):.1f} ms behind"
     )
     assert result.answers == {200: 300 * seconds}
-    assert result.quantile(0.99) < p99
+    assert result.quantile(0.99) < 0.25
     assert max(result.seconds) < 3
 
 
-@pytest.mark.parametrize("posts", [pytest.param(20, id="short"), pytest.param(500, id="long", marks=pytest.mark.soak)])
-def test_a_post_can_be_read_within_a_second(make_inlet: MakeInlet, posts: int) -> None:
+@pytest.mark.soak
+def test_a_post_can_be_read_within_a_second(make_inlet: MakeInlet) -> None:
+    posts = 500
     inlet = make_inlet()
     url = inlet.path("customerio")
     seconds = []

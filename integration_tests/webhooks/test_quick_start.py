@@ -45,7 +45,7 @@ def quick_start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     finally:
         with suppress(ProcessLookupError):  # the inlet outlives a script that failed
             os.killpg(process.pid, signal.SIGTERM)
-        process.wait(30)
+        process.wait(120)
 
 
 def test_the_quick_start_brings_the_posted_events_into_duckdb(quick_start: Path) -> None:

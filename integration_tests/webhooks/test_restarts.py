@@ -45,7 +45,7 @@ def test_an_orderly_end_marks_the_lane_as_closed(make_inlet: MakeInlet, volume: 
     inlet = make_inlet()
     ledger = Ledger()
     with Sending(both({"customerio": [inlet.path("customerio")]}, count=30), ledger) as sending:
-        assert sending.wait(20)
+        assert sending.wait(120)
     assert inlet.terminate() == 0, inlet.output()
     after = make_inlet()
     (lane,) = after.json("/log/v1/customerio")["lanes"]
@@ -62,4 +62,4 @@ def test_a_draining_process_says_so_and_answers_what_is_open(make_inlet: MakeInl
         open_post.sendall(b"}")
         answer = open_post.recv(65_536)
     assert answer.split(b" ")[1] in {b"401", b"503"}, "it has no signature, and was answered all the same"
-    assert inlet.process.wait(timeout=20) == 0, inlet.output()
+    assert inlet.process.wait(timeout=120) == 0, inlet.output()

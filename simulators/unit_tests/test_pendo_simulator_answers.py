@@ -6,14 +6,13 @@ import gzip
 import http.client
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 from simulators.faults import Fault
-from simulators.pendo import APPS, DEFAULT_APP, PendoSimulator
+from simulators.pendo import APPS, DEFAULT_APP
 
 ALL = {"appId": 'expandAppIds("*")'}
 DAY = {"period": "dayRange", "first": "date(2026,3,12)", "count": 1}
@@ -240,7 +239,7 @@ def test_a_cut_answer_is_a_valid_beginning_of_the_whole_one(pendo: Any) -> None:
 
 def test_gzip_is_off_unless_switched_on(make_pendo: Callable[..., Any]) -> None:
     sim = make_pendo(compress=True).sim
-    connection = http.client.HTTPConnection(sim.url.removeprefix("http://"), timeout=5)
+    connection = http.client.HTTPConnection(sim.url.removeprefix("http://"), timeout=60)
     connection.request(
         "GET", "/api/v1/page", headers={"x-pendo-integration-key": sim.api_key, "Accept-Encoding": "gzip"}
     )
@@ -250,14 +249,6 @@ def test_gzip_is_off_unless_switched_on(make_pendo: Callable[..., Any]) -> None:
     connection.close()
 
 
-@pytest.mark.alone
-def test_a_tiny_subscription_starts_at_once() -> None:
-    started = time.monotonic()
-    with PendoSimulator() as sim:
-        sim.prepare()
-    assert time.monotonic() - started < 1
-
-
 @pytest.mark.slow
 def test_the_command_line_prints_its_address_and_can_be_controlled_over_http() -> None:
     command = [sys.executable, "-m", "simulators", "pendo", "--port", "0", "--size", "tiny", "--api-key", "k"]
@@ -265,7 +256,7 @@ def test_the_command_line_prints_its_address_and_can_be_controlled_over_http() -
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         address = process.stdout.readline().removeprefix("listening on http://").strip()
-        connection = http.client.HTTPConnection(address, timeout=5)
+        connection = http.client.HTTPConnection(address, timeout=60)
         connection.request("POST", "/_sim/mutate", b'{"name":"advance","days":1}')
         assert connection.getresponse().read() == b'{"result":"2026-03-21T16:30:00.000Z"}'
         connection.request("GET", "/api/v1/page", headers={"x-pendo-integration-key": "k"})
@@ -276,4 +267,4 @@ def test_the_command_line_prints_its_address_and_can_be_controlled_over_http() -
         assert b'"hour":' in connection.getresponse().read()
         connection.close()
         process.terminate()
-        assert process.wait(timeout=5) == 0
+        assert process.wait(timeout=60) == 0

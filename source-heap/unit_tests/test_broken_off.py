@@ -37,7 +37,7 @@ def test_a_read_starts_no_process_and_leaves_no_file_when_it_is_ended(
         stderr=subprocess.PIPE,
         start_new_session=True,
     ) as child:
-        within(20, lambda: _bytes_on_disk(child.pid, temporary) >= 50_000)
+        within(120, lambda: _bytes_on_disk(child.pid, temporary) >= 50_000)
         assert _children(child.pid) == []
         os.killpg(child.pid, number)  # as a terminal does it
         _, errors = child.communicate(timeout=20)

@@ -21,7 +21,7 @@ from airbyte_cdk.models import StreamDescriptor
 from kit_toys import CommandLine, ParallelStream, ToySource, ToyStream, catalog, read, readable, sleep_visibly
 from source_kit import engine
 from source_kit.limits import IN_FLIGHT_BYTES
-from source_kit.output import RECORD_TAIL, Batch, Writer, record_head, state_message
+from source_kit.output import RECORD_TAIL, Batch, Channel, Writer, record_head, state_message
 from source_kit.secrets import secret_shapes
 from source_kit.stream import Checkpoint, Estimate, RecordLines, SliceItem
 from test_kit.messages import decoded, errors, logs, records, states, statuses
@@ -177,14 +177,15 @@ def test_a_log_line_names_the_wait(toy: CommandLine, monkeypatch: pytest.MonkeyP
     code, messages = toy.read(ToySource(Slow("s", slices=1)))
     assert code == 0
     beats = [line for line in logs(messages).splitlines() if line.startswith("INFO: Still reading:")]
-    assert 2 <= len(beats) <= 6
-    assert all("waiting 0 s: the vendor is slow (for 0 s)" in beat for beat in beats)
+    assert len(beats) >= 2
+    assert all("waiting 0 s: the vendor is slow (for " in beat for beat in beats)
 
 
-def test_a_sync_ends_as_soon_as_its_last_stream_does(toy: CommandLine) -> None:
-    started_at = time.monotonic()
+def test_a_sync_ends_as_soon_as_its_last_stream_does(toy: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    get = Channel.get
+    # a writer that is not woken up at the end waits until this test times out
+    monkeypatch.setattr(Channel, "get", lambda channel, timeout: get(channel, timeout=3_600.0))
     assert toy.read(ToySource(ToyStream("s")))[0] == 0
-    assert time.monotonic() - started_at < 0.9
 
 
 class Endless(ParallelStream):

@@ -6,7 +6,6 @@ import json
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -30,14 +29,6 @@ def test_the_same_seed_size_and_time_give_the_same_bytes() -> None:
 
     assert everything(1) == everything(1)
     assert everything(1) != everything(2)
-
-
-@pytest.mark.alone
-def test_small_workspaces_start_at_once() -> None:
-    for size, seconds in (("tiny", 0.3), ("demo", 2.0)):
-        started = time.perf_counter()
-        CustomerioSimulator(size=size)
-        assert time.perf_counter() - started < seconds
 
 
 def test_the_clock_stands_still_until_it_is_moved(sim: CustomerioSimulator) -> None:

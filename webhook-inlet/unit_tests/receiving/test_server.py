@@ -406,16 +406,14 @@ def test_malformed_requests_and_floods_of_headers_end_the_connection(inlet: Inle
     assert status(inlet.send(post(CIO, event("still here")))) == 200
 
 
-@pytest.mark.alone
 @pytest.mark.slow
 def test_what_comes_too_slowly_or_not_to_its_end_is_cut_off_and_not_stored(inlet: Inlet) -> None:
     before = len(inlet.lines("cio"))
     body = event("never whole")
     whole = post(CIO, body)
-    found: dict[str, tuple[float, int]] = {}
+    found: dict[str, int | None] = {}  # the status; None if it was let go on to its end
 
     def drip(name: str, start: bytes, rest: bytes) -> None:
-        began = time.monotonic()
         with inlet.connect() as connection:
             connection.sendall(start)
             connection.settimeout(0.2)
@@ -432,7 +430,10 @@ def test_what_comes_too_slowly_or_not_to_its_end_is_cut_off_and_not_stored(inlet
                     connection.sendall(bytes([byte]))
                 except ConnectionError:
                     break
-            found[name] = (time.monotonic() - began, status(code))
+            else:
+                found[name] = None
+                return
+            found[name] = status(code)
 
     slow = [
         ("silent", b"", b"\r\n" * 100),
@@ -453,9 +454,10 @@ def test_what_comes_too_slowly_or_not_to_its_end_is_cut_off_and_not_stored(inlet
     assert status(inlet.send(whole[:-3])) in (0, 408)
     for thread in threads:
         thread.join()
-    assert all(seconds < 6 for seconds, _ in found.values()), found
-    assert found["unknown path"][1] == 404
-    assert found["head"][1] in (0, 408)
+    assert len(found) == len(slow)
+    assert None not in found.values(), found
+    assert found["unknown path"] == 404
+    assert found["head"] in (0, 408)
     assert len(inlet.lines("cio")) == before
     assert status(inlet.send(whole)) == 200
 
@@ -484,7 +486,7 @@ def test_a_reload_takes_over_secrets_and_a_file_with_mistakes_changes_nothing(tm
 
 def reload(inlet: Inlet, sign: str) -> None:
     inlet.process.send_signal(signal.SIGHUP)
-    until = time.monotonic() + 10
+    until = time.monotonic() + 120
     while sign not in inlet.words() and time.monotonic() < until:
         time.sleep(0.02)
     assert sign in inlet.words()
@@ -572,7 +574,7 @@ def test_a_flood_of_connections_is_bounded_and_passes(inlet: Inlet) -> None:
     finally:
         for connection in opened:
             connection.close()
-    until = time.monotonic() + 10
+    until = time.monotonic() + 120
     while status(inlet.send(post(CIO, event("after the flood")))) != 200:
         assert time.monotonic() < until
         time.sleep(0.1)
