@@ -41,14 +41,19 @@ class Vendor:
 
 
 @contextmanager
-def running(connector: Connector, *, host: str = "127.0.0.1", moment: datetime | None = None) -> Iterator[Vendor]:
-    """The connector's vendor, at `moment` or else at the real time. Fails if the simulator has a bug."""
+def running(
+    connector: Connector, *, host: str = "127.0.0.1", moment: datetime | None = None, later: int = 0
+) -> Iterator[Vendor]:
+    """The connector's vendor, so many days after `moment` or else after the real time.
+
+    Fails if the simulator has a bug.
+    """
     at = moment or datetime.now(UTC).replace(microsecond=0)
-    simulator = _SIMULATORS[connector.vendor](connector, host, at)
+    simulator = _SIMULATORS[connector.vendor](connector, host, at, later)
     with simulator:
         config, wrong, change = _CONFIGS[connector.vendor](simulator, at)
         config[connector.address_option] = wrong[connector.address_option] = simulator.url
-        yield Vendor(simulator, config, wrong, at, change)
+        yield Vendor(simulator, config, wrong, at + timedelta(days=later), change)
     assert simulator.errors == []
 
 
@@ -65,8 +70,8 @@ def secrets_of(connector: Connector, config: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def _pendo(connector: Connector, host: str, at: datetime) -> PendoSimulator:
-    return PendoSimulator(seed=connector.seed, size=connector.size, now=at, api_key=SECRET, host=host)
+def _pendo(connector: Connector, host: str, at: datetime, later: int) -> PendoSimulator:
+    return PendoSimulator(seed=connector.seed, size=connector.size, now=at, later=later, api_key=SECRET, host=host)
 
 
 def _pendo_config(simulator: PendoSimulator, at: datetime) -> tuple[Any, Any, Any]:
@@ -80,11 +85,12 @@ def _pendo_config(simulator: PendoSimulator, at: datetime) -> tuple[Any, Any, An
     return config, {**config, "api_key": f"wrong-{SECRET}"}, change
 
 
-def _customerio(connector: Connector, host: str, at: datetime) -> CustomerioSimulator:
+def _customerio(connector: Connector, host: str, at: datetime, later: int) -> CustomerioSimulator:
     simulator = CustomerioSimulator(
         seed=connector.seed,
         size=connector.size,
         now=int(at.timestamp()),
+        later=later,
         options=Options(rate_limit=None),
         host=host,
     )
@@ -102,9 +108,9 @@ def _customerio_config(simulator: CustomerioSimulator, at: datetime) -> tuple[An
     return config, {**config, "app_api_key": f"wrong-{SECRET}"}, change
 
 
-def _heap(connector: Connector, host: str, at: datetime) -> BucketServer:
+def _heap(connector: Connector, host: str, at: datetime, later: int) -> BucketServer:
     server = BucketServer(host=host)
-    *first, _ = demo_dumps(Size(connector.size), seed=connector.seed, bucket=server.bucket)
+    *first, _ = demo_dumps(Size(connector.size), seed=connector.seed, bucket=server.bucket, later=later)
     server.put([*noise(), *(item for dump in first for item in dump.objects())])
     return server
 

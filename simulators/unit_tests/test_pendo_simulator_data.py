@@ -103,7 +103,7 @@ def test_rows_of_events_may_be_equal_in_every_column_that_identifies(unchanged_p
 def test_no_two_single_events_are_equal_though_many_share_an_instant(unchanged_pendo: Any, stream: str) -> None:
     rows = unchanged_pendo.sim.truth(stream)
     assert max(bag(rows).values()) == 1
-    assert max(Counter((row["visitorId"], row["receivedTime"]) for row in rows).values()) >= 30
+    assert max(Counter((row["visitorId"], row["receivedTime"]) for row in rows).values()) >= 20
 
 
 def test_browser_clocks_are_years_old_or_ahead(unchanged_pendo: Any) -> None:
@@ -170,9 +170,9 @@ def test_rows_grow_when_the_clock_is_advanced_and_keep_their_identity(pendo: Any
 
 
 def test_new_days_become_visible_when_the_clock_is_advanced(pendo: Any) -> None:
-    assert pendo.events("guideEvents", "date(2026,3,22)") == []
-    assert pendo.sim.mutate("advance", to="2026-03-24T00:00:00Z") == "2026-03-24T00:00:00.000Z"
-    assert len(pendo.events("guideEvents", "date(2026,3,22)")) > 5
+    assert pendo.events("guideEvents", "date(2026,3,23)") == []
+    assert pendo.sim.mutate("advance", to="2026-03-25T00:00:00Z") == "2026-03-25T00:00:00.000Z"
+    assert len(pendo.events("guideEvents", "date(2026,3,23)")) > 5
 
 
 def test_the_present_hour_is_not_processed_yet(unchanged_pendo: Any) -> None:

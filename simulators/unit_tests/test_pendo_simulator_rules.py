@@ -172,7 +172,7 @@ def test_details_can_be_odd(pendo: Any) -> None:
 @pytest.mark.parametrize("source", ["events", "trackEvents", "guideEvents"])
 def test_an_app_that_lags_has_no_rows_yet_and_catches_up(pendo: Any, source: str) -> None:
     before = answer(pendo, source)["results"]
-    through = pendo.sim.mutate("lag", app_id=MOBILE_APP, days=2)
+    through = pendo.sim.mutate("lag", app_id=MOBILE_APP, hours=36)  # to midnight, so that no row is cut
     body = answer(pendo, source)
     assert answer(pendo, "events")["details"]["validThrough"][str(MOBILE_APP)] == through
     assert body["results"] == [row for row in before if row["appId"] != MOBILE_APP or row_time(row) < through]

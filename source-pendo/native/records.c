@@ -1,5 +1,7 @@
 #include "records.h"
 
+#include <string.h>
+
 /* ----------------------------------------------------------------------------------------------------- instants */
 
 static char *write_digits(char *to, int value, int width) {
@@ -27,8 +29,8 @@ static char *write_date(char *to, int day) {
     return write_digits(to, day_of_year - (153 * month_from_march + 2) / 5 + 1, 2);
 }
 
-/* Milliseconds since 1970 as `"2026-03-01T05:00:00.123Z"`; null stays null. All else is refused, also times
- * before 1970. */
+/* Milliseconds since 1970 as `"2026-03-01T05:00:00.123Z"`; null stays null, and 0, which is no time, becomes null. All
+ * else is refused, also times before 1970. */
 static bool write_instant(struct cursor *c) {
     if (is_at(c, 'n'))
         return copy_word(c, "null", 4);
@@ -40,6 +42,11 @@ static bool write_instant(struct cursor *c) {
         millis = millis * 10 + (*c->at - '0');
     if (millis >= YEAR_10000)
         return false;
+    if (millis == 0) {
+        memcpy(c->to, "null", 4);
+        c->to += 4;
+        return true;
+    }
     int second = (int)(millis / 1000 % DAY_SECONDS);
     *c->to++ = '"';
     c->to = write_date(c->to, (int)(millis / 1000 / DAY_SECONDS));
@@ -112,7 +119,7 @@ static bool write_member(struct table *table, struct cursor *c, struct column **
     struct span value = found->is_instant ? read : written;
     if (found->place >= 0 && !is_blank(value))
         table->identity[found->place] = (struct part){value, c->is_sorted};
-    return found != table->required || *read.bytes != 'n';
+    return found != table->required || *written.bytes != 'n';
 }
 
 const char *write_record(struct table *table, const char *row, const char *end, char **to) {

@@ -24,12 +24,13 @@ _LARGEST_INTEGER: Final = 2.0**63
 def instant(value: Any) -> str | None:
     """Epoch milliseconds (a number, or digits in a text) or an ISO text, as RFC 3339 in UTC with milliseconds.
 
-    Pendo sends milliseconds nearly everywhere and ISO texts in some metadata fields (certain). Any other value, and
-    instants outside the years 1 to 9999, become None: a date column cannot hold them.
+    Pendo sends milliseconds nearly everywhere and ISO texts in some metadata fields (certain), and 0 where there is no
+    time: the vendor's sample has it in `lastKeyFrameTimestamp` of a row without a recording. That and any other value,
+    and instants outside the years 1 to 9999, become None: a date column cannot hold them.
     """
     if value.__class__ is int:
         try:
-            return iso_millis(value)
+            return iso_millis(value) if value else None
         except OverflowError:
             return None
     try:

@@ -1,8 +1,9 @@
 """Deliveries and activities.
 
-Deliveries lie between `Workspace.start` and now. One of the ten 30-day windows is empty. At the border between two
-other windows there are two rows: one in the last second of the earlier window, one in the first second of the later
-one. Activities lie in the last 33 days, and three of them in the future, up to a year ahead.
+Deliveries lie between `Workspace.start` and now, fewer of them on weekends. At the border between two 30-day windows
+there are two rows: one in the last second of the earlier window, one in the first second of the later one. Activities
+lie in the last 33 days. In an unusual workspace one of the ten windows is empty, and three activities lie in the
+future, up to a year ahead.
 """
 
 from __future__ import annotations
@@ -11,6 +12,9 @@ import base64
 from collections.abc import Iterator
 from random import Random
 
+from simulators.customerio import funnel
+from simulators.customerio.names import subject
+from simulators.customerio.senders import Senders, parent_of
 from simulators.customerio.workspace import DAY, HISTORY, Deliveries, Workspace
 from simulators.server import Row
 
@@ -24,14 +28,25 @@ DELETED_PERSON, MERGED_PERSON = "a3ffffff", "a3fffffe"
 
 UNKNOWN_TYPE = "hologram"
 
-_TYPES = ("email", "email", "email", "twilio", "push", "webhook", "in_app", "inbox", "whatsapp", "live_notification")
+_TYPES = (
+    *("email", "email", "twilio", "email", "push", "email", "webhook", "email", "in_app", "email", "inbox", "email"),
+    *("whatsapp", "email", "live_notification"),
+)
+_OPENED_TYPES = frozenset({"email", "push", "in_app", "inbox"})
+_LATE_TO_SEND = 60
+"""A delivery younger than so many seconds is not delivered yet."""
 SURVEY = ('Do you like "us"?', "How was it, from 1 to 5? (\N{WHITE SMILING FACE})", "a.b c\\d")
 """Names of the questions of an in-app survey. Each needs quotes as a column of a table."""
 
 TRACKED = "tracked_responses"
 """Answers to a survey: the last field of a delivery, so that `handlers_deliveries` can cut it off."""
 
+_FAILED = 0.04
 _ULID = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+ACTIVE = 33 * DAY
+"""The time in which the activities lie, up to now."""
+
+DAILY_ACTIVITIES = ("opened_email", "event", "event", "page", "page", "page")
 _ACTIVITY_TYPES = (
     "sent_email",
     "opened_email",
@@ -47,8 +62,10 @@ def build(workspace: Workspace, rng: Random) -> None:
     """Fill deliveries, drafts and activities."""
     people = list(workspace.people.values())
     moments = list(_moments(workspace, rng))
+    senders = Senders(workspace)
     workspace.deliveries = Deliveries(
-        delivery(workspace, rng, index, created, people[index % len(people)]) for index, created in enumerate(moments)
+        delivery(workspace, rng, index, created, people[index % len(people)], senders)
+        for index, created in enumerate(moments)
     )
     workspace.drafts = Deliveries(
         _draft(delivery(workspace, rng, 5 * index, workspace.now - index * 2 * DAY - DAY, people[index]))
@@ -58,13 +75,18 @@ def build(workspace: Workspace, rng: Random) -> None:
     workspace.sort_activities()
 
 
+def is_weekend(moment: int) -> bool:
+    """Whether a second is on a Saturday or Sunday, in UTC."""
+    return (moment // DAY + 3) % 7 >= 5  # 1970-01-01 was a Thursday
+
+
 def _moments(workspace: Workspace, rng: Random) -> Iterator[int]:
     """Creation times: first those at the borders, then the rest up to the number of deliveries of the size."""
     borders = 0
     for window in range(HISTORY // WINDOW + 1):
         first = workspace.start + window * WINDOW
         for moment, inside in ((first, window), (first - 1, window - 1)):
-            if inside != EMPTY_WINDOW and moment <= workspace.now:
+            if (inside != EMPTY_WINDOW or not workspace.size.unusual) and moment <= workspace.now:
                 borders += 1
                 yield moment
     empty_from, empty_to = workspace.start + EMPTY_WINDOW * WINDOW, workspace.start + (EMPTY_WINDOW + 1) * WINDOW
@@ -72,10 +94,14 @@ def _moments(workspace: Workspace, rng: Random) -> Iterator[int]:
     count = max(workspace.size.deliveries - borders, 0)
     for index in range(count):
         moment = workspace.start + (index * span + rng.randrange(span)) // max(count, 1)
-        yield moment if not empty_from <= moment < empty_to else moment - WINDOW
+        if is_weekend(moment) and rng.random() < 0.6:
+            moment = max(workspace.start, moment - 2 * DAY)
+        yield moment if not workspace.size.unusual or not empty_from <= moment < empty_to else moment - WINDOW
 
 
-def delivery(workspace: Workspace, rng: Random, index: int, created: int, person: Row) -> Row:
+def delivery(
+    workspace: Workspace, rng: Random, index: int, created: int, person: Row, senders: Senders | None = None
+) -> Row:
     """One delivery. Its parent is of one of four kinds, and only the id column of that kind is set."""
     identifiers: Row | None = person["identifiers"]
     customer, recipient = person["id"], person["identifiers"].get("email")
@@ -84,16 +110,17 @@ def delivery(workspace: Workspace, rng: Random, index: int, created: int, person
         identifiers, customer = {"cio_id": person["identifiers"]["cio_id"]}, None
     if forgotten:
         identifiers, customer, recipient = None, None, None
-    kind = _TYPES[index % len(_TYPES)] if index != 1 else UNKNOWN_TYPE
-    metrics = {"created": created, "sent": created + 27}
+    kind = _TYPES[index % len(_TYPES)] if index != 1 or not workspace.size.unusual else UNKNOWN_TYPE
+    parents = (senders or Senders(workspace)).parents(rng, kind, index, created)
+    metrics = {"created": created, "sent": created + rng.randrange(2, 28)}
     failure = None
-    if index % 13 == 12:
+    if rng.random() < _FAILED:
         metrics["failed"] = created + 30
         failure = "550 mailbox unavailable"
-    elif workspace.now > created + 40:
-        metrics |= {"delivered": created + 40, "secondary:delivered": created + 40}
-        if index % 3 == 0 and workspace.now > created + 960:
-            metrics |= _opens_and_clicks(index, created + 900)
+    elif workspace.now > created + _LATE_TO_SEND:
+        arrived = metrics["sent"] + rng.randrange(3, 30)
+        metrics |= {"delivered": arrived, "secondary:delivered": arrived}
+        metrics |= _reactions(workspace, rng, kind, parents, arrived)
     answered = kind == "in_app" and "failed" not in metrics
     row_id = base64.b64encode(rng.randbytes(26)).decode()
     return {
@@ -103,60 +130,56 @@ def delivery(workspace: Workspace, rng: Random, index: int, created: int, person
         "customer_id": customer,
         "customer_identifiers": identifiers,
         "recipient": recipient,
-        "subject": None if forgotten else f"Greeting {index}",
+        "subject": None if forgotten else subject(parents["action_id"] or parents["content_id"] or index % 3),
         "metrics": metrics,
         "created": created,
         "failure_message": failure,
-        **_parents(workspace, index),
+        **parents,
         "msg_template_id": 178,
         "forgotten": forgotten,
         **({TRACKED: _survey(index, created)} if answered else {}),
     }
 
 
-def _opens_and_clicks(index: int, moment: int) -> dict[str, int]:
-    """Every third open is one by a machine only, and so is every fourth click."""
-    opened = {"opened": moment, "prefetch_opened" if index % 9 == 3 else "human_opened": moment}
-    if index % 2:
-        return opened
-    clicked = {"clicked": moment + 60} if index % 8 == 2 else {"clicked": moment + 60, "human_clicked": moment + 60}
-    return opened | clicked
+def _reactions(workspace: Workspace, rng: Random, kind: str, parents: Row, arrived: int) -> dict[str, int]:
+    """Opens and clicks up to now. How many there are depends on the parent.
+
+    About every fourth open is one by a machine only, and so is about every fifth click.
+    """
+    found: dict[str, int] = {}
+    parent = parent_of(parents)
+    if kind not in _OPENED_TYPES or rng.random() > funnel.share(workspace.seed, parent, "opened"):
+        return found
+    opened = arrived + 20 + int(rng.expovariate(1 / (4 * 3600)))
+    if opened <= workspace.now:
+        found = {"opened": opened, "human_opened" if rng.random() < 0.75 else "prefetch_opened": opened}
+    clicked = opened + rng.randrange(5, 900)
+    if clicked <= workspace.now and rng.random() < funnel.share(workspace.seed, parent, "clicked"):
+        found |= {"clicked": clicked}
+        found |= {"human_clicked": clicked} if rng.random() < 0.8 else {}
+    return found
+
+
+def react(workspace: Workspace, rng: Random, row: Row, moment: int) -> bool:
+    """Let somebody open a delivery, or click in an opened one. Whether somebody did; one under way arrives."""
+    metrics, parent = row["metrics"], parent_of(row)
+    before = dict(metrics)
+    if "delivered" not in metrics:
+        arrived = metrics["sent"] + 10
+        metrics |= {"delivered": arrived, "secondary:delivered": arrived}
+    step, part = ("clicked", 0.4) if "opened" in metrics else ("opened", 0.5)
+    if row["type"] in _OPENED_TYPES and rng.random() < part * funnel.share(workspace.seed, parent, step):
+        moment = max(moment, metrics["delivered"] + 30, metrics.get("opened", 0) + 5)
+        metrics |= {step: moment, f"human_{step}": moment} if moment <= workspace.now else {}
+    if metrics == before:
+        return False
+    row["deduplicate_id"] = f"{row['id']}:{max(metrics.values())}"
+    return True
 
 
 def _survey(index: int, created: int) -> Row:
     """The option that was chosen for each question, and when."""
     return {name: {"id": index % 4 + place, "ts": created + 60 + place} for place, name in enumerate(SURVEY)}
-
-
-def _parents(workspace: Workspace, index: int) -> Row:
-    size = workspace.size
-    parents: Row = dict.fromkeys(
-        (
-            "campaign_id",
-            "action_id",
-            "parent_action_id",
-            "newsletter_id",
-            "content_id",
-            "broadcast_id",
-            "transactional_message_id",
-        )
-    )
-    match index % 5:
-        case 0 | 1 | 2:
-            campaign = (index % size.campaigns) * 3 + 4
-            parents |= {
-                "campaign_id": campaign,
-                "action_id": campaign * 100,
-                "trigger_event_id": f"01E4C3CT6YDC7Y4N7F{index:08}",
-            }
-        case 3:
-            newsletter = index % size.newsletters + 1
-            parents |= {"newsletter_id": newsletter, "content_id": newsletter * 2}
-        case _ if index % 2:
-            parents |= {"broadcast_id": 200 + index % size.broadcasts}
-        case _:
-            parents |= {"transactional_message_id": index % size.transactional + 1}
-    return parents
 
 
 def _draft(row: Row) -> Row:
@@ -217,7 +240,7 @@ def _changes_of_people(workspace: Workspace, rng: Random, people: list[Row]) -> 
 def _activities(workspace: Workspace, rng: Random, people: list[Row]) -> Iterator[Row]:
     now, count = workspace.now, workspace.size.activities
     deleted = nobody_now(DELETED_PERSON)
-    for moment in (now + 3600, now + 365 * DAY, now + 366 * DAY):
+    for moment in (now + 3600, now + 365 * DAY, now + 366 * DAY) if workspace.size.unusual else ():
         yield activity(rng, "event", moment, people[0])
     for index in range(count):
         person: Row | None = people[index % len(people)]
@@ -226,5 +249,5 @@ def _activities(workspace: Workspace, rng: Random, people: list[Row]) -> Iterato
         if index % 50 == 49:
             person = None
         # About a tenth of them is older than 30 days, so the API does not show it.
-        yield activity(rng, _ACTIVITY_TYPES[index % len(_ACTIVITY_TYPES)], now - index * 33 * DAY // count, person)
+        yield activity(rng, _ACTIVITY_TYPES[index % len(_ACTIVITY_TYPES)], now - index * ACTIVE // count, person)
     yield from _changes_of_people(workspace, rng, people)

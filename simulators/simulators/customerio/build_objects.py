@@ -13,20 +13,18 @@ DISABLED_TYPE, EMPTY_TYPE = "2", "3"
 NUMERIC_LOOKING_OBJECT = "40e00002"
 """A valid `cio_object_id` that a YAML or Jinja parser reads as a number."""
 
-_PEOPLE_AN_OBJECT = 10
-
 
 def build(workspace: Workspace) -> None:
     """Fill objects and relationships; people and settings are there."""
     types = workspace.lists["types"]
     types += [_type(DISABLED_TYPE, "Course", enabled=False), _type(EMPTY_TYPE, "Account", enabled=True)]
-    people = list(workspace.people)
-    for index in range(workspace.size.people // _PEOPLE_AN_OBJECT):
+    people, of_each = list(workspace.people), workspace.size.people_an_object
+    for index in range(workspace.size.people // of_each):
         kind = DISABLED_TYPE if index % 6 == 5 else "1"
         cio_object_id = NUMERIC_LOOKING_OBJECT if index == 2 else f"ob1{index:05x}"
         workspace.objects[kind, cio_object_id] = _object(workspace, index, kind, cio_object_id)
-        first = index * _PEOPLE_AN_OBJECT
-        for position, cio_id in enumerate([] if index == 3 else people[first : first + _PEOPLE_AN_OBJECT + 2]):
+        first = index * of_each
+        for position, cio_id in enumerate([] if index == 3 else people[first : first + of_each + 2]):
             workspace.relationships.append(
                 Relationship(
                     kind,

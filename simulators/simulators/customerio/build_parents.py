@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from random import Random
 
-from simulators.customerio.workspace import DAY, Workspace
+from simulators.customerio.names import BROADCASTS, CAMPAIGNS, NEWSLETTERS, TRANSACTIONAL, named, subject
+from simulators.customerio.workspace import DAY, HISTORY, Workspace
 from simulators.server import Row
 
 DUPLICATED_CAMPAIGN = 1
 """Position of the campaign that the last campaign is a duplicate of."""
 
-LONG_CAMPAIGN_ACTIONS = 23
 UNKNOWN_CAMPAIGN_TYPE = "moon_phase"
 UNKNOWN_ACTION_TYPE = "hologram"
 
@@ -36,7 +36,7 @@ def content(number: int, kind: str, updated: int) -> Row:
     row: Row = {"id": number, "name": f"{kind} {number}", "type": kind, "layout": "", "body": f"<p>Hello {number}</p>"}
     if kind == "email":
         row |= {
-            "subject": f"Greeting {number} \N{WAVING HAND SIGN}",
+            "subject": subject(number),
             "from": "Example <hello@example.com>",
             "from_id": 1,
             "reply_to": "",
@@ -83,9 +83,12 @@ def _campaigns(workspace: Workspace, rng: Random) -> None:
         number = position * 3 + 4
         created = workspace.start + position * 9 * DAY
         updated = created + rng.randrange(20 * DAY)
-        count = LONG_CAMPAIGN_ACTIONS if position == 0 else 1 + rng.randrange(8)
+        longest = workspace.size.longest_campaign
+        count = longest if position == 0 else 1 + rng.randrange(min(8, longest - 1))
         kinds = [_ACTION_TYPES[(position + index) % len(_ACTION_TYPES)] for index in range(count)]
-        if position == 0:
+        if not workspace.size.unusual:
+            kinds = ["email"] * (4 if position == 0 else 1) + kinds[4 if position == 0 else 1 :]
+        elif position == 0:
             kinds[-1] = UNKNOWN_ACTION_TYPE
         # An edit of an action does not change its campaign (observed live: a difference of one day).
         children[number] = [
@@ -95,6 +98,8 @@ def _campaigns(workspace: Workspace, rng: Random) -> None:
         if position == 0:
             _add_languages(children[number])
         rows.append(_campaign(number, position, created, updated, children[number]))
+        if rows[-1]["type"] == UNKNOWN_CAMPAIGN_TYPE and not workspace.size.unusual:
+            rows[-1]["type"] = "segment"
     _duplicate(workspace, rows, children)
     rng.shuffle(rows)
     workspace.lists["campaigns"] = rows
@@ -123,7 +128,7 @@ def _campaign(number: int, position: int, created: int, updated: int, actions: l
     row: Row = {
         "id": number,
         "deduplicate_id": f"{number}:{updated}",
-        "name": f"Campaign {number}",
+        "name": named(CAMPAIGNS, position),
         "type": _CAMPAIGN_TYPES[position % len(_CAMPAIGN_TYPES)],
         "created": created,
         "updated": updated,
@@ -181,7 +186,7 @@ def _broadcasts(workspace: Workspace, rng: Random) -> None:
             {
                 "id": number,
                 "deduplicate_id": f"{number}:{updated}",
-                "name": f"Broadcast {number}",
+                "name": named(BROADCASTS, position),
                 "type": "triggered_broadcast",
                 "created": created,
                 "updated": updated,
@@ -206,7 +211,7 @@ def _newsletters(workspace: Workspace, rng: Random) -> None:
     groups: dict[int, list[Row]] = {}
     for position in range(workspace.size.newsletters):
         number = position + 1
-        created = workspace.start + position * 5 * DAY
+        created = workspace.start + (position + 1) * (HISTORY - 12 * DAY) // workspace.size.newsletters
         updated = created + rng.randrange(5 * DAY)
         ids = [number * 2, number * 2 + 1] if position % 3 == 0 else [number * 2]
         variants[number] = [
@@ -231,7 +236,7 @@ def _newsletters(workspace: Workspace, rng: Random) -> None:
             "id": number,
             "deduplicate_id": f"{number}:{updated}",
             "content_ids": ids,
-            "name": f"Weekly {number}",
+            "name": named(NEWSLETTERS, position),
             "sent_at": None if position % 4 == 3 else updated + 60,
             "created": created,
             "updated": updated,
@@ -255,7 +260,7 @@ def _transactional(workspace: Workspace, rng: Random) -> None:
         rows.append(
             {
                 "id": number,
-                "name": f"Receipt {number}",
+                "name": named(TRANSACTIONAL, position),
                 "description": "" if position else "Sent after each order",
                 "trigger_name": f"receipt_{number}",
                 "send_to_unsubscribed": True,

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from random import Random
 
+from simulators.customerio.names import SEGMENTS, named
 from simulators.customerio.workspace import DAY, Preferences, Workspace
 from simulators.server import Row
 
@@ -30,14 +31,15 @@ BUILDING_SEGMENT, EMPTY_SEGMENT = 3, 4
 def build(workspace: Workspace, rng: Random) -> None:
     """Fill people, segments, opt-outs and suppressions."""
     for index in range(workspace.size.people):
-        person = _person(workspace, rng, index)
-        workspace.people[person["identifiers"]["cio_id"]] = person
+        row = person(workspace, rng, index, workspace.start + rng.randrange(250 * DAY))
+        workspace.people[row["identifiers"]["cio_id"]] = row
     _segments(workspace, rng)
     _optouts(workspace)
     _suppressions(workspace)
 
 
-def _person(workspace: Workspace, rng: Random, index: int) -> Row:
+def person(workspace: Workspace, rng: Random, index: int, created: int) -> Row:
+    """One person, who was created at a second."""
     cio_id = NUMERIC_LOOKING if index == NUMERIC_PERSON else f"a3{index:06x}"
     email: str | None = f"person+{index}@example.com" if index % 5 == 0 else f"person.{index}@example.com"
     user: str | None = f"u{index}"
@@ -47,7 +49,6 @@ def _person(workspace: Workspace, rng: Random, index: int) -> Row:
         email = None
     if index == NAMELESS_PERSON:
         email = user = None
-    created = workspace.start + rng.randrange(250 * DAY)
     # This API answers every attribute value as a string, whatever type was sent.
     attributes = {
         "cio_id": cio_id,
@@ -60,12 +61,12 @@ def _person(workspace: Workspace, rng: Random, index: int) -> Row:
     if index % 7 == 0:
         attributes |= {"Favorite Color": "türkis", "address": '{"city":"Zürich"}', "vip": "true"}
     attributes |= {"phone": f"+1555{index:07}"} if index % 2 else {}
-    texts, changed = _preferences(workspace, index, cio_id, created + 2 * DAY)
+    texts, changed = _preferences(workspace, index, cio_id, min(created + 2 * DAY, workspace.now))
     timestamps = {**dict.fromkeys(attributes, created), **changed}
-    timestamps |= {"_last_emailed": created + 3 * DAY} if index % 2 else {}
+    timestamps |= {"_last_emailed": min(created + 3 * DAY, workspace.now)} if index % 2 else {}
     return {
         "attributes": attributes | texts,
-        "devices": _devices(index, created),
+        "devices": _devices(index, created, workspace.now),
         "id": user,
         "identifiers": {"cio_id": cio_id, "email": email, "id": user},
         "timestamps": timestamps,
@@ -94,10 +95,10 @@ def _text(topics: dict[str, bool]) -> str:
     return json.dumps({"topics": topics}, separators=(",", ":"))
 
 
-def _devices(index: int, created: int) -> list[Row]:
+def _devices(index: int, created: int, now: int) -> list[Row]:
     if index % 4:
         return []
-    device: Row = {"id": f"tok+/{index}=", "platform": "ios", "last_used": created + DAY}
+    device: Row = {"id": f"tok+/{index}=", "platform": "ios", "last_used": min(created + DAY, now)}
     attributes = {"device_os": "17.2", "app_version": "1.0.3", "_last_status": "", "push_enabled": "true"}
     return [device if index % 8 else device | {"attributes": attributes}]
 
@@ -114,7 +115,7 @@ def _segments(workspace: Workspace, rng: Random) -> None:
             {
                 "id": number,
                 "deduplicate_id": f"{number}:{updated}",
-                "name": f"Segment {number}",
+                "name": named(SEGMENTS, position),
                 "description": "",
                 "state": "build" if building else "finished",
                 "progress": 40 if building else None,

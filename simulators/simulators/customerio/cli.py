@@ -14,6 +14,7 @@ import argparse
 from simulators.customerio.options import Options
 from simulators.customerio.simulator import API_KEYS, CustomerioSimulator
 from simulators.customerio.workspace import SIZES
+from simulators.later import later_option
 from simulators.webhooks import customerio_options
 from simulators.webhooks.options import serve
 
@@ -28,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--size", choices=sorted(SIZES), default="demo", help="amount of data (%(default)s)")
     add("--rows", type=int, help="for benchmarks: this many deliveries")
     add("--now", type=int, help="the simulated present in seconds since 1970; without it the last full hour")
+    later_option(parser)
     add("--rate-limit", type=int, default=10, help="requests a second (%(default)s); 0 means no limit")
     add("--gzip", action="store_true", help="compress answers with gzip if the client accepts it")
     customerio_options.add_arguments(parser)
@@ -41,6 +43,7 @@ def run(args: argparse.Namespace) -> int:
         size=args.size,
         rows=args.rows,
         now=args.now,
+        later=args.later,
         options=Options(rate_limit=args.rate_limit),
         host=args.host,
         port=args.port,

@@ -7,11 +7,11 @@ time is UTC-5 all year, and `type` gives each channel of a parent an equal share
 
 from __future__ import annotations
 
-import zlib
 from datetime import UTC, date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from simulators.customerio import funnel
 from simulators.customerio.options import Options
 from simulators.customerio.wire import flag, integer, reject
 from simulators.customerio.workspace import DAY, Workspace
@@ -90,7 +90,7 @@ def last_buckets(resolution: str, now: int, steps: int) -> list[int]:
 def value(workspace: Workspace, key: str, lifetime: tuple[int, int], resolution: str, start: int) -> int:
     """The value of a series in a bucket.
 
-    The value of a day is a hash. Its hours share it, and weeks and months are sums of days.
+    The value of a day is that of `funnel.of_day`. Its hours share it, and weeks and months are sums of days.
     """
     if resolution == "hours":
         day, hour = start // DAY, start % DAY // _HOUR
@@ -105,7 +105,8 @@ def _day_value(workspace: Workspace, key: str, lifetime: tuple[int, int], day: i
     if not lifetime[0] // DAY <= day <= lifetime[1] // DAY:
         return 0
     late = workspace.late_opens if key.endswith("opened") and day > lifetime[1] // DAY - _LATE_DAYS else 0
-    return zlib.crc32(f"{workspace.seed}/{key}/{day}".encode()) % 40 + late
+    parent, _, name = key.rpartition("/")
+    return funnel.of_day(workspace.seed, parent, name, day) + late
 
 
 def series(

@@ -27,6 +27,7 @@ from simulators.customerio import (
     truth,
     wire,
 )
+from simulators.customerio.days import pass_days
 from simulators.customerio.options import Options
 from simulators.customerio.wire import VendorError
 from simulators.customerio.workspace import DAY, HISTORY, SIZES, Size, Workspace
@@ -71,18 +72,23 @@ class CustomerioSimulator(Simulator):
         size: str | Size = "tiny",
         rows: int | None = None,
         now: int | None = None,
+        later: int = 0,
         options: Options | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
         compress: bool = False,
     ) -> None:
-        """`rows` overrides the number of deliveries. The same seed, size, rows and now give the same data."""
+        """`rows` overrides the number of deliveries. The same seed, size, rows and now give the same data.
+
+        With `later` it is the same workspace so many days after `now`, see `days.py`.
+        """
         super().__init__(host=host, port=port, compress=compress)
         self.region = region
         self.api_key = API_KEYS[region]
         self.options = options or Options()
         chosen = SIZES[size] if isinstance(size, str) else size
         self.workspace = build(seed, replace(chosen, deliveries=chosen.deliveries if rows is None else rows), now)
+        pass_days(self.workspace, later)
         self._rng = Random(seed)
         self._lock = threading.RLock()
         self._recent: deque[float] = deque()

@@ -14,11 +14,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from simulators.heap.bench_table import BenchTable
-from simulators.heap.demo import Size, demo_dumps
+from simulators.heap.demo import DEFAULT_NOW, Size, demo_dumps
 from simulators.heap.layout import DEFAULT_BUCKET, noise
 from simulators.heap.replay import LiveTable, replay
 from simulators.heap.scenarios import SCENARIOS, scenario
 from simulators.heap.stores import FolderStore, S3Store, Store
+from simulators.later import instant, later_option
 
 _REGION = "us-east-1"  # Heap's own systems run in this region
 _FILES = 16
@@ -32,6 +33,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--size", choices=[size.value for size in Size], default=Size.DEMO.value, help="amount of data (%(default)s)"
     )
+    parser.add_argument(
+        "--now", type=instant, default=DEFAULT_NOW, help="the simulated present: RFC 3339, or `real` (%(default)s)"
+    )
+    later_option(parser)
     parser.add_argument("--dumps", type=int, help="write only this many dumps; a later call adds the rest")
     parser.add_argument("--rows", type=int, help="for benchmarks: one table with this many rows")
     parser.add_argument("--files", type=int, default=_FILES, help="number of files for --rows (%(default)s)")
@@ -62,7 +67,8 @@ def run(args: argparse.Namespace) -> int:
             step.apply(store)
         live, count = dict(steps[-1].live), sum(len(step.put) for step in steps)
     else:
-        dumps = demo_dumps(Size(args.size), seed=args.seed, bucket=bucket)[: args.dumps]
+        dumps = demo_dumps(Size(args.size), seed=args.seed, bucket=bucket, now=args.now, later=args.later)
+        dumps = dumps[: args.dumps]
         live = replay(dumps)
         count = store.put([*noise(), *(item for dump in dumps for item in dump.objects())])
     if args.truth:

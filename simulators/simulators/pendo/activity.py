@@ -10,7 +10,8 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
-from simulators.pendo.definitions import Definition
+from simulators.pendo.audience import Audience, popular
+from simulators.pendo.definitions import PICKS, Definition
 from simulators.pendo.directory import CROWD_VISITOR, DEFAULT_APP, EXCLUDED_VISITOR, MOBILE_APP
 from simulators.pendo.events import GROUPED, PROCESSING_MS, Event, Growth, HourlyRow
 from simulators.pendo.periods import DAY_MS, HOUR_MS, Calendar
@@ -21,6 +22,9 @@ _AGENTS = (
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:127.0) Gecko/20100101 Firefox/127.0",
     "Companion/4.2 (iPhone; iOS 17.5)",
 )
+_SCORES = (1, 1, 1, 1, 1, 2, 3, 6, 9, 8, 6)
+"""How often each answer from 0 to 10 is given: promoters outnumber detractors."""
+_COMMENTS = ('It is "fine" \\o/', "Saves us an hour a week", "The search is slow", "Please add dark mode", "")
 _PLACES = (("US", "ny", 40.7, -74.0), ("DE", "be", 52.5, 13.4), ("JP", "13", 35.7, 139.7), ("", "", 0.0, 0.0))
 
 
@@ -28,11 +32,17 @@ class ActivityGenerator:
     """Generates activity from a seeded random generator."""
 
     def __init__(
-        self, rng: random.Random, calendar: Calendar, visitors: Sequence[Row], definitions: dict[str, list[Definition]]
+        self,
+        rng: random.Random,
+        calendar: Calendar,
+        visitors: Sequence[Row],
+        definitions: dict[str, list[Definition]],
+        now: int,
     ) -> None:
+        """`now` is the first simulated present. A visitor's history needs no `visitors`."""
         self._rng = rng
         self._calendar = calendar
-        self._visitors = [row["visitorId"] for row in visitors]
+        self._audience = Audience(visitors, now)
         self._accounts = {row["visitorId"]: _account_of(row) for row in visitors}
         self._objects = {
             "pageEvents": definitions["pages"],
@@ -46,11 +56,11 @@ class ActivityGenerator:
         """The rows of one day of a grouped source. `day` is the local midnight."""
         hourly_rows: list[HourlyRow] = []
         for _ in range(sessions):
-            hourly_rows += self._session(source, day, self._rng.choice(self._visitors))
+            hourly_rows += self._session(source, day, self._audience.pick(self._rng, source, day))
         if source == "events":
             # Rows of `events` can be equal in all columns that are not measures (observed on a real account), so each
             # day has one such pair.
-            twin = self._session(source, day, self._rng.choice(self._visitors), hours=1)[0]
+            twin = self._session(source, day, self._audience.pick(self._rng, source, day), hours=1)[0]
             events = twin.events + self._rng.choice((0, 1))
             same = HourlyRow(
                 twin.identity, twin.hour, twin.visible_at, events, twin.minutes, twin.first, twin.last, copy_number=1
@@ -97,7 +107,7 @@ class ActivityGenerator:
             # Both forms are documented. Which rows have which one is not.
             object_id = "allevents" if app == DEFAULT_APP else f"allevents-{app}"
         else:
-            definition = rng.choice(self._objects[source])
+            definition = popular(rng, self._objects[source])
             app, object_id = definition.app, definition.row["id"]
         identity: Row = {
             "visitorId": visitor,
@@ -147,7 +157,7 @@ class ActivityGenerator:
 
     def events_of_day(self, source: str, day: int, count: int) -> list[Event]:
         """The guide or poll events of one day."""
-        events = [self._event(source, day, self._rng.choice(self._visitors)) for _ in range(count)]
+        events = [self._event(source, day, self._audience.pick(self._rng, source, day)) for _ in range(count)]
         return [*events, self._event(source, day, EXCLUDED_VISITOR)]
 
     def events_of_one_visitor(self, source: str, day: int, rows: int) -> list[Event]:
@@ -157,10 +167,10 @@ class ActivityGenerator:
 
     def _event(self, source: str, day: int, visitor: str, instant: int | None = None) -> Event:
         rng = self._rng
-        guide = rng.choice(self._objects[source])
+        guide = popular(rng, self._objects[source])
         at = day + rng.randrange(23 * HOUR_MS) if instant is None else instant
         browser_time = at - rng.randrange(2000)
-        if instant is None and rng.random() < 0.04:
+        if instant is None and rng.random() < 0.02:
             # the clock of the visitor's device is wrong: years behind, or days ahead
             browser_time = rng.choice((1546300800000, at + 3 * DAY_MS))
         account = self._account(visitor)
@@ -188,16 +198,16 @@ class ActivityGenerator:
         return Event(row, at, at - at % HOUR_MS + PROCESSING_MS + late)
 
     def _guide_part(self) -> Row:
-        kind = self._rng.choice(("guideSeen", "guideAdvanced", "guideDismissed", "guideActivity"))
+        kind = self._rng.choices(("guideSeen", "guideAdvanced", "guideDismissed", "guideActivity"), (6, 3, 2, 1))[0]
         return {"type": kind, "guideSeenReason": self._rng.choice(("auto", "launcher", "badge"))}
 
     def _poll_part(self, guide: Row) -> Row:
         poll = self._rng.choice(guide["polls"])
         kind = poll["attributes"]["type"]
         response: Any = {
-            "NPSRating": self._rng.randrange(11),
-            "FreeForm": 'It is "fine" \\o/',
-            "PickList": "003isdx53ctwpf",
+            "NPSRating": self._rng.choices(range(11), _SCORES)[0],
+            "FreeForm": self._rng.choice(_COMMENTS),
+            "PickList": self._rng.choices(PICKS, (3, 1))[0],
         }[kind]
         return {"type": "ui:web:pollResponse", "pollId": poll["id"], "pollType": kind, "pollResponse": response}
 
@@ -212,11 +222,16 @@ class ActivityGenerator:
         twins = [self._history_row(row["ts"], row["ts"] + 1) for row in rows if self._rng.random() < 0.2]
         return sorted(rows + twins, key=lambda row: int(row["ts"]))
 
+    def visit(self, ts: int) -> Row:
+        """One activity of a visitor's history at an instant."""
+        return self._history_row(ts, ts + 1)
+
     def _history_row(self, first: int, last: int) -> Row:
         """One activity. It names its object by id and API call (`uri`), or the address of a page that is not tagged."""
         rng = self._rng
         ts = rng.randrange(first, last)
-        row: Row = {"type": "page", "ts": ts, "lastTs": ts + rng.randrange(2 * HOUR_MS), "duration": rng.randrange(120)}
+        seconds = rng.randrange(120)
+        row: Row = {"type": "page", "ts": ts, "lastTs": ts + seconds * 1000, "duration": seconds}
         chance = rng.random()
         if chance < 0.2:
             row |= {"untaggedUrl": f"https://app.example.com/untagged/{rng.randrange(1000)}", "appId": DEFAULT_APP}

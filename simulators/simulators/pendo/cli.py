@@ -11,8 +11,8 @@ With --webhooks it also posts Pendo's webhooks about the same visitors, guides, 
 from __future__ import annotations
 
 import argparse
-from datetime import UTC, datetime
 
+from simulators.later import instant, later_option
 from simulators.pendo.simulator import PendoSimulator
 from simulators.pendo.sizes import DEFAULT_NOW, SIZES
 from simulators.pendo.switches import RULES
@@ -28,24 +28,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--size", choices=sorted(SIZES), default="demo", help="amount of data (%(default)s)")
     add("--rows", type=int, default=0, help="for benchmarks: this many page events instead of the usual ones")
     add("--rows-days", type=int, default=6, help="number of full days that hold the --rows (%(default)s)")
-    add("--now", type=_instant, default=DEFAULT_NOW, help="the simulated present: RFC 3339, or `real` (%(default)s)")
+    add("--now", type=instant, default=DEFAULT_NOW, help="the simulated present: RFC 3339, or `real` (%(default)s)")
+    later_option(parser)
     add("--time-zone", default="America/New_York", help="time zone of the subscription (%(default)s)")
     add("--api-key", default="simulated-integration-key.us", help="the only valid integration key (%(default)s)")
     rules_help = "`documented` enforces every rule of Pendo's API documentation, `observed` none (%(default)s)"
     add("--rules", choices=RULES, default="observed", help=rules_help)
     add("--compress", action="store_true", help="compress answers with gzip if the client accepts it")
     pendo_options.add_arguments(parser)
-
-
-def _instant(text: str) -> datetime:
-    if text == "real":
-        # the full hour, so that two processes started in the same hour hold the same data
-        return datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
-    instant = datetime.fromisoformat(text)
-    if instant.tzinfo is None or instant.utcoffset() is None:
-        message = "an instant needs its offset from UTC"
-        raise argparse.ArgumentTypeError(message)
-    return instant
 
 
 def run(args: argparse.Namespace) -> int:
@@ -56,6 +46,7 @@ def run(args: argparse.Namespace) -> int:
         rows=args.rows,
         rows_days=args.rows_days,
         now=args.now,
+        later=args.later,
         time_zone=args.time_zone,
         api_key=args.api_key,
         rules=args.rules,

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import base64
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from simulators.pendo.directory import APPS, DEFAULT_APP
+from simulators.pendo.names import FEATURES, GUIDES, PAGES, REPORTS, SEGMENTS, TRACK_TYPES
 from simulators.pendo.periods import DAY_MS
 from simulators.server import Row
+
+PICKS = ("003isdx53ctwpf", "0041kd82hgtwqz")
+"""Ids of the answers `Yes` and `No` of a pick list."""
 
 KINDS = ("pages", "features", "guides", "trackTypes", "reports", "segments")
 
@@ -51,6 +56,12 @@ def make_private(rng: random.Random, now: int) -> dict[str, list[Definition]]:
         "reports": [Definition(row | {"shared": False}, DEFAULT_APP) for row in private],
         "segments": [Definition(_segment(rng, 100, now) | {"shared": False}, DEFAULT_APP)],
     }
+
+
+def _named(names: Sequence[str], number: int) -> str:
+    """A name of its own for each number."""
+    lap, place = divmod(number, len(names))
+    return names[place] if lap == 0 else f"{names[place]} {lap + 1}"
 
 
 def new_id(rng: random.Random) -> str:
@@ -110,7 +121,7 @@ def _group(rng: random.Random) -> Row:
 
 def _page(rng: random.Random, number: int, app: int, now: int) -> Row:
     return {
-        **_common(rng, "Page", f"Page {number}", now),
+        **_common(rng, "Page", _named(PAGES, number), now),
         "appId": app,
         "appIds": [app],
         "suggestedName": None,
@@ -139,7 +150,7 @@ def _page(rng: random.Random, number: int, app: int, now: int) -> Row:
 
 def _feature(rng: random.Random, number: int, app: int, now: int, page_id: str) -> Row:
     return {
-        **_common(rng, "Feature", f"Feature {number}", now),
+        **_common(rng, "Feature", _named(FEATURES, number), now),
         "appId": app,
         "appWide": number % 3 == 0,
         "pageId": page_id,
@@ -160,7 +171,7 @@ def _feature(rng: random.Random, number: int, app: int, now: int, page_id: str) 
 
 
 def _guide(rng: random.Random, number: int, app: int, now: int) -> Row:
-    common = _common(rng, "Guide", f"Guide {number}", now)
+    common = _common(rng, "Guide", _named(GUIDES, number), now)
     state = ("public", "staged", "draft", "disabled")[number % 4]
     polls = _polls(rng, number)
     steps = [
@@ -216,7 +227,7 @@ def _polls(rng: random.Random, number: int) -> list[Row]:
         }
         return [score, text]
     if number % 3 == 1:
-        responses = {"003isdx53ctwpf": "Yes", "0041kd82hgtwqz": "No"}
+        responses = dict(zip(PICKS, ("Yes", "No"), strict=True))
         return [
             {"id": new_id(rng), "question": "Useful?", "attributes": {"type": "PickList"}, "idResponses": responses}
         ]
@@ -248,7 +259,7 @@ def _step(rng: random.Random, guide: Row, rank: int, poll_ids: list[str]) -> Row
 
 def _track_type(rng: random.Random, number: int, app: int, now: int) -> Row:
     return {
-        **_common(rng, "TrackType", f"Track type {number}", now),
+        **_common(rng, "TrackType", _named(TRACK_TYPES, number), now),
         "appId": app,
         "trackTypeName": f"widget.saved.{number}",
         "trackTypeRules": [f"widget.saved.{number}"],
@@ -261,7 +272,7 @@ def _track_type(rng: random.Random, number: int, app: int, now: int) -> Row:
 
 
 def _report(rng: random.Random, number: int, app: int, now: int) -> Row:
-    common = _common(rng, "Report", f"Report {number}", now)
+    common = _common(rng, "Report", _named(REPORTS, number), now)
     return {
         **common,
         "type": ("Visitor Report", "Funnel")[number % 2],
@@ -288,7 +299,7 @@ _SEGMENT_FILTERS: tuple[Row, Row] = (
 
 def _segment(rng: random.Random, number: int, now: int) -> Row:
     return {
-        **_common(rng, "Segment", f"Segment {number}", now),
+        **_common(rng, "Segment", _named(SEGMENTS, number), now),
         "definition": {"filters": [_SEGMENT_FILTERS[number % 3 == 2]]},
         "pipeline": [{"source": {"visitors": None}}, {"identified": "visitorId"}],
         "shared": True,

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from simulators.pendo.periods import DAY_MS
+from simulators.pendo.audience import distance
+from simulators.pendo.periods import DAY_MS, HOUR_MS
 from simulators.pendo.sizes import Size
 from simulators.server import Row
 
@@ -122,17 +123,27 @@ def iso(ms: int) -> str:
     return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+_BROWSERS = ("Chrome", "Chrome", "Edge", "Safari", "Chrome", "Firefox")
+
+
 def _hash(text: str) -> int:
     return zlib.crc32(text.encode())
 
 
-def _updated(rng: random.Random, number: int, now: int) -> int:
-    """A time of update. Every third row comes from one bulk upload, so these rows share one millisecond."""
+def _updated(rng: random.Random, number: int, now: int, last_visit: int | None = None) -> int:
+    """A time of update. Every third row comes from one bulk upload, so these rows share one millisecond.
+
+    With `last_visit` the others were updated then, and the upload was some weeks ago.
+    """
+    if last_visit is not None:
+        uploaded = now - 40 * DAY_MS - 1
+        return max(uploaded, last_visit) if number % 3 == 0 else min(last_visit + rng.randrange(HOUR_MS), now - 1)
     return now - 6 * DAY_MS - 1 if number % 3 == 0 else now - rng.randrange(60 * DAY_MS) - 1
 
 
-def _visits(rng: random.Random, now: int) -> Row:
-    last = now - rng.randrange(1, 20 * DAY_MS)
+def _visits(rng: random.Random, now: int, dormant: float = 0) -> Row:
+    """First and last visit. With `dormant` the last one is up to about that many milliseconds ago."""
+    last = now - int(dormant or rng.randrange(1, 20 * DAY_MS)) - 1
     return {"firstvisit": last - rng.randrange(300 * DAY_MS), "lastvisit": last}
 
 
@@ -189,23 +200,29 @@ def make_visitors(rng: random.Random, size: Size, accounts: list[Row], now: int)
     ids = [*known, *(f"user{number:05}@example.com" for number in range(size.visitors - len(known)))]
     ids += [f"{ANONYMOUS_PREFIX}{rng.getrandbits(60):012X}" for _ in range(size.anonymous)]
     account_ids = [account["accountId"] for account in accounts]
-    return [_visitor(rng, number, visitor_id, account_ids, now) for number, visitor_id in enumerate(ids)]
+    return [
+        _visitor(rng, number, visitor_id, account_ids, now, size.dormant_days) for number, visitor_id in enumerate(ids)
+    ]
 
 
-def _visitor(rng: random.Random, number: int, visitor_id: str, account_ids: list[str], now: int) -> Row:
+def _visitor(
+    rng: random.Random, number: int, visitor_id: str, account_ids: list[str], now: int, dormant_days: int
+) -> Row:
     if number % 11 == 10 and not visitor_id.startswith(ANONYMOUS_PREFIX):
         return {"visitorId": visitor_id, "metadata": {"pendo": {"donotprocess": True}}}
     mine = rng.sample(account_ids, rng.choice((0, 1, 1, 1, 2)))
+    dormant = distance(visitor_id) ** 2 * dormant_days * DAY_MS * rng.uniform(0.5, 1)
+    visits = _visits(rng, now, dormant)
     auto: Row = {
         "id": visitor_id,
         "idhash": _hash(visitor_id),
         "nid": number,
         "accountid": mine[0] if mine else "",
         "accountids": mine,
-        "createdat": now - rng.randrange(300 * DAY_MS),
-        **_visits(rng, now),
-        "lastupdated": _updated(rng, number, now),
-        "lastbrowsername": "Chrome",
+        **visits,
+        "createdat": visits["firstvisit"],
+        "lastupdated": _updated(rng, number, now, visits["lastvisit"] if dormant_days else None),
+        "lastbrowsername": _BROWSERS[number % len(_BROWSERS)],
         "lastbrowserversion": "126.0.0",
         "lastoperatingsystem": rng.choice(("Mac OS X", "Windows")),
         "lastservername": "app.example.com",

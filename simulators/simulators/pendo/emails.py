@@ -11,6 +11,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from simulators.pendo.audience import Audience, popular
 from simulators.pendo.definitions import Definition, new_id
 from simulators.pendo.directory import APPS, CROWD_VISITOR, EXCLUDED_VISITOR
 from simulators.pendo.events import PROCESSING_MS, Event
@@ -18,7 +19,7 @@ from simulators.pendo.periods import DAY_MS, HOUR_MS
 from simulators.server import Row
 
 EVENT_TYPES = ("sent", "delivered", "opened", "clicked", "bounced", "unsubscribed", "complaint", "subscribed")
-_WEIGHTS = (8, 7, 5, 3, 1, 1, 1, 1)
+_WEIGHTS = (40, 38, 16, 4, 2, 1, 1, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +37,10 @@ class EmailEvent(Event):
 class EmailGenerator:
     """Generates email events from a seeded random generator."""
 
-    def __init__(self, rng: random.Random, visitors: Sequence[Row], guides: Sequence[Definition]) -> None:
+    def __init__(self, rng: random.Random, visitors: Sequence[Row], guides: Sequence[Definition], now: int) -> None:
         self._rng = rng
         self._accounts = {row["visitorId"]: _accounts_of(row) for row in visitors}
-        self._visitors = list(self._accounts)
+        self._audience = Audience(visitors, now)
         self._targets = [
             {"appId": guide.app, "targetType": "guide", "targetId": guide.row["id"]}
             for guide in guides
@@ -49,7 +50,7 @@ class EmailGenerator:
 
     def events_of_day(self, day: int, count: int) -> list[Event]:
         """The email events of one day. `day` is the local midnight."""
-        events = [self._event(day, self._rng.choice(self._visitors)) for _ in range(count)]
+        events = [self._event(day, self._audience.pick(self._rng, "emailEvents", day)) for _ in range(count)]
         return [*events, self._event(day, EXCLUDED_VISITOR)]
 
     def events_of_one_visitor(self, day: int, rows: int) -> list[Event]:
@@ -69,7 +70,7 @@ class EmailGenerator:
             "eventId": new_id(rng),
         }
         late = rng.randrange(1, 7) * DAY_MS if rng.random() < 0.06 else 0
-        target = rng.choice(self._targets) | {"eventType": event_type}
+        target = popular(rng, self._targets) | {"eventType": event_type}
         return EmailEvent(row, at, at - at % HOUR_MS + PROCESSING_MS + late, target)
 
 

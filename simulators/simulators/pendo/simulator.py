@@ -20,6 +20,7 @@ import orjson
 from simulators.http_messages import JSON_TYPE
 from simulators.pendo.aggregation import aggregate
 from simulators.pendo.bulk import BulkPageEvents
+from simulators.pendo.days import pass_days
 from simulators.pendo.directory import DEFAULT_APP
 from simulators.pendo.endpoints import answer_get, decoded_id, segments_of
 from simulators.pendo.errors import PendoError, missing_jzb, not_found, unprocessable
@@ -50,7 +51,8 @@ class PendoSimulator(Simulator):
     `rules` is `observed` (as production clients see Pendo) or `documented` (every switch of `Rules` is on).
     `api_key` is valid here. `foreign_keys` are valid in another region. Every other key is unknown. For benchmarks,
     `rows` replaces the page events by this many rows over the last `rows_days` full days. `now` is the simulated
-    present. It changes only by the mutation `advance`. Tests reach the data by the attribute `subscription`.
+    present; with `later` it is the same subscription so many days after `now`, see `days.py`. It changes only by the
+    mutation `advance`. Tests reach the data by the attribute `subscription`.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class PendoSimulator(Simulator):
         rows: int = 0,
         rows_days: int = 6,
         now: datetime = DEFAULT_NOW,
+        later: int = 0,
         time_zone: str = "America/New_York",
         api_key: str = "simulated-integration-key.us",
         rules: str = "observed",
@@ -79,13 +82,15 @@ class PendoSimulator(Simulator):
         calendar = Calendar(time_zone)
         counts = SIZES[size] if isinstance(size, str) else size
         self.subscription = Subscription(
-            seed, counts, now_ms, calendar, bucket_on_events=bucket_on_events, rules=self.switches
+            seed, counts, now_ms, calendar, bucket_on_events=bucket_on_events, later=later, rules=self.switches
         )
         if rows:
             self.subscription.bulk = BulkPageEvents(
                 seed, rows, rows_days, now_ms, calendar, self.subscription.definitions["pages"]
             )
         self._mutations = Mutations(self.subscription)
+        if later:
+            pass_days(self.subscription, self._mutations, later)
 
     @property
     def now(self) -> datetime:

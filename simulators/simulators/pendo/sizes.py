@@ -24,6 +24,8 @@ class Size:
     """Rows of one visitor on one day, and half the rows of the busy day. Must be more than a page of a test."""
     days: int = 24
     """Days with data up to the present day, included."""
+    dormant_days: int = 0
+    """The least engaged visitor was last there up to so many days ago; 0: everybody was in the last 20 days."""
     future_days: int = 12
     """Days with data after the present. They become visible when the clock is advanced."""
 
@@ -40,13 +42,14 @@ SIZES = {
         crowd=60,
     ),
     "demo": Size(
-        accounts=150,
-        visitors=1200,
-        anonymous=400,
-        objects=40,
-        sessions_per_day=130,
-        guide_events_per_day=300,
-        poll_events_per_day=60,
-        crowd=300,
+        accounts=60,
+        visitors=150,
+        anonymous=900,
+        objects=16,
+        sessions_per_day=150,
+        guide_events_per_day=90,
+        poll_events_per_day=25,
+        crowd=45,
+        dormant_days=360,
     ),
 }

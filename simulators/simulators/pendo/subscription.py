@@ -16,6 +16,7 @@ from typing import Any
 
 from simulators.pendo import reports
 from simulators.pendo.activity import ActivityGenerator
+from simulators.pendo.audience import busyness
 from simulators.pendo.bulk import BulkPageEvents
 from simulators.pendo.definitions import make_definitions, make_private
 from simulators.pendo.directory import (
@@ -83,11 +84,14 @@ class Subscription:
     parent_accounts: bool = False
     """Whether the subscription has parent accounts. The account ids then are `Parent::Child`."""
     rules: Rules = field(default_factory=Rules)
+    later: int = 0
+    """Days with data beside those of the size, after the present."""
     progress: Progress = field(default_factory=Progress)
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     def __post_init__(self) -> None:
         rng = random.Random(f"{self.seed}/directory")
+        self.first_now = self.now
         self.accounts = make_accounts(rng, self.size, self.now)
         self.visitors = make_visitors(rng, self.size, self.accounts, self.now)
         self.definitions = make_definitions(random.Random(f"{self.seed}/definitions"), self.size.objects, self.now)
@@ -97,7 +101,6 @@ class Subscription:
         self.groups = Groups(random.Random(f"{self.seed}/groups"), self.definitions, self.now)
         self.feedback = make_feedback(random.Random(f"{self.seed}/listen"), self.size.objects, self.visitors)
         self.erasures = Erasures(random.Random(f"{self.seed}/erasures"), self.now)
-        self.first_now = self.now
         self.deleted_visitors: set[str] = set()
         self.deleted_definitions: set[str] = set()
         self.visits: dict[str, list[Row]] = {}
@@ -106,16 +109,20 @@ class Subscription:
 
     def generator(self, name: str) -> ActivityGenerator:
         """A generator of activity. Each name has its own random numbers, so earlier calls do not change its rows."""
-        return ActivityGenerator(random.Random(f"{self.seed}/{name}"), self.calendar, self.visitors, self.definitions)
+        return ActivityGenerator(
+            random.Random(f"{self.seed}/{name}"), self.calendar, self.visitors, self.definitions, self.first_now
+        )
 
     def email_generator(self, name: str) -> EmailGenerator:
         """A generator of email events, see `generator`."""
-        return EmailGenerator(random.Random(f"{self.seed}/{name}"), self.visitors, self.definitions["guides"])
+        return EmailGenerator(
+            random.Random(f"{self.seed}/{name}"), self.visitors, self.definitions["guides"], self.first_now
+        )
 
     def days(self) -> Iterator[int]:
         """The local midnight of each day with data, future days included."""
         today = self.calendar.day_of(self.first_now)
-        for offset in range(1 - self.size.days, self.size.future_days + 1):
+        for offset in range(1 - self.size.days, self.size.future_days + self.later + 1):
             yield self.calendar.midnight(today + timedelta(days=offset))
 
     @cached_property
@@ -128,7 +135,8 @@ class Subscription:
         generator = self.generator("cells")
         for number, day in enumerate(self.days(), 1 - self.size.days):
             for source in GROUPED:
-                sessions = self.size.sessions_per_day + (2 * self.size.crowd if number == -8 else 0)
+                usual = max(2, round(self.size.sessions_per_day * busyness(self.calendar.day_of(day))))
+                sessions = usual + (2 * self.size.crowd if number == -8 else 0)
                 made[source][day] = generator.hourly_rows_of_day(source, day, sessions)
                 if number == -4:
                     made[source][day] += generator.hourly_rows_of_one_visitor(source, day, self.size.crowd)
@@ -144,9 +152,10 @@ class Subscription:
         emails = self.email_generator("emails")
         generator = self.generator("events")
         for number, day in enumerate(self.days(), 1 - self.size.days):
+            factor = busyness(self.calendar.day_of(day))
             for source, count in counts.items():
                 busy = 2 * self.size.crowd if number == -8 else 0
-                made[source][day] = generator.events_of_day(source, day, count + busy)
+                made[source][day] = generator.events_of_day(source, day, max(2, round(count * factor)) + busy)
                 if number == -4:
                     made[source][day] += generator.events_of_one_visitor(source, day, self.size.crowd)
             count = self.size.guide_events_per_day // 2 + (2 * self.size.crowd if number == -8 else 0)
@@ -297,10 +306,14 @@ class Subscription:
     def _whole_history(self, visitor_id: str) -> list[Row]:
         first = self.first_now - (self.size.days - 1) * DAY_MS
         end = self.first_now + self.size.future_days * DAY_MS
-        drawn = self.generator(f"history/{as_answered(visitor_id)}").history(first, end, at_most=12)
+        rng = random.Random(f"{self.seed}/history/{as_answered(visitor_id)}")
+        drawn = ActivityGenerator(rng, self.calendar, (), self.definitions, self.first_now).history(
+            first, end, at_most=12
+        )
         # Else a visitor's next visit would bring to light what was drawn for the weeks before it.
         last = self._first_last_visits.get(visitor_id, self.first_now)
-        drawn = [row for row in drawn if not last < row["ts"] <= self.first_now]
+        first_visit = _auto(self.visitor(visitor_id) or {}).get("firstvisit", 0)
+        drawn = [row for row in drawn if row["ts"] >= first_visit and not last < row["ts"] <= self.first_now]
         return sorted(drawn + self.visits.get(visitor_id, []), key=lambda row: int(row["ts"]))
 
     def update_last_visits(self, before: int) -> None:
@@ -323,5 +336,8 @@ class Subscription:
 
 def _last_visit(visitor: Row) -> int:
     """When a visitor was last there, 0 if that is not known."""
-    auto = (visitor.get("metadata") or {}).get("auto") or {}
-    return int(auto.get("lastvisit", 0))
+    return int(_auto(visitor).get("lastvisit", 0))
+
+
+def _auto(visitor: Row) -> Row:
+    return (visitor.get("metadata") or {}).get("auto") or {}

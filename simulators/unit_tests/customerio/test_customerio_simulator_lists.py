@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import requests
 from simulators.customerio import CustomerioSimulator, answers
-from simulators.customerio.build_parents import LONG_CAMPAIGN_ACTIONS
+from simulators.customerio.workspace import SIZES
 
 FLAT = {
     "/broadcasts": ("broadcasts", "broadcasts"),
@@ -85,7 +85,7 @@ def test_actions_come_ten_a_page_with_their_ids_as_strings_and_without_broadcast
     pages = api.pages("/campaigns/4/actions", "actions", limit=50)
     assert [len(page) for page in pages] == [10, 10, 3]
     actions = [row for page in pages for row in page]
-    assert len(actions) == LONG_CAMPAIGN_ACTIONS
+    assert len(actions) == SIZES["tiny"].longest_campaign
     assert all(isinstance(row["id"], str) and "broadcast_id" not in row for row in actions)
     inline = api.get("/campaigns/4")["campaign"]["actions"]
     assert [str(row["id"]) for row in inline] == [row["id"] for row in actions]
