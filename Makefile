@@ -27,7 +27,7 @@ help: ## list the commands
 
 setup: $(INSTALLED) ## install uv and the Python environment; the other commands do this by themselves
 
-$(INSTALLED): uv.lock pyproject.toml tools/uv.txt tools/bootstrap.sh $(addsuffix /pyproject.toml,$(PACKAGES)) $(NATIVE)
+$(INSTALLED): uv.lock pyproject.toml tools/uv.txt tools/bootstrap.sh $(addsuffix /pyproject.toml,$(PACKAGES)) $(wildcard source-*/setup.py) $(NATIVE)
 	@tools/bootstrap.sh
 
 demo: $(INSTALLED) ## run the connectors on the bundled simulators, into a DuckDB file
