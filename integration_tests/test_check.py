@@ -25,9 +25,7 @@ def _failing(runner: Runner) -> Row:
 
 
 @pytest.mark.parametrize("wrong", [_unreachable, _refused, _failing], ids=lambda case: case.__name__[1:])
-def test_the_sentence_of_a_failed_check_is_the_first_line(
-    fresh_runner: Runner, wrong: Callable[[Runner], Row]
-) -> None:
+def test_the_sentence_of_a_failed_check_is_the_first_line(fresh_runner: Runner, wrong: Callable[[Runner], Row]) -> None:
     checked: Output = fresh_runner.run("check", config=wrong(fresh_runner))
 
     assert checked.code == 0
