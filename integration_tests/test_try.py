@@ -1,4 +1,4 @@
-"""`make try`: the lines that it prints are run as they stand."""
+"""`make try C=...`, as each connector's README.md has it: the lines that it prints are run as they stand."""
 
 from __future__ import annotations
 
