@@ -3,7 +3,10 @@
 #   docker build --build-arg PACKAGE=webhook-inlet --target webhook-inlet -t webhook-inlet .
 # `make images` builds all of them with version labels, and makes a base image if no registry can be reached.
 #
-# Needs BuildKit. There is no syntax line and no heredoc, because both make BuildKit pull a frontend image. Nothing depends
+# Needs BuildKit (the plugin buildx; with a client before 23: DOCKER_BUILDKIT=1), an image registry for the base, and a package
+# index. Without a registry: `make base-image`, then the same with
+#   --build-arg BASE_IMAGE=local/python-slim:trixie --build-arg BUILDER_IMAGE=local/python-slim:trixie-builder
+# There is no syntax line and no heredoc, because both make BuildKit pull a frontend image. Nothing depends
 # on the processor, so --platform linux/arm64 works like linux/amd64.
 #
 # The digest pins the base for all processors; the tag is for readers only. This command prints a newer digest:
@@ -40,7 +43,10 @@ WORKDIR /src
 ARG PACKAGE
 COPY tools/compiler.sh /tmp/
 RUN --mount=type=secret,id=ca \
-    case "${PACKAGE}" in source-heap | source-pendo | source-customerio) /tmp/compiler.sh ;; esac
+    case "${PACKAGE}" in \
+    source-heap | source-pendo | source-customerio) /tmp/compiler.sh ;; \
+    "") echo "name the package: docker build --build-arg PACKAGE=source-pendo -t source-pendo ." >&2; exit 1 ;; \
+    esac
 # Dependencies come first, because they change less often than the code. uv reads all members of the workspace, but installs
 # one. The lock excludes packages that airbyte-cdk requires and no connector imports (see pyproject.toml).
 COPY pyproject.toml uv.lock ./

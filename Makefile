@@ -19,7 +19,7 @@ OLDEST     := .cache/spark-oldest-venv
 CADDY      := .cache/caddy
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo inlet-config spark-demo test unit soak fuzz check fix bench spark-bench newest-cdk images base-image wheels \
+.PHONY: help setup demo try inlet-config spark-demo test unit soak fuzz check fix bench spark-bench newest-cdk images base-image wheels \
 	sbom audit docs lock clients-env $(addsuffix -env,$(CLIENTS)) kubernetes-env plots-env spark-env spark-oldest-env caddy clean
 
 help: ## list the commands
@@ -27,11 +27,14 @@ help: ## list the commands
 
 setup: $(INSTALLED) ## install uv and the Python environment; the other commands do this by themselves
 
-$(INSTALLED): uv.lock pyproject.toml tools/uv.txt tools/bootstrap.sh $(addsuffix /pyproject.toml,$(PACKAGES)) $(NATIVE)
+$(INSTALLED): uv.lock pyproject.toml tools/uv.txt tools/bootstrap.sh $(addsuffix /pyproject.toml,$(PACKAGES)) $(wildcard source-*/setup.py) $(NATIVE)
 	@tools/bootstrap.sh
 
 demo: $(INSTALLED) ## run the connectors on the bundled simulators, into a DuckDB file
 	@$(PYTHON_BIN) tools/demo.py $(ARGS)
+
+try: $(INSTALLED) ## try a connector by hand: C=pendo, customerio or heap; starts its simulated vendor and prints the lines to paste
+	@$(PYTHON_BIN) tools/try_connector.py $(C) $(ARGS)
 
 inlet-config: ## write .env for compose.yaml: paths, keys and the read token of webhook-inlet, all fresh; HOST=its public name
 	@tools/inlet-config.sh $(HOST)
@@ -146,5 +149,5 @@ $(CADDY)/.installed: tools/caddy.txt tools/bootstrap.sh
 	@touch $@
 
 clean: ## remove everything that these commands created
-	rm -rf .venv .uv .cache .demo dist integration_tests/clients/*/.venv .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .uv .cache .demo .try dist integration_tests/clients/*/.venv .pytest_cache .mypy_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -129,6 +130,30 @@ def test_a_wheel_has_every_file_of_the_package(without_compiler: Built) -> None:
 
     assert {"py.typed", "spec.yaml"} <= {path.name for path in kept}
     assert {path for path in kept if not (without_compiler.unpacked / path).is_file()} == set()
+
+
+def test_a_wheel_requires_the_kit_by_its_name_alone(without_compiler: Built) -> None:
+    """A folder of the machine that built it would be of no use elsewhere."""
+    (metadata,) = without_compiler.unpacked.glob("*.dist-info/METADATA")
+    required = [line for line in metadata.read_text(encoding="utf-8").splitlines() if line.startswith("Requires-Dist:")]
+
+    assert "Requires-Dist: source-kit" in required
+    assert not any("@" in line for line in required)
+
+
+def test_pip_takes_the_kit_from_the_checkout(tmp_path: Path) -> None:
+    """Without the other requirements, which come from the index."""
+    packages = [f"./{name}" for name in ("source-pendo", "source-customerio", "source-heap", "webhook-inlet")]
+    pip = [ROOT / ".uv/bin/python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    command = [*pip, "--dry-run", "--ignore-installed", "--no-deps", "--report", tmp_path / "report.json", *packages]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=240)
+    assert done.returncode == 0, done.stderr
+
+    report = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    found = [part["metadata"] for part in report["install"]]
+    kits = {part["name"]: [line for line in part["requires_dist"] if "source-kit" in line] for part in found}
+    kit = [f"source-kit @ {(ROOT / 'source-kit').as_uri()}"]
+    assert kits == {"source-pendo": kit, "source-customerio": kit, "source-heap": kit, "webhook-inlet": []}
 
 
 def test_the_source_distribution_has_every_file_that_the_compiler_reads(without_compiler: Built) -> None:

@@ -14,6 +14,7 @@ no fault hits them.
 
 from __future__ import annotations
 
+import json
 import signal
 import threading
 import time
@@ -74,6 +75,10 @@ class Simulator:
     def mutate(self, name: str, **arguments: Any) -> Any:
         """Change the vendor's data or behavior. KeyError for an unknown name."""
         raise NotImplementedError
+
+    def config(self) -> dict[str, Any] | None:
+        """The configuration with which the vendor's connector reads this simulator. None if there is none."""
+        return None
 
     @property
     def url(self) -> str:
@@ -168,12 +173,20 @@ class Simulator:
 def run_until_signal(simulator: Simulator) -> int:
     """Serve until SIGINT or SIGTERM.
 
-    Prints `listening on <url>` when the port is open. A parent process waits for this line.
+    Prints `listening on <url>` when the port is open, for which a parent process waits, then the connector's
+    configuration as a line of JSON.
     """
     ended = set_by_signal()
-    with simulator:
-        print(f"listening on {simulator.url}", flush=True)
-        ended.wait()
+    try:
+        simulator.start()
+    except OSError as error:
+        message = f"{error.strerror}: give another address or port (--host, --port; 0 takes a free port)"
+        raise SystemExit(message) from error
+    print(f"listening on {simulator.url}", flush=True)
+    if config := simulator.config():
+        print(json.dumps(config), flush=True)
+    ended.wait()
+    simulator.stop()
     return 0
 
 

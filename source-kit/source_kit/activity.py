@@ -7,6 +7,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+#: While nothing is written, a log line says at this interval what is being done. Seconds.
+HEARTBEAT_SECONDS = 30.0
+
 
 class Stopped(Exception):
     """The sync is over, so a worker stops without an error."""

@@ -24,7 +24,7 @@ from airbyte_cdk.utils.stream_status_utils import as_airbyte_message as status_m
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_kit import activity
-from source_kit.activity import Stopped
+from source_kit.activity import HEARTBEAT_SECONDS, Stopped
 from source_kit.errors import shorten, system_error
 from source_kit.network import causes_of
 from source_kit.output import Batch, Channel, ChannelItem, RecordEncoder, estimate_message
@@ -32,8 +32,6 @@ from source_kit.progress import NAMED, Progress, concerns_all
 from source_kit.raw_rows import RawRows
 from source_kit.stream import BatchStream, Checkpoint, Estimate, SliceItem
 
-#: While nothing is written, a log line says at this interval what the workers do. Seconds.
-HEARTBEAT_SECONDS = 30.0
 _LOG_EVERY_SECONDS = 2.0
 
 

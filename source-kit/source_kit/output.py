@@ -31,6 +31,7 @@ from airbyte_cdk.models import (
     Type,
 )
 
+from source_kit import activity
 from source_kit.activity import Stopped
 from source_kit.json_text import dumps
 from source_kit.limits import IN_FLIGHT_BYTES
@@ -258,6 +259,49 @@ def logs_in(channel: Channel) -> Iterator[None]:
         yield
     finally:
         root.handlers[:] = before
+
+
+class _HeldLog(logging.Handler):
+    """Holds log lines back."""
+
+    def __init__(self, level: int) -> None:
+        super().__init__(level)
+        self.held: list[logging.LogRecord] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.held.append(record)
+
+
+@contextmanager
+def logs_held(waiting: str) -> Iterator[None]:
+    """Within the block, warnings and errors wait until its end, and lines of less weight, such as retries, are dropped.
+
+    So a person sees the answer first. Whoever waits long for it gets a line that begins with `waiting` and says what is
+    being done, every `activity.HEARTBEAT_SECONDS`.
+    """
+    root = logging.getLogger()
+    before, held, ended = root.handlers[:], _HeldLog(logging.WARNING), threading.Event()
+
+    def write(records: list[logging.LogRecord]) -> None:
+        for record in records:
+            for handler in before:
+                handler.handle(record)
+
+    def say_that_it_runs() -> None:
+        while not ended.wait(activity.HEARTBEAT_SECONDS):
+            line = f"{waiting}: {activity.current().report() or 'working'}"
+            write([logging.LogRecord(root.name, logging.INFO, __file__, 0, line, None, None)])
+
+    heartbeat = threading.Thread(target=say_that_it_runs, name="heartbeat", daemon=True)
+    root.handlers[:] = [held]
+    heartbeat.start()
+    try:
+        yield
+    finally:
+        root.handlers[:] = before
+        ended.set()
+        heartbeat.join()
+        write(held.held)
 
 
 class OutputLost(Exception):

@@ -102,7 +102,7 @@ class Source(AbstractSource, Generic[Config]):
         try:
             status, message = Status.SUCCEEDED, self.probe(logger, self.options.parse(config))
         except AirbyteTracedException as traced:
-            logger.info(f"Check failed: {traced.internal_message}")
+            logger.error(f"Check failed: {traced.internal_message}")
             status, message = Status.FAILED, str(traced.message)
         except Exception as unexpected:
             logger.error("Check hit an unexpected error", exc_info=unexpected)

@@ -95,6 +95,10 @@ class CustomerioSimulator(Simulator):
         self._archived = 0
         self._planned: list[_PlannedMutation] = []
 
+    def config(self) -> dict[str, Any]:
+        """From the first delivery on."""
+        return {"app_api_key": self.api_key, "api_url": self.url, "start_date": self.start_date}
+
     @property
     def now(self) -> int:
         """The simulated present, in seconds since 1970."""

@@ -1,4 +1,4 @@
-"""Writes a simulated Heap bucket to S3 or to a folder, and ends. It serves nothing.
+"""Writes a simulated Heap bucket to S3 or to a folder, and ends. With --serve it is itself the S3 server.
 
 The bucket has dumps as Heap's data export writes them: manifests, Avro files for users, sessions, page views and
 events. source-heap reads it with the option `bucket`, and with `endpoint_url` for a server that is not AWS. Access keys
@@ -17,9 +17,11 @@ from simulators.heap.bench_table import BenchTable
 from simulators.heap.demo import DEFAULT_NOW, Size, demo_dumps
 from simulators.heap.layout import DEFAULT_BUCKET, noise
 from simulators.heap.replay import LiveTable, replay
+from simulators.heap.s3_server import BucketServer
 from simulators.heap.scenarios import SCENARIOS, scenario
 from simulators.heap.stores import FolderStore, S3Store, Store
 from simulators.later import instant, later_option
+from simulators.server import run_until_signal
 
 _REGION = "us-east-1"  # Heap's own systems run in this region
 _FILES = 16
@@ -27,7 +29,13 @@ _FILES = 16
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `python -m simulators heap`."""
-    parser.add_argument("--out", required=True, help="s3://BUCKET, which is created if it does not exist, or a folder")
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument("--out", help="s3://BUCKET, which is created if it does not exist, or a folder")
+    where.add_argument("--serve", action="store_true", help="serve the bucket over HTTP, for reading, from memory")
+    parser.add_argument("--host", default="127.0.0.1", help="for --serve: address to listen on (%(default)s)")
+    parser.add_argument(
+        "--port", type=int, default=8103, help="for --serve: port to listen on (%(default)s); 0 takes a free one"
+    )
     parser.add_argument("--endpoint-url", help="an S3-compatible server instead of AWS")
     parser.add_argument("--seed", type=int, default=1, help="the same seed gives the same data (%(default)s)")
     parser.add_argument(
@@ -55,12 +63,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write the bucket and print how much was written. Returns the exit code."""
+    """Write the bucket and print how much was written, or serve it. Returns the exit code."""
+    if args.serve:
+        server = BucketServer(host=args.host, port=args.port)
+        _fill(server, server.bucket, args)
+        return run_until_signal(server)
     store, bucket = _target(args.out, args.endpoint_url)
+    print(f"{_fill(store, bucket, args)}: {args.out}", flush=True)
+    if args.out.startswith("s3://"):  # a folder can be read by no connector
+        print(json.dumps(_config(bucket, args.endpoint_url)), flush=True)
+    return 0
+
+
+def _config(bucket: str, endpoint_url: str | None) -> dict[str, Any]:
+    """The connector's configuration. It takes the access keys from the environment, too."""
+    return {"bucket": bucket, **({"endpoint_url": endpoint_url} if endpoint_url else {})}
+
+
+def _fill(store: Store, bucket: str, args: argparse.Namespace) -> str:
+    """Writes what the options ask for. Returns how much that is."""
     if args.rows:
         count = store.put(BenchTable(args.rows, args.files, args.seed).cached_objects(args.cache, bucket))
-        print(f"{count} objects, {args.rows} rows in {args.files} files: {args.out}", flush=True)
-        return 0
+        return f"{count} objects, {args.rows} rows in {args.files} files"
     if args.scenario:
         steps = scenario(args.scenario, bucket=bucket, seed=args.seed)
         for step in steps:
@@ -74,8 +98,7 @@ def run(args: argparse.Namespace) -> int:
     if args.truth:
         _write_truth(args.truth, live)
     rows = sum(len(table.rows) for table in live.values())
-    print(f"{count} objects, {len(live)} tables, {rows} live rows: {args.out}", flush=True)
-    return 0
+    return f"{count} objects, {len(live)} tables, {rows} live rows"
 
 
 def truth(table: LiveTable) -> list[dict[str, Any]]:

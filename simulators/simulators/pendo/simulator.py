@@ -12,7 +12,7 @@ not known, the docstring says so.
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
@@ -81,6 +81,7 @@ class PendoSimulator(Simulator):
         now_ms = int(now.timestamp() * 1000)
         calendar = Calendar(time_zone)
         counts = SIZES[size] if isinstance(size, str) else size
+        self._days = counts.days
         self.subscription = Subscription(
             seed, counts, now_ms, calendar, bucket_on_events=bucket_on_events, later=later, rules=self.switches
         )
@@ -91,6 +92,11 @@ class PendoSimulator(Simulator):
         self._mutations = Mutations(self.subscription)
         if later:
             pass_days(self.subscription, self._mutations, later)
+
+    def config(self) -> dict[str, Any]:
+        """From the first day of the data on."""
+        start = self.now - timedelta(days=self._days)
+        return {"api_key": self.api_key, "api_url": self.url, "start_date": f"{start:%Y-%m-%d}T00:00:00Z"}
 
     @property
     def now(self) -> datetime:

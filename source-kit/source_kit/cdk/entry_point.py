@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext
 from typing import Any
 
 from airbyte_cdk.entrypoint import AirbyteEntrypoint
@@ -19,7 +19,7 @@ from jsonschema.exceptions import best_match
 
 from source_kit.documents import read_document
 from source_kit.errors import config_error
-from source_kit.output import Writer, logs_in, open_stdout, writing
+from source_kit.output import Writer, logs_held, logs_in, open_stdout, writing
 from source_kit.secrets import set_secrets
 from source_kit.source import Source
 
@@ -33,7 +33,9 @@ class BatchEntrypoint(AirbyteEntrypoint):
     """The CDK's entry point. Its read writes batches itself and yields nothing."""
 
     def __init__(self, source: Source[Any]) -> None:
+        logging.disable(logging.INFO)  # the CDK's memory monitor logs its limits, of which no user knows what to do
         super().__init__(source)
+        logging.disable(logging.NOTSET)
         self.batch_source = source
         self.failed: Sequence[str] = ()
         self._memory_monitor._check_interval = _MEMORY_CHECK_EVERY
@@ -111,6 +113,11 @@ class BatchEntrypoint(AirbyteEntrypoint):
         raise config_error(
             f"Option {option} {problem}. Correct it in the configuration.", f"{option}: {error.validator}"
         )
+
+    def check(self, source_spec: ConnectorSpecification, config: Mapping[str, Any]) -> Iterable[AirbyteMessage]:
+        """As the CDK's, but the status is the first line, and warnings follow it. With `--debug` lines are not held."""
+        with nullcontext() if self.logger.isEnabledFor(logging.DEBUG) else logs_held("Still checking"):
+            yield from list(super().check(source_spec, config))
 
     def read(
         self,

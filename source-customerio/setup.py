@@ -1,0 +1,18 @@
+"""The requirements. In a checkout pip takes the kit from the folder beside; as source-pendo, which has the reasons."""
+
+import os
+from pathlib import Path
+
+from setuptools import setup
+
+KIT = Path(__file__).resolve().parent.parent / "source-kit"
+BY_PIP = "PIP_BUILD_TRACKER" in os.environ and "CIBUILDWHEEL" not in os.environ
+
+setup(
+    install_requires=[
+        "airbyte-cdk>=7.39,<8",
+        "orjson>=3.10",
+        f"source-kit @ {KIT.as_uri()}" if BY_PIP and KIT.is_dir() else "source-kit",
+        "tzdata>=2024.1",
+    ]
+)
