@@ -27,6 +27,7 @@ WITH_NEIGHBORS = {
     "test_protocol_acceptance.py",
     "test_pyairbyte_warehouses.py",
     "test_secrets.py",
+    "test_single_column_keys.py",
     "test_slim_environment.py",
     "test_tables.py",
     "test_views.py",
