@@ -1,4 +1,4 @@
-"""The option `single_column_keys`: `_key` is the key exactly where a key has several columns, and changes nothing else."""
+"""The option `single_column_keys`: `_key` is the key exactly where a key has several columns; nothing else changes."""
 
 from __future__ import annotations
 

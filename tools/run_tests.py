@@ -102,8 +102,8 @@ def _has_postgres() -> bool:
     return shutil.which("initdb") is not None or any(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
 
 
-def _has_pyairbyte() -> bool:
-    """PyAirbyte does not install on Python 3.13; its environment is made where an older one is found."""
+def _has_python_of_clients() -> bool:
+    """Not all clients install on Python 3.13; their environments are made where an older one is found."""
     return _answers("env", "PYTHON_MAX=3.12", str(ROOT / "tools" / "bootstrap.sh"), "python")
 
 
@@ -125,7 +125,9 @@ TOOLS = (
     Tool("docker", "a Docker engine", _has_docker, ("make", "images")),
     Tool("ceph", "Ceph (packages ceph-mon, ceph-osd, radosgw, ceph-common)", _has_ceph),
     Tool("postgres", "a PostgreSQL server (package postgresql)", _has_postgres),
-    Tool("pyairbyte", "Python 3.11 or 3.12", _has_pyairbyte, ("make", "pyairbyte-env")),
+    Tool("pyairbyte", "Python 3.11 or 3.12", _has_python_of_clients, ("make", "pyairbyte-env")),
+    Tool("meltano", "Python 3.11 or 3.12", _has_python_of_clients, ("make", "meltano-env", "target-jsonl-env")),
+    Tool("serverless", "Python 3.11 or 3.12", _has_python_of_clients, ("make", "serverless-env")),
     Tool("compose", "Docker Compose (package docker-compose)", _has_compose),
     Tool("nginx", "nginx (package nginx-light)", lambda: shutil.which("nginx") is not None),
     Tool(
