@@ -11,9 +11,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from random import Random
 
+import duckdb
 import pytest
 from harness import postgres
-from harness.suite import Connector, connectors_in
+from harness.suite import ROOT, Connector, connectors_in
 from harness.warehouses import DuckDb, PostgresSchema, PyAirbyte, expected_type
 from resilience.connectors_under_test import CONNECTORS, ConnectorUnderTest, canonical
 from test_kit.catalogs import Row, key_of, primary_key
@@ -86,7 +87,7 @@ def test_tables_equal_the_truth_after_a_first_and_an_incremental_sync_and_have_t
         "config": under_test.config(),
         "executable": str(synced.script) if way == "executable" else None,
         "image": synced.image if way == "image" else None,
-        "streams": list(streams),
+        "streams": [*streams, *(["_heap_dumps"] if synced.keys_come_again else [])],
         "cache": warehouse.cache(),
     }
     first = pyairbyte.sync(**order)
@@ -97,6 +98,8 @@ def test_tables_equal_the_truth_after_a_first_and_an_incremental_sync_and_have_t
     assert _differences(under_test, warehouse, streams, synced.keys_come_again) == {}
     assert 0 < second < first
     assert _wrong_types(warehouse, streams) == {}
+    if synced.keys_come_again and isinstance(warehouse, DuckDb):
+        _expect_the_view_of_the_docs(warehouse, streams["users"])
 
 
 def _streams(connector: Connector, under_test: ConnectorUnderTest, folder: Path) -> dict[str, Row]:
@@ -158,6 +161,20 @@ def _latest(stream: Row, rows: Iterable[Row]) -> Iterable[Row]:
     """The newest row of each key: of those that come within one sync, PyAirbyte keeps all."""
     key, cursor = primary_key(stream), stream["default_cursor_field"][0]
     return {key_of(row, key): row for row in sorted(rows, key=lambda row: row[cursor])}.values()
+
+
+def _expect_the_view_of_the_docs(warehouse: DuckDb, users: Row) -> None:
+    """The view of docs/heap.md has one row for each user that the table holds once or more: the newest."""
+    page = (ROOT / "docs" / "heap.md").read_text(encoding="utf-8")
+    (view,) = re.findall(r"```sql\n(create view users_live as.*?)```", page, re.DOTALL)
+    rows = warehouse.rows("users")
+    newest = {(row["user_id"], row["_heap_dump_id"]) for row in _latest(users, rows)}
+    with duckdb.connect(str(warehouse.path)) as connection:
+        connection.execute(view)
+        shown = connection.execute("SELECT user_id, _heap_dump_id FROM users_live").fetchall()
+
+    assert len(newest) < len(rows)
+    assert sorted(shown) == sorted(newest)
 
 
 def _fields(stream: Row) -> Row:

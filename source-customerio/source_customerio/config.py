@@ -10,7 +10,7 @@ from datetime import datetime
 from urllib.parse import urlsplit
 
 from source_kit.errors import config_error
-from source_kit.options import Options, choice, instant, text, texts, url, whole
+from source_kit.options import Options, choice, flag, instant, text, texts, url, whole
 from source_kit.webhook_events import WebhookStore, webhook_columns, webhook_store
 
 #: Certain: vendor documentation. One API, two data centers, no redirect between them.
@@ -52,6 +52,7 @@ class Config(Options):
     num_workers: int = whole(1, 10, default=3)
     requests_per_second: int = whole(1, 10, default=10)
     api_url: str | None = url("https://customerio-proxy.example.com", path="/v1")
+    single_column_keys: bool = flag(default=False)
     webhook_store: WebhookStore | None = webhook_store()
     webhook_columns: tuple[str, ...] = webhook_columns()
 

@@ -37,6 +37,9 @@ class SourceCustomerio(Source[Config]):
     def workers(self, config: Config) -> int:
         return config.num_workers
 
+    def single_column_keys(self, config: Config) -> bool:
+        return config.single_column_keys
+
     def divided(self, config: Config, readers: int) -> Config:
         """Each reader gets its part of the requests a second."""
         if readers > config.requests_per_second:

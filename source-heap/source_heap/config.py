@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Literal, get_args
 
-from source_kit.options import choice, instant, text, whole
+from source_kit.options import choice, flag, instant, text, whole
 from source_kit.s3.options import BUCKET_NAME, BucketAccess
 
 #: A date, or with a time. The pattern of `spec.yaml` says the same.
@@ -47,6 +47,7 @@ class HeapConfig(BucketAccess):
     resync_mode: ResyncMode = choice(ResyncMode, default=ResyncMode.GENERATION)
     on_missing_file: _OnMissingFile = choice(get_args(_OnMissingFile), default="fail")
     num_workers: int = whole(1, 16, default=2)
+    single_column_keys: bool = flag(default=False)
 
     @property
     def normalize_times(self) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from itertools import chain
 from typing import Any
 
-from airbyte_cdk.models import ConfiguredAirbyteCatalog
+from airbyte_cdk.models import AirbyteStream, ConfiguredAirbyteCatalog
 from airbyte_cdk.sources.streams import Stream
 from source_kit.compiled import warn_of_slow_reading
 from source_kit.errors import config_error
@@ -26,7 +26,7 @@ from source_heap.manifest import Manifest, broken_manifest
 from source_heap.meanings import described
 from source_heap.streams.dumps import NAME as DUMPS_NAME
 from source_heap.streams.dumps import HeapDumps
-from source_heap.streams.keys import key_of
+from source_heap.streams.keys import key_columns, key_of
 from source_heap.streams.table import TableStream, added_columns
 
 logger = logging.getLogger("airbyte")
@@ -55,6 +55,9 @@ class SourceHeap(Source[HeapConfig]):
     def workers(self, config: HeapConfig) -> int:
         return config.num_workers
 
+    def single_column_keys(self, config: HeapConfig) -> bool:
+        return config.single_column_keys
+
     def all_streams(self, config: HeapConfig) -> list[Stream]:
         dumps = Dumps(HeapBucket(config))
         tables = find_tables(dumps)
@@ -74,9 +77,14 @@ class SourceHeap(Source[HeapConfig]):
         return [
             HeapDumps(dumps)
             if stream.name == DUMPS_NAME
-            else TableStream(stream.name, config, dumps, stream.json_schema, stream.source_defined_primary_key)
+            else TableStream(stream.name, config, dumps, stream.json_schema, _key_in(stream, config))
             for stream in (configured.stream for configured in catalog.streams)
         ]
+
+
+def _key_in(stream: AirbyteStream, config: HeapConfig) -> tuple[str, ...]:
+    """The key of a table in a catalog, which may name it by the column that joins its columns."""
+    return key_columns(stream.name, config.key_mode) if stream.source_defined_primary_key else ()
 
 
 def _check_tables(manifest: Manifest) -> None:

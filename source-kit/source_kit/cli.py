@@ -39,6 +39,8 @@ def command(module: str, source: str) -> NoReturn:
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # which shells set for commands in the background
         signal.signal(signal.SIGINT, _leave)
     args = sys.argv[1:]
+    if args[:1] == ["--"]:  # Meltano's tap-airbyte puts it before the verb, and argparse of Python 3.11 refuses it
+        args = args[1:]
     # Any further argument, such as --debug and --help, is the CDK's.
     code = _print_specification(module.partition(".")[0]) if args == ["spec"] else None
     if code is None:

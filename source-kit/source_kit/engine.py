@@ -219,7 +219,7 @@ class Engine:
 
     def _read(self, run: StreamRun, index: int, slice_: Any) -> None:
         start, records = time.monotonic(), 0
-        for item in run.stream.read_slice(slice_):
+        for item in run.stream.emitted_items(slice_):
             if run.progress.error is not None:
                 return  # another slice failed: the next sync reads this one again
             records += self._take(run, index, item)

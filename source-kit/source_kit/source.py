@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -71,6 +71,18 @@ class Source(AbstractSource, Generic[Config]):
         """How many slices are read at the same time."""
         return 4
 
+    def single_column_keys(self, config: Config) -> bool:
+        """Whether streams with a key of several columns have the column `_key` as their key."""
+        return False
+
+    def keyed(self, config: Config, streams: Iterable[Stream]) -> list[Stream]:
+        """Streams with the keys that the options ask for."""
+        found = list(streams)
+        for stream in found:
+            if isinstance(stream, BatchStream):
+                stream.joins_key = self.single_column_keys(config)
+        return found
+
     def divided(self, config: Config, readers: int) -> Config:
         """The options of each of several readers that work at the same time, in processes of their own.
 
@@ -88,10 +100,12 @@ class Source(AbstractSource, Generic[Config]):
 
     def streams(self, config: Mapping[str, Any]) -> list[Stream]:
         """All streams, for the CDK and for tools."""
-        return self.all_streams(self.options.parse(config))
+        options = self.options.parse(config)
+        return self.keyed(options, self.all_streams(options))
 
     def discover(self, logger: logging.Logger, config: Mapping[str, Any]) -> AirbyteCatalog:
-        streams = self.discovered_streams(logger, self.options.parse(config))
+        options = self.options.parse(config)
+        streams = self.keyed(options, self.discovered_streams(logger, options))
         return AirbyteCatalog(streams=[stream.as_airbyte_stream() for stream in streams])
 
     def check_connection(self, logger: logging.Logger, config: Mapping[str, Any]) -> tuple[bool, str | None]:
@@ -143,7 +157,7 @@ class Source(AbstractSource, Generic[Config]):
         require_once(catalog)
         options = self.options.parse(config)
         channel, now = Channel(), utc_now()
-        streams = {stream.name: stream for stream in self.catalog_streams(options, catalog)}
+        streams = {stream.name: stream for stream in self.keyed(options, self.catalog_streams(options, catalog))}
         states = SavedStates(state, logger)
         runs, unknown = [], []
         for configured in catalog.streams:

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, TypeAlias
 
+from airbyte_cdk.models import AirbyteStream
 from airbyte_cdk.sources.streams import Stream
 
+from source_kit import single_key
 from source_kit.raw_rows import RawRows
 from source_kit.saved_state import instants_of
 
@@ -67,6 +69,8 @@ class BatchStream(Stream, ABC):
 
     #: Columns of the primary key
     key: ClassVar[tuple[str, ...]] = ()
+    #: A key of several columns is one column, `_key`. The source sets it, see `Source.single_column_keys`.
+    joins_key: bool = False
     #: Column of the cursor; empty for a stream without one
     cursor_field: str = ""
     #: The cursor is a number of epoch seconds; otherwise it is an RFC 3339 text.
@@ -102,6 +106,11 @@ class BatchStream(Stream, ABC):
     @abstractmethod
     def read_slice(self, slice_: Any) -> Iterator[SliceItem]:
         """The items of one slice: finished records, and a `Checkpoint` where the state may move."""
+
+    def emitted_items(self, slice_: Any) -> Iterator[SliceItem]:
+        """The items of one slice as they are emitted: those of `read_slice`, with the column `_key` if it is wanted."""
+        items, columns = self.read_slice(slice_), self.joined_columns
+        return (_with_key(item, columns) for item in items) if columns else items
 
     def merge_state(self, state: Mapping[str, Any], update: Mapping[str, Any]) -> dict[str, Any]:
         """The state after a checkpoint. Called in the order of the slices, never by two threads at once."""
@@ -142,9 +151,27 @@ class BatchStream(Stream, ABC):
     source_defined_cursor = True
 
     @property
+    def key_columns(self) -> tuple[str, ...]:
+        """Columns of the primary key, also of a stream whose key its class does not know."""
+        return self.key
+
+    @property
+    def joined_columns(self) -> tuple[str, ...]:
+        """The columns that `_key` joins; none where the primary key is what it always is."""
+        return self.key_columns if self.joins_key and len(self.key_columns) > 1 else ()
+
+    @property
     def primary_key(self) -> str | list[str] | list[list[str]] | None:
         """The key in the CDK's form, a new list for every caller."""
-        return self.key[0] if len(self.key) == 1 else list(self.key) or None
+        columns = (single_key.COLUMN,) if self.joined_columns else self.key_columns
+        return columns[0] if len(columns) == 1 else list(columns) or None
+
+    def as_airbyte_stream(self) -> AirbyteStream:
+        """The stream as `discover` describes it."""
+        described = super().as_airbyte_stream()
+        if self.joined_columns:
+            described.json_schema = single_key.schema_with_key(described.json_schema, self.joined_columns)
+        return described
 
     @property
     def supports_incremental(self) -> bool:
@@ -156,3 +183,14 @@ class BatchStream(Stream, ABC):
     def read_records(self, *args: Any, **kwargs: Any) -> Iterable[Mapping[str, Any]]:
         """Replaced by `read_slice`."""
         raise NotImplementedError
+
+
+def _with_key(item: SliceItem, columns: tuple[str, ...]) -> SliceItem:
+    match item:
+        case RecordLines(data=lines, count=count):
+            return RecordLines(single_key.lines_with_key(lines, columns), count)
+        case RawRows():
+            return single_key.raw_with_key(item, columns)
+        case list():
+            return [single_key.with_key(row, columns) for row in item]
+    return item

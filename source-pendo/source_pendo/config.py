@@ -81,6 +81,7 @@ class Config(Options):
         "a list of segment ids, as the stream segments has them in its column id, or empty", check=is_object_id
     )
     api_url: str | None = url("https://adopt.pendo.io", path=API_PATH)
+    single_column_keys: bool = flag(default=False)
     webhook_store: WebhookStore | None = webhook_store()
     webhook_columns: tuple[str, ...] = webhook_columns()
 

@@ -54,6 +54,9 @@ class SourcePendo(Source[Config]):
     def workers(self, config: Config) -> int:
         return config.num_workers
 
+    def single_column_keys(self, config: Config) -> bool:
+        return config.single_column_keys
+
     def all_streams(self, config: Config) -> list[Stream]:
         return [*_streams(config, connect(config)), *webhook_streams(config)]
 

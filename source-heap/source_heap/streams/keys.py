@@ -27,7 +27,7 @@ def key_columns(table: str, mode: KeyMode) -> tuple[str, ...]:
     return ("session_id", "user_id") if table == SESSIONS else ("user_id", "event_id")
 
 
-def key_of(table: str, mode: KeyMode, columns: Container[str]) -> list[list[str]] | None:
-    """The key in Airbyte's form; None if the table lacks one of its columns."""
+def key_of(table: str, mode: KeyMode, columns: Container[str]) -> tuple[str, ...]:
+    """The columns of the key; none if the table lacks one of them."""
     key = key_columns(table, mode)
-    return [[name] for name in key] if all(name in columns for name in key) else None
+    return key if all(name in columns for name in key) else ()

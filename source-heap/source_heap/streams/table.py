@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+from source_kit import single_key
 from source_kit.errors import config_error
 from source_kit.output import record_head
 from source_kit.stream import BatchStream, Checkpoint, Estimate, RecordLines, SliceItem, StreamDocs
@@ -63,7 +64,6 @@ class TableStream(BatchStream):
     """
 
     name: str = ""
-    primary_key: list[list[str]] | None = None
     cursor_field = CURSOR
     docs = StreamDocs(
         resolution="a dump",
@@ -80,13 +80,13 @@ class TableStream(BatchStream):
         config: HeapConfig,
         dumps: Dumps,
         schema: Mapping[str, Any],
-        key: list[list[str]] | None,
+        key: tuple[str, ...],
     ) -> None:
         self.name = name
         self._config = config
         self._dumps = dumps
         self._schema = schema
-        self.primary_key = key
+        self._key = key
         self._files = TableFiles(name, dumps.bucket, config.skip_missing_files)
         self._plan: Plan | None = None
         self._manifests: dict[int, Manifest] = {}
@@ -95,6 +95,10 @@ class TableStream(BatchStream):
         self._misfits: Counter[str] = Counter()
         self._rows_of_files = 0
         self._files_read = 0
+
+    @property
+    def key_columns(self) -> tuple[str, ...]:
+        return self._key
 
     def get_json_schema(self) -> Mapping[str, Any]:  # type: ignore[override]  # the CDK's is wrapped in a cache
         """The discovered schema; in a read, that of the catalog."""
@@ -261,7 +265,9 @@ class TableStream(BatchStream):
         self._manifests, self._without = {}, {}  # there may be hundreds of tables with thousands of dumps each
 
     def _projection(self, constants: Mapping[str, Any], keys_only: bool = False) -> Projection:
-        properties: Mapping[str, Any] = self._schema.get("properties") or {}
+        properties: dict[str, Any] = dict(self._schema.get("properties") or {})
+        if self.joined_columns:
+            properties.pop(single_key.COLUMN, None)  # it is in no file
         keys = key_columns(self.name, self._config.key_mode)
         return projection_of(self.name, self._config, properties, constants, keys, keys_only)
 

@@ -49,7 +49,8 @@ class ChosenStream:
         """A fresh stream, for one of so many readers. Raises a config_error for a name that no stream has."""
         mask_secrets(self.config)
         source = self.source()
-        streams = {stream.name: stream for stream in source.all_streams(source.divided(self.config, readers))}
+        config = source.divided(self.config, readers)
+        streams = {stream.name: stream for stream in source.keyed(config, source.all_streams(config))}
         found = streams.get(self.name)
         if not isinstance(found, BatchStream):
             raise config_error(f"There is no stream {self.name}. The streams are: {', '.join(sorted(streams))}.")
@@ -74,7 +75,7 @@ class Chain:
 def columns(chosen: ChosenStream) -> pa.Schema:
     """The columns of a stream: those of the connector's catalog, then `_extra` (see `values.EXTRA`)."""
     with closing(chosen.opened()) as stream:
-        properties = stream.get_json_schema()["properties"]
+        properties = stream.as_airbyte_stream().json_schema["properties"]
     return pa.schema([*((name, arrow_type(schema)) for name, schema in properties.items()), (EXTRA, pa.string())])
 
 
@@ -120,7 +121,7 @@ def read(chosen: ChosenStream, schema: pa.Schema, part: Chain) -> Iterator[pa.Re
         stream.start(part.state, not part.state, part.sync_start)
         for slice_ in stream.slices() if part.slices is None else part.slices:
             reached = False
-            for item in stream.read_slice(slice_):
+            for item in stream.emitted_items(slice_):
                 reached = reached or isinstance(item, Checkpoint)
                 rows = rows_of(item)
                 for first in range(0, len(rows), _BATCH_ROWS):

@@ -68,7 +68,7 @@ def advance(config: HeapConfig, table: str, dumps: Dumps, start: Offset, most: i
     Dumps without files of the table never end a batch. Raises a config_error if the state or the manifests do not allow
     to go on.
     """
-    stream = TableStream(table, config, dumps, {}, None)
+    stream = TableStream(table, config, dumps, {}, ())
     stream.start(start.state, not start.state, utc_now())
     reached, files = stream.final_state() or {}, 0
     for slice_ in stream.slices():

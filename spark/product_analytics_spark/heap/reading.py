@@ -137,7 +137,7 @@ def plan(config: HeapConfig, table: str, state: Mapping[str, Any] | None = None)
 def planned(config: HeapConfig, table: str, state: Mapping[str, Any]) -> Iterator[tuple[FilePart, TableSlice]]:
     """Each file with the slice that has the state behind it."""
     dumps = Dumps(HeapBucket(config), frozenset({table}))
-    stream = TableStream(table, config, dumps, {}, None)
+    stream = TableStream(table, config, dumps, {}, ())
     stream.start(state, not state, utc_now())
     for slice_ in stream.slices():
         if slice_.key is not None:
