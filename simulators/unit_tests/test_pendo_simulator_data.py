@@ -70,7 +70,7 @@ def test_the_truth_can_start_at_a_date_and_have_some_apps_only(unchanged_pendo: 
         unchanged_pendo.sim.truth("page_events", from_="x")
 
 
-@pytest.mark.parametrize("limit", [40, 41])
+@pytest.mark.parametrize("limit", [60, 61])
 @pytest.mark.parametrize("source", [*GROUPED.values(), *SINGLE.values()])
 def test_paging_by_visitor_finds_every_row_of_the_busy_day_once(unchanged_pendo: Any, source: str, limit: int) -> None:
     day, last, found = "date(2026,3,12)", None, []
