@@ -50,7 +50,8 @@ def _programs(*names: str) -> str:
 
 def _client(name: str) -> Tool:
     """Meltano, PyAirbyte and others do not install on every Python; an older one is found where there is one."""
-    return Tool(name.replace("-", "_"), "Python 3.11 or 3.12", "PYTHON_MAX=3.12 tools/bootstrap.sh python", (f"{name}-env",))
+    find = "PYTHON_MAX=3.12 tools/bootstrap.sh python"
+    return Tool(name.replace("-", "_"), "Python 3.11 or 3.12", find, (f"{name}-env",))
 
 
 _FUZZER = "int LLVMFuzzerTestOneInput(const unsigned char *data, unsigned long size) { return data && size > 9; }"
