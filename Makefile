@@ -30,8 +30,8 @@ setup: $(INSTALLED) ## install uv and the Python environment; the other commands
 $(INSTALLED): uv.lock pyproject.toml tools/uv.txt tools/bootstrap.sh $(addsuffix /pyproject.toml,$(PACKAGES)) $(NATIVE)
 	@tools/bootstrap.sh
 
-demo: $(INSTALLED) ## run the connectors on the bundled simulators, into a DuckDB file
-	@$(PYTHON_BIN) tools/demo.py $(ARGS)
+demo: $(INSTALLED) ## run the connectors on the bundled simulators, into a DuckDB file and a page; ARGS=--fresh begins anew
+	@PYTHONPATH=tools $(PYTHON_BIN) -m demo $(ARGS)
 
 inlet-config: ## write .env for compose.yaml: paths, keys and the read token of webhook-inlet, all fresh; HOST=its public name
 	@tools/inlet-config.sh $(HOST)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from data_dictionary import Dictionary, Vendor
-from demo import simulator
+from demo.programs import simulator
 from dictionary_facts import CUSTOMERIO, PENDO
 
 ROOT = Path(__file__).resolve().parent.parent
