@@ -30,8 +30,8 @@ setup: $(INSTALLED) ## install uv and the Python environment; the other commands
 $(INSTALLED): uv.lock pyproject.toml tools/uv.txt tools/bootstrap.sh $(addsuffix /pyproject.toml,$(PACKAGES)) $(wildcard source-*/setup.py) $(NATIVE)
 	@tools/bootstrap.sh
 
-demo: $(INSTALLED) ## run the connectors on the bundled simulators, into a DuckDB file
-	@$(PYTHON_BIN) tools/demo.py $(ARGS)
+demo: $(INSTALLED) ## run the connectors on the bundled simulators, into a DuckDB file and a page; ARGS=--fresh begins anew
+	@PYTHONPATH=tools $(PYTHON_BIN) -m demo $(ARGS)
 
 try: $(INSTALLED) ## try a connector by hand: C=pendo, customerio or heap; starts its simulated vendor and prints the lines to paste
 	@$(PYTHON_BIN) tools/try_connector.py $(C) $(ARGS)

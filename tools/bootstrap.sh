@@ -83,7 +83,9 @@ python) echo "$python" ;;
 uv) install_uv "$python" ;;
 "")
     install_uv "$python"
-    echo "bootstrap: installing the locked packages into .venv ($python)" >&2
+    echo "bootstrap: installing the locked packages into .venv ($python) and building the modules in C; the first time this \
+downloads about 140 MB and takes a minute or two, later it takes seconds" >&2
+    began=$(date +%s)
     # Packages with a module in C are built each time, since uv does not notice that a module is gone or that a compiler
     # came. The old module must not survive a failed build.
     rm -f source-*/source_*/*/native.*.so
@@ -98,6 +100,7 @@ uv) install_uv "$python" ;;
     [ -z "$missing" ] || echo "bootstrap: no module in C is built for $missing, so reading takes longer; \
 everything else is the same. It needs a C compiler (on Debian and Ubuntu: apt-get install gcc libc6-dev). With one, this \
 command shows what is wrong: .uv/bin/uv build --wheel --package ${missing%% *}" >&2
+    echo "bootstrap: done after $(($(date +%s) - began)) s" >&2
     # make compares the time of this file with the lock and the pyproject.toml files
     touch .venv/.installed
     ;;

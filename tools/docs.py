@@ -15,7 +15,7 @@ from typing import Any
 
 import dbt_sources
 from data_dictionary import Dictionary, Vendor
-from demo import simulator
+from demo.programs import simulator
 from dictionary_facts import CUSTOMERIO, PENDO
 
 ROOT = Path(__file__).resolve().parent.parent

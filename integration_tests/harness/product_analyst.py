@@ -53,10 +53,13 @@ def nps_of_events(pendo: PendoSimulator, since: date) -> Numbers:
 
 
 def nps_of_responses(pendo: PendoSimulator, since: date) -> Numbers:
-    """Answers and NPS by month and guide, with the last score of each visitor, however old."""
+    """Answers and NPS by month and guide, with the last score of each visitor, however old.
+
+    Which of several answers at the same time is the last, only Pendo knows.
+    """
     del since  # these answers have no first day
-    last = {(row["guideId"], row["visitorId"]): row for row in _scores(pendo, date.min)}
-    return _nps(pendo, ((_month(row["receivedTime"]), row["guideId"], row["pollResponse"]) for row in last.values()))
+    answers = [row for row in pendo.truth("poll_responses") if row["npsScore"] is not None]
+    return _nps(pendo, ((_month(row["time"]), row["guideId"], row["npsScore"]) for row in answers))
 
 
 def _scores(pendo: PendoSimulator, since: date) -> list[Row]:

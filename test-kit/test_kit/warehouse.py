@@ -92,7 +92,8 @@ class Warehouse:
     def begin(self, catalog: Mapping[str, Any]) -> None:
         """Creates the tables of a configured catalog. Tables in overwrite mode are emptied and their states deleted.
 
-        If the state belongs to an unfinished full refresh, rows and state stay and it continues, as on the platform.
+        Columns that a table lacks are added. If the state belongs to an unfinished full refresh, rows and state stay
+        and it continues, as on the platform.
         """
         self._tables = {}
         unfinished = {_stream_of(state) for state in self.states() if _is_unfinished(state)}
@@ -101,6 +102,10 @@ class Warehouse:
             self._tables[table.name] = table
             columns = ", ".join(f"{_quoted(name)} {kind}" for name, kind in table.columns.items())
             self.connection.execute(f"CREATE TABLE IF NOT EXISTS {_quoted(table.name)} ({columns})")
+            held = {row[0] for row in self.connection.execute(f"DESCRIBE {_quoted(table.name)}").fetchall()}
+            for name in table.columns.keys() - held:
+                added = f"{_quoted(name)} {table.columns[name]}"
+                self.connection.execute(f"ALTER TABLE {_quoted(table.name)} ADD COLUMN {added}")
             if table.overwrite and table.name not in unfinished:
                 self.connection.execute(f"DELETE FROM {_quoted(table.name)}")
                 self.connection.execute("DELETE FROM _state WHERE stream = ?", [table.name])
@@ -182,7 +187,7 @@ class Warehouse:
             latest = f"QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY _position DESC) = 1"
         else:
             latest = ""
-        self.connection.execute(f"INSERT INTO {name} SELECT * EXCLUDE (_position) FROM incoming {latest}")
+        self.connection.execute(f"INSERT INTO {name} BY NAME SELECT * EXCLUDE (_position) FROM incoming {latest}")
 
 
 def _quoted(name: str) -> str:

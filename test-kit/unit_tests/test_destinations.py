@@ -101,3 +101,13 @@ def test_an_absent_stream_has_no_rows_and_stays_absent() -> None:
     assert output.last_states() == {"pages": {"page": 1}}
     assert output.column("pages", "name") == ["a", "b", "c"]
     assert output.order == [("record", "pages")] * 2 + [("state", "pages"), ("record", "pages")]
+
+
+def test_a_column_that_comes_later_is_added_and_null_in_older_rows(tmp_path: Path) -> None:
+    warehouse = Warehouse(tmp_path / "warehouse.duckdb")
+    id_alone = {**STREAM, "json_schema": {"type": "object", "properties": {"id": FIELDS["id"]}}}
+    for stream, number in ((id_alone, 1), (STREAM, 2)):
+        warehouse.begin(configured({"streams": [stream]}))
+        assert list(warehouse.load([record(number, "a")])) == []
+    assert names(warehouse.rows("pages")) == {1: None, 2: "a"}
+    warehouse.close()
