@@ -195,13 +195,14 @@ def test_the_specification_has_the_options_of_the_contract_and_marks_the_key_as_
         "requests_per_second",
         "webhook_store",
         "webhook_columns",
+        "single_column_keys",
     }
     assert spec["required"] == ["app_api_key"]
     assert properties["app_api_key"]["airbyte_secret"] is True
     defaults = {name: option["default"] for name, option in properties.items() if "default" in option}
     lists = {"esp_suppression_domains": [], "webhook_columns": []}
     numbers = {"messages_lookback_days": 30, "num_workers": 3, "requests_per_second": 10}
-    assert defaults == {"region": "US", **numbers, **lists}
+    assert defaults == {"region": "US", "single_column_keys": False, **numbers, **lists}
 
 
 @pytest.mark.parametrize("name", ["configured_catalog.json", "abnormal_state.json", "sample_state.json"])

@@ -89,7 +89,7 @@ def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def said(url: str, heap: Heap) -> str:
-    output: Output = run("check", config=heap.config(endpoint_url=url))
+    output: Output = run("check", "--debug", config=heap.config(endpoint_url=url))
     assert not output.logged("attempt 2")
     message: str = output.connection_status["message"]
     return message
@@ -177,7 +177,7 @@ def test_a_proxy_that_refuses(serve: Serve, heap: Heap, monkeypatch: pytest.Monk
 def test_a_proxy_that_is_not_there_is_asked_again(heap: Heap, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:11")
     monkeypatch.setenv("http_proxy", "http://user:word@127.0.0.1:9")
-    output = run("check", config=heap.config(endpoint_url="http://s3.example.invalid"))
+    output = run("check", "--debug", config=heap.config(endpoint_url="http://s3.example.invalid"))
     assert output.connection_status["message"].startswith(
         "The proxy in http_proxy could not be reached, or could not reach the"
     )

@@ -49,7 +49,9 @@ def expected(row: Mapping[str, Any]) -> Row:
     record: Row = {}
     for name, value in row.items():
         ours = re.sub("[A-Z]", lambda letter: "_" + letter[0].lower(), name)
-        if name in _INSTANTS and value is not None:
+        if name in _INSTANTS and value == 0:
+            value = None  # no time, as of a row without a recording
+        elif name in _INSTANTS and value is not None:
             at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=value)
             value = at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
         record[ours] = value

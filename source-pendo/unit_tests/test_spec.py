@@ -34,6 +34,7 @@ OPTIONS = {
     "segment_ids": ("array", []),
     "webhook_store": ("object", None),
     "webhook_columns": ("array", []),
+    "single_column_keys": ("boolean", False),
 }
 STREAMS: dict[str, tuple[list[str], str]] = {
     "accounts": (["account_id"], "lastupdated"),
