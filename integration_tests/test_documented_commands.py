@@ -26,6 +26,7 @@ pytestmark = [pytest.mark.jq, pytest.mark.slow, pytest.mark.timeout(300)]
 
 _IMAGE = "an image; test_images.py and test_try.py run such commands with those of `make images`"
 _SUITE = "starts this suite, or a part of it"
+_SETUP = "installs the environment that the tests run in, which must stay as it is meanwhile"
 _AIRBYTE = "an instance of Airbyte, or a registry of yours"
 _CLUSTER = "a cluster, or an environment of its own"
 _POSTS = "posts to an address of yours; test_webhook_command.py runs such commands"
@@ -74,6 +75,7 @@ NOT_RUN = (
     NotRun("docs/spark.md", "analytics/", _CLUSTER),
     NotRun("docs/spark.md", "export PYSPARK", _CLUSTER),
     NotRun("docs/spark.md", "spark-submit", _CLUSTER),
+    NotRun("docs/webhooks.md", "make setup", _SETUP),
     NotRun("docs/webhooks.md", "make inlet-config", _COMPOSE),
     NotRun("docs/webhooks.md", "docker compose", _COMPOSE),
     NotRun("docs/webhooks.md", ". ./.env", _COMPOSE),
@@ -118,8 +120,6 @@ class Sandbox(NamedTuple):
         assert done.returncode == 0, done.stdout[-1000:] + done.stderr[-3000:]
 
 
-#: What make looks at, beside folders
-_FILES = {"Makefile", "pyproject.toml", "uv.lock"}
 #: What the inlet's configuration names
 SECRETS = {"INLET_READ_TOKEN": "token-of-a-test", "CUSTOMERIO_SIGNING_KEY": "key-of-a-test"}
 #: The stream of the catalog that a page does not make itself
@@ -139,7 +139,7 @@ def vendors() -> Iterator[dict[str, Vendor]]:
 def sandbox(vendors: dict[str, Vendor], request: pytest.FixtureRequest, tmp_path: Path) -> Sandbox:
     """A sandbox for the page that the test is for. No file of a user, such as config.json in the root, is in it."""
     for entry in ROOT.iterdir():
-        if entry.is_dir() or entry.name in _FILES:
+        if entry.is_dir():
             (tmp_path / entry.name).symlink_to(entry)
     page = str(request.getfixturevalue("page"))
     vendor = next((vendor for vendor in _STREAMS if vendor in page), _OTHERS.get(page, "pendo"))
