@@ -1,7 +1,7 @@
 """What tests need of a machine: a pytest marker each, how to find out whether it is there, and what to prepare.
 
 A program that tests drive in an environment of its own, `integration_tests/clients/NAME/`, has the marker NAME
-without a line here, and `make NAME-env` installs it.
+(with `_` for `-`) without a line here, and `make NAME-env` installs it.
 """
 
 from __future__ import annotations
