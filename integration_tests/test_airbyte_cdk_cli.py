@@ -1,13 +1,14 @@
 """Airbyte's command line, `airbyte-cdk connector test` and `airbyte-cdk image test`, in each connector's folder.
 
-A copy of the folder, because it writes into it. The harness reports problems of a catalog as warnings for now: the
-connectors' settings make every warning an error.
+The lines are those of docs/running-in-airbyte.md. They run in a copy of the folder, because they write into
+it. The harness reports problems of a catalog as warnings for now: the connectors' settings make every warning an error.
 """
 
 from __future__ import annotations
 
 import json
 import re
+import shlex
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -20,7 +21,12 @@ from harness.suite import ROOT, Connector, connectors
 
 pytestmark = [pytest.mark.airbyte_cdk, pytest.mark.slow]
 
-PROGRAM = ROOT / "integration_tests" / "clients" / "airbyte-cdk" / ".venv" / "bin" / "airbyte-cdk"
+#: The commands of the page; it has them for source-pendo
+CONNECTOR_TEST, IMAGE_TEST = re.findall(
+    r"^\S+/airbyte-cdk (?:connector|image) test.*$",
+    (ROOT / "docs" / "running-in-airbyte.md").read_text(encoding="utf-8"),
+    re.MULTILINE,
+)
 #: What a connector's folder reads of the repository around it
 AROUND = ("acceptance-test-config.yml", "integration_tests", "simulators", "source-kit", "test-kit", "tools")
 IN_PROCESS = {
@@ -60,8 +66,8 @@ def _copied(connector: Connector, folder: Path) -> Path:
     return shutil.copytree(connector.folder, folder / connector.name, ignore=left_out)
 
 
-def _run(folder: Path, *command: str) -> Ran:
-    done = subprocess.run([PROGRAM, *command], capture_output=True, text=True, check=False, cwd=folder, timeout=280)
+def _run(folder: Path, command: str) -> Ran:
+    done = subprocess.run(shlex.split(command), capture_output=True, text=True, check=False, cwd=folder, timeout=280)
     report = folder / "build" / "test-results" / "standard-tests-junit.xml"
     assert report.exists(), done.stdout + done.stderr
     # a configuration's name has its folder where that tells two of the same name apart
@@ -73,7 +79,7 @@ def _run(folder: Path, *command: str) -> Ran:
 
 
 def test_connector_test_passes_and_skips_only_what_needs_docker(connector: Connector, tmp_path: Path) -> None:
-    ran = _run(_copied(connector, tmp_path), "connector", "test")
+    ran = _run(_copied(connector, tmp_path), CONNECTOR_TEST)
     no_docker = {name for name, reason in ran.skipped.items() if reason == NO_IMAGE.format(connector.image)}
     # the harness pairs each test with each configuration, also with those that another section names
     others = {name for name, reason in ran.skipped.items() if re.search(r"do(es)? not run for scenario", reason)}
@@ -92,7 +98,7 @@ def test_a_column_of_a_wrong_type_fails(tmp_path: Path) -> None:
     schema["properties"]["name"]["type"] = ["null", "integer"]
     path.write_text(json.dumps(schema), encoding="utf-8")
 
-    ran = _run(folder, "connector", "test", "--pytest-arg=-k", "--pytest-arg=test_basic_read")
+    ran = _run(folder, f"{CONNECTOR_TEST} --pytest-arg=-k --pytest-arg=test_basic_read")
 
     assert ran.code == 1
     assert "Stream 'campaigns': 6 of 6 records do not match" in ran.output
@@ -104,7 +110,7 @@ def test_image_test_passes_and_reads_every_stream(tmp_path: Path) -> None:
     """One connector: where there is an image, `connector test` has run the same tests for each."""
     connector = next(each for each in connectors() if each.name == "source-heap")
 
-    ran = _run(_copied(connector, tmp_path), "image", "test", "--image", connector.image)
+    ran = _run(_copied(connector, tmp_path), IMAGE_TEST.replace("source-pendo", connector.name))
 
     assert ran.code == 0, ran.output
     assert ran.passed == IN_IMAGE

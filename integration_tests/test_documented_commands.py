@@ -22,7 +22,7 @@ from harness.suite import ROOT, connectors
 from harness.vendors import Vendor, running
 from test_kit.catalogs import configured_stream
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.jq, pytest.mark.slow, pytest.mark.timeout(300)]
 
 _IMAGE = "an image; test_images.py and test_try.py run such commands with those of `make images`"
 _SUITE = "starts this suite, or a part of it"
@@ -31,6 +31,7 @@ _CLUSTER = "a cluster, or an environment of its own"
 _POSTS = "posts to an address of yours; test_webhook_command.py runs such commands"
 _KUBERNETES = "a cluster; test_kubernetes.py checks what it would get"
 _SERVES = "no end; test_quick_start.py runs such a command"
+_INSTALLS = "installs from the package index; `make NAME-env` installs the same for the tests"
 _COMPOSE = "Compose; test_compose.py runs the services, test_docs_examples.py checks their names"
 
 
@@ -46,6 +47,9 @@ NOT_RUN = (
     NotRun("README.md", "make ", _SUITE),
     NotRun("README.md", "docker run", _IMAGE),
     NotRun("benchmarks/README.md", "make bench", _SUITE),
+    NotRun("dbt/README.md", "make demo", "a minute; test_demo.py runs it"),
+    NotRun("dbt/README.md", "pip install", _INSTALLS),
+    NotRun("docs/airbyte-serverless.md", "pip install", _INSTALLS),
     NotRun("docs/field-report.md", "docker run", _IMAGE),
     NotRun("docs/running-in-airbyte.md", "make images", _IMAGE),
     NotRun("docs/running-in-airbyte.md", "DOCKER_BUILDKIT=1 docker build", _IMAGE),
@@ -94,7 +98,7 @@ NOT_RUN = (
 
 
 class Sandbox(NamedTuple):
-    """A folder with links to everything in the repository, and what a page's commands expect to find."""
+    """A folder with links to the folders of the repository, and what a page's commands expect to find."""
 
     folder: Path
 
@@ -114,6 +118,8 @@ class Sandbox(NamedTuple):
         assert done.returncode == 0, done.stdout[-1000:] + done.stderr[-3000:]
 
 
+#: What make looks at, beside folders
+_FILES = {"Makefile", "pyproject.toml", "uv.lock"}
 #: What the inlet's configuration names
 SECRETS = {"INLET_READ_TOKEN": "token-of-a-test", "CUSTOMERIO_SIGNING_KEY": "key-of-a-test"}
 #: The stream of the catalog that a page does not make itself
@@ -131,9 +137,10 @@ def vendors() -> Iterator[dict[str, Vendor]]:
 
 @pytest.fixture
 def sandbox(vendors: dict[str, Vendor], request: pytest.FixtureRequest, tmp_path: Path) -> Sandbox:
-    """A sandbox for the page that the test is for."""
+    """A sandbox for the page that the test is for. No file of a user, such as config.json in the root, is in it."""
     for entry in ROOT.iterdir():
-        (tmp_path / entry.name).symlink_to(entry)
+        if entry.is_dir() or entry.name in _FILES:
+            (tmp_path / entry.name).symlink_to(entry)
     page = str(request.getfixturevalue("page"))
     vendor = next((vendor for vendor in _STREAMS if vendor in page), _OTHERS.get(page, "pendo"))
     write = {

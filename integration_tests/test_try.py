@@ -68,6 +68,7 @@ def trial(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
             process.wait(20)
 
 
+@pytest.mark.jq
 def test_the_lines_check_discover_and_read_and_read_again(trial: Trial) -> None:
     printed = trial.run(f".venv/bin/source-{trial.vendor} ", "jq -c 'select(.type")
 
@@ -98,6 +99,11 @@ def test_the_lines_for_docker_reach_the_vendor(trial: Trial) -> None:
 def test_the_lines_for_pyairbyte_fill_a_duckdb_file(trial: Trial) -> None:
     assert " records" in trial.run("pyairbyte")
     assert (trial.folder / f"{trial.vendor}.duckdb").is_file()
+
+
+@pytest.mark.serverless
+def test_the_lines_for_airbyte_serverless_print_the_rows(trial: Trial) -> None:
+    assert trial.run("serverless").rstrip().endswith("SUCCESS: OK")
 
 
 @pytest.mark.parametrize("chosen", ["", "C=mixpanel"])

@@ -49,11 +49,25 @@ class Built:
         assert (done.stdout, done.returncode) == (f"try_compiled: {package} in the {way} way works\n", 0), done.stderr
 
 
-def _built(module: CompiledModule, folder: Path, **environment: str) -> Built:
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the repository: builds write into their folder, and other tests copy that at the same time."""
+    folder = tmp_path_factory.mktemp("wheels") / "repository"
+    left_out = shutil.ignore_patterns(".*", "__pycache__", "build", "dist", "*.egg-info", "*.so", "*.duckdb*")
+    return Path(shutil.copytree(ROOT, folder, ignore=left_out))
+
+
+def _built(module: CompiledModule, checkout: Path, folder: Path, **environment: str) -> Built:
     command = [ROOT / ".uv/bin/uv", "build", "--python", sys.executable, "--out-dir", folder]
     command += ["--package", module.package]
     done = subprocess.run(
-        command, capture_output=True, text=True, check=False, cwd=ROOT, env={**os.environ, **environment}, timeout=240
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=checkout,
+        env={**os.environ, **environment},
+        timeout=240,
     )
     assert done.returncode == 0, done.stderr
     (source,), (wheel,) = folder.glob("*.tar.gz"), folder.glob("*.whl")
@@ -68,9 +82,9 @@ def module(request: pytest.FixtureRequest) -> CompiledModule:
 
 
 @pytest.fixture(scope="module")
-def without_compiler(module: CompiledModule, tmp_path_factory: pytest.TempPathFactory) -> Built:
+def without_compiler(module: CompiledModule, checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Built:
     """As on a machine that has none."""
-    return _built(module, tmp_path_factory.mktemp("without"), CC="/bin/false")
+    return _built(module, checkout, tmp_path_factory.mktemp("without"), CC="/bin/false")
 
 
 def test_without_a_compiler_a_package_installs_and_reads_in_python(without_compiler: Built) -> None:
@@ -79,8 +93,8 @@ def test_without_a_compiler_a_package_installs_and_reads_in_python(without_compi
 
 
 @pytest.mark.compiler
-def test_with_a_compiler_one_wheel_serves_every_python(module: CompiledModule, tmp_path: Path) -> None:
-    built = _built(module, tmp_path)
+def test_with_a_compiler_one_wheel_serves_every_python(module: CompiledModule, checkout: Path, tmp_path: Path) -> None:
+    built = _built(module, checkout, tmp_path)
 
     assert "-cp311-abi3-" in built.wheel.name
     assert (built.unpacked / module.file).is_file()
@@ -143,18 +157,18 @@ def test_a_wheel_requires_the_kit_by_its_name_alone(without_compiler: Built) -> 
     assert not any("@" in line for line in required)
 
 
-def test_pip_takes_the_kit_from_the_checkout(tmp_path: Path) -> None:
+def test_pip_takes_the_kit_from_the_checkout(checkout: Path, tmp_path: Path) -> None:
     """Without the other requirements, which come from the index."""
     packages = [f"./{name}" for name in ("source-pendo", "source-customerio", "source-heap", "webhook-inlet")]
     pip = [ROOT / ".uv/bin/python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     command = [*pip, "--dry-run", "--ignore-installed", "--no-deps", "--report", tmp_path / "report.json", *packages]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=240)
+    done = subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=False, timeout=240)
     assert done.returncode == 0, done.stderr
 
     report = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
     found = [part["metadata"] for part in report["install"]]
     kits = {part["name"]: [line for line in part["requires_dist"] if "source-kit" in line] for part in found}
-    kit = [f"source-kit @ {(ROOT / 'source-kit').as_uri()}"]
+    kit = [f"source-kit @ {(checkout / 'source-kit').as_uri()}"]
     assert kits == {"source-pendo": kit, "source-customerio": kit, "source-heap": kit, "webhook-inlet": []}
 
 

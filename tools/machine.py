@@ -79,6 +79,7 @@ TOOLS = (
         "Docker Compose (package docker-compose)",
         "docker info && { docker compose version || docker-compose version; }",
     ),
+    Tool("jq", "jq, curl, openssl and zstd (packages of these names)", _programs("jq", "curl", "openssl", "zstd")),
     Tool("nginx", "nginx (package nginx-light)", _programs("nginx")),
     Tool("kubernetes", "kubectl (package kubernetes-client)", _programs("kubectl"), ("kubernetes-env",)),
     Tool("caddy", "Caddy, which `make caddy` installs", "true", ("caddy",)),

@@ -41,8 +41,9 @@ SOAK_TESTS = (
     *("webhook-inlet/unit_tests", "source-heap/unit_tests"),
     *("integration_tests/webhooks", "integration_tests/fuzz"),
 )
-#: pytest-xdist: a file stays in one process, which makes what its tests share once, and files start in the given order
-PARALLEL = ("-n", "auto", "--dist", "loadfile", "--no-loadscope-reorder")
+#: pytest-xdist: a file stays in one process, which makes what its tests share once, and files start in the given order.
+#: At most eight processes: each starts simulators and servers of its own, which take memory
+PARALLEL = ("-n", "auto", "--maxprocesses", "8", "--dist", "loadfile", "--no-loadscope-reorder")
 #: pytest's exit code for a run without tests
 NO_TESTS = 5
 ON_CI = os.environ.get("CI", "").lower() in {"1", "true"}

@@ -19,7 +19,7 @@ import yaml
 from webhooks.inlet_process import answer, free_port
 from webhooks.page_examples import BIN, PAGE, ROOT, blocks
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.jq, pytest.mark.slow]
 
 _METRIC = re.compile(r"\binlet_[a-z_]+")
 

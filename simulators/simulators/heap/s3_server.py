@@ -1,8 +1,7 @@
 """A small S3 server with one bucket, for tests that need speed and faults instead of a real server.
 
 It answers ListObjectsV2 and GetObject (ranges, If-Match, storage classes, wrong region) and checks no signatures. It
-stores ten thousand objects at once; a real server needs half a minute for them, and moto takes 5 ms of CPU time for
-each. Its answers follow AWS's documentation
+stores ten thousand objects at once; a real server needs half a minute for them. Its answers follow AWS's documentation
 (certain), and a test compares some of them with Ceph's gateway. The answer to a wrong region is remembered; it is the
 one that botocore expects of S3.
 """
