@@ -247,6 +247,29 @@ def test_the_printed_line_opens_the_file(ran: Ran) -> None:
     assert "sessions" in done.stdout
 
 
+def test_each_run_says_what_the_next_one_would_be(ran: Ran) -> None:
+    assert "(incremental; for the vendors it is a day later)" in ran.first
+    assert re.search(r"\(incremental; for the vendors it is a day later from \w+, .+ UTC on\)", ran.second)
+
+
+def test_a_file_that_cannot_be_used_is_answered_with_what_to_do(tmp_path: Path) -> None:
+    broken, used = tmp_path / "broken.duckdb", tmp_path / "used.duckdb"
+    broken.write_bytes(b"no database" * 1000)
+    with duckdb.connect(str(used)):
+        said = {file: _run(file, "--no-docker") for file in (broken, used)}
+    assert "`make demo ARGS=--fresh` deletes it and begins anew" in said[broken].stderr
+    assert "is open in another program. Close it there" in said[used].stderr
+    for done in said.values():
+        assert done.returncode == 1
+        assert len(done.stderr.splitlines()) == 1, done.stderr
+
+
+def test_a_present_without_an_offset_is_refused_with_a_sentence(tmp_path: Path) -> None:
+    done = _run(tmp_path / "demo.duckdb", "--now", "2026-03-01T09:00:00")
+    assert done.returncode == 2
+    assert "is not a time with its offset, such as 2026-03-01T09:00:00Z" in done.stderr
+
+
 def test_without_a_terminal_it_says_little_and_nothing_moves(ran: Ran) -> None:
     for text in (ran.first, ran.second):
         assert "\x1b" not in text

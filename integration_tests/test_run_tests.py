@@ -105,8 +105,9 @@ def test_a_program_in_an_environment_of_its_own_has_a_marker_of_its_name() -> No
     clients = {path.parent.name for path in (ROOT / "integration_tests" / "clients").glob("*/pyproject.toml")}
     prepared = {tool.marker: tool.prepare for tool in machine.TOOLS}
 
-    found = {client: prepared[client.replace("-", "_")] for client in clients}
-    assert found == {client: (f"{client}-env",) for client in clients}
+    assert {client: prepared[client.replace("-", "_")] for client in clients} == {
+        client: (f"{client}-env",) for client in clients
+    }
     assert len(prepared) == len(machine.TOOLS)
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import runpy
 import shutil
 import subprocess
 import sys
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -168,6 +170,24 @@ def test_pip_takes_the_kit_from_the_checkout(checkout: Path, tmp_path: Path) -> 
     kits = {part["name"]: [line for line in part["requires_dist"] if "source-kit" in line] for part in found}
     kit = [f"source-kit @ {(checkout / 'source-kit').as_uri()}"]
     assert kits == {"source-pendo": kit, "source-customerio": kit, "source-heap": kit, "webhook-inlet": []}
+
+
+@pytest.mark.parametrize("name", ["source-pendo", "source-customerio", "source-heap"])
+def test_pip_takes_no_folder_beside_a_source_distribution(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """pip unpacks it into the system's temporary folder, where everybody may have made a folder of the kit's name."""
+    unpacked = tmp_path / name
+    required: list[dict[str, list[str]]] = []
+    unpacked.mkdir()
+    shutil.copy(ROOT / name / "setup.py", unpacked)
+    (unpacked / "PKG-INFO").touch()
+    (tmp_path / "source-kit").mkdir()
+    monkeypatch.setenv("PIP_BUILD_TRACKER", "/")
+    monkeypatch.delenv("CIBUILDWHEEL", raising=False)
+    monkeypatch.setitem(sys.modules, "setuptools", SimpleNamespace(setup=lambda **given: required.append(given)))
+    runpy.run_path(str(unpacked / "setup.py"))
+    assert [line for line in required[0]["install_requires"] if "source-kit" in line] == ["source-kit"]
 
 
 def test_the_source_distribution_has_every_file_that_the_compiler_reads(without_compiler: Built) -> None:

@@ -5,14 +5,16 @@ from pathlib import Path
 
 from setuptools import setup
 
-KIT = Path(__file__).resolve().parent.parent / "source-kit"
+HERE = Path(__file__).resolve().parent
+KIT = HERE.parent / "source-kit"
+IS_CHECKOUT = KIT.is_dir() and not (HERE / "PKG-INFO").exists()
 BY_PIP = "PIP_BUILD_TRACKER" in os.environ and "CIBUILDWHEEL" not in os.environ
 
 setup(
     install_requires=[
         "airbyte-cdk>=7.39,<8",
         "orjson>=3.10",
-        f"source-kit @ {KIT.as_uri()}" if BY_PIP and KIT.is_dir() else "source-kit",
+        f"source-kit @ {KIT.as_uri()}" if BY_PIP and IS_CHECKOUT else "source-kit",
         "tzdata>=2024.1",
     ]
 )

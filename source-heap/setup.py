@@ -5,7 +5,9 @@ from pathlib import Path
 
 from setuptools import setup
 
-KIT = Path(__file__).resolve().parent.parent / "source-kit"
+HERE = Path(__file__).resolve().parent
+KIT = HERE.parent / "source-kit"
+IS_CHECKOUT = KIT.is_dir() and not (HERE / "PKG-INFO").exists()
 BY_PIP = "PIP_BUILD_TRACKER" in os.environ and "CIBUILDWHEEL" not in os.environ
 
 setup(
@@ -15,6 +17,6 @@ setup(
         "fastavro>=1.9",
         "isal>=1.7",
         "orjson>=3.10",
-        f"source-kit @ {KIT.as_uri()}" if BY_PIP and KIT.is_dir() else "source-kit",
+        f"source-kit @ {KIT.as_uri()}" if BY_PIP and IS_CHECKOUT else "source-kit",
     ]
 )

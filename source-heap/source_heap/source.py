@@ -9,6 +9,7 @@ from typing import Any
 
 from airbyte_cdk.models import AirbyteStream, ConfiguredAirbyteCatalog
 from airbyte_cdk.sources.streams import Stream
+from source_kit import single_key
 from source_kit.compiled import warn_of_slow_reading
 from source_kit.errors import config_error
 from source_kit.s3.retrying import CHECK_ATTEMPTS
@@ -83,8 +84,9 @@ class SourceHeap(Source[HeapConfig]):
 
 
 def _key_in(stream: AirbyteStream, config: HeapConfig) -> tuple[str, ...]:
-    """The key of a table in a catalog, which may name it by the column that joins its columns."""
-    return key_columns(stream.name, config.key_mode) if stream.source_defined_primary_key else ()
+    """The key of a table in a catalog, which may name it by the column that joins its columns, or have that alone."""
+    known = stream.source_defined_primary_key or single_key.COLUMN in (stream.json_schema.get("properties") or {})
+    return key_columns(stream.name, config.key_mode) if known else ()
 
 
 def _check_tables(manifest: Manifest) -> None:

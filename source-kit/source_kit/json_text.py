@@ -173,6 +173,11 @@ class Brackets:
         self._in_string = False
         self._escaped = False
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the text so far ends within brackets or a string."""
+        return self.depth > 0 or self._in_string
+
     def of(self, text: bytes) -> Iterator[int]:
         """The position after each bracket of the next piece."""
         at = self._string_left(text) if self._in_string else 0

@@ -17,6 +17,7 @@ from airbyte_cdk.models import (
     AirbyteStateMessage,
     AirbyteStreamStatus,
     ConfiguredAirbyteCatalog,
+    ConfiguredAirbyteStream,
     ConnectorSpecification,
     ConnectorSpecificationSerializer,
     Status,
@@ -27,6 +28,7 @@ from airbyte_cdk.sources.streams import Stream
 from airbyte_cdk.utils.stream_status_utils import as_airbyte_message as status_message
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
+from source_kit import single_key
 from source_kit.convert import utc_now
 from source_kit.documents import require_once
 from source_kit.engine import Engine, StreamRun
@@ -153,23 +155,19 @@ class Source(AbstractSource, Generic[Config]):
         catalog: ConfiguredAirbyteCatalog,
         state: list[AirbyteStateMessage] | None,
     ) -> Engine:
-        """The read, ready to run. May ask the server for its streams. An unknown stream has failed."""
+        """The read, ready to run. May ask the server for its streams. Streams unfit for the catalog have failed."""
         require_once(catalog)
         options = self.options.parse(config)
         channel, now = Channel(), utc_now()
         streams = {stream.name: stream for stream in self.keyed(options, self.catalog_streams(options, catalog))}
         states = SavedStates(state, logger)
-        runs, unknown = [], []
+        runs, unfit = [], []
         for configured in catalog.streams:
             name = configured.stream.name
             stream = streams.get(name)
-            if stream is None:
-                unknown.append(name)
-                error = config_error(
-                    f"The source has no stream named {name!r}. Refresh the schema of the connection, or remove the "
-                    "stream from it.",
-                    f"stream {name!r} is not among {', '.join(sorted(streams))}",
-                )
+            error = _misfit(configured, streams)
+            if error is not None:
+                unfit.append(name)
                 descriptor = StreamDescriptor(name=name, namespace=configured.stream.namespace)
                 channel.put(error.as_sanitized_airbyte_message(descriptor))
                 channel.put(status_message(configured.stream, AirbyteStreamStatus.INCOMPLETE))
@@ -179,5 +177,26 @@ class Source(AbstractSource, Generic[Config]):
             warn_of_future(logger, name, stream.reached(start), now)
             runs.append(StreamRun(stream, configured, start))
         engine = Engine(runs, self.workers(options), now, logger, channel)
-        engine.failed += unknown
+        engine.failed += unfit
         return engine
+
+
+def _misfit(configured: ConfiguredAirbyteStream, streams: Mapping[str, Stream]) -> AirbyteTracedException | None:
+    """Why a stream of a catalog cannot be read; None if it can."""
+    name = configured.stream.name
+    if name not in streams:
+        return config_error(
+            f"The source has no stream named {name!r}. Refresh the schema of the connection, or remove the stream from "
+            "it.",
+            f"stream {name!r} is not among {', '.join(sorted(streams))}",
+        )
+    own = [[single_key.COLUMN]]
+    is_single = own in (configured.primary_key, configured.stream.source_defined_primary_key)
+    stream = streams[name]
+    if is_single and isinstance(stream, BatchStream) and not stream.joined_columns:
+        return config_error(
+            f"The catalog has the column _key as the key of {name}, which the options do not ask for now: without it a "
+            "destination could keep a single record. Refresh the schema of the connection, or set single_column_keys "
+            "as it was."
+        )
+    return None

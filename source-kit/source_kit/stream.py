@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, ClassVar, TypeAlias
 
 from airbyte_cdk.models import AirbyteStream
@@ -110,7 +111,8 @@ class BatchStream(Stream, ABC):
     def emitted_items(self, slice_: Any) -> Iterator[SliceItem]:
         """The items of one slice as they are emitted: those of `read_slice`, with the column `_key` if it is wanted."""
         items, columns = self.read_slice(slice_), self.joined_columns
-        return (_with_key(item, columns) for item in items) if columns else items
+        # map holds no item, which may be large, while the next one is made
+        return map(partial(_with_key, columns), items) if columns else items
 
     def merge_state(self, state: Mapping[str, Any], update: Mapping[str, Any]) -> dict[str, Any]:
         """The state after a checkpoint. Called in the order of the slices, never by two threads at once."""
@@ -185,7 +187,7 @@ class BatchStream(Stream, ABC):
         raise NotImplementedError
 
 
-def _with_key(item: SliceItem, columns: tuple[str, ...]) -> SliceItem:
+def _with_key(columns: tuple[str, ...], item: SliceItem) -> SliceItem:
     match item:
         case RecordLines(data=lines, count=count):
             return RecordLines(single_key.lines_with_key(lines, columns), count)

@@ -146,6 +146,25 @@ def test_a_request_that_fails_once_is_sent_again(vendor: Vendor, client: Client,
     assert {request.body for request in vendor.requests} == {'{"a": 1}' if method == "POST" else ""}
 
 
+@pytest.mark.parametrize("end", [b"}", b"},", b"{", b"]", b"[}", b'{"'])
+def test_a_body_without_a_length_that_is_cut_is_requested_again_whatever_it_ends_with(
+    vendor: Vendor, client: Client, end: bytes
+) -> None:
+    """Behind the brace of a row, or one in a text, it looks whole from its two ends."""
+    rows = [{"lists": [[], {}], "text": '[}{"'}] * 9
+    whole_body = Response.json({"results": rows})
+    vendor.script = [whole_body, whole_body]
+    vendor.faults.add(Fault("cut_silent", at=whole_body.body.index(end, 100) + len(end)))
+    assert whole(client.call("/rows")) == rows
+    assert len(vendor.requests) == 2
+
+
+def test_a_whole_body_without_a_length_is_taken(vendor: Vendor, client: Client) -> None:
+    vendor.faults.add(Fault("cut_silent", at=10**9))
+    assert whole(client.call("/rows")) == ROWS
+    assert len(vendor.requests) == 1
+
+
 @pytest.mark.parametrize(
     ("fault", "message"),
     [

@@ -6,11 +6,12 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from kit_toys import ToySource, ToyStream, catalog, read
+from kit_toys import CommandLine, ToySource, ToyStream, catalog, read
 from source_kit.options import Options
 from source_kit.output import RECORD_TAIL, record_head
 from source_kit.raw_rows import RawRows
 from source_kit.stream import Checkpoint, RecordLines, SliceItem
+from test_kit.messages import errors, statuses
 
 #: Rows as the vendor writes them, and their keys
 ROWS = {
@@ -63,3 +64,22 @@ def test_every_record_has_its_key_and_nothing_else_changes(form: str) -> None:
         one.pop("emitted_at")
     assert after == before
     assert [one["type"] for one in keyed] == [one["type"] for one in plain]
+
+
+def test_a_catalog_with_a_key_that_the_options_do_not_ask_for_fails_the_stream(toy: CommandLine) -> None:
+    """Without the column a destination would take all rows for one."""
+    configured, other = catalog(Rows("decoded"), ToyStream("other")), ToyStream("other")
+    configured["streams"][0]["stream"]["source_defined_primary_key"] = [["_key"]]
+    code, messages = toy.read(ToySource(Rows("decoded"), other), configured=configured)
+
+    assert code == 1
+    assert [(name, statuses(messages, name)[-1]) for name in ("data", "other")] == [
+        ("data", "INCOMPLETE"),
+        ("other", "COMPLETE"),
+    ]
+    assert [error["message"] for error in errors(messages)] == [
+        "The catalog has the column _key as the key of data, which the options do not ask for now: without it a "
+        "destination could keep a single record. Refresh the schema of the connection, or set single_column_keys as it "
+        "was."
+    ]
+    assert toy.read(Keyed(Rows("decoded"), other), configured=configured)[0] == 0

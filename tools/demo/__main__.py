@@ -100,7 +100,7 @@ def main() -> int:
             part.unlink(missing_ok=True)
         shutil.rmtree(_beside(options.database, "inlet"), ignore_errors=True)
     with ExitStack() as stack:
-        connection = stack.enter_context(duckdb.connect(str(options.database)))
+        connection = stack.enter_context(_opened(options.database))
         history = History(connection)
         runs = history.runs()
         run = _next_run(runs, options)
@@ -120,6 +120,19 @@ def main() -> int:
     return 0 if complete else 1
 
 
+def _opened(database: Path) -> duckdb.DuckDBPyConnection:
+    """The DuckDB file, which is made where there is none."""
+    try:
+        return duckdb.connect(str(database))
+    except duckdb.Error as error:
+        if "lock" in str(error):
+            sys.exit(f"{database} is open in another program. Close it there, then run `make demo` again. ({error})")
+        sys.exit(
+            f"{database} cannot be opened. `make demo ARGS=--fresh` deletes it and begins anew, "
+            f'`make demo ARGS="--database FILE"` takes another file. ({error})'
+        )
+
+
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
     add = parser.add_argument
@@ -130,7 +143,7 @@ def _options() -> argparse.Namespace:
     add("--size", choices=("demo", "tiny"), help="amount of simulated data; default: demo, or that of the file")
     add(
         "--now",
-        type=datetime.fromisoformat,
+        type=_with_offset,
         help="the vendors' present at the first run, with its offset; default: a day before the last full hour",
     )
     add(
@@ -142,9 +155,21 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def _with_offset(text: str) -> datetime:
+    """A time of the command line."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise argparse.ArgumentTypeError(f"{text} is not a time with its offset, such as 2026-03-01T09:00:00Z")
+    return moment
+
+
 def _beside(database: Path, kind: str) -> Path:
     """The page `demo.html` beside `demo.duckdb`; what else belongs to the file has its whole name."""
-    return database.absolute().with_suffix(".html") if kind == "html" else Path(f"{database.absolute()}.{kind}")
+    database = database.resolve()  # an engine of containers takes no path with `..`
+    return database.with_suffix(".html") if kind == "html" else Path(f"{database}.{kind}")
 
 
 def _next_run(runs: list[Run], options: argparse.Namespace) -> Run:
@@ -172,10 +197,13 @@ def _place(console: Console, log: IO[bytes], wanted: bool) -> Place:
     engine = containers.engine() if wanted else None
     if engine is None:
         return Environment(log)
-    missing = containers.missing_images(engine, [*VENDORS, "webhook-inlet"])
+    packages = [*VENDORS, "webhook-inlet"]
+    missing = containers.missing_images(engine, packages)
     if missing:
         console.print(f"Docker answers, but {missing[0]} is not built: `make images` makes the demo use containers.")
         return Environment(log)
+    built = containers.built(engine, packages)
+    console.print(f"The images are of {built:%d %B %Y, %H:%M} UTC. If this tree is newer, `make images` renews them.")
     return containers.Containers(engine, log)
 
 
@@ -184,8 +212,9 @@ def _greet(console: Console, run: Run, runs: list[Run], database: Path) -> None:
         console.print(f"First run: everything, into {database}.")
     else:
         console.print(f"Run {run.number}: incremental, into {database}.")
-    still = "still " if runs and runs[-1].present == run.present else ""
-    console.print(f"For the simulated vendors it is {still}{run.present:%A, %d %B %Y, %H:%M} UTC.")
+    still = bool(runs) and runs[-1].present == run.present
+    reason = "; their clock does not run ahead of this machine's" if still else ""
+    console.print(f"For the simulated vendors it is {'still ' * still}{run.present:%A, %d %B %Y, %H:%M} UTC{reason}.")
     console.print(f"Connectors and webhook-inlet run {run.place}.")
 
 
@@ -243,7 +272,17 @@ def _end(
         highlight=False,
     )
     console.print("Spark:   make spark-demo  (needs Java 17)", highlight=False)
-    console.print("Again:   make demo        (incremental; for the vendors it is a day later)", highlight=False)
+    console.print(f"Again:   make demo        ({_again(history.runs())})", highlight=False)
+
+
+def _again(runs: list[Run]) -> str:
+    """What a further run would be."""
+    first, last = runs[0], runs[-1]
+    if (last.present - first.present).days >= DAYS:
+        return "the vendors have no later days; ARGS=--fresh begins anew"
+    tomorrow = last.present + timedelta(days=1)
+    since = "" if tomorrow <= datetime.now(UTC) else f" from {tomorrow:%A, %d %B, %H:%M} UTC on"
+    return f"incremental; for the vendors it is a day later{since}"
 
 
 if __name__ == "__main__":
@@ -251,3 +290,5 @@ if __name__ == "__main__":
         sys.exit(main())
     except KeyboardInterrupt:
         sys.exit("Stopped. The next run goes on from what is in the file.")
+    except (duckdb.OperationalError, OSError) as error:
+        sys.exit(f"Stopped: {error}. When this is put right, the next run goes on from what is in the file.")

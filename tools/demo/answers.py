@@ -14,13 +14,14 @@ from rich.table import Table
 SCHEMA = "answers"
 _LINES = 8
 _WEEKS, _DAYS = 4, 14
-#: The name of a view and its query
+#: The name of a view and its query, sorted, since a reader's first look is `FROM answers.NAME`
 VIEWS = {
     "weekly_active_visitors_by_page": """
         SELECT CAST(e.week AT TIME ZONE 'America/New_York' AS DATE) AS week_of, p.name AS page,
                count(DISTINCT e.visitor_id) AS visitors
         FROM pendo.page_events AS e LEFT JOIN pendo.pages AS p ON p.id = e.page_id
         GROUP BY e.week, e.page_id, p.name
+        ORDER BY week_of, visitors DESC, page
     """,
     "email_opens_by_campaign": """
         SELECT c.id AS campaign_id, c.name AS campaign,
@@ -30,6 +31,7 @@ VIEWS = {
         FROM customerio.messages AS m JOIN customerio.campaigns AS c ON c.id = m.campaign_id
         WHERE m.type = 'email'
         GROUP BY c.id, c.name
+        ORDER BY delivered DESC, campaign
     """,
     # a session that was counted for two users, before and after they were found to be one, is one
     "sessions_by_day": """
@@ -37,6 +39,7 @@ VIEWS = {
         FROM heap.sessions AS s
         WHERE s._heap_generation = (SELECT max(generation) FROM heap._heap_dumps WHERE table_name = 'sessions')
         GROUP BY 1
+        ORDER BY 1
     """,
 }
 

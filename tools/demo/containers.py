@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
@@ -37,6 +38,11 @@ def missing_images(client: docker.DockerClient, packages: Sequence[str]) -> list
         except ImageNotFound:
             missing.append(image(package))
     return missing
+
+
+def built(client: docker.DockerClient, packages: Sequence[str]) -> datetime:
+    """When the oldest of the images was built, in UTC."""
+    return min(datetime.fromisoformat(client.images.get(image(package)).attrs["Created"]) for package in packages)
 
 
 def image(package: str) -> str:

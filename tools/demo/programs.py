@@ -87,7 +87,7 @@ def address(program: Program, what: str, *, posts: bool = False) -> str:
         found = [text.split("listening on ")[1].strip() for text in said if "listening on " in text]
         if found and (not posts or any("webhooks: " in text for text in said)):
             return found[0]
-    sys.exit(f"{what} did not start: {''.join(said)}")
+    sys.exit(f"{what} did not start. The log beside the DuckDB file says why. {''.join(said)}".rstrip())
 
 
 def simulators(vendor: str, *arguments: str) -> list[str]:

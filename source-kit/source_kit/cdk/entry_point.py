@@ -33,9 +33,10 @@ class BatchEntrypoint(AirbyteEntrypoint):
     """The CDK's entry point. Its read writes batches itself and yields nothing."""
 
     def __init__(self, source: Source[Any]) -> None:
+        before = logging.root.manager.disable
         logging.disable(logging.INFO)  # the CDK's memory monitor logs its limits, of which no user knows what to do
         super().__init__(source)
-        logging.disable(logging.NOTSET)
+        logging.disable(before)
         self.batch_source = source
         self.failed: Sequence[str] = ()
         self._memory_monitor._check_interval = _MEMORY_CHECK_EVERY

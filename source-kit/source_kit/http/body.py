@@ -25,6 +25,7 @@ from source_kit import network
 from source_kit.disk import store
 from source_kit.errors import OPTION, config_error
 from source_kit.http.gunzip import GZIP, gunzipped
+from source_kit.json_text import Brackets
 from source_kit.limits import BODY_BYTES, BODY_EXPANSION, BODY_TRUSTED_BYTES, TooLarge, megabytes
 
 #: A body up to this size stays in memory, a larger one goes to a temporary file. Bytes. With 8 MiB and pieces of
@@ -210,10 +211,28 @@ def cut_or_no_json(spool: IO[bytes]) -> bool:
     return first + last not in (b"{}", b"[]", b"nl")
 
 
+def _is_open(spool: IO[bytes]) -> bool:
+    """Whether a body ends within an object, an array or a string."""
+    brackets = Brackets()
+    while piece := spool.read(_PIECE_BYTES):
+        for _ in brackets.of(piece):
+            pass
+    spool.seek(0)
+    return brackets.is_open
+
+
 def is_broken(response: Response) -> bool:
-    """Whether the body of a response cannot be the JSON that was asked for. Reads its two ends."""
-    media_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-    return media_type != NDJSON and cut_or_no_json(response.spool)
+    """Whether the body of a response cannot be the JSON that was asked for. Reads its two ends.
+
+    Reads all of it where the end of the connection was the end of the body: then a cut shows in the JSON only, and a
+    cut body may end like a whole one, behind the brace of a row.
+    """
+    headers = response.headers
+    media_type = headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    if media_type == NDJSON:
+        return False
+    framed = "Content-Length" in headers or "Transfer-Encoding" in headers
+    return cut_or_no_json(response.spool) or (not framed and _is_open(response.spool))
 
 
 def fault_of(error: Exception, url: str, option: str, *, answered: bool) -> network.Fault | None:
