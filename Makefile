@@ -149,5 +149,5 @@ $(CADDY)/.installed: tools/caddy.txt tools/bootstrap.sh
 	@touch $@
 
 clean: ## remove everything that these commands created
-	rm -rf .venv .uv .cache .demo .try dist integration_tests/clients/*/.venv .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .uv .cache .demo demo.duckdb demo.duckdb.* demo.html .try dist integration_tests/clients/*/.venv .pytest_cache .mypy_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

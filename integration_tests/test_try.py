@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -124,3 +126,15 @@ def test_a_port_that_is_taken_is_named_in_a_sentence(trial: Trial) -> None:
     assert done.stderr == (
         "Address already in use: give another address or port (--host, --port; 0 takes a free port)\n"
     )
+
+
+def test_a_usual_port_that_is_taken_is_answered_with_the_line_for_a_free_one() -> None:
+    command = [sys.executable, str(ROOT / "tools" / "try_connector.py"), "pendo", "--size", "tiny"]
+    with socket.socket() as holder:
+        with suppress(OSError):  # somebody else holds it, which is as good
+            holder.bind(("127.0.0.1", 8101))
+            holder.listen()
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+
+    assert done.returncode != 0
+    assert done.stderr.endswith('\nOn a free port: make try C=pendo ARGS="--port 0"\n')

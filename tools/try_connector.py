@@ -90,7 +90,10 @@ def main() -> int:
     assert vendor.stdout is not None
     url, config = vendor.stdout.readline(), vendor.stdout.readline()
     if not config:
-        return vendor.wait() or 1  # it has said on stderr what is wrong
+        code = vendor.wait() or 1  # it has said on stderr what is wrong
+        if code > 0 and options.port is None:
+            print(f'On a free port: make try C={options.vendor} ARGS="--port 0"', file=sys.stderr)
+        return code
     try:
         folder = (options.folder or ROOT / ".try" / options.vendor).absolute()
         write_files(folder, options.vendor, json.loads(config))
@@ -127,6 +130,8 @@ def discovered(program: str, config: Path) -> dict[str, Any]:
         message = json.loads(line)
         if message["type"] == "CATALOG":
             return dict(message["catalog"])
+    if done.returncode in (-signal.SIGINT, -signal.SIGTERM, 128 + signal.SIGINT, 128 + signal.SIGTERM):
+        sys.exit("Stopped.")
     sys.exit(f"discover failed:\n{done.stdout.decode()}")
 
 

@@ -158,7 +158,7 @@ def _options() -> argparse.Namespace:
 def _with_offset(text: str) -> datetime:
     """A time of the command line."""
     try:
-        moment = datetime.fromisoformat(text)
+        moment: datetime | None = datetime.fromisoformat(text)
     except ValueError:
         moment = None
     if moment is None or moment.tzinfo is None:
