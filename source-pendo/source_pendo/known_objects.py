@@ -90,4 +90,4 @@ class KnownObjects:
 
 def _is_change(value: Any) -> bool:
     """Whether a value is a time of change as `in_state` has it: one that a timestamp can hold, or none."""
-    return value is None or (value.__class__ is int and instant(value) is not None)
+    return value is None or (value.__class__ is int and (value == 0 or instant(value) is not None))

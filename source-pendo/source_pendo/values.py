@@ -25,8 +25,9 @@ def instant(value: Any) -> str | None:
     """Epoch milliseconds (a number, or digits in a text) or an ISO text, as RFC 3339 in UTC with milliseconds.
 
     Pendo sends milliseconds nearly everywhere and ISO texts in some metadata fields (certain), and 0 where there is no
-    time: the vendor's sample has it in `lastKeyFrameTimestamp` of a row without a recording. That and any other value,
-    and instants outside the years 1 to 9999, become None: a date column cannot hold them.
+    time (certain for `lastKeyFrameTimestamp` of a row without a recording, from the vendor's sample, and for one field
+    of guides; inferred for the others). That and any other value, and instants outside the years 1 to 9999, become
+    None: a date column cannot hold them.
     """
     if value.__class__ is int:
         try:
@@ -35,10 +36,10 @@ def instant(value: Any) -> str | None:
             return None
     try:
         if isinstance(value, float):
-            return iso_millis(value)
+            return iso_millis(value) if value else None
         if isinstance(value, str):
             text = value.strip()
-            return iso_millis(int(text) if text.lstrip("-").isdecimal() else epoch_millis(parse_instant(text)))
+            return instant(int(text)) if text.lstrip("-").isdecimal() else iso_millis(epoch_millis(parse_instant(text)))
     except (ValueError, OverflowError):
         pass
     return None
@@ -71,13 +72,8 @@ def change_time(value: Any) -> int | None:
     """A time of change in epoch milliseconds; None for 0 and for what is no time."""
     if value.__class__ is int and 0 < value < _YEAR_10000:
         return int(value)
-    text = definition_instant(value)
+    text = instant(value)
     return None if text is None else epoch_millis(parse_instant(text))
-
-
-def definition_instant(value: Any) -> str | None:
-    """As `instant`, for definitions, where 0 means no date (certain for one field, inferred for the others)."""
-    return None if value in (0, "0") else instant(value)
 
 
 def text(value: Any) -> str:
@@ -129,13 +125,13 @@ def texts(value: Any) -> list[str | None]:
     return [None if item is None else text(item) for item in items(value)]
 
 
-def document_mapper(schema: Mapping[str, Any], time: Converter = instant) -> RecordMapper:
-    """Makes records of a stream's schema from a list of the vendor's documents; `time` converts their instants."""
+def document_mapper(schema: Mapping[str, Any]) -> RecordMapper:
+    """Makes records of a stream's schema from a list of the vendor's documents."""
     properties = schema["properties"].items()
-    return RecordMapper(snake_case, {name: convert for name, of in properties if (convert := _converter_for(of, time))})
+    return RecordMapper(snake_case, {name: convert for name, of in properties if (convert := _converter_for(of))})
 
 
-def _converter_for(schema: Mapping[str, Any], time: Converter) -> Converter | None:
+def _converter_for(schema: Mapping[str, Any]) -> Converter | None:
     """Makes a value of this schema from the vendor's value; None if nothing is to be done.
 
     An object with `properties` is a documented one: its names become snake_case, also those that the schema does not
@@ -145,15 +141,15 @@ def _converter_for(schema: Mapping[str, Any], time: Converter) -> Converter | No
     """
     types = set(schema.get("type", ())) - {"null"}
     if "object" in types and "properties" in schema:
-        mapper = document_mapper(schema, time)
+        mapper = document_mapper(schema)
         return lambda value: mapper([value])[0] if isinstance(value, dict) else value
     if len(types) > 1:
         return _converter_of_several(types)
     if "array" in types:
-        of_item = _converter_for(schema.get("items", {}), time)
+        of_item = _converter_for(schema.get("items", {}))
         return items if of_item is None else lambda value: [None if x is None else of_item(x) for x in items(value)]
     if schema.get("format") == "date-time":
-        return time
+        return instant
     return text if "string" in types else None
 
 

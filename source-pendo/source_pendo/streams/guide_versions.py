@@ -23,7 +23,7 @@ from source_kit.stream import Checkpoint, SliceItem
 from source_pendo.aggregation import Row
 from source_pendo.client import NotOffered
 from source_pendo.streams.lists import UPDATED, ObjectList
-from source_pendo.values import change_time, definition_instant, document_mapper
+from source_pendo.values import change_time, document_mapper
 
 #: This many other guides are asked for before the endpoint is called closed
 _ASKED_ONCE_MORE: Final = 5
@@ -81,7 +81,7 @@ class GuideVersions(ObjectList):
 
     def slices(self) -> Iterator[Guide]:
         """The guides that changed, in order of their change; first those whose time of change is not known."""
-        self._mapper = document_mapper(self.get_json_schema(), definition_instant)
+        self._mapper = document_mapper(self.get_json_schema())
         self._open, self._lock = None, threading.Lock()
         self._guides = sorted(self._list(), key=lambda guide: guide.changed or 0)
         yield from (guide for guide in self._guides if self._may_have_changed(guide.changed))

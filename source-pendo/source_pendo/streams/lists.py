@@ -16,7 +16,7 @@ from source_pendo.aggregation import Row
 from source_pendo.config import is_app_id
 from source_pendo.known_objects import DELETED_AT, MOST_KNOWN, KnownObjects, with_deletions
 from source_pendo.streams.base import STATE_VERSION, PendoStream
-from source_pendo.values import change_time, definition_instant, document_mapper
+from source_pendo.values import change_time, document_mapper
 
 #: Changes that were made while the last sync read may carry a time before its newest one
 _OVERLAP_MS: Final = int(timedelta(hours=1) / timedelta(milliseconds=1))
@@ -89,7 +89,7 @@ class ObjectList(PendoStream):
 
     def read_slice(self, slice_: Any) -> Iterator[SliceItem]:
         """The list's objects, without those of other applications and those that did not change."""
-        mapper = document_mapper(self.get_json_schema(), definition_instant)
+        mapper = document_mapper(self.get_json_schema())
         newest = self._since
         for objects in self._objects():
             kept: list[Row] = []

@@ -18,7 +18,7 @@ from source_pendo.client import REFUSALS
 from source_pendo.config import LARGEST_RECORD_LIMIT
 from source_pendo.paging import KeyPager
 from source_pendo.streams.base import PendoStream
-from source_pendo.values import definition_instant, document_mapper
+from source_pendo.values import document_mapper
 
 
 class Objects(PendoStream):
@@ -52,7 +52,7 @@ class Objects(PendoStream):
 
     def read_slice(self, slice_: str) -> Iterator[SliceItem]:
         """The objects, without those of other applications."""
-        mapper = document_mapper(self.get_json_schema(), definition_instant)
+        mapper = document_mapper(self.get_json_schema())
         for rows in self.pages():
             for row in rows:
                 if not isinstance(row, dict) or row.get(self.key_column) is None:

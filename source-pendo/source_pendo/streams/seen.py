@@ -16,7 +16,7 @@ from source_pendo.config import LARGEST_RECORD_LIMIT
 from source_pendo.paging import KeyPager, is_exact, may_begin_at
 from source_pendo.streams.base import STATE_VERSION, PendoStream
 from source_pendo.unread_visitors import is_time
-from source_pendo.values import definition_instant, document_mapper, whole_number
+from source_pendo.values import document_mapper, whole_number
 
 #: Days before the state's day, beside `lookback_window`: a day begins up to 12 hours after its begin in UTC, and Pendo
 #: shows events up to eight hours after they happened (certain: another vendor's commit log).
@@ -72,7 +72,7 @@ class SeenStream(PendoStream):
         self._sync_start, self._until = sync_start, epoch_millis(sync_start)
         if (resume := self.resume_of(state)) is not None:
             self._take_resume(resume)
-        self._mapper = document_mapper(self.get_json_schema(), definition_instant)
+        self._mapper = document_mapper(self.get_json_schema())
 
     def slices(self) -> Iterable[str]:
         return ("everything" if self._since is None else "changes",)
