@@ -23,7 +23,7 @@ CADDY      := .cache/caddy
 	sbom audit docs lock clients-env $(addsuffix -env,$(CLIENTS)) kubernetes-env plots-env spark-env spark-oldest-env caddy clean
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(INSTALLED) ## install uv and the Python environment; the other commands do this by themselves
 
