@@ -281,6 +281,7 @@ def logs_held(waiting: str) -> Iterator[None]:
     """
     root = logging.getLogger()
     before, held, ended = root.handlers[:], _HeldLog(logging.WARNING), threading.Event()
+    activities = activity.current()  # those of another thread may be others
 
     def write(records: list[logging.LogRecord]) -> None:
         for record in records:
@@ -289,7 +290,7 @@ def logs_held(waiting: str) -> Iterator[None]:
 
     def say_that_it_runs() -> None:
         while not ended.wait(activity.HEARTBEAT_SECONDS):
-            line = f"{waiting}: {activity.current().report() or 'working'}"
+            line = f"{waiting}: {activities.report() or 'working'}"
             write([logging.LogRecord(root.name, logging.INFO, __file__, 0, line, None, None)])
 
     heartbeat = threading.Thread(target=say_that_it_runs, name="heartbeat", daemon=True)
