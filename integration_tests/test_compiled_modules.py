@@ -50,7 +50,7 @@ def test_all_modules_are_compiled_alike() -> None:
 
 def test_images_the_setup_and_the_release_know_every_module() -> None:
     dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8")
-    with_compiler = re.search(r"in (.*)\) /tmp/compiler\.sh", dockerfile)
+    with_compiler = re.search(r"^ *(source-.*)\) /tmp/compiler\.sh", dockerfile, re.MULTILINE)
     checked = re.search(r"sed -n 's/(.*)/\\1/p' \"\$\{PACKAGE\}/pyproject", dockerfile)
     reinstalled = re.findall(
         r"--reinstall-package (\S+)", (ROOT / "tools" / "bootstrap.sh").read_text(encoding="utf-8")

@@ -179,8 +179,10 @@ def expected(name: str, row: Row) -> Row:
         flat["response"] = flat.pop("poll_response")
     if name == "guide_versions":  # `last_updated_at` is the guide's
         flat["version_last_updated_at"] = flat.pop("last_updated_at")
+    if name.endswith("events"):  # a row without a recording has 0
+        return flat | {"last_key_frame_timestamp": flat.get("last_key_frame_timestamp") or None}
     if name not in ("accounts", "visitors"):
-        return flat if name.endswith("events") else without_zero_times(flat)
+        return without_zero_times(flat)
     groups = flat.pop("metadata") or {}
     return flat | {f"metadata_{group}": values for group, values in groups.items()}
 
