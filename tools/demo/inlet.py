@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import json
 import secrets
 import tempfile
@@ -13,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from simulators.webhooks.signatures import customerio
 
 from demo.programs import Place, address
 
@@ -72,12 +72,8 @@ def post_event(inlet: Inlet) -> None:
         "timestamp": int(time.time()),
     }
     body = json.dumps({**event, "data": {"delivery_id": "demo"}}).encode()
-    signed = f"v0:{event['timestamp']}:".encode() + body
-    headers = {
-        "Content-Type": "application/json",
-        "X-CIO-Timestamp": str(event["timestamp"]),
-        "X-CIO-Signature": hmac.new(inlet.secret.encode(), signed, hashlib.sha256).hexdigest(),
-    }
+    signature = customerio(inlet.secret, body).decode().splitlines()
+    headers = {"Content-Type": "application/json", **dict(line.split(": ") for line in signature)}
     urllib.request.urlopen(urllib.request.Request(inlet.address("customerio"), body, headers)).close()  # noqa: S310
 
 
