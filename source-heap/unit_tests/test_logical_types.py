@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import struct
+from decimal import Decimal
 from typing import Any
 
+import fastavro
 import pytest
 from avro_by_hand import file, put_tables, read_table, record, text
 from heap_world import Heap
@@ -84,6 +87,16 @@ def test_a_decimal_beyond_all_use_is_nulled_and_recorded(kind: Any, data: bytes,
     output, rows = read_table(heap)
     assert rows == [{"event_id": 1}]
     assert output.changes["ev"][0][1] == [{"field": "it", "change": "NULLED", "reason": "SOURCE_SERIALIZATION_ERROR"}]
+
+
+def test_another_program_in_the_process_reads_avro_as_before(heap: Heap) -> None:
+    """Spark's Python workers and notebooks read other Avro files, and fastavro's readers are the whole process's."""
+    schema = record(("event_id", "long"), ("it", {"type": "array", "items": decimal(2)}))
+    row = long_bytes(1) + long_bytes(1) + text(b"\x04\xd2") + long_bytes(0)
+    put_tables(heap, {"ev": file(schema, [row])})
+    _output, rows = read_table(heap)
+    assert rows == [{"event_id": 1, "it": ["12.34"]}]
+    assert [found["it"] for found in fastavro.reader(io.BytesIO(file(schema, [row])))] == [[Decimal("12.34")]]
 
 
 # ---------------------------------------------------------------------------------------------- session_time
