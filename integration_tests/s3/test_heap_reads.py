@@ -106,10 +106,13 @@ def test_a_history_is_synced_step_by_step(name: str, s3: S3Server, tmp_path: Pat
         assert as_bag(list(last.values())) == as_bag(truth.latest())
 
 
-def test_more_than_a_thousand_manifests_are_found(s3: S3Server, tmp_path: Path) -> None:
+def test_more_than_a_thousand_manifests_take_two_pages_and_are_found(s3: S3Server, tmp_path: Path) -> None:
     bucket = s3.new_bucket()
     steps = scenario("more_than_a_thousand_manifests", bucket=bucket)
     put(s3, bucket, steps)
+    pages = s3.client().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix="manifests/")
+    assert [len(page["Contents"]) for page in pages] == [1_000, 50]
+
     rows, _, failed = sync(tmp_path, config_for(s3, bucket, keys_of(s3.admin)), {})
     assert not failed
     assert len(rows["_heap_dumps"]) == 1_050

@@ -49,14 +49,6 @@ def test_a_scenario_is_listed_and_read_back(s3: S3Server) -> None:
     assert rows == [row.values for row in table.rows]
 
 
-def test_more_than_a_thousand_manifests_take_two_pages(s3: S3Server) -> None:
-    bucket = _filled(s3, "more_than_a_thousand_manifests")
-
-    pages = list(s3.client().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix="manifests/"))
-
-    assert [len(page["Contents"]) for page in pages] == [1_000, 50]
-
-
 def test_a_deleted_object_and_a_range_are_answered_as_by_aws(s3: S3Server) -> None:
     bucket = _filled(s3, "first_sync")
     client = s3.client()
