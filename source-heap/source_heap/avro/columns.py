@@ -77,7 +77,7 @@ def _branch(avro: Any, name: str, target: str | None, decides: bool) -> Branch |
         return (_KINDS[avro], _plain_form(avro, target), 0, False, 0, ())
     if isinstance(avro, list):
         return None  # a union within a union, which Avro forbids
-    kind, annotation = avro["type"], avro.get("logicalType")
+    kind, annotation = avro["type"], logical.name_of(avro)
     if annotation is None:
         return ("fixed", _plain_form("fixed", target), 0, False, _size(avro), ()) if kind == "fixed" else None
     if annotation == logical.SYMBOLS:

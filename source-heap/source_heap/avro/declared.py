@@ -4,7 +4,8 @@ Defaults, documentation, aliases and order do not matter for reading rows, and w
 NaN, half a surrogate pair, a default of another type), so they are dropped. The form:
 
 * A primitive is its name, or `{"type", "logicalType", ...}` if the annotation is known and valid; Avro requires readers
-  to ignore any other. An enum is an `int` with the logical type `logical.SYMBOLS` and its `names`.
+  to ignore any other. An enum is an `int` with the logical type `logical.SYMBOLS` and its `names`. The names of logical
+  types begin with `logical.OWN`.
 * A union is a list, an array has `items`, a map `values`, a fixed a `size`.
 * A record gets a unique name (`r0`, `r1`, ...) at its definition, and references are that name. Avro's namespaces are
   resolved: `x.Kind` and `y.Kind` are two types.

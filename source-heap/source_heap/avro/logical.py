@@ -1,4 +1,4 @@
-"""Reads Avro's logical types: replaces fastavro's readers, and decides which annotations are valid.
+"""Reads Avro's logical types in place of fastavro's readers, and decides which annotations are valid.
 
 fastavro's own readers fail the whole file at a value that Python's types cannot hold (an instant after the year 9999, a
 time of day after 24:00), change a negative time of day silently, and round a decimal to its precision. These return
@@ -76,6 +76,10 @@ def _symbol(index: int, schema: Mapping[str, Any], *_: Any) -> Any:
     return schema["names"][index]
 
 
+#: Begins the names of logical types in the form of `declared`. fastavro's readers are the whole process's, and these
+#: have other names: what else reads Avro there (in a Spark worker, in a notebook) gets the values that it knows.
+OWN = "source-heap-"
+
 #: Our logical type for Avro's enum, because fastavro rejects symbols that break Avro's naming rules; writers use them.
 SYMBOLS = "symbols"
 
@@ -103,8 +107,8 @@ def annotated(kind: str, schema: Mapping[str, Any]) -> Any:
     if not isinstance(name, str) or name == SYMBOLS or (kind, name) not in READERS:
         return kind
     if name != "decimal":
-        return {"type": kind, "logicalType": name}
-    return {"type": kind, "logicalType": name, "scale": schema.get("scale") or 0} if _is_decimal(schema) else kind
+        return {"type": kind, "logicalType": OWN + name}
+    return {"type": kind, "logicalType": OWN + name, "scale": schema.get("scale") or 0} if _is_decimal(schema) else kind
 
 
 def fixed(schema: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -114,16 +118,22 @@ def fixed(schema: Mapping[str, Any], name: str) -> dict[str, Any]:
         raise TypeError
     made: dict[str, Any] = {"type": "fixed", "name": name, "size": size}
     if logical == "uuid" and size == _UUID_BYTES:
-        made["logicalType"] = logical
+        made["logicalType"] = OWN + logical
     # log10(2) digits per bit, without the sign bit
     if logical == "decimal" and _is_decimal(schema) and schema["precision"] <= (8 * size - 1) * 30103 // 100_000:
-        made.update(logicalType=logical, scale=schema.get("scale") or 0)
+        made.update(logicalType=OWN + logical, scale=schema.get("scale") or 0)
     return made
 
 
 def enum(symbols: list[str]) -> dict[str, Any]:
     """An enum with these symbols, in the form of `declared`."""
-    return {"type": "int", "logicalType": SYMBOLS, "names": symbols}
+    return {"type": "int", "logicalType": OWN + SYMBOLS, "names": symbols}
+
+
+def name_of(made: Mapping[str, Any]) -> str | None:
+    """The name of the logical type of a type in the form of `declared`."""
+    name: str | None = made.get("logicalType")
+    return name and name.removeprefix(OWN)
 
 
 def _is_decimal(schema: Mapping[str, Any]) -> bool:

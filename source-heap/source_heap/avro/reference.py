@@ -26,9 +26,6 @@ from source_heap.limits import LINE_BYTES
 _NO_SCHEMA = (AttributeError, KeyError, TypeError, ValueError, RecursionError)
 _BROKEN = (EOFError, IndexError, KeyError, ValueError, OverflowError, TypeError, ArithmeticError, struct.error)
 
-#: Begins the names under which fastavro knows the readers of `logical`
-_OWN = "source-heap-"
-
 
 class ReferenceDecoder:
     """Decodes rows of files of any schema. Raises BrokenFile if fastavro does not understand the schema."""
@@ -39,15 +36,14 @@ class ReferenceDecoder:
         from fastavro.read import LOGICAL_READERS
         from fastavro.schema import SchemaParseException, UnknownType
 
-        # fastavro's readers are the whole process's: ours have names of their own, so that what else reads Avro there
-        # gets the values that it knows (https://fastavro.readthedocs.io/en/latest/logical_types.html)
-        LOGICAL_READERS.update({f"{kind}-{_OWN}{name}": read for (kind, name), read in logical.READERS.items()})
+        # the documented way to add readers of logical types
+        LOGICAL_READERS.update({f"{kind}-{logical.OWN}{name}": read for (kind, name), read in logical.READERS.items()})
         self._row = schema.row
         self._projection = projection
         self._read: Any = schemaless_reader
         self._targets = {field["name"]: projection.target(field["name"]) for field in schema.record["fields"]}
         try:
-            self._schema = parse_schema(_with_own_names(schema.record))
+            self._schema = parse_schema(dict(schema.record))
         except (SchemaParseException, UnknownType, *_NO_SCHEMA) as error:
             raise BrokenFile("its schema cannot be understood") from error
 
@@ -97,16 +93,6 @@ class ReferenceDecoder:
         projection.misfits.update(misfits)
         meta = b',"meta":%b' % orjson.dumps({"changes": changes}) if changes and projection.head else b""
         return b"".join((projection.head, text, meta, projection.tail))
-
-
-def _with_own_names(schema: Any) -> Any:
-    """A declared schema whose logical types have the names of `logical`'s readers."""
-    if isinstance(schema, list):
-        return [_with_own_names(part) for part in schema]
-    if not isinstance(schema, Mapping):
-        return schema
-    named = {name: _with_own_names(value) for name, value in schema.items()}
-    return named | {"logicalType": _OWN + named["logicalType"]} if "logicalType" in named else named
 
 
 def projected(

@@ -12,7 +12,7 @@ from typing import Any
 from source_kit.json_schema import ANYTHING
 
 from source_heap.avro.declared import Declared
-from source_heap.avro.logical import SYMBOLS
+from source_heap.avro.logical import SYMBOLS, name_of
 from source_heap.avro.times import TIME_COLUMNS
 from source_heap.avro.values import ANY, TIME
 from source_heap.limits import DECLARED_DEPTH, SCHEMA_VALUES
@@ -79,8 +79,8 @@ class _Converter:
         if isinstance(avro, str):
             return _PRIMITIVES[avro] if avro in _PRIMITIVES else self._record(self._records[avro], depth)
         kind = avro["type"]
-        if "logicalType" in avro:
-            return _LOGICAL[kind, avro["logicalType"]]
+        if annotation := name_of(avro):
+            return _LOGICAL[kind, annotation]
         if kind == "record":
             return self._record(avro, depth)
         if kind == "fixed":
