@@ -51,7 +51,7 @@ test: $(INSTALLED) ## run all tests; lists the tests that are skipped because a 
 unit: $(INSTALLED) ## run the fast unit tests only, in under a minute; those of the simulators are in make test
 	@$(PYTHON_BIN) -m pytest -q -n $(UNIT_JOBS) --dist loadfile -m "not slow and not soak" $(UNIT_TESTS) $(ARGS)
 
-soak: $(INSTALLED) ## run the long tests, which `make test` does not run: load and kills of webhook-inlet, fuzzing of native modules, large buckets, Spark
+soak: $(INSTALLED) ## run the long tests, which `make test` does not run: load, kills, fuzzing of native modules, large buckets, Spark
 	@$(PYTHON_BIN) tools/run_tests.py --soak $(ARGS)
 
 fuzz: $(INSTALLED) ## run the fuzzers of the native modules, each for SECONDS (60); needs clang and libclang-rt-dev

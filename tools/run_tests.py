@@ -39,7 +39,7 @@ TESTS = (
 SPARK_TESTS = ("spark/unit_tests", "spark/integration_tests")
 SOAK_TESTS = (
     *("webhook-inlet/unit_tests", "source-heap/unit_tests"),
-    *("integration_tests/webhooks", "integration_tests/fuzz"),
+    *("integration_tests/webhooks", "integration_tests/resilience", "integration_tests/fuzz"),
 )
 #: pytest-xdist: a file stays in one process, which makes what its tests share once, and files start in the given order.
 #: At most eight processes: each starts simulators and servers of its own, which take memory

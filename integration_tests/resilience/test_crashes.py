@@ -21,6 +21,11 @@ KILLS = 10
 FORKED = {"unlimited": True, "base_seconds": 0.01, "tries": 4}
 
 
+def seeds(first: int, all_of_them: int) -> list[Any]:
+    """The first few are for `make test`, the others for `make soak`."""
+    return [*range(first), *(pytest.param(seed, marks=pytest.mark.soak) for seed in range(first, all_of_them))]
+
+
 def random_crash(draw: Random, size: int, seconds: float) -> Crash:
     """A moment between the start and the end of a run that would write `size` bytes in `seconds`."""
     if draw.random() < 0.3:
@@ -65,21 +70,21 @@ def expect_the_truth(scenario: Scenario, destination: Destination, options: Mapp
     assert scenario.connector.differences(destination.held, names) == {}
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", seeds(2, 10))
 def test_a_sync_that_is_killed_again_and_again_ends_with_the_truth(scenario: Scenario, seed: int) -> None:
     destination = scenario.destination()
     assert crash_repeatedly(scenario, destination, seed, changes=False) > 0
     expect_the_truth(scenario, destination, scenario.connector.no_lookback)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", seeds(2, 6))
 def test_a_sync_that_is_killed_while_the_data_change_ends_with_the_truth(scenario: Scenario, seed: int) -> None:
     destination = scenario.destination()
     assert crash_repeatedly(scenario, destination, 100 + seed, changes=True) > 0
     expect_the_truth(scenario, destination)
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", seeds(1, 4))
 def test_a_full_refresh_that_is_killed_again_and_again_ends_with_the_truth(scenario: Scenario, seed: int) -> None:
     destination = scenario.destination(full_refresh=True)
     assert crash_repeatedly(scenario, destination, 200 + seed, changes=False) > 0

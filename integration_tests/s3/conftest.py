@@ -1,14 +1,17 @@
-"""S3 servers as fixtures: `ceph` (real), `moto_s3` (AWS's shapes) and `s3`, which is each of them in turn."""
+"""S3 servers as fixtures: `ceph` (real), `moto_s3` (AWS's shapes), `s3`, each of them in turn, and `best_s3`, one."""
 
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import machine
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))  # tests import `s3_servers` by its name
 
 from s3_servers import CephServer, MotoServer, S3Server, ceph_server, moto_server
+
+_CEPH = next(tool for tool in machine.TOOLS if tool.marker == "ceph")
 
 
 @pytest.fixture(scope="session")
@@ -36,4 +39,11 @@ def moto_s3(moto_process: MotoServer) -> MotoServer:
 def s3(request: pytest.FixtureRequest) -> S3Server:
     """Each server in turn."""
     server: S3Server = request.getfixturevalue(request.param)
+    return server
+
+
+@pytest.fixture
+def best_s3(request: pytest.FixtureRequest) -> S3Server:
+    """Ceph where it is installed, else moto: for long tests that look at rows and not at what a server answers."""
+    server: S3Server = request.getfixturevalue("ceph" if _CEPH.is_here else "moto_s3")
     return server

@@ -83,14 +83,14 @@ def as_bag(rows: Sequence[Row]) -> list[str]:
 
 
 @pytest.mark.parametrize("name", ["resync_in_the_middle", "late_full_dump", "edge_ids", "every_file_style"])
-def test_a_history_is_synced_step_by_step(name: str, s3: S3Server, tmp_path: Path) -> None:
-    bucket = s3.new_bucket()
-    config = config_for(s3, bucket, keys_of(s3.admin))
+def test_a_history_is_synced_step_by_step(name: str, best_s3: S3Server, tmp_path: Path) -> None:
+    bucket = best_s3.new_bucket()
+    config = config_for(best_s3, bucket, keys_of(best_s3.admin))
     held: dict[str, list[Row]] = defaultdict(list)
     states: dict[str, Row] = {}
     steps = scenario(name, bucket=bucket)
     for step in steps if name != "every_file_style" else [*steps[:1], *steps[-2:]]:
-        put(s3, bucket, [step])
+        put(best_s3, bucket, [step])
         rows, states, failed = sync(tmp_path, config, states)
         assert not failed
         for stream, new in rows.items():
