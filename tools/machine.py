@@ -55,6 +55,11 @@ def _client(name: str) -> Tool:
 
 
 _FUZZER = "int LLVMFuzzerTestOneInput(const unsigned char *data, unsigned long size) { return data && size > 9; }"
+CEPH = Tool(
+    "ceph",
+    "Ceph (packages ceph-mon, ceph-osd, radosgw, ceph-common)",
+    _programs("ceph", "ceph-mon", "ceph-osd", "radosgw"),
+)
 SPARK = Tool("spark", NEEDED, f"'{sys.executable}' tools/java.py", ("spark-env", "spark-oldest-env"))
 TOOLS = (
     Tool(
@@ -63,11 +68,7 @@ TOOLS = (
         f"command -v cc && test -e '{sysconfig.get_path('include')}/Python.h'",
     ),
     Tool("docker", "a Docker engine", "docker info", ("images",)),
-    Tool(
-        "ceph",
-        "Ceph (packages ceph-mon, ceph-osd, radosgw, ceph-common)",
-        _programs("ceph", "ceph-mon", "ceph-osd", "radosgw"),
-    ),
+    CEPH,
     # Debian keeps the server's programs off the PATH, one directory a version
     Tool(
         "postgres",

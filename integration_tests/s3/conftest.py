@@ -4,14 +4,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import machine
 import pytest
+from machine import CEPH
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))  # tests import `s3_servers` by its name
 
 from s3_servers import CephServer, MotoServer, S3Server, ceph_server, moto_server
-
-_CEPH = next(tool for tool in machine.TOOLS if tool.marker == "ceph")
 
 
 @pytest.fixture(scope="session")
@@ -45,5 +43,5 @@ def s3(request: pytest.FixtureRequest) -> S3Server:
 @pytest.fixture
 def best_s3(request: pytest.FixtureRequest) -> S3Server:
     """Ceph where it is installed, else moto: for long tests that look at rows and not at what a server answers."""
-    server: S3Server = request.getfixturevalue("ceph" if _CEPH.is_here else "moto_s3")
+    server: S3Server = request.getfixturevalue("ceph" if CEPH.is_here else "moto_s3")
     return server

@@ -179,21 +179,23 @@ def expected(name: str, row: Row) -> Row:
         flat["response"] = flat.pop("poll_response")
     if name == "guide_versions":  # `last_updated_at` is the guide's
         flat["version_last_updated_at"] = flat.pop("last_updated_at")
-    if name.endswith("events"):  # a row without a recording has 0
-        return flat | {"last_key_frame_timestamp": flat.get("last_key_frame_timestamp") or None}
     if name not in ("accounts", "visitors"):
         return without_zero_times(flat)
     groups = flat.pop("metadata") or {}
     return flat | {f"metadata_{group}": values for group, values in groups.items()}
 
 
+#: How names of times end
+TIMES = ("at", "login", "after", "through", "first", "timestamp")
+
+
 def without_zero_times(value: Any, name: str = "") -> Any:
-    """Definitions write 0 for "no date"."""
+    """Definitions write 0 for "no date", and events for the last key frame of a row without a recording."""
     if isinstance(value, Mapping):
         return {field: without_zero_times(item, field) for field, item in value.items()}
     if isinstance(value, list):
         return [without_zero_times(item) for item in value]
-    return None if value == 0 and name.lower().endswith(("at", "login", "after", "through", "first")) else value
+    return None if value == 0 and name.lower().endswith(TIMES) else value
 
 
 def without(row: Row, added: set[str]) -> Row:
